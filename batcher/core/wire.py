@@ -1,0 +1,208 @@
+"""The API on the wire: names, request bodies, and answers read defensively. Knows no transport and keeps no state.
+
+Facts come from the service's OpenAPI description, v1.12.20; where they don't, the comment says from where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+ENDPOINTS: Final = ("parse", "extract", "split", "pipeline", "classify")
+SERVICES: Final = {
+    "reducto": "https://platform.reducto.ai",
+    "reducto-eu": "https://eu.platform.reducto.ai",
+    "reducto-au": "https://au.platform.reducto.ai",
+}
+RETENTION: Final = (
+    12 * 3600.0
+)  # of a job's result, in seconds; the documentation leaves open from when, so: from submission
+UPLOAD_RETENTION: Final = 24 * 3600.0
+DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes through a presigned PUT
+PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
+JOBS_PAGE_LIMIT: Final = 500
+METADATA_KEY: Final = "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
+
+
+class JobStatus(StrEnum):
+    """`GET /jobs` knows all seven; a status not listed here means the job is still running."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    COMPLETING = "Completing"
+    IDLE = "Idle"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+ENDED: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class JobType(StrEnum):
+    PARSE = "Parse"
+    EXTRACT = "Extract"
+    SPLIT = "Split"
+    EDIT = "Edit"
+    PIPELINE = "Pipeline"
+    CLASSIFY = "Classify"
+    CHART = "Chart"
+
+
+class ErrorName(StrEnum):
+    """The 44 names of the API's `ErrorCode`; the list has grown before, so any other string is possible."""
+
+    TIMEOUT = "TIMEOUT"
+    CAPACITY_TIMEOUT = "CAPACITY_TIMEOUT"
+    CUSTOMER_TIMEOUT = "CUSTOMER_TIMEOUT"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    GPU_ALLOCATION_ERROR = "GPU_ALLOCATION_ERROR"
+    GPU_POOL_SATURATED = "GPU_POOL_SATURATED"
+    BATCH_QUEUE_FULL = "BATCH_QUEUE_FULL"
+    QUEUE_FULL = "QUEUE_FULL"
+    JOB_STATE_ERROR = "JOB_STATE_ERROR"
+    DOCUMENT_CORRUPT = "DOCUMENT_CORRUPT"
+    DOCUMENT_EMPTY = "DOCUMENT_EMPTY"
+    DOCUMENT_UNSUPPORTED = "DOCUMENT_UNSUPPORTED"
+    DOCUMENT_TOO_LARGE = "DOCUMENT_TOO_LARGE"
+    OFFICE_CONVERSION_TOO_LARGE = "OFFICE_CONVERSION_TOO_LARGE"
+    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
+    IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
+    IMAGE_INVALID_ASPECT_RATIO = "IMAGE_INVALID_ASPECT_RATIO"
+    DOCUMENT_PASSWORD_PROTECTED = "DOCUMENT_PASSWORD_PROTECTED"
+    FORM_FILL_FAILED = "FORM_FILL_FAILED"
+    INTERNAL_INVARIANT_VIOLATION = "INTERNAL_INVARIANT_VIOLATION"
+    GPU_UNAVAILABLE = "GPU_UNAVAILABLE"
+    CONTEXT_WINDOW_EXCEEDED = "CONTEXT_WINDOW_EXCEEDED"
+    OUTPUT_LIMIT_EXCEEDED = "OUTPUT_LIMIT_EXCEEDED"
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+    INFERENCE_METHOD_UNSUPPORTED = "INFERENCE_METHOD_UNSUPPORTED"
+    SUBPROCESS_CRASHED = "SUBPROCESS_CRASHED"
+    BATCH_ORPHANED = "BATCH_ORPHANED"
+    OVERSIZED_RESULT = "OVERSIZED_RESULT"
+    LLM_OUTPUT_PARSE_FAILED = "LLM_OUTPUT_PARSE_FAILED"
+    LLM_PROVIDER_ERROR = "LLM_PROVIDER_ERROR"
+    INVALID_CONFIG = "INVALID_CONFIG"
+    INVALID_SCHEMA = "INVALID_SCHEMA"
+    AUTH_ERROR = "AUTH_ERROR"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    REGION_UNAVAILABLE = "REGION_UNAVAILABLE"
+    NOT_FOUND = "NOT_FOUND"
+    JOB_DELETION_IN_PROGRESS = "JOB_DELETION_IN_PROGRESS"
+    JOB_DELETED = "JOB_DELETED"
+    JOB_NOT_COMPLETE = "JOB_NOT_COMPLETE"
+    JOB_CANCELLED = "JOB_CANCELLED"
+    RATE_LIMIT = "RATE_LIMIT"
+    CELL_COUNT_EXCEEDED = "CELL_COUNT_EXCEEDED"
+    URL_NOT_ALLOWED = "URL_NOT_ALLOWED"
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+def job_request(options: Mapping[str, Any], source: str | list[str], *, asynchronous: Mapping[str, Any]) -> bytes:
+    """The body of a submission: the options as the manifest has them, `input`, and the `async` object."""
+    return msgspec.json.encode({**options, "input": source, "async": {**options.get("async", {}), **asynchronous}})
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+class ErrorDetail(msgspec.Struct):
+    """What a job failed of. A failed job is still an HTTP 200."""
+
+    name: str = ""
+    code: int = 0
+    message: str = ""
+
+
+class JobAnswer(msgspec.Struct):
+    """`GET /job/{id}`. `result` is the slice of the body as it came, undecoded: a re-dump is never byte-identical."""
+
+    status: str
+    result: msgspec.Raw | None = None
+    progress: float | None = None
+    reason: str | None = None
+    error: ErrorDetail | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class Usage(msgspec.Struct):
+    num_pages: int | None = None
+    credits: float | None = None  # omitted for accounts on the prices of September 2026 and later
+
+
+class Linked(msgspec.Struct):
+    """The inner `result` where it may stand at a URL instead: over about 6 MB, or by `force_url_result`."""
+
+    type: str = ""
+    url: str = ""
+
+
+class ResultHead(msgspec.Struct):
+    """What batcher itself reads of a result; everything else in it is passed through unread."""
+
+    job_id: str | None = None
+    response_type: str | None = None
+    usage: Usage = msgspec.field(default_factory=Usage)
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def url(self) -> str | None:
+        """Where the inner result is to be fetched from, without the key; None where it is here."""
+        if not self.result_is_object:
+            return None
+        linked = _LINKED.decode(self.result)
+        return linked.url if linked.type == "url" and linked.url else None
+
+    @property
+    def result_is_object(self) -> bool:
+        return bytes(memoryview(self.result)[:1]) == b"{"
+
+
+class JobRow(msgspec.Struct):
+    """One row of `GET /jobs`. `raw_config` holds the request as JSON in a string, when it isn't excluded."""
+
+    job_id: str
+    status: str
+    created_at: str = ""
+    type: str = ""
+    raw_config: Any = None
+    source: Any = None
+    num_pages: int | None = None
+
+    def mentions(self, needle: str) -> bool:
+        """Whether the request or its source carries `needle`, a nonce or a `file_id`: in whatever shape the service echoes it."""
+        return needle in _as_text(self.raw_config) or needle in _as_text(self.source)
+
+
+class JobsPage(msgspec.Struct):
+    jobs: list[JobRow]
+    next_cursor: str | None = None
+
+
+class Upload(msgspec.Struct):
+    file_id: str
+    presigned_url: str | None = None
+
+
+class Submission(msgspec.Struct):
+    job_id: str
+
+    def __post_init__(self) -> None:
+        if not self.job_id:
+            raise ValueError("an empty job_id")
+
+
+_LINKED: Final = msgspec.json.Decoder(Linked)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()

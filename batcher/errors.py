@@ -1,0 +1,152 @@
+"""Every error batcher raises, drawn as one tree. What a document can meet on its way is an event, not an error.
+
+    BatcherError
+    ├── ManifestError        what the manifest says can't be done; every problem at once
+    ├── ServiceUnusable      the local service can't start here
+    ├── LedgerError          the ledger can't be used as it stands
+    │   ├── LedgerLocked     another run holds it
+    │   ├── LedgerForeign    it belongs to another batch, service or key
+    │   ├── LedgerNewer      a later version of batcher wrote it
+    │   └── LedgerDamaged    its bytes are not what SQLite wrote
+    ├── SourceError          one document can't be read as it was planned
+    │   ├── SourceGone       it is no longer there
+    │   ├── SourceChanged    its bytes are not the ones that were hashed
+    │   └── SourceUnreadable permission, I/O error, not a regular file
+    ├── OutputError          the disk refuses: full, read-only, failing
+    └── ServiceError         a call to the service did not end in an answer that counts
+        ├── Unreachable      not one byte was sent: DNS, connect, TLS
+        ├── ReplyLost        it was sent, and no answer came back whole
+        ├── BadReply         an answer came that breaks the contract
+        └── Refused          the service said no: status, error name, Retry-After
+            ├── Unauthorised 401, 403: no key, or one the service doesn't take
+            ├── NotFound     404: unknown, or deleted after its retention
+            ├── Gone         409, 410: deletion under way, or done on request
+            └── Busy         429, 503: later, perhaps
+
+Facts are attributes; nobody parses a message. `exit_code` is the process's, should the error end it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BatcherError(Exception):
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a manifest: which `key` (dotted, empty for the whole file), what, and what to do about it."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.key, self.message))) + (f" ({self.hint})" if self.hint else "")
+
+
+class ManifestError(BatcherError):
+    def __init__(self, where: str, problems: list[Problem]) -> None:
+        super().__init__("\n".join(f"{where}: {problem}" for problem in problems))
+        self.where = where
+        self.problems = problems
+
+
+class ServiceUnusable(BatcherError):
+    exit_code = 4
+
+
+class LedgerError(BatcherError):
+    pass
+
+
+class LedgerLocked(LedgerError):
+    exit_code = 5
+
+
+class LedgerForeign(LedgerError):
+    pass
+
+
+class LedgerNewer(LedgerError):
+    pass
+
+
+class LedgerDamaged(LedgerError):
+    pass
+
+
+class SourceError(BatcherError):
+    pass
+
+
+class SourceGone(SourceError):
+    pass
+
+
+class SourceChanged(SourceError):
+    pass
+
+
+class SourceUnreadable(SourceError):
+    pass
+
+
+class OutputError(BatcherError):
+    exit_code = 3
+
+
+class ServiceError(BatcherError):
+    """`call` says which one, as in "POST /parse_async"."""
+
+    exit_code = 4
+
+    def __init__(self, call: str, message: str) -> None:
+        super().__init__(f"{call}: {message}")
+        self.call = call
+        self.message = message
+
+
+class Unreachable(ServiceError):
+    pass
+
+
+class ReplyLost(ServiceError):
+    pass
+
+
+class BadReply(ServiceError):
+    def __init__(self, call: str, message: str, *, status: int) -> None:
+        super().__init__(call, message)
+        self.status = status
+
+
+class Refused(ServiceError):
+    """`status` is HTTP's; `name` one of the API's 44 error names or empty; `retry_after` in seconds, None where unsaid."""
+
+    def __init__(
+        self, call: str, message: str, *, status: int, name: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(call, f"{status} {name} {message}".replace("  ", " ").strip())
+        self.status = status
+        self.name = name
+        self.retry_after = retry_after
+        self.said = message
+
+
+class Unauthorised(Refused):
+    pass
+
+
+class NotFound(Refused):
+    pass
+
+
+class Gone(Refused):
+    pass
+
+
+class Busy(Refused):
+    pass

@@ -37,7 +37,7 @@ class BatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest: which `key` (dotted, empty for the whole file), what, and what to do about it."""
+    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it."""
 
     key: str
     message: str
@@ -124,7 +124,7 @@ class BadReply(ServiceError):
 
 
 class Refused(ServiceError):
-    """`status` is HTTP's; `name` one of the API's 44 error names or empty; `retry_after` in seconds, None where unsaid."""
+    """`status` is HTTP's; `name` one of the API's 44, or empty; `retry_after` in seconds, None where unsaid."""
 
     def __init__(
         self, call: str, message: str, *, status: int, name: str = "", retry_after: float | None = None

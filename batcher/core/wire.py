@@ -73,7 +73,7 @@ class ErrorName(StrEnum):
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
     IMAGE_INVALID_ASPECT_RATIO = "IMAGE_INVALID_ASPECT_RATIO"
-    DOCUMENT_PASSWORD_PROTECTED = "DOCUMENT_PASSWORD_PROTECTED"
+    DOCUMENT_PASSWORD_PROTECTED = "DOCUMENT_PASSWORD_PROTECTED"  # noqa: S105 (a name, no password)
     FORM_FILL_FAILED = "FORM_FILL_FAILED"
     INTERNAL_INVARIANT_VIOLATION = "INTERNAL_INVARIANT_VIOLATION"
     GPU_UNAVAILABLE = "GPU_UNAVAILABLE"
@@ -179,7 +179,7 @@ class JobRow(msgspec.Struct):
     num_pages: int | None = None
 
     def mentions(self, needle: str) -> bool:
-        """Whether the request or its source carries `needle`, a nonce or a `file_id`: in whatever shape the service echoes it."""
+        """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is echoed."""
         return needle in _as_text(self.raw_config) or needle in _as_text(self.source)
 
 

@@ -1,0 +1,171 @@
+"""The life of a document: every state, and the one table that says which event leads from which to which.
+
+Stages report events; `advance` decides what becomes of the document; the ledger writes both in one transaction.
+Nothing here knows when, where or why an event came about.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from batcher.core.events import (
+    Accepted,
+    Adopted,
+    Cancelled,
+    Ended,
+    Event,
+    Expired,
+    Fenced,
+    GivenUp,
+    Held,
+    JobFailed,
+    JobToRepeat,
+    Lost,
+    PayerFailed,
+    Postponed,
+    Promoted,
+    ProvenAbsent,
+    RefusedForNow,
+    Rejected,
+    ReplyLost,
+    Retried,
+    Saved,
+    Sending,
+    SourceChanged,
+    SourceGone,
+    Stuck,
+    Superseded,
+    Unreadable,
+    UploadLapsed,
+    Uploaded,
+)
+
+
+class State(StrEnum):
+    QUEUED = "queued"  # its upload is to be made
+    UPLOADED = "uploaded"  # its upload is there, its submission is due or was refused for now
+    SENDING = "sending"  # an attempt is on record and the POST may have left
+    UNKNOWN = "unknown"  # the POST left, its answer didn't come: perhaps paid
+    WAITING = "waiting"  # accepted: the service has a job for it
+    READY = "ready"  # the job has completed, its result isn't on disk yet
+    DUPLICATE = "duplicate"  # same bytes, same step as another document: waits for that one's end
+    SAVED = "saved"
+    FAILED = "failed"
+    EXPIRED = "expired"  # the service deleted the result before it was fetched
+    LOST = "lost"  # the service says the result is gone, and its time wasn't up
+    STUCK = "stuck"  # still running past its deadline
+    HELD = "held"  # perhaps paid, can't be proven: a person decides
+    UNSUPPORTED = "unsupported"
+    UNREADABLE = "unreadable"
+    SOURCE_GONE = "source_gone"
+    SOURCE_CHANGED = "source_changed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a newer version of its source took its place
+
+
+class Impossible(AssertionError):
+    """An event that can't happen in that state: a defect in batcher, never in the world around it."""
+
+
+_FROM_SOURCE: Final[dict[type[Event], State]] = {
+    SourceGone: State.SOURCE_GONE,
+    SourceChanged: State.SOURCE_CHANGED,
+    Unreadable: State.UNREADABLE,
+    Superseded: State.SUPERSEDED,
+}
+_AGAIN: Final[dict[type[Event], State]] = {Retried: State.QUEUED, Superseded: State.SUPERSEDED}
+_JOB_OUT: Final[dict[type[Event], State]] = {
+    Ended: State.READY,
+    Saved: State.SAVED,
+    Superseded: State.SUPERSEDED,
+    JobFailed: State.FAILED,
+    JobToRepeat: State.QUEUED,
+    Expired: State.EXPIRED,
+    Lost: State.LOST,
+    Stuck: State.STUCK,
+    Cancelled: State.CANCELLED,
+}
+
+TABLE: Final[dict[State, dict[type[Event], State]]] = {
+    State.QUEUED: {
+        Uploaded: State.UPLOADED,
+        Postponed: State.QUEUED,
+        Rejected: State.FAILED,
+        Cancelled: State.CANCELLED,
+        **_FROM_SOURCE,
+    },
+    State.UPLOADED: {
+        Sending: State.SENDING,
+        Postponed: State.UPLOADED,
+        UploadLapsed: State.QUEUED,
+        Cancelled: State.CANCELLED,
+        **_FROM_SOURCE,
+    },
+    State.SENDING: {
+        Accepted: State.WAITING,
+        RefusedForNow: State.UPLOADED,
+        UploadLapsed: State.QUEUED,
+        Rejected: State.FAILED,
+        ReplyLost: State.UNKNOWN,
+    },
+    State.UNKNOWN: {
+        Adopted: State.WAITING,
+        Fenced: State.UNKNOWN,
+        ProvenAbsent: State.QUEUED,
+        GivenUp: State.FAILED,
+        Held: State.HELD,
+    },
+    State.WAITING: _JOB_OUT,
+    State.READY: _JOB_OUT,
+    State.DUPLICATE: {
+        Saved: State.SAVED,
+        Promoted: State.QUEUED,
+        PayerFailed: State.FAILED,
+        Cancelled: State.CANCELLED,
+        **_FROM_SOURCE,
+    },
+    State.SAVED: {Superseded: State.SUPERSEDED},
+    State.FAILED: _AGAIN,
+    State.EXPIRED: _AGAIN,
+    State.LOST: _AGAIN,
+    State.STUCK: {**_AGAIN, **_JOB_OUT},
+    State.HELD: {**_AGAIN, Adopted: State.WAITING},
+    State.UNSUPPORTED: _AGAIN,
+    State.UNREADABLE: _AGAIN,
+    State.SOURCE_GONE: _AGAIN,
+    State.SOURCE_CHANGED: _AGAIN,
+    State.CANCELLED: _AGAIN,
+    State.SUPERSEDED: {},
+}
+
+TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
+IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
+OPEN: Final = TO_SUBMIT | IN_FLIGHT | {State.SENDING, State.UNKNOWN, State.DUPLICATE}
+VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
+
+
+def advance(state: State, event: Event) -> State:
+    """The state that follows, or `Impossible`."""
+    try:
+        return TABLE[state][type(event)]
+    except KeyError:
+        raise Impossible(f"document {event.document} is {state} and can't be {type(event).__name__}") from None
+
+
+def diagram() -> str:
+    """The main road through the table as text: for the README, which is checked against it."""
+    road = (State.QUEUED, State.UPLOADED, State.SENDING, State.WAITING, State.READY, State.SAVED)
+    lines = ["    " + " ".join(_step(here, there) for here, there in pairwise(road)) + f" {State.SAVED}"]
+    for state in (State.SENDING, State.UNKNOWN, State.WAITING, State.DUPLICATE):
+        ways = "   ".join(
+            f"{event.__name__} ─► {target}" for event, target in TABLE[state].items() if target not in road[4:]
+        )
+        lines.append(f"    {state:<10}{ways}")
+    return "\n".join(lines)
+
+
+def _step(here: State, there: State) -> str:
+    event = next(event for event, target in TABLE[here].items() if target is there)
+    return f"{here} ─{event.__name__}─►"

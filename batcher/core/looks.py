@@ -1,0 +1,44 @@
+"""When to look at a job next: learned from how long jobs of that size took. Pure: the clock is the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+SOONEST: Final = 0.02  # seconds after acceptance; a first look earlier than that only finds the job queued
+LATEST: Final = 60.0  # between two looks, however long the job has been running
+OPENING: Final = 0.5  # before anything is known of jobs of a size
+FOUND: Final = 0.9  # a first look that finds the job done makes the next one earlier by this factor …
+MISSED: Final = 1.25  # … and one that comes too soon makes it later: the two balance at about two hits in three
+PATIENCE: Final = 0.4  # after a look too soon, the next one comes after this share of the job's age
+
+
+def size_class(size: int) -> int:
+    """Doubling classes of bytes: 0 for up to 64 KiB."""
+    return max(0, (size >> 16).bit_length())
+
+
+@dataclass(slots=True)
+class Looks:
+    """The span from acceptance to the first look, for each class of sizes."""
+
+    first: dict[int, float] = field(default_factory=dict)
+
+    def first_in(self, size: int) -> float:
+        """Seconds from acceptance to the first look."""
+        known = self.first.get(size_class(size))
+        return known if known is not None else self._nearest(size_class(size))
+
+    def next_in(self, age: float) -> float:
+        """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""
+        return min(LATEST, max(SOONEST, age * PATIENCE))
+
+    def learn(self, size: int, *, done: bool) -> None:
+        """Take in what a first look at a job of that size found."""
+        here = self.first_in(size) * (FOUND if done else MISSED)
+        self.first[size_class(size)] = min(LATEST, max(SOONEST, here))
+
+    def _nearest(self, wanted: int) -> float:
+        if not self.first:
+            return OPENING
+        return self.first[min(self.first, key=lambda known: abs(known - wanted))]

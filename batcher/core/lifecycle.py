@@ -38,8 +38,8 @@ from batcher.core.events import (
     Stuck,
     Superseded,
     Unreadable,
-    UploadLapsed,
     Uploaded,
+    UploadLapsed,
 )
 
 

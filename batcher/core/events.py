@@ -169,6 +169,13 @@ class JobToRepeat(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JobVoided(Event):
+    """A job whose upload we had fenced off ended for want of it: nobody's fault, nothing was paid."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expired(Event):
     reason: str
 

@@ -22,6 +22,7 @@ from batcher.core.events import (
     Held,
     JobFailed,
     JobToRepeat,
+    JobVoided,
     Lost,
     PayerFailed,
     Postponed,
@@ -78,10 +79,10 @@ _FROM_SOURCE: Final[dict[type[Event], State]] = {
 _AGAIN: Final[dict[type[Event], State]] = {Retried: State.QUEUED, Superseded: State.SUPERSEDED}
 _JOB_OUT: Final[dict[type[Event], State]] = {
     Ended: State.READY,
-    Saved: State.SAVED,
     Superseded: State.SUPERSEDED,
     JobFailed: State.FAILED,
     JobToRepeat: State.QUEUED,
+    JobVoided: State.QUEUED,
     Expired: State.EXPIRED,
     Lost: State.LOST,
     Stuck: State.STUCK,
@@ -118,7 +119,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         Held: State.HELD,
     },
     State.WAITING: _JOB_OUT,
-    State.READY: _JOB_OUT,
+    State.READY: {**_JOB_OUT, Saved: State.SAVED},
     State.DUPLICATE: {
         Saved: State.SAVED,
         Promoted: State.QUEUED,

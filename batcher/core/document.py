@@ -1,0 +1,127 @@
+"""What a document is called and what makes it the same document: names, outputs, content keys, step hashes.
+
+A name is a relative path as text that reads well, stores anywhere and turns back into the very same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
+SETTLING: Final = 2.0  # seconds a file must have been left alone before it is read: it may still be being copied
+OWN_FOLDER: Final = ".batcher"
+
+# What the service reads, by its documentation; HTML, Markdown and the like only by the local one, as far as is known.
+TYPES: Final = frozenset(
+    """
+    pdf png jpg jpeg gif bmp tif tiff heic docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv tsv ods qpw
+    pptx ppt html htm md
+    """.split()
+)
+# Of one and the same bytes these make no other result, so they aren't part of what makes two documents the same.
+_NOT_OF_THE_RESULT: Final = (("settings", "persist_results"), ("settings", "document_password"), ("queue_priority",))
+
+
+def name_of(raw: bytes) -> str:
+    r"""Text for a path: itself if that is plain UTF-8; a backslash as `\\`, any other odd byte as `\xNN`."""
+    text = raw.decode("utf-8", "surrogateescape").replace("\\", "\\\\")
+    return "".join(_escape(c) if _is_odd(c) else c for c in text) if not text.isprintable() else text
+
+
+def path_of(name: str) -> bytes:
+    """The bytes that `name_of` made `name` from."""
+    if "\\" not in name:
+        return name.encode()
+    return b"".join(_unescape(part) for part in _ESCAPES.split(name))
+
+
+def extension_of(name: str) -> str:
+    """Lower case and without its dot; empty where there is none."""
+    return PurePosixPath(name).suffix[1:].lower()
+
+
+def content_key(digest: str, name: str) -> str:
+    """What two documents must share to be one: the bytes, and the extension that tells the service how to read them."""
+    return f"{digest}.{extension_of(name)}"
+
+
+def output_name(name: str, *, suffix: str = ".json") -> str:
+    """Where the result of `name` goes, relative to the output directory: inside it, never in batcher's own folder."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["document"]
+    if parts[0].startswith(OWN_FOLDER):
+        parts[0] = f"_{parts[0]}"
+    folders = [_fit(part, "", tag=name) for part in parts[:-1]]
+    return "/".join([*folders, _fit(parts[-1], suffix, tag=name)])
+
+
+def with_tag(output: str, tag: str) -> str:
+    """The same place under another name, for where the first is taken."""
+    folder, _, last = output.rpartition("/")
+    stem, dot, suffix = last.rpartition(".")
+    tagged = _fit(stem or last, f".{tag}{dot}{suffix}" if stem else f".{tag}", tag=None)
+    return f"{folder}/{tagged}" if folder else tagged
+
+
+def collision_key(output: str) -> str:
+    """Equal for two outputs that some file system takes for one: it may ignore case or the form of Unicode."""
+    return unicodedata.normalize("NFC", output).casefold()
+
+
+def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "") -> str:
+    """16 hex digits of what is asked for; what only changes how (queue, retention, password) is left out."""
+    asked = {key: dict(value) if isinstance(value, Mapping) else value for key, value in options.items()}
+    for path in _NOT_OF_THE_RESULT:
+        _drop(asked, path)
+    canonical = json.dumps([endpoint, asked, upstream], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(canonical.encode()).hexdigest()[:16]
+
+
+def settled(mtime_ns: int, now: float) -> bool:
+    """Whether a file has been left alone long enough. One from the future counts as settled: its clock is wrong."""
+    return not 0 <= now - mtime_ns / 1e9 < SETTLING
+
+
+_ESCAPES: Final = re.compile(r"(\\\\|\\x[0-9a-f]{2})")
+
+
+def _is_odd(character: str) -> bool:
+    return not character.isprintable() and character != " "
+
+
+def _escape(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def _unescape(part: str) -> bytes:
+    if part == "\\\\":
+        return b"\\"
+    return bytes([int(part[2:], 16)]) if part.startswith("\\x") else part.encode()
+
+
+def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
+    """`stem` + `suffix`, the stem cut where the two are too long; what was cut off is told apart by a hash."""
+    room = LONGEST_COMPONENT - len(suffix.encode())
+    if len(path_of(stem)) <= room and len(stem.encode()) <= room:
+        return stem + suffix
+    mark = f".{sha256((tag or stem).encode()).hexdigest()[:8]}"
+    kept = stem.encode()[: room - len(mark)].decode("utf-8", "ignore")
+    return _ESCAPE_TAIL.sub("", kept) + mark + suffix
+
+
+_ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")
+
+
+def _drop(asked: dict[str, Any], path: tuple[str, ...]) -> None:
+    *groups, last = path
+    for group in groups:
+        inner = asked.get(group)
+        if not isinstance(inner, dict):
+            return
+        asked = inner
+    asked.pop(last, None)

@@ -1,0 +1,131 @@
+"""How documents enter the ledger: new ones, new versions of known ones, and copies that will not be paid for again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from batcher.core.document import collision_key, with_tag
+from batcher.core.events import Superseded
+from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.edges import effects
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A source as the scanner found it. `replaces` is the document it stands in for from now on.
+
+    `state` is queued, or the verdict that keeps it from ever being sent, with its `reason`.
+    """
+
+    source: str
+    folder: str
+    job: str
+    step: str
+    content: str | None
+    size: int
+    mtime_ns: int
+    inode: int
+    output: str
+    state: State = State.QUEUED
+    reason: str | None = None
+    replaces: int | None = None
+
+
+@dataclass(slots=True)
+class Moved:
+    """Documents by the state they came to and left."""
+
+    came: Counter[State] = field(default_factory=Counter)
+    went: Counter[State] = field(default_factory=Counter)
+
+
+_OUT_NOW: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}
+_NEVER_PAYS: Final = "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded')"
+
+
+def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -> Moved:
+    """Write `batch` inside the caller's transaction."""
+    from sqlite_utils import Database
+
+    moved = Moved()
+    for version in batch:
+        if version.replaces is not None:
+            _stand_down(connection, version.replaces, at, moved)
+    last = connection.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
+    rows = _rows(connection, batch)
+    Database(connection, execute_plugins=False).table("documents").insert_all(rows)
+    _join_copies(connection, last)
+    _log(connection, last, at)
+    for state, number in connection.execute(
+        "SELECT state, count(*) FROM documents WHERE id > ? GROUP BY state", (last,)
+    ):
+        moved.came[State(state)] += number
+    return moved
+
+
+def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
+    """The older version makes way. Where a job is out for it, that is still brought to its end, and written nowhere."""
+    (state,) = connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
+    connection.execute("UPDATE documents SET current = 0 WHERE id = ?", (document,))
+    if State(state) in _OUT_NOW:
+        return
+    before, after = effects.apply(connection, Superseded(document), at)
+    moved.went[before] += 1
+    moved.came[after] += 1
+    _release_copies(connection, document)
+
+
+def _release_copies(connection: sqlite3.Connection, payer: int) -> None:
+    """Copies that wait for a payer that is no more: the first of them pays, the others wait for it."""
+    heir = connection.execute(
+        "SELECT min(id) FROM documents WHERE payer = ? AND state = 'duplicate'", (payer,)
+    ).fetchone()[0]
+    if heir is not None:
+        connection.execute("UPDATE documents SET payer = ? WHERE payer = ? AND state = 'duplicate'", (heir, payer))
+        connection.execute("UPDATE documents SET payer = NULL, state = 'queued' WHERE id = ?", (heir,))
+
+
+def _rows(connection: sqlite3.Connection, batch: Sequence[Version]) -> list[dict[str, object]]:
+    taken: set[str] = set()
+    rows = []
+    for version in batch:
+        row = {name: value for name, value in asdict(version).items() if name != "replaces"}
+        row["output"] = _free_output(connection, version, taken)
+        row["output_key"] = collision_key(str(row["output"]))
+        taken.add(str(row["output_key"]))
+        rows.append(row)
+    return rows
+
+
+def _free_output(connection: sqlite3.Connection, version: Version, taken: set[str]) -> str:
+    """The planned name, or where another document has it (in other letters, perhaps) one with a tag of the source."""
+    key = collision_key(version.output)
+    sql = "SELECT 1 FROM documents WHERE output_key = ? AND current = 1"
+    if key not in taken and connection.execute(sql, (key,)).fetchone() is None:
+        return version.output
+    return with_tag(version.output, sha256(version.source.encode()).hexdigest()[:8])
+
+
+def _join_copies(connection: sqlite3.Connection, last: int) -> None:
+    payer = (
+        "SELECT min(p.id) FROM documents p WHERE p.content = documents.content AND p.step = documents.step"
+        f" AND p.current = 1 AND p.payer IS NULL AND p.id < documents.id AND p.state NOT IN {_NEVER_PAYS}"
+    )
+    connection.execute(
+        f"UPDATE documents SET state = 'duplicate', payer = ({payer})"
+        f" WHERE id > ? AND state = 'queued' AND ({payer}) IS NOT NULL",
+        (last,),
+    )
+
+
+def _log(connection: sqlite3.Connection, last: int, at: float) -> None:
+    connection.execute(
+        "INSERT INTO events (at, document, event, state, detail)"
+        " SELECT ?, id, 'Found', state, reason FROM documents WHERE id > ? ORDER BY id",
+        (at, last),
+    )

@@ -1,0 +1,125 @@
+"""What each event writes: the columns of its document, and what becomes of the attempt under way.
+
+`core.lifecycle` has decided the state by then. Statements take the event's own fields, `at`, `state` and `before`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import fields
+from typing import Any, Final
+
+import msgspec
+
+from batcher.core import events as e
+from batcher.core.lifecycle import Impossible, State, advance
+from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
+
+_NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
+_VERDICT: Final = "reason = :reason, kind = :kind"
+_REASON: Final = "reason = :reason, kind = NULL"
+
+DOCUMENT: Final[dict[type[e.Event], str]] = {
+    e.Uploaded: "file_id = :file_id, uploaded_at = :at, tries = 0, due_at = 0",
+    e.UploadLapsed: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
+    e.Postponed: f"{_REASON}, due_at = :due_at, tries = :tries",
+    e.SourceGone: _REASON,
+    e.SourceChanged: _REASON,
+    e.Unreadable: _REASON,
+    e.Promoted: "payer = NULL",
+    e.Accepted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
+    e.RefusedForNow: f"{_REASON}, due_at = :due_at, tries = tries + 1",
+    e.Rejected: _VERDICT,
+    e.ReplyLost: _REASON,
+    e.Adopted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
+    e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
+    e.GivenUp: _REASON,
+    e.Held: _REASON,
+    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL",
+    e.JobFailed: _VERDICT,
+    e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
+    e.JobVoided: f"{_NO_UPLOAD}, {_REASON}, paid = paid - 1",
+    e.Expired: _REASON,
+    e.Lost: _REASON,
+    e.Stuck: _REASON,
+    e.Cancelled: _REASON,
+    e.Retried: f"{_NO_UPLOAD}, paid = 0, tries = 0, due_at = 0, reason = NULL, kind = NULL",
+    e.PayerFailed: _VERDICT,
+}
+
+_OPEN: Final = "WHERE document = :document AND outcome = 'open'"
+_OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
+_ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
+
+ATTEMPT: Final[dict[type[e.Event], str]] = {
+    e.Sending: """
+        INSERT INTO attempts
+               (document, number, nonce, file_id, service, key_print, content, step, outcome, cost, sent_at)
+        SELECT id, (SELECT count(*) + 1 FROM attempts WHERE document = :document),
+               :nonce, file_id, :service, :key_print, content, step, 'open', :cost, :at
+        FROM documents WHERE id = :document""",
+    e.Accepted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
+    e.RefusedForNow: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    e.ReplyLost: f"UPDATE attempts SET why = :reason {_OPEN}",
+    e.Fenced: f"UPDATE attempts SET fenced_at = :fenced_at {_OPEN}",
+    e.Adopted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
+    e.ProvenAbsent: f"UPDATE attempts SET outcome = 'void', why = 'proven absent', cost = 0 {_OPEN}",
+    e.GivenUp: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    e.Ended: f"UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits {_OUT}",
+    e.JobFailed: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
+    e.JobToRepeat: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
+    e.JobVoided: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at, cost = 0 {_OUT}",
+    e.Cancelled: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
+    e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
+    e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
+}
+# Events that an attempt may or may not be under way for, by the state they come in.
+IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
+    (State.SENDING, e.Rejected): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    (State.SENDING, e.UploadLapsed): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    (State.HELD, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OPEN}",
+    (State.STUCK, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OUT}",
+    (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
+    (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
+    (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
+}
+_NO_ATTEMPT_OUT: Final = {(State.QUEUED, e.Cancelled), (State.UPLOADED, e.Cancelled), (State.DUPLICATE, e.Cancelled)}
+
+_UPDATE: Final = {
+    kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
+}
+_STATE_ONLY: Final = "UPDATE documents SET state = :state WHERE id = :document"
+_LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
+_FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in (*DOCUMENT, *ATTEMPT, e.Superseded)}
+
+
+def apply(connection: sqlite3.Connection, event: e.Event, at: float) -> tuple[State, State]:
+    """Write `event` inside the caller's transaction. Returns the state before and after; raises `Impossible`."""
+    row = connection.execute("SELECT state, paid FROM documents WHERE id = ?", (event.document,)).fetchone()
+    if row is None:
+        raise Impossible(f"there is no document {event.document}")
+    before = State(row[0])
+    after = advance(before, event)
+    if isinstance(event, e.Sending):
+        assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
+    values = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    values.update(at=at, state=after)
+    connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
+    _follow_attempt(connection, event, before, values)
+    connection.execute(_LOG, (at, event.document, type(event).__name__, after, _detail(values)))
+    return before, after
+
+
+def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:
+    statement = IN_STATE.get((before, type(event))) or ATTEMPT.get(type(event))
+    if statement is None or (before, type(event)) in _NO_ATTEMPT_OUT:
+        return
+    touched = connection.execute(statement, values).rowcount
+    assert touched == 1, f"{type(event).__name__} of document {event.document} met {touched} attempts, not one"
+
+
+def _detail(values: dict[str, Any]) -> str | None:
+    told = {
+        name: value for name, value in values.items() if name not in ("document", "at", "state") and value is not None
+    }
+    return msgspec.json.encode(told).decode() if told else None

@@ -1,0 +1,226 @@
+"""The ledger: the SQLite file that remembers every document, attempt and event, and the only queue there is.
+
+It writes what `core.lifecycle` decided and answers what is due. It starts nothing, calls nobody and has no opinion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from batcher.core.events import Event, ReplyLost
+from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
+from batcher.edges import admission, effects
+from batcher.edges.queries import Copy, Due, Flight, Queries, Unknown
+from batcher.edges.writer import GroupWriter, InlineWriter, Writer
+from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer
+
+__all__ = ["Change", "Copy", "Due", "Flight", "Ledger", "Unknown", "lock"]
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A committed event, with the states on both sides of it."""
+
+    event: Event
+    before: State
+    after: State
+
+
+class Ledger(Queries):
+    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change."""
+
+    def __init__(self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock) -> None:
+        super().__init__(reader)
+        self.clock = clock
+        self.tally: Counter[State] = self.counts()
+        self.listeners: list[Callable[[Change], None]] = []
+        self._writer = writer
+        self._changed = asyncio.Event()
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    async def record(self, *events: Event) -> None:
+        """Write all of `events`, in this order and in one transaction; returns when that is durable."""
+        at = self.clock()
+        steps = await self._writer.do(lambda c: [effects.apply(c, event, at) for event in events])
+        for event, (before, after) in zip(events, steps, strict=True):
+            self._publish(Change(event, before, after))
+
+    async def admit(self, batch: Sequence[admission.Version]) -> None:
+        """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
+        moved = await self._writer.do(lambda c: admission.admit(c, batch, self.clock()))
+        self.tally.update(moved.came)
+        self.tally.subtract(moved.went)
+        self._wake()
+
+    async def touch(self, seen: Sequence[tuple[int, int, int, int]]) -> None:
+        """Note new (mtime_ns, inode, size, id) of documents whose bytes are the same as before."""
+        await self._writer.do(
+            lambda c: c.executemany("UPDATE documents SET mtime_ns = ?, inode = ?, size = ? WHERE id = ?", seen)
+        )
+
+    async def prove(self, service: str, key_print: str, proof: str) -> None:
+        at = self.clock()
+        await self._writer.do(
+            lambda c: c.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", (service, key_print, proof, at))
+        )
+
+    async def interrupted(self) -> None:
+        """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""
+        for document in self.in_state(State.SENDING):
+            await self.record(ReplyLost(document, "interrupted before the answer was on record"))
+
+    async def begin_run(self, *, version: str, service: str) -> int:
+        at = self.clock()
+        sql = "INSERT INTO runs (started_at, version, service) VALUES (?, ?, ?)"
+        return await self._writer.do(lambda c: int(c.execute(sql, (at, version, service)).lastrowid or 0))
+
+    async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
+        values = (self.clock(), exit_code, summary, run)
+        sql = "UPDATE runs SET ended_at = ?, exit_code = ?, summary = ? WHERE id = ?"
+        await self._writer.do(lambda c: c.execute(sql, values))
+
+    # --- waiting ----------------------------------------------------------------------------------------------------
+
+    @property
+    def open_documents(self) -> int:
+        return sum(self.tally[state] for state in OPEN)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(self.tally[state] for state in IN_FLIGHT)
+
+    async def change(self, *, within: float | None = None) -> None:
+        """Returns with the next committed change, or after `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _publish(self, change: Change) -> None:
+        self.tally[change.before] -= 1
+        self.tally[change.after] += 1
+        for listener in self.listeners:
+            listener(change)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()  # everyone who waits goes on …
+        self._changed = asyncio.Event()  # … and the next one waits for what comes next
+
+    def close(self) -> None:
+        self._writer.close()
+        self.reader.close()
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -> Ledger:
+    """The ledger at `path`, made or migrated if need be. The caller holds its `lock`.
+
+    Raises LedgerForeign, LedgerNewer, LedgerDamaged.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    connection = _connect(path)
+    try:
+        _check(connection, path)
+        _migrate(connection, path)
+        _claim(connection, path, batch)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise LedgerDamaged(f"{path}: {error}; nothing is submitted. Restore it from a backup") from error
+    except BaseException:
+        connection.close()
+        raise
+    writer: Writer = InlineWriter(connection) if inline else GroupWriter(connection)
+    return Ledger(writer, reader(path), clock=clock)
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read: any number of them may be open beside a run."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+
+
+def lock(path: Path) -> int:
+    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise LedgerLocked(
+            f"{path}: another run holds this ledger; wait for it, or follow it with `batcher status`"
+        ) from error
+    return fd
+
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # with NORMAL a power cut takes back commits that a paid submission relied on
+    "PRAGMA fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    return sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises what is wrong with the file, before the first write to it."""
+    from batcher.edges.migrations import APPLICATION_ID, VERSION
+
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    holds_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+    if holds_tables and application not in (0, APPLICATION_ID):
+        raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
+    if version > VERSION:
+        raise LedgerNewer(
+            f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); update batcher"
+        )
+    for statement in _PRAGMAS:
+        connection.execute(statement)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    from sqlite_utils import Database  # costs a quarter of a second to import, and only a run needs it
+
+    from batcher.edges.migrations import APPLICATION_ID, VERSION, migrations
+
+    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        return
+    migrations.apply(Database(connection, execute_plugins=False))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _claim(connection: sqlite3.Connection, path: Path, batch: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('batch', ?)", (batch,))
+    (owner,) = connection.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()
+    if owner != batch:
+        raise LedgerForeign(
+            f'{path}: this output belongs to batch "{owner}", not "{batch}"; '
+            f'name another output directory, or set batch = "{owner}" to go on with it'
+        )
+
+
+def as_counter(rows: Iterable[tuple[str, int]]) -> Counter[State]:
+    return Counter({State(state): number for state, number in rows})

@@ -1,0 +1,153 @@
+"""The ledger's schema, as the migrations that made it. Each runs once, in a transaction of its own.
+
+Names of tables, views and their columns are a contract: people read them with Datasette and other tools.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
+VERSION: Final = 1  # PRAGMA user_version; one more with each migration
+
+migrations: Final = Migrations("batcher")
+
+
+@migrations()
+def tables(db: Database) -> None:
+    db.create_table("meta", {"key": str, "value": str}, pk="key", strict=True)
+    db.create_table(
+        "documents",
+        {
+            "id": int,
+            "source": str,  # path below `folder`, as core.document writes it
+            "folder": str,
+            "job": str,
+            "step": str,
+            "content": str,  # sha256 of the bytes and the kind of file; null where it couldn't be read
+            "size": int,
+            "mtime_ns": int,
+            "inode": int,
+            "state": str,
+            "current": int,  # 0 where a newer version stands in its place
+            "payer": int,  # the document that pays for this one, whose bytes and step are the same
+            "due_at": float,
+            "tries": int,
+            "paid": int,  # attempts the service took since a person last put it in the queue
+            "reason": str,
+            "kind": str,
+            "file_id": str,
+            "uploaded_at": float,
+            "output": str,
+            "output_key": str,
+            "output_sha256": str,
+            "output_size": int,
+        },
+        pk="id",
+        not_null={"source", "folder", "job", "step", "size", "state", "current", "due_at", "tries", "paid", "output"},
+        defaults={"current": 1, "due_at": 0.0, "tries": 0, "paid": 0, "size": 0},
+        strict=True,
+    )
+    db.create_table(
+        "attempts",
+        {
+            "document": int,
+            "number": int,
+            "nonce": str,
+            "file_id": str,
+            "service": str,
+            "key_print": str,
+            "content": str,
+            "step": str,
+            "outcome": str,  # open, accepted, saved, void, lost
+            "why": str,
+            "cost": float,  # credits: estimated until the service said what it was
+            "sent_at": float,
+            "fenced_at": float,
+            "job_id": str,
+            "accepted_at": float,
+            "deadline_at": float,
+            "ended_at": float,
+            "pages": int,
+            "credits": float,
+        },
+        pk=("document", "number"),
+        not_null={"nonce", "service", "key_print", "content", "step", "outcome", "cost", "sent_at"},
+        foreign_keys=[("document", "documents", "id")],
+        strict=True,
+    )
+    db.create_table(
+        "events",
+        {"seq": int, "at": float, "document": int, "event": str, "state": str, "detail": str},
+        pk="seq",
+        strict=True,
+    )
+    db.create_table(
+        "runs",
+        {
+            "id": int,
+            "started_at": float,
+            "ended_at": float,
+            "version": str,
+            "service": str,
+            "exit_code": int,
+            "summary": str,
+        },
+        pk="id",
+        strict=True,
+    )
+    db.create_table(
+        "proofs",
+        {"service": str, "key_print": str, "proof": str, "proven_at": float},
+        pk=("service", "key_print", "proof"),
+        strict=True,
+    )
+
+
+@migrations()
+def indexes(db: Database) -> None:
+    for statement in _INDEXES:
+        db.execute(statement)
+
+
+@migrations()
+def views(db: Database) -> None:
+    for name, query in _VIEWS.items():
+        db.create_view(name, query)
+
+
+_INDEXES: Final = (
+    "CREATE UNIQUE INDEX one_current ON documents(source, job) WHERE current = 1",
+    "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
+    "CREATE INDEX by_state ON documents(state)",
+    "CREATE INDEX to_submit ON documents(due_at, id) WHERE current = 1 AND state IN ('queued', 'uploaded')",
+    "CREATE INDEX payers ON documents(content, step) WHERE current = 1 AND payer IS NULL",
+    "CREATE INDEX copies ON documents(payer) WHERE payer IS NOT NULL",
+    # What nobody may do twice, refused by the schema itself: two submissions of the same bytes and step at one time.
+    "CREATE UNIQUE INDEX one_open_attempt ON attempts(content, step) WHERE outcome IN ('open', 'accepted')",
+    "CREATE UNIQUE INDEX one_nonce ON attempts(nonce)",
+    "CREATE UNIQUE INDEX one_job ON attempts(service, job_id) WHERE job_id IS NOT NULL",
+    "CREATE INDEX story ON events(document)",
+)
+
+_VIEWS: Final = {
+    "progress": """
+        SELECT state, count(*) AS documents, sum(size) AS bytes FROM documents
+        WHERE current = 1 GROUP BY state ORDER BY documents DESC""",
+    "failures": """
+        SELECT state, kind, reason, count(*) AS documents, min(source) AS example FROM documents
+        WHERE current = 1 AND state NOT IN ('queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate',
+                                            'saved', 'superseded')
+        GROUP BY state, kind, reason ORDER BY documents DESC""",
+    "costs": """
+        SELECT d.source, d.job, a.number AS attempt, a.outcome, a.job_id, a.pages, a.credits,
+               a.cost AS estimated_credits, datetime(a.sent_at, 'unixepoch') AS sent_at
+        FROM attempts a JOIN documents d ON d.id = a.document
+        WHERE NOT (a.outcome = 'void' AND a.cost = 0)""",
+    "timeline": """
+        SELECT e.seq, strftime('%Y-%m-%dT%H:%M:%fZ', e.at, 'unixepoch') AS at, d.source, d.job,
+               e.event, e.state, e.detail
+        FROM events e LEFT JOIN documents d ON d.id = e.document""",
+}

@@ -1,0 +1,189 @@
+"""What the ledger can be asked: rows for the stages and counts for people. Reading only, on a connection of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from batcher.core.lifecycle import State
+
+
+class Known(NamedTuple):
+    """The current version of a source, as the scanner compares it."""
+
+    id: int
+    source: str
+    size: int
+    mtime_ns: int
+    inode: int
+    content: str | None
+    step: str
+    state: State
+    folder: str
+
+
+class Due(NamedTuple):
+    """A document whose upload or submission may be made now."""
+
+    id: int
+    source: str
+    folder: str
+    content: str
+    size: int
+    state: State
+    file_id: str | None
+    uploaded_at: float | None
+    tries: int
+
+
+class Flight(NamedTuple):
+    """A job that is out. `sha256s` are those the ledger knows of files at `output`."""
+
+    id: int
+    job_id: str
+    size: int
+    accepted_at: float
+    deadline_at: float
+    paid: int
+    fenced: bool
+    current: bool
+    output: str
+
+
+class Unknown(NamedTuple):
+    """An attempt whose reply was lost."""
+
+    id: int
+    nonce: str
+    file_id: str
+    service: str
+    key_print: str
+    sent_at: float
+    fenced_at: float | None
+    absences: int
+
+
+class Copy(NamedTuple):
+    """A document that waits for another's end, and how that one ended."""
+
+    id: int
+    output: str
+    payer_state: State
+    payer_output: str
+    payer_sha256: str | None
+    payer_reason: str | None
+    payer_kind: str | None
+
+
+class Queries:
+    def __init__(self, reader: sqlite3.Connection) -> None:
+        self.reader = reader
+
+    def counts(self) -> Counter[State]:
+        rows = self.reader.execute("SELECT state, count(*) FROM documents GROUP BY state")
+        return Counter({State(state): number for state, number in rows})
+
+    def in_state(self, state: State) -> list[int]:
+        return [row[0] for row in self.reader.execute("SELECT id FROM documents WHERE state = ? ORDER BY id", (state,))]
+
+    def known(self, sources: Sequence[str], job: str) -> dict[str, Known]:
+        """The current versions of those of `sources` that the ledger has, by source."""
+        marks = ",".join("?" * len(sources))
+        rows = self.reader.execute(
+            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder FROM documents"
+            f" WHERE current = 1 AND job = ? AND source IN ({marks})",
+            (job, *sources),
+        )
+        return {row[1]: Known(*row) for row in rows}
+
+    def due(self, now: float, limit: int) -> list[Due]:
+        """Documents to upload or submit, longest due first."""
+        rows = self.reader.execute(
+            "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries FROM documents"
+            " WHERE current = 1 AND state IN ('queued', 'uploaded') AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            (now, limit),
+        )
+        return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
+
+    def next_due_at(self) -> float | None:
+        sql = "SELECT min(due_at) FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
+        moment: float | None = self.reader.execute(sql).fetchone()[0]
+        return moment
+
+    def flights(self) -> Iterator[Flight]:
+        return (_flight(row) for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')"))
+
+    def flight(self, document: int) -> Flight:
+        return _flight(self.reader.execute(f"{_FLIGHT} WHERE d.id = ?", (document,)).fetchone())
+
+    def unknown(self) -> list[Unknown]:
+        rows = self.reader.execute(
+            "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
+            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent')"
+            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = 'unknown'"
+        )
+        return [Unknown(*row) for row in rows]
+
+    def copies(self, limit: int) -> list[Copy]:
+        """Copies whose payer has come to an end."""
+        rows = self.reader.execute(
+            "SELECT d.id, d.output, p.state, p.output, p.output_sha256, p.reason, p.kind"
+            " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND p.state NOT IN"
+            " ('queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate') ORDER BY d.id LIMIT ?",
+            (limit,),
+        )
+        return [Copy(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
+
+    def hashes_at(self, output: str) -> frozenset[str]:
+        """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
+        sql = "SELECT output_sha256 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
+        return frozenset(row[0] for row in self.reader.execute(sql, (output,)))
+
+    def witness(self, service: str, key_print: str, since: float) -> tuple[str, str] | None:
+        """(job_id, nonce) of the latest attempt of ours accepted there after `since`."""
+        row = self.reader.execute(
+            "SELECT job_id, nonce FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+            " AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1",
+            (service, key_print, since),
+        ).fetchone()
+        return row and (row[0], row[1])
+
+    def proven(self, service: str, key_print: str) -> frozenset[str]:
+        sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
+        return frozenset(row[0] for row in self.reader.execute(sql, (service, key_print)))
+
+    def foreign_attempts(self, service: str, key_print: str) -> list[tuple[str, int]]:
+        """(service, number) of open attempts that were made elsewhere or under another key."""
+        rows = self.reader.execute(
+            "SELECT service, count(*) FROM attempts WHERE outcome IN ('open', 'accepted')"
+            " AND NOT (service = ? AND key_print = ?) GROUP BY service",
+            (service, key_print),
+        )
+        return list(rows)
+
+    def failures(self) -> list[tuple[str, str | None, str | None, int, str]]:
+        """(state, class, reason, documents, example), the most frequent first."""
+        return list(self.reader.execute("SELECT state, kind, reason, documents, example FROM failures"))
+
+    def spent(self) -> tuple[int, float]:
+        """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""
+        sql = "SELECT total(pages), total(coalesce(credits, cost)) FROM attempts WHERE outcome IN ('saved', 'lost')"
+        pages, credits = self.reader.execute(sql).fetchone()
+        return int(pages), float(credits)
+
+    def nearest_deadline_at(self) -> float | None:
+        sql = "SELECT min(deadline_at) FROM attempts WHERE outcome = 'accepted'"
+        moment: float | None = self.reader.execute(sql).fetchone()[0]
+        return moment
+
+
+_FLIGHT = (
+    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.current, d.output"
+    " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
+)
+
+
+def _flight(row: tuple[int, str, int, float, float, int, float | None, int, str]) -> Flight:
+    return Flight(*row[:6], fenced=row[6] is not None, current=bool(row[7]), output=row[8])

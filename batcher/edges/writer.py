@@ -1,0 +1,138 @@
+"""The one hand that writes the ledger: one connection, one thread, for its whole life.
+
+What is asked for while a commit is under way goes into the next one, so one fsync serves many, and nobody's answer
+comes before his change is durable. It knows transactions and threads, and nothing of documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+LINGER: Final = 0.004  # seconds a commit waits for company; about what an fsync costs
+
+
+class Writer(Protocol):
+    async def do(self, work: Work[T]) -> T:
+        """Run `work` in a transaction; its value, once that is durable. An error undoes this work alone."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Request:
+    work: Work[Any]
+    answer: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+
+
+class GroupWriter:
+    """The writer of every real run."""
+
+    def __init__(self, connection: sqlite3.Connection, *, linger: float = LINGER) -> None:
+        self._connection = connection
+        self._linger = linger
+        self._requests: deque[_Request] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
+        self._thread.start()
+
+    async def do(self, work: Work[T]) -> T:
+        assert not self._closing, "the ledger is closed"
+        self._loop = asyncio.get_running_loop()
+        request = _Request(work, self._loop.create_future())
+        self._requests.append(request)
+        self._wake.set()
+        value: T = await request.answer
+        return value
+
+    def close(self) -> None:
+        """Commits what was asked for before, and ends the thread."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        self._connection.close()
+
+    def _serve(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if not self._closing:
+                time.sleep(self._linger)
+            if group := self._gather():
+                commit(self._connection, group)
+                self._answer(group)
+            if self._closing and not self._requests:
+                return
+
+    def _gather(self) -> list[_Request]:
+        return [self._requests.popleft() for _ in range(len(self._requests))]
+
+    def _answer(self, group: list[_Request]) -> None:
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, group)
+
+
+class InlineWriter:
+    """The same without a thread or a group: in virtual time an answer from another thread comes too late."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def do(self, work: Work[T]) -> T:
+        await asyncio.sleep(0)
+        request = _Request(work, asyncio.get_running_loop().create_future())
+        commit(self._connection, [request])
+        _settle([request])
+        value: T = await request.answer
+        return value
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def commit(connection: sqlite3.Connection, group: list[_Request]) -> None:
+    """All of the group in one transaction; should one fail, each in one of its own, so that it fails alone."""
+    try:
+        _together(connection, group)
+    except BaseException as error:
+        if len(group) == 1:
+            group[0].error = error
+            return
+        for request in group:
+            commit(connection, [request])
+
+
+def _together(connection: sqlite3.Connection, group: list[_Request]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for request in group:
+            request.value = request.work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself has rolled back where the disk failed it
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _settle(group: list[_Request]) -> None:
+    for request in group:
+        if request.answer.done():  # whoever asked was cancelled meanwhile; the change stands all the same
+            continue
+        if request.error is not None:
+            request.answer.set_exception(request.error)
+        else:
+            request.answer.set_result(request.value)

@@ -1,0 +1,32 @@
+"""How a run comes to its end: on its own, or because something or somebody stops it. Every stage may ask and may say so."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
+
+
+@dataclass(slots=True)
+class Course:
+    """`stopped` ends new submissions; what is in flight is still brought home unless `at_once`."""
+
+    exit_code: int = 0
+    reason: str = ""
+    at_once: bool = False
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    _in_a_row: int = 0
+
+    def stop(self, reason: str, exit_code: int, *, at_once: bool = False) -> None:
+        """The first reason stands; a later one may only make it more urgent."""
+        if not self.stopped.is_set():
+            self.reason, self.exit_code = reason, exit_code
+        self.at_once = self.at_once or at_once
+        self.stopped.set()
+
+    def count(self, kind: str | None) -> None:
+        """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""
+        self._in_a_row = self._in_a_row + 1 if kind == Kind.CONFIGURATION else 0
+        if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:
+            self.stop(f"{self._in_a_row} documents in a row were refused for their configuration", 2)

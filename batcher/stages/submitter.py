@@ -1,0 +1,225 @@
+"""Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST twice.
+
+What an error means is `core.policy`'s; what happens to a submission whose answer is lost is `stages.recovery`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batcher.core import events
+from batcher.core.cost import estimate
+from batcher.core.document import path_of
+from batcher.core.lifecycle import State
+from batcher.core.policy import Policy
+from batcher.core.wire import METADATA_KEY
+from batcher.edges import sources
+from batcher.edges.client import ReductoClient
+from batcher.edges.ledger import Due, Ledger
+from batcher.edges.pace import Pace
+from batcher.errors import (
+    BadReply,
+    Busy,
+    Refused,
+    ReplyLost,
+    ServiceError,
+    SourceChanged,
+    SourceError,
+    SourceGone,
+    Unauthorised,
+    Unreachable,
+)
+from batcher.stages.course import Course
+
+WIDTH = 48  # documents in hand at once; more connections only cost more
+SMALL = 4 << 20  # bytes up to which a file is read at once rather than streamed
+FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
+UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What every submission of a batch has in common."""
+
+    batch: str
+    endpoint: str
+    options: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    priority: bool
+    service: str
+    key_print: str
+    retention: float
+    max_in_flight: int
+    patience: float
+
+
+class Submitter:
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: ReductoClient,
+        pace: Pace,
+        course: Course,
+        assignment: Assignment,
+        *,
+        policy: Policy,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pace = pace
+        self._course = course
+        self._assignment = assignment
+        self._policy = policy
+        self._clock = clock
+        self._rng = rng
+        self._in_hand: set[int] = set()
+        self._answered_at = clock()
+
+    async def run(self) -> None:
+        """Until `course` is stopped; then what is in hand still comes to its end."""
+        async with asyncio.TaskGroup() as group:
+            while not self._course.stopped.is_set():
+                due = self._due()
+                for document in due:
+                    self._in_hand.add(document.id)
+                    group.create_task(self._bring(document))
+                await self._pause(refill=bool(due))
+
+    @property
+    def idle(self) -> bool:
+        return not self._in_hand
+
+    def _due(self) -> list[Due]:
+        room = min(WIDTH - len(self._in_hand), self._assignment.max_in_flight - self._ledger.in_flight)
+        if room < WIDTH // 4 and self._in_hand:  # one query for many documents, not one for each
+            return []
+        rows = self._ledger.due(self._clock(), len(self._in_hand) + max(room, 0))
+        return [row for row in rows if row.id not in self._in_hand][: max(room, 0)]
+
+    async def _pause(self, *, refill: bool) -> None:
+        if refill:
+            await asyncio.sleep(0)
+            return
+        next_at = self._ledger.next_due_at()
+        span = 1.0 if next_at is None else min(1.0, max(0.01, next_at - self._clock()))
+        await self._ledger.change(within=span)
+
+    async def _bring(self, due: Due) -> None:
+        try:
+            await self._step(due)
+        except SourceError as error:
+            await self._ledger.record(_source_verdict(due.id, error))
+        finally:
+            self._in_hand.discard(due.id)
+
+    async def _step(self, due: Due) -> None:
+        if due.state is State.UPLOADED:
+            if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
+                await self._ledger.record(events.UploadLapsed(due.id, "the upload is too old"))
+                return
+            await self._send(due, str(due.file_id))
+            return
+        file_id = await self._upload(due)
+        if file_id is not None:
+            await self._send(due, file_id, events.Uploaded(due.id, file_id))
+
+    # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
+
+    async def _upload(self, due: Due) -> str | None:
+        path = Path(due.folder) / os.fsdecode(path_of(due.source))
+        sha256 = due.content.partition(".")[0]
+        await self._pace.upload.turn()
+        try:
+            content = await asyncio.to_thread(sources.read, path, limit=SMALL) if due.size <= SMALL else path
+            upload = await self._client.upload(content, name=due.source.rpartition("/")[2], sha256=sha256)
+        except Unauthorised as error:
+            self._course.stop(str(error), 4, at_once=True)
+            return None
+        except ServiceError as error:
+            await self._put_off(due, error)
+            return None
+        self._answered_at = self._clock()
+        return upload.file_id
+
+    async def _put_off(self, due: Due, error: ServiceError) -> None:
+        definite = isinstance(error, Refused) and not isinstance(error, Busy)
+        if definite or due.tries + 1 >= UPLOAD_TRIES and not isinstance(error, Unreachable):
+            kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
+            await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
+            self._course.count(kind)
+            return
+        span = getattr(error, "retry_after", None) or self._policy.backoff.span(due.tries, self._rng)
+        self._watch_silence(error)
+        await self._ledger.record(events.Postponed(due.id, str(error), self._clock() + span, due.tries + 1))
+
+    # --- the submission: paid, and sent once ------------------------------------------------------------------------
+
+    async def _send(self, due: Due, file_id: str, *before: events.Event) -> None:
+        await self._pace.submit.turn()
+        if self._course.stopped.is_set():
+            return
+        nonce = f"{self._rng.getrandbits(96):024x}"
+        sending = events.Sending(
+            due.id, nonce, self._assignment.service, self._assignment.key_print, estimate(self._assignment.endpoint)
+        )
+        await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
+        await self._ledger.record(await self._post(due, file_id, nonce))
+
+    async def _post(self, due: Due, file_id: str, nonce: str) -> events.Event:
+        """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
+        job = self._assignment
+        mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
+        try:
+            job_id = await self._client.run_job(
+                job.endpoint,
+                file_id,
+                job.options,
+                metadata={**job.metadata, METADATA_KEY: mark},
+                priority=job.priority,
+            )
+        except Refused as error:
+            return self._refused(due, error)
+        except Unreachable as error:
+            self._watch_silence(error)
+            span = self._policy.backoff.span(due.tries, self._rng)
+            self._pace.submit.pause(span)
+            return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
+        except (ReplyLost, BadReply) as error:
+            return events.ReplyLost(due.id, str(error))
+        self._answered_at = self._clock()
+        self._pace.submit.faster()
+        return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
+
+    def _refused(self, due: Due, error: Refused) -> events.Event:
+        if isinstance(error, Unauthorised) or error.status == 402:
+            self._course.stop(str(error), 4, at_once=isinstance(error, Unauthorised))
+            return events.RefusedForNow(due.id, str(error), due_at=self._clock())
+        if isinstance(error, Busy):
+            self._pace.submit.slower()
+            self._pace.submit.pause(error.retry_after or 0.0)
+        event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
+        self._course.count(event.kind if isinstance(event, events.Rejected) else None)
+        return event
+
+    def _watch_silence(self, error: ServiceError) -> None:
+        """An outage is waited out while anything is in flight; with nothing out there, patience has an end."""
+        silent = self._clock() - self._answered_at
+        if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._assignment.patience:
+            self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+
+
+def _source_verdict(document: int, error: SourceError) -> events.Event:
+    match error:
+        case SourceGone():
+            return events.SourceGone(document, str(error))
+        case SourceChanged():
+            return events.SourceChanged(document, str(error))
+    return events.Unreadable(document, str(error))

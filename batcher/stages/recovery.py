@@ -1,0 +1,147 @@
+"""Finds out what became of submissions whose answer was lost, before anything is paid a second time.
+
+Look for it in the service's listing: found, it is adopted. Not found: fence it off by deleting its upload, let `settle`
+pass, look again; only then is it proven absent and may be sent anew. Where the means can't be trusted, it is held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from batcher.core import events
+from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
+from batcher.edges.client import ReductoClient
+from batcher.edges.ledger import Ledger, Unknown
+from batcher.edges.pace import Pace
+from batcher.errors import ServiceError, Unauthorised
+from batcher.stages.course import Course
+
+ABSENCES_AT_MOST: Final = 3
+LISTING, FENCE = "listing", "fence"  # the two proofs, stored for each service and key
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What one whole pass over the listing showed: the job of each unknown attempt, and whether it showed `witness`."""
+
+    started_at: float
+    jobs: dict[int, str] = field(default_factory=dict)
+    witnessed: bool = False
+
+
+class Recovery:
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: ReductoClient,
+        pace: Pace,
+        course: Course,
+        *,
+        service: str,
+        key_print: str,
+        retention: float,
+        settle: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pace = pace
+        self._course = course
+        self._service = service
+        self._key_print = key_print
+        self._retention = retention
+        self._settle = settle
+        self._clock = clock
+
+    async def run(self) -> None:
+        """For as long as the run lasts: one pass over the listing serves all that is unknown."""
+        while True:
+            unknown = self._ledger.unknown()
+            if unknown:
+                await self._pass(unknown)
+                await asyncio.sleep(self._settle / 4)
+            else:
+                await self._ledger.change()
+
+    async def _pass(self, unknown: Sequence[Unknown]) -> None:
+        try:
+            await self._prove_the_fence()
+            sighting = await self._look_through_listing(unknown)
+            for attempt in unknown:
+                await self._judge(attempt, sighting)
+        except Unauthorised as error:
+            self._course.stop(str(error), 4, at_once=True)
+        except ServiceError as error:
+            self._pace.list.pause(getattr(error, "retry_after", None) or 2.0)  # nothing is decided in an outage
+
+    async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
+        job_id = sighting.jobs.get(attempt.id)
+        if job_id is not None:
+            deadline = attempt.sent_at + self._retention
+            await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
+        elif attempt.fenced_at is None:
+            await self._client.delete_upload(attempt.file_id)
+            await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        elif sighting.started_at >= attempt.fenced_at + self._settle and self._may_conclude(attempt, sighting):
+            await self._ledger.record(self._absent(attempt))
+
+    def _absent(self, attempt: Unknown) -> events.Event:
+        if attempt.absences + 1 >= ABSENCES_AT_MOST:
+            return events.GivenUp(attempt.id, f"proven absent {ABSENCES_AT_MOST} times: its submissions never arrive")
+        return events.ProvenAbsent(attempt.id)
+
+    def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
+        """An empty listing proves nothing unless the listing is known to show our jobs, those of just now included."""
+        proven = self._ledger.proven(self._service, self._key_print)
+        if not {LISTING, FENCE} <= proven:
+            return False
+        later = self._ledger.witness(self._service, self._key_print, attempt.fenced_at or 0.0)
+        return later is None or sighting.witnessed
+
+    async def hold_the_rest(self) -> None:
+        """At the end of a run: what still can't be proven either way is for a person to decide."""
+        for attempt in self._ledger.unknown():
+            lacking = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
+            reason = f"perhaps paid; not proven: {', '.join(sorted(lacking)) or 'absence'}"
+            await self._ledger.record(events.Held(attempt.id, reason))
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
+        sighting = Sighting(self._clock())
+        witness = self._ledger.witness(self._service, self._key_print, 0.0)
+        async for row in self._rows():
+            if witness and row.job_id == witness[0]:
+                sighting.witnessed = True
+                if row.mentions(witness[1]):
+                    await self._ledger.prove(self._service, self._key_print, LISTING)
+            for attempt in _named(row, unknown):
+                sighting.jobs.setdefault(attempt.id, row.job_id)
+        return sighting
+
+    async def _rows(self) -> AsyncIterator[JobRow]:
+        cursor, seen = None, set[str]()
+        while True:
+            await self._pace.list.turn()
+            page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
+            for row in page.jobs:
+                yield row
+            cursor = page.next_cursor
+            if not cursor or cursor in seen:
+                return
+            seen.add(cursor)
+
+    async def _prove_the_fence(self) -> None:
+        """Delete a spare upload: the fence is worth something only where that answers 200 and then 404."""
+        if FENCE in self._ledger.proven(self._service, self._key_print):
+            return
+        spare = await self._client.upload(b"spare", name="spare.txt")
+        if await self._client.delete_upload(spare.file_id) and not await self._client.delete_upload(spare.file_id):
+            await self._ledger.prove(self._service, self._key_print, FENCE)
+
+
+def _named(row: JobRow, unknown: Iterable[Unknown]) -> Iterable[Unknown]:
+    return (a for a in unknown if row.mentions(a.nonce) or row.mentions(a.file_id))

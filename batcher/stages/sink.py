@@ -1,0 +1,130 @@
+"""Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches nothing.
+
+What has been fetched and not yet written is bounded in bytes (`Room`), however many results that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from batcher.core import events
+from batcher.core.lifecycle import State
+from batcher.edges.ledger import Copy, Ledger
+from batcher.edges.store import Item, Store, Written
+from batcher.errors import OutputError
+from batcher.stages.course import Course
+
+GROUP: Final = 128  # results made durable together
+ROOM: Final = 48 << 20  # bytes
+
+_HANDS_OVER: Final = frozenset(
+    {State.SOURCE_GONE, State.SOURCE_CHANGED, State.UNREADABLE, State.UNSUPPORTED, State.CANCELLED, State.SUPERSEDED}
+)
+
+
+class Room:
+    """So many bytes may be in memory at once; one larger than all of it goes alone."""
+
+    def __init__(self, size: int = ROOM) -> None:
+        self._size = size
+        self._taken = 0
+        self._freed = asyncio.Event()
+
+    async def take(self, amount: int) -> None:
+        while self._taken and self._taken + amount > self._size:
+            self._freed.clear()
+            await self._freed.wait()
+        self._taken += amount
+
+    def give(self, amount: int) -> None:
+        self._taken -= amount
+        assert self._taken >= 0, "more was given back than taken"
+        self._freed.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written."""
+
+    ended: events.Ended
+    output: str
+    body: bytes
+    reserved: int
+
+
+class Sink:
+    def __init__(self, ledger: Ledger, store: Store, course: Course) -> None:
+        self.room = Room()
+        self._ledger = ledger
+        self._store = store
+        self._course = course
+        self._results: deque[Result] = deque()
+        self._arrived = asyncio.Event()
+        self._writing = False
+
+    def put(self, result: Result) -> None:
+        self._results.append(result)
+        self._arrived.set()
+
+    @property
+    def idle(self) -> bool:
+        return not self._results and not self._writing
+
+    async def run(self) -> None:
+        """For as long as the run lasts."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._results:
+                self._writing = True
+                await self._write([self._results.popleft() for _ in range(min(GROUP, len(self._results)))])
+                self._writing = False
+
+    async def _write(self, group: Sequence[Result]) -> None:
+        items = [Item(r.output, r.body, self._ledger.hashes_at(r.output)) for r in group]
+        outcomes = await asyncio.to_thread(self._store.write_group, items)
+        happened: list[events.Event] = []
+        for result, outcome in zip(group, outcomes, strict=True):
+            self.room.give(result.reserved)
+            if isinstance(outcome, OutputError):
+                self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service
+            else:
+                happened += [result.ended, _saved(result.ended.document, outcome)]
+        await self._ledger.record(*happened)
+
+    async def copy_for_ever(self) -> None:
+        """Give every copy the end that its payer came to."""
+        while True:
+            for copy in self._ledger.copies(GROUP):
+                await self._copy(copy)
+            await self._ledger.change()
+
+    async def _copy(self, copy: Copy) -> None:
+        if copy.payer_state in _HANDS_OVER:
+            await self._ledger.record(events.Promoted(copy.id))
+        elif copy.payer_state is State.SAVED:
+            await self._copy_file(copy)
+        else:
+            reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
+            await self._ledger.record(events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state))
+
+    async def _copy_file(self, copy: Copy) -> None:
+        known = self._ledger.hashes_at(copy.output)
+        try:
+            written = await asyncio.to_thread(
+                self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known
+            )
+        except FileNotFoundError:
+            await self._ledger.record(events.Promoted(copy.id))  # its payer's result is no longer what it was
+        except OutputError as error:
+            self._course.stop(str(error), 3, at_once=True)
+        else:
+            await self._ledger.record(_saved(copy.id, written))
+
+
+def _saved(document: int, written: Written) -> events.Saved:
+    return events.Saved(document, written.output, written.sha256, written.size)

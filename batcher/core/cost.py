@@ -1,4 +1,4 @@
-"""What a submission is expected to cost, in credits by the rate card of before 2026-09-01. The service bills, not we."""
+"""What a submission is expected to cost, in credits as of before 2026-09-01. The service bills, not we."""
 
 from __future__ import annotations
 

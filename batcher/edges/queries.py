@@ -65,6 +65,14 @@ class Unknown(NamedTuple):
     absences: int
 
 
+class Witness(NamedTuple):
+    """A job of ours that the listing must show if it is to be believed."""
+
+    job_id: str
+    nonce: str
+    accepted_at: float
+
+
 class Copy(NamedTuple):
     """A document that waits for another's end, and how that one ended."""
 
@@ -141,14 +149,14 @@ class Queries:
         sql = "SELECT output_sha256 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
         return frozenset(row[0] for row in self.reader.execute(sql, (output,)))
 
-    def witness(self, service: str, key_print: str, since: float) -> tuple[str, str] | None:
-        """(job_id, nonce) of the latest attempt of ours accepted there after `since`."""
+    def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
+        """The latest attempt of ours accepted there after `since`."""
         row = self.reader.execute(
-            "SELECT job_id, nonce FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+            "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
             " AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1",
             (service, key_print, since),
         ).fetchone()
-        return row and (row[0], row[1])
+        return row and Witness(*row)
 
     def proven(self, service: str, key_print: str) -> frozenset[str]:
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"

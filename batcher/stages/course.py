@@ -1,4 +1,4 @@
-"""How a run comes to its end: on its own, or because something or somebody stops it. Every stage may ask and may say so."""
+"""How a run is stopped before its end, and why. Every stage may ask, and every stage may say so."""
 
 from __future__ import annotations
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from batcher.core import events
+from batcher.core.lifecycle import State
 from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import ReductoClient
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.pace import Pace
+from batcher.edges.queries import Witness
 from batcher.errors import ServiceError, Unauthorised
 from batcher.stages.course import Course
 
@@ -25,11 +27,11 @@ LISTING, FENCE = "listing", "fence"  # the two proofs, stored for each service a
 
 @dataclass(slots=True)
 class Sighting:
-    """What one whole pass over the listing showed: the job of each unknown attempt, and whether it showed `witness`."""
+    """What one whole pass over the listing showed: jobs by unknown document, and our latest known job, if it did."""
 
     started_at: float
     jobs: dict[int, str] = field(default_factory=dict)
-    witnessed: bool = False
+    witnessed: Witness | None = None
 
 
 class Recovery:
@@ -87,6 +89,17 @@ class Recovery:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
         elif sighting.started_at >= attempt.fenced_at + self._settle and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
+        elif self._is_hopeless(attempt):
+            await self._ledger.record(events.Held(attempt.id, self._what_lacks()))
+
+    def _is_hopeless(self, attempt: Unknown) -> bool:
+        """Nothing else is left whose acceptance could still prove the listing."""
+        waited = self._clock() - (attempt.fenced_at or self._clock())
+        return waited > 3 * self._settle and self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+
+    def _what_lacks(self) -> str:
+        lacking = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
+        return f"perhaps paid; not proven: {', '.join(sorted(lacking)) or 'absence'}"
 
     def _absent(self, attempt: Unknown) -> events.Event:
         if attempt.absences + 1 >= ABSENCES_AT_MOST:
@@ -98,28 +111,23 @@ class Recovery:
         proven = self._ledger.proven(self._service, self._key_print)
         if not {LISTING, FENCE} <= proven:
             return False
-        later = self._ledger.witness(self._service, self._key_print, attempt.fenced_at or 0.0)
-        return later is None or sighting.witnessed
-
-    async def hold_the_rest(self) -> None:
-        """At the end of a run: what still can't be proven either way is for a person to decide."""
-        for attempt in self._ledger.unknown():
-            lacking = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
-            reason = f"perhaps paid; not proven: {', '.join(sorted(lacking)) or 'absence'}"
-            await self._ledger.record(events.Held(attempt.id, reason))
+        fenced_at = attempt.fenced_at or 0.0
+        if self._ledger.witness(self._service, self._key_print, since=fenced_at) is None:
+            return True
+        return sighting.witnessed is not None and sighting.witnessed.accepted_at > fenced_at
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = Sighting(self._clock())
-        witness = self._ledger.witness(self._service, self._key_print, 0.0)
+        witness = self._ledger.witness(self._service, self._key_print, since=0.0)
         async for row in self._rows():
-            if witness and row.job_id == witness[0]:
-                sighting.witnessed = True
-                if row.mentions(witness[1]):
-                    await self._ledger.prove(self._service, self._key_print, LISTING)
             for attempt in _named(row, unknown):
                 sighting.jobs.setdefault(attempt.id, row.job_id)
+            if witness and row.job_id == witness.job_id and row.mentions(witness.nonce):
+                sighting.witnessed = witness
+        if sighting.witnessed or sighting.jobs:
+            await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
 
     async def _rows(self) -> AsyncIterator[JobRow]:

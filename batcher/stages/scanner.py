@@ -1,6 +1,6 @@
 """Feeds the ledger: walks the sources and admits what is new or has changed. It reads no more than it must.
 
-A file of the same size, time and inode is taken for the one the ledger knows, unread. What became of it is no concern here.
+A file of the same size, time and inode is taken for the one the ledger knows, unread.
 """
 
 from __future__ import annotations

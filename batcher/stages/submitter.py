@@ -151,7 +151,7 @@ class Submitter:
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
         definite = isinstance(error, Refused) and not isinstance(error, Busy)
-        if definite or due.tries + 1 >= UPLOAD_TRIES and not isinstance(error, Unreachable):
+        if definite or (due.tries + 1 >= UPLOAD_TRIES and not isinstance(error, Unreachable)):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
             self._course.count(kind)

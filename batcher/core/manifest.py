@@ -1,0 +1,72 @@
+"""What a manifest says, as values. How it is read and checked is `core.manifest_keys`; where it lies is nobody's business here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.core.wire import RETENTION
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """`name` is local, one of the hosted ones, or empty where `url` says it. Times in seconds."""
+
+    name: str = LOCAL
+    url: str | None = None
+    api_key_env: str = "REDUCTO_API_KEY"
+    result_retention: float = RETENTION
+    requests_per_second: float | None = None
+    settle: float | None = None
+    max_in_flight: int = 2000
+    patience: float = 120.0
+
+    @property
+    def is_local(self) -> bool:
+        return self.url is None and self.name == LOCAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    directory: Path
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    name: str = "parse"
+    endpoint: str = "parse"
+    schema_file: Path | None = None
+    priority: bool = False
+    queue_priority: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    directory: Path
+    formats: tuple[str, ...] = ("json",)
+    ledger: Path | None = None
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.ledger or self.directory / ".batcher" / "ledger.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """`where` names it for messages: its path, or the words of a command line."""
+
+    batch: str
+    service: Service
+    sources: tuple[Source, ...]
+    jobs: tuple[Job, ...]
+    output: Output
+    retry: tuple[tuple[str, str | None, int | None], ...] = ()
+    where: str = ""

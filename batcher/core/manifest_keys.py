@@ -1,0 +1,322 @@
+"""Reads a manifest: one table of keys serves the checks, the suggestions and the JSON Schema. Pure.
+
+Every problem is found before any is reported. A key that is planned and not served yet is refused in so many words:
+silently ignored, it would cost somebody a night.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from batcher.core.manifest import LOCAL, Job, Manifest, Output, Service, Source
+from batcher.core.policy import Kind
+from batcher.core.wire import ENDPOINTS, SERVICES
+from batcher.errors import ManifestError, Problem
+
+Table = dict[str, "Key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`kind` says what value it takes, in the words of the message; `among` the only values, where they are few."""
+
+    kind: str
+    about: str
+    among: tuple[str, ...] = ()
+    table: Table | None = None
+    not_yet: bool = False
+
+
+_LATER: Final = {"not_yet": True}
+
+SERVICE: Final[Table] = {
+    "name": Key("string", "one of the known services", (LOCAL, *SERVICES)),
+    "url": Key("url", "a service of the same API somewhere else"),
+    "api_key_env": Key("string", "the environment variable that holds the key"),
+    "result_retention": Key("duration", "how long the service keeps a result, from submission on"),
+    "requests_per_second": Key("number", "a ceiling for submissions"),
+    "settle": Key("duration", "how long an unseen submission may still turn up in the listing"),
+    "max_in_flight": Key("integer", "how many jobs may be out at once"),
+    "patience": Key("duration", "how long the service may take for its first answer"),
+}
+SOURCE: Final[Table] = {
+    "directory": Key("path", "a folder, taken with all below it"),
+    "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
+    "exclude": Key("list of strings", "gitignore-style"),
+    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents", **_LATER),
+}
+JOB: Final[Table] = {
+    "name": Key("string", "what this step is called"),
+    "endpoint": Key("string", "what to do with each document", ENDPOINTS),
+    "schema_file": Key("path", "a JSON Schema file for options.instructions.schema"),
+    "priority": Key("boolean", "ahead of other asynchronous jobs"),
+    "queue_priority": Key("string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")),
+    "options": Key("table", "the rest of the request body, verbatim"),
+    "metadata": Key("table", "sent with every job"),
+}
+OUTPUT: Final[Table] = {
+    "directory": Key("path", "where results go"),
+    "formats": Key("list of strings", "what is written", ("json",)),
+    "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
+    "clean": Key("string", "whether to delete job and upload once the result is saved", ("never",)),
+}
+RETRY: Final[Table] = {
+    "class": Key("string", "what the error means", tuple(Kind)),
+    "attempts": Key("integer", "paid attempts, the first included; never more than three"),
+}
+MANIFEST: Final[Table] = {
+    "batch": Key("string", "the batch's name; default: the file's stem"),
+    "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
+    "source": Key("tables", "where documents come from", table=SOURCE),
+    "job": Key("table", "what is done with each", table=JOB),
+    "output": Key("table", "where results go", table=OUTPUT),
+    "retry": Key("table of tables", "by error name", table=RETRY),
+    "limits": Key("table", "when to stop before the end", **_LATER),
+    "webhook": Key("table", "how the service may call back", **_LATER),
+    "notify": Key("table", "whom to tell", **_LATER),
+}
+
+
+def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: str) -> Manifest:
+    """The manifest that `data` says; relative paths are below `folder`. Raises ManifestError with every problem."""
+    reading = _Reading(folder)
+    top = reading.table(data, MANIFEST, "")
+    service = top.get("service", LOCAL)
+    service = reading.table(service, SERVICE, "service.") if isinstance(service, Mapping) else {"name": service}
+    sources = [reading.table(s, SOURCE, "source.") for s in reading.tables(top.get("source"), "source")]
+    jobs = reading.tables(top.get("job", {}), "job")
+    job = reading.table(jobs[0] if jobs else {}, JOB, "job.")
+    output = reading.table(top.get("output", {}), OUTPUT, "output.")
+    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
+    reading.check(top, service, sources, len(jobs), job, output)
+    if reading.problems:
+        raise ManifestError(where, reading.problems)
+    if "url" in service:
+        service.setdefault("name", "")
+    job.setdefault("name", job.get("endpoint", "parse"))
+    output.pop("clean", None)
+    return Manifest(
+        batch=top.get("batch", stem),
+        service=Service(**service),
+        sources=tuple(Source(**source) for source in sources),
+        jobs=(Job(**job),),
+        output=Output(**output),
+        retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
+        where=where,
+    )
+
+
+class _Reading:
+    def __init__(self, folder: Path) -> None:
+        self.problems: list[Problem] = []
+        self._folder = folder
+
+    def table(self, data: Any, keys: Table, prefix: str) -> dict[str, Any]:
+        """The good values of `data`; a problem for each other one."""
+        if not isinstance(data, Mapping):
+            self.problems.append(Problem(prefix.rstrip("."), f"a table is wanted, not {_shown(data)}"))
+            return {}
+        good: dict[str, Any] = {}
+        for name, value in data.items():
+            self._one(keys, prefix, name, value, good)
+        return good
+
+    def tables(self, data: Any, key: str) -> list[Any]:
+        if data is None:
+            return []
+        return data if isinstance(data, list) else [data]
+
+    def _one(self, keys: Table, prefix: str, name: str, value: Any, good: dict[str, Any]) -> None:
+        key = keys.get(name)
+        if key is None:
+            near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(keys)}"
+            self.problems.append(Problem(prefix + name, "unknown key", hint))
+            return
+        if key.not_yet:
+            self.problems.append(Problem(prefix + name, "not served by this version of batcher", "take it out"))
+            return
+        try:
+            good[name] = READERS[key.kind](value, self._folder)
+        except ValueError as error:
+            self.problems.append(Problem(prefix + name, str(error)))
+            return
+        for one in value if isinstance(value, list) else [value]:
+            if key.among and one not in key.among:
+                near = difflib.get_close_matches(str(one), key.among, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(key.among)}"
+                self.problems.append(Problem(prefix + name, f"{_shown(one)} is not known", hint))
+
+    def check(
+        self,
+        top: Mapping[str, Any],
+        service: Mapping[str, Any],
+        sources: list[dict[str, Any]],
+        jobs: int,
+        job: Mapping[str, Any],
+        output: Mapping[str, Any],
+    ) -> None:
+        """What no single key can say."""
+        add = self.problems.append
+        if not sources:
+            add(Problem("source", "missing", 'add [source] with directory = "…"'))
+        for source in sources:
+            if "directory" not in source:
+                add(Problem("source.directory", "missing", "the folder whose documents are to be taken"))
+        if "directory" not in output:
+            add(Problem("output.directory", "missing", "the folder for the results"))
+        if jobs > 1:
+            add(Problem("job", "chains of several jobs are not served by this version of batcher"))
+        if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
+            near = difflib.get_close_matches(top["service"], (LOCAL, *SERVICES), n=1)
+            add(
+                Problem("service", f"{_shown(top['service'])} is not known", f"did you mean {near[0]}?" if near else "")
+            )
+        if "name" in service and "url" in service:
+            add(Problem("service", "name and url exclude each other"))
+        local = "url" not in service and service.get("name", LOCAL) == LOCAL
+        if local and job.get("endpoint", "parse") != "parse":
+            add(Problem("job.endpoint", f"the local service doesn't {job['endpoint']} yet", "it parses"))
+        for own in {"input", "async"} & set(job.get("options", {})):
+            add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
+        self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+
+    def _check_places(self, directories: list[Path], output: Path | None) -> None:
+        for number, directory in enumerate(directories):
+            if directory in directories[:number]:
+                self.problems.append(Problem("source.directory", f"{directory} is named twice"))
+            if output is not None and output.is_relative_to(directory):
+                hint = "choose a folder beside it, or results would be taken for documents"
+                self.problems.append(Problem("output.directory", f"{output} lies inside the source {directory}", hint))
+
+
+def override(data: dict[str, Any], assignment: str) -> None:
+    """Set what `assignment`, as in `job.options.settings.page_range={"start":1}`, says; the value is JSON, else text."""
+    path, equals, text = assignment.partition("=")
+    if not equals or not path:
+        raise ManifestError(f"-S {assignment}", [Problem("", "key=value is wanted", "as in job.priority=true")])
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *tables, last = path.split(".")
+    for name in tables:
+        inner = data.setdefault(name, {})
+        data = inner[0] if isinstance(inner, list) and inner else inner
+        if not isinstance(data, dict):
+            raise ManifestError(f"-S {assignment}", [Problem(path, f"{name} is no table")])
+    data[last] = value
+
+
+def json_schema() -> dict[str, Any]:
+    """The manifest's JSON Schema, from the table that reads it."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "batcher manifest", **_schema(MANIFEST)}
+
+
+# --- kinds of values ------------------------------------------------------------------------------------------------
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(value: Any, _folder: Path | None = None) -> float:
+    """Seconds, from a number of them or from text as in 90s, 15m, 12h, 1d."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"a duration as in 90s, 15m, 12h or 1d is wanted, not {_shown(value)}")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _of(what: str, *types: type) -> Callable[[Any, Path], Any]:
+    def read(value: Any, _folder: Path) -> Any:
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise ValueError(f"{what} is wanted, not {_shown(value)}")
+        return value
+
+    return read
+
+
+def _path(value: Any, folder: Path) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"a path is wanted, not {_shown(value)}")
+    return Path(_absolute(folder / Path(value).expanduser()))
+
+
+def _absolute(path: Path) -> str:
+    import os.path
+
+    return os.path.normpath(path)
+
+
+def _strings(value: Any, _folder: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"a list of strings is wanted, not {_shown(value)}")
+    return tuple(value)
+
+
+def _url(value: Any, _folder: Path) -> str:
+    if not isinstance(value, str) or not re.match(r"https?://[^/\s]+", value):
+        raise ValueError(f"a URL as in https://… is wanted, not {_shown(value)}")
+    return value.rstrip("/")
+
+
+READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
+    "string": _of("text", str),
+    "number": _of("a number", int, float),
+    "integer": _of("a whole number", int),
+    "boolean": _of("true or false", bool),
+    "table": _of("a table", dict),
+    "tables": _of("a table or a list of tables", dict, list),
+    "table of tables": _of("a table", dict),
+    "service": _of("a service's name or a table", str, dict),
+    "duration": duration,
+    "path": _path,
+    "url": _url,
+    "list of strings": _strings,
+}
+
+_TYPES: Final[Mapping[str, dict[str, Any]]] = {
+    "string": {"type": "string"},
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "table": {"type": "object"},
+    "duration": {"type": ["string", "number"]},
+    "path": {"type": "string"},
+    "url": {"type": "string", "format": "uri"},
+    "list of strings": {"type": "array", "items": {"type": "string"}},
+}
+
+
+def _schema(keys: Table) -> dict[str, Any]:
+    served = {name: key for name, key in keys.items() if not key.not_yet}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {"description": key.about, **_value_schema(key)} for name, key in served.items()},
+    }
+
+
+def _value_schema(key: Key) -> dict[str, Any]:
+    if key.table is None:
+        one_of = {"enum": list(key.among)} if key.among else {}
+        plain = _TYPES[key.kind]
+        return {**plain, "items": {**plain["items"], **one_of}} if "items" in plain else {**plain, **one_of}
+    inner = _schema(key.table)
+    wrapped = {
+        "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},
+        "tables": {"anyOf": [inner, {"type": "array", "items": inner}]},
+        "table of tables": {"type": "object", "additionalProperties": inner},
+    }
+    return wrapped.get(key.kind, inner)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)[:60]

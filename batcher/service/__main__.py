@@ -21,6 +21,7 @@ from typing import Final
 
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
+from batcher.service.chaos import Fault, read_orders
 from batcher.service.local import LocalService, Options
 
 LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
@@ -36,6 +37,8 @@ def main() -> int:
         workers=arguments.workers or os.cpu_count() or 1,
         retention=arguments.retention,
         parser=arguments.parser,
+        chaos=arguments.chaos,
+        seed=arguments.seed,
     )
     try:
         if arguments.embedded:
@@ -97,6 +100,13 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     os._exit(0)
 
 
+def _orders(text: str) -> dict[str, Fault]:
+    try:
+        return read_orders(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -110,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=0, help="processes that read documents; 0: one per core")
     parser.add_argument("--retention", type=span, default=RETENTION, help="how long results stay, as in 12h")
     parser.add_argument("--api-key-env", default=KEY_VARIABLE, help="the variable that holds the key to accept")
+    parser.add_argument("--chaos", type=_orders, default={}, metavar="NAME=RATE,…", help="faults, for rehearsals")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults")
     parser.add_argument("--parser", default=Options.__dataclass_fields__["parser"].default, help=argparse.SUPPRESS)
     return parser
 

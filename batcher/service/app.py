@@ -15,7 +15,10 @@ from aiohttp import BodyPartReader, web
 from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT, ErrorName, JobStatus, JobType
 from batcher.service import gate
 from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page, job_not_found
+from batcher.service.chaos import Chaos
+from batcher.service.errands import Errands
 from batcher.service.jobs import Clock, Jobs, Lane, described, listed, parse_cursor
+from batcher.service.mischief import disturb
 from batcher.service.queue import LiveJob, Queue
 from batcher.service.requests import accept, lane_of, read_request
 from batcher.service.results import Results
@@ -46,11 +49,13 @@ class Rooms:
     results: Results
     queue: Queue
     clock: Clock
+    chaos: Chaos
+    errands: Errands
     served: frozenset[JobType] = frozenset({JobType.PARSE})
 
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
-    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key)]
+    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key), disturb(rooms.chaos, rooms.errands)]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
     endpoints = Endpoints(rooms)
     app.add_routes(endpoints.routes())
@@ -74,6 +79,7 @@ class Endpoints:
             web.post("/cancel/{job_id}", self.cancel),
             web.get("/files/{job_id}/{token}/{name}", self.file),
             web.get("/version", self.version),
+            web.get("/__chaos", self.chaos),
         ]
 
     # --- uploads ---
@@ -174,7 +180,8 @@ class Endpoints:
 
     async def list_jobs(self, request: web.Request) -> web.Response:
         limit = _number(request, "limit", default=100, allowed=LISTED)
-        with_config = not _flag(request, "exclude_configs")
+        bare = self._rooms.chaos.strikes("listing-bare", "GET /jobs")
+        with_config = not (bare or _flag(request, "exclude_configs"))
         rows, following = self._rooms.jobs.page(limit=limit, before=parse_cursor(request.query.get("cursor")))
         status_of = self._rooms.queue.status_of
         page = [listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config) for row in rows]
@@ -208,6 +215,10 @@ class Endpoints:
         if content is None:
             raise ApiError(ErrorName.NOT_FOUND, "File not found")
         return web.Response(body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES))
+
+    async def chaos(self, request: web.Request) -> web.Response:
+        """What went wrong on order, so that a rehearsal can be checked against it."""
+        return as_json(self._rooms.chaos.account())
 
     async def version(self, request: web.Request) -> web.Response:
         return as_json(VERSION)

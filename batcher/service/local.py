@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,9 @@ from aiohttp import web
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
 from batcher.service.app import Rooms, make_app
+from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
+from batcher.service.errands import Errands
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.queue import JOB_SECONDS, Queue
@@ -46,6 +48,8 @@ class Options:
     job_seconds: float = JOB_SECONDS
     parser: str = PARSER
     clock: Clock = time.time
+    chaos: Mapping[str, Fault] = field(default_factory=dict)
+    seed: int = 0
 
 
 class LocalService:
@@ -119,17 +123,19 @@ async def _lock(descriptor: int, folder: Path) -> None:
 def _open_rooms(options: Options) -> Iterator[Rooms]:
     folder = options.data_dir
     with Database(folder / "service.db") as database:
-        jobs = Jobs(database, clock=options.clock, retention=options.retention)
+        chaos = Chaos(options.chaos, options.seed)
+        jobs = Jobs(database, clock=options.clock, chaos=chaos, retention=options.retention)
         uploads = Uploads(database, folder / "uploads", clock=options.clock)
         results = Results(folder / "results")
         inputs = Inputs(uploads, jobs, results)
         queue = Queue(
             *(jobs, inputs, results),
             make_worker=lambda: Worker(parser=options.parser),
+            chaos=chaos,
             job_seconds=options.job_seconds,
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(jobs, uploads, results, queue, options.clock)
+        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, Errands())
 
 
 @contextlib.asynccontextmanager
@@ -153,6 +159,7 @@ async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
     await group.__aenter__()
     tasks = [
         group.create_task(rooms.queue.work(options.workers)),
+        group.create_task(rooms.errands.run()),
         group.create_task(_sweep_forever(rooms, min(SWEEP, options.retention))),
     ]
     try:

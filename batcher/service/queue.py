@@ -16,6 +16,7 @@ import msgspec
 
 from batcher.core.wire import ErrorName, JobStatus
 from batcher.service.answers import ApiError
+from batcher.service.chaos import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
 from batcher.service.results import Results
@@ -51,12 +52,14 @@ class Queue:
         results: Results,
         *,
         make_worker: Callable[[], Worker],
+        chaos: Chaos,
         job_seconds: float = JOB_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._inputs = inputs
         self._results = results
         self._make_worker = make_worker
+        self._chaos = chaos
         self._job_seconds = job_seconds
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
@@ -98,7 +101,14 @@ class Queue:
 
     def _enqueue(self, job: Job) -> LiveJob:
         live = self._live[job.job_id] = LiveJob(job)
-        self._waiting.put_nowait((job.lane, next(self._order), live))
+        place = (job.lane, next(self._order), live)
+        if self._chaos.hits("stuck", job.job_id):
+            self._chaos.record("stuck", job.job_id)
+        elif self._chaos.hits("slow", job.job_id):
+            self._chaos.record("slow", job.job_id)
+            asyncio.get_running_loop().call_later(self._chaos.seconds("slow"), self._waiting.put_nowait, place)
+        else:
+            self._waiting.put_nowait(place)
         return live
 
     async def _serve(self, worker: Worker) -> None:
@@ -126,6 +136,9 @@ class Queue:
             task = self._task(live.job)
         except ApiError as refusal:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
+        if self._chaos.hits("fail-transient", live.job.job_id):
+            self._chaos.record("fail-transient", live.job.job_id)
+            return Report(name=transient_failure(live.job.job_id), code=500, message="Ordered by --chaos")
         limit, error = self._patience(task.request)
         report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
         return msgspec.structs.replace(report, name=error) if report.name == ErrorName.TIMEOUT else report

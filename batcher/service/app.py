@@ -27,6 +27,10 @@ from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension
 VERSION: Final = "v1.12.20-local"
 BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
 SYNC_PATIENCE: Final = 900.0  # seconds until the hosted edge gives up on a synchronous call
+PORTAL: Final = (
+    "<!doctype html><title>Webhooks</title><p>Start the local service with <code>--webhook URL</code>, once for each "
+    "endpoint, and their secret in <code>BATCHER_WEBHOOK_SECRET</code>."
+)
 LISTED: Final = range(1, 501)
 TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
 FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
@@ -78,6 +82,8 @@ class Endpoints:
             web.get("/jobs", self.list_jobs),
             web.post("/cancel/{job_id}", self.cancel),
             web.get("/files/{job_id}/{token}/{name}", self.file),
+            web.post("/configure_webhook", self.configure_webhook),
+            web.get("/webhooks", self.webhooks),
             web.get("/version", self.version),
             web.get("/__chaos", self.chaos),
         ]
@@ -219,6 +225,13 @@ class Endpoints:
     async def chaos(self, request: web.Request) -> web.Response:
         """What went wrong on order, so that a rehearsal can be checked against it."""
         return as_json(self._rooms.chaos.account())
+
+    async def configure_webhook(self, request: web.Request) -> web.Response:
+        """Where the hosted service has a portal; here endpoints are declared when the service is started."""
+        return as_json(f"{_address(request)}/webhooks")
+
+    async def webhooks(self, request: web.Request) -> web.Response:
+        return web.Response(text=PORTAL, content_type="text/html")
 
     async def version(self, request: web.Request) -> web.Response:
         return as_json(VERSION)

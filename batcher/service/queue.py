@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class Queue:
         *,
         make_worker: Callable[[], Worker],
         chaos: Chaos,
+        on_end: Callable[[Job, JobStatus], None],
         job_seconds: float = JOB_SECONDS,
     ) -> None:
         self._jobs = jobs
@@ -60,6 +61,7 @@ class Queue:
         self._results = results
         self._make_worker = make_worker
         self._chaos = chaos
+        self._on_end = on_end
         self._job_seconds = job_seconds
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
@@ -92,7 +94,7 @@ class Queue:
             live.worker.kill()  # whoever runs it sees the death and records the end
             await live.ended.wait()
         elif live.status is JobStatus.PENDING:
-            await self._record(live, self._jobs.cancel(job_id))
+            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(job_id))
 
     async def work(self, workers: int) -> None:
         async with asyncio.TaskGroup() as group:
@@ -126,10 +128,11 @@ class Queue:
         report = await self._report(live, worker)
         live.worker = None
         if live.cancelled and report.name:
-            await self._record(live, self._jobs.cancel(live.job.job_id))
+            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(live.job.job_id))
             return
         live.status = JobStatus.COMPLETING
-        await self._record(live, self._conclude(live.job.job_id, report))
+        status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
+        await self._record(live, status, self._conclude(live.job.job_id, report))
 
     async def _report(self, live: LiveJob, worker: Worker) -> Report:
         try:
@@ -169,10 +172,12 @@ class Queue:
         else:
             await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
 
-    async def _record(self, live: LiveJob, end: Any) -> None:
+    async def _record(self, live: LiveJob, status: JobStatus, end: Awaitable[None]) -> None:
+        """Durable first; only then does anyone hear of it."""
         await end
         del self._live[live.job.job_id]
         live.ended.set()
+        self._on_end(live.job, status)
 
 
 def _advance(live: LiveJob, stage: str) -> None:

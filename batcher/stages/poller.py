@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -240,7 +239,7 @@ class Poller:
         try:
             head = msgspec.json.decode(body, type=ResultHead)
             if head.url is not None:
-                inner = await self._client.download(head.url, limit=math.inf)
+                inner = await self._client.download(head.url)
                 body = _in_place(body, head, inner)
         except (msgspec.MsgspecError, ServiceError) as error:
             self._sink.room.give(reserved)

@@ -1,0 +1,81 @@
+"""What the service says when it is not a result: the API's error envelope, FastAPI's 422, the edge's HTML.
+
+Knows shapes only; who answers what, and when, is decided where the request is handled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from batcher.core.wire import ErrorName
+
+STATUS_OF: Final = {
+    ErrorName.INVALID_CONFIG: 400,
+    ErrorName.AUTH_ERROR: 401,
+    ErrorName.URL_NOT_ALLOWED: 400,
+    ErrorName.NOT_FOUND: 404,
+    ErrorName.JOB_DELETION_IN_PROGRESS: 409,
+    ErrorName.JOB_NOT_COMPLETE: 409,
+    ErrorName.JOB_DELETED: 410,
+    ErrorName.JOB_CANCELLED: 409,
+    ErrorName.TIMEOUT: 504,
+    ErrorName.CUSTOMER_TIMEOUT: 408,
+    ErrorName.SERVICE_UNAVAILABLE: 503,
+    ErrorName.QUEUE_FULL: 503,
+    ErrorName.BATCH_QUEUE_FULL: 503,
+    ErrorName.SUBPROCESS_CRASHED: 500,
+    ErrorName.INTERNAL_ERROR: 500,
+    ErrorName.DOCUMENT_TOO_LARGE: 413,
+}
+
+
+class ApiError(Exception):
+    """An answer in the API's envelope; `code` is the HTTP status, by default the one that belongs to the name."""
+
+    def __init__(self, name: ErrorName, message: str, *, code: int | None = None, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+        self.code = code or STATUS_OF.get(name, 500)
+        self.retry_after = retry_after
+
+    def answer(self) -> web.Response:
+        error = {"code": self.code, "name": self.name, "message": self.message}
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
+        return as_json({"error": error, "detail": self.message}, status=self.code, headers=headers)
+
+
+class InvalidRequest(Exception):
+    """FastAPI's 422: one entry for each thing that is wrong, each with its place in the request."""
+
+    def __init__(self, *problems: dict[str, Any]) -> None:
+        super().__init__("; ".join(problem["msg"] for problem in problems))
+        self.problems = problems
+
+    @classmethod
+    def at(cls, *loc: str | int, msg: str, type: str = "value_error") -> InvalidRequest:
+        return cls({"type": type, "loc": list(loc), "msg": msg, "input": None})
+
+    def answer(self) -> web.Response:
+        return as_json({"detail": list(self.problems)}, status=422)
+
+
+def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+    )
+
+
+def html_page(status: int, reason: str) -> web.Response:
+    """What the hosted service's edge answers before a request reaches the API."""
+    title = f"{status} {reason}"
+    body = f"<body>\r\n<center><h1>{title}</h1></center>\r\n</body>"
+    page = f"<html>\r\n<head><title>{title}</title></head>\r\n{body}\r\n</html>"
+    return web.Response(text=page, status=status, content_type="text/html")
+
+
+def job_not_found() -> ApiError:
+    return ApiError(ErrorName.NOT_FOUND, "Job not found")

@@ -1,0 +1,261 @@
+"""The API's endpoints on aiohttp: each reads its request, asks the rooms behind, and shapes the answer.
+
+Rules live elsewhere: order in `queue`, lifetimes in `jobs` and `uploads`, access in `gate`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import BodyPartReader, web
+
+from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT, ErrorName, JobStatus, JobType
+from batcher.service import gate
+from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page, job_not_found
+from batcher.service.jobs import Clock, Jobs, Lane, described, listed, parse_cursor
+from batcher.service.queue import LiveJob, Queue
+from batcher.service.requests import accept, lane_of, read_request
+from batcher.service.results import Results
+from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension
+
+VERSION: Final = "v1.12.20-local"
+BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
+SYNC_PATIENCE: Final = 900.0  # seconds until the hosted edge gives up on a synchronous call
+LISTED: Final = range(1, 501)
+TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
+FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
+ENDPOINTS: Final = {
+    "parse": JobType.PARSE,
+    "extract": JobType.EXTRACT,
+    "split": JobType.SPLIT,
+    "pipeline": JobType.PIPELINE,
+    "classify": JobType.CLASSIFY,
+    "edit": JobType.EDIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the endpoints work with."""
+
+    jobs: Jobs
+    uploads: Uploads
+    results: Results
+    queue: Queue
+    clock: Clock
+    served: frozenset[JobType] = frozenset({JobType.PARSE})
+
+
+def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
+    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key)]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
+    endpoints = Endpoints(rooms)
+    app.add_routes(endpoints.routes())
+    return app
+
+
+class Endpoints:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/upload", self.upload),
+            web.delete("/upload/{file_id}", self.delete_upload),
+            web.put("/presigned/{upload_id}/{token}", self.put_presigned),
+            *(web.post(f"/{name}", self._sync(type)) for name, type in ENDPOINTS.items()),
+            *(web.post(f"/{name}_async", self._async(type)) for name, type in ENDPOINTS.items()),
+            web.get("/job/{job_id}", self.job),
+            web.delete("/job/{job_id}", self.delete_job),
+            web.get("/jobs", self.list_jobs),
+            web.post("/cancel/{job_id}", self.cancel),
+            web.get("/files/{job_id}/{token}/{name}", self.file),
+            web.get("/version", self.version),
+        ]
+
+    # --- uploads ---
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Bytes as multipart, or none: then the answer says where to PUT them."""
+        extension = request.query.get("extension")
+        part = await _file_part(request) if request.content_type.startswith("multipart/") else None
+        if part is None:
+            announced = await self._rooms.uploads.announce(clean_extension(extension))
+            return as_json({"file_id": announced.file_id, "presigned_url": _presigned(request, announced)})
+        return await self._receive(part, clean_extension(extension, part.filename))
+
+    async def put_presigned(self, request: web.Request) -> web.Response:
+        upload = self._rooms.uploads.find_presigned(request.match_info["upload_id"], request.match_info["token"])
+        if upload is None:
+            return web.Response(status=403)
+        await self._rooms.uploads.fill(upload, request.content.iter_chunked(PIECE), limit=PRESIGNED_UPLOAD_LIMIT)
+        return web.Response()
+
+    async def delete_upload(self, request: web.Request) -> web.Response:
+        file_id = request.match_info["file_id"]
+        await self._rooms.uploads.delete(file_id)
+        return as_json({"file_id": file_id})
+
+    async def _receive(self, part: BodyPartReader, extension: str) -> web.Response:
+        try:
+            stored = await self._rooms.uploads.receive(_pieces(part), extension, limit=DIRECT_UPLOAD_LIMIT)
+        except ApiError as too_large:
+            return html_page(too_large.code, "Request Entity Too Large")
+        return as_json({"file_id": stored.file_id, "presigned_url": None})
+
+    # --- submissions ---
+
+    def _sync(self, type: JobType) -> gate.Handler:
+        async def run(request: web.Request) -> web.StreamResponse:
+            body = await self._body(request, type)
+            if read_request(body).asynchronous is not None:
+                return await self._submit(body, type)
+            return await self._run(request, body, type)
+
+        return run
+
+    def _async(self, type: JobType) -> gate.Handler:
+        async def submit(request: web.Request) -> web.StreamResponse:
+            return await self._submit(await self._body(request, type), type)
+
+        return submit
+
+    async def _body(self, request: web.Request, type: JobType) -> bytes:
+        if type not in self._rooms.served:
+            raise ApiError(ErrorName.INVALID_CONFIG, f"{type} is not served by the local service")
+        return await request.read()
+
+    async def _submit(self, body: bytes, type: JobType) -> web.Response:
+        live = await self._accept(body, type, None)
+        return as_json({"job_id": live.job.job_id})
+
+    async def _run(self, request: web.Request, body: bytes, type: JobType) -> web.Response:
+        live = await self._accept(body, type, Lane.SYNC)
+        try:
+            async with asyncio.timeout(SYNC_PATIENCE):
+                await live.ended.wait()
+        except TimeoutError:
+            return html_page(504, "Gateway Time-out")
+        return await self._outcome(request, live.job.job_id)
+
+    async def _accept(self, body: bytes, type: JobType, lane: Lane | None) -> LiveJob:
+        asked = read_request(body)
+        job = accept(body, asked, type, lane=lane_of(asked) if lane is None else lane, now=self._rooms.clock())
+        return await self._rooms.queue.submit(job)
+
+    async def _outcome(self, request: web.Request, job_id: str) -> web.Response:
+        """What a synchronous caller gets: the bare result, or the job's error as the answer's own."""
+        row = self._rooms.jobs.find(job_id)
+        if row["status"] == JobStatus.COMPLETED:
+            result = await self._rooms.results.read(job_id, address=_address(request) if row["linked"] else None)
+            return web.Response(body=result, content_type="application/json")
+        message = row["error_message"]
+        error = {"code": row["error_code"], "name": row["error_name"], "message": message, "job_id": job_id}
+        return as_json({"error": error, "detail": message}, status=row["error_code"])
+
+    # --- jobs ---
+
+    async def job(self, request: web.Request) -> web.Response:
+        """A finished result is passed on as the bytes it was stored as."""
+        job_id = request.match_info["job_id"]
+        row = self._rooms.jobs.find(job_id)
+        live = self._rooms.queue.live(job_id)
+        if live is not None:
+            return as_json({"status": live.status, "result": None, "progress": live.progress, "reason": None})
+        if row["status"] != JobStatus.COMPLETED:
+            reason = row["error_message"]
+            return as_json({"status": row["status"], "result": None, "reason": reason, "error": described(row)})
+        result = await self._rooms.results.read(job_id, address=_address(request) if row["linked"] else None)
+        body = b"".join((b'{"status":"Completed","progress":null,"reason":null,"error":null,"result":', result, b"}"))
+        return web.Response(body=body, content_type="application/json")
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        limit = _number(request, "limit", default=100, allowed=LISTED)
+        with_config = not _flag(request, "exclude_configs")
+        rows, following = self._rooms.jobs.page(limit=limit, before=parse_cursor(request.query.get("cursor")))
+        status_of = self._rooms.queue.status_of
+        page = [listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config) for row in rows]
+        return as_json({"jobs": page, "next_cursor": None if following is None else str(following)})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Ends what has not ended; a finished job stays as it is, and the answer is the same."""
+        job_id = request.match_info["job_id"]
+        self._rooms.jobs.find(job_id)
+        await self._rooms.queue.cancel(job_id)
+        return as_json({})
+
+    async def delete_job(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        with_persisted = _flag(request, "include_persisted")
+        row = self._rooms.jobs.find(job_id)
+        if self._rooms.queue.live(job_id) is not None:
+            raise ApiError(ErrorName.JOB_NOT_COMPLETE, "Job is still running; cancel it first")
+        if with_persisted or not row["persist"]:
+            await self._rooms.jobs.delete(job_id)
+            self._rooms.results.remove(job_id)
+        return as_json({"job_id": job_id}, status=202)
+
+    async def file(self, request: web.Request) -> web.Response:
+        """What a result links to; the token in the path is the only key it needs."""
+        job_id, token, name = (request.match_info[part] for part in ("job_id", "token", "name"))
+        row = self._rooms.jobs.find(job_id)
+        if not gate.same(token, row["token"]):
+            raise job_not_found()
+        content = await self._rooms.results.read_attachment(job_id, name, address=_address(request))
+        if content is None:
+            raise ApiError(ErrorName.NOT_FOUND, "File not found")
+        return web.Response(body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES))
+
+    async def version(self, request: web.Request) -> web.Response:
+        return as_json(VERSION)
+
+
+_BYTES: Final = "application/octet-stream"
+_CONTENT_TYPES: Final = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg"}
+
+
+async def _file_part(request: web.Request) -> BodyPartReader | None:
+    """The part named `file`. Without one the hosted service still answers 200, and so do we."""
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name == "file":
+                return part
+    except ValueError as broken:
+        raise InvalidRequest.at("body", msg=f"There was an error parsing the body: {broken}") from broken
+    return None
+
+
+async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while piece := await part.read_chunk(PIECE):
+        yield piece
+
+
+def _presigned(request: web.Request, upload: Upload) -> str:
+    return f"{_address(request)}/presigned/{upload.upload_id}/{upload.token}"
+
+
+def _address(request: web.Request) -> str:
+    """As the client reaches us; the Host header has been checked."""
+    return f"http://{request.host}"
+
+
+def _number(request: web.Request, name: str, *, default: int, allowed: range) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 10):
+        raise InvalidRequest.at("query", name, msg="Input should be a valid integer", type="int_parsing")
+    if int(text) not in allowed:
+        msg = f"Input should be from {allowed.start} to {allowed.stop - 1}"
+        raise InvalidRequest.at("query", name, msg=msg, type="less_than_equal")
+    return int(text)
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    text = request.query.get(name, "").lower()
+    if text not in TRUE | FALSE:
+        raise InvalidRequest.at("query", name, msg="Input should be a valid boolean", type="bool_parsing")
+    return text in TRUE

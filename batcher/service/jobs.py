@@ -1,0 +1,208 @@
+"""The service's memory of jobs: rows in SQLite, created before their id is told, ended once.
+
+Decides what has expired or is being deleted, by the clock it is given. Doesn't run jobs and never touches their files.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, Final
+
+from batcher.core.wire import RETENTION, ErrorName, JobStatus, JobType
+from batcher.service.answers import ApiError, InvalidRequest, job_not_found
+from batcher.service.database import Database
+
+Clock = Callable[[], float]  # seconds since the epoch
+
+DELETION: Final = 1.0  # seconds a deletion is "in progress" before the job is gone; the hosted service's is unknown
+
+
+class Lane(IntEnum):
+    """Which jobs go first; within one lane, in the order they were accepted."""
+
+    SYNC = 0
+    PRIORITY = 1
+    STANDARD = 2
+    BATCH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An accepted request. `raw_config` is what may be shown of it, `request` the whole of it."""
+
+    type: JobType
+    lane: Lane
+    created_at: float
+    raw_config: str
+    request: str
+    persist: bool = False
+    job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that succeeded; `linked` where its result holds addresses of files served here."""
+
+    num_pages: int
+    duration: float
+    linked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a job failed of, in the words of `GET /job`."""
+
+    name: str
+    code: int
+    message: str
+
+
+class Jobs:
+    def __init__(self, database: Database, *, clock: Clock, retention: float = RETENTION) -> None:
+        self._database = database
+        self._clock = clock
+        self._retention = retention
+
+    async def create(self, job: Job) -> None:
+        """Durable when it returns; only then may the id be told to anyone."""
+        secret = job.request if job.request != job.raw_config else None
+        await self._database.write(
+            (
+                "INSERT INTO jobs (job_id, type, lane, status, created_at, raw_config, request, token, persist)"
+                " VALUES (?, ?, ?, 'Pending', ?, ?, ?, ?, ?)",
+                (
+                    *(job.job_id, job.type, int(job.lane), job.created_at),
+                    *(job.raw_config, secret, job.token, int(job.persist)),
+                ),
+            )
+        )
+
+    async def complete(self, job_id: str, done: Done) -> None:
+        await self._end(
+            job_id,
+            "status = 'Completed', num_pages = ?, duration = ?, linked = ?",
+            (done.num_pages, done.duration, int(done.linked)),
+        )
+
+    async def fail(self, job_id: str, failure: Failure) -> None:
+        await self._end(
+            job_id,
+            "status = 'Failed', error_name = ?, error_code = ?, error_message = ?",
+            (failure.name, failure.code, failure.message),
+        )
+
+    async def cancel(self, job_id: str) -> None:
+        await self._end(
+            job_id,
+            "status = 'Cancelled', error_name = ?, error_code = ?, error_message = ?",
+            (ErrorName.JOB_CANCELLED, 409, "Job was cancelled"),
+        )
+
+    async def delete(self, job_id: str) -> None:
+        await self._database.write(
+            ("UPDATE jobs SET deleted_at = ? WHERE job_id = ? AND deleted_at IS NULL", (self._clock(), job_id))
+        )
+
+    def find(self, job_id: str) -> sqlite3.Row:
+        """The row of a job that can be shown; otherwise `ApiError` with 404, 409 or 410."""
+        row = self._database.one("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
+        if row is None or self._expired(row):
+            raise job_not_found()
+        if row["deleted_at"] is None:
+            return row
+        if self._clock() < row["deleted_at"] + DELETION:
+            raise ApiError(ErrorName.JOB_DELETION_IN_PROGRESS, "Job deletion is in progress")
+        raise ApiError(ErrorName.JOB_DELETED, "Job was deleted")
+
+    def unfinished(self) -> list[Job]:
+        """What a predecessor had accepted and not ended, in the order of acceptance."""
+        rows = self._database.all("SELECT * FROM jobs WHERE status = 'Pending' AND deleted_at IS NULL ORDER BY seq")
+        return [_revive(row) for row in rows]
+
+    def page(self, *, limit: int, before: int | None) -> tuple[list[sqlite3.Row], int | None]:
+        """The newest `limit` jobs accepted before `before`, and where the next page begins."""
+        rows = self._database.all(
+            "SELECT * FROM jobs WHERE seq < ? AND deleted_at IS NULL"
+            " AND (persist OR status = 'Pending' OR created_at > ?) ORDER BY seq DESC LIMIT ?",
+            (before if before is not None else 1 << 62, self._clock() - self._retention, limit + 1),
+        )
+        following = rows[limit - 1]["seq"] if len(rows) > limit else None
+        return rows[:limit], following
+
+    async def forget_expired(self) -> list[str]:
+        """Remove what is past its retention; the ids of those whose files may go."""
+        horizon = self._clock() - self._retention
+        expired = "created_at <= ? AND status != 'Pending' AND (persist = 0 OR deleted_at IS NOT NULL)"
+        rows = self._database.all(f"SELECT job_id FROM jobs WHERE {expired}", (horizon,))
+        if rows:
+            await self._database.write((f"DELETE FROM jobs WHERE {expired}", (horizon,)))
+        return [row["job_id"] for row in rows]
+
+    async def _end(self, job_id: str, change: str, values: tuple[Any, ...]) -> None:
+        sql = f"UPDATE jobs SET request = NULL, {change} WHERE job_id = ? AND status = 'Pending'"
+        touched = await self._database.write((sql, (*values, job_id)))
+        assert touched == 1, f"job {job_id} ended twice"
+
+    def _expired(self, row: sqlite3.Row) -> bool:
+        if row["status"] == JobStatus.PENDING or (row["persist"] and row["deleted_at"] is None):
+            return False
+        return bool(row["created_at"] <= self._clock() - self._retention)
+
+
+def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any]:
+    """One row of `GET /jobs`."""
+    return {
+        "job_id": row["job_id"],
+        "status": status,
+        "type": row["type"],
+        "raw_config": row["raw_config"] if with_config else "",
+        "created_at": _naive_utc(row["created_at"]),
+        "num_pages": row["num_pages"],
+        "total_pages": row["num_pages"],
+        "duration": row["duration"],
+        "source": None,
+        "bucket": None,
+    }
+
+
+def parse_cursor(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidRequest.at("query", "cursor", msg="Input should be a cursor of an earlier page")
+    return int(text)
+
+
+def described(row: sqlite3.Row) -> Mapping[str, Any]:
+    """The `error` object of a job that failed."""
+    return {
+        "code": row["error_code"],
+        "name": row["error_name"],
+        "message": row["error_message"],
+        "job_id": row["job_id"],
+    }
+
+
+def _revive(row: sqlite3.Row) -> Job:
+    return Job(
+        type=JobType(row["type"]),
+        lane=Lane(row["lane"]),
+        created_at=row["created_at"],
+        raw_config=row["raw_config"],
+        request=row["request"] or row["raw_config"],
+        persist=bool(row["persist"]),
+        job_id=row["job_id"],
+        token=row["token"],
+    )
+
+
+def _naive_utc(moment: float) -> str:
+    """As the hosted service writes it: UTC that doesn't say so."""
+    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

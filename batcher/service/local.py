@@ -1,0 +1,175 @@
+"""The local service as a whole: opens its data folder, builds its rooms, listens, and closes them again.
+
+`LocalService` is it in this process, for tests and users; `__main__` is it as a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from aiohttp import web
+
+from batcher.core.wire import RETENTION
+from batcher.errors import ServiceUnusable
+from batcher.service.app import Rooms, make_app
+from batcher.service.database import Database
+from batcher.service.inputs import Inputs
+from batcher.service.jobs import Clock, Jobs
+from batcher.service.queue import JOB_SECONDS, Queue
+from batcher.service.results import Results
+from batcher.service.uploads import Uploads
+from batcher.service.workers import PARSER, Worker
+
+LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
+SWEEP: Final = 60.0  # seconds between two looks for what has expired; reads don't depend on it
+FAREWELL: Final = 0.2  # seconds for answers under way when the service ends
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds` in seconds."""
+
+    data_dir: Path
+    port: int = 0
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    retention: float = RETENTION
+    job_seconds: float = JOB_SECONDS
+    parser: str = PARSER
+    clock: Clock = time.time
+
+
+class LocalService:
+    """Use as an async context manager; then `url` and `key` say how to reach it. Ends its workers when left.
+
+    Raises `ServiceUnusable` where the data folder is held by another service or can't be used.
+    """
+
+    def __init__(self, options: Options, *, key: str | None = None) -> None:
+        self.options = options
+        self.key = key or secrets.token_urlsafe(24)
+        self.url = ""
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> LocalService:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(_hold(self.options.data_dir))
+            self.rooms = stack.enter_context(_open_rooms(self.options))
+            self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options.port))
+            await stack.enter_async_context(_background(self.rooms, self.options))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def sweep(self) -> None:
+        """Remove what has expired now, instead of within the next minute."""
+        await _sweep(self.rooms)
+
+
+@contextlib.asynccontextmanager
+async def _hold(folder: Path) -> AsyncIterator[None]:
+    """The folder, made where it is missing, for one service at a time; the lock dies with its holder."""
+    descriptor = _prepare(folder)
+    try:
+        await _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(folder: Path) -> int:
+    """The folders, for their owner's eyes only, and a descriptor of the lock file."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for part in ("uploads", "results"):
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as trouble:
+        raise ServiceUnusable(f"the local service can't use {folder}: {trouble.strerror}") from trouble
+
+
+async def _lock(descriptor: int, folder: Path) -> None:
+    patience = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise ServiceUnusable(
+                    f"another local service is using {folder}; end it, or name another folder"
+                ) from None
+            await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _open_rooms(options: Options) -> Iterator[Rooms]:
+    folder = options.data_dir
+    with Database(folder / "service.db") as database:
+        jobs = Jobs(database, clock=options.clock, retention=options.retention)
+        uploads = Uploads(database, folder / "uploads", clock=options.clock)
+        results = Results(folder / "results")
+        inputs = Inputs(uploads, jobs, results)
+        queue = Queue(
+            *(jobs, inputs, results),
+            make_worker=lambda: Worker(parser=options.parser),
+            job_seconds=options.job_seconds,
+        )
+        queue.restore(jobs.unfinished())
+        yield Rooms(jobs, uploads, results, queue, options.clock)
+
+
+@contextlib.asynccontextmanager
+async def _listen(rooms: Rooms, key: str, port: int) -> AsyncIterator[str]:
+    runner = web.AppRunner(make_app(rooms, key=key), access_log=None, shutdown_timeout=FAREWELL)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        host, bound = runner.addresses[0][:2]
+        yield f"http://{host}:{bound}"
+    except OSError as trouble:
+        raise ServiceUnusable(f"the local service can't listen on port {port}: {trouble.strerror}") from trouble
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
+    """Workers and the sweep. What the user's own block raises passes through as it is, in no group."""
+    group = asyncio.TaskGroup()
+    await group.__aenter__()
+    tasks = [
+        group.create_task(rooms.queue.work(options.workers)),
+        group.create_task(_sweep_forever(rooms, min(SWEEP, options.retention))),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await group.__aexit__(None, None, None)
+
+
+async def _sweep_forever(rooms: Rooms, pause: float) -> None:
+    while True:
+        await _sweep(rooms)
+        await asyncio.sleep(pause)
+
+
+async def _sweep(rooms: Rooms) -> None:
+    for job_id in await rooms.jobs.forget_expired():
+        rooms.results.remove(job_id)
+    await rooms.uploads.forget_expired()

@@ -1,0 +1,167 @@
+"""The service's queue: which accepted job runs next, on which worker, and what became of it.
+
+Lives in memory over `jobs`, which remembers; a restart puts back what had not ended. Parses no request and answers
+no client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from batcher.core.wire import ErrorName, JobStatus
+from batcher.service.answers import ApiError
+from batcher.service.inputs import Inputs
+from batcher.service.jobs import Done, Failure, Job, Jobs
+from batcher.service.results import Results
+from batcher.service.tasks import Report, Task
+from batcher.service.workers import Worker
+
+JOB_SECONDS: Final = 900.0  # wall time one document may take
+PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
+
+
+@dataclass(slots=True)
+class LiveJob:
+    """A job that has not ended. `ended` is set once the end is durable."""
+
+    job: Job
+    status: JobStatus = JobStatus.PENDING
+    worker: Worker | None = None
+    cancelled: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def progress(self) -> float | None:
+        return PROGRESS[self.status]
+
+
+class Queue:
+    """`work` runs until cancelled; everything else is called from the same loop."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        inputs: Inputs,
+        results: Results,
+        *,
+        make_worker: Callable[[], Worker],
+        job_seconds: float = JOB_SECONDS,
+    ) -> None:
+        self._jobs = jobs
+        self._inputs = inputs
+        self._results = results
+        self._make_worker = make_worker
+        self._job_seconds = job_seconds
+        self._order = itertools.count()
+        self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
+        self._live: dict[str, LiveJob] = {}
+
+    def restore(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._enqueue(job)
+
+    async def submit(self, job: Job) -> LiveJob:
+        """Durable first, queued then."""
+        await self._jobs.create(job)
+        return self._enqueue(job)
+
+    def live(self, job_id: str) -> LiveJob | None:
+        return self._live.get(job_id)
+
+    def status_of(self, job_id: str, stored: str) -> str:
+        """What a listing says: the row knows ends, the queue knows what is under way."""
+        live = self._live.get(job_id)
+        return live.status if live else stored
+
+    async def cancel(self, job_id: str) -> None:
+        """Ends a job that has not ended; one whose result is being stored is left to complete."""
+        live = self._live.get(job_id)
+        if live is None or live.cancelled or live.status is JobStatus.COMPLETING:
+            return
+        live.cancelled = True
+        if live.worker is not None:
+            live.worker.kill()  # whoever runs it sees the death and records the end
+            await live.ended.wait()
+        elif live.status is JobStatus.PENDING:
+            await self._record(live, self._jobs.cancel(job_id))
+
+    async def work(self, workers: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._serve(self._make_worker()))
+
+    def _enqueue(self, job: Job) -> LiveJob:
+        live = self._live[job.job_id] = LiveJob(job)
+        self._waiting.put_nowait((job.lane, next(self._order), live))
+        return live
+
+    async def _serve(self, worker: Worker) -> None:
+        try:
+            await worker.warm_up()
+            while True:
+                _, _, live = await self._waiting.get()
+                if not live.cancelled:
+                    await self._run(live, worker)
+        finally:
+            await worker.close()
+
+    async def _run(self, live: LiveJob, worker: Worker) -> None:
+        live.status, live.worker = JobStatus.IN_PROGRESS, worker
+        report = await self._report(live, worker)
+        live.worker = None
+        if live.cancelled and report.name:
+            await self._record(live, self._jobs.cancel(live.job.job_id))
+            return
+        live.status = JobStatus.COMPLETING
+        await self._record(live, self._conclude(live.job.job_id, report))
+
+    async def _report(self, live: LiveJob, worker: Worker) -> Report:
+        try:
+            task = self._task(live.job)
+        except ApiError as refusal:
+            return Report(name=refusal.name, code=refusal.code, message=refusal.message)
+        limit, error = self._patience(task.request)
+        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        return msgspec.structs.replace(report, name=error) if report.name == ErrorName.TIMEOUT else report
+
+    def _task(self, job: Job) -> Task:
+        request: dict[str, Any] = msgspec.json.decode(job.request)
+        return Task(
+            job_id=job.job_id,
+            type=job.type,
+            request=request,
+            sources=self._inputs.resolve(request, job.type),
+            result=str(self._results.path(job.job_id)),
+            attachments=str(self._results.attachments(job.job_id)),
+            token=job.token,
+            seconds=int(self._job_seconds),
+        )
+
+    def _patience(self, request: Mapping[str, Any]) -> tuple[float, ErrorName]:
+        """The caller's own `settings.timeout` where it is the shorter one, and whose fault running over it is."""
+        wanted = (request.get("settings") or {}).get("timeout")
+        if wanted is None or wanted >= self._job_seconds:
+            return self._job_seconds, ErrorName.TIMEOUT
+        return wanted, ErrorName.CUSTOMER_TIMEOUT
+
+    async def _conclude(self, job_id: str, report: Report) -> None:
+        if report.name:
+            await self._jobs.fail(job_id, Failure(report.name, report.code, report.message))
+        else:
+            await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
+
+    async def _record(self, live: LiveJob, end: Any) -> None:
+        await end
+        del self._live[live.job.job_id]
+        live.ended.set()
+
+
+def _advance(live: LiveJob, stage: str) -> None:
+    if not live.cancelled:
+        live.status = JobStatus(stage)

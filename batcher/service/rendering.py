@@ -1,0 +1,94 @@
+"""What a parsed document looks like as the API's answer, written to disk by the worker that parsed it.
+
+Runs in worker processes. Addresses of the service itself stand as `results.ADDRESS`, to be put in when served.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from batcher.service.results import ADDRESS
+from batcher.service.tasks import Task
+
+INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; above it the API answers with an address
+
+
+class Answer(Protocol):
+    """What a parser hands back; its own class satisfies it."""
+
+    result: dict[str, Any]
+    num_pages: int
+    credits: float
+    images: dict[str, bytes]
+    document_properties: dict[str, Any] | None
+
+
+def write_result(task: Task, answer: Answer, *, duration: float) -> bool:
+    """Durable on disk when it returns; True where it holds addresses of the service."""
+    for name, content in answer.images.items():
+        _write(_attachment(task, name), content)
+        _point_blocks(task, answer.result, name)
+    inner = msgspec.json.encode(answer.result)
+    linked = bool(answer.images) or ADDRESS in inner
+    if len(inner) > INLINE_LIMIT or _wants_url(task.request):
+        _write(_attachment(task, "result.json"), inner)
+        inner, linked = _link(task), True
+    body = {**_frame(task, answer, duration), "result": msgspec.Raw(inner)}
+    _write(Path(task.result), msgspec.json.encode(body))
+    return linked
+
+
+def address_of(task: Task, name: str) -> str:
+    return f"{ADDRESS.decode()}/files/{task.job_id}/{task.token}/{name}"
+
+
+def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
+    """The parser names an image by its key; readers of the result need an address."""
+    for block in (block for chunk in result["chunks"] for block in chunk["blocks"]):
+        if block.get("image_url") == name:
+            block["image_url"] = address_of(task, name)
+        extra = block.get("extra") or {}
+        if extra.get("page_image_url") == name:
+            extra["page_image_url"] = address_of(task, name)
+
+
+def _frame(task: Task, answer: Answer, duration: float) -> dict[str, Any]:
+    return {
+        "response_type": "parse",
+        "job_id": task.job_id,
+        "duration": round(duration, 6),
+        "pdf_url": None,
+        "studio_link": None,
+        "usage": {"num_pages": answer.num_pages, "credits": answer.credits},
+        "parse_mode": "base",
+        "document_properties": answer.document_properties,
+    }
+
+
+def _link(task: Task) -> bytes:
+    return msgspec.json.encode({"type": "url", "url": address_of(task, "result.json"), "result_id": task.job_id})
+
+
+def _wants_url(request: Mapping[str, Any]) -> bool:
+    return bool((request.get("settings") or {}).get("force_url_result"))
+
+
+def _attachment(task: Task, name: str) -> Path:
+    folder = Path(task.attachments)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / name
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: the job's row says Completed only once this has returned."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,43 @@
+"""What the service and its worker processes tell each other: one JSON line each way for each job.
+
+Shared by both sides, so it knows neither processes nor databases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file to be read; `job` where it is the result of an earlier job instead of a document."""
+
+    path: str
+    extension: str = ""
+    job: bool = False
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One job for one worker. `seconds` bounds its CPU time; the wall clock is the service's business."""
+
+    job_id: str
+    type: str
+    request: dict[str, Any]
+    sources: list[Source]
+    result: str  # the file to write
+    attachments: str  # the folder for what the result links to
+    token: str
+    seconds: int
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a job is (`stage`), or how it ended: with `num_pages`, or with an error."""
+
+    stage: str = ""
+    num_pages: int = 0
+    duration: float = 0.0
+    linked: bool = False
+    name: str = ""
+    code: int = 0
+    message: str = ""

@@ -1,0 +1,119 @@
+"""A worker process: reads one document at a time, writes its result, and says so. Started by `workers`.
+
+Tasks come as JSON lines on stdin and reports leave on stdout. It ends when stdin ends, even in mid-document, so no
+worker outlives its service. It holds no key and no database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from batcher.core.wire import ErrorName
+from batcher.service.rendering import write_result
+from batcher.service.tasks import Report, Task
+
+MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
+FILE_SIZE: Final = 2 << 30
+OPEN_FILES: Final = 256
+
+
+def main(parser: str) -> None:
+    """`parser` names the module that offers `parse` and `DocumentProblem`."""
+    out = _keep_stdout()
+    _limit_resources()
+    module = importlib.import_module(parser)
+    tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    _send(out, Report(stage="Ready"))
+    while True:
+        task = msgspec.json.decode(tasks.get(), type=Task)
+        _send(out, _perform(task, module, out))
+
+
+def _perform(task: Task, module: ModuleType, out: BinaryIO) -> Report:
+    """Every document's own fault is a report; only what takes the process down is left to the service to notice."""
+    began = time.monotonic()
+    _limit_cpu(task.seconds)
+    try:
+        answer = _answer(task, module)
+        _send(out, Report(stage="Completing"))
+        duration = time.monotonic() - began
+        linked = write_result(task, answer, duration=duration)
+        return Report(num_pages=answer.num_pages, duration=duration, linked=linked)
+    except module.DocumentProblem as problem:
+        return Report(name=problem.name, code=problem.code, message=problem.message)
+    except FileNotFoundError:
+        return _lost_input()
+    except MemoryError:
+        return Report(
+            name=ErrorName.SUBPROCESS_CRASHED, code=500, message="The document needs more memory than allowed"
+        )
+    except Exception as bug:
+        return Report(name=ErrorName.PROCESSING_FAILED, code=500, message=f"{type(bug).__name__}: {bug}")
+
+
+def _answer(task: Task, module: ModuleType) -> Any:
+    source = task.sources[0]
+    return module.parse(Path(source.path), extension=source.extension, options=task.request)
+
+
+def _lost_input() -> Report:
+    """The upload was deleted between the service's look and ours."""
+    return Report(name=ErrorName.INVALID_CONFIG, code=400, message="File not found: the upload is gone")
+
+
+def _keep_stdout() -> BinaryIO:
+    """Our own copy of stdout; whatever a library prints goes to stderr."""
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return out
+
+
+def _send(out: BinaryIO, report: Report) -> None:
+    out.write(msgspec.json.encode(report) + b"\n")
+
+
+def _listen(tasks: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        tasks.put(line)
+    os._exit(0)
+
+
+def _limit_resources() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
+    for what, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_FSIZE, FILE_SIZE),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
+        _limit(what, limit)
+
+
+def _limit_cpu(seconds: int) -> None:
+    """The limit counts a process's whole life, and ours reads many documents: so much more from here on."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + seconds + 1)
+
+
+def _limit(what: int, limit: int) -> None:
+    _, hard = resource.getrlimit(what)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
+        resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,102 @@
+"""The service's side of a worker process: starts it, hands it one task, and tells how it went.
+
+A worker that dies or takes too long is a value to the caller, never an error of the service; the next task finds a
+new process in its place. Knows nothing of jobs' states.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from batcher.core.wire import ErrorName
+from batcher.service.tasks import Report, Task
+
+PARSER: Final = "batcher.service.parsing"
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX")  # no keys among them
+
+
+class Worker:
+    """One process, one document at a time. `close` ends it at once."""
+
+    def __init__(self, *, parser: str = PARSER) -> None:
+        self._parser = parser
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def warm_up(self) -> None:
+        """Have a process that is ready; free where it is there already."""
+        if self._process is not None and self._process.returncode is None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "batcher.service.worker", self._parser),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_environment(),
+        )
+        assert self._process.stdout is not None
+        await self._process.stdout.readline()
+
+    async def perform(self, task: Task, *, seconds: float, on_stage: Callable[[str], None]) -> Report:
+        """Run the task to its report; a death is SUBPROCESS_CRASHED, too long is TIMEOUT."""
+        try:
+            await self.warm_up()
+            async with asyncio.timeout(seconds):
+                return await self._converse(task, on_stage)
+        except TimeoutError:
+            await self.close()
+            return Report(name=ErrorName.TIMEOUT, code=504, message=f"The document took longer than {seconds:g} s")
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            return await self._autopsy()
+
+    def kill(self) -> None:
+        """End the task that runs, if any, and the process with it."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def close(self) -> None:
+        self.kill()
+        await self._reap()
+
+    async def _converse(self, task: Task, on_stage: Callable[[str], None]) -> Report:
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        process.stdin.write(msgspec.json.encode(task) + b"\n")
+        await process.stdin.drain()
+        while line := await process.stdout.readline():
+            report = msgspec.json.decode(line, type=Report)
+            if not report.stage:
+                return report
+            on_stage(report.stage)
+        raise EOFError
+
+    async def _reap(self) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        assert process.stdin is not None
+        process.stdin.close()
+        return await process.wait()
+
+    async def _autopsy(self) -> Report:
+        code = await self._reap()
+        if code == -signal.SIGXCPU:
+            return Report(
+                name=ErrorName.TIMEOUT, code=504, message="The document took more processor time than allowed"
+            )
+        return Report(
+            name=ErrorName.SUBPROCESS_CRASHED, code=500, message=f"The process that read the document died ({code})"
+        )
+
+
+def _environment() -> dict[str, str]:
+    """The module search path of this process, and nothing secret: a document may take its worker over."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

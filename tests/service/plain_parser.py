@@ -1,0 +1,59 @@
+"""The smallest parser that keeps the contract: text in, one block out. A document's own words tell it to misbehave."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.core.wire import ErrorName
+
+BOX = {"left": 0.1, "top": 0.1, "width": 0.8, "height": 0.1, "page": 1, "original_page": 1}
+
+
+class DocumentProblem(Exception):
+    def __init__(self, name: ErrorName, message: str, code: int) -> None:
+        super().__init__(message)
+        self.name, self.message, self.code = name, message, code
+
+
+@dataclass
+class Parsed:
+    result: dict[str, Any]
+    num_pages: int = 1
+    credits: float = 1.0
+    images: dict[str, bytes] = field(default_factory=dict)
+    document_properties: dict[str, Any] | None = None
+
+
+def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
+    text = path.read_text()
+    if text == "die":
+        os._exit(9)
+    if text == "refuse":
+        raise DocumentProblem(ErrorName.DOCUMENT_CORRUPT, "The document is broken", 415)
+    if text.startswith("wait for "):
+        _wait_for(Path(text.removeprefix("wait for ")))
+    if text.startswith("note in "):
+        with Path(text.removeprefix("note in ")).open("a") as notes:
+            notes.write("read\n")
+    if text == "hog memory":
+        bytearray(8 << 30)
+    while text == "burn time":
+        pass
+    if text == "grow":
+        text = "x" * 6_500_000
+    block = {"type": "Text", "bbox": BOX, "content": text, "confidence": "high", "image_url": None}
+    images = {"page-1.png": b"\x89PNG"} if text == "picture" else {}
+    if images:
+        block["image_url"] = "page-1.png"
+    chunk = {"content": text, "embed": text, "enriched": None, "enrichment_success": False, "blocks": [block]}
+    return Parsed({"type": "full", "chunks": [chunk], "ocr": None, "custom": None}, images=images)
+
+
+def _wait_for(signal: Path) -> None:
+    while not signal.exists():
+        time.sleep(0.01)

@@ -7,7 +7,8 @@
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
     │   ├── LedgerNewer      a later version of batcher wrote it
-    │   └── LedgerDamaged    its bytes are not what SQLite wrote
+    │   ├── LedgerDamaged    its bytes are not what SQLite wrote
+    │   └── AttemptOpen      the same bytes and step are out already, for another document
     ├── SourceError          one document can't be read as it was planned
     │   ├── SourceGone       it is no longer there
     │   ├── SourceChanged    its bytes are not the ones that were hashed
@@ -75,6 +76,10 @@ class LedgerNewer(LedgerError):
 
 
 class LedgerDamaged(LedgerError):
+    pass
+
+
+class AttemptOpen(LedgerError):
     pass
 
 

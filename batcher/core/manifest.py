@@ -1,4 +1,4 @@
-"""What a manifest says, as values. How it is read and checked is `core.manifest_keys`; where it lies is nobody's business here."""
+"""What a manifest says, as values. How it is read and checked is `core.manifest_keys`."""
 
 from __future__ import annotations
 

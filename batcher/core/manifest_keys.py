@@ -33,8 +33,6 @@ class Key:
     not_yet: bool = False
 
 
-_LATER: Final = {"not_yet": True}
-
 SERVICE: Final[Table] = {
     "name": Key("string", "one of the known services", (LOCAL, *SERVICES)),
     "url": Key("url", "a service of the same API somewhere else"),
@@ -49,7 +47,7 @@ SOURCE: Final[Table] = {
     "directory": Key("path", "a folder, taken with all below it"),
     "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
     "exclude": Key("list of strings", "gitignore-style"),
-    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents", **_LATER),
+    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents", not_yet=True),
 }
 JOB: Final[Table] = {
     "name": Key("string", "what this step is called"),
@@ -77,9 +75,9 @@ MANIFEST: Final[Table] = {
     "job": Key("table", "what is done with each", table=JOB),
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
-    "limits": Key("table", "when to stop before the end", **_LATER),
-    "webhook": Key("table", "how the service may call back", **_LATER),
-    "notify": Key("table", "whom to tell", **_LATER),
+    "limits": Key("table", "when to stop before the end", not_yet=True),
+    "webhook": Key("table", "how the service may call back", not_yet=True),
+    "notify": Key("table", "whom to tell", not_yet=True),
 }
 
 
@@ -197,7 +195,7 @@ class _Reading:
 
 
 def override(data: dict[str, Any], assignment: str) -> None:
-    """Set what `assignment`, as in `job.options.settings.page_range={"start":1}`, says; the value is JSON, else text."""
+    """Set what `assignment` says, as in `job.options.settings.page_range={"start":1}`; the value is JSON, else text."""
     path, equals, text = assignment.partition("=")
     if not equals or not path:
         raise ManifestError(f"-S {assignment}", [Problem("", "key=value is wanted", "as in job.priority=true")])
@@ -310,7 +308,7 @@ def _value_schema(key: Key) -> dict[str, Any]:
         plain = _TYPES[key.kind]
         return {**plain, "items": {**plain["items"], **one_of}} if "items" in plain else {**plain, **one_of}
     inner = _schema(key.table)
-    wrapped = {
+    wrapped: dict[str, dict[str, Any]] = {
         "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},
         "tables": {"anyOf": [inner, {"type": "array", "items": inner}]},
         "table of tables": {"type": "object", "additionalProperties": inner},

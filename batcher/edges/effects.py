@@ -14,6 +14,7 @@ import msgspec
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
+from batcher.errors import AttemptOpen
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
@@ -114,7 +115,10 @@ def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: Stat
     statement = IN_STATE.get((before, type(event))) or ATTEMPT.get(type(event))
     if statement is None or (before, type(event)) in _NO_ATTEMPT_OUT:
         return
-    touched = connection.execute(statement, values).rowcount
+    try:
+        touched = connection.execute(statement, values).rowcount
+    except sqlite3.IntegrityError as error:
+        raise AttemptOpen(f"document {event.document}: {error}") from error
     assert touched == 1, f"{type(event).__name__} of document {event.document} met {touched} attempts, not one"
 
 

@@ -136,7 +136,7 @@ def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -
     connection = _connect(path)
     try:
         _check(connection, path)
-        _migrate(connection, path)
+        _migrate(connection)
         _claim(connection, path, batch)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -146,6 +146,19 @@ def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -
         raise
     writer: Writer = InlineWriter(connection) if inline else GroupWriter(connection)
     return Ledger(writer, reader(path), clock=clock)
+
+
+def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
+    """A copy in memory of the ledger at `path`, or an empty one: to try things on, forgotten when closed."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if path.exists():
+        original = reader(path)
+        original.backup(connection)
+        original.close()
+    _check(connection, path)
+    _migrate(connection)
+    _claim(connection, path, batch)
+    return Ledger(InlineWriter(connection), connection, clock=clock)
 
 
 def reader(path: Path) -> sqlite3.Connection:
@@ -200,7 +213,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(statement)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
     from sqlite_utils import Database  # costs a quarter of a second to import, and only a run needs it
 
     from batcher.edges.migrations import APPLICATION_ID, VERSION, migrations

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from batcher.core.lifecycle import State
+from batcher.core.lifecycle import VERDICTS, State
 
 
 class Known(NamedTuple):
@@ -180,6 +180,18 @@ class Queries:
         sql = "SELECT total(pages), total(coalesce(credits, cost)) FROM attempts WHERE outcome IN ('saved', 'lost')"
         pages, credits = self.reader.execute(sql).fetchone()
         return int(pages), float(credits)
+
+    def last_event(self) -> int:
+        return int(self.reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def verdicts_since(self, seq: int) -> int:
+        """Documents that came, after event `seq`, to a verdict other than saved, and stand there still."""
+        states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
+        sql = (
+            "SELECT count(DISTINCT e.document) FROM events e JOIN documents d ON d.id = e.document"
+            f" WHERE e.seq > ? AND d.current = 1 AND e.state = d.state AND d.state IN ({states})"
+        )
+        return int(self.reader.execute(sql, (seq,)).fetchone()[0])
 
     def nearest_deadline_at(self) -> float | None:
         sql = "SELECT min(deadline_at) FROM attempts WHERE outcome = 'accepted'"

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from batcher.errors import LedgerDamaged, OutputError
+
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
@@ -110,7 +112,7 @@ def commit(connection: sqlite3.Connection, group: list[_Request]) -> None:
         _together(connection, group)
     except BaseException as error:
         if len(group) == 1:
-            group[0].error = error
+            group[0].error = _translated(error)
             return
         for request in group:
             commit(connection, [request])
@@ -126,6 +128,15 @@ def _together(connection: sqlite3.Connection, group: list[_Request]) -> None:
         if connection.in_transaction:  # SQLite itself has rolled back where the disk failed it
             connection.execute("ROLLBACK")
         raise
+
+
+def _translated(error: BaseException) -> BaseException:
+    """What the disk did to us, in our own words; anything else as it is."""
+    if isinstance(error, sqlite3.OperationalError):
+        return OutputError(f"the ledger can't be written: {error}; make sure of its disk and run again")
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+        return LedgerDamaged(f"the ledger: {error}; nothing more is submitted")
+    return error
 
 
 def _settle(group: list[_Request]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +64,7 @@ class Poller:
         self._watched: dict[int, Watched] = {}
         self._agenda: list[tuple[float, int]] = []  # (when to look, document)
         self._ended: list[tuple[float, int]] = []  # (deadline, document)
+        self._asking = 0
         self._fetchable = asyncio.Event()
         self._news = asyncio.Event()
         self._sweep_pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
@@ -89,7 +89,8 @@ class Poller:
 
     @property
     def busy(self) -> bool:
-        return bool(self._ended)
+        """Whether something that has ended is still to be fetched, or on its way."""
+        return bool(self._ended) or self._asking > 0
 
     # --- what is out ------------------------------------------------------------------------------------------------
 
@@ -195,7 +196,11 @@ class Poller:
                 await self._fetchable.wait()
             _, document = heapq.heappop(self._ended)
             if document in self._watched:
-                await self._ask(document)
+                self._asking += 1
+                try:
+                    await self._ask(document)
+                finally:
+                    self._asking -= 1
 
     async def _ask(self, document: int) -> None:
         flight = self._watched[document].flight
@@ -240,7 +245,7 @@ class Poller:
         try:
             head = msgspec.json.decode(body, type=ResultHead)
             if head.url is not None:
-                inner = await self._client.download(head.url, limit=math.inf)
+                inner = await self._client.download(head.url)
                 body = _in_place(body, head, inner)
         except (msgspec.MsgspecError, ServiceError) as error:
             self._sink.room.give(reserved)

@@ -24,6 +24,7 @@ from batcher.edges.client import ReductoClient
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
 from batcher.errors import (
+    AttemptOpen,
     BadReply,
     Busy,
     Refused,
@@ -117,6 +118,9 @@ class Submitter:
             await self._step(due)
         except SourceError as error:
             await self._ledger.record(_source_verdict(due.id, error))
+        except AttemptOpen as error:
+            again_at = self._clock() + self._policy.backoff.most
+            await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
         finally:
             self._in_hand.discard(due.id)
 

@@ -1,0 +1,5 @@
+"""`python -m batcher` is `batcher`."""
+
+from batcher.cli import main
+
+main()

@@ -1,0 +1,311 @@
+"""The service's API over HTTP: one method a call, every answer read defensively, every failure one of `errors`.
+
+`run_job` is sent exactly once per call, whatever comes back; the others repeat what was transient. It keeps no state of
+jobs and decides nothing about documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import aiofiles
+import aiohttp
+import msgspec
+import tenacity
+
+from batcher.core import replies, wire
+from batcher.core.document import extension_of
+from batcher.errors import BadReply, Busy, NotFound, ReplyLost, ServiceError, SourceChanged, Unreachable
+
+T = TypeVar("T")
+
+EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
+SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
+SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
+CHUNK: Final = 1 << 20
+TRIES: Final = 3
+LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
+_BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_UPLOAD: Final = msgspec.json.Decoder(wire.Upload)
+_SUBMISSION: Final = msgspec.json.Decoder(wire.Submission)
+_JOBS: Final = msgspec.json.Decoder(wire.JobsPage)
+_TEXT: Final = msgspec.json.Decoder(str)
+
+
+class Room(Protocol):
+    """Bounds the bytes of answers in memory: taken before a body is read, given back by whoever is done with it."""
+
+    async def take(self, amount: int) -> None: ...
+
+    def give(self, amount: int) -> None: ...
+
+
+class ReductoClient:
+    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere."""
+
+    def __init__(self, base_url: str, key: str, *, connections: int = 32) -> None:
+        self._base = base_url.rstrip("/")
+        self._authorization = {"Authorization": f"Bearer {key}"}
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"ReductoClient({self._base!r}, key=…)"
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=EXCHANGE)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    # --- uploads ----------------------------------------------------------------------------------------------------
+
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
+        """Store a document's bytes at the service, free of charge; its `file_id` is good for 24 h.
+
+        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those of `sha256`.
+        """
+        if isinstance(content, bytes):
+            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+                raise SourceChanged(f"{name}: its bytes are no longer those that were planned")
+            return await self._repeat(lambda: self._upload_bytes(content, name))
+        size = (await asyncio.to_thread(content.stat)).st_size
+        if size > wire.DIRECT_UPLOAD_LIMIT:
+            return await self._repeat(lambda: self._upload_presigned(content, size, name, sha256))
+        return await self._repeat(lambda: self._upload_stream(content, size, name, sha256))
+
+    async def _upload_bytes(self, content: bytes, name: str) -> wire.Upload:
+        head, tail = _multipart(name)
+        return await self._upload_body(head + content + tail, len(content), name)
+
+    async def _upload_stream(self, path: Path, size: int, name: str, sha256: str | None) -> wire.Upload:
+        head, tail = _multipart(name)
+        body = _checked_chunks(path, size, sha256, head=head, tail=tail)
+        return await self._upload_body(body, size, name, length=len(head) + size + len(tail))
+
+    async def _upload_body(self, body: Any, size: int, name: str, *, length: int | None = None) -> wire.Upload:
+        headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        path = "/upload" + (f"?extension={quote(extension_of(name))}" if extension_of(name) else "")
+        answer = await self._exchange("POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD)
+        return replies.read("POST /upload", 200, answer, _UPLOAD)
+
+    async def _upload_presigned(self, path: Path, size: int, name: str, sha256: str | None) -> wire.Upload:
+        """Above what the API takes directly: ask for a place, and put the bytes there without the key."""
+        extension = quote(extension_of(name))
+        headers = {"Content-Type": "application/json"}
+        answer = await self._exchange("POST", f"/upload?extension={extension}", data=b"{}", headers=headers)
+        upload = replies.read("POST /upload", 200, answer, _UPLOAD)
+        if not upload.presigned_url:
+            raise BadReply("POST /upload", "no presigned_url for a large upload", status=200)
+        body = _checked_chunks(path, size, sha256)
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        within = EXCHANGE + size / SLOWEST_UPLOAD
+        await self._exchange("PUT", upload.presigned_url, data=body, headers=headers, within=within, signed=True)
+        return upload
+
+    async def delete_upload(self, file_id: str) -> bool:
+        """At once and for good. False where the service knows no such upload."""
+        try:
+            await self._repeat(lambda: self._exchange("DELETE", f"/upload/{quote(file_id, safe='')}"))
+        except NotFound:
+            return False
+        return True
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    async def run_job(
+        self,
+        endpoint: str,
+        source: str | list[str],
+        options: Mapping[str, Any] | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        priority: bool = False,
+        webhook: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Submit a job, which costs, and return its id. Sent once.
+
+        Raises Unreachable or Refused where it was surely not accepted; ReplyLost or BadReply where nobody can tell.
+        """
+        asynchronous: dict[str, Any] = {"metadata": metadata, "priority": priority}
+        if webhook is not None:
+            asynchronous["webhook"] = webhook
+        body = wire.job_request(options or {}, source, asynchronous=asynchronous)
+        queue = (options or {}).get("queue_priority")
+        answer = await self._exchange(
+            "POST",
+            f"/{endpoint}_async",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            refusal=lambda call, status, headers, said: replies.submission_refusal(
+                call, status, headers, said, queue=queue
+            ),
+        )
+        return replies.read(f"POST /{endpoint}_async", 200, answer, _SUBMISSION).job_id
+
+    async def run(self, endpoint: str, source: str | list[str], options: Mapping[str, Any] | None = None) -> bytes:
+        """The synchronous call: blocks until the job is done, and returns the result's bytes. Sent once."""
+        body = msgspec.json.encode({**(options or {}), "input": source})
+        headers = {"Content-Type": "application/json"}
+        return await self._exchange("POST", f"/{endpoint}", data=body, headers=headers, within=SYNC_EXCHANGE)
+
+    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
+        """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller to give back."""
+        call = "GET /job"
+        body, taken = await self._repeat(lambda: self._get_into(f"/job/{quote(job_id, safe='')}", room))
+        try:
+            return replies.read_job(call, 200, body), taken
+        except BadReply:
+            if room is not None:
+                room.give(taken)
+            raise
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        """One page of the account's jobs, newest first as far as is known."""
+        query = f"?limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
+        query += "&exclude_configs=true" if exclude_configs else ""
+        answer = await self._repeat(lambda: self._exchange("GET", f"/jobs{query}"))
+        return replies.read("GET /jobs", 200, answer, _JOBS)
+
+    async def cancel(self, job_id: str) -> None:
+        await self._repeat(lambda: self._exchange("POST", f"/cancel/{quote(job_id, safe='')}"))
+
+    async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
+        query = "?include_persisted=true" if include_persisted else ""
+        await self._repeat(lambda: self._exchange("DELETE", f"/job/{quote(job_id, safe='')}{query}"))
+
+    async def version(self) -> str:
+        return replies.read("GET /version", 200, await self._repeat(lambda: self._exchange("GET", "/version")), _TEXT)
+
+    async def download(self, url: str) -> bytes:
+        """What a result links to, fetched without the key. Only over https, or from where the service itself is."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in (_LOOPBACK | {urlsplit(self._base).hostname}):
+            raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
+        return await self._repeat(lambda: self._exchange("GET", url, signed=True))
+
+    # --- one exchange -----------------------------------------------------------------------------------------------
+
+    async def _get_into(self, path: str, room: Room | None) -> tuple[bytes, int]:
+        taken: list[int] = []
+
+        async def reserve(length: int) -> None:
+            if room is not None:
+                await room.take(length)
+                taken.append(length)
+
+        try:
+            return await self._exchange("GET", path, reserve=reserve), sum(taken)
+        except BaseException:
+            if room is not None and taken:
+                room.give(sum(taken))
+            raise
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        within: float = EXCHANGE,
+        signed: bool = False,
+        reserve: Callable[[int], Awaitable[None]] | None = None,
+        refusal: Callable[[str, int, Mapping[str, str], bytes], ServiceError] = replies.refusal,
+    ) -> bytes:
+        """The body of a 2xx answer. `signed` URLs carry their own right of access and never see the key."""
+        assert self._session is not None, "enter the client first: async with ReductoClient(…) as client"
+        call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
+        url = path if signed else self._base + path
+        sent = {**(headers or {}), **({} if signed else self._authorization)}
+        request = self._session.request(method, url, data=data, headers=sent, allow_redirects=False)
+        try:
+            async with asyncio.timeout(within), request as response:
+                if reserve is not None and response.status == 200:
+                    await reserve(response.content_length or 0)
+                body = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+            raise Unreachable(call, _said(error)) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ReplyLost(call, _said(error)) from error
+        if not 200 <= response.status < 300:
+            raise refusal(call, response.status, response.headers, body)
+        return body
+
+    async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`call`, and again where its failure is likely to pass. Never for a submission."""
+        try:
+            return await call()
+        except (Unreachable, ReplyLost, BadReply, Busy) as error:
+            if not _is_worth_repeating(error):
+                raise
+        async for attempt in tenacity.AsyncRetrying(  # entered only now: it costs more than the call itself
+            retry=tenacity.retry_if_exception(_is_worth_repeating),
+            stop=tenacity.stop_after_attempt(TRIES - 1),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT / 2),
+            reraise=True,
+        ):
+            with attempt:
+                return await call()
+        raise AssertionError("tenacity ends with a value or an error")
+
+
+def _is_worth_repeating(error: BaseException) -> bool:
+    if isinstance(error, Busy):
+        return error.retry_after is not None and error.retry_after <= LONGEST_WAIT
+    return isinstance(error, Unreachable | ReplyLost | BadReply)
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _multipart(name: str) -> tuple[bytes, bytes]:
+    """What goes before and after the bytes of the one part, `file`."""
+    ascii_name = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name) or "document"
+    head = (
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{ascii_name}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return head.encode(), f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+async def _checked_chunks(
+    path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
+) -> AsyncIterator[bytes]:
+    """The file in chunks; a file that is not what was planned breaks the upload off before its end."""
+    digest, sent = hashlib.sha256(), 0
+    if head:
+        yield head
+    async with aiofiles.open(path, "rb") as file:
+        while chunk := await file.read(CHUNK):
+            digest.update(chunk)
+            sent += len(chunk)
+            if sent > size:
+                raise SourceChanged(f"{path.name}: grew while it was sent")
+            if sent == size and sha256 is not None and digest.hexdigest() != sha256:
+                raise SourceChanged(f"{path.name}: its bytes are no longer those that were planned")
+            yield chunk
+    if sent != size:
+        raise SourceChanged(f"{path.name}: shrank while it was sent")
+    if tail:
+        yield tail

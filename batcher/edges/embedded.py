@@ -1,0 +1,52 @@
+"""The local service as a child of a run: a process of its own session, which ends when its pipe to us does."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from batcher.errors import ServiceUnusable
+
+PATIENCE: Final = 60.0  # seconds until it must have said where it listens; a predecessor may have to end first
+
+
+class _Hello(msgspec.Struct):
+    url: str
+
+
+@asynccontextmanager
+async def embedded(data_dir: Path, *, retention: float) -> AsyncIterator[tuple[str, str]]:
+    """(url, key) of a local service that keeps its data in `data_dir`, and so knows the jobs of earlier runs."""
+    key = secrets.token_urlsafe(24)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batcher.service", "--embedded"),
+        *("--data-dir", str(data_dir), "--retention", str(retention)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(f"{key}\n".encode())  # by pipe: a process list shows arguments and environments
+        yield await _hello(process), key
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _hello(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            line = await process.stdout.readline()
+        return msgspec.json.decode(line, type=_Hello).url
+    except (TimeoutError, msgspec.MsgspecError) as error:
+        process.kill()
+        raise ServiceUnusable("the local service didn't start; what it said stands above") from error

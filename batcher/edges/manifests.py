@@ -1,0 +1,125 @@
+"""Manifests on disk: reads TOML and JSON, and makes one of a plain directory. What they mean is `core`'s."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batcher.core.manifest import Manifest
+from batcher.core.manifest_keys import override, read_manifest
+from batcher.errors import ManifestError, Problem
+
+
+def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
+    """The manifest at `path`, with `-S` assignments laid over it. Raises ManifestError."""
+    data = _parse(path)
+    for assignment in overrides:
+        override(data, assignment)
+    manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
+    return _checked(_with_schema(manifest))
+
+
+def for_directory(
+    directory: Path, output: Path, *, endpoint: str = "parse", service: str = "local", overrides: Sequence[str] = ()
+) -> Manifest:
+    """What `batcher run DIRECTORY -o OUT` stands for: a batch named after OUT."""
+    data: dict[str, Any] = {
+        "source": {"directory": str(directory)},
+        "job": {"endpoint": endpoint},
+        "output": {"directory": str(output)},
+        "service": {"url": service} if "://" in service else service,
+    }
+    for assignment in overrides:
+        override(data, assignment)
+    where = f"batcher run {directory} -o {output}"
+    return _checked(read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name))
+
+
+def commented(*, batch: str, service: str, directory: str, output: str, endpoint: str) -> str:
+    """The text `batcher init` writes: what is set, and what else could be."""
+    return _TEMPLATE.format(
+        **{
+            name: json.dumps(value)
+            for name, value in {
+                "batch": batch,
+                "service": service,
+                "directory": directory,
+                "output": output,
+                "endpoint": endpoint,
+            }.items()
+        }
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ManifestError(str(path), [Problem("", "there is no such file", "batcher init writes one")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(str(path), [Problem("", f"can't be read: {error}")]) from error
+    try:
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        language = "JSON" if path.suffix == ".json" else "TOML"
+        raise ManifestError(str(path), [Problem("", f"this is not {language}: {error}")]) from error
+    if not isinstance(data, dict):
+        raise ManifestError(str(path), [Problem("", "a table is wanted at the top")])
+    return data
+
+
+def _with_schema(manifest: Manifest) -> Manifest:
+    """The job's schema file, read into the place where the API wants it: part of what makes two steps the same."""
+    job = manifest.jobs[0]
+    if job.schema_file is None:
+        return manifest
+    try:
+        schema = json.loads(job.schema_file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError(manifest.where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
+    if not isinstance(schema, dict):
+        raise ManifestError(manifest.where, [Problem("job.schema_file", "a JSON object is wanted at the top")])
+    instructions = {**job.options.get("instructions", {}), "schema": schema}
+    return replace(manifest, jobs=(replace(job, options={**job.options, "instructions": instructions}),))
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    problems = [
+        Problem(
+            "source.directory",
+            f"{source.directory} is not a directory",
+            "check the path; it is relative to the manifest",
+        )
+        for source in manifest.sources
+        if not source.directory.is_dir()
+    ]
+    if problems:
+        raise ManifestError(manifest.where, problems)
+    return manifest
+
+
+_TEMPLATE = """\
+# A batch for batcher. Only what differs from a default is needed; paths are relative to this file.
+# `batcher plan` shows what a run would do, `batcher run` does it, the same words resume it.
+batch = {batch}
+service = {service}                # local | reducto | reducto-eu | reducto-au, or a [service] table
+
+[source]
+directory = {directory}
+# include = ["**/*.pdf"]           # gitignore-style; default: every type the service takes
+# exclude = ["**/drafts/**"]       # a .batcherignore file in any folder counts too
+
+[job]
+endpoint = {endpoint}
+# [job.options.retrieval.chunking] # the rest of the request body, verbatim
+# chunk_mode = "section"
+# [job.metadata]                   # sent with every job
+# department = "finance"
+
+[output]
+directory = {output}
+"""

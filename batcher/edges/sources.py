@@ -1,0 +1,167 @@
+"""Documents where they lie: walks a directory and reads files, trusting neither names nor types nor sizes.
+
+Every file is opened once, without following links or waiting on a pipe, and must be a regular one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pathspec import GitIgnoreSpec
+
+from batcher.core.document import TYPES, extension_of, name_of
+from batcher.core.manifest import Source
+from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
+
+IGNORE_FILE: Final = ".batcherignore"
+BLOCK: Final = 1 << 20
+UNSUPPORTED, UNREADABLE = "unsupported", "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as the walk met it: `name` as core.document writes it; `problem` the verdict it can't escape, or None."""
+
+    name: str
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+    problem: str | None = None
+    reason: str | None = None
+
+
+def walk(source: Source, *, skip: Path) -> Iterator[Found]:
+    """Every document below `source.directory`, in order of name. `skip`, our own output, is left out."""
+    rules = _Rules(source)
+    root = os.fsencode(source.directory)
+    yield from _folder(root, b"", rules, os.fsencode(skip))
+
+
+def read(path: Path, *, limit: int) -> bytes:
+    """The whole file, of at most `limit` bytes. Raises SourceGone, SourceUnreadable, SourceChanged."""
+    fd = _open(path)
+    try:
+        before = os.fstat(fd)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+        _compare(path, before, os.fstat(fd), len(content))
+        return content
+    except OSError as error:
+        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def digest(path: Path) -> str:
+    """sha256 of the file, in hex. Raises as `read` does."""
+    fd = _open(path)
+    try:
+        before, sha256, size = os.fstat(fd), hashlib.sha256(), 0
+        while block := os.read(fd, BLOCK):
+            sha256.update(block)
+            size += len(block)
+        _compare(path, before, os.fstat(fd), size)
+        return sha256.hexdigest()
+    except OSError as error:
+        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def _open(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise SourceGone(f"{path}: no longer there") from error
+    except OSError as error:
+        what = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise SourceUnreadable(f"{path}: {what}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise SourceUnreadable(f"{path}: not a regular file")
+    return fd
+
+
+def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+        raise SourceChanged(f"{path}: changed while it was read")
+
+
+class _Rules:
+    """Which names are taken: the manifest's patterns and the ignore files met so far."""
+
+    def __init__(self, source: Source) -> None:
+        self._include = GitIgnoreSpec.from_lines(source.include) if source.include else None
+        self._exclude = GitIgnoreSpec.from_lines(source.exclude) if source.exclude else None
+        self._ignored: dict[bytes, GitIgnoreSpec] = {}
+
+    def learn(self, folder: bytes, path: bytes) -> None:
+        """Take in the ignore file at `path`, whose patterns count from `folder` down."""
+        text = read(Path(os.fsdecode(path)), limit=BLOCK).decode("utf-8", "replace")
+        self._ignored[folder] = GitIgnoreSpec.from_lines(text.splitlines())
+
+    def excludes(self, name: bytes, *, folder: bool) -> bool:
+        text = os.fsdecode(name) + ("/" if folder else "")
+        if self._exclude is not None and self._exclude.match_file(text):
+            return True
+        return any(spec.match_file(text[len(base) :]) for base, spec in self._above(text))
+
+    def takes(self, name: bytes) -> bool:
+        if self._include is not None:
+            return self._include.match_file(os.fsdecode(name))
+        return extension_of(os.fsdecode(name)) in TYPES
+
+    def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
+        for folder, spec in self._ignored.items():
+            base = os.fsdecode(folder) + "/" if folder else ""
+            if text.startswith(base):
+                yield base, spec
+
+
+def _folder(root: bytes, below: bytes, rules: _Rules, skip: bytes) -> Iterator[Found]:
+    here = root + b"/" + below if below else root
+    try:
+        with os.scandir(here) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        yield Found(name_of(below or b"."), problem=UNREADABLE, reason=f"folder: {error.strerror}")
+        return
+    if any(entry.name == IGNORE_FILE.encode() for entry in entries):
+        rules.learn(below, here + b"/" + IGNORE_FILE.encode())
+    for entry in entries:
+        name = below + b"/" + entry.name if below else entry.name
+        if entry.name.startswith(b".") or entry.path == skip:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not rules.excludes(name, folder=True):
+                yield from _folder(root, name, rules, skip)
+        elif rules.takes(name) and not rules.excludes(name, folder=False):
+            yield _found(entry, name)
+
+
+def _found(entry: os.DirEntry[bytes], name: bytes) -> Found:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return Found(name_of(name), problem=UNREADABLE, reason=error.strerror)
+    problem, reason = _problem(status)
+    return Found(name_of(name), status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
+
+
+def _problem(status: os.stat_result) -> tuple[str | None, str | None]:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+        return UNSUPPORTED, f"{kind}: only regular files are read"
+    if status.st_size == 0:
+        return UNREADABLE, "empty: 0 bytes"
+    if status.st_size > PRESIGNED_UPLOAD_LIMIT:
+        return UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+    return None, None

@@ -1,0 +1,271 @@
+"""Results on disk, each whole or not there: part, sync, a name that overwrites nothing unknown, sync of the folder.
+
+Blocking; the sink calls it in a thread, with groups, because one sync serves many files. No path leaves its root.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from batcher.core.document import path_of, with_tag
+from batcher.errors import OutputError
+
+PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
+GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
+BLOCK: Final = 1 << 20
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEXT: Final = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EROFS: "mount it writable, or name another output directory",
+    errno.EACCES: "make it writable for this user",
+    errno.EPERM: "make it writable for this user",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`data` for `output`; `known` are the hashes of files there that it may take the place of."""
+
+    output: str
+    data: bytes
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Durable on disk. `output` differs from the one asked for where a file that isn't ours has that name."""
+
+    output: str
+    sha256: str
+    size: int
+
+
+@dataclass(slots=True)
+class _Part:
+    item: Item
+    folder: int  # an open directory, as is `parts`
+    parts: int
+    temporary: bytes
+    fd: int
+
+
+class Store:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check_writable(self) -> None:
+        """Raises OutputError where a result could not be written."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self._root, _FOLDER)
+            try:
+                name = b".batcher-" + secrets.token_hex(4).encode()
+                os.close(os.open(name, _NEW, 0o600, dir_fd=fd))
+                os.unlink(name, dir_fd=fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise _trouble(str(self._root), error) from error
+
+    def sweep(self) -> None:
+        """Remove the parts that a crash left behind. The caller holds the ledger, so no other run is at work here."""
+        folder = self._root.joinpath(*(os.fsdecode(part) for part in PARTS))
+        for part in folder.iterdir() if folder.is_dir() else ():
+            part.unlink()
+
+    def write_group(self, items: Sequence[Item]) -> list[Written | OutputError]:
+        """All of `items`, durable when this returns; one that can't be written fails alone."""
+        outcomes: dict[int, Written | OutputError] = {}
+        parts: dict[int, _Part] = {}
+        folders: dict[bytes, int] = {}
+        try:
+            for number, item in enumerate(items):
+                try:
+                    parts[number] = self._begin(item, folders)
+                except OSError as error:
+                    outcomes[number] = _trouble(item.output, error)
+            self._sync(parts, outcomes)
+            for number, part in parts.items():
+                if number not in outcomes:
+                    outcomes[number] = _publish(part)
+            for folder in folders.values():
+                os.fsync(folder)
+        except OSError as error:  # a folder that can't be synced: nothing of this group counts as durable
+            return [_trouble(item.output, error) for item in items]
+        finally:
+            for part in parts.values():
+                os.close(part.fd)
+                _discard(part)
+            for folder in folders.values():
+                os.close(folder)
+        return [outcomes[number] for number in range(len(items))]
+
+    def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
+        """The result at `source` once more. Raises FileNotFoundError where that isn't what it was, OutputError."""
+        folders: dict[bytes, int] = {}
+        try:
+            folder, name = self._folder_of(source, folders)
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            with os.fdopen(fd, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise FileNotFoundError(source) from error
+        finally:
+            for folder in folders.values():
+                os.close(folder)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise FileNotFoundError(f"{source}: not the bytes that were saved")
+        (outcome,) = self.write_group([Item(target, data, known)])
+        if isinstance(outcome, OutputError):
+            raise outcome
+        return outcome
+
+    # --- one file ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, item: Item, folders: dict[bytes, int]) -> _Part:
+        folder, _ = self._folder_of(item.output, folders)
+        parts = self._folder(PARTS, folders)
+        temporary = secrets.token_hex(12).encode()
+        part = _Part(item, folder, parts, temporary, os.open(temporary, _NEW, 0o644, dir_fd=parts))
+        try:
+            _write_all(part.fd, item.data)
+        except OSError:
+            os.close(part.fd)
+            _discard(part)
+            raise
+        return part
+
+    def _folder_of(self, output: str, folders: dict[bytes, int]) -> tuple[int, bytes]:
+        """The open folder of `output`, and the name within."""
+        *parents, name = path_of(output).split(b"/")
+        return self._folder(parents, folders), name
+
+    def _folder(self, parents: Sequence[bytes], folders: dict[bytes, int]) -> int:
+        """The open folder, made where it's missing. No link is followed on the way."""
+        here = b""
+        fd = folders.get(here)
+        if fd is None:
+            self._root.mkdir(parents=True, exist_ok=True)
+            fd = folders[here] = os.open(self._root, _FOLDER)
+        for parent in parents:
+            assert parent not in (b"", b".", b".."), parents
+            here += b"/" + parent
+            if here not in folders:
+                folders[here] = _open_or_make(parent, fd)
+            fd = folders[here]
+        return fd
+
+    def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
+        """After a failed sync a file's pages count as clean though they aren't: it is discarded, never synced again."""
+        if len(parts) >= GROUP_FOR_SYNCFS and _SYNCFS is not None:
+            if _SYNCFS(next(iter(parts.values())).fd) == 0:
+                return
+            failed = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            outcomes.update({number: _trouble(part.item.output, failed) for number, part in parts.items()})
+            return
+        for number, part in parts.items():
+            try:
+                os.fsync(part.fd)
+            except OSError as error:
+                outcomes[number] = _trouble(part.item.output, error)
+
+
+def _publish(part: _Part) -> Written | OutputError:
+    """Give the part its name: the planned one, unless somebody else's file has it."""
+    item = part.item
+    sha256 = hashlib.sha256(item.data).hexdigest()
+    tagged = with_tag(item.output, sha256[:8])
+    try:
+        for output in (item.output, tagged):
+            if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {sha256}):
+                return Written(output, sha256, len(item.data))
+    except OSError as error:
+        return _trouble(item.output, error)
+    return OutputError(
+        f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
+    )
+
+
+def _take_name(part: _Part, name: bytes, ours: frozenset[str]) -> bool:
+    """False where a file that isn't one of `ours` has that name."""
+    try:
+        os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder, follow_symlinks=False)
+        return True
+    except FileExistsError:
+        if _hash_of(name, part.folder) not in ours:
+            return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+            raise
+        if _hash_of(name, part.folder) not in {None, *ours}:  # a file system without links
+            return False
+    os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder)
+    return True
+
+
+def _hash_of(name: bytes, folder: int) -> str | None:
+    """None where there is nothing; empty for what is no regular file."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+    digest = hashlib.sha256()
+    with os.fdopen(fd, "rb") as file:
+        try:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        except OSError:
+            return ""
+    return digest.hexdigest()
+
+
+def _open_or_make(name: bytes, parent: int) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        os.mkdir(name, 0o755, dir_fd=parent)
+        os.fsync(parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _discard(part: _Part) -> None:
+    try:
+        os.unlink(part.temporary, dir_fd=part.parts)
+    except OSError:
+        return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+
+
+def _trouble(output: str, error: OSError) -> OutputError:
+    advice = _NEXT.get(error.errno or 0, "check that disk")
+    return OutputError(
+        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service"
+    )
+
+
+def _find_syncfs() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    syncfs: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+    return syncfs
+
+
+_SYNCFS: Final = _find_syncfs()

@@ -1,0 +1,60 @@
+"""A run while it goes on: a tqdm bar on a terminal, a line now and then elsewhere. It only reads the ledger's tally."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final, TextIO
+
+from tqdm import tqdm
+
+from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
+from batcher.edges.ledger import Change, Ledger
+
+NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
+
+
+class Progress:
+    """Show `ledger` from now on; `close` takes the bar away."""
+
+    def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
+        self._ledger = ledger
+        self._stream = stream
+        self._bar = tqdm(unit="doc", file=stream, dynamic_ncols=True, leave=False) if stream.isatty() else None
+        self._said_at = time.monotonic()
+        if self._bar is not None:
+            self._bar.initial = self._bar.n = self._done()
+        ledger.listeners.append(self._hear)
+
+    def close(self) -> None:
+        self._ledger.listeners.remove(self._hear)
+        if self._bar is not None:
+            self._bar.close()
+
+    def _hear(self, change: Change) -> None:
+        if self._bar is None:
+            self._say_now_and_then()
+        elif change.before in OPEN and change.after not in OPEN:
+            self._bar.total = self._done() + self._ledger.open_documents
+            self._bar.set_postfix_str(self._words(), refresh=False)
+            self._bar.update()
+
+    def _say_now_and_then(self) -> None:
+        if time.monotonic() - self._said_at < NOW_AND_THEN:
+            return
+        self._said_at = time.monotonic()
+        known = self._done() + self._ledger.open_documents
+        self._stream.write(f"batcher: {self._done()} of {known} documents done, {self._words()}\n")
+        self._stream.flush()
+
+    def _done(self) -> int:
+        tally = self._ledger.tally
+        return tally[State.SAVED] + sum(tally[state] for state in VERDICTS)
+
+    def _words(self) -> str:
+        tally = self._ledger.tally
+        failed = sum(tally[state] for state in VERDICTS)
+        in_flight = sum(tally[state] for state in IN_FLIGHT)
+        return f"{in_flight} in flight, {failed} failed" + (
+            f", {unknown} unknown" if (unknown := tally[State.UNKNOWN]) else ""
+        )

@@ -17,13 +17,14 @@ import threading
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 from batcher.core.wire import ErrorName
-from batcher.service.rendering import write_result
-from batcher.service.tasks import Report, Task
+from batcher.service.assembly import join, reread
+from batcher.service.rendering import Answer, write_result
+from batcher.service.tasks import Report, Source, Task
 
 MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
 FILE_SIZE: Final = 2 << 30
@@ -65,9 +66,15 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO) -> Report:
         return Report(name=ErrorName.PROCESSING_FAILED, code=500, message=f"{type(bug).__name__}: {bug}")
 
 
-def _answer(task: Task, module: ModuleType) -> Any:
-    source = task.sources[0]
-    return module.parse(Path(source.path), extension=source.extension, options=task.request)
+def _answer(task: Task, module: ModuleType) -> Answer:
+    return join([_read(source, task, module) for source in task.sources])
+
+
+def _read(source: Source, task: Task, module: ModuleType) -> Answer:
+    if source.job:
+        return reread(Path(source.path))
+    answer: Answer = module.parse(Path(source.path), extension=source.extension, options=task.request)
+    return answer
 
 
 def _lost_input() -> Report:

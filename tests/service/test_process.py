@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import random
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -70,24 +69,42 @@ async def test_it_runs_in_a_session_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_kill_loses_no_accepted_job(tmp_path, session, seed):
-    """Killed at random moments, it forgets nothing it has answered for, and ends each job once."""
+    """Killed at random moments under load, it forgets nothing it answered for, and ends each job exactly once."""
     chance = random.Random(seed)
     accepted: list[str] = []
     for _ in range(3):
         async with embedded(tmp_path) as service:
-            await asyncio.wait([asyncio.create_task(feed(session, service, accepted, 15 + chance.randrange(30)))])
+            feeding = asyncio.create_task(feed(session, service, accepted))
+            await asyncio.wait([feeding], timeout=chance.uniform(0.05, 0.6))
             service.process.kill()
+            await asyncio.wait([feeding])
     async with embedded(tmp_path) as service:
         statuses = [await ended(Client(session, service), job_id) for job_id in accepted]
     assert accepted and set(statuses) == {"Completed"}, f"seed {seed}"
-    with sqlite3.connect(tmp_path / "service.db") as database:
-        assert database.execute("SELECT count(*) FROM jobs WHERE status = 'Pending'").fetchone() == (0,)
 
 
-async def feed(session: aiohttp.ClientSession, service: Embedded, accepted: list[str], count: int) -> None:
+async def test_a_restart_does_not_repeat_what_has_ended(tmp_path, session):
+    """A completed job is not read a second time; one that was waiting is read once."""
+    gate, notes = tmp_path / "gate", tmp_path / "notes"
+    async with embedded(tmp_path / "data", "--workers", "1") as service:
+        client = Client(session, service)
+        first = await client.submit(await client.upload(f"note in {notes}".encode()))
+        await ended(client, first)
+        blocked = await client.submit(await client.upload(f"wait for {gate}".encode()))
+        waiting = await client.submit(await client.upload(f"note in {notes}".encode()))
+        service.process.kill()
+    gate.touch()
+    async with embedded(tmp_path / "data") as service:
+        ends = [await ended(Client(session, service), job_id) for job_id in (first, blocked, waiting)]
+    assert ends == ["Completed"] * 3 and notes.read_text() == "read\nread\n"
+
+
+async def feed(session: aiohttp.ClientSession, service: Embedded, accepted: list[str]) -> None:
+    """Submit until the service is gone; only what it has answered for counts."""
     client = Client(session, service)
-    for number in range(count):
-        accepted.append(await client.submit(await client.upload(f"document {number}".encode())))
+    with contextlib.suppress(aiohttp.ClientError):
+        while True:
+            accepted.append(await client.submit(await client.upload(b"a document")))
 
 
 async def ended(client: Client, job_id: str) -> str:

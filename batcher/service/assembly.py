@@ -1,0 +1,74 @@
+"""Answers that no parser made: the result of an earlier job read again, several documents as one.
+
+Runs in worker processes, on answers in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from batcher.service.rendering import Answer
+
+
+@dataclass(slots=True)
+class Assembled:
+    """An `Answer` put together here."""
+
+    result: dict[str, Any]
+    num_pages: int
+    credits: float = 0.0  # an earlier result was paid for when it was made
+    images: dict[str, bytes] = field(default_factory=dict)
+    document_properties: dict[str, Any] | None = None
+
+
+def reread(path: Path) -> Assembled:
+    """The stored result of a parse job; its images stay where they are."""
+    body = msgspec.json.decode(path.read_bytes())
+    result = body["result"]
+    if result["type"] == "url":
+        result = msgspec.json.decode((path.with_suffix("") / "result.json").read_bytes())
+    properties = body.get("document_properties")
+    return Assembled(result, body["usage"]["num_pages"], document_properties=properties)
+
+
+def join(answers: Sequence[Answer]) -> Answer:
+    """Documents one after the other: pages are counted through, `original_page` stays each document's own."""
+    if len(answers) == 1:
+        return answers[0]
+    whole = Assembled({"type": "full", "chunks": [], "ocr": None, "custom": None}, 0)
+    for number, answer in enumerate(answers, 1):
+        _append(whole, answer, number)
+    return whole
+
+
+def _append(whole: Assembled, answer: Answer, number: int) -> None:
+    for block in _blocks(answer.result):
+        block["bbox"] = {**block["bbox"], "page": block["bbox"]["page"] + whole.num_pages}
+        _rename(block, "image_url", answer, number)
+        _rename(block.get("extra") or {}, "page_image_url", answer, number)
+    whole.result["chunks"] += answer.result["chunks"]
+    whole.result["ocr"] = _join_ocr(whole.result["ocr"], answer.result.get("ocr"))
+    whole.images |= {f"{number}-{name}": content for name, content in answer.images.items()}
+    whole.num_pages += answer.num_pages
+    whole.credits += answer.credits
+
+
+def _rename(holder: dict[str, Any], key: str, answer: Answer, number: int) -> None:
+    """Two documents may each have an image of that name."""
+    if holder.get(key) in answer.images:
+        holder[key] = f"{number}-{holder[key]}"
+
+
+def _join_ocr(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
+    if first is None or second is None:
+        return first or second
+    return {part: [*first[part], *second[part]] for part in ("words", "lines")}
+
+
+def _blocks(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (block for chunk in result["chunks"] for block in chunk["blocks"])

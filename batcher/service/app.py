@@ -123,7 +123,7 @@ class Endpoints:
     def _sync(self, type: JobType) -> gate.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
             body = await self._body(request, type)
-            if read_request(body).asynchronous is not None:
+            if read_request(body, type).asynchronous is not None:
                 return await self._submit(body, type)
             return await self._run(request, body, type)
 
@@ -154,7 +154,7 @@ class Endpoints:
         return await self._outcome(request, live.job.job_id)
 
     async def _accept(self, body: bytes, type: JobType, lane: Lane | None) -> LiveJob:
-        asked = read_request(body)
+        asked = read_request(body, type)
         job = accept(body, asked, type, lane=lane_of(asked) if lane is None else lane, now=self._rooms.clock())
         return await self._rooms.queue.submit(job)
 

@@ -1,77 +1,39 @@
-"""Request bodies: what the service itself reads of them, refused as FastAPI would where they don't fit.
+"""From a request's body to a job; refused as FastAPI would where it doesn't fit.
 
-Options that only a parser understands are passed through as they came.
+What bodies look like stands in `bodies`; the job keeps its request as it came.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from batcher.core.wire import JobType
 from batcher.service.answers import InvalidRequest
+from batcher.service.bodies import BODIES, Body
 from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
-
-
-class UploadAnswer(msgspec.Struct):
-    """An upload's answer may be given as it came."""
-
-    file_id: str
-    presigned_url: str | None = None
-
-
-class SvixWebhook(msgspec.Struct, tag_field="mode", tag="svix"):
-    channels: list[str] | None = None
-
-
-class DirectWebhook(msgspec.Struct, tag_field="mode", tag="direct"):
-    url: str
-
-
-class AsyncOptions(msgspec.Struct):
-    metadata: Any = None
-    priority: bool = False
-    webhook: SvixWebhook | DirectWebhook | None = None
-
-
-class Settings(msgspec.Struct):
-    persist_results: bool = False
-    force_url_result: bool = False
-    timeout: float | None = None
-    document_password: str | None = None
-
-
-class Request(msgspec.Struct):
-    """What every endpoint's body has in common; `asynchronous` is `async` on the wire."""
-
-    input: str | list[str] | UploadAnswer
-    asynchronous: AsyncOptions | None = msgspec.field(name="async", default=None)
-    settings: Settings | None = None
-    queue_priority: Literal["auto", "standard", "batch"] | None = None
-
-
-_DECODER: Final = msgspec.json.Decoder(Request)
+_DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
-def read_request(body: bytes) -> Request:
+def read_request(body: bytes, type: JobType) -> Body:
     """`InvalidRequest` where the body is no JSON, or not of the endpoint's shape."""
     try:
-        return _DECODER.decode(body)
+        return _DECODERS[type].decode(body)
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
     except (msgspec.DecodeError, UnicodeDecodeError) as refusal:
         raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
 
 
-def accept(body: bytes, request: Request, type: JobType, *, lane: Lane, now: float) -> Job:
+def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float) -> Job:
     """The job this request becomes."""
     text = body.decode()
     return Job(
@@ -80,11 +42,11 @@ def accept(body: bytes, request: Request, type: JobType, *, lane: Lane, now: flo
         created_at=now,
         raw_config=_without_passwords(text),
         request=text,
-        persist=bool(request.settings and request.settings.persist_results),
+        persist=request.persists,
     )
 
 
-def lane_of(request: Request) -> Lane:
+def lane_of(request: Body) -> Lane:
     """Where a submission queues; a caller who waits has a lane of his own."""
     if request.queue_priority == "batch":
         return Lane.BATCH

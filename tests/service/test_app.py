@@ -115,6 +115,10 @@ async def test_a_wrong_token_finds_no_file(client):
         (b'{"input":1}', ["body", "input"]),
         (b'{"input":"reducto://x","settings":{"timeout":"soon"}}', ["body", "settings", "timeout"]),
         (b'{"input":"reducto://x","queue_priority":"now"}', ["body", "queue_priority"]),
+        (b'{"input":["a",2]}', ["body", "input", 1]),
+        (b'{"input":"x","retrieval":{"filter_blocks":["Table","Tabel"]}}', ["body", "retrieval", "filter_blocks", 1]),
+        (b'{"input":"x","async":{"webhook":{"mode":"direct"}}}', ["body", "async", "webhook", "url"]),
+        (b'{"input":"x","settings":{"page_range":[{"start":"one"}]}}', ["body", "settings", "page_range", 0, "start"]),
     ],
 )
 async def test_a_misshapen_request_is_refused_as_fastapi_would(client, body, loc):

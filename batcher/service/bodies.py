@@ -1,0 +1,263 @@
+"""The bodies of submissions as the OpenAPI description v1.12.20 has them, one class each, for checking only.
+
+Defaults and meanings are the parser's business; unknown keys pass, as they do at the hosted service.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from batcher.core.wire import JobType
+
+BlockType = Literal[
+    "Header",
+    "Footer",
+    "Title",
+    "Section Header",
+    "Page Number",
+    "List Item",
+    "Figure",
+    "Table",
+    "Key Value",
+    "Text",
+    "Comment",
+    "Signature",
+]
+
+
+class UploadAnswer(msgspec.Struct):
+    """An upload's answer may be given as it came."""
+
+    file_id: str
+    presigned_url: str | None = None
+
+
+class SvixWebhook(msgspec.Struct, tag_field="mode", tag="svix"):
+    channels: list[str] | None = None
+
+
+class DirectWebhook(msgspec.Struct, tag_field="mode", tag="direct"):
+    url: str
+
+
+class AsyncOptions(msgspec.Struct):
+    metadata: Any = None
+    priority: bool = False
+    webhook: SvixWebhook | DirectWebhook | None = None
+
+
+class AgenticText(msgspec.Struct, tag_field="scope", tag="text"):
+    prompt: str | None = None
+
+
+class AgenticTable(msgspec.Struct, tag_field="scope", tag="table"):
+    prompt: str | None = None
+    mode: Literal["default", "auto", "max"] | None = None
+
+
+class AgenticFigure(msgspec.Struct, tag_field="scope", tag="figure"):
+    prompt: str | None = None
+    advanced_chart_agent: bool = False
+
+
+class Enhance(msgspec.Struct):
+    agentic: list[AgenticText | AgenticTable | AgenticFigure] | None = None
+    advanced_chart_agent: bool = False
+    summarize_figures: bool = True
+    intelligent_ordering: bool = False
+
+
+class Chunking(msgspec.Struct):
+    chunk_mode: Literal["variable", "section", "page", "disabled", "block", "page_sections"] | None = None
+    chunk_size: int | None = None
+    chunk_overlap: int = 0
+
+
+class Retrieval(msgspec.Struct):
+    chunking: Chunking | None = None
+    filter_blocks: list[BlockType] | None = None
+    embedding_optimized: bool = False
+
+
+class Formatting(msgspec.Struct):
+    add_page_markers: bool = False
+    table_output_format: Literal["html", "json", "md", "jsonbbox", "dynamic", "csv"] | None = None
+    merge_tables: bool = False
+    include: (
+        list[Literal["change_tracking", "highlight", "comments", "hyperlinks", "signatures", "ignore_watermarks"]]
+        | None
+    ) = None
+
+
+class TableSizes(msgspec.Struct):
+    row: int | None = None
+    column: int | None = None
+
+
+class LargeTables(msgspec.Struct):
+    enabled: bool = True
+    size: int | TableSizes | None = None
+
+
+class Spreadsheet(msgspec.Struct):
+    split_large_tables: LargeTables | None = None
+    include: list[Literal["cell_colors", "formula", "dropdowns"]] | None = None
+    clustering: Literal["accurate", "fast", "disabled"] | None = None
+    exclude: list[Literal["hidden_sheets", "hidden_rows", "hidden_cols", "styling", "spreadsheet_images"]] | None = None
+    max_cell_count: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class PageRange(msgspec.Struct):
+    start: int | None = None
+    end: int | None = None
+
+
+PageRanges = PageRange | list[PageRange | int | str] | None
+
+
+class TenantThrottling(msgspec.Struct):
+    tenant_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    max_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+
+
+class Settings(msgspec.Struct):
+    ocr_system: Literal["standard", "legacy"] | None = None
+    extraction_mode: Literal["ocr", "hybrid"] | None = None
+    force_url_result: bool = False
+    force_file_extension: str | None = None
+    return_ocr_data: bool = False
+    return_images: list[Literal["figure", "table", "page"]] | None = None
+    embed_pdf_metadata: bool = False
+    embed_pdf_metadata_dpi: Annotated[int, msgspec.Meta(ge=50, le=250)] = 100
+    extract_document_properties: bool = False
+    persist_results: bool = False
+    tenant_throttling: TenantThrottling | None = None
+    timeout: float | None = None
+    page_range: PageRanges = None
+    document_password: str | None = None
+    model: str | None = None
+    return_citations: bool = False
+
+
+class ParseOptions(msgspec.Struct):
+    enhance: Enhance | None = None
+    retrieval: Retrieval | None = None
+    formatting: Formatting | None = None
+    spreadsheet: Spreadsheet | None = None
+    settings: Settings | None = None
+
+
+class Body(msgspec.Struct, kw_only=True):
+    """What every body has in common; `asynchronous` is `async` on the wire."""
+
+    input: str | list[str] | UploadAnswer
+    asynchronous: AsyncOptions | None = msgspec.field(name="async", default=None)
+    queue_priority: Literal["auto", "standard", "batch"] | None = None
+
+    @property
+    def persists(self) -> bool:
+        """Whether the result outlives its retention; only parse options can ask for it."""
+        return False
+
+
+class ParseBody(Body, kw_only=True):
+    enhance: Enhance | None = None
+    retrieval: Retrieval | None = None
+    formatting: Formatting | None = None
+    spreadsheet: Spreadsheet | None = None
+    settings: Settings | None = None
+
+    @property
+    def persists(self) -> bool:
+        return bool(self.settings and self.settings.persist_results)
+
+
+class ParsingBody(Body, kw_only=True):
+    """Bodies that hold parse options one level down."""
+
+    parsing: ParseOptions | None = None
+
+    @property
+    def persists(self) -> bool:
+        return bool(self.parsing and self.parsing.settings and self.parsing.settings.persist_results)
+
+
+class Instructions(msgspec.Struct):
+    schema: Any = None
+    system_prompt: str | None = None
+
+
+class Citations(msgspec.Struct):
+    enabled: bool = False
+    numerical_confidence: bool = True
+    parent_block: Literal["full", "bbox_only"] | None = None
+
+
+class ExtractSettings(msgspec.Struct):
+    include_images: bool = False
+    optimize_for_latency: bool = False
+    force_url_result: bool = False
+    array_extract: bool = False
+    deep_extract: bool = False
+    citations: Citations | None = None
+    page_range: PageRanges = None
+
+
+class ExtractBody(ParsingBody, kw_only=True):
+    instructions: Instructions | None = None
+    settings: ExtractSettings | None = None
+
+
+class SplitCategory(msgspec.Struct):
+    name: str
+    description: str
+    partition_key: str | None = None
+
+
+class SplitSettings(msgspec.Struct):
+    table_cutoff: Literal["truncate", "preserve"] | None = None
+    allow_page_overlap: bool = True
+    auto_partition: bool = True
+    deep_split: bool = False
+    force_url_result: bool = False
+
+
+class SplitBody(ParsingBody, kw_only=True):
+    split_description: list[SplitCategory]
+    split_rules: str | None = None
+    settings: SplitSettings | None = None
+
+
+class PipelineSettings(msgspec.Struct, forbid_unknown_fields=True):
+    document_password: str | None = None
+
+
+class PipelineBody(Body, kw_only=True):
+    pipeline_id: str
+    settings: PipelineSettings | None = None
+
+
+class Category(msgspec.Struct):
+    category: str
+    criteria: list[str]
+
+
+class ClassifyBody(Body, kw_only=True):
+    model: Literal["default", "accurate"] | None = None
+    priority: bool = True
+    force_url_result: bool = False
+    classification_schema: list[Category] | None = None
+    category_groups: dict[str, Any] | None = None
+    page_range: PageRanges = None
+    document_metadata: str | None = None
+
+
+BODIES: Final[dict[JobType, type[Body]]] = {
+    JobType.PARSE: ParseBody,
+    JobType.EXTRACT: ExtractBody,
+    JobType.SPLIT: SplitBody,
+    JobType.PIPELINE: PipelineBody,
+    JobType.CLASSIFY: ClassifyBody,
+}

@@ -21,23 +21,20 @@ from typing import Final
 
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
+from batcher.service.chaos import Fault, read_orders
 from batcher.service.local import LocalService, Options
+from batcher.service.webhooks import Endpoint, sign
 
 LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
 KEY_VARIABLE: Final = "REDUCTO_API_KEY"
+SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
 SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def main() -> int:
     arguments = _parser().parse_args()
-    options = Options(
-        data_dir=Path(arguments.data_dir),
-        port=arguments.port,
-        workers=arguments.workers or os.cpu_count() or 1,
-        retention=arguments.retention,
-        parser=arguments.parser,
-    )
     try:
+        options = _options(arguments)
         if arguments.embedded:
             asyncio.run(_serve_parent(options))
         else:
@@ -97,6 +94,40 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     os._exit(0)
 
 
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        data_dir=Path(arguments.data_dir),
+        port=arguments.port,
+        workers=arguments.workers or os.cpu_count() or 1,
+        retention=arguments.retention,
+        parser=arguments.parser,
+        chaos=arguments.chaos,
+        seed=arguments.seed,
+        webhooks=_endpoints(arguments.webhook, arguments.webhook_secret_env),
+    )
+
+
+def _orders(text: str) -> dict[str, Fault]:
+    try:
+        return read_orders(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+def _endpoints(urls: list[str], variable: str) -> list[Endpoint]:
+    """One secret signs for all of them."""
+    if not urls:
+        return []
+    secret = os.environ.get(variable, "")
+    try:
+        sign(secret, "", 0, b"")
+    except ValueError:
+        secret = ""
+    if not secret:
+        raise ServiceUnusable(f"--webhook needs a secret (whsec_ and Base64) in {variable}")
+    return [Endpoint(url, secret) for url in urls]
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -110,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=0, help="processes that read documents; 0: one per core")
     parser.add_argument("--retention", type=span, default=RETENTION, help="how long results stay, as in 12h")
     parser.add_argument("--api-key-env", default=KEY_VARIABLE, help="the variable that holds the key to accept")
+    parser.add_argument("--chaos", type=_orders, default={}, metavar="NAME=RATE,…", help="faults, for rehearsals")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults")
+    parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="where signed webhooks go")
+    parser.add_argument("--webhook-secret-env", default=SECRET_VARIABLE, help="the variable that holds their secret")
     parser.add_argument("--parser", default=Options.__dataclass_fields__["parser"].default, help=argparse.SUPPRESS)
     return parser
 

@@ -15,7 +15,10 @@ from aiohttp import BodyPartReader, web
 from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT, ErrorName, JobStatus, JobType
 from batcher.service import gate
 from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page, job_not_found
+from batcher.service.chaos import Chaos
+from batcher.service.errands import Errands
 from batcher.service.jobs import Clock, Jobs, Lane, described, listed, parse_cursor
+from batcher.service.mischief import disturb
 from batcher.service.queue import LiveJob, Queue
 from batcher.service.requests import accept, lane_of, read_request
 from batcher.service.results import Results
@@ -24,6 +27,10 @@ from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension
 VERSION: Final = "v1.12.20-local"
 BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
 SYNC_PATIENCE: Final = 900.0  # seconds until the hosted edge gives up on a synchronous call
+PORTAL: Final = (
+    "<!doctype html><title>Webhooks</title><p>Start the local service with <code>--webhook URL</code>, once for each "
+    "endpoint, and their secret in <code>BATCHER_WEBHOOK_SECRET</code>."
+)
 LISTED: Final = range(1, 501)
 TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
 FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
@@ -46,11 +53,13 @@ class Rooms:
     results: Results
     queue: Queue
     clock: Clock
+    chaos: Chaos
+    errands: Errands
     served: frozenset[JobType] = frozenset({JobType.PARSE})
 
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
-    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key)]
+    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key), disturb(rooms.chaos, rooms.errands)]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
     endpoints = Endpoints(rooms)
     app.add_routes(endpoints.routes())
@@ -73,7 +82,10 @@ class Endpoints:
             web.get("/jobs", self.list_jobs),
             web.post("/cancel/{job_id}", self.cancel),
             web.get("/files/{job_id}/{token}/{name}", self.file),
+            web.post("/configure_webhook", self.configure_webhook),
+            web.get("/webhooks", self.webhooks),
             web.get("/version", self.version),
+            web.get("/__chaos", self.chaos),
         ]
 
     # --- uploads ---
@@ -174,7 +186,8 @@ class Endpoints:
 
     async def list_jobs(self, request: web.Request) -> web.Response:
         limit = _number(request, "limit", default=100, allowed=LISTED)
-        with_config = not _flag(request, "exclude_configs")
+        bare = self._rooms.chaos.strikes("listing-bare", "GET /jobs")
+        with_config = not (bare or _flag(request, "exclude_configs"))
         rows, following = self._rooms.jobs.page(limit=limit, before=parse_cursor(request.query.get("cursor")))
         status_of = self._rooms.queue.status_of
         page = [listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config) for row in rows]
@@ -208,6 +221,17 @@ class Endpoints:
         if content is None:
             raise ApiError(ErrorName.NOT_FOUND, "File not found")
         return web.Response(body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES))
+
+    async def chaos(self, request: web.Request) -> web.Response:
+        """What went wrong on order, so that a rehearsal can be checked against it."""
+        return as_json(self._rooms.chaos.account())
+
+    async def configure_webhook(self, request: web.Request) -> web.Response:
+        """Where the hosted service has a portal; here endpoints are declared when the service is started."""
+        return as_json(f"{_address(request)}/webhooks")
+
+    async def webhooks(self, request: web.Request) -> web.Response:
+        return web.Response(text=PORTAL, content_type="text/html")
 
     async def version(self, request: web.Request) -> web.Response:
         return as_json(VERSION)

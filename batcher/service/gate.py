@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-OPEN: Final = ("/version", "/files/", "/presigned/")  # the last two carry a token of their own in the path
+OPEN: Final = ("/version", "/webhooks", "/files/", "/presigned/")  # the last two carry a token of their own in the path
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from batcher.core.wire import RETENTION, ErrorName, JobStatus, JobType
 from batcher.service.answers import ApiError, InvalidRequest, job_not_found
+from batcher.service.chaos import Chaos
 from batcher.service.database import Database
 
 Clock = Callable[[], float]  # seconds since the epoch
@@ -65,10 +66,11 @@ class Failure:
 
 
 class Jobs:
-    def __init__(self, database: Database, *, clock: Clock, retention: float = RETENTION) -> None:
+    def __init__(self, database: Database, *, clock: Clock, chaos: Chaos, retention: float = RETENTION) -> None:
         self._database = database
         self._clock = clock
         self._retention = retention
+        self._chaos = chaos
 
     async def create(self, job: Job) -> None:
         """Durable when it returns; only then may the id be told to anyone."""
@@ -134,7 +136,7 @@ class Jobs:
             (before if before is not None else 1 << 62, self._clock() - self._retention, limit + 1),
         )
         following = rows[limit - 1]["seq"] if len(rows) > limit else None
-        return rows[:limit], following
+        return [row for row in rows[:limit] if not (self._expired(row) or self._lags(row))], following
 
     async def forget_expired(self) -> list[str]:
         """Remove what is past its retention; the ids of those whose files may go."""
@@ -153,7 +155,16 @@ class Jobs:
     def _expired(self, row: sqlite3.Row) -> bool:
         if row["status"] == JobStatus.PENDING or (row["persist"] and row["deleted_at"] is None):
             return False
-        return bool(row["created_at"] <= self._clock() - self._retention)
+        return bool(row["created_at"] <= self._clock() - self._retention_of(row["job_id"]))
+
+    def _lags(self, row: sqlite3.Row) -> bool:
+        if not self._chaos.hits("listing-lag", row["job_id"]):
+            return False
+        return bool(self._clock() < row["created_at"] + self._chaos.seconds("listing-lag"))
+
+    def _retention_of(self, job_id: str) -> float:
+        early = self._chaos.hits("early-expiry", job_id)
+        return min(self._retention, self._chaos.seconds("early-expiry")) if early else self._retention
 
 
 def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any]:

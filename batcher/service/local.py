@@ -11,23 +11,27 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+import aiohttp
 from aiohttp import web
 
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
 from batcher.service.app import Rooms, make_app
+from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
+from batcher.service.errands import Errands
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.queue import JOB_SECONDS, Queue
 from batcher.service.results import Results
 from batcher.service.uploads import Uploads
+from batcher.service.webhooks import Endpoint, Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
 
 LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
@@ -46,6 +50,10 @@ class Options:
     job_seconds: float = JOB_SECONDS
     parser: str = PARSER
     clock: Clock = time.time
+    chaos: Mapping[str, Fault] = field(default_factory=dict)
+    seed: int = 0
+    webhooks: Sequence[Endpoint] = ()
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class LocalService:
@@ -63,7 +71,8 @@ class LocalService:
     async def __aenter__(self) -> LocalService:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(_hold(self.options.data_dir))
-            self.rooms = stack.enter_context(_open_rooms(self.options))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            self.rooms = stack.enter_context(_open_rooms(self.options, session))
             self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options.port))
             await stack.enter_async_context(_background(self.rooms, self.options))
             self._stack = stack.pop_all()
@@ -116,20 +125,31 @@ async def _lock(descriptor: int, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _open_rooms(options: Options) -> Iterator[Rooms]:
+def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Rooms]:
     folder = options.data_dir
     with Database(folder / "service.db") as database:
-        jobs = Jobs(database, clock=options.clock, retention=options.retention)
+        chaos = Chaos(options.chaos, options.seed)
+        jobs = Jobs(database, clock=options.clock, chaos=chaos, retention=options.retention)
         uploads = Uploads(database, folder / "uploads", clock=options.clock)
         results = Results(folder / "results")
         inputs = Inputs(uploads, jobs, results)
+        errands = Errands()
+        webhooks = Webhooks(
+            *(session, errands),
+            endpoints=options.webhooks,
+            chaos=chaos,
+            clock=options.clock,
+            pauses=options.pauses,
+        )
         queue = Queue(
             *(jobs, inputs, results),
             make_worker=lambda: Worker(parser=options.parser),
+            chaos=chaos,
+            on_end=webhooks.announce,
             job_seconds=options.job_seconds,
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(jobs, uploads, results, queue, options.clock)
+        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands)
 
 
 @contextlib.asynccontextmanager
@@ -153,6 +173,7 @@ async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
     await group.__aenter__()
     tasks = [
         group.create_task(rooms.queue.work(options.workers)),
+        group.create_task(rooms.errands.run()),
         group.create_task(_sweep_forever(rooms, min(SWEEP, options.retention))),
     ]
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import msgspec
 
 from batcher.core.wire import ErrorName, JobStatus
 from batcher.service.answers import ApiError
+from batcher.service.chaos import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
 from batcher.service.results import Results
@@ -51,12 +52,16 @@ class Queue:
         results: Results,
         *,
         make_worker: Callable[[], Worker],
+        chaos: Chaos,
+        on_end: Callable[[Job, JobStatus], None],
         job_seconds: float = JOB_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._inputs = inputs
         self._results = results
         self._make_worker = make_worker
+        self._chaos = chaos
+        self._on_end = on_end
         self._job_seconds = job_seconds
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
@@ -89,7 +94,7 @@ class Queue:
             live.worker.kill()  # whoever runs it sees the death and records the end
             await live.ended.wait()
         elif live.status is JobStatus.PENDING:
-            await self._record(live, self._jobs.cancel(job_id))
+            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(job_id))
 
     async def work(self, workers: int) -> None:
         async with asyncio.TaskGroup() as group:
@@ -98,7 +103,14 @@ class Queue:
 
     def _enqueue(self, job: Job) -> LiveJob:
         live = self._live[job.job_id] = LiveJob(job)
-        self._waiting.put_nowait((job.lane, next(self._order), live))
+        place = (job.lane, next(self._order), live)
+        if self._chaos.hits("stuck", job.job_id):
+            self._chaos.record("stuck", job.job_id)
+        elif self._chaos.hits("slow", job.job_id):
+            self._chaos.record("slow", job.job_id)
+            asyncio.get_running_loop().call_later(self._chaos.seconds("slow"), self._waiting.put_nowait, place)
+        else:
+            self._waiting.put_nowait(place)
         return live
 
     async def _serve(self, worker: Worker) -> None:
@@ -116,16 +128,20 @@ class Queue:
         report = await self._report(live, worker)
         live.worker = None
         if live.cancelled and report.name:
-            await self._record(live, self._jobs.cancel(live.job.job_id))
+            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(live.job.job_id))
             return
         live.status = JobStatus.COMPLETING
-        await self._record(live, self._conclude(live.job.job_id, report))
+        status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
+        await self._record(live, status, self._conclude(live.job.job_id, report))
 
     async def _report(self, live: LiveJob, worker: Worker) -> Report:
         try:
             task = self._task(live.job)
         except ApiError as refusal:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
+        if self._chaos.hits("fail-transient", live.job.job_id):
+            self._chaos.record("fail-transient", live.job.job_id)
+            return Report(name=transient_failure(live.job.job_id), code=500, message="Ordered by --chaos")
         limit, error = self._patience(task.request)
         report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
         return msgspec.structs.replace(report, name=error) if report.name == ErrorName.TIMEOUT else report
@@ -156,10 +172,12 @@ class Queue:
         else:
             await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
 
-    async def _record(self, live: LiveJob, end: Any) -> None:
+    async def _record(self, live: LiveJob, status: JobStatus, end: Awaitable[None]) -> None:
+        """Durable first; only then does anyone hear of it."""
         await end
         del self._live[live.job.job_id]
         live.ended.set()
+        self._on_end(live.job, status)
 
 
 def _advance(live: LiveJob, stage: str) -> None:

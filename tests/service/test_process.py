@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import PARSER, Client  # type: ignore[import-not-found]
+from service_client import PARSER, Client
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import PARSER, Client  # type: ignore[import-not-found]
+from service_client import PARSER, Client
 
 from batcher.service.local import LocalService, Options
 

@@ -1,4 +1,4 @@
-"""The command line: the one place that reads argv, the environment's terminal and signals. Data to stdout, words to stderr."""
+"""The command line: the one place that reads argv, the terminal and signals. Data to stdout, words to stderr."""
 
 from __future__ import annotations
 
@@ -129,14 +129,15 @@ def serve(port: int, data_dir: Path, workers: int, retention: str, api_key_env: 
     import os
 
     from batcher.core.manifest_keys import duration
-    from batcher.service.__main__ import Options, serve
+    from batcher.service.__main__ import serve as serve_for_ever
+    from batcher.service.local import Options
 
     try:
         seconds = duration(retention)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--retention") from error
     options = Options(data_dir=data_dir, port=port, workers=workers or os.cpu_count() or 1, retention=seconds)
-    serve(options, key=os.environ.get(api_key_env))
+    serve_for_ever(options, key=os.environ.get(api_key_env))
 
 
 @main.command()

@@ -1,0 +1,57 @@
+"""Reads one document and answers in the API's shape. Blocking, for a worker process; it opens that file alone.
+
+What can't be read as well as a hosted model would is said so, by low confidence, and never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from batcher.service.parsing import office, pdf, text
+from batcher.service.parsing.chunking import chunks_of
+from batcher.service.parsing.kinds import kind_of
+from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
+
+__all__ = ["DocumentProblem", "Parsed", "parse"]
+
+Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
+
+READERS: Final[Mapping[str, Reader]] = {
+    "pdf": pdf.read_pdf,
+    "image": pdf.read_image,
+    "html": text.read_html,
+    "csv": text.read_csv,
+    "md": text.read_markdown,
+    "txt": text.read_text,
+    "docx": office.read_docx,
+    "pptx": office.read_pptx,
+    "sheet": office.read_sheets,
+}
+PER_PAGE: Final = {"html": 0.5, "md": 0.5, "txt": 0.5}  # credits; anything else costs one a page, a sheet by its cells
+
+
+def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
+    """Read the document at `path`. `extension` is what its upload was called; `options` the body of the request.
+
+    Raises DocumentProblem with the API's error name where the document, or what is asked of it, can't be served.
+    """
+    if path.stat().st_size == 0:
+        raise empty("the file has no bytes")
+    kind = kind_of(path, extension)
+    if kind is None:
+        raise unsupported(f"files of type {extension or 'unknown'!r} are not read here")
+    pages = READERS[kind](path, options)
+    return Parsed(
+        result={"type": "full", "chunks": chunks_of(pages, options), "ocr": None, "custom": None},
+        num_pages=len(pages),
+        credits=_credits(kind, pages),
+    )
+
+
+def _credits(kind: str, pages: list[Page]) -> float:
+    """By the rate card of before 2026-09-01."""
+    if kind in ("sheet", "csv"):
+        return float(max(1, -(-sum(page.cells for page in pages) // 1000)))
+    return PER_PAGE.get(kind, 1.0) * len(pages)

@@ -1,0 +1,116 @@
+"""Blocks into chunks, by the request's `retrieval.chunking`; and both into the API's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from batcher.service.parsing.pages import Block, Page, misconfigured
+
+Placed = tuple[Page, Block]
+
+VARIABLE_SIZE: Final = 1000  # characters; the API says 250 to 1500 where the request doesn't
+HEADINGS: Final = frozenset({"Title", "Section Header"})
+
+
+def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The API's chunks. Raises DocumentProblem for a mode that isn't one."""
+    retrieval = options.get("retrieval") or {}
+    chunking = retrieval.get("chunking") or {}
+    mode = chunking.get("chunk_mode") or "disabled"
+    if mode not in MODES:
+        raise misconfigured(f"chunk_mode {mode!r} is not one of {', '.join(MODES)}")
+    hidden = frozenset(retrieval.get("filter_blocks") or ())
+    placed = [(page, block) for page in pages for block in page.blocks]
+    groups = MODES[mode](placed, chunking.get("chunk_size") or VARIABLE_SIZE)
+    return [_chunk(group, hidden) for group in groups if group]
+
+
+def _whole(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
+    yield placed
+
+
+def _by_block(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
+    for one in placed:
+        yield [one]
+
+
+def _by_page(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
+    yield from _cut(placed, lambda group, one: group[-1][0] is not one[0])
+
+
+def _by_section(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
+    yield from _cut(placed, _opens_section)
+
+
+def _by_page_section(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
+    yield from _cut(placed, lambda group, one: group[-1][0] is not one[0] or _opens_section(group, one))
+
+
+def _by_size(placed: list[Placed], size: int) -> Iterator[list[Placed]]:
+    def is_full(group: list[Placed], one: Placed) -> bool:
+        length = sum(len(block.content) for _, block in group)
+        return length + len(one[1].content) > size or (length > size // 2 and one[1].type in HEADINGS)
+
+    yield from _cut(placed, is_full)
+
+
+MODES: Final = {
+    "disabled": _whole,
+    "variable": _by_size,
+    "section": _by_section,
+    "page": _by_page,
+    "block": _by_block,
+    "page_sections": _by_page_section,
+}
+
+
+def _opens_section(group: list[Placed], one: Placed) -> bool:
+    """A heading, unless all before it in the group are headings too: a title stays with its subtitle."""
+    return one[1].type in HEADINGS and any(block.type not in HEADINGS for _, block in group)
+
+
+def _cut(placed: Iterable[Placed], ends: Any) -> Iterator[list[Placed]]:
+    group: list[Placed] = []
+    for one in placed:
+        if group and ends(group, one):
+            yield group
+            group = []
+        group.append(one)
+    yield group
+
+
+def _chunk(group: list[Placed], hidden: frozenset[str]) -> dict[str, Any]:
+    content = "\n\n".join(_rendered(block) for _, block in group if block.content and block.type not in hidden)
+    return {
+        "content": content,
+        "embed": content,
+        "enriched": None,
+        "enrichment_success": False,
+        "blocks": [_block(page, block) for page, block in group],
+    }
+
+
+def _rendered(block: Block) -> str:
+    mark = {"Title": "# ", "Section Header": "## ", "List Item": "- "}.get(block.type, "")
+    return mark + block.content
+
+
+def _block(page: Page, block: Block) -> dict[str, Any]:
+    left, top, width, height = block.box
+    return {
+        "type": block.type,
+        "bbox": {
+            "left": left,
+            "top": top,
+            "width": width,
+            "height": height,
+            "page": page.number,
+            "original_page": page.original,
+        },
+        "content": block.content,
+        "image_url": None,
+        "confidence": "high" if block.sure else "low",
+        "granular_confidence": None,
+        "extra": None,
+    }

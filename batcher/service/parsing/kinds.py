@@ -1,0 +1,60 @@
+"""Which reader a file is for: by its first bytes where they tell, else by its extension."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Final
+
+_BY_START: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"GIF87a", "image"),
+    (b"GIF89a", "image"),
+    (b"II*\x00", "image"),
+    (b"MM\x00*", "image"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
+    (b"PK\x03\x04", "zip"),
+)
+_BY_EXTENSION: Final = {
+    **dict.fromkeys(("pdf",), "pdf"),
+    **dict.fromkeys(("png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff"), "image"),
+    **dict.fromkeys(("html", "htm"), "html"),
+    **dict.fromkeys(("csv", "tsv"), "csv"),
+    **dict.fromkeys(("md", "markdown"), "md"),
+    **dict.fromkeys(("txt", "text", "log"), "txt"),
+    **dict.fromkeys(("docx", "dotx"), "docx"),
+    **dict.fromkeys(("pptx",), "pptx"),
+    **dict.fromkeys(("xlsx", "xlsm", "xls", "xltx", "xltm", "ods"), "sheet"),
+}
+_IN_ZIP: Final = (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "sheet"), ("content.xml", "opendocument"))
+_PDF_WITHIN: Final = 1024  # bytes; readers accept a header that far in
+
+
+def kind_of(path: Path, extension: str) -> str | None:
+    """A key of the readers, or None where nobody here reads such a file."""
+    named = _BY_EXTENSION.get(extension.lower().lstrip("."))
+    with path.open("rb") as file:
+        start = file.read(_PDF_WITHIN)
+    if b"%PDF-" in start:
+        return "pdf"
+    if start.startswith(b"BM") and named == "image":
+        return "image"
+    told = next((kind for magic, kind in _BY_START if start.startswith(magic)), None)
+    if told == "zip":
+        return _in_zip(path, named)
+    if told == "ole":
+        return "sheet" if extension.lower() in ("xls", "xlsx", "") else None  # the old formats of Word and the like
+    return told or named
+
+
+def _in_zip(path: Path, named: str | None) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return named
+    for prefix, kind in _IN_ZIP:
+        if any(name.startswith(prefix) for name in names):
+            return ("sheet" if named == "sheet" else None) if kind == "opendocument" else kind
+    return None

@@ -1,0 +1,122 @@
+"""Office documents. Slides have places; text and sheets have none that could be known without printing them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, markdown_table, protected
+
+_OLE = b"\xd0\xcf\x11\xe0"  # what an encrypted Office file is wrapped in
+
+
+def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Paragraphs and tables in order; pages by the breaks that are written down."""
+    import docx
+
+    document = _opened(path, docx.Document)
+    pages: list[list[Block]] = [[]]
+    for item in document.iter_inner_content():
+        if hasattr(item, "rows"):
+            rows = [[cell.text for cell in row.cells] for row in item.rows]
+            pages[-1].append(Block("Table", markdown_table(rows))) if any(map(any, rows)) else None
+            continue
+        if item.text.strip():
+            pages[-1].append(Block(_docx_type(item.style.name if item.style else ""), item.text.strip()))
+        pages += [[] for _ in range(_breaks_in(item))]
+    return _numbered(pages)
+
+
+def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    import pptx
+
+    deck = _opened(path, pptx.Presentation)
+    size = (deck.slide_width or 1, deck.slide_height or 1)
+    return _numbered([list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides])
+
+
+def read_sheets(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Each sheet a page, each a table."""
+    import python_calamine
+
+    try:
+        book = python_calamine.load_workbook(str(path))
+        sheets = [
+            [[_text(cell) for cell in row] for row in book.get_sheet_by_name(n).to_python()] for n in book.sheet_names
+        ]
+    except python_calamine.PasswordError as error:
+        raise protected() from error
+    except (python_calamine.CalamineError, OSError, ValueError) as error:
+        raise corrupt(f"the workbook can't be read: {error}") from error
+    pages = [
+        Page(number, number, [Block("Table", markdown_table(rows))] if rows else [], cells=sum(map(len, rows)))
+        for number, sheet in enumerate(sheets, start=1)
+        for rows in [[row for row in sheet if any(row)]]
+    ]
+    if not any(page.cells for page in pages):
+        raise empty("the workbook has no cells with anything in them")
+    return pages
+
+
+def _opened(path: Path, open_: Any) -> Any:
+    with path.open("rb") as file:
+        if file.read(4) == _OLE:
+            raise protected()
+    try:
+        return open_(str(path))
+    except (KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
+        raise corrupt(f"the document can't be read: {error}") from error
+    except Exception as error:  # what the XML library makes of a broken part has no common base
+        raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
+
+
+def _docx_type(style: str) -> str:
+    if style.startswith("Title"):
+        return "Title"
+    if style.startswith(("Heading", "Subtitle")):
+        return "Section Header"
+    return "List Item" if style.startswith("List") else "Text"
+
+
+def _breaks_in(paragraph: Any) -> int:
+    return len(paragraph._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak'))
+
+
+def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
+    for shape in sorted(shapes, key=lambda s: (s.top or 0, s.left or 0)):
+        if hasattr(shape, "shapes"):  # a group
+            yield from _shapes(shape.shapes, title, size)
+        elif getattr(shape, "has_table", False):
+            rows = [[cell.text for cell in row.cells] for row in shape.table.rows]
+            yield Block("Table", markdown_table(rows), _box(shape, size))
+        elif getattr(shape, "has_text_frame", False) and shape.text_frame.text.strip():
+            is_title = title is not None and shape.shape_id == title.shape_id
+            yield Block("Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size))
+        elif hasattr(shape, "image"):
+            yield Block("Figure", "", _box(shape, size), sure=False)
+
+
+def _box(shape: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    if shape.left is None or shape.width is None:
+        return WHOLE_PAGE
+    left, top = _share(shape.left / size[0]), _share(shape.top / size[1])
+    right, bottom = _share((shape.left + shape.width) / size[0]), _share((shape.top + shape.height) / size[1])
+    return left, top, right - left, bottom - top
+
+
+def _share(value: float) -> float:
+    return round(min(1.0, max(0.0, value)), 6)
+
+
+def _numbered(pages: list[list[Block]]) -> list[Page]:
+    if not any(pages):
+        raise empty("the document has no text")
+    return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)

@@ -1,0 +1,84 @@
+"""What every reader hands on: pages of blocks, in reading order, with boxes as shares of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from batcher.core.wire import ErrorName
+
+WHOLE_PAGE: Final = (0.0, 0.0, 1.0, 1.0)  # left, top, width, height: where a format knows no places
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing."""
+
+    type: str
+    content: str
+    box: tuple[float, float, float, float] = WHOLE_PAGE
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`number` counts what was read from 1; `original` is the page's number in the document."""
+
+    number: int
+    original: int
+    blocks: list[Block]
+    cells: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """`result` is the API's FullResult, `credits` by its old rate card, `notes` what was asked for and isn't served."""
+
+    result: dict[str, Any]
+    num_pages: int
+    credits: float
+    images: dict[str, bytes] = field(default_factory=dict)
+    document_properties: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class DocumentProblem(Exception):
+    """The document's own fault, as the API names it. `code` is HTTP's."""
+
+    def __init__(self, name: ErrorName, message: str, code: int) -> None:
+        super().__init__(name, message, code)
+        self.name = name
+        self.message = message
+        self.code = code
+
+
+def empty(message: str) -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_EMPTY, message, 422)
+
+
+def corrupt(message: str) -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_CORRUPT, message, 415)
+
+
+def unsupported(message: str) -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_UNSUPPORTED, message, 415)
+
+
+def protected() -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_PASSWORD_PROTECTED, "the document wants a password", 442)
+
+
+def misconfigured(message: str) -> DocumentProblem:
+    return DocumentProblem(ErrorName.INVALID_CONFIG, message, 400)
+
+
+def markdown_table(rows: list[list[str]]) -> str:
+    """Rows as a Markdown table, the first its header; short rows are filled up."""
+    width = max(map(len, rows))
+    lines = [[_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows]
+    head, *body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([head, "|" + " --- |" * width, *body])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -22,6 +22,7 @@ from typing import Final
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
 from batcher.service.chaos import Fault, read_orders
+from batcher.service.fetching import Reach
 from batcher.service.local import LocalService, Options
 from batcher.service.webhooks import Endpoint, sign
 
@@ -103,6 +104,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         parser=arguments.parser,
         chaos=arguments.chaos,
         seed=arguments.seed,
+        reach=Reach(arguments.allow_urls, arguments.allow_loopback_urls),
         webhooks=_endpoints(arguments.webhook, arguments.webhook_secret_env),
     )
 
@@ -145,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
     parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="where signed webhooks go")
     parser.add_argument("--webhook-secret-env", default=SECRET_VARIABLE, help="the variable that holds their secret")
+    parser.add_argument("--allow-urls", action="store_true", help="fetch documents from public http(s) addresses")
+    parser.add_argument("--allow-loopback-urls", action="store_true", help="with --allow-urls: from this machine, too")
     parser.add_argument("--parser", default=Options.__dataclass_fields__["parser"].default, help=argparse.SUPPRESS)
     return parser
 

@@ -1,16 +1,18 @@
 """From a request's `input` to files a worker can open, looked up when the work begins and not before.
 
 An upload deleted between acceptance and work is therefore a job that fails for want of its input, as at the hosted
-service. Fetches nothing from the network.
+service. What comes from the network is `fetching`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName, JobStatus, JobType
 from batcher.service.answers import ApiError
+from batcher.service.fetching import Fetcher
 from batcher.service.jobs import Jobs
 from batcher.service.results import Results
 from batcher.service.tasks import Source
@@ -19,22 +21,28 @@ from batcher.service.uploads import Uploads
 CHAINED: Final = frozenset({JobType.PARSE, JobType.EXTRACT, JobType.SPLIT})  # which endpoints take jobid://
 UPLOAD: Final = "reducto://"
 JOB: Final = "jobid://"
+ADDRESSES: Final = ("http://", "https://")
 
 
 class Inputs:
-    def __init__(self, uploads: Uploads, jobs: Jobs, results: Results) -> None:
+    def __init__(self, uploads: Uploads, jobs: Jobs, results: Results, fetcher: Fetcher) -> None:
         self._uploads = uploads
         self._jobs = jobs
         self._results = results
+        self._fetcher = fetcher
 
-    def resolve(self, request: Mapping[str, Any], type: JobType) -> list[Source]:
-        """The files to read; `ApiError` INVALID_CONFIG where one can't be had."""
-        sources = [self._locate(name, type) for name in names_of(request["input"])]
-        if not sources:
+    @contextlib.asynccontextmanager
+    async def opened(self, request: Mapping[str, Any], type: JobType) -> AsyncIterator[list[Source]]:
+        """The files to read, for as long as the block runs; `ApiError` INVALID_CONFIG where one can't be had."""
+        names = names_of(request["input"])
+        if not names:
             raise ApiError(ErrorName.INVALID_CONFIG, "The input names no document")
-        return sources
+        async with contextlib.AsyncExitStack() as stack:
+            yield [await self._locate(name, type, stack) for name in names]
 
-    def _locate(self, name: str, type: JobType) -> Source:
+    async def _locate(self, name: str, type: JobType, stack: contextlib.AsyncExitStack) -> Source:
+        if name.startswith(ADDRESSES):
+            return await stack.enter_async_context(self._fetcher.fetched(name))
         if name.startswith(JOB):
             return self._earlier_result(name.removeprefix(JOB), type)
         if not name.startswith(UPLOAD):

@@ -26,6 +26,7 @@ from batcher.service.app import Rooms, make_app
 from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
 from batcher.service.errands import Errands
+from batcher.service.fetching import Fetcher, Reach
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.queue import JOB_SECONDS, Queue
@@ -53,6 +54,7 @@ class Options:
     chaos: Mapping[str, Fault] = field(default_factory=dict)
     seed: int = 0
     webhooks: Sequence[Endpoint] = ()
+    reach: Reach = field(default_factory=Reach)
     pauses: Pauses = field(default_factory=Pauses)
 
 
@@ -106,6 +108,8 @@ def _prepare(folder: Path) -> int:
         folder.chmod(0o700)
         for part in ("uploads", "results"):
             (folder / part).mkdir(mode=0o700, exist_ok=True)
+        for leftover in folder.glob("*/*.part"):  # of a predecessor that was killed in the middle of a transfer
+            leftover.unlink()
         return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as trouble:
         raise ServiceUnusable(f"the local service can't use {folder}: {trouble.strerror}") from trouble
@@ -132,7 +136,7 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
         jobs = Jobs(database, clock=options.clock, chaos=chaos, retention=options.retention)
         uploads = Uploads(database, folder / "uploads", clock=options.clock)
         results = Results(folder / "results")
-        inputs = Inputs(uploads, jobs, results)
+        inputs = Inputs(uploads, jobs, results, Fetcher(folder / "uploads", options.reach))
         errands = Errands()
         webhooks = Webhooks(
             *(session, errands),

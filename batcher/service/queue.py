@@ -20,7 +20,7 @@ from batcher.service.chaos import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
 from batcher.service.results import Results
-from batcher.service.tasks import Report, Task
+from batcher.service.tasks import Report, Source, Task
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # wall time one document may take
@@ -135,24 +135,30 @@ class Queue:
         await self._record(live, status, self._conclude(live.job.job_id, report))
 
     async def _report(self, live: LiveJob, worker: Worker) -> Report:
+        job = live.job
+        if self._chaos.hits("fail-transient", job.job_id):
+            self._chaos.record("fail-transient", job.job_id)
+            return Report(name=transient_failure(job.job_id), code=500, message="Ordered by --chaos")
+        request: dict[str, Any] = msgspec.json.decode(job.request)
         try:
-            task = self._task(live.job)
+            async with self._inputs.opened(request, job.type) as sources:
+                return await self._perform(live, worker, self._task(job, request, sources))
         except ApiError as refusal:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
-        if self._chaos.hits("fail-transient", live.job.job_id):
-            self._chaos.record("fail-transient", live.job.job_id)
-            return Report(name=transient_failure(live.job.job_id), code=500, message="Ordered by --chaos")
-        limit, error = self._patience(task.request)
-        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
-        return msgspec.structs.replace(report, name=error) if report.name == ErrorName.TIMEOUT else report
 
-    def _task(self, job: Job) -> Task:
-        request: dict[str, Any] = msgspec.json.decode(job.request)
+    async def _perform(self, live: LiveJob, worker: Worker, task: Task) -> Report:
+        if live.cancelled:  # while its document was being fetched
+            return Report(name=ErrorName.JOB_CANCELLED)
+        limit, overrun = self._patience(task.request)
+        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        return msgspec.structs.replace(report, name=overrun) if report.name == ErrorName.TIMEOUT else report
+
+    def _task(self, job: Job, request: dict[str, Any], sources: list[Source]) -> Task:
         return Task(
             job_id=job.job_id,
             type=job.type,
             request=request,
-            sources=self._inputs.resolve(request, job.type),
+            sources=sources,
             result=str(self._results.path(job.job_id)),
             attachments=str(self._results.attachments(job.job_id)),
             token=job.token,

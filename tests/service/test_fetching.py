@@ -1,0 +1,89 @@
+"""Documents by address: refused unless allowed, and never from where no document should come."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from service_client import PARSER, Client
+
+from batcher.service.fetching import Reach
+from batcher.service.local import LocalService, Options
+
+PLACES = {"/moved": "/letter.txt", "/inwards": "http://169.254.169.254/latest/meta-data", "/round": "/round"}
+
+
+@pytest.fixture
+async def site():
+    """A site on loopback with a document, a redirect to it, one into the void, and a page that isn't there."""
+    app = web.Application()
+    app.router.add_get("/letter.txt", letter)
+    for path, place in PLACES.items():
+        app.router.add_get(path, redirect_to(place))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def letter(request: web.Request) -> web.Response:
+    return web.Response(text="from afar")
+
+
+def redirect_to(place: str):
+    async def redirect(request: web.Request) -> web.Response:
+        raise web.HTTPFound(place)
+
+    return redirect
+
+
+async def outcome(folder, session, source: str, reach: Reach) -> dict:
+    options = Options(folder / "service", workers=1, parser=PARSER, reach=reach)
+    async with LocalService(options, key="secret") as service:
+        client = Client(session, service)
+        answer = await client.end_of(await client.submit(source))
+    assert not list((folder / "service" / "uploads").iterdir()), "what was fetched is gone afterwards"
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/letter.txt", "/moved"])
+async def test_an_allowed_address_is_read(tmp_path, session, site, path):
+    """Redirects are followed, each checked like the first."""
+    answer = await outcome(tmp_path, session, site + path, Reach(urls=True, loopback=True))
+    assert answer["result"]["result"]["chunks"][0]["content"] == "from afar"
+
+
+@pytest.mark.parametrize(
+    ("path", "reach", "name"),
+    [
+        ("/letter.txt", Reach(), "URL_NOT_ALLOWED"),
+        ("/letter.txt", Reach(urls=True), "URL_NOT_ALLOWED"),
+        ("/inwards", Reach(urls=True, loopback=True), "URL_NOT_ALLOWED"),
+        ("/round", Reach(urls=True, loopback=True), "INVALID_CONFIG"),
+        ("/nothing", Reach(urls=True, loopback=True), "INVALID_CONFIG"),
+    ],
+)
+async def test_what_is_not_allowed_or_not_there_fails_the_job(tmp_path, session, site, path, reach, name):
+    """The job is accepted, and then fails by the right name."""
+    assert (await outcome(tmp_path, session, site + path, reach))["error"]["name"] == name
+
+
+async def test_a_name_is_checked_by_what_it_resolves_to(tmp_path, session, site):
+    """`localhost` is as private as its address."""
+    answer = await outcome(tmp_path, session, site.replace("127.0.0.1", "localhost") + "/letter.txt", Reach(urls=True))
+    assert answer["error"]["name"] == "URL_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    "address",
+    "10.0.0.1 192.168.1.1 169.254.169.254 0.0.0.0 224.0.0.1 100.64.0.1 ::1 fe80::1%eth0 fc00::1 "
+    "::ffff:127.0.0.1 64:ff9b::7f00:1 2002:7f00:1::".split(),
+)
+def test_private_addresses_are_out_of_reach(address):
+    """In every spelling of them."""
+    assert not Reach(urls=True).admits(address)
+
+
+def test_public_addresses_are_within_reach():
+    """Otherwise nothing could be fetched at all."""
+    assert Reach(urls=True).admits("93.184.216.34") and Reach(urls=True).admits("2606:2800:220:1:248:1893:25c8:1946")

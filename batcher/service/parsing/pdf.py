@@ -61,7 +61,7 @@ def _parsed(path: Path, *, password: str | None) -> Any:
         password=password,
     )
     try:
-        return reader.parse(str(path))
+        return reader.parse(path.read_bytes())  # by path it would go by the extension, and uploads have none
     except liteparse.ParseError as error:
         raise _problem(str(error)) from error
 

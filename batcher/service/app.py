@@ -6,23 +6,24 @@ Rules live elsewhere: order in `queue`, lifetimes in `jobs` and `uploads`, acces
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
-from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT, ErrorName, JobStatus, JobType
+from batcher.core.wire import ErrorName, JobStatus, JobType
 from batcher.service import gate
-from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page, job_not_found
+from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.chaos import Chaos
 from batcher.service.errands import Errands
 from batcher.service.jobs import Clock, Jobs, Lane, described, listed, parse_cursor
 from batcher.service.mischief import disturb
+from batcher.service.parameters import address_of, flag, number
 from batcher.service.queue import LiveJob, Queue
 from batcher.service.requests import accept, lane_of, read_request
 from batcher.service.results import Results
-from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension
+from batcher.service.uploading import UploadEndpoints
+from batcher.service.uploads import Uploads
 
 VERSION: Final = "v1.12.20-local"
 BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
@@ -32,8 +33,6 @@ PORTAL: Final = (
     "endpoint, and their secret in <code>BATCHER_WEBHOOK_SECRET</code>."
 )
 LISTED: Final = range(1, 501)
-TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
-FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
 ENDPOINTS: Final = {
     "parse": JobType.PARSE,
     "extract": JobType.EXTRACT,
@@ -55,14 +54,14 @@ class Rooms:
     clock: Clock
     chaos: Chaos
     errands: Errands
+    sync_patience: float = SYNC_PATIENCE
     served: frozenset[JobType] = frozenset({JobType.PARSE})
 
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
     middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key), disturb(rooms.chaos, rooms.errands)]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
-    endpoints = Endpoints(rooms)
-    app.add_routes(endpoints.routes())
+    app.add_routes([*UploadEndpoints(rooms.uploads).routes(), *Endpoints(rooms).routes()])
     return app
 
 
@@ -72,9 +71,6 @@ class Endpoints:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/upload", self.upload),
-            web.delete("/upload/{file_id}", self.delete_upload),
-            web.put("/presigned/{upload_id}/{token}", self.put_presigned),
             *(web.post(f"/{name}", self._sync(type)) for name, type in ENDPOINTS.items()),
             *(web.post(f"/{name}_async", self._async(type)) for name, type in ENDPOINTS.items()),
             web.get("/job/{job_id}", self.job),
@@ -87,36 +83,6 @@ class Endpoints:
             web.get("/version", self.version),
             web.get("/__chaos", self.chaos),
         ]
-
-    # --- uploads ---
-
-    async def upload(self, request: web.Request) -> web.Response:
-        """Bytes as multipart, or none: then the answer says where to PUT them."""
-        extension = request.query.get("extension")
-        part = await _file_part(request) if request.content_type.startswith("multipart/") else None
-        if part is None:
-            announced = await self._rooms.uploads.announce(clean_extension(extension))
-            return as_json({"file_id": announced.file_id, "presigned_url": _presigned(request, announced)})
-        return await self._receive(part, clean_extension(extension, part.filename))
-
-    async def put_presigned(self, request: web.Request) -> web.Response:
-        upload = self._rooms.uploads.find_presigned(request.match_info["upload_id"], request.match_info["token"])
-        if upload is None:
-            return web.Response(status=403)
-        await self._rooms.uploads.fill(upload, request.content.iter_chunked(PIECE), limit=PRESIGNED_UPLOAD_LIMIT)
-        return web.Response()
-
-    async def delete_upload(self, request: web.Request) -> web.Response:
-        file_id = request.match_info["file_id"]
-        await self._rooms.uploads.delete(file_id)
-        return as_json({"file_id": file_id})
-
-    async def _receive(self, part: BodyPartReader, extension: str) -> web.Response:
-        try:
-            stored = await self._rooms.uploads.receive(_pieces(part), extension, limit=DIRECT_UPLOAD_LIMIT)
-        except ApiError as too_large:
-            return html_page(too_large.code, "Request Entity Too Large")
-        return as_json({"file_id": stored.file_id, "presigned_url": None})
 
     # --- submissions ---
 
@@ -147,7 +113,7 @@ class Endpoints:
     async def _run(self, request: web.Request, body: bytes, type: JobType) -> web.Response:
         live = await self._accept(body, type, Lane.SYNC)
         try:
-            async with asyncio.timeout(SYNC_PATIENCE):
+            async with asyncio.timeout(self._rooms.sync_patience):
                 await live.ended.wait()
         except TimeoutError:
             return html_page(504, "Gateway Time-out")
@@ -162,7 +128,7 @@ class Endpoints:
         """What a synchronous caller gets: the bare result, or the job's error as the answer's own."""
         row = self._rooms.jobs.find(job_id)
         if row["status"] == JobStatus.COMPLETED:
-            result = await self._rooms.results.read(job_id, address=_address(request) if row["linked"] else None)
+            result = await self._rooms.results.read(job_id, address=address_of(request) if row["linked"] else None)
             return web.Response(body=result, content_type="application/json")
         message = row["error_message"]
         error = {"code": row["error_code"], "name": row["error_name"], "message": message, "job_id": job_id}
@@ -180,14 +146,14 @@ class Endpoints:
         if row["status"] != JobStatus.COMPLETED:
             reason = row["error_message"]
             return as_json({"status": row["status"], "result": None, "reason": reason, "error": described(row)})
-        result = await self._rooms.results.read(job_id, address=_address(request) if row["linked"] else None)
+        result = await self._rooms.results.read(job_id, address=address_of(request) if row["linked"] else None)
         body = b"".join((b'{"status":"Completed","progress":null,"reason":null,"error":null,"result":', result, b"}"))
         return web.Response(body=body, content_type="application/json")
 
     async def list_jobs(self, request: web.Request) -> web.Response:
-        limit = _number(request, "limit", default=100, allowed=LISTED)
+        limit = number(request, "limit", default=100, allowed=LISTED)
         bare = self._rooms.chaos.strikes("listing-bare", "GET /jobs")
-        with_config = not (bare or _flag(request, "exclude_configs"))
+        with_config = not (bare or flag(request, "exclude_configs"))
         rows, following = self._rooms.jobs.page(limit=limit, before=parse_cursor(request.query.get("cursor")))
         status_of = self._rooms.queue.status_of
         page = [listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config) for row in rows]
@@ -202,7 +168,7 @@ class Endpoints:
 
     async def delete_job(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
-        with_persisted = _flag(request, "include_persisted")
+        with_persisted = flag(request, "include_persisted")
         row = self._rooms.jobs.find(job_id)
         if self._rooms.queue.live(job_id) is not None:
             raise ApiError(ErrorName.JOB_NOT_COMPLETE, "Job is still running; cancel it first")
@@ -217,7 +183,7 @@ class Endpoints:
         row = self._rooms.jobs.find(job_id)
         if not gate.same(token, row["token"]):
             raise job_not_found()
-        content = await self._rooms.results.read_attachment(job_id, name, address=_address(request))
+        content = await self._rooms.results.read_attachment(job_id, name, address=address_of(request))
         if content is None:
             raise ApiError(ErrorName.NOT_FOUND, "File not found")
         return web.Response(body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES))
@@ -228,7 +194,7 @@ class Endpoints:
 
     async def configure_webhook(self, request: web.Request) -> web.Response:
         """Where the hosted service has a portal; here endpoints are declared when the service is started."""
-        return as_json(f"{_address(request)}/webhooks")
+        return as_json(f"{address_of(request)}/webhooks")
 
     async def webhooks(self, request: web.Request) -> web.Response:
         return web.Response(text=PORTAL, content_type="text/html")
@@ -239,47 +205,3 @@ class Endpoints:
 
 _BYTES: Final = "application/octet-stream"
 _CONTENT_TYPES: Final = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg"}
-
-
-async def _file_part(request: web.Request) -> BodyPartReader | None:
-    """The part named `file`. Without one the hosted service still answers 200, and so do we."""
-    try:
-        async for part in await request.multipart():
-            if isinstance(part, BodyPartReader) and part.name == "file":
-                return part
-    except ValueError as broken:
-        raise InvalidRequest.at("body", msg=f"There was an error parsing the body: {broken}") from broken
-    return None
-
-
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await part.read_chunk(PIECE):
-        yield piece
-
-
-def _presigned(request: web.Request, upload: Upload) -> str:
-    return f"{_address(request)}/presigned/{upload.upload_id}/{upload.token}"
-
-
-def _address(request: web.Request) -> str:
-    """As the client reaches us; the Host header has been checked."""
-    return f"http://{request.host}"
-
-
-def _number(request: web.Request, name: str, *, default: int, allowed: range) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 10):
-        raise InvalidRequest.at("query", name, msg="Input should be a valid integer", type="int_parsing")
-    if int(text) not in allowed:
-        msg = f"Input should be from {allowed.start} to {allowed.stop - 1}"
-        raise InvalidRequest.at("query", name, msg=msg, type="less_than_equal")
-    return int(text)
-
-
-def _flag(request: web.Request, name: str) -> bool:
-    text = request.query.get(name, "").lower()
-    if text not in TRUE | FALSE:
-        raise InvalidRequest.at("query", name, msg="Input should be a valid boolean", type="bool_parsing")
-    return text in TRUE

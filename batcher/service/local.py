@@ -22,7 +22,7 @@ from aiohttp import web
 
 from batcher.core.wire import RETENTION
 from batcher.errors import ServiceUnusable
-from batcher.service.app import Rooms, make_app
+from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
 from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
 from batcher.service.errands import Errands
@@ -49,6 +49,7 @@ class Options:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retention: float = RETENTION
     job_seconds: float = JOB_SECONDS
+    sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
     clock: Clock = time.time
     chaos: Mapping[str, Fault] = field(default_factory=dict)
@@ -153,7 +154,7 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
             job_seconds=options.job_seconds,
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands)
+        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, options.sync_patience)
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,8 @@ from batcher.service.tasks import Report, Source, Task
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # wall time one document may take
+LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
+RETRY_AFTER: Final = 30
 PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
 
 
@@ -72,7 +74,9 @@ class Queue:
             self._enqueue(job)
 
     async def submit(self, job: Job) -> LiveJob:
-        """Durable first, queued then."""
+        """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait already."""
+        if len(self._live) >= LONGEST:
+            raise ApiError(ErrorName.QUEUE_FULL, "The queue is full", retry_after=RETRY_AFTER)
         await self._jobs.create(job)
         return self._enqueue(job)
 

@@ -37,9 +37,10 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         raise DocumentProblem(ErrorName.DOCUMENT_CORRUPT, "The document is broken", 415)
     if text.startswith("wait for "):
         _wait_for(Path(text.removeprefix("wait for ")))
-    if text.startswith("note in "):
-        with Path(text.removeprefix("note in ")).open("a") as notes:
-            notes.write("read\n")
+    if text.startswith("note "):
+        word, _, place = text.removeprefix("note ").partition(" in ")
+        with Path(place).open("a") as notes:
+            notes.write(word + "\n")
     if text == "hog memory":
         bytearray(8 << 30)
     while text == "burn time":

@@ -56,7 +56,7 @@ async def test_a_pending_job_is_cancelled_without_being_read(client, tmp_path):
     """What is cancelled in the queue never reaches a worker."""
     gate, notes = tmp_path / "gate", tmp_path / "notes"
     first = await client.submit(await client.upload(f"wait for {gate}".encode()))
-    second = await client.submit(await client.upload(f"note in {notes}".encode()))
+    second = await client.submit(await client.upload(f"note read in {notes}".encode()))
     await client.call("POST", f"/cancel/{second}")
     gate.touch()
     await client.end_of(first)

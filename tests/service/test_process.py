@@ -88,10 +88,10 @@ async def test_a_restart_does_not_repeat_what_has_ended(tmp_path, session):
     gate, notes = tmp_path / "gate", tmp_path / "notes"
     async with embedded(tmp_path / "data", "--workers", "1") as service:
         client = Client(session, service)
-        first = await client.submit(await client.upload(f"note in {notes}".encode()))
+        first = await client.submit(await client.upload(f"note read in {notes}".encode()))
         await ended(client, first)
         blocked = await client.submit(await client.upload(f"wait for {gate}".encode()))
-        waiting = await client.submit(await client.upload(f"note in {notes}".encode()))
+        waiting = await client.submit(await client.upload(f"note read in {notes}".encode()))
         service.process.kill()
     gate.touch()
     async with embedded(tmp_path / "data") as service:

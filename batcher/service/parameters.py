@@ -1,0 +1,36 @@
+"""What a request says outside its body, read as FastAPI would read it: numbers, flags, and how we were reached."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from batcher.service.answers import InvalidRequest
+
+TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
+FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
+
+
+def address_of(request: web.Request) -> str:
+    """As the client reaches us; the Host header has been checked."""
+    return f"http://{request.host}"
+
+
+def number(request: web.Request, name: str, *, default: int, allowed: range) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 10):
+        raise InvalidRequest.at("query", name, msg="Input should be a valid integer", type="int_parsing")
+    if int(text) not in allowed:
+        msg = f"Input should be from {allowed.start} to {allowed.stop - 1}"
+        raise InvalidRequest.at("query", name, msg=msg, type="less_than_equal")
+    return int(text)
+
+
+def flag(request: web.Request, name: str) -> bool:
+    text = request.query.get(name, "").lower()
+    if text not in TRUE | FALSE:
+        raise InvalidRequest.at("query", name, msg="Input should be a valid boolean", type="bool_parsing")
+    return text in TRUE

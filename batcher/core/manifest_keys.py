@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ class _Reading:
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         local = "url" not in service and service.get("name", LOCAL) == LOCAL
-        if local and job.get("endpoint", "parse") != "parse":
+        if local and job.get("endpoint", "parse") in set(ENDPOINTS) - {"parse"}:
             add(Problem("job.endpoint", f"the local service doesn't {job['endpoint']} yet", "it parses"))
         for own in {"input", "async"} & set(job.get("options", {})):
             add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
@@ -244,13 +245,7 @@ def _of(what: str, *types: type) -> Callable[[Any, Path], Any]:
 def _path(value: Any, folder: Path) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError(f"a path is wanted, not {_shown(value)}")
-    return Path(_absolute(folder / Path(value).expanduser()))
-
-
-def _absolute(path: Path) -> str:
-    import os.path
-
-    return os.path.normpath(path)
+    return Path(posixpath.normpath(folder / value))
 
 
 def _strings(value: Any, _folder: Path) -> tuple[str, ...]:

@@ -77,10 +77,10 @@ def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved:
     before, after = effects.apply(connection, Superseded(document), at)
     moved.went[before] += 1
     moved.came[after] += 1
-    _release_copies(connection, document)
+    _release_copies(connection, document, moved)
 
 
-def _release_copies(connection: sqlite3.Connection, payer: int) -> None:
+def _release_copies(connection: sqlite3.Connection, payer: int, moved: Moved) -> None:
     """Copies that wait for a payer that is no more: the first of them pays, the others wait for it."""
     heir = connection.execute(
         "SELECT min(id) FROM documents WHERE payer = ? AND state = 'duplicate'", (payer,)
@@ -88,6 +88,8 @@ def _release_copies(connection: sqlite3.Connection, payer: int) -> None:
     if heir is not None:
         connection.execute("UPDATE documents SET payer = ? WHERE payer = ? AND state = 'duplicate'", (heir, payer))
         connection.execute("UPDATE documents SET payer = NULL, state = 'queued' WHERE id = ?", (heir,))
+        moved.went[State.DUPLICATE] += 1
+        moved.came[State.QUEUED] += 1
 
 
 def _rows(connection: sqlite3.Connection, batch: Sequence[Version]) -> list[dict[str, object]]:

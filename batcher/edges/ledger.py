@@ -120,8 +120,8 @@ class Ledger(Queries):
         self._changed = asyncio.Event()  # … and the next one waits for what comes next
 
     def close(self) -> None:
+        self.reader.close()  # first, so that the writer's end is the last one and folds the WAL into the file
         self._writer.close()
-        self.reader.close()
 
 
 # --- opening --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,38 @@
+"""When to look: learned from jobs of the same size, within bounds."""
+
+import random
+
+from batcher.core.looks import LATEST, SOONEST, Looks
+
+
+def test_the_first_look_settles_near_the_service_time() -> None:
+    """With jobs that take 30 s or so, most first looks find the job done and none comes a minute late."""
+    rng = random.Random(3)
+    looks, hits = Looks(), []
+    for _ in range(600):
+        span = looks.first_in(50_000)
+        done = span >= rng.gauss(30.0, 3.0)
+        hits.append(done)
+        looks.learn(50_000, done=done)
+    assert 0.4 < sum(hits[200:]) / 400 < 0.95
+    assert 20.0 < looks.first_in(50_000) < 45.0
+
+
+def test_looks_stay_within_bounds() -> None:
+    """Neither a busy loop nor a forgotten job."""
+    looks = Looks()
+    for _ in range(200):
+        looks.learn(10, done=True)
+        looks.learn(1 << 30, done=False)
+    assert looks.first_in(10) >= SOONEST
+    assert looks.first_in(1 << 30) <= LATEST
+    assert looks.next_in(0.0) >= SOONEST
+    assert looks.next_in(1e6) <= LATEST
+
+
+def test_a_new_size_starts_from_its_nearest_neighbour() -> None:
+    """Knowing 100 KB jobs is worth something for 200 KB ones."""
+    looks = Looks()
+    for _ in range(30):
+        looks.learn(100_000, done=False)
+    assert looks.first_in(200_000) == looks.first_in(100_000)

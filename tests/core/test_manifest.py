@@ -1,0 +1,127 @@
+"""The manifest: every problem at once, each with its key and what to type instead."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from batcher.core.manifest_keys import json_schema, override, read_manifest
+from batcher.edges.manifests import commented, load
+from batcher.errors import ManifestError
+
+GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
+
+
+def problems(data: dict[str, object]) -> dict[str, str]:
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(data, where="m.toml", folder=Path("/x"), stem="m")
+    return {problem.key: str(problem) for problem in caught.value.problems}
+
+
+def test_the_least_manifest_is_filled_with_defaults() -> None:
+    """A source and an output are all it takes."""
+    manifest = read_manifest(GOOD, where="m.toml", folder=Path("/x"), stem="m")
+    assert manifest.batch == "m"
+    assert manifest.service.is_local
+    assert manifest.sources[0].directory == Path("/x/in")
+    assert manifest.output.ledger_path == Path("/x/out/.batcher/ledger.db")
+
+
+def test_all_problems_are_shown_at_once() -> None:
+    """Nobody mends a manifest one error a run."""
+    found = problems({"sorce": {}, "job": {"endpoint": "prase", "priority": "yes"}, "output": {"directory": 3}})
+    assert set(found) >= {"sorce", "source", "job.endpoint", "job.priority", "output.directory"}
+    assert "did you mean source?" in found["sorce"]
+    assert "did you mean parse?" in found["job.endpoint"]
+    assert "true or false is wanted" in found["job.priority"]
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("output.directory", {"output": {"directory": "in/results"}}),
+        ("source.directory", {"source": [{"directory": "in"}, {"directory": "./in"}]}),
+        ("job.options.input", {"job": {"options": {"input": "x"}}}),
+        ("service.result_retention", {"service": {"name": "reducto", "result_retention": "twelve"}}),
+        ("service", {"service": "reductoo"}),
+        ("limits", {"limits": {"max_pages": 3}}),
+        ("webhook", {"webhook": {"mode": "direct"}}),
+        ("source.listing", {"source": {"directory": "in", "listing": "a.csv"}}),
+        ("job.endpoint", {"job": {"endpoint": "extract"}}),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, object]) -> None:
+    """Ignored in silence, each of these would cost somebody a night."""
+    assert key in problems({**GOOD, **data})
+
+
+def test_durations_are_read_in_every_unit() -> None:
+    """Numbers are seconds."""
+    for text, seconds in (("90s", 90), ("15m", 900), ("12h", 43200), ("1d", 86400), (7, 7)):
+        service = {"name": "reducto", "settle": text}
+        manifest = read_manifest({**GOOD, "service": service}, where="m", folder=Path("/x"), stem="m")
+        assert manifest.service.settle == seconds
+
+
+def test_overrides_reach_any_key() -> None:
+    """JSON where it is JSON, else text."""
+    data: dict[str, object] = {}
+    override(data, 'job.options.settings.page_range={"start": 1, "end": 3}')
+    override(data, "batch=nightly run")
+    assert data == {"job": {"options": {"settings": {"page_range": {"start": 1, "end": 3}}}}, "batch": "nightly run"}
+    with pytest.raises(ManifestError):
+        override(data, "nonsense")
+
+
+def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
+    """It is made of the same table."""
+    schema = json_schema()
+    jsonschema.validate({**GOOD, "service": "local", "job": {"endpoint": "parse"}}, schema)
+    for bad in ({"sorce": {}}, {"service": "nowhere"}, {"job": {"endpoint": "prase"}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**GOOD, **bad}, schema)
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
+    """With line and column, as tomllib gives them."""
+    path = tmp_path / "m.toml"
+    path.write_text("batch = \n")
+    with pytest.raises(ManifestError, match=r"not TOML.*line 1"):
+        load(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
+    """The manifest itself, and the directory it names."""
+    with pytest.raises(ManifestError, match="no such file"):
+        load(tmp_path / "m.toml")
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(GOOD))
+    with pytest.raises(ManifestError, match=r"source\.directory: .*in is not a directory"):
+        load(path)
+
+
+def test_a_schema_file_becomes_part_of_the_options(tmp_path: Path) -> None:
+    """A changed schema is a changed step."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "s.json").write_text('{"type": "object"}')
+    path = tmp_path / "m.json"
+    job = {"endpoint": "extract", "schema_file": "s.json"}
+    path.write_text(json.dumps({**GOOD, "service": "reducto", "job": job}))
+    assert load(path).jobs[0].options["instructions"]["schema"] == {"type": "object"}
+
+
+def test_what_init_writes_is_read(tmp_path: Path) -> None:
+    """The template is a manifest."""
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "batch.toml"
+    path.write_text(commented(batch="b", service="local", directory="./in", output="./out", endpoint="parse"))
+    assert load(path).batch == "b"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].joinpath("manifests").glob("*.toml")), ids=lambda p: p.name
+)
+def test_every_shipped_manifest_is_read(path: Path) -> None:
+    """They are the first thing a user copies."""
+    assert load(path).batch == path.stem

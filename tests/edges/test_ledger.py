@@ -1,0 +1,218 @@
+"""The ledger: durable, exclusive, its own judge of what may happen, and the only queue there is."""
+
+import asyncio
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from batcher.core import events as e
+from batcher.core.lifecycle import Impossible, State
+from batcher.edges.admission import Version
+from batcher.edges.ledger import Ledger, lock, memory_ledger, open_ledger
+from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".batcher" / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(path: Path) -> AsyncIterator[Ledger]:
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    yield ledger
+    ledger.close()
+
+
+def version(
+    source: str, *, content: str = "", replaces: int | None = None, step: str = "s", output: str = ""
+) -> Version:
+    return Version(
+        source=source,
+        folder="/in",
+        job="parse",
+        step=step,
+        content=content or f"hash of {source}",
+        size=10,
+        mtime_ns=1,
+        inode=1,
+        output=output or f"{source}.json",
+        replaces=replaces,
+    )
+
+
+def sending(document: int, nonce: str = "n") -> e.Sending:
+    return e.Sending(document, nonce, "local", "local", 1.0)
+
+
+async def bring_to_waiting(ledger: Ledger, document: int) -> None:
+    await ledger.record(e.Uploaded(document, f"reducto://{document}"), sending(document, f"n{document}"))
+    await ledger.record(e.Accepted(document, f"job-{document}", NOW + 43200))
+
+
+async def test_a_document_goes_all_the_way(ledger: Ledger) -> None:
+    """Found, uploaded, sent, accepted, ended, saved: each step on record, the attempt closed as saved."""
+    await ledger.admit([version("a.pdf")])
+    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf"]
+    await bring_to_waiting(ledger, 1)
+    assert [flight.job_id for flight in ledger.flights()] == ["job-1"]
+    await ledger.record(e.Ended(1, 3, 3.0), e.Saved(1, "a.pdf.json", "abc", 7))
+    assert ledger.tally == Counter({State.SAVED: 1})
+    assert ledger.spent() == (3, 3.0)
+    assert ledger.hashes_at("a.pdf.json") == {"abc"}
+    rows = ledger.reader.execute("SELECT event FROM timeline ORDER BY seq")
+    assert [row[0] for row in rows] == ["Found", "Uploaded", "Sending", "Accepted", "Ended", "Saved"]
+
+
+async def test_the_tally_is_what_the_tables_say(ledger: Ledger) -> None:
+    """Counted along, it never drifts from counting anew."""
+    await ledger.admit([version(f"{n}.pdf") for n in range(20)] + [version("copy.pdf", content="hash of 3.pdf")])
+    for document in (1, 2, 3):
+        await bring_to_waiting(ledger, document)
+    await ledger.record(e.JobFailed(1, "DOCUMENT_CORRUPT", "document"))
+    await ledger.admit([version("2.pdf", content="other", replaces=3), version("5.pdf", content="new", replaces=6)])
+    assert +ledger.tally == +ledger.counts()
+
+
+async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(ledger: Ledger) -> None:
+    """Grouped in one commit, each request still stands or falls alone."""
+    await ledger.admit([version("a.pdf"), version("b.pdf")])
+    outcomes = await asyncio.gather(
+        ledger.record(e.Accepted(1, "j", 0.0)), ledger.record(e.Uploaded(2, "reducto://2")), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], Impossible)
+    assert outcomes[1] is None
+    assert ledger.counts() == Counter({State.QUEUED: 1, State.UPLOADED: 1})
+
+
+async def test_the_schema_refuses_a_second_open_attempt_for_the_same_bytes(ledger: Ledger) -> None:
+    """Even where the stages were to forget themselves: superseded and in flight still counts."""
+    await ledger.admit([version("a.pdf", content="same")])
+    await bring_to_waiting(ledger, 1)
+    await ledger.admit([version("a.pdf", content="other", replaces=1)])
+    await ledger.admit([version("b.pdf", content="same")])
+    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf", "b.pdf"]
+    with pytest.raises(AttemptOpen):
+        await ledger.record(e.Uploaded(3, "reducto://3"), sending(3))
+    assert ledger.reader.execute("SELECT state FROM documents WHERE id = 3").fetchone() == ("queued",)
+
+
+async def test_a_fourth_paid_attempt_is_refused(ledger: Ledger) -> None:
+    """Whatever policy says: three times paid is enough, until a person says otherwise."""
+    await ledger.admit([version("a.pdf")])
+    for number in range(3):
+        await ledger.record(e.Uploaded(1, "reducto://1"), sending(1, f"n{number}"))
+        await ledger.record(e.Accepted(1, f"job-{number}", NOW))
+        await ledger.record(e.JobToRepeat(1, "TIMEOUT", 0.0))
+    with pytest.raises(AssertionError, match="paid 3 times"):
+        await ledger.record(e.Uploaded(1, "reducto://1"), sending(1, "n4"))
+
+
+async def test_copies_wait_for_their_payer(ledger: Ledger) -> None:
+    """Three files of the same bytes: one is sent, two are copies of it."""
+    await ledger.admit([version(name, content="same") for name in ("a.pdf", "b.pdf", "c.pdf")])
+    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf"]
+    assert ledger.copies(10) == []
+    await bring_to_waiting(ledger, 1)
+    await ledger.record(e.Ended(1, 1, 1.0), e.Saved(1, "a.pdf.json", "abc", 7))
+    assert [(copy.output, copy.payer_output) for copy in ledger.copies(10)] == [
+        ("b.pdf.json", "a.pdf.json"),
+        ("c.pdf.json", "a.pdf.json"),
+    ]
+
+
+async def test_when_the_payer_changes_the_first_copy_pays(ledger: Ledger) -> None:
+    """A superseded payer brings nothing home that a copy could use."""
+    await ledger.admit([version(name, content="same") for name in ("a.pdf", "b.pdf", "c.pdf")])
+    await ledger.admit([version("a.pdf", content="edited", replaces=1)])
+    assert [due.source for due in ledger.due(NOW, 10)] == ["b.pdf", "a.pdf"]
+    assert +ledger.tally == +ledger.counts()
+
+
+async def test_outputs_that_some_file_system_takes_for_one_are_told_apart(ledger: Ledger) -> None:
+    """Case and Unicode form: the second gets a name of its own, the same on every run."""
+    await ledger.admit([version("Report.pdf"), version("report.pdf"), version("REPORT.pdf")])
+    outputs = [row[0] for row in ledger.reader.execute("SELECT output FROM documents ORDER BY id")]
+    assert outputs[0] == "Report.pdf.json"
+    assert len({output.casefold() for output in outputs}) == 3
+
+
+async def test_what_was_being_sent_is_unknown_after_a_restart(path: Path) -> None:
+    """A crash between the attempt and its answer leaves a trace to follow."""
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    await ledger.admit([version("a.pdf")])
+    await ledger.record(e.Uploaded(1, "reducto://1"), sending(1, "the nonce"))
+    ledger.close()
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    await ledger.interrupted()
+    assert [(u.nonce, u.file_id) for u in ledger.unknown()] == [("the nonce", "reducto://1")]
+    ledger.close()
+
+
+async def test_a_thousand_records_share_commits(ledger: Ledger) -> None:
+    """Nobody waits for an fsync of his own."""
+    await ledger.admit([version(f"{n}.pdf") for n in range(1000)])
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement == "COMMIT"
+
+    await ledger._writer.do(lambda c: c.set_trace_callback(count))
+    await asyncio.gather(*(ledger.record(e.Uploaded(n, f"reducto://{n}")) for n in range(1, 1001)))
+    assert ledger.tally[State.UPLOADED] == 1000
+    assert commits < 50
+
+
+def test_a_second_run_is_kept_out(path: Path) -> None:
+    """By the operating system, so that a killed run leaves no lock behind."""
+    held = lock(path)
+    with pytest.raises(LedgerLocked):
+        lock(path)
+    os.close(held)
+    os.close(lock(path))
+
+
+async def test_a_ledger_of_another_batch_is_refused(path: Path) -> None:
+    """Two manifests on one output would pay for each other's documents."""
+    open_ledger(path, batch="one", clock=lambda: NOW).close()
+    with pytest.raises(LedgerForeign, match='belongs to batch "one"'):
+        open_ledger(path, batch="two", clock=lambda: NOW)
+
+
+async def test_a_newer_ledger_is_refused(path: Path) -> None:
+    """What a later version wrote may mean something else."""
+    open_ledger(path, batch="b", clock=lambda: NOW).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerNewer, match="update batcher"):
+        open_ledger(path, batch="b", clock=lambda: NOW)
+
+
+async def test_a_damaged_ledger_is_refused(path: Path) -> None:
+    """Nothing is submitted on the word of a file that isn't what SQLite wrote."""
+    open_ledger(path, batch="b", clock=lambda: NOW).close()
+    path.write_bytes(b"not a database at all " * 500)
+    with pytest.raises(LedgerDamaged):
+        open_ledger(path, batch="b", clock=lambda: NOW)
+
+
+async def test_the_ledger_is_for_its_owner_alone(ledger: Ledger, path: Path) -> None:
+    """It names every document of the house."""
+    assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_a_copy_in_memory_leaves_the_ledger_alone(ledger: Ledger, path: Path) -> None:
+    """`plan` tries things out on it."""
+    await ledger.admit([version("a.pdf")])
+    copy = memory_ledger(path, batch="b", clock=lambda: NOW)
+    await copy.admit([version("b.pdf")])
+    assert copy.tally[State.QUEUED] == 2
+    copy.close()
+    assert ledger.counts() == Counter({State.QUEUED: 1})

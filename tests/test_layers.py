@@ -1,0 +1,90 @@
+"""Imports point one way, and core is pure."""
+
+import ast
+from pathlib import Path
+
+import batcher
+
+ROOT = Path(batcher.__file__).parent
+ORDER = ["errors", "core", "edges", "stages", "batch", "plan", "faces", "cli"]
+IMPURE = {
+    "asyncio",
+    "os",
+    "time",
+    "random",
+    "socket",
+    "sqlite3",
+    "threading",
+    "subprocess",
+    "aiohttp",
+    "aiofiles",
+    "tenacity",
+    "tqdm",
+}
+HOMES = {
+    "aiohttp": {"edges.client"},
+    "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
+    "aiofiles": {"edges.client"},
+    "tenacity": {"edges.client"},
+    "asyncio_throttle": {"edges.pace"},
+    "tqdm": {"faces.progress"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def modules() -> dict[str, set[str]]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name] = imports(path)
+    return found
+
+
+def room(name: str) -> str:
+    return name.removeprefix("batcher.").split(".")[0]
+
+
+def test_imports_point_one_way() -> None:
+    """errors < core < edges < stages < batch < faces < cli."""
+    for name, used in modules().items():
+        if room(name) not in ORDER:
+            continue
+        for other in {room(u) for u in used if u.startswith("batcher.")} & set(ORDER):
+            assert ORDER.index(other) <= ORDER.index(room(name)), f"{name} imports {other}"
+
+
+def test_the_service_shares_only_the_wire_and_the_errors() -> None:
+    """The other side of the wire knows nothing of ledgers and stages."""
+    for name, used in modules().items():
+        if room(name) == "service":
+            strangers = {u for u in used if u.startswith("batcher.") and room(u) not in ("service", "errors")}
+            assert all(u.startswith("batcher.core.wire") for u in strangers), f"{name}: {strangers}"
+        elif name != "cli":
+            assert not {u for u in used if u.startswith("batcher.service")}, f"{name} reaches into the service"
+
+
+def test_core_is_pure() -> None:
+    """No I/O, no clock and no chance of its own; random.Random comes as an argument."""
+    for name, used in modules().items():
+        if room(name) == "core":
+            tops = {u.split(".")[0] for u in used} & IMPURE
+            assert tops <= {"random"} and ("random" not in tops or name == "core.policy"), f"{name}: {tops}"
+
+
+def test_each_library_has_one_home() -> None:
+    """A second module that wants one shows a seam in the wrong place."""
+    for name, used in modules().items():
+        if room(name) == "service":
+            continue
+        for library, homes in HOMES.items():
+            if any(u.split(".")[0] == library for u in used):
+                assert name in homes, f"{name} imports {library}"

@@ -21,25 +21,29 @@ import msgspec
 
 import batcher
 from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.core.looks import Looks
 from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.policy import Backoff, with_changes
 from batcher.core.wire import SERVICES
-from batcher.edges.client import ReductoClient
+from batcher.edges.client import Api, ReductoClient
 from batcher.edges.embedded import embedded
 from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
 from batcher.errors import BatcherError, LedgerForeign, ManifestError, Problem, Refused, ServiceError
 from batcher.stages.course import Course
+from batcher.stages.fetcher import Fetcher
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Assignment, Submitter
+from batcher.stages.watchlist import Watchlist
 
 Clock = Callable[[], float]
 
 HOSTED_RATE = 10.0  # submissions per second to begin with, where the manifest names none: plans differ a hundredfold
+HOSTED_FETCHES = 150.0  # GET /job per second; the API takes 200
 LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
 TICK = 0.25  # how often the end of a run is looked for when nothing changes
 
@@ -63,7 +67,7 @@ class Summary:
 class Reached:
     """A service that can be called. `identity` is what attempts are booked under, `key_print` the key's fingerprint."""
 
-    client: ReductoClient
+    client: Api
     identity: str
     key_print: str
 
@@ -94,7 +98,9 @@ async def run_batch(
         mark = ledger.last_event()
         number = await ledger.begin_run(version=batcher.__version__, service=reached.identity)
         await ledger.interrupted()
-        run = _Run(manifest, ledger, store, reached, course, clock=clock, rng=rng or random.SystemRandom())
+        run = Run(
+            manifest, ledger, store, reached, course, _pace(manifest), clock=clock, rng=rng or random.SystemRandom()
+        )
         await run.to_its_end()
         summary = _summarise(manifest, ledger, course, mark, seconds=time.monotonic() - began)
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
@@ -184,7 +190,9 @@ async def _first_answer(client: ReductoClient, course: Course, *, patience: floa
 # --- the run --------------------------------------------------------------------------------------------------------
 
 
-class _Run:
+class Run:
+    """The stages of one run, built and not yet started."""
+
     def __init__(
         self,
         manifest: Manifest,
@@ -192,6 +200,7 @@ class _Run:
         store: Store,
         reached: Reached,
         course: Course,
+        pace: Pace,
         *,
         clock: Clock,
         rng: random.Random,
@@ -199,13 +208,15 @@ class _Run:
         self._ledger = ledger
         self._course = course
         policy = with_changes(manifest.retry)
-        pace = _pace(manifest)
-        client = reached.client
+        client, jobs, looks = reached.client, Watchlist(), _looks(ledger)
         self._scanner = Scanner(ledger, manifest, clock=clock)
         self._sink = Sink(ledger, store, course)
-        self._poller = Poller(ledger, client, pace, course, self._sink, policy=policy, clock=clock, rng=rng)
+        self._poller = Poller(ledger, client, pace, course, jobs, looks, clock=clock)
+        self._fetcher = Fetcher(
+            ledger, client, pace, course, jobs, looks, self._sink, policy=policy, clock=clock, rng=rng
+        )
         assignment = _assignment(manifest, reached)
-        self._submitter = Submitter(ledger, client, pace, course, assignment, policy=policy, clock=clock, rng=rng)
+        self._submitter = Submitter(ledger, client, pace, course, jobs, assignment, policy=policy, clock=clock, rng=rng)
         self._recovery = Recovery(
             ledger,
             client,
@@ -226,6 +237,7 @@ class _Run:
                     for work in (
                         self._sink.run,
                         self._poller.run,
+                        self._fetcher.run,
                         self._recovery.run,
                         self._submitter.run,
                         self._scanner.run,
@@ -252,9 +264,9 @@ class _Run:
         """One last look at all that is out; what has completed is fetched and written."""
         if self._course.at_once:
             return
-        await self._poller.last_look()
+        self._poller.look_at_all()
         await asyncio.sleep(TICK)
-        while not self._course.at_once and (self._poller.busy or not self._sink.idle):
+        while not self._course.at_once and (self._fetcher.busy or not self._sink.idle):
             await self._ledger.change(within=TICK)
 
     def _is_over(self) -> bool:
@@ -271,11 +283,18 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
 
 def _pace(manifest: Manifest) -> Pace:
     service = manifest.service
-    rate = service.requests_per_second
-    if rate is None and service.name in SERVICES:
-        rate = HOSTED_RATE
-    fetches = None if service.is_local or service.url else 150.0  # the API takes 200 per second on GET /job
-    return Pace(submit=Lane(rate), fetch=Lane(fetches))
+    hosted = service.url is None and not service.is_local
+    submit = Lane(service.requests_per_second)
+    if hosted and service.requests_per_second is None:
+        submit = Lane(HOSTED_RATE, adapts=True)
+    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+
+
+def _looks(ledger: Ledger) -> Looks:
+    looks = Looks()
+    for size, took in ledger.took():
+        looks.seed(size, took)
+    return looks
 
 
 def _settle(manifest: Manifest) -> float:

@@ -10,7 +10,8 @@ LATEST: Final = 60.0  # between two looks, however long the job has been running
 OPENING: Final = 0.5  # before anything is known of jobs of a size
 FOUND: Final = 0.9  # a first look that finds the job done makes the next one earlier by this factor …
 MISSED: Final = 1.25  # … and one that comes too soon makes it later: the two balance at about two hits in three
-PATIENCE: Final = 0.4  # after a look too soon, the next one comes after this share of the job's age
+SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
+PATIENCE: Final = 0.25  # after a look too soon, the next one comes after this share of the job's age
 
 
 def size_class(size: int) -> int:
@@ -23,6 +24,7 @@ class Looks:
     """The span from acceptance to the first look, for each class of sizes."""
 
     first: dict[int, float] = field(default_factory=dict)
+    too_soon: float = 0.5  # share of first looks, of late, that found a job still running
 
     def first_in(self, size: int) -> float:
         """Seconds from acceptance to the first look."""
@@ -35,8 +37,13 @@ class Looks:
 
     def learn(self, size: int, *, done: bool) -> None:
         """Take in what a first look at a job of that size found."""
+        self.too_soon += SMOOTH * ((not done) - self.too_soon)
         here = self.first_in(size) * (FOUND if done else MISSED)
         self.first[size_class(size)] = min(LATEST, max(SOONEST, here))
+
+    def seed(self, size: int, took: float) -> None:
+        """Take in that an earlier run's job of that size took so many seconds, save where more is known."""
+        self.first.setdefault(size_class(size), min(LATEST, max(SOONEST, took)))
 
     def _nearest(self, wanted: int) -> float:
         if not self.first:

@@ -198,3 +198,15 @@ def _misfit(body: bytes, error: Exception) -> str:
         if body.lstrip()[:1] == b"<"
         else f"{error} in {_clip(body[:80].decode('utf-8', 'replace'))!r}"
     )
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+def in_place(body: bytes, head: wire.ResultHead, inner: bytes) -> bytes:
+    """The result `body` with `inner`, what stood at its URL, in the place of the link. Raises msgspec.MsgspecError."""
+    msgspec.json.decode(inner, type=msgspec.Raw)  # whole and valid JSON
+    if inner.lstrip()[:1] == b"[" and head.response_type == "parse":
+        inner = b'{"type":"full","chunks":' + inner + b"}"  # some answers at the URL are the bare list of chunks
+    before, _, after = body.partition(bytes(head.result))
+    return before + inner + after

@@ -49,6 +49,37 @@ class Room(Protocol):
     def give(self, amount: int) -> None: ...
 
 
+class Api(Protocol):
+    """The calls a batch makes. There are two: `ReductoClient` over HTTP, `twin.Twin` in process and in virtual time."""
+
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload: ...
+
+    async def delete_upload(self, file_id: str) -> bool: ...
+
+    async def run_job(
+        self,
+        endpoint: str,
+        source: str | list[str],
+        options: Mapping[str, Any] | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        priority: bool = False,
+        webhook: Mapping[str, Any] | None = None,
+    ) -> str: ...
+
+    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]: ...
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage: ...
+
+    async def cancel(self, job_id: str) -> None: ...
+
+    async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None: ...
+
+    async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]: ...
+
+
 class ReductoClient:
     """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere."""
 
@@ -196,16 +227,16 @@ class ReductoClient:
     async def version(self) -> str:
         return replies.read("GET /version", 200, await self._repeat(lambda: self._exchange("GET", "/version")), _TEXT)
 
-    async def download(self, url: str) -> bytes:
-        """What a result links to, fetched without the key. Only over https, or from where the service itself is."""
+    async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]:
+        """What a result links to, and the bytes taken of `room`. Without the key; over https, or from the service."""
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in (_LOOPBACK | {urlsplit(self._base).hostname}):
             raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
-        return await self._repeat(lambda: self._exchange("GET", url, signed=True))
+        return await self._repeat(lambda: self._get_into(url, room, signed=True))
 
     # --- one exchange -----------------------------------------------------------------------------------------------
 
-    async def _get_into(self, path: str, room: Room | None) -> tuple[bytes, int]:
+    async def _get_into(self, path: str, room: Room | None, *, signed: bool = False) -> tuple[bytes, int]:
         taken: list[int] = []
 
         async def reserve(length: int) -> None:
@@ -214,7 +245,7 @@ class ReductoClient:
                 taken.append(length)
 
         try:
-            return await self._exchange("GET", path, reserve=reserve), sum(taken)
+            return await self._exchange("GET", path, reserve=reserve, signed=signed), sum(taken)
         except BaseException:
             if room is not None and taken:
                 room.give(sum(taken))

@@ -18,11 +18,11 @@ from typing import Final
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
-from batcher.edges.queries import Copy, Due, Flight, Queries, Unknown
+from batcher.edges.queries import Copy, Due, Queries, Unknown
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
 from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer
 
-__all__ = ["Change", "Copy", "Due", "Flight", "Ledger", "Unknown", "lock"]
+__all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
 Clock = Callable[[], float]
 

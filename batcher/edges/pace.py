@@ -1,31 +1,54 @@
-"""How fast calls go out: one lane for each kind, so that a submission held back never holds back a fetch."""
+"""How fast calls go out: one lane for each kind, so that a submission held back never holds back a fetch.
+
+A lane learns its rate from what is refused, steady rather than in bursts, because the API rewards that.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
 from asyncio_throttle.throttler import Throttler
 
-SLOWER: Final = 0.7  # times the rate after a refusal
-FASTER: Final = 1.01  # times the rate after an acceptance: a doubling takes some seventy of them
+from batcher.errors import Busy, ServiceError
+
+SLOWER: Final = 0.9  # times what was answered in the second before a refusal
+FASTER: Final = 1.001  # times the rate after an answer: at 60 a second, 6 % a second
+FASTER_AT_FIRST: Final = 1.01  # the same as long as nothing has been refused
 SLOWEST: Final = 0.2  # calls per second
+SLOWEST_STEP: Final = 0.01
+FASTEST: Final = 1000.0  # the API's limit for one key
+ONE_WAVE: Final = 1.0  # seconds in which further refusals belong to the first
+FIRST_HOLD: Final = 0.5  # seconds after a failure; twice as long after each further one
+FIRST_HOLD_OF_TOO_FAST: Final = 0.1
+LONGEST_HOLD: Final = 60.0
 
 
 class Lane:
-    """`await lane.turn()` before each call. `rate` in calls per second; None: as fast as they come."""
+    """`await lane.turn()` before each call. `rate` in calls per second; None: as fast as they come.
 
-    def __init__(self, rate: float | None = None) -> None:
-        self._ceiling = rate
+    `adapts`: a rate that was given is where to begin, not a ceiling.
+    """
+
+    def __init__(
+        self, rate: float | None = None, *, adapts: bool = False, throttler: type[Throttler] = Throttler
+    ) -> None:
+        self._ceiling = None if adapts else rate
         self._rate = rate
-        self._free_at = 0.0
+        self._throttler = throttler
+        self._throttle: Throttler | None = None
         self._gate = asyncio.Lock()  # the throttle's waiters poll, each on its own: behind the lock only one does
-        self._throttle = Throttler(rate_limit=1, period=1 / rate) if rate else None
+        self._free_at = 0.0
+        self._failures = 0
+        self._slowed_at: float | None = None
+        self._answered: deque[float] = deque(maxlen=int(FASTEST))
+        if rate:
+            self._set(rate)
 
     async def turn(self) -> None:
-        loop = asyncio.get_running_loop()
-        while (wait := self._free_at - loop.time()) > 0:  # noqa: ASYNC110 (a moment is waited for, not a change)
+        while (wait := self._free_at - _now()) > 0:  # noqa: ASYNC110 (a moment is waited for, not a change)
             await asyncio.sleep(wait)
         if self._throttle is not None:
             async with self._gate:
@@ -33,20 +56,44 @@ class Lane:
 
     def pause(self, seconds: float) -> None:
         """Hold this lane, and no other, for at least so long."""
-        self._free_at = max(self._free_at, asyncio.get_running_loop().time() + seconds)
+        self._free_at = max(self._free_at, _now() + seconds)
 
-    def slower(self) -> None:
-        self._set(max(SLOWEST, (self._rate or 50.0) * SLOWER))
+    def hold(self, error: ServiceError) -> None:
+        """A call failed: wait as long as the service asks, or else longer from failure to failure."""
+        first = FIRST_HOLD
+        if isinstance(error, Busy) and error.status == 429:
+            self._slow_down()
+            first = FIRST_HOLD_OF_TOO_FAST
+        if isinstance(error, Busy) and error.retry_after is not None:
+            self.pause(error.retry_after)
+        elif _now() >= self._free_at:  # the others of a wave that fails together change nothing
+            self.pause(min(LONGEST_HOLD, first * 2.0 ** min(self._failures, 10)))
+            self._failures += 1
 
-    def faster(self) -> None:
+    def answered(self) -> None:
+        """A call was answered: the next failure is a first one, and the next calls may come a little faster."""
+        self._failures = 0
+        self._answered.append(_now())
         if self._rate is not None:
-            self._set(min(self._rate * FASTER, self._ceiling or 1000.0))
+            step = FASTER_AT_FIRST if self._slowed_at is None else FASTER
+            self._set(min(max(self._rate * step, self._rate + SLOWEST_STEP), self._ceiling or FASTEST))
+
+    def _slow_down(self) -> None:
+        """What was accepted in the second before is what the service takes."""
+        now = _now()
+        if self._slowed_at is not None and now - self._slowed_at < ONE_WAVE:
+            return
+        self._slowed_at = now
+        of_late = sum(1 for moment in self._answered if now - moment <= 1.0)
+        taken = float(of_late) or (self._rate or FASTEST) / 2
+        self._set(max(SLOWEST, min(self._rate or taken, taken) * SLOWER))
 
     def _set(self, rate: float) -> None:
-        self._rate = rate
+        self._rate, period = rate, 1 / rate
         if self._throttle is None:
-            self._throttle = Throttler(rate_limit=1, period=1 / rate)
-        self._throttle.period = 1 / rate
+            self._throttle = self._throttler(rate_limit=1)
+        self._throttle.period = period
+        self._throttle.retry_interval = min(0.01, period / 4)  # how fine its clock is
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +102,7 @@ class Pace:
     submit: Lane = field(default_factory=Lane)
     list: Lane = field(default_factory=Lane)
     fetch: Lane = field(default_factory=Lane)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

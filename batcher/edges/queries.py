@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from batcher.core.flight import Flight
 from batcher.core.lifecycle import VERDICTS, State
 
 
@@ -36,20 +37,6 @@ class Due(NamedTuple):
     file_id: str | None
     uploaded_at: float | None
     tries: int
-
-
-class Flight(NamedTuple):
-    """A job that is out. `sha256s` are those the ledger knows of files at `output`."""
-
-    id: int
-    job_id: str
-    size: int
-    accepted_at: float
-    deadline_at: float
-    paid: int
-    fenced: bool
-    current: bool
-    output: str
 
 
 class Unknown(NamedTuple):
@@ -125,6 +112,23 @@ class Queries:
 
     def flight(self, document: int) -> Flight:
         return _flight(self.reader.execute(f"{_FLIGHT} WHERE d.id = ?", (document,)).fetchone())
+
+    def another_job(self, job_id: str, *, alive_at: float) -> str | None:
+        """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
+        row = self.reader.execute(
+            "SELECT job_id FROM attempts WHERE outcome = 'saved' AND job_id <> ? AND deadline_at > ?"
+            " ORDER BY rowid DESC LIMIT 1",
+            (job_id, alive_at),
+        ).fetchone()
+        return row and str(row[0])
+
+    def took(self, limit: int = 500) -> list[tuple[int, float]]:
+        """(size of the document, seconds from acceptance to end) of the latest jobs, those of last night included."""
+        sql = (
+            "SELECT d.size, a.ended_at - a.accepted_at FROM attempts a JOIN documents d ON d.id = a.document"
+            " WHERE a.ended_at IS NOT NULL AND a.outcome = 'saved' ORDER BY a.rowid DESC LIMIT ?"
+        )
+        return list(self.reader.execute(sql, (limit,)))
 
     def unknown(self) -> list[Unknown]:
         rows = self.reader.execute(

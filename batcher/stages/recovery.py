@@ -14,7 +14,7 @@ from typing import Final
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
-from batcher.edges.client import ReductoClient
+from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.pace import Pace
 from batcher.edges.queries import Witness
@@ -38,7 +38,7 @@ class Recovery:
     def __init__(
         self,
         ledger: Ledger,
-        client: ReductoClient,
+        client: Api,
         pace: Pace,
         course: Course,
         *,
@@ -77,7 +77,7 @@ class Recovery:
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
         except ServiceError as error:
-            self._pace.list.pause(getattr(error, "retry_after", None) or 2.0)  # nothing is decided in an outage
+            self._pace.list.hold(error)  # nothing is decided in an outage
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         job_id = sighting.jobs.get(attempt.id)

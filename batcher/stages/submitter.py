@@ -20,7 +20,7 @@ from batcher.core.lifecycle import State
 from batcher.core.policy import Policy
 from batcher.core.wire import METADATA_KEY
 from batcher.edges import sources
-from batcher.edges.client import ReductoClient
+from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
 from batcher.errors import (
@@ -37,8 +37,12 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.stages.course import Course
+from batcher.stages.watchlist import Watchlist
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
+BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
+IDLE = 1.0  # seconds between two looks at what is due when nothing changes
+SOONEST = 0.01  # seconds to what is due at once and couldn't be taken yet
 SMALL = 4 << 20  # bytes up to which a file is read at once rather than streamed
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
@@ -64,9 +68,10 @@ class Submitter:
     def __init__(
         self,
         ledger: Ledger,
-        client: ReductoClient,
+        client: Api,
         pace: Pace,
         course: Course,
+        jobs: Watchlist,
         assignment: Assignment,
         *,
         policy: Policy,
@@ -77,6 +82,7 @@ class Submitter:
         self._client = client
         self._pace = pace
         self._course = course
+        self._jobs = jobs
         self._assignment = assignment
         self._policy = policy
         self._clock = clock
@@ -86,6 +92,7 @@ class Submitter:
 
     async def run(self) -> None:
         """Until `course` is stopped; then what is in hand still comes to its end."""
+        await self._jobs.caught_up.wait()  # what an earlier run left out comes home before anything new is sent
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
                 due = self._due()
@@ -99,18 +106,25 @@ class Submitter:
         return not self._in_hand
 
     def _due(self) -> list[Due]:
-        room = min(WIDTH - len(self._in_hand), self._assignment.max_in_flight - self._ledger.in_flight)
-        if room < WIDTH // 4 and self._in_hand:  # one query for many documents, not one for each
+        room = self._room()
+        if room == 0:
             return []
-        rows = self._ledger.due(self._clock(), len(self._in_hand) + max(room, 0))
-        return [row for row in rows if row.id not in self._in_hand][: max(room, 0)]
+        rows = self._ledger.due(self._clock(), len(self._in_hand) + room)
+        return [row for row in rows if row.id not in self._in_hand][:room]
+
+    def _room(self) -> int:
+        """How many more may be taken in hand now; 0 too where few could be, for one query serves many."""
+        if self._jobs.backlog > BACKLOG:
+            return 0
+        room = min(WIDTH, self._assignment.max_in_flight - self._ledger.in_flight) - len(self._in_hand)
+        return 0 if room < WIDTH // 4 and self._in_hand else max(room, 0)
 
     async def _pause(self, *, refill: bool) -> None:
         if refill:
             await asyncio.sleep(0)
             return
-        next_at = self._ledger.next_due_at()
-        span = 1.0 if next_at is None else min(1.0, max(0.01, next_at - self._clock()))
+        next_at = self._ledger.next_due_at() if self._room() else None
+        span = IDLE if next_at is None else min(IDLE, max(SOONEST, next_at - self._clock()))
         await self._ledger.change(within=span)
 
     async def _bring(self, due: Due) -> None:
@@ -193,13 +207,13 @@ class Submitter:
             return self._refused(due, error)
         except Unreachable as error:
             self._watch_silence(error)
+            self._pace.submit.hold(error)
             span = self._policy.backoff.span(due.tries, self._rng)
-            self._pace.submit.pause(span)
             return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
         except (ReplyLost, BadReply) as error:
             return events.ReplyLost(due.id, str(error))
         self._answered_at = self._clock()
-        self._pace.submit.faster()
+        self._pace.submit.answered()
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
 
     def _refused(self, due: Due, error: Refused) -> events.Event:
@@ -207,8 +221,7 @@ class Submitter:
             self._course.stop(str(error), 4, at_once=isinstance(error, Unauthorised))
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
-            self._pace.submit.slower()
-            self._pace.submit.pause(error.retry_after or 0.0)
+            self._pace.submit.hold(error)
         event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event

@@ -1,0 +1,63 @@
+"""A job that is out, and what the service's word about it means: the event to report, or that it is still running.
+
+Time alone never declares a result lost: only the service does.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final, NamedTuple
+
+from batcher.core import events
+from batcher.core.policy import WANTS_INPUT, Policy
+from batcher.core.wire import JobAnswer, JobStatus
+
+LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
+MISSES: Final = 3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
+STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
+
+
+class Flight(NamedTuple):
+    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile."""
+
+    document: int
+    job_id: str
+    size: int
+    accepted_at: float
+    deadline_at: float
+    paid: int
+    fenced: bool
+    current: bool
+    output: str
+
+
+def verdict(
+    flight: Flight, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
+) -> events.Event | None:
+    """What follows from an answer that carries no result. None: it is still running, or so the service says."""
+    if not answer.ended:
+        return _patience_with(flight, answer, now)
+    name = answer.error.name if answer.error else ""
+    said = (answer.error.message if answer.error else "") or answer.reason or ""
+    if not flight.current:
+        return events.Superseded(flight.document)
+    if answer.status == JobStatus.CANCELLED:
+        return events.Cancelled(flight.document, said or "cancelled at the service")
+    if flight.fenced and name in WANTS_INPUT:
+        return events.JobVoided(flight.document, f"{name}: {said}")
+    return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
+
+
+def absence(flight: Flight, said: str, *, misses: int, others_answer: bool, now: float) -> events.Event | None:
+    """What follows from the `misses`-th 404 in a row. None: too soon to tell."""
+    if now >= flight.deadline_at:
+        return events.Expired(flight.document, said)
+    if misses >= MISSES and others_answer and now - flight.accepted_at >= LAG:
+        return events.Lost(flight.document, said)
+    return None
+
+
+def _patience_with(flight: Flight, answer: JobAnswer, now: float) -> events.Event | None:
+    if now < flight.deadline_at + STUCK_AFTER:
+        return None
+    return events.Stuck(flight.document, f"still {answer.status} past its deadline")

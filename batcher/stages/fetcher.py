@@ -1,0 +1,194 @@
+"""Asks for the jobs that are to be fetched, and passes each result to the sink and each verdict to the ledger.
+
+What an answer means is `core.flight`'s. It looks for nothing by itself and writes no file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from batcher.core import events
+from batcher.core.flight import absence, verdict
+from batcher.core.looks import Looks
+from batcher.core.policy import Policy
+from batcher.core.replies import in_place
+from batcher.core.wire import JobAnswer, JobStatus, ResultHead
+from batcher.edges.client import Api
+from batcher.edges.ledger import Ledger
+from batcher.edges.pace import Pace
+from batcher.errors import BadReply, Gone, NotFound, ServiceError, Unauthorised
+from batcher.stages.course import Course
+from batcher.stages.sink import Result, Sink
+from batcher.stages.watchlist import Watched, Watchlist
+
+WIDTH: Final = 16  # answers at once
+AGAIN_AFTER_404: Final = 60.0  # seconds
+
+
+class Fetcher:
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: Api,
+        pace: Pace,
+        course: Course,
+        jobs: Watchlist,
+        looks: Looks,
+        sink: Sink,
+        *,
+        policy: Policy,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pace = pace
+        self._course = course
+        self._jobs = jobs
+        self._looks = looks
+        self._sink = sink
+        self._policy = policy
+        self._clock = clock
+        self._rng = rng
+        self._asking = 0
+        self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still to be fetched, or on its way."""
+        return self._jobs.backlog > 0 or self._asking > 0
+
+    async def run(self) -> None:
+        """For as long as the run lasts."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WIDTH):
+                group.create_task(self._fetch_for_ever())
+
+    async def _fetch_for_ever(self) -> None:
+        while True:
+            await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
+            watched = await self._jobs.next_to_fetch()
+            self._asking += 1
+            try:
+                await self._ask(watched)
+            finally:
+                self._asking -= 1
+
+    async def _ask(self, watched: Watched) -> None:
+        try:
+            answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
+        except Unauthorised as error:
+            self._course.stop(str(error), 4, at_once=True)
+        except (NotFound, Gone) as error:
+            self._pace.fetch.answered()
+            await self._missing(watched, error)
+        except ServiceError as error:
+            self._ask_later(watched, error)
+        else:
+            self._pace.fetch.answered()
+            self._answered_at = _now()
+            watched.misses = 0
+            await self._answered(watched, answer, reserved)
+
+    def _ask_later(self, watched: Watched, error: ServiceError) -> None:
+        """The lane waits where the service is unwell; this job waits in any case, so that it holds up no other."""
+        if not (isinstance(error, BadReply) and error.status == 200):
+            self._pace.fetch.hold(error)
+        self._jobs.look_in(watched.flight.document, self._policy.backoff.span(watched.failures + 1, self._rng))
+        watched.failures += 1
+
+    async def _answered(self, watched: Watched, answer: JobAnswer, reserved: int) -> None:
+        if answer.status == JobStatus.COMPLETED and answer.result is not None:
+            await self._completed(watched, bytes(answer.result), reserved)
+            return
+        self._sink.room.give(reserved)
+        event = verdict(watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng)
+        if event is None:
+            self._still_running(watched)
+        else:
+            await self._settle(event)
+
+    def _still_running(self, watched: Watched) -> None:
+        watched.looked(self._looks, done=False)
+        self._jobs.look_in(watched.flight.document, self._looks.next_in(watched.age))
+
+    async def _completed(self, watched: Watched, body: bytes, reserved: int) -> None:
+        document = watched.flight.document
+        watched.looked(self._looks, done=True)
+        if not watched.flight.current:
+            self._sink.room.give(reserved)
+            await self._settle(events.Superseded(document))
+            return
+        try:
+            head = _head_of(watched, body)
+            if head.url is not None:
+                body, reserved = await self._with_link(head, body, reserved)
+        except ServiceError as error:
+            self._sink.room.give(reserved)
+            self._ask_later(watched, error)
+            return
+        self._jobs.forget(document)
+        ended = events.Ended(document, head.usage.num_pages, head.usage.credits)
+        self._sink.put(Result(ended, watched.flight.output, body, reserved))
+
+    async def _with_link(self, head: ResultHead, body: bytes, reserved: int) -> tuple[bytes, int]:
+        """The result with what it links to in the link's place. Raises ServiceError; nothing more is reserved then."""
+        inner, more = await self._client.download(str(head.url), room=self._sink.room)
+        try:
+            return in_place(body, head, inner), reserved + more
+        except msgspec.MsgspecError as error:
+            self._sink.room.give(more)
+            raise _unreadable(error) from error
+
+    async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
+        flight, now = watched.flight, self._clock()
+        watched.misses += 1
+        if watched.misses == 1:
+            watched.missed_at = _now()
+        others = self._answered_at > watched.missed_at or await self._is_another_known(flight.job_id)
+        event = absence(flight, str(error), misses=watched.misses, others_answer=others, now=now)
+        if event is not None:
+            await self._settle(event)
+            return
+        lagging = self._looks.next_in(watched.age)
+        self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
+
+    async def _is_another_known(self, job_id: str) -> bool:
+        """Whether the service answers for another job of ours that it must know: else it has forgotten them all."""
+        other = self._ledger.another_job(job_id, alive_at=self._clock())
+        if other is None:
+            return False
+        try:
+            _, reserved = await self._client.job(other, room=self._sink.room)
+        except ServiceError:
+            return False
+        self._sink.room.give(reserved)
+        return True
+
+    async def _settle(self, event: events.Event) -> None:
+        self._jobs.forget(event.document)
+        await self._ledger.record(event)
+        self._course.count(getattr(event, "kind", None))
+
+
+def _head_of(watched: Watched, body: bytes) -> ResultHead:
+    try:
+        head = msgspec.json.decode(body, type=ResultHead)
+    except msgspec.MsgspecError as error:
+        raise _unreadable(error) from error
+    if head.job_id is not None and head.job_id != watched.flight.job_id:
+        raise _unreadable(f"it names job {head.job_id}")
+    return head
+
+
+def _unreadable(error: object) -> BadReply:
+    return BadReply("GET /job", f"a result that can't be read: {error}", status=200)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,145 @@
+"""What is out: when to look at each job next, and which are to be fetched, nearest deadline first.
+
+It keeps order and time for the poller and the fetcher; it asks nobody and decides nothing. Times are the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from batcher.core.flight import Flight
+from batcher.core.looks import Looks
+
+GATHER: Final = 0.03  # of a job's age: a look may come so much late, so that one sweep serves many
+LONGEST_GATHER: Final = 3.0  # seconds
+
+
+@dataclass(slots=True)
+class Watched:
+    flight: Flight
+    accepted_at: float
+    look_at: float
+    looks: int = 0
+    misses: int = 0
+    missed_at: float = 0.0  # the first of these misses
+    failures: int = 0
+    fetching: bool = False
+
+    @property
+    def age(self) -> float:
+        return _now() - self.accepted_at
+
+    def looked(self, looks: Looks, *, done: bool) -> None:
+        """Count a look at it; the first one teaches `looks`."""
+        if self.looks == 0:
+            looks.learn(self.flight.size, done=done)
+        self.looks += 1
+
+
+class Watchlist:
+    """`caught_up` is set when all that an earlier run left out has been looked at once."""
+
+    def __init__(self) -> None:
+        self.caught_up = asyncio.Event()
+        self._jobs: dict[int, Watched] = {}
+        self._by_job: dict[str, int] = {}
+        self._agenda: list[tuple[float, int]] = []  # (when to look, document); an entry may be out of date
+        self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
+        self._changed = asyncio.Event()
+        self._fetchable = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def backlog(self) -> int:
+        """Jobs that are to be fetched now."""
+        return len(self._to_fetch)
+
+    def documents(self) -> Iterable[int]:
+        return tuple(self._jobs)
+
+    def get(self, document: int) -> Watched | None:
+        return self._jobs.get(document)
+
+    def of_job(self, job_id: str) -> Watched | None:
+        document = self._by_job.get(job_id)
+        return None if document is None else self._jobs.get(document)
+
+    def add(self, flight: Flight, *, look_in: float, age: float = 0.0) -> None:
+        """`age` in seconds, of a job that an earlier run left out: when it ended says nothing of how long it took."""
+        now = _now()
+        self._jobs[flight.document] = Watched(flight, now - age, now + look_in, looks=1 if age else 0)
+        self._by_job[flight.job_id] = flight.document
+        self._note(flight.document, now + look_in)
+
+    def forget(self, document: int) -> None:
+        watched = self._jobs.pop(document)
+        self._by_job.pop(watched.flight.job_id, None)
+
+    def look_in(self, document: int, span: float) -> None:
+        """Look at it `span` seconds from now, and not before."""
+        watched = self._jobs[document]
+        watched.look_at = _now() + span
+        watched.fetching = False
+        self._note(document, watched.look_at)
+
+    def fetch(self, document: int) -> None:
+        """Put it among those to be fetched, once."""
+        watched = self._jobs[document]
+        if watched.fetching:
+            return
+        watched.fetching = True
+        heapq.heappush(self._to_fetch, (watched.flight.deadline_at, document))
+        self._fetchable.set()
+
+    def due(self) -> list[Watched]:
+        """The jobs to look at now, each once."""
+        now, due = _now(), {}
+        while self._agenda and self._agenda[0][0] <= now:
+            look_at, document = heapq.heappop(self._agenda)
+            watched = self._jobs.get(document)
+            if watched and watched.look_at == look_at and not watched.fetching:
+                due[document] = watched
+        return list(due.values())
+
+    async def until_due(self) -> None:
+        """Until a look is due, and a little longer, for company."""
+        while (span := self._rest()) is None or span > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(span):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def next_to_fetch(self) -> Watched:
+        """The one whose deadline is nearest; it is the caller's to forget, or to look at again."""
+        while True:
+            while not self._to_fetch:
+                self._fetchable.clear()
+                await self._fetchable.wait()
+            watched = self._jobs.get(heapq.heappop(self._to_fetch)[1])
+            if watched is not None and watched.fetching:
+                return watched
+
+    def _note(self, document: int, moment: float) -> None:
+        heapq.heappush(self._agenda, (moment, document))
+        self._changed.set()
+
+    def _rest(self) -> float | None:
+        if not self._agenda:
+            return None
+        look_at, document = self._agenda[0]
+        watched = self._jobs.get(document)
+        if watched is None or watched.look_at != look_at:
+            return 0.0  # out of date: `due` drops it
+        return look_at + min(LONGEST_GATHER, GATHER * (look_at - watched.accepted_at)) - _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

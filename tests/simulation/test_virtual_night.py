@@ -1,0 +1,56 @@
+"""A night of twelve hours, in seconds: the real stages and the real ledger on a loop whose time is a number."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+from virtual import run_virtually, unhurried
+
+from batcher.batch import Reached, Run
+from batcher.core.lifecycle import State
+from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.edges.ledger import open_ledger
+from batcher.edges.store import Store
+from batcher.edges.twin import Twin, TwinService
+from batcher.stages.course import Course
+
+DOCUMENTS = 1_440
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for number in range(DOCUMENTS):
+        (inbox / f"{number:04}.txt").write_text(f"letter {number}")
+    return Manifest(
+        batch="night",
+        service=Service(name="", url="twin://", max_in_flight=16),
+        sources=(Source(directory=inbox),),
+        jobs=(Job(),),
+        output=Output(directory=tmp_path / "out"),
+    )
+
+
+def test_a_batch_of_twelve_hours_ends_with_every_result_on_disk(manifest: Manifest) -> None:
+    """1,440 documents of eight minutes each, sixteen at a time: 12 h by the loop's clock, and nothing expires."""
+    tally, service, hours = run_virtually(_night(manifest))
+    assert tally == {State.SAVED: DOCUMENTS}
+    assert 12.0 <= hours < 12.5
+    assert len(service.jobs) == DOCUMENTS
+    assert len(list(manifest.output.directory.glob("*.json"))) == DOCUMENTS
+
+
+async def _night(manifest: Manifest) -> tuple[dict[State, int], TwinService, float]:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    service = TwinService(clock, work=lambda job: (480.0, None))
+    ledger = open_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=clock, inline=True)
+    store = Store(manifest.output.directory)
+    reached = Reached(Twin(service), "twin", "none")
+    run = Run(manifest, ledger, store, reached, Course(), unhurried(), clock=clock, rng=random.Random(1))
+    await run.to_its_end()
+    tally = {state: number for state, number in ledger.counts().items() if number}
+    ledger.close()
+    return tally, service, (clock() - began) / 3600

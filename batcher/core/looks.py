@@ -7,6 +7,7 @@ from typing import Final
 
 SOONEST: Final = 0.02  # seconds after acceptance; a first look earlier than that only finds the job queued
 LATEST: Final = 60.0  # between two looks, however long the job has been running
+LATEST_FIRST: Final = 900.0  # jobs of a size that has always taken long aren't asked about before
 OPENING: Final = 0.5  # before anything is known of jobs of a size
 FOUND: Final = 0.9  # a first look that finds the job done makes the next one earlier by this factor …
 MISSED: Final = 1.25  # … and one that comes too soon makes it later: the two balance at about two hits in three
@@ -39,11 +40,11 @@ class Looks:
         """Take in what a first look at a job of that size found."""
         self.too_soon += SMOOTH * ((not done) - self.too_soon)
         here = self.first_in(size) * (FOUND if done else MISSED)
-        self.first[size_class(size)] = min(LATEST, max(SOONEST, here))
+        self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, here))
 
     def seed(self, size: int, took: float) -> None:
         """Take in that an earlier run's job of that size took so many seconds, save where more is known."""
-        self.first.setdefault(size_class(size), min(LATEST, max(SOONEST, took)))
+        self.first.setdefault(size_class(size), min(LATEST_FIRST, max(SOONEST, took)))
 
     def _nearest(self, wanted: int) -> float:
         if not self.first:

@@ -9,10 +9,10 @@ SOONEST: Final = 0.02  # seconds after acceptance; a first look earlier than tha
 LATEST: Final = 60.0  # between two looks, however long the job has been running
 LATEST_FIRST: Final = 900.0  # jobs of a size that has always taken long aren't asked about before
 OPENING: Final = 0.5  # before anything is known of jobs of a size
-FOUND: Final = 0.9  # a first look that finds the job done makes the next one earlier by this factor …
-MISSED: Final = 1.25  # … and one that comes too soon makes it later: the two balance at about two hits in three
+FOUND: Final = 0.97  # a look that finds the job done makes for a first one at this share of its age …
+MISSED: Final = 1.05  # … and a first one too soon for one at this: the two balance near two hits in three
 SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
-PATIENCE: Final = 0.25  # after a look too soon, the next one comes after this share of the job's age
+PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
 
 
 def size_class(size: int) -> int:
@@ -36,11 +36,14 @@ class Looks:
         """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""
         return min(LATEST, max(SOONEST, age * PATIENCE))
 
-    def learn(self, size: int, *, done: bool) -> None:
-        """Take in what a first look at a job of that size found."""
-        self.too_soon += SMOOTH * ((not done) - self.too_soon)
-        here = self.first_in(size) * (FOUND if done else MISSED)
-        self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, here))
+    def learn(self, size: int, age: float, *, done: bool, first: bool = True) -> None:
+        """Take in what a look at a job of that size, `age` seconds after its acceptance, found."""
+        if first:
+            self.too_soon += SMOOTH * ((not done) - self.too_soon)
+        elif not done:
+            return
+        aim, here = age * (FOUND if done else MISSED), self.first_in(size)
+        self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, (here + aim) / 2))
 
     def seed(self, size: int, took: float) -> None:
         """Take in that an earlier run's job of that size took so many seconds, save where more is known."""

@@ -124,8 +124,6 @@ class Poller:
         watched = self._jobs.of_job(row.job_id)
         if watched is None or row.status not in ENDED:
             return
-        if not watched.fetching:
-            watched.looked(self._looks, done=True)
         self._jobs.fetch(watched.flight.document)
 
     def _look_later(self, watched: Watched) -> None:

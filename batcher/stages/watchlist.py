@@ -23,6 +23,7 @@ class Watched:
     flight: Flight
     accepted_at: float
     look_at: float
+    ours: bool = True  # submitted by this run; of what an earlier one left out nobody knows when it ended
     looks: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
@@ -34,9 +35,9 @@ class Watched:
         return _now() - self.accepted_at
 
     def looked(self, looks: Looks, *, done: bool) -> None:
-        """Count a look at it; the first one teaches `looks`."""
-        if self.looks == 0:
-            looks.learn(self.flight.size, done=done)
+        """Count a look at it, and let it teach `looks`."""
+        if self.ours:
+            looks.learn(self.flight.size, self.age, done=done, first=self.looks == 0)
         self.looks += 1
 
 
@@ -71,9 +72,9 @@ class Watchlist:
         return None if document is None else self._jobs.get(document)
 
     def add(self, flight: Flight, *, look_in: float, age: float = 0.0) -> None:
-        """`age` in seconds, of a job that an earlier run left out: when it ended says nothing of how long it took."""
+        """`age` in seconds, of a job that an earlier run left out."""
         now = _now()
-        self._jobs[flight.document] = Watched(flight, now - age, now + look_in, looks=1 if age else 0)
+        self._jobs[flight.document] = Watched(flight, now - age, now + look_in, ours=age == 0.0)
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)
 

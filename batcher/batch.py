@@ -26,6 +26,7 @@ from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.policy import Backoff, with_changes
 from batcher.core.wire import SERVICES
 from batcher.edges.client import Api, ReductoClient
+from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.edges.pace import Lane, Pace
@@ -77,21 +78,21 @@ async def run_batch(
     *,
     course: Course | None = None,
     watch: Callable[[Ledger], None] | None = None,
-    clock: Clock = time.time,
+    clock: SteadyClock | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
     """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the caller stop the run.
 
     Raises BatcherError where the run can't begin or go on; what was on record stays so.
     """
-    course = course or Course()
+    course, clock = course or Course(), clock or SteadyClock()
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         ledger = _open(manifest, stack, clock)
         store = Store(manifest.output.directory)
         store.check_writable()
         store.sweep()
-        reached = await stack.enter_async_context(_reach(manifest, course))
+        reached = await stack.enter_async_context(_reach(manifest, course, clock))
         _refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
@@ -140,7 +141,7 @@ def _refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
 
 
 @asynccontextmanager
-async def _reach(manifest: Manifest, course: Course) -> AsyncIterator[Reached]:
+async def _reach(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
     """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once."""
     service = manifest.service
     async with AsyncExitStack() as stack:
@@ -154,6 +155,7 @@ async def _reach(manifest: Manifest, course: Course) -> AsyncIterator[Reached]:
             identity, key_print = url, fingerprint(key)
         client = await stack.enter_async_context(ReductoClient(url, key))
         await _first_answer(client, course, patience=service.patience)
+        course.clock_off = clock.go_by(client.service_time)
         yield Reached(client, identity, key_print)
 
 
@@ -252,13 +254,22 @@ class Run:
 
     async def _end(self) -> None:
         """Returns when everything has come to its end, or all that a stopped run still owes is done."""
-        while not self._is_over() and not self._course.stopped.is_set():
-            await self._ledger.change(within=TICK)
+        over = asyncio.create_task(self._until_over())
+        stopped = asyncio.create_task(self._course.stopped.wait())
+        try:
+            await asyncio.wait({over, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            stopped.cancel()
         if self._is_over():
             return
         while not self._course.at_once and not self._submitter.idle:
             await self._ledger.change(within=TICK)  # what is being sent learns its job id
         await self._bring_home()
+
+    async def _until_over(self) -> None:
+        while not self._is_over():
+            await self._ledger.change(within=None if self._ledger.open_documents else TICK)
 
     async def _bring_home(self) -> None:
         """One last look at all that is out; what has completed is fetched and written."""

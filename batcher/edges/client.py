@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -88,6 +89,7 @@ class ReductoClient:
         self._authorization = {"Authorization": f"Bearer {key}"}
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._date = ""
 
     def __repr__(self) -> str:
         return f"ReductoClient({self._base!r}, key=…)"
@@ -103,6 +105,14 @@ class ReductoClient:
     ) -> None:
         assert self._session is not None
         await self._session.close()
+
+    @property
+    def service_time(self) -> float | None:
+        """Seconds since the epoch as of the last answer, by the service's clock; None where it didn't say."""
+        try:
+            return parsedate_to_datetime(self._date).timestamp()
+        except ValueError:
+            return None
 
     # --- uploads ----------------------------------------------------------------------------------------------------
 
@@ -274,6 +284,7 @@ class ReductoClient:
                 if reserve is not None and response.status == 200:
                     await reserve(response.content_length or 0)
                 body = await response.read()
+                self._date = response.headers.get("Date", "")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
             raise Unreachable(call, _said(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

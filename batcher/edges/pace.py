@@ -93,7 +93,7 @@ class Lane:
         if self._throttle is None:
             self._throttle = self._throttler(rate_limit=1)
         self._throttle.period = period
-        self._throttle.retry_interval = min(0.01, period / 4)  # how fine its clock is
+        self._throttle.retry_interval = min(0.25, period / 8)  # how often it looks at its clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,10 @@ class Queries:
         )
         return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
 
-    def next_due_at(self) -> float | None:
-        sql = "SELECT min(due_at) FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
-        moment: float | None = self.reader.execute(sql).fetchone()[0]
+    def next_due_at(self, *, after: float) -> float | None:
+        """The first moment after `after` at which a document becomes due."""
+        sql = "SELECT min(due_at) FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded') AND due_at > ?"
+        moment: float | None = self.reader.execute(sql, (after,)).fetchone()[0]
         return moment
 
     def flights(self) -> Iterator[Flight]:

@@ -15,6 +15,7 @@ class Course:
     exit_code: int = 0
     reason: str = ""
     at_once: bool = False
+    clock_off: float = 0.0  # seconds that this machine's clock is ahead of the service's, if it's worth a word
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _in_a_row: int = 0
 

@@ -22,6 +22,7 @@ from batcher.errors import ServiceError, Unauthorised
 from batcher.stages.course import Course
 
 ABSENCES_AT_MOST: Final = 3
+MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
 LISTING, FENCE = "listing", "fence"  # the two proofs, stored for each service and key
 
 
@@ -84,6 +85,8 @@ class Recovery:
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
             await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
+        elif self._is_out_of_reach(attempt):
+            await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
         elif attempt.fenced_at is None:
             await self._client.delete_upload(attempt.file_id)
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
@@ -91,6 +94,10 @@ class Recovery:
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt):
             await self._ledger.record(events.Held(attempt.id, self._what_lacks()))
+
+    def _is_out_of_reach(self, attempt: Unknown) -> bool:
+        """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
+        return self._clock() - attempt.sent_at > self._retention - MARGIN
 
     def _is_hopeless(self, attempt: Unknown) -> bool:
         """Nothing else is left whose acceptance could still prove the listing."""

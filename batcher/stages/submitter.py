@@ -41,8 +41,7 @@ from batcher.stages.watchlist import Watchlist
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
-IDLE = 1.0  # seconds between two looks at what is due when nothing changes
-SOONEST = 0.01  # seconds to what is due at once and couldn't be taken yet
+IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 SMALL = 4 << 20  # bytes up to which a file is read at once rather than streamed
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
@@ -123,9 +122,9 @@ class Submitter:
         if refill:
             await asyncio.sleep(0)
             return
-        next_at = self._ledger.next_due_at() if self._room() else None
-        span = IDLE if next_at is None else min(IDLE, max(SOONEST, next_at - self._clock()))
-        await self._ledger.change(within=span)
+        now = self._clock()
+        next_at = self._ledger.next_due_at(after=now)  # what is due already is in hand, or waits for a change
+        await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
     async def _bring(self, due: Due) -> None:
         try:

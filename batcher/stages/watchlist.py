@@ -133,13 +133,14 @@ class Watchlist:
         self._changed.set()
 
     def _rest(self) -> float | None:
-        if not self._agenda:
-            return None
-        look_at, document = self._agenda[0]
-        watched = self._jobs.get(document)
-        if watched is None or watched.look_at != look_at:
-            return 0.0  # out of date: `due` drops it
-        return look_at + min(LONGEST_GATHER, GATHER * (look_at - watched.accepted_at)) - _now()
+        """Seconds until the next look is due, company waited for; None where there is none."""
+        while self._agenda:
+            look_at, document = self._agenda[0]
+            watched = self._jobs.get(document)
+            if watched is not None and watched.look_at == look_at and not watched.fetching:
+                return look_at + min(LONGEST_GATHER, GATHER * (look_at - watched.accepted_at)) - _now()
+            heapq.heappop(self._agenda)  # out of date
+        return None
 
 
 def _now() -> float:

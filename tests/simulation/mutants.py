@@ -1,0 +1,159 @@
+"""Defects planted on purpose, by name: what the simulation must catch if its silence is to mean anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, Final
+
+from batcher.core import events, flight
+from batcher.core.lifecycle import State
+from batcher.edges.ledger import Ledger
+from batcher.edges.store import Item
+from batcher.stages import fetcher
+from batcher.stages.recovery import Recovery, Sighting
+from batcher.stages.sink import Sink
+from batcher.stages.submitter import Submitter
+
+Patch = tuple[Any, str, Any]
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """batcher with the defect `name`, for as long as the block lasts."""
+    patches = MUTANTS[name]()
+    healthy = [(owner, attribute, getattr(owner, attribute)) for owner, attribute, _ in patches]
+    for owner, attribute, sick in patches:
+        setattr(owner, attribute, sick)
+    try:
+        yield
+    finally:
+        for owner, attribute, before in healthy:
+            setattr(owner, attribute, before)
+
+
+def _repeats_the_post() -> list[Patch]:
+    post = Submitter._post
+
+    async def again(self: Submitter, due: Any, file_id: str, nonce: str) -> events.Event:
+        event = await post(self, due, file_id, nonce)
+        return await post(self, due, file_id, nonce) if isinstance(event, events.ReplyLost) else event
+
+    return [(Submitter, "_post", again)]
+
+
+def _takes_unknown_for_refused() -> list[Patch]:
+    post = Submitter._post
+
+    async def sure(self: Submitter, due: Any, file_id: str, nonce: str) -> events.Event:
+        event = await post(self, due, file_id, nonce)
+        if isinstance(event, events.ReplyLost):
+            return events.RefusedForNow(due.id, event.reason, due_at=0.0)
+        return event
+
+    return [(Submitter, "_post", sure)]
+
+
+def _forgets_what_was_being_sent() -> list[Patch]:
+    async def forget(self: Ledger) -> None:
+        for document in self.in_state(State.SENDING):
+            await self.record(events.RefusedForNow(document, "forgotten", due_at=0.0))
+
+    return [(Ledger, "interrupted", forget)]
+
+
+def _adopts_nothing() -> list[Patch]:
+    async def blind(self: Recovery, unknown: Any) -> Sighting:
+        sighting = await look(self, unknown)
+        sighting.jobs.clear()
+        return sighting
+
+    look = Recovery._look_through_listing
+    return [(Recovery, "_look_through_listing", blind)]
+
+
+def _fences_nothing() -> list[Patch]:
+    async def kept(self: Any, file_id: str) -> bool:
+        return True
+
+    async def judge(self: Recovery, attempt: Any, sighting: Sighting) -> None:
+        delete, type(self._client).delete_upload = type(self._client).delete_upload, kept  # type: ignore[method-assign]
+        try:
+            await healthy(self, attempt, sighting)
+        finally:
+            type(self._client).delete_upload = delete  # type: ignore[method-assign]
+
+    healthy = Recovery._judge
+    return [(Recovery, "_judge", judge)]
+
+
+def _does_not_wait_to_settle() -> list[Patch]:
+    async def hasty(self: Recovery, attempt: Any, sighting: Sighting) -> None:
+        self._settle = -1.0
+        await healthy(self, attempt, sighting)
+
+    healthy = Recovery._judge
+    return [(Recovery, "_judge", hasty), (Recovery, "_may_conclude", lambda *_: True)]
+
+
+def _trusts_a_listing_that_has_forgotten() -> list[Patch]:
+    return [(Recovery, "_is_out_of_reach", lambda *_: False)]
+
+
+def _says_saved_before_it_is() -> list[Patch]:
+    async def early(self: Sink, group: Any) -> None:
+        for result in group:
+            saved = events.Saved(result.ended.document, result.output, _digest(result.body), len(result.body))
+            await self._ledger.record(result.ended, saved)
+            self.room.give(result.reserved)
+        await asyncio.to_thread(self._store.write_group, [Item(result.output, result.body) for result in group])
+
+    return [(Sink, "_write", early)]
+
+
+def _expires_by_the_clock() -> list[Patch]:
+    def impatient(out: flight.Flight, *_: Any, now: float, **__: Any) -> events.Event | None:
+        return events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
+
+    return [(fetcher, "verdict", impatient)]
+
+
+def _repeats_what_is_running() -> list[Patch]:
+    def impatient(out: flight.Flight, *_: Any, **__: Any) -> events.Event | None:
+        return events.JobToRepeat(out.document, "asked again", due_at=0.0)
+
+    return [(fetcher, "verdict", impatient)]
+
+
+def _submits_without_a_trace() -> list[Patch]:
+    record = Ledger.record
+
+    async def late(self: Submitter, due: Any, file_id: str, *before: events.Event) -> None:
+        nonce = f"{self._rng.getrandbits(96):024x}"
+        event = await self._post(due, file_id, nonce)
+        sending = events.Sending(due.id, nonce, self._assignment.service, self._assignment.key_print, 1.0)
+        await record(self._ledger, *before, sending)
+        await record(self._ledger, event)
+
+    return [(Submitter, "_send", late)]
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
+    "repeats the POST": _repeats_the_post,
+    "takes unknown for refused": _takes_unknown_for_refused,
+    "forgets what was being sent": _forgets_what_was_being_sent,
+    "adopts nothing": _adopts_nothing,
+    "fences nothing": _fences_nothing,
+    "does not wait to settle": _does_not_wait_to_settle,
+    "trusts a listing that has forgotten": _trusts_a_listing_that_has_forgotten,
+    "says saved before it is": _says_saved_before_it_is,
+    "expires by the clock": _expires_by_the_clock,
+    "repeats what is still running": _repeats_what_is_running,
+    "submits without a trace": _submits_without_a_trace,
+}

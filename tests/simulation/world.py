@@ -1,0 +1,281 @@
+"""The world around a batch, from one seed: a service that misbehaves, a disk that forgets, a process that dies.
+
+What outlives a crash is here (the service, the ledger's database, the files); everything else dies with its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count
+from typing import TypeVar
+
+from batcher.core import wire
+from batcher.edges.store import Item, Written
+from batcher.edges.twin import Twin, TwinJob, TwinService
+from batcher.edges.writer import InlineWriter, Work
+from batcher.errors import BadReply, Busy, OutputError, ReplyLost, ServiceError, Unreachable
+
+T = TypeVar("T")
+HOUR = 3600.0
+START = 1_800_000_000.0
+LISTING_LAG = 30.0  # seconds at most; the protocol's `settle` of 60 covers it
+LATE = 300.0  # seconds after which a request may still be worked off, its connection long dead
+
+
+class Dead(BaseException):
+    """The process has been killed: no code of it has any effect from here on."""
+
+
+@dataclass(slots=True)
+class Rates:
+    """Chances of each fault, per exchange or per job, drawn anew for each seed so that seeds differ in kind."""
+
+    lost_before: float
+    lost_after: float
+    late: float
+    refused: float
+    broken: float
+    unreachable: float
+    transient: float
+    permanent: float
+    stuck: float
+    disk_full: float
+    ledger_full: float
+
+    @classmethod
+    def drawn(cls, rng: random.Random) -> Rates:
+        def some(most: float) -> float:
+            return rng.choice((0.0, 0.0, rng.uniform(0.0, most)))
+
+        most = (0.2, 0.3, 0.2, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.1, 0.02)
+        return cls(*(some(one) for one in most))
+
+
+@dataclass(slots=True)
+class World:
+    """`step` is called on both sides of everything that has an effect; it is where the process dies."""
+
+    seed: int
+    rng: random.Random = field(init=False)
+    rates: Rates = field(init=False)
+    skew: float = 0.0  # of the machine's clock, seconds
+    steps: int = 0
+    dies_at: int | None = None
+    alive: bool = True
+    calm: bool = False
+    outage_until: float = 0.0
+    service: SimService = field(init=False)
+    disk: Disk = field(init=False)
+    database: sqlite3.Connection = field(init=False)  # whoever builds the world opens it
+    faults: Counter[str] = field(default_factory=Counter)
+    _stopped_at: float = START
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.rates = Rates.drawn(self.rng)
+        self.service = SimService(self)
+        self.disk = Disk(self)
+
+    @property
+    def now(self) -> float:
+        """True time: the loop's while a process runs."""
+        return self._loop.time() if self._loop is not None else self._stopped_at
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self.alive = loop, True
+
+    def stop(self, downtime: float) -> None:
+        """The process is gone, for so many seconds."""
+        self._stopped_at, self._loop, self.alive = self.now + downtime, None, False
+
+    def clock(self) -> float:
+        """The machine's own, which may be wrong."""
+        return self.now + self.skew
+
+    def step(self) -> None:
+        if not self.alive:
+            raise Dead
+        self.steps += 1
+        if self.dies_at is not None and self.steps >= self.dies_at:
+            self.alive = False
+            self.faults["crash"] += 1
+            raise Dead
+
+    def strikes(self, fault: str) -> bool:
+        if self.calm or self.rng.random() >= getattr(self.rates, fault):
+            return False
+        self.faults[fault] += 1
+        return True
+
+
+class SimService(TwinService):
+    """Works requests off late, reads its input a little after acceptance, shows jobs in the listing with a lag."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(lambda: world.now, work=self._work)
+        self.world = world
+        self.shown_at: dict[str, float] = {}
+        self.reads_at: dict[str, float] = {}
+        self.charged: dict[str, str] = {}  # job id: digest of the bytes that were read
+        self._late: list[tuple[float, int, Callable[[], object]]] = []
+        self._order = count()
+
+    def _work(self, job: TwinJob) -> tuple[float, str | None]:
+        world = self.world
+        if world.strikes("stuck"):
+            return 1e9, None
+        error = None
+        if world.strikes("transient"):
+            error = world.rng.choice((wire.ErrorName.TIMEOUT, wire.ErrorName.INTERNAL_ERROR, "NEVER_HEARD_OF"))
+        elif world.strikes("permanent"):
+            error = wire.ErrorName.DOCUMENT_CORRUPT
+        return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
+
+    def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
+        job = super().accept(endpoint, source, config)
+        now, rng = self.clock(), self.world.rng
+        self.shown_at[job.job_id] = now + (0.0 if self.world.calm else rng.uniform(0.0, LISTING_LAG))
+        self.reads_at[job.job_id] = now + rng.uniform(0.0, 0.1)
+        return job
+
+    def later(self, span: float, act: Callable[[], object]) -> None:
+        heapq.heappush(self._late, (self.clock() + span, next(self._order), act))
+
+    def catch_up(self) -> None:
+        """Do what should have been done by now: late requests, and jobs that read their input."""
+        while self._late and self._late[0][0] <= self.clock():
+            heapq.heappop(self._late)[2]()
+        for job_id in [job_id for job_id, moment in self.reads_at.items() if moment <= self.clock()]:
+            del self.reads_at[job_id]
+            self._read(self.jobs[job_id])
+
+    def _read(self, job: TwinJob) -> None:
+        content = self.uploads.get(job.source)
+        if content is None:
+            job.error, job.ends_at = wire.ErrorName.INVALID_CONFIG, min(job.ends_at, self.clock())
+        else:
+            self.charged[job.job_id] = sha256(content).hexdigest()
+
+    def result(self, job: TwinJob) -> bytes:
+        """What was read, by its digest."""
+        return json.dumps({"job_id": job.job_id, "result": self.charged[job.job_id]}).encode()
+
+
+class SimTwin(Twin):
+    """Loses, delays, refuses and garbles, at the world's rates."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.service)
+        self.world = world
+
+    async def reach(self, call: str, act: Callable[[], T]) -> T:
+        world, rng = self.world, self.world.rng
+        world.step()
+        await asyncio.sleep(rng.uniform(0.001, 0.2))
+        world.step()
+        world.service.catch_up()
+        value = self._met(call, act)
+        world.step()
+        await asyncio.sleep(rng.uniform(0.001, 0.2))
+        world.step()
+        if isinstance(value, ServiceError):
+            raise value
+        return value
+
+    def _met(self, call: str, act: Callable[[], T]) -> T | ServiceError:
+        world, rng = self.world, self.world.rng
+        if world.now < world.outage_until or world.strikes("unreachable"):
+            return Unreachable(call, "no route to host")
+        if world.strikes("refused"):
+            wait = rng.choice((None, 1.0, 300.0))
+            return Busy(call, "too many", status=429, name="RATE_LIMIT", retry_after=wait)
+        if world.strikes("lost_before"):
+            return ReplyLost(call, "reset before it arrived")
+        if call == "run_job" and world.strikes("late"):
+            world.service.later(rng.uniform(0.0, LATE), act)
+            return ReplyLost(call, "reset, and worked off late")
+        value = act()
+        if world.strikes("lost_after"):
+            return ReplyLost(call, "reset after it was done")
+        if world.strikes("broken"):
+            return BadReply(call, "half a body", status=rng.choice((200, 500, 502)))
+        return value
+
+    def listed(self) -> list[TwinJob]:
+        service = self.world.service
+        return [job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now]
+
+
+class SimWriter(InlineWriter):
+    """Every commit is durable at once; the process may die just before it or just after, and the disk may be full."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.database)
+        self.world = world
+
+    async def do(self, work: Work[T]) -> T:
+        self.world.step()
+        if self.world.strikes("ledger_full"):
+            raise OutputError("the ledger can't be written: disk full")
+        value = await super().do(work)
+        self.world.step()
+        return value
+
+    def close(self) -> None:
+        """The database outlives the process."""
+
+
+class Disk:
+    """Where results go: a name is visible at once and durable only after its group was synced."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.visible: dict[str, bytes] = {}
+        self._unsynced: set[str] = set()
+
+    def write_group(self, items: list[Item]) -> list[Written | OutputError]:
+        outcomes = [self._write(item) for item in items]
+        self.world.step()
+        self._unsynced.clear()
+        return outcomes
+
+    def _write(self, item: Item) -> Written | OutputError:
+        self.world.step()
+        if self.world.strikes("disk_full"):
+            return OutputError(f"{item.output}: disk full")
+        there = self.visible.get(item.output)
+        assert there is None or sha256(there).hexdigest() in {*item.known, sha256(item.data).hexdigest()}, (
+            f"{item.output} would be overwritten, and the ledger doesn't know it"
+        )
+        self.visible[item.output] = item.data
+        self._unsynced.add(item.output)
+        return Written(item.output, sha256(item.data).hexdigest(), len(item.data))
+
+    def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
+        data = self.visible.get(source)
+        if data is None or _digest(data) != sha256:
+            raise FileNotFoundError(source)
+        (outcome,) = self.write_group([Item(target, data, known)])
+        if isinstance(outcome, OutputError):
+            raise outcome
+        return outcome
+
+    def cut_power(self) -> None:
+        for output in sorted(self._unsynced):
+            if self.world.rng.random() < 0.5:
+                self.world.faults["file lost"] += 1
+                del self.visible[output]
+        self._unsynced.clear()
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()

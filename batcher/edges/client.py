@@ -209,10 +209,12 @@ class ReductoClient:
 
     async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
         """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller to give back."""
-        call = "GET /job"
-        body, taken = await self._repeat(lambda: self._get_into(f"/job/{quote(job_id, safe='')}", room))
+        return await self._repeat(lambda: self._read_job(f"/job/{quote(job_id, safe='')}", room))
+
+    async def _read_job(self, path: str, room: Room | None) -> tuple[wire.JobAnswer, int]:
+        body, taken = await self._get_into(path, room)
         try:
-            return replies.read_job(call, 200, body), taken
+            return replies.read_job("GET /job", 200, body), taken
         except BadReply:
             if room is not None:
                 room.give(taken)
@@ -224,8 +226,7 @@ class ReductoClient:
         """One page of the account's jobs, newest first as far as is known."""
         query = f"?limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
         query += "&exclude_configs=true" if exclude_configs else ""
-        answer = await self._repeat(lambda: self._exchange("GET", f"/jobs{query}"))
-        return replies.read("GET /jobs", 200, answer, _JOBS)
+        return await self._repeat(lambda: self._read("/jobs", query, _JOBS))
 
     async def cancel(self, job_id: str) -> None:
         await self._repeat(lambda: self._exchange("POST", f"/cancel/{quote(job_id, safe='')}"))
@@ -235,7 +236,7 @@ class ReductoClient:
         await self._repeat(lambda: self._exchange("DELETE", f"/job/{quote(job_id, safe='')}{query}"))
 
     async def version(self) -> str:
-        return replies.read("GET /version", 200, await self._repeat(lambda: self._exchange("GET", "/version")), _TEXT)
+        return await self._repeat(lambda: self._read("/version", "", _TEXT))
 
     async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]:
         """What a result links to, and the bytes taken of `room`. Without the key; over https, or from the service."""
@@ -244,22 +245,29 @@ class ReductoClient:
             raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
         return await self._repeat(lambda: self._get_into(url, room, signed=True))
 
+    async def _read(self, path: str, query: str, decoder: msgspec.json.Decoder[T]) -> T:
+        return replies.read(f"GET {path}", 200, await self._exchange("GET", path + query), decoder)
+
     # --- one exchange -----------------------------------------------------------------------------------------------
 
     async def _get_into(self, path: str, room: Room | None, *, signed: bool = False) -> tuple[bytes, int]:
-        taken: list[int] = []
+        """The body, and the bytes taken of `room` for it: before it is read, as far as its length is known by then."""
+        taken = 0
 
         async def reserve(length: int) -> None:
-            if room is not None:
+            nonlocal taken
+            if room is not None and length > taken:
+                length, taken = length - taken, length
                 await room.take(length)
-                taken.append(length)
 
         try:
-            return await self._exchange("GET", path, reserve=reserve, signed=signed), sum(taken)
+            body = await self._exchange("GET", path, reserve=reserve, signed=signed)
+            await reserve(len(body))
         except BaseException:
             if room is not None and taken:
-                room.give(sum(taken))
+                room.give(taken)
             raise
+        return body, taken
 
     async def _exchange(
         self,
@@ -288,6 +296,8 @@ class ReductoClient:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
             raise Unreachable(call, _said(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, SourceChanged):  # the body broke off by itself; aiohttp only passes it on
+                raise error.__cause__ from None
             raise ReplyLost(call, _said(error)) from error
         if not 200 <= response.status < 300:
             raise refusal(call, response.status, response.headers, body)

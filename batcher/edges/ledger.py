@@ -20,7 +20,7 @@ from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
 from batcher.edges.queries import Copy, Due, Queries, Unknown
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
-from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer
+from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -167,9 +167,15 @@ def reader(path: Path) -> sqlite3.Connection:
 
 
 def lock(path: Path) -> int:
-    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd.
+
+    Raises LedgerLocked, OutputError.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; make its folder writable, or name another output") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

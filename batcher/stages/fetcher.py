@@ -127,7 +127,9 @@ class Fetcher:
         try:
             head = _head_of(watched, body)
             if head.url is not None:
-                body, reserved = await self._with_link(head, body, reserved)
+                self._sink.room.give(reserved)  # first: a link that waits for room must not be what fills it
+                reserved = 0
+                body, reserved = await self._with_link(head, body)
         except ServiceError as error:
             self._sink.room.give(reserved)
             self._ask_later(watched, error)
@@ -136,13 +138,13 @@ class Fetcher:
         ended = events.Ended(document, head.usage.num_pages, head.usage.credits)
         self._sink.put(Result(ended, watched.flight.output, body, reserved))
 
-    async def _with_link(self, head: ResultHead, body: bytes, reserved: int) -> tuple[bytes, int]:
-        """The result with what it links to in the link's place. Raises ServiceError; nothing more is reserved then."""
-        inner, more = await self._client.download(str(head.url), room=self._sink.room)
+    async def _with_link(self, head: ResultHead, body: bytes) -> tuple[bytes, int]:
+        """The result with what it links to in the link's place, and the room that takes. Raises ServiceError."""
+        inner, reserved = await self._client.download(str(head.url), room=self._sink.room)
         try:
-            return in_place(body, head, inner), reserved + more
+            return in_place(body, head, inner), reserved
         except msgspec.MsgspecError as error:
-            self._sink.room.give(more)
+            self._sink.room.give(reserved)
             raise _unreadable(error) from error
 
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:

@@ -1,18 +1,14 @@
 """What is out, and when to look: order and time, in a loop whose time is a number."""
 
 import asyncio
-import sys
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
+from virtual import run_virtually
 
 from batcher.core.flight import Flight
 from batcher.stages.watchlist import Watchlist
-
-sys.path.append(str(Path(__file__).parents[1] / "simulation"))
-from virtual import run_virtually
 
 
 def flight(document: int, deadline_at: float = 0.0) -> Flight:

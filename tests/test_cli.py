@@ -1,0 +1,353 @@
+"""Bad input and bad luck, as a person at the command line meets them: an exit code and a word that helps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from peer import KEY, UNPROCESSABLE, Peer, accepts_and_hangs_up, listening, says
+
+from batcher.edges.ledger import lock
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+async def batcher(*words: object, key: str | None = KEY, before: Callable[[], None] | None = None) -> Said:
+    """The command line in a process of its own."""
+    process = await start(*words, key=key, before=before)
+    out, err = await process.communicate()
+    return Said(process.returncode or 0, out.decode(), err.decode())
+
+
+async def start(
+    *words: object, key: str | None = KEY, before: Callable[[], None] | None = None
+) -> asyncio.subprocess.Process:
+    environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batcher"),
+        *map(str, words),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=before,
+    )
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    async with listening(Peer()) as peer:
+        yield peer
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    for number in range(6):
+        path = folder / f"{number % 2}" / f"letter {number // 2}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"letter {number}")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def words(inbox: Path, out: Path, peer: Peer) -> tuple[object, ...]:
+    return ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
+
+
+def rows(out: Path, sql: str) -> list[tuple[object, ...]]:
+    return sqlite3.connect(out / ".batcher" / "ledger.db").execute(sql).fetchall()
+
+
+# --- manifests ------------------------------------------------------------------------------------------------------
+
+GOOD = '[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
+MANIFESTS = {
+    "unknown key": (GOOD + "[job]\nendpiont = 'parse'\n", ["job.endpiont", "endpoint"]),
+    "wrong type": (GOOD + "[job]\npriority = 'yes'\n", ["job.priority"]),
+    "missing directory": (GOOD.replace("inbox", "nowhere"), ["nowhere", "relative to"]),
+    "output inside source": (
+        '[source]\ndirectory = "inbox"\n[output]\ndirectory = "inbox/out"\n',
+        ["output.directory"],
+    ),
+    "not TOML": ("batch = \n", ["not TOML", "line 1"]),
+    "two things at once": (GOOD + "colour = 1\nshape = 2\n", ["colour", "shape"]),
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+async def test_a_manifest_that_cannot_be_says_so_and_why(name: str, tmp_path: Path, inbox: Path) -> None:
+    """Exit 2, with the file, the key and what to do about it; nothing is made."""
+    text, told = MANIFESTS[name]
+    path = tmp_path / "batch.toml"
+    path.write_text(text)
+    said = await batcher("run", path)
+    assert said.code == 2
+    assert all(word in said.err for word in ["batch.toml", *told]), said.err
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "out").exists()
+
+
+async def test_an_empty_directory_is_a_batch_without_documents(tmp_path: Path, peer: Peer) -> None:
+    """Not an error: a night may bring nothing. It is said, though."""
+    (tmp_path / "empty").mkdir()
+    said = await batcher("run", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url)
+    assert said.code == 0
+    assert "0 documents" in said.err
+
+
+async def test_a_directory_without_an_output_is_asked_for_one(inbox: Path) -> None:
+    """Exit 2, with what to add."""
+    said = await batcher("run", inbox)
+    assert said.code == 2
+    assert "-o" in said.err
+
+
+# --- the service ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_not_set_is_named(words: tuple[object, ...], out: Path) -> None:
+    """By the variable's name, before anything is sent."""
+    said = await batcher(*words, key=None)
+    assert said.code == 2
+    assert "REDUCTO_API_KEY" in said.err
+
+
+async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
+    """Exit 4 after the patience asked for; the same words do it all once somebody does."""
+    said = await batcher("run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1")
+    assert said.code == 4
+    assert "GET /jobs" in said.err
+    again = await batcher("run", inbox, "-o", out, "--service", peer.url)
+    assert again.code == 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_is_refused_burns_nothing(
+    status: int, words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Exit 4 at once, and no attempt is on record."""
+    peer.moods["jobs"] = says(status, {"detail": "Invalid API key"})
+    said = await batcher(*words)
+    assert said.code == 4
+    assert "Invalid API key" in said.err
+    assert peer.calls == {"jobs": 1}
+    assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
+
+
+async def test_a_key_that_is_revoked_midway_stops_the_run(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Every document stays where it was, for the next run to take up."""
+    peer.moods["run_job"] = says(401, {"detail": "Invalid API key"})
+    assert (await batcher(*words)).code == 4
+    del peer.moods["run_job"]
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 6
+
+
+async def test_one_document_is_refused_and_the_rest_goes_on(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Exit 1, its reason in the summary; five results on disk."""
+
+    async def picky(peer: Peer, request: object) -> object:
+        mood = says(422, UNPROCESSABLE) if peer.calls["run_job"] == 3 else None
+        return await (mood(peer, request) if mood else peer.run_job(request))  # type: ignore[arg-type]
+
+    peer.moods["run_job"] = picky  # type: ignore[assignment]
+    said = await batcher(*words)
+    assert said.code == 1
+    assert "DOCUMENT_UNSUPPORTED" in said.err
+    assert len(list(out.rglob("*.txt.json"))) == 5
+    assert (await batcher(*words)).code == 0, "a verdict of an earlier run is told, and isn't this run's"
+
+
+async def test_three_refusals_of_the_configuration_in_a_row_stop_the_run(words: tuple[object, ...], peer: Peer) -> None:
+    """Exit 2: what is asked for is wrong, and the next document would fare no better."""
+    peer.moods["run_job"] = says(400, {"error": {"name": "INVALID_CONFIG", "message": "no such mode"}})
+    said = await batcher(*words)
+    assert said.code == 2
+    assert "no such mode" in said.err
+
+
+async def test_lost_replies_are_found_again(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Two of six replies are lost after acceptance; there are six jobs in the end."""
+
+    async def forgetful(peer: Peer, request: object) -> object:
+        handler = accepts_and_hangs_up if peer.calls["run_job"] in (2, 4) else Peer.run_job
+        return await handler(peer, request)  # type: ignore[arg-type]
+
+    peer.moods["run_job"] = forgetful  # type: ignore[assignment]
+    said = await batcher(*words)
+    assert said.code == 0, said.err
+    assert len(peer.service.jobs) == 6
+    assert len(list(out.rglob("*.txt.json"))) == 6
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+async def test_names_and_kinds_that_are_hard(tmp_path: Path, out: Path, peer: Peer) -> None:
+    """Each gets its own result, or a verdict that says why not."""
+    inbox = tmp_path / "hard"
+    (inbox / "a").mkdir(parents=True)
+    (inbox / "b").mkdir()
+    longest = inbox / ("x" * 251 + ".txt")
+    strange = Path(os.fsdecode(os.fsencode(inbox) + b"/caf\xe9 \n.txt"))
+    for path, text in (
+        (inbox / "a" / "same.txt", "one"),
+        (inbox / "b" / "same.txt", "two"),
+        (longest, "long"),
+        (strange, "strange"),
+        (inbox / "nothing.txt", ""),
+        (inbox / "sketch.xyz", "?"),
+    ):
+        path.write_text(text)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    said = await batcher("run", inbox, "-o", out, "--service", peer.url, "-S", 'source.include=["*"]')
+    assert said.code == 1
+    states = dict(rows(out, "SELECT source, state FROM documents"))
+    assert states.pop("nothing.txt") == "unreadable"
+    assert set(states.values()) == {"saved"}, "a type that was asked for by name is the service's to judge"
+    assert len(states) == 5
+    assert len([path for path in out.rglob("*.json") if ".batcher" not in path.parts]) == 5
+
+
+async def test_a_full_disk_stops_the_run_and_loses_nothing(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Exit 3 with what to do; the results are still at the service, and the same words bring them home unpaid."""
+    peer.padding = 3 << 20
+
+    def small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+
+    said = await batcher(*words, before=small_files_only)
+    assert said.code == 3
+    assert "run again" in said.err
+    assert not list(out.rglob("*.txt.json"))
+    assert (await batcher(*words)).code == 0
+    assert len(list(out.rglob("*.txt.json"))) == 6
+    assert len(peer.service.jobs) == 6
+
+
+async def test_an_output_that_cannot_be_written_is_named(inbox: Path, peer: Peer) -> None:
+    """Exit 3 before anything is sent."""
+    said = await batcher("run", inbox, "-o", "/proc/batcher", "--service", peer.url)
+    assert said.code == 3
+    assert "/proc/batcher" in said.err
+    assert "Traceback" not in said.err
+    assert not peer.calls
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_ledger_that_cannot_be_used_is_left_alone(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Of a newer batcher, damaged, lost, of another batch: exit 2 with a word that helps, and nothing is sent."""
+    assert (await batcher(*words)).code == 0
+    ledger = out / ".batcher" / "ledger.db"
+    whole, paid = ledger.read_bytes(), len(peer.service.jobs)
+
+    other = await batcher(*words, "-S", "batch=another")
+    assert (other.code, '"out"' in other.err) == (2, True)
+
+    connection = sqlite3.connect(ledger)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    newer = await batcher(*words)
+    assert (newer.code, "newer" in newer.err) == (2, True)
+
+    ledger.write_bytes(whole[:100] + b"\xff" * 4000 + whole[4100:])
+    damaged = await batcher(*words)
+    assert damaged.code == 2
+    assert "ledger.db" in damaged.err
+    assert "Traceback" not in damaged.err
+
+    ledger.unlink()
+    lost = await batcher(*words)
+    assert (lost.code, "no ledger" in lost.err) == (2, True)
+    assert len(peer.service.jobs) == paid
+
+
+async def test_a_second_run_is_kept_out(words: tuple[object, ...], out: Path) -> None:
+    """Exit 5 while another process holds the ledger."""
+    held = lock(out / ".batcher" / "ledger.db")
+    try:
+        said = await batcher(*words)
+    finally:
+        os.close(held)
+    assert said.code == 5
+    assert "another run" in said.err
+
+
+async def test_a_changed_option_makes_new_documents(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Other options, other results: they are paid for anew, and the newer stands at the same place."""
+    assert (await batcher(*words)).code == 0
+    said = await batcher(*words, "-S", "job.options.enhance.agentic=[]")
+    assert said.code == 0, said.err
+    assert len(peer.service.jobs) == 12
+    assert len(list(out.rglob("*.txt.json"))) == 6
+
+
+async def test_a_changed_service_is_refused_while_jobs_are_out(
+    words: tuple[object, ...], peer: Peer, inbox: Path, out: Path
+) -> None:
+    """Only where they were accepted can they be found again."""
+    peer.service.work = lambda job: (3600.0, None)
+    process = await start(*words)
+    await peer.has_jobs(6)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    async with listening(Peer()) as other:
+        said = await batcher("run", inbox, "-o", out, "--service", other.url)
+        assert said.code == 2
+        assert peer.url in said.err
+        assert not other.calls["run_job"]
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_ctrl_c_brings_home_and_the_second_stops_now(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Exit 3 both times; the same words then finish the batch, and every document was paid for once."""
+    peer.service.work = lambda job: (1.5, None)
+    process = await start(*words)
+    await peer.has_jobs(6)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode == 3
+    assert "run the same words again" in err.decode()
+
+    process = await start(*words)
+    await asyncio.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 6
+    assert len(list(out.rglob("*.txt.json"))) == 6
+
+
+async def test_what_programs_read_stands_on_stdout(words: tuple[object, ...]) -> None:
+    """And nothing else does: `--json` can be piped."""
+    said = await batcher(*words, "--json")
+    assert json.loads(said.out)["documents"] == {"saved": 6}
+    quiet = await batcher(*words, "-q")
+    assert (quiet.out, quiet.err) == ("", "")

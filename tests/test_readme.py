@@ -1,6 +1,12 @@
 """The README is code: its commands, its picture and its manifest are checked."""
 
+import json
+import os
 import re
+import shutil
+import sqlite3
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -18,6 +24,26 @@ def test_ci_runs_the_test_command_as_the_readme_gives_it() -> None:
     """Word for word, but for quieter output."""
     command = re.findall(r"```sh\n(.*)\n```", README)[1]
     assert command.replace("pip install", "pip install -q") in (ROOT / ".ci" / "run").read_text()
+
+
+def test_its_first_command_does_what_it_says(tmp_path: Path) -> None:
+    """In a copy of the checkout, without the installation: everything is saved, and a second time nothing is sent."""
+    command = re.findall(r"```sh\n(.*)\n```", README)[0].split("&&")[-1].split()
+    assert command[0] == ".venv/bin/batcher"
+    for folder in ("manifests", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "batcher", *command[1:], "--json"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        assert list(json.loads(done.stdout)["documents"]) == ["saved"]
+    ledger = sqlite3.connect(tmp_path / "results" / "quickstart" / ".batcher" / "ledger.db")
+    documents = sum(1 for path in (tmp_path / "examples" / "documents").rglob("*") if path.is_file())
+    assert ledger.execute("SELECT count(*) FROM attempts").fetchone() == (documents,)
 
 
 def test_the_picture_is_drawn_from_the_table() -> None:

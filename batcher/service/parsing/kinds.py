@@ -44,7 +44,7 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        return "sheet" if extension.lower() in ("xls", "xlsx", "") else None  # the old formats of Word and the like
+        return named if named in ("sheet", "docx", "pptx") else None  # encrypted, or Excel's old format; not Word's
     return told or named
 
 

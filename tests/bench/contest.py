@@ -1,0 +1,104 @@
+"""Contenders on one stub service: each in a process of its own, measured by what the system says it used."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+@dataclass(frozen=True)
+class Used:
+    """Seconds and bytes of one contender over one batch, and of the stub meanwhile."""
+
+    wall: float
+    cpu: float
+    peak: int
+    requests: int
+    stub_cpu: float
+
+
+Words = Callable[[str, Path, Path], list[str]]
+
+
+def _script(name: str, *more: str) -> Words:
+    return lambda url, inbox, out: [sys.executable, str(HERE / name), url, str(inbox), str(out), *more]
+
+
+def _batcher(*more: str) -> Words:
+    return lambda url, inbox, out: [
+        *(sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "--service", url, "-q"),
+        *more,
+    ]
+
+
+CONTENDERS: dict[str, Words] = {
+    "bare aiohttp loop": _script("bare.py"),
+    "batcher": _batcher(),
+    "SDK recipe, httpx": _script("recipe.py", "httpx"),
+    "SDK recipe, aiohttp": _script("recipe.py", "aiohttp"),
+}
+
+
+@contextmanager
+def stub(*words: str) -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, str(HERE / "stub.py"), *words], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def inbox_of(documents: int, size: int) -> Iterator[Path]:
+    """`documents` files of `size` bytes, each different, older than the moment a file is given to settle."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(documents):
+            path = Path(folder) / f"{number:06}.pdf"
+            path.write_bytes(f"{number:016}".encode() + os.urandom(64) * (size // 64))
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        yield Path(folder)
+
+
+def run(words: Words, url: str, inbox: Path, out: Path | None = None) -> Used:
+    """One batch by one contender; its output is deleted afterwards, unless one is given."""
+    folder = out or Path(tempfile.mkdtemp())
+    before, began = _used(url), time.perf_counter()
+    process = subprocess.Popen(
+        words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, "REDUCTO_API_KEY": "key"}
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall, after = time.perf_counter() - began, _used(url)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{words(url, inbox, folder)} ended with {process.returncode}")
+    if out is None:
+        shutil.rmtree(folder)
+    return Used(
+        wall=wall,
+        cpu=usage.ru_utime + usage.ru_stime,
+        peak=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        requests=sum(after["requests"].values()) - sum(before["requests"].values()) - 1,
+        stub_cpu=after["cpu"] - before["cpu"],
+    )
+
+
+def _used(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/__used") as answer:
+        used: dict[str, Any] = json.load(answer)
+        return used

@@ -1,0 +1,25 @@
+"""Memory doesn't grow with the batch: `python tests/bench/memory.py`. Peak RSS of batcher for n and 10 n documents."""
+
+from __future__ import annotations
+
+import argparse
+
+from contest import CONTENDERS, inbox_of, run, stub
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=200)
+    parser.add_argument("--result-bytes", type=int, default=256_000)
+    arguments = parser.parse_args()
+    for documents in (arguments.documents, 10 * arguments.documents):
+        with inbox_of(documents, 1000) as inbox, stub("--result-bytes", str(arguments.result_bytes)) as url:
+            used = run(CONTENDERS["batcher"], url, inbox)
+        print(
+            f"{documents:7} results of {arguments.result_bytes:9} bytes: peak {used.peak / 1e6:6.0f} MB, "
+            f"{used.cpu / documents * 1e3:6.2f} ms CPU a document, {used.wall:6.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from batcher.core.document import path_of
+from batcher.core.manifest import Source
+from batcher.edges import sources
+from batcher.edges.sources import Found, walk
+from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    return folder
+
+
+def found(tree: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> dict[str, Found]:
+    source = Source(directory=tree, include=include, exclude=exclude)
+    return {one.name: one for one in walk(source, skip=tree / "out")}
+
+
+def test_files_of_known_types_are_found_in_order_of_name(tree: Path) -> None:
+    """In every folder; hidden ones, unknown types and our own output are left out."""
+    for name in ("b.pdf", "a.txt", "deep/er/c.PDF", ".hidden.pdf", ".git/d.pdf", "notes.xyz", "out/e.pdf"):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    assert list(found(tree)) == ["a.txt", "b.pdf", "deep/er/c.PDF"]
+
+
+def test_patterns_are_those_of_gitignore(tree: Path) -> None:
+    """Of the manifest, and of ignore files, which count from their own folder down."""
+    for name in ("keep.pdf", "drafts/a.pdf", "deep/drafts/b.pdf", "deep/skip.pdf", "deep/keep.pdf", "skip.pdf"):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tree / "deep" / ".batcherignore").write_text("skip.*\n")
+    assert list(found(tree, exclude=("**/drafts/**",))) == ["deep/keep.pdf", "keep.pdf", "skip.pdf"]
+    assert list(found(tree, include=("deep/*.pdf",))) == ["deep/keep.pdf"]
+
+
+def test_what_is_no_regular_file_gets_a_verdict_and_is_never_opened(tree: Path) -> None:
+    """A pipe would be waited on for ever, and a link may lead anywhere."""
+    os.mkfifo(tree / "pipe.pdf")
+    (tree / "loop.pdf").symlink_to("loop.pdf")
+    (tree / "away.pdf").symlink_to("/etc/hostname")
+    (tree / "round").symlink_to(tree)
+    (tree / "empty.pdf").touch()
+    problems = {name: one.problem for name, one in found(tree).items()}
+    assert problems == {
+        "away.pdf": "unsupported",
+        "empty.pdf": "unreadable",
+        "loop.pdf": "unsupported",
+        "pipe.pdf": "unsupported",
+    }
+    for name in ("pipe.pdf", "loop.pdf", "away.pdf"):
+        with pytest.raises(SourceUnreadable):
+            sources.digest(tree / name)
+
+
+def test_names_in_any_bytes_lead_back_to_their_files(tree: Path) -> None:
+    """Not UTF-8, line breaks, backslashes, 255 bytes: what is found can be read by the name it was given."""
+    raws = [b"caf\xe9.pdf", b"two\nlines.pdf", b"back\\slash.pdf", "Übergröße.pdf".encode(), b"x" * 251 + b".pdf"]
+    for raw in raws:
+        Path(os.fsdecode(os.fsencode(tree) + b"/" + raw)).write_bytes(raw)
+    names = list(found(tree))
+    assert sorted(path_of(name) for name in names) == sorted(raws)
+    for name in names:
+        assert sources.read(tree / os.fsdecode(path_of(name)), limit=1000) == path_of(name)
+
+
+def test_a_file_is_what_it_was_or_an_error(tree: Path) -> None:
+    """Gone, or changed while it was read."""
+    with pytest.raises(SourceGone):
+        sources.digest(tree / "nobody.pdf")
+    path = tree / "growing.pdf"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(SourceChanged):
+        sources.read(path, limit=50)
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tree: Path) -> None:
+    """Its name stands among what was found, with the reason; the rest is found all the same."""
+    (tree / "a.pdf").write_text("x")
+    gone = tree / "gone"
+    gone.mkdir()
+    walking = walk(Source(directory=tree), skip=tree / "out")
+    assert next(walking).name == "a.pdf"
+    gone.rmdir()
+    (told,) = list(walking)
+    assert (told.name, told.problem) == ("gone", "unreadable")

@@ -1,0 +1,131 @@
+"""Results on disk: whole or not there, inside the output directory, over nothing that isn't ours."""
+
+import hashlib
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from batcher.core.document import output_name
+from batcher.edges.store import Item, Store, Written
+from batcher.errors import OutputError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    return Store(root)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def left_over(root: Path) -> list[str]:
+    return names_in(root / ".batcher" / "parts")
+
+
+@pytest.mark.parametrize("number", [1, 20])
+def test_a_group_is_written_whole(number: int, store: Store, root: Path) -> None:
+    """Few files are synced one by one, many by one sync of the file system; what is there is the same."""
+    items = [Item(f"folder/{n}.pdf.json", f"result {n}".encode()) for n in range(number)]
+    assert store.write_group(items) == [Written(i.output, digest(i.data), len(i.data)) for i in items]
+    assert {path.name: path.read_bytes() for path in (root / "folder").iterdir()} == {
+        f"{n}.pdf.json": f"result {n}".encode() for n in range(number)
+    }
+    assert left_over(root) == []
+
+
+def test_a_file_that_is_not_ours_keeps_its_place(store: Store, root: Path) -> None:
+    """The result goes beside it under a name with a tag, and says so."""
+    root.mkdir()
+    (root / "a.json").write_text("somebody's notes")
+    (written,) = store.write_group([Item("a.json", b"result")])
+    assert isinstance(written, Written)
+    assert written.output == f"a.{digest(b'result')[:8]}.json"
+    assert (root / "a.json").read_text() == "somebody's notes"
+    assert (root / written.output).read_bytes() == b"result"
+
+
+def test_our_own_older_result_makes_way(store: Store, root: Path) -> None:
+    """By its hash, which the ledger knows; and the same bytes again are no collision."""
+    store.write_group([Item("a.json", b"old")])
+    (newer,) = store.write_group([Item("a.json", b"new", frozenset({digest(b"old")}))])
+    (again,) = store.write_group([Item("a.json", b"new")])
+    assert newer == again == Written("a.json", digest(b"new"), 3)
+    assert (root / "a.json").read_bytes() == b"new"
+
+
+def test_no_link_leads_out_of_the_output(store: Store, root: Path, tmp_path: Path) -> None:
+    """A folder that is a symbolic link is an error for that result alone, and nothing appears where it points."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root.mkdir()
+    (root / "folder").symlink_to(outside)
+    (root / "b.json").symlink_to(outside / "b.json")
+    escaped, linked, fine = store.write_group([Item("folder/a.json", b"1"), Item("b.json", b"2"), Item("c.json", b"3")])
+    assert isinstance(escaped, OutputError)
+    assert isinstance(linked, Written) and linked.output != "b.json"
+    assert isinstance(fine, Written)
+    assert names_in(outside) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "..", "", ".batcher/ledger.db"])
+def test_an_output_stays_inside_whatever_the_source_is_called(name: str, store: Store, root: Path) -> None:
+    """Neither above the output directory nor in batcher's own folder."""
+    (written,) = store.write_group([Item(output_name(name), b"x")])
+    assert isinstance(written, Written)
+    path = (root / written.output).resolve()
+    assert path.is_relative_to(root.resolve())
+    assert ".batcher" not in path.relative_to(root.resolve()).parts
+
+
+def test_the_longest_name_a_source_can_have_gets_a_result(store: Store, root: Path) -> None:
+    """255 bytes and a suffix are too many for a file system; the name is cut and told apart by a hash."""
+    names = ["x" * 255, "x" * 254 + "y", "é" * 127]
+    written = store.write_group([Item(output_name(name), name.encode()) for name in names])
+    assert all(isinstance(one, Written) for one in written)
+    assert len(set(names_in(root)) - {".batcher"}) == 3
+
+
+def test_a_disk_that_refuses_leaves_no_part(store: Store, root: Path) -> None:
+    """What is too large for it fails alone, with what to do; the other result of the group is there."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
+    try:
+        large, small = store.write_group([Item("large.json", b"x" * 200_000), Item("small.json", b"y")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert isinstance(large, OutputError) and "run again" in str(large)
+    assert isinstance(small, Written)
+    assert names_in(root) == [".batcher", "small.json"]
+    assert left_over(root) == []
+
+
+def test_what_a_crash_left_is_swept_away(store: Store, root: Path) -> None:
+    """Parts are nobody's: the next run holds the ledger, so no other is at work."""
+    store.write_group([Item("a.json", b"1")])
+    (root / ".batcher" / "parts" / "0123").write_bytes(b"half a res")
+    store.sweep()
+    assert left_over(root) == []
+
+
+def test_a_copy_is_made_only_of_what_was_saved(store: Store, root: Path) -> None:
+    """Other bytes at that place, or none, and there is nothing to copy."""
+    store.write_group([Item("a.json", b"result")])
+    sha256 = digest(b"result")
+    assert store.copy("a.json", "b.json", sha256=sha256, known=frozenset()) == Written("b.json", sha256, 6)
+    (root / "a.json").write_bytes(b"edited")
+    with pytest.raises(FileNotFoundError):
+        store.copy("a.json", "c.json", sha256=sha256, known=frozenset())

@@ -1,0 +1,80 @@
+"""What the local service reads out of documents, and how it says that it can't."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.pages import DocumentProblem
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+WORDS = {
+    "documents/invoices/2026/INV-2026-001.pdf": "INV-2026-001",
+    "documents/reports/orders-2026.csv": "|",
+    "documents/reports/price-list.html": "|",
+    "documents/reports/meeting-notes.md": "#",
+    "documents/reports/hours.xlsx": "|",
+    "documents/reports/annual-review.pptx": "lantern",
+    "documents/correspondence/letter-to-museum.txt": "museum",
+    "documents/correspondence/repair-agreement.docx": "lantern",
+}
+FAULTS = {
+    "locked.pdf": "DOCUMENT_PASSWORD_PROTECTED",
+    "cut-off.pdf": "DOCUMENT_CORRUPT",
+    "empty.pdf": "DOCUMENT_EMPTY",
+    "sketch.xyz": "DOCUMENT_UNSUPPORTED",
+}
+
+
+def read(path: Path, **options: Any) -> Parsed:
+    return parse(path, extension=path.suffix[1:], options=options)
+
+
+def blocks(parsed: Parsed) -> list[dict[str, Any]]:
+    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_each_format_is_really_read(name: str) -> None:
+    """The words of the document stand in the content, tables as Markdown."""
+    content = "\n".join(chunk["content"] for chunk in read(EXAMPLES / name).result["chunks"])
+    assert WORDS[name].lower() in content.lower()
+
+
+@pytest.mark.parametrize("path", [p for p in EXAMPLES.rglob("*.*") if "documents" in p.parts], ids=lambda p: p.name)
+def test_every_block_lies_on_its_page(path: Path) -> None:
+    """Boxes in shares of the page, pages counted from 1, a type and a confidence for each block."""
+    parsed = read(path)
+    for block in blocks(parsed):
+        box = block["bbox"]
+        assert 1 <= box["page"] <= parsed.num_pages
+        assert 0 <= box["left"] <= box["left"] + box["width"] <= 1.0001
+        assert 0 <= box["top"] <= box["top"] + box["height"] <= 1.0001
+        assert block["type"] and block["confidence"] in ("high", "low")
+
+
+def test_a_scanned_page_says_what_it_is() -> None:
+    """With OCR its words are there; without, it is a figure of low confidence, never nothing."""
+    found = blocks(read(EXAMPLES / "documents" / "correspondence" / "delivery-note-scan.pdf"))
+    assert found
+    assert any(block["content"] for block in found) or {block["confidence"] for block in found} == {"low"}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_document_that_cannot_be_read_is_called_by_its_fault(name: str) -> None:
+    """By the API's own error names."""
+    with pytest.raises(DocumentProblem) as caught:
+        read(EXAMPLES / "trouble" / name)
+    assert caught.value.name == FAULTS[name]
+
+
+def test_an_encrypted_workbook_wants_a_password(tmp_path: Path) -> None:
+    """Rather than being called broken."""
+    path = tmp_path / "budget.xlsx"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500) + "EncryptedPackage".encode("utf-16-le"))
+    with pytest.raises(DocumentProblem) as caught:
+        parse(path, extension="xlsx", options={})
+    assert caught.value.name == "DOCUMENT_PASSWORD_PROTECTED"

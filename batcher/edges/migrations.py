@@ -121,6 +121,7 @@ def views(db: Database) -> None:
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_current ON documents(source, job) WHERE current = 1",
     "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
+    "CREATE INDEX by_output ON documents(output) WHERE output_sha256 IS NOT NULL",
     "CREATE INDEX by_state ON documents(state)",
     "CREATE INDEX to_submit ON documents(due_at, id) WHERE current = 1 AND state IN ('queued', 'uploaded')",
     "CREATE INDEX payers ON documents(content, step) WHERE current = 1 AND payer IS NULL",

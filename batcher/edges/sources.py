@@ -129,31 +129,31 @@ class _Rules:
 def _folder(root: bytes, below: bytes, rules: _Rules, skip: bytes) -> Iterator[Found]:
     here = root + b"/" + below if below else root
     try:
-        with os.scandir(here) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        names = sorted(os.listdir(here))  # noqa: PTH208 (bytes, and names alone: a folder may hold a million)
     except OSError as error:
         yield Found(name_of(below or b"."), problem=UNREADABLE, reason=f"folder: {error.strerror}")
         return
-    if any(entry.name == IGNORE_FILE.encode() for entry in entries):
+    if IGNORE_FILE.encode() in names:
         rules.learn(below, here + b"/" + IGNORE_FILE.encode())
-    for entry in entries:
-        name = below + b"/" + entry.name if below else entry.name
-        if entry.name.startswith(b".") or entry.path == skip:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not rules.excludes(name, folder=True):
-                yield from _folder(root, name, rules, skip)
-        elif rules.takes(name) and not rules.excludes(name, folder=False):
-            yield _found(entry, name)
+    for last in names:
+        path, name = here + b"/" + last, below + b"/" + last if below else last
+        if not last.startswith(b".") and path != skip:
+            yield from _entry(root, path, name, rules, skip)
 
 
-def _found(entry: os.DirEntry[bytes], name: bytes) -> Found:
+def _entry(root: bytes, path: bytes, name: bytes, rules: _Rules, skip: bytes) -> Iterator[Found]:
     try:
-        status = entry.stat(follow_symlinks=False)
+        status = os.lstat(path)
     except OSError as error:
-        return Found(name_of(name), problem=UNREADABLE, reason=error.strerror)
-    problem, reason = _problem(status)
-    return Found(name_of(name), status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
+        if rules.takes(name) and not rules.excludes(name, folder=False):
+            yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror)
+        return
+    if stat.S_ISDIR(status.st_mode):
+        if not rules.excludes(name, folder=True):
+            yield from _folder(root, name, rules, skip)
+    elif rules.takes(name) and not rules.excludes(name, folder=False):
+        problem, reason = _problem(status)
+        yield Found(name_of(name), status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
 
 
 def _problem(status: os.stat_result) -> tuple[str | None, str | None]:

@@ -14,12 +14,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 import batcher
+from batcher.callback import Callback, calling_back
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.looks import Looks
 from batcher.core.manifest import LOCAL, Manifest
@@ -71,6 +72,7 @@ class Reached:
     client: Api
     identity: str
     key_print: str
+    token_key: bytes = field(repr=False)  # for webhooks that nobody signs
 
 
 async def run_batch(
@@ -96,11 +98,14 @@ async def run_batch(
         _refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
+        callback = await stack.enter_async_context(calling_back(manifest, token_key=reached.token_key, clock=clock))
         mark = ledger.last_event()
         number = await ledger.begin_run(version=batcher.__version__, service=reached.identity)
         await ledger.interrupted()
         run = Run(
-            manifest, ledger, store, reached, course, _pace(manifest), clock=clock, rng=rng or random.SystemRandom()
+            *(manifest, ledger, store, reached, callback, course, _pace(manifest)),
+            clock=clock,
+            rng=rng or random.SystemRandom(),
         )
         await run.to_its_end()
         summary = _summarise(manifest, ledger, course, mark, seconds=time.monotonic() - began)
@@ -156,7 +161,7 @@ async def _reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Asyn
         client = await stack.enter_async_context(ReductoClient(url, key))
         await _first_answer(client, course, patience=service.patience)
         course.clock_off = clock.go_by(client.service_time)
-        yield Reached(client, identity, key_print)
+        yield Reached(client, identity, key_print, _token_key(key))
 
 
 def _key(manifest: Manifest) -> str:
@@ -171,6 +176,10 @@ def _key(manifest: Manifest) -> str:
 def fingerprint(key: str) -> str:
     """16 hex digits that tell one key from another and say nothing about it."""
     return hmac.new(key.encode(), b"batcher's fingerprint of a key", "sha256").hexdigest()[:16]
+
+
+def _token_key(key: str) -> bytes:
+    return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
 async def _first_answer(client: ReductoClient, course: Course, *, patience: float) -> None:
@@ -201,6 +210,7 @@ class Run:
         ledger: Ledger,
         store: Store,
         reached: Reached,
+        callback: Callback | None,
         course: Course,
         pace: Pace,
         *,
@@ -209,6 +219,7 @@ class Run:
     ) -> None:
         self._ledger = ledger
         self._course = course
+        self._callback = callback
         policy = with_changes(manifest.retry)
         client, jobs, looks = reached.client, Watchlist(), _looks(ledger)
         self._scanner = Scanner(ledger, manifest, clock=clock)
@@ -217,7 +228,7 @@ class Run:
         self._fetcher = Fetcher(
             ledger, client, pace, course, jobs, looks, self._sink, policy=policy, clock=clock, rng=rng
         )
-        assignment = _assignment(manifest, reached)
+        assignment = _assignment(manifest, reached, callback)
         self._submitter = Submitter(ledger, client, pace, course, jobs, assignment, policy=policy, clock=clock, rng=rng)
         self._recovery = Recovery(
             ledger,
@@ -244,6 +255,7 @@ class Run:
                         self._submitter.run,
                         self._scanner.run,
                         self._sink.copy_for_ever,
+                        self._heed_calls,
                     )
                 ]
                 await self._end()
@@ -251,6 +263,11 @@ class Run:
                     task.cancel()
         except* BatcherError as errors:
             raise _first(errors) from None
+
+    async def _heed_calls(self) -> None:
+        """A webhook says that a job has ended: ask now. A lost one costs time only, for the poller looks anyway."""
+        while self._callback is not None:
+            self._poller.ask_now(await self._callback.receiver.next_job())
 
     async def _end(self) -> None:
         """Returns when everything has come to its end, or all that a stopped run still owes is done."""
@@ -314,7 +331,7 @@ def _settle(manifest: Manifest) -> float:
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
 
 
-def _assignment(manifest: Manifest, reached: Reached) -> Assignment:
+def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None) -> Assignment:
     job = manifest.jobs[0]
     queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
     return Assignment(
@@ -328,6 +345,8 @@ def _assignment(manifest: Manifest, reached: Reached) -> Assignment:
         retention=manifest.service.result_retention,
         max_in_flight=manifest.service.max_in_flight,
         patience=manifest.service.patience,
+        webhook=callback.wish if callback else None,
+        token_key=callback.token_key if callback else None,
     )
 
 

@@ -3,6 +3,7 @@
     BatcherError
     ├── ManifestError        what the manifest says can't be done; every problem at once
     ├── ServiceUnusable      the local service can't start here
+    ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
     ├── LedgerError          the ledger can't be used as it stands
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
@@ -57,6 +58,10 @@ class ManifestError(BatcherError):
 
 class ServiceUnusable(BatcherError):
     exit_code = 4
+
+
+class ReceiverUnusable(BatcherError):
+    pass
 
 
 class LedgerError(BatcherError):

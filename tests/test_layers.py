@@ -6,7 +6,7 @@ from pathlib import Path
 import batcher
 
 ROOT = Path(batcher.__file__).parent
-ORDER = ["errors", "core", "edges", "stages", "batch", "plan", "faces", "cli"]
+ORDER = ["errors", "core", "edges", "stages", "callback", "batch", "plan", "faces", "cli"]
 IMPURE = {
     "asyncio",
     "os",
@@ -22,7 +22,7 @@ IMPURE = {
     "tqdm",
 }
 HOMES = {
-    "aiohttp": {"edges.client"},
+    "aiohttp": {"edges.client", "edges.webhook", "edges.notify"},
     "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
     "aiofiles": {"edges.client"},
     "tenacity": {"edges.client"},

@@ -60,6 +60,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """`listen` is host and port. Without `public_url` the service is told the address that is listened on."""
+
+    mode: str = "direct"
+    public_url: str | None = None
+    listen: tuple[str, int] = ("127.0.0.1", 8090)
+    secret_env: str | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """`where` names it for messages: its path, or the words of a command line."""
 
@@ -69,4 +80,5 @@ class Manifest:
     jobs: tuple[Job, ...]
     output: Output
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
+    webhook: Webhook | None = None
     where: str = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.manifest import LOCAL, Job, Manifest, Output, Service, Source
+from batcher.core.manifest import LOCAL, Job, Manifest, Output, Service, Source, Webhook
 from batcher.core.policy import Kind
 from batcher.core.wire import ENDPOINTS, SERVICES
 from batcher.errors import ManifestError, Problem
@@ -65,6 +65,15 @@ OUTPUT: Final[Table] = {
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
     "clean": Key("string", "whether to delete job and upload once the result is saved", ("never",)),
 }
+WEBHOOK: Final[Table] = {
+    "mode": Key(
+        "string", "direct: to public_url; svix: signed, to endpoints set up at the service", ("direct", "svix")
+    ),
+    "public_url": Key("url", "where the service reaches `listen`, direct mode only"),
+    "listen": Key("address", "host and port to take webhooks at"),
+    "secret_env": Key("string", "the environment variable that holds the secret; with svix, one or several whsec_…"),
+    "channels": Key("list of strings", "svix: only endpoints subscribed to one of these"),
+}
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
     "attempts": Key("integer", "paid attempts, the first included; never more than three"),
@@ -77,7 +86,7 @@ MANIFEST: Final[Table] = {
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
     "limits": Key("table", "when to stop before the end", not_yet=True),
-    "webhook": Key("table", "how the service may call back", not_yet=True),
+    "webhook": Key("table", "how the service may call back", table=WEBHOOK),
     "notify": Key("table", "whom to tell", not_yet=True),
 }
 
@@ -93,7 +102,9 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     job = reading.table(jobs[0] if jobs else {}, JOB, "job.")
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
+    webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
     reading.check(top, service, sources, len(jobs), job, output)
+    reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
         raise ManifestError(where, reading.problems)
     if "url" in service:
@@ -107,6 +118,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         jobs=(Job(**job),),
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
+        webhook=Webhook(**webhook) if "webhook" in top else None,
         where=where,
     )
 
@@ -186,6 +198,15 @@ class _Reading:
             add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
 
+    def check_webhook(self, webhook: Mapping[str, Any], *, asked: bool, service: Mapping[str, Any]) -> None:
+        local = "url" not in service and service.get("name", LOCAL) == LOCAL
+        signed = webhook.get("mode", "direct") == "svix"
+        if signed and "secret_env" not in webhook:
+            hint = "the environment variable that holds the endpoint's whsec_…"
+            self.problems.append(Problem("webhook.secret_env", "missing", hint))
+        if asked and not signed and not local and "public_url" not in webhook:
+            self.problems.append(Problem("webhook.public_url", "missing", "the address the service can call"))
+
     def _check_places(self, directories: list[Path], output: Path | None) -> None:
         for number, directory in enumerate(directories):
             if directory in directories[:number]:
@@ -260,6 +281,13 @@ def _url(value: Any, _folder: Path) -> str:
     return value.rstrip("/")
 
 
+def _address(value: Any, _folder: Path) -> tuple[str, int]:
+    match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", value) if isinstance(value, str) else None
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f"host and port as in 127.0.0.1:8090 are wanted, not {_shown(value)}")
+    return match[1], int(match[2])
+
+
 READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "string": _of("text", str),
     "number": _of("a number", int, float),
@@ -272,6 +300,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "duration": duration,
     "path": _path,
     "url": _url,
+    "address": _address,
     "list of strings": _strings,
 }
 
@@ -284,6 +313,7 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "duration": {"type": ["string", "number"]},
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
+    "address": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
 }
 

@@ -235,6 +235,11 @@ class ReductoClient:
         query = "?include_persisted=true" if include_persisted else ""
         await self._repeat(lambda: self._exchange("DELETE", f"/job/{quote(job_id, safe='')}{query}"))
 
+    async def configure_webhook(self) -> str:
+        """The address of the portal where endpoints for signed webhooks are set up."""
+        answer = await self._repeat(lambda: self._exchange("POST", "/configure_webhook"))
+        return replies.read("POST /configure_webhook", 200, answer, _TEXT)
+
     async def version(self) -> str:
         return await self._repeat(lambda: self._read("/version", "", _TEXT))
 

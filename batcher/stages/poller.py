@@ -21,6 +21,7 @@ from batcher.stages.watchlist import Watched, Watchlist
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
+EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
 
 
 class Poller:
@@ -44,6 +45,7 @@ class Poller:
         self._clock = clock
         self._pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
         self._in_vain = 0
+        self._early: dict[str, None] = {}
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -67,11 +69,17 @@ class Poller:
         watched = self._jobs.of_job(job_id)
         if watched is not None:
             self._jobs.fetch(watched.flight.document)
+            return
+        self._early[job_id] = None
+        if len(self._early) > EARLY:
+            del self._early[next(iter(self._early))]
 
     def _hear(self, change: Change) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted):
             flight = self._ledger.flight(change.event.document)
             self._jobs.add(flight, look_in=self._looks.first_in(flight.size))
+            if self._early.pop(flight.job_id, self) is None:
+                self._jobs.fetch(flight.document)
 
     async def _look_around(self) -> None:
         due = self._jobs.due()

@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from batcher.core.cost import estimate
 from batcher.core.document import path_of
 from batcher.core.lifecycle import State
 from batcher.core.policy import Policy
+from batcher.core.signature import token
 from batcher.core.wire import METADATA_KEY
 from batcher.edges import sources
 from batcher.edges.client import Api
@@ -61,6 +62,8 @@ class Assignment:
     retention: float
     max_in_flight: int
     patience: float
+    webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
+    token_key: bytes | None = field(default=None, repr=False)  # makes the tokens it then has to show
 
 
 class Submitter:
@@ -194,6 +197,8 @@ class Submitter:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
         job = self._assignment
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
+        if job.token_key is not None:
+            mark["token"] = token(job.token_key, nonce)
         try:
             job_id = await self._client.run_job(
                 job.endpoint,
@@ -201,6 +206,7 @@ class Submitter:
                 job.options,
                 metadata={**job.metadata, METADATA_KEY: mark},
                 priority=job.priority,
+                webhook=job.webhook,
             )
         except Refused as error:
             return self._refused(due, error)

@@ -46,7 +46,7 @@ def test_all_problems_are_shown_at_once() -> None:
         ("service.result_retention", {"service": {"name": "reducto", "result_retention": "twelve"}}),
         ("service", {"service": "reductoo"}),
         ("limits", {"limits": {"max_pages": 3}}),
-        ("webhook", {"webhook": {"mode": "direct"}}),
+        ("webhook.secret_env", {"webhook": {"mode": "svix"}}),
         ("source.listing", {"source": {"directory": "in", "listing": "a.csv"}}),
         ("job.endpoint", {"job": {"endpoint": "extract"}}),
     ],

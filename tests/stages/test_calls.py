@@ -19,7 +19,7 @@ LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json"
 
 async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     """How many jobs are to be fetched after webhooks that name jobs, and events of the one document, in that order."""
-    ledger = memory_ledger(path, batch="b", clock=lambda: NOW)
+    ledger = memory_ledger(path / "none.db", batch="b", clock=lambda: NOW)
     jobs, looks = Watchlist(), Looks(first={0: 1000.0})  # nothing is looked at by itself for a long time
     client = Twin(TwinService(lambda: NOW, work=lambda job: (0.0, None)))
     pace = Pace(*(Lane() for _ in range(4)))

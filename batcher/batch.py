@@ -14,13 +14,15 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 import batcher
 from batcher.callback import Callback, calling_back
+from batcher.core.budget import Budget
+from batcher.core.cost import estimate
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.looks import Looks
 from batcher.core.manifest import LOCAL, Manifest
@@ -33,7 +35,9 @@ from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
 from batcher.errors import BatcherError, LedgerForeign, ManifestError, Problem, Refused, ServiceError
+from batcher.news import publish, publish_failure
 from batcher.stages.course import Course
+from batcher.stages.curfew import Curfew
 from batcher.stages.fetcher import Fetcher
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
@@ -48,6 +52,7 @@ HOSTED_RATE = 10.0  # submissions per second to begin with, where the manifest n
 HOSTED_FETCHES = 150.0  # GET /job per second; the API takes 200
 LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
 TICK = 0.25  # how often the end of a run is looked for when nothing changes
+A_WHILE = 1.0  # seconds after which all is looked at again though nothing seems to have changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Summary:
     exit_code: int
     reason: str
     bring_home_by: float | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,25 @@ async def run_batch(
 ) -> Summary:
     """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the caller stop the run.
 
-    Raises BatcherError where the run can't begin or go on; what was on record stays so.
+    A course that is stopped from the start brings home what is out, and scans and submits nothing. Raises BatcherError
+    where the run can't begin or go on; what was on record stays so.
     """
-    course, clock = course or Course(), clock or SteadyClock()
+    course = course or Course()
+    try:
+        summary = await _run(manifest, course, watch, clock or SteadyClock(), rng or random.SystemRandom())
+    except BatcherError as error:
+        await publish_failure(manifest, error)
+        raise
+    return replace(summary, notes=await publish(manifest, asdict(summary)))
+
+
+async def _run(
+    manifest: Manifest,
+    course: Course,
+    watch: Callable[[Ledger], None] | None,
+    clock: SteadyClock,
+    rng: random.Random,
+) -> Summary:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         ledger = _open(manifest, stack, clock)
@@ -102,10 +124,12 @@ async def run_batch(
         mark = ledger.last_event()
         number = await ledger.begin_run(version=batcher.__version__, service=reached.identity)
         await ledger.interrupted()
+        if manifest.limits.spending:
+            await ledger.keep_to(_budget(manifest))
         run = Run(
             *(manifest, ledger, store, reached, callback, course, _pace(manifest)),
             clock=clock,
-            rng=rng or random.SystemRandom(),
+            rng=rng,
         )
         await run.to_its_end()
         summary = _summarise(manifest, ledger, course, mark, seconds=time.monotonic() - began)
@@ -219,6 +243,7 @@ class Run:
     ) -> None:
         self._ledger = ledger
         self._course = course
+        self._curfew = Curfew(manifest.limits, course)
         self._callback = callback
         policy = with_changes(manifest.retry)
         client, jobs, looks = reached.client, Watchlist(), _looks(ledger)
@@ -243,6 +268,9 @@ class Run:
         )
 
     async def to_its_end(self) -> None:
+        self._curfew.look()
+        if self._course.stopped.is_set():
+            self._scanner.done.set()  # what isn't sent needn't be found either
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -253,9 +281,10 @@ class Run:
                         self._fetcher.run,
                         self._recovery.run,
                         self._submitter.run,
-                        self._scanner.run,
+                        *([] if self._scanner.done.is_set() else [self._scanner.run]),
                         self._sink.copy_for_ever,
                         self._heed_calls,
+                        self._curfew.run,
                     )
                 ]
                 await self._end()
@@ -282,11 +311,17 @@ class Run:
             return
         while not self._course.at_once and not self._submitter.idle:
             await self._ledger.change(within=TICK)  # what is being sent learns its job id
+        while self._course.home and not self._course.at_once and not self._is_home():
+            await self._ledger.change(within=TICK)
         await self._bring_home()
+        if self._course.home and self._is_over():
+            self._course.finished()
 
     async def _until_over(self) -> None:
         while not self._is_over():
-            await self._ledger.change(within=None if self._ledger.open_documents else TICK)
+            if self._scanner.done.is_set():
+                self._submitter.stop_if_nothing_fits()
+            await self._ledger.change(within=A_WHILE if self._ledger.open_documents else TICK)
 
     async def _bring_home(self) -> None:
         """One last look at all that is out; what has completed is fetched and written."""
@@ -296,6 +331,10 @@ class Run:
         await asyncio.sleep(TICK)
         while not self._course.at_once and (self._fetcher.busy or not self._sink.idle):
             await self._ledger.change(within=TICK)
+
+    def _is_home(self) -> bool:
+        tally = self._ledger.tally
+        return self._ledger.in_flight + tally[State.SENDING] + tally[State.UNKNOWN] == 0 and self._submitter.idle
 
     def _is_over(self) -> bool:
         return self._scanner.done.is_set() and self._ledger.open_documents == 0 and self._submitter.idle
@@ -307,6 +346,10 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
         error = error.exceptions[0]
     assert isinstance(error, BatcherError)
     return error
+
+
+def _budget(manifest: Manifest) -> Budget:
+    return Budget(manifest.limits, estimate(manifest.jobs[0].endpoint))
 
 
 def _pace(manifest: Manifest) -> Pace:
@@ -345,6 +388,7 @@ def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None)
         retention=manifest.service.result_retention,
         max_in_flight=manifest.service.max_in_flight,
         patience=manifest.service.patience,
+        counts_pages=_budget(manifest).counts_pages,
         webhook=callback.wish if callback else None,
         token_key=callback.token_key if callback else None,
     )

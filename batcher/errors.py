@@ -4,6 +4,7 @@
     ├── ManifestError        what the manifest says can't be done; every problem at once
     ├── ServiceUnusable      the local service can't start here
     ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
+    ├── BudgetSpent          one more submission would pass a limit of the manifest's
     ├── LedgerError          the ledger can't be used as it stands
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
@@ -62,6 +63,16 @@ class ServiceUnusable(BatcherError):
 
 class ReceiverUnusable(BatcherError):
     pass
+
+
+class BudgetSpent(BatcherError):
+    """`cost` is the estimate that didn't fit, in credits."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, cost: float) -> None:
+        super().__init__(message)
+        self.cost = cost
 
 
 class LedgerError(BatcherError):

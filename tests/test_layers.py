@@ -6,7 +6,7 @@ from pathlib import Path
 import batcher
 
 ROOT = Path(batcher.__file__).parent
-ORDER = ["errors", "core", "edges", "stages", "callback", "batch", "plan", "faces", "cli"]
+ORDER = ["errors", "core", "edges", "stages", "callback", "news", "batch", "plan", "faces", "cli"]
 IMPURE = {
     "asyncio",
     "os",

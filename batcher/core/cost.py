@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+DOLLARS_PER_CREDIT: Final = 0.015  # of accounts from before 2026-09-01
 CREDITS_PER_PAGE: Final = {"parse": 1.0, "extract": 3.0, "split": 3.0, "pipeline": 3.0, "classify": 0.5}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,31 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of one run. `max_cost` in dollars, `max_duration` in seconds, `stop_at` by the local clock; None: no limit."""
+
+    max_documents: int | None = None
+    max_pages: int | None = None
+    max_credits: float | None = None
+    max_cost: float | None = None
+    max_duration: float | None = None
+    stop_at: time | None = None
+
+    @property
+    def spending(self) -> bool:
+        """Whether anything limits what is sent, apart from time."""
+        return any(cap is not None for cap in (self.max_documents, self.max_pages, self.max_credits, self.max_cost))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """`on` finished: a run that ended with exit code 0; failed: with any other."""
+
+    url: str
+    on: tuple[str, ...] = ("finished", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """`where` names it for messages: its path, or the words of a command line."""
 
@@ -81,4 +107,6 @@ class Manifest:
     output: Output
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
     webhook: Webhook | None = None
+    limits: Limits = field(default_factory=Limits)
+    notify: Notify | None = None
     where: str = ""

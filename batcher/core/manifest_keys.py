@@ -12,10 +12,11 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.manifest import LOCAL, Job, Manifest, Output, Service, Source, Webhook
+from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Service, Source, Webhook
 from batcher.core.policy import Kind
 from batcher.core.wire import ENDPOINTS, SERVICES
 from batcher.errors import ManifestError, Problem
@@ -74,6 +75,18 @@ WEBHOOK: Final[Table] = {
     "secret_env": Key("string", "the environment variable that holds the secret; with svix, one or several whsec_…"),
     "channels": Key("list of strings", "svix: only endpoints subscribed to one of these"),
 }
+LIMITS: Final[Table] = {
+    "max_documents": Key("count", "submissions of one run"),
+    "max_pages": Key("count", "pages of one run, what is out counted in"),
+    "max_credits": Key("amount", "credits of one run, what is out counted in"),
+    "max_cost": Key("amount", "dollars of one run, what is out counted in"),
+    "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
+    "stop_at": Key("clock time", "until when a run submits, by the local clock"),
+}
+NOTIFY: Final[Table] = {
+    "url": Key("url", "where a summary of each run is posted, as JSON"),
+    "on": Key("list of strings", "which runs: exit code 0, any other", ("finished", "failed")),
+}
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
     "attempts": Key("integer", "paid attempts, the first included; never more than three"),
@@ -85,9 +98,9 @@ MANIFEST: Final[Table] = {
     "job": Key("table", "what is done with each", table=JOB),
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
-    "limits": Key("table", "when to stop before the end", not_yet=True),
+    "limits": Key("table", "when to stop before the end", table=LIMITS),
     "webhook": Key("table", "how the service may call back", table=WEBHOOK),
-    "notify": Key("table", "whom to tell", not_yet=True),
+    "notify": Key("table", "whom to tell", table=NOTIFY),
 }
 
 
@@ -103,6 +116,10 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
+    limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
+    notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
+    if "notify" in top and "url" not in top["notify"]:
+        reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, len(jobs), job, output)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
@@ -119,6 +136,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
         webhook=Webhook(**webhook) if "webhook" in top else None,
+        limits=Limits(**limits),
+        notify=Notify(**notify) if notify else None,
         where=where,
     )
 
@@ -281,6 +300,24 @@ def _url(value: Any, _folder: Path) -> str:
     return value.rstrip("/")
 
 
+def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path], Any]:
+    def read(value: Any, _folder: Path) -> Any:
+        if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < float("inf"):
+            raise ValueError(f"{what} above 0 is wanted, not {_shown(value)}")
+        return value
+
+    return read
+
+
+def _clock_time(value: Any, _folder: Path) -> time:
+    if isinstance(value, time):  # TOML has times of its own: stop_at = 06:00:00
+        return value
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"a time of day as in 06:00 is wanted, not {_shown(value)}")
+    return time(int(match[1]), int(match[2]))
+
+
 def _address(value: Any, _folder: Path) -> tuple[str, int]:
     match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", value) if isinstance(value, str) else None
     if match is None or int(match[2]) > 65535:
@@ -301,6 +338,9 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "path": _path,
     "url": _url,
     "address": _address,
+    "count": _positive("a whole number", int),
+    "amount": _positive("a number", int, float),
+    "clock time": _clock_time,
     "list of strings": _strings,
 }
 
@@ -314,6 +354,9 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
     "address": {"type": "string"},
+    "count": {"type": "integer", "minimum": 1},
+    "amount": {"type": "number", "exclusiveMinimum": 0},
+    "clock time": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
 }
 

@@ -12,9 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core import events as e
+from batcher.core.budget import Budget
 from batcher.core.lifecycle import Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
-from batcher.errors import AttemptOpen
+from batcher.edges.purse import spend
+from batcher.errors import AttemptOpen, BudgetSpent
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
@@ -94,8 +96,14 @@ _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in (*DOCUMENT, *ATTEMPT, e.Superseded)}
 
 
-def apply(connection: sqlite3.Connection, event: e.Event, at: float) -> tuple[State, State]:
-    """Write `event` inside the caller's transaction. Returns the state before and after; raises `Impossible`."""
+def apply(
+    connection: sqlite3.Connection, event: e.Event, at: float, *, budget: Budget | None = None
+) -> tuple[State, State]:
+    """Write `event` inside the caller's transaction. Returns the state before and after.
+
+    Raises Impossible, AttemptOpen, and BudgetSpent where a submission would pass a limit: in the transaction that puts
+    it on record, for between a look and an act others act too.
+    """
     row = connection.execute("SELECT state, paid FROM documents WHERE id = ?", (event.document,)).fetchone()
     if row is None:
         raise Impossible(f"there is no document {event.document}")
@@ -103,12 +111,19 @@ def apply(connection: sqlite3.Connection, event: e.Event, at: float) -> tuple[St
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
+        _keep_to(budget, connection, event.cost)
     values = {name: getattr(event, name) for name in _FIELDS[type(event)]}
     values.update(at=at, state=after)
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
     connection.execute(_LOG, (at, event.document, type(event).__name__, after, _detail(values)))
     return before, after
+
+
+def _keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
+    refusal = budget and budget.refusal(spend(connection), cost)
+    if refusal:
+        raise BudgetSpent(refusal, cost=cost)
 
 
 def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:

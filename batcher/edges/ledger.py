@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
+from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
 from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
@@ -45,6 +47,7 @@ class Ledger(Queries):
         self.tally: Counter[State] = self.counts()
         self.listeners: list[Callable[[Change], None]] = []
         self._writer = writer
+        self._budget: Budget | None = None
         self._changed = asyncio.Event()
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -52,7 +55,7 @@ class Ledger(Queries):
     async def record(self, *events: Event) -> None:
         """Write all of `events`, in this order and in one transaction; returns when that is durable."""
         at = self.clock()
-        steps = await self._writer.do(lambda c: [effects.apply(c, event, at) for event in events])
+        steps = await self._writer.do(lambda c: [effects.apply(c, event, at, budget=self._budget) for event in events])
         for event, (before, after) in zip(events, steps, strict=True):
             self._publish(Change(event, before, after))
 
@@ -84,6 +87,11 @@ class Ledger(Queries):
         at = self.clock()
         sql = "INSERT INTO runs (started_at, version, service) VALUES (?, ?, ?)"
         return await self._writer.do(lambda c: int(c.execute(sql, (at, version, service)).lastrowid or 0))
+
+    async def keep_to(self, budget: Budget) -> None:
+        """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
+        await self._writer.do(open_purse)
+        self._budget = budget
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
         values = (self.clock(), exit_code, summary, run)

@@ -15,16 +15,21 @@ class Course:
     exit_code: int = 0
     reason: str = ""
     at_once: bool = False
+    home: bool = False  # what is out is waited for, however long it takes
     clock_off: float = 0.0  # seconds that this machine's clock is ahead of the service's, if it's worth a word
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _in_a_row: int = 0
 
-    def stop(self, reason: str, exit_code: int, *, at_once: bool = False) -> None:
+    def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
         """The first reason stands; a later one may only make it more urgent."""
         if not self.stopped.is_set():
-            self.reason, self.exit_code = reason, exit_code
+            self.reason, self.exit_code, self.home = reason, exit_code, home
         self.at_once = self.at_once or at_once
         self.stopped.set()
+
+    def finished(self) -> None:
+        """Nothing was left to do after all."""
+        self.reason, self.exit_code = "", 0
 
     def count(self, kind: str | None) -> None:
         """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""

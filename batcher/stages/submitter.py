@@ -24,9 +24,11 @@ from batcher.edges import sources
 from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
+from batcher.edges.pages import count_pages
 from batcher.errors import (
     AttemptOpen,
     BadReply,
+    BudgetSpent,
     Busy,
     Refused,
     ReplyLost,
@@ -45,6 +47,7 @@ BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothi
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 SMALL = 4 << 20  # bytes up to which a file is read at once rather than streamed
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
+TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
@@ -62,6 +65,7 @@ class Assignment:
     retention: float
     max_in_flight: int
     patience: float
+    counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
     token_key: bytes | None = field(default=None, repr=False)  # makes the tokens it then has to show
 
@@ -90,6 +94,7 @@ class Submitter:
         self._clock = clock
         self._rng = rng
         self._in_hand: set[int] = set()
+        self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._answered_at = clock()
 
     async def run(self) -> None:
@@ -107,12 +112,25 @@ class Submitter:
     def idle(self) -> bool:
         return not self._in_hand
 
+    def stop_if_nothing_fits(self) -> None:
+        """Where all that is left to send is too large for what is left of a limit. Not before all has been found."""
+        tally = self._ledger.tally
+        if self._too_large and self.idle and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
+            self._course.stop(next(iter(self._too_large.values())), 3, home=True)
+
+    def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
+        """Smaller documents may still fit, up to a point: each try costs an upload."""
+        self._too_large[due.id] = str(error)
+        least = estimate(self._assignment.endpoint)
+        if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
+            self._course.stop(str(error), 3, home=True)
+
     def _due(self) -> list[Due]:
         room = self._room()
         if room == 0:
             return []
-        rows = self._ledger.due(self._clock(), len(self._in_hand) + room)
-        return [row for row in rows if row.id not in self._in_hand][:room]
+        rows = self._ledger.due(self._clock(), len(self._in_hand) + len(self._too_large) + room)
+        return [row for row in rows if row.id not in self._in_hand and row.id not in self._too_large][:room]
 
     def _room(self) -> int:
         """How many more may be taken in hand now; 0 too where few could be, for one query serves many."""
@@ -134,6 +152,8 @@ class Submitter:
             await self._step(due)
         except SourceError as error:
             await self._ledger.record(_source_verdict(due.id, error))
+        except BudgetSpent as error:
+            self._leave_for_another_run(due, error)
         except AttemptOpen as error:
             again_at = self._clock() + self._policy.backoff.most
             await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
@@ -154,7 +174,7 @@ class Submitter:
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
     async def _upload(self, due: Due) -> str | None:
-        path = Path(due.folder) / os.fsdecode(path_of(due.source))
+        path = _path(due)
         sha256 = due.content.partition(".")[0]
         await self._pace.upload.turn()
         try:
@@ -187,9 +207,10 @@ class Submitter:
         if self._course.stopped.is_set():
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
-        sending = events.Sending(
-            due.id, nonce, self._assignment.service, self._assignment.key_print, estimate(self._assignment.endpoint)
-        )
+        job = self._assignment
+        pages = await asyncio.to_thread(count_pages, _path(due)) if job.counts_pages else 1
+        cost = estimate(job.endpoint, pages=pages)
+        sending = events.Sending(due.id, nonce, job.service, job.key_print, cost)
         await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
         await self._ledger.record(await self._post(due, file_id, nonce))
 
@@ -236,6 +257,10 @@ class Submitter:
         silent = self._clock() - self._answered_at
         if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._assignment.patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+
+
+def _path(due: Due) -> Path:
+    return Path(due.folder) / os.fsdecode(path_of(due.source))
 
 
 def _source_verdict(document: int, error: SourceError) -> events.Event:

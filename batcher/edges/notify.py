@@ -1,0 +1,27 @@
+"""Tells a URL how a run ended. One POST, a few seconds, and no consequence: a run never fails for its news."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+PATIENCE: Final = 10.0  # seconds in all
+
+
+async def notify(url: str, news: Mapping[str, Any], *, patience: float = PATIENCE) -> str | None:
+    """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words."""
+    try:
+        async with asyncio.timeout(patience), aiohttp.ClientSession() as session:
+            headers = {"Content-Type": "application/json"}
+            async with session.post(
+                url, data=msgspec.json.encode(news), headers=headers, allow_redirects=False
+            ) as answer:
+                return None if 200 <= answer.status < 300 else f"notify.url answered {answer.status}"
+    except TimeoutError:
+        return f"notify.url didn't answer within {patience:g} s"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return f"notify.url: {str(error) or type(error).__name__}"

@@ -1,0 +1,53 @@
+"""What a run leaves for programs: summary.json beside the ledger, and a message to the manifest's [notify]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from batcher.core.manifest import Manifest
+from batcher.edges.notify import notify
+from batcher.errors import BatcherError
+
+DIGEST: Final = 10  # groups of failures in a message; the summary has them all
+_FAILURE: Final = ("state", "class", "reason", "documents", "example")
+
+
+async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Write and tell how a run ended. Returns what went wrong with that, in words; nothing of it is worth an error."""
+    values = {**summary, "failures": [dict(zip(_FAILURE, one, strict=True)) for one in summary["failures"]]}
+    troubles = (_write(manifest, values), await _tell(manifest, values))
+    return tuple(filter(None, troubles))
+
+
+async def publish_failure(manifest: Manifest, error: BatcherError) -> None:
+    """Tell of a run that couldn't begin, or broke off; the summary of the last whole one stays."""
+    await _tell(manifest, {"batch": manifest.batch, "exit_code": error.exit_code, "reason": str(error), "failures": []})
+
+
+def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
+    path = manifest.output.ledger_path.with_name("summary.json")
+    unfinished = path.with_suffix(".json.part")
+    try:
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(values)))
+        unfinished.replace(path)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None
+
+
+async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
+    how = "failed" if values["exit_code"] else "finished"
+    if manifest.notify is None or how not in manifest.notify.on:
+        return None
+    digest = values["failures"][:DIGEST]
+    return await notify(manifest.notify.url, {"text": _words(values, how), **values, "failures": digest})
+
+
+def _words(values: Mapping[str, Any], how: str) -> str:
+    """One line, as chat systems show the `text` of what is posted to them."""
+    counts = ", ".join(f"{number} {state}" for state, number in values.get("documents", {}).items())
+    reason = f" ({values['reason']})" if values["reason"] else ""
+    return f'batch "{values["batch"]}" {how}, exit code {values["exit_code"]}{reason}' + (counts and f": {counts}")

@@ -78,7 +78,7 @@ class Reached:
     client: Api
     identity: str
     key_print: str
-    token_key: bytes = field(repr=False)  # for webhooks that nobody signs
+    token_key: bytes = field(default=b"", repr=False)  # for webhooks that nobody signs
 
 
 async def run_batch(
@@ -127,9 +127,10 @@ async def _run(
         if manifest.limits.spending:
             await ledger.keep_to(_budget(manifest))
         run = Run(
-            *(manifest, ledger, store, reached, callback, course, _pace(manifest)),
+            *(manifest, ledger, store, reached, course, _pace(manifest)),
             clock=clock,
             rng=rng,
+            callback=callback,
         )
         await run.to_its_end()
         summary = _summarise(manifest, ledger, course, mark, seconds=time.monotonic() - began)
@@ -234,12 +235,12 @@ class Run:
         ledger: Ledger,
         store: Store,
         reached: Reached,
-        callback: Callback | None,
         course: Course,
         pace: Pace,
         *,
         clock: Clock,
         rng: random.Random,
+        callback: Callback | None = None,
     ) -> None:
         self._ledger = ledger
         self._course = course

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +69,8 @@ def run(
     batcher run ./inbox -o ./results --service reducto
     """
     manifest = _manifest(what, output, endpoint, service, overrides)
-    summary = asyncio.run(_run(manifest, quiet=quiet))
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        summary = runner.run(_run(manifest, quiet=quiet))
     if as_json:
         import msgspec
 
@@ -191,12 +194,23 @@ def _ledger_of(what: Path) -> tuple[str, Path]:
     return manifest.batch, manifest.output.ledger_path
 
 
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where the extra `fast` is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 async def _run(manifest: Manifest, *, quiet: bool) -> Any:
     from batcher.batch import run_batch
     from batcher.faces.progress import Progress
     from batcher.stages.course import Course
 
     course, shown = Course(), list[Progress]()
+    gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     _heed_signals(course)
     try:
         return await run_batch(

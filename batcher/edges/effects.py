@@ -113,10 +113,10 @@ def apply(
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
         _keep_to(budget, connection, event.cost)
     values = {name: getattr(event, name) for name in _FIELDS[type(event)]}
-    values.update(at=at, state=after)
+    values.update(at=at, state=after.value)  # a plain string: sqlite3 takes longer over others
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
-    connection.execute(_LOG, (at, event.document, type(event).__name__, after, _detail(values)))
+    connection.execute(_LOG, (at, event.document, type(event).__name__, after.value, _detail(values)))
     return before, after
 
 

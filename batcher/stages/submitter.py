@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,12 @@ from batcher.stages.watchlist import Watchlist
 WIDTH = 48  # documents in hand at once; more connections only cost more
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
-SMALL = 4 << 20  # bytes up to which a file is read at once rather than streamed
+SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
+
+Content = bytes | Path | SourceError  # of a small file its bytes, of a large one where to stream them from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,9 @@ class Submitter:
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
                 due = self._due()
-                for document in due:
-                    self._in_hand.add(document.id)
-                    group.create_task(self._bring(document))
+                self._in_hand.update(document.id for document in due)
+                for document, content in await _contents(due):
+                    group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
 
     @property
@@ -147,9 +149,9 @@ class Submitter:
         next_at = self._ledger.next_due_at(after=now)  # what is due already is in hand, or waits for a change
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
-    async def _bring(self, due: Due) -> None:
+    async def _bring(self, due: Due, content: Content) -> None:
         try:
-            await self._step(due)
+            await self._step(due, content)
         except SourceError as error:
             await self._ledger.record(_source_verdict(due.id, error))
         except BudgetSpent as error:
@@ -160,25 +162,25 @@ class Submitter:
         finally:
             self._in_hand.discard(due.id)
 
-    async def _step(self, due: Due) -> None:
+    async def _step(self, due: Due, content: Content) -> None:
         if due.state is State.UPLOADED:
             if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
                 await self._ledger.record(events.UploadLapsed(due.id, "the upload is too old"))
                 return
             await self._send(due, str(due.file_id))
             return
-        file_id = await self._upload(due)
+        file_id = await self._upload(due, content)
         if file_id is not None:
             await self._send(due, file_id, events.Uploaded(due.id, file_id))
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
-    async def _upload(self, due: Due) -> str | None:
-        path = _path(due)
+    async def _upload(self, due: Due, content: Content) -> str | None:
+        if isinstance(content, SourceError):
+            raise content
         sha256 = due.content.partition(".")[0]
         await self._pace.upload.turn()
         try:
-            content = await asyncio.to_thread(sources.read, path, limit=SMALL) if due.size <= SMALL else path
             upload = await self._client.upload(content, name=due.source.rpartition("/")[2], sha256=sha256)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
@@ -257,6 +259,23 @@ class Submitter:
         silent = self._clock() - self._answered_at
         if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._assignment.patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+
+
+async def _contents(due: Sequence[Due]) -> list[tuple[Due, Content]]:
+    """All of them read in one go: a trip to another thread for each costs more than the reading."""
+    if not due:
+        return []
+    return await asyncio.to_thread(lambda: [(document, _content(document)) for document in due])
+
+
+def _content(due: Due) -> Content:
+    path = _path(due)
+    if due.size > SMALL or due.state is State.UPLOADED:
+        return path
+    try:
+        return sources.read(path, limit=SMALL)
+    except SourceError as error:
+        return error
 
 
 def _path(due: Due) -> Path:

@@ -177,7 +177,9 @@ async def _reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Asyn
     async with AsyncExitStack() as stack:
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
-            url, key = await stack.enter_async_context(embedded(data_dir, retention=service.result_retention))
+            url, key = await stack.enter_async_context(
+                embedded(data_dir, retention=service.result_retention, chaos=service.chaos)
+            )
             identity, key_print = LOCAL, LOCAL  # its address and key are new each time; its data is not
         else:
             url = service.url or SERVICES[service.name]
@@ -246,6 +248,7 @@ class Run:
         self._course = course
         self._curfew = Curfew(manifest.limits, course)
         self._callback = callback
+        self._scans = True
         policy = with_changes(manifest.retry)
         client, jobs, looks = reached.client, Watchlist(), _looks(ledger)
         self._scanner = Scanner(ledger, manifest, clock=clock)
@@ -270,8 +273,9 @@ class Run:
 
     async def to_its_end(self) -> None:
         self._curfew.look()
-        if self._course.stopped.is_set():
-            self._scanner.done.set()  # what isn't sent needn't be found either
+        self._scans = not self._course.stopped.is_set()  # what isn't sent needn't be found either
+        if not self._scans:
+            self._scanner.done.set()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -282,7 +286,7 @@ class Run:
                         self._fetcher.run,
                         self._recovery.run,
                         self._submitter.run,
-                        *([] if self._scanner.done.is_set() else [self._scanner.run]),
+                        *([self._scanner.run] if self._scans else []),
                         self._sink.copy_for_ever,
                         self._heed_calls,
                         self._curfew.run,
@@ -308,15 +312,17 @@ class Run:
         finally:
             over.cancel()
             stopped.cancel()
-        if self._is_over():
-            return
+        if not self._is_over():
+            await self._wind_up()
+        if self._course.home and self._scans and self._is_over():
+            self._course.finished()
+
+    async def _wind_up(self) -> None:
         while not self._course.at_once and not self._submitter.idle:
             await self._ledger.change(within=TICK)  # what is being sent learns its job id
         while self._course.home and not self._course.at_once and not self._is_home():
             await self._ledger.change(within=TICK)
         await self._bring_home()
-        if self._course.home and self._is_over():
-            self._course.finished()
 
     async def _until_over(self) -> None:
         while not self._is_over():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import json
 import signal
@@ -51,6 +52,16 @@ def main() -> None:
     """Take documents through Reducto's API: each paid for once, every result on disk before it expires."""
 
 
+def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
+    from batcher.service.chaos import read_orders
+
+    try:
+        read_orders(orders)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return orders
+
+
 @main.command()
 @click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
 @OUT
@@ -58,9 +69,25 @@ def main() -> None:
 @SERVICE
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+@click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on stderr.")
+@click.option("--collect", is_flag=True, help="Bring home what is out; scan and submit nothing.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most.")
+@click.option("--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own.")
+@click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
 def run(
-    what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], as_json: bool, quiet: bool
+    what: Path,
+    output: Path | None,
+    endpoint: str,
+    service: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    log_json: bool,
+    collect: bool,
+    sample: int | None,
+    rehearse: bool,
+    chaos: str,
 ) -> None:
     """Start a batch, or go on with it: the same words every time.
 
@@ -68,19 +95,28 @@ def run(
     batcher run manifests/nightly.toml
     batcher run ./inbox -o ./results --service reducto
     """
+    if sample is not None:
+        overrides = (*overrides, f"limits.max_documents={sample}")
     manifest = _manifest(what, output, endpoint, service, overrides)
+    if rehearse or chaos:
+        from batcher.faces.rehearsal import prepare
+
+        manifest = prepare(manifest, chaos)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        summary = runner.run(_run(manifest, quiet=quiet))
+        summary = runner.run(_run(manifest, quiet=quiet, log_json=log_json, collect=collect))
     if as_json:
         import msgspec
 
         click.echo(msgspec.json.encode(summary).decode())
-    if not quiet:
-        from batcher.faces.status import end_words
+    if not log_json:
+        from batcher.faces.status import end_words, trouble_words
 
-        click.echo(end_words(summary, manifest), err=True)
-    elif summary.reason:
-        click.echo(f"batcher: {summary.reason}", err=True)
+        words = trouble_words(summary) if quiet else end_words(summary, manifest)
+        click.echo(words, err=True, nl=bool(words))
+    if rehearse or chaos:
+        from batcher.faces.rehearsal import rehearsal_words
+
+        click.echo(rehearsal_words(summary))
     sys.exit(summary.exit_code)
 
 
@@ -105,7 +141,8 @@ def plan(
 @main.command()
 @click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def status(what: Path, as_json: bool) -> None:
+@click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
+def status(what: Path, as_json: bool, follow: bool) -> None:
     """Show where a batch stands. A run under way is not disturbed."""
     from batcher.errors import LedgerError
     from batcher.faces.status import status_values, status_words
@@ -113,6 +150,11 @@ def status(what: Path, as_json: bool) -> None:
     name, ledger = _ledger_of(what)
     if not ledger.exists():
         raise LedgerError(f"{ledger}: there is no ledger; `batcher run` makes one")
+    if follow:
+        from batcher.faces.watch import watch
+
+        watch(name, ledger, stream=sys.stdout)
+        return
     values = status_values(ledger)
     click.echo(json.dumps(values) if as_json else status_words(name, values))
 
@@ -204,30 +246,41 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _run(manifest: Manifest, *, quiet: bool) -> Any:
+async def _run(manifest: Manifest, *, quiet: bool, log_json: bool, collect: bool) -> Any:
     from batcher.batch import run_batch
+    from batcher.faces.log import Log, write_line
     from batcher.faces.progress import Progress
     from batcher.stages.course import Course
 
-    course, shown = Course(), list[Progress]()
+    course, shown = Course(), list[Log | Progress]()
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
-    _heed_signals(course)
+    if collect:
+        course.stop("", 0, home=True)
+    _heed_signals(course, log_json=log_json)
+    face = Log if log_json else Progress
+    silent = quiet and not log_json
     try:
-        return await run_batch(
-            manifest, course=course, watch=None if quiet else lambda ledger: shown.append(Progress(ledger))
+        summary = await run_batch(
+            manifest, course=course, watch=None if silent else lambda ledger: shown.append(face(ledger))
         )
     finally:
-        for progress in shown:
-            progress.close()
+        for one in shown:
+            one.close()
+    if log_json:
+        write_line(sys.stderr, "RunEnded", dataclasses.asdict(summary))
+    return summary
 
 
-def _heed_signals(course: Course) -> None:
+def _heed_signals(course: Course, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
+    from batcher.faces.log import write_line
 
     def stop() -> None:
-        again = course.stopped.is_set()
+        again = course.stopped.is_set() and not course.home
         course.stop("on request", 3, at_once=again)
-        if not again:
+        if log_json:
+            write_line(sys.stderr, "Stopping", {"at_once": again})
+        elif not again:
             click.echo("batcher: stopping; once more stops at once, and nothing is lost either way", err=True)
 
     loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Service:
     settle: float | None = None
     max_in_flight: int = 2000
     patience: float = 120.0
+    chaos: str = ""  # faults of the local one, in a rehearsal
 
     @property
     def is_local(self) -> bool:
@@ -110,3 +111,12 @@ class Manifest:
     limits: Limits = field(default_factory=Limits)
     notify: Notify | None = None
     where: str = ""
+
+
+def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
+    """The same documents and job, sent to a local service with faults, with an output and a ledger of their own."""
+    apart = manifest.output.ledger_path.parent / "rehearsal"
+    real = manifest.service
+    service = Service(chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight)
+    output = Output(directory=apart, formats=manifest.output.formats)
+    return replace(manifest, service=service, output=output, webhook=None, notify=None)

@@ -108,6 +108,9 @@ class Queries:
         moment: float | None = self.reader.execute(sql, (after,)).fetchone()[0]
         return moment
 
+    def source_of(self, document: int) -> str:
+        return str(self.reader.execute("SELECT source FROM documents WHERE id = ?", (document,)).fetchone()[0])
+
     def flights(self) -> Iterator[Flight]:
         return (_flight(row) for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')"))
 

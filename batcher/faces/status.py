@@ -28,9 +28,18 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines.append(f"  ledger:  {manifest.output.ledger_path}")
     if summary.reason:
         lines.append(f"stopped: {summary.reason}")
+    lines += [f"note: {note}" for note in summary.notes]
     if summary.exit_code == 3 or summary.bring_home_by:
         lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
     return "\n".join(lines)
+
+
+def trouble_words(summary: Summary) -> str:
+    """What is said with -q: nothing where all went well."""
+    lines = [summary.reason] if summary.reason else []
+    if summary.exit_code == 1:
+        lines += [f"{number} {_why(state, reason)}" for state, _, reason, number, _ in summary.failures]
+    return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
 
 
 def status_values(ledger: Path) -> dict[str, Any]:

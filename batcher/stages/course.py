@@ -21,9 +21,11 @@ class Course:
     _in_a_row: int = 0
 
     def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
-        """The first reason stands; a later one may only make it more urgent."""
-        if not self.stopped.is_set():
-            self.reason, self.exit_code, self.home = reason, exit_code, home
+        """The first reason stands, unless it was none; a later one may only make it more urgent."""
+        already = self.stopped.is_set()
+        if not already or self.exit_code == 0:
+            self.reason, self.exit_code = reason, exit_code
+        self.home = home and (self.home or not already)
         self.at_once = self.at_once or at_once
         self.stopped.set()
 

@@ -30,8 +30,8 @@ class Curfew:
 
     async def run(self) -> None:
         """Until it is time, or for as long as the run lasts."""
-        while not self._course.stopped.is_set():
-            await asyncio.sleep(min(GLANCE, max(0.0, self._left())))
+        while not self._course.stopped.is_set() and (left := self._left()) < float("inf"):
+            await asyncio.sleep(min(GLANCE, max(0.0, left)))
             self.look()
 
     def _left(self) -> float:

@@ -1,0 +1,37 @@
+"""A run as lines of JSON, one for each committed change: for machines that collect logs. It only reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+
+from batcher.edges.ledger import Change, Ledger
+
+
+class Log:
+    """Follow `ledger` from now on, until `close`."""
+
+    def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
+        self._ledger = ledger
+        self._stream = stream
+        ledger.listeners.append(self._hear)
+
+    def close(self) -> None:
+        self._ledger.listeners.remove(self._hear)
+
+    def _hear(self, change: Change) -> None:
+        told = {"source": self._ledger.source_of(change.event.document), "from": change.before, "state": change.after}
+        write_line(self._stream, type(change.event).__name__, {**told, **dataclasses.asdict(change.event)})
+
+
+def write_line(stream: TextIO, event: str, values: Mapping[str, Any]) -> None:
+    """One line; `at` in UTC. Nonces and fingerprints of keys stay in the ledger."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = {name: value for name, value in values.items() if name not in ("nonce", "key_print")}
+    stream.write(msgspec.json.encode({"at": at, "event": event, **told}).decode() + "\n")
+    stream.flush()

@@ -1,0 +1,285 @@
+"""A run nobody sits beside: limits, timers, messages, and what is left to read in the morning."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from peer import KEY, UNPROCESSABLE, Peer, listening, says
+
+from batcher.batch import Summary, run_batch
+from batcher.cli import main
+from batcher.core.events import Accepted
+from batcher.edges.ledger import Change, Ledger
+from batcher.edges.manifests import for_directory, load
+from batcher.edges.notify import notify
+from batcher.errors import ManifestError
+from batcher.stages.course import Course
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = 8
+
+
+@pytest.fixture
+async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Peer]:
+    monkeypatch.setenv("REDUCTO_API_KEY", KEY)
+    async with listening(Peer()) as peer:
+        yield peer
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    for number in range(DOCUMENTS):
+        (folder / f"{number}.txt").write_text(f"letter {number}")
+        os.utime(folder / f"{number}.txt", (1_700_000_000, 1_700_000_000))
+    return folder
+
+
+async def run(inbox: Path, peer: Peer, *overrides: str, course: Course | None = None) -> Summary:
+    manifest = for_directory(inbox, inbox.parent / "out", service=peer.url, overrides=overrides)
+    async with asyncio.timeout(60):
+        return await run_batch(manifest, course=course)
+
+
+async def batcher(*words: object) -> tuple[int, str, str]:
+    """The command line in a process of its own: exit code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batcher"),
+        *map(str, words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+LIMITS = {
+    "documents": "max_documents=3",
+    "pages": "max_pages=3",
+    "credits": "max_credits=3",
+    "dollars": "max_cost=0.05",
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+async def test_a_run_stops_before_its_cap(name: str, inbox: Path, peer: Peer) -> None:
+    """Exactly what fits is accepted, all of it comes home, exit code 3; the next run goes on with the rest."""
+    summary = await run(inbox, peer, f"limits.{LIMITS[name]}")
+    assert (summary.exit_code, len(peer.service.jobs)) == (3, 3)
+    assert summary.documents == {"saved": 3, "queued": DOCUMENTS - 3}
+    assert (await run(inbox, peer)).documents == {"saved": DOCUMENTS}
+    assert len(peer.service.jobs) == DOCUMENTS
+
+
+async def test_a_cap_that_is_never_reached_changes_nothing(inbox: Path, peer: Peer) -> None:
+    """Exit code 0, the last document included."""
+    summary = await run(inbox, peer, f"limits.max_documents={DOCUMENTS}")
+    assert (summary.exit_code, summary.reason) == (0, "")
+
+
+async def test_a_cap_below_one_document_sends_nothing_and_says_why(inbox: Path, peer: Peer) -> None:
+    """And ends, rather than waiting for a document that fits."""
+    summary = await run(inbox, peer, "limits.max_credits=0.25")
+    assert summary.exit_code == 3 and "less than one document needs" in summary.reason
+    assert len(peer.service.jobs) == 0
+
+
+async def test_documents_too_large_for_the_rest_are_passed_over(inbox: Path, peer: Peer) -> None:
+    """Smaller ones still go; the large one is named."""
+    (inbox / "00 first.pdf").write_bytes(b"%PDF-1.7 " + b"<</Type/Page>>" * 30)
+    os.utime(inbox / "00 first.pdf", (1_700_000_000, 1_700_000_000))
+    summary = await run(inbox, peer, "limits.max_pages=20")
+    assert summary.documents == {"saved": DOCUMENTS, "queued": 1}
+    assert summary.exit_code == 3 and "(30)" in summary.reason
+
+
+async def test_a_run_that_begins_after_its_stop_sends_nothing(inbox: Path, peer: Peer) -> None:
+    """A timer that fires late, after a night's end, must not run through the day."""
+    an_hour_ago = datetime.now() - timedelta(hours=1)
+    summary = await run(inbox, peer, f"limits.stop_at={an_hour_ago:%H:%M}")
+    assert summary.exit_code == 3 and "stop_at" in summary.reason
+    assert len(peer.service.jobs) == 0
+
+
+async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
+    """All was sent by then, and all comes home: exit code 0."""
+    course = Course()
+
+    def stop_at_the_last(ledger: Ledger) -> None:
+        def hear(change: Change) -> None:
+            if len(peer.service.jobs) == DOCUMENTS:
+                course.stop("time is up", 3, home=True)
+
+        ledger.listeners.append(hear)
+
+    manifest = for_directory(inbox, inbox.parent / "out", service=peer.url)
+    summary = await run_batch(manifest, course=course, watch=stop_at_the_last)
+    assert (summary.exit_code, summary.reason, summary.documents) == (0, "", {"saved": DOCUMENTS})
+
+
+async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) -> None:
+    """What an earlier run left out is saved, what it didn't send stays in the queue."""
+    course = Course()
+
+    def cut_off(ledger: Ledger) -> None:
+        def hear(change: Change) -> None:
+            if isinstance(change.event, Accepted):
+                course.stop("the power went", 3, at_once=True)
+
+        ledger.listeners.append(hear)
+
+    manifest = for_directory(inbox, inbox.parent / "out", service=peer.url, overrides=("limits.max_documents=4",))
+    await run_batch(manifest, course=course, watch=cut_off)
+    sent = len(peer.service.jobs)
+    collecting = Course()
+    collecting.stop("", 0, home=True)
+    summary = await run(inbox, peer, course=collecting)
+    assert 0 < sent == len(peer.service.jobs)
+    assert summary.documents == {"saved": sent, "queued": DOCUMENTS - sent}
+    assert summary.exit_code == 0
+
+
+WRONG = ("limits.max_documents=0", "limits.max_cost=-1", "limits.stop_at=25:00", "limits.max_duration=soon")
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_a_limit_that_is_none_is_named(override: str, inbox: Path, tmp_path: Path) -> None:
+    """With its key."""
+    with pytest.raises(ManifestError, match=override.partition("=")[0]):
+        for_directory(inbox, tmp_path / "out", overrides=(override,))
+
+
+# --- the morning ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def mailbox(*, hangs: bool = False) -> AsyncIterator[tuple[str, list[Any]]]:
+    """An address and what is posted to it; one that hangs takes it in and never answers."""
+    received: list[Any] = []
+
+    async def take(request: web.Request) -> web.Response:
+        received.append(await request.json())
+        if hangs:
+            await asyncio.Event().wait()
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", received
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_end_of_a_run_is_posted_with_a_digest_of_its_failures(inbox: Path, peer: Peer) -> None:
+    """The counts, the exit code, each reason once, and a line for a chat."""
+    peer.moods["run_job"] = says(415, UNPROCESSABLE)
+    async with mailbox() as (url, received):
+        await run(inbox, peer, f"notify.url={url}")
+    (news,) = received
+    assert (news["exit_code"], news["documents"]) == (1, {"failed": DOCUMENTS})
+    assert [failure["documents"] for failure in news["failures"]] == [DOCUMENTS]
+    assert "DOCUMENT_UNSUPPORTED" in news["failures"][0]["reason"]
+    assert "exit code 1" in news["text"]
+
+
+async def test_only_the_runs_asked_for_are_posted(inbox: Path, peer: Peer) -> None:
+    """Silence of a good night; a night that can't even begin is told."""
+    async with mailbox() as (url, received):
+        await run(inbox, peer, f"notify.url={url}", 'notify.on=["failed"]')
+        assert received == []
+        manifest = for_directory(inbox, inbox.parent / "out", overrides=(f"notify.url={url}", "batch=another"))
+        with pytest.raises(Exception, match="another"):
+            await run_batch(manifest)
+    assert received[0]["exit_code"] == 2 and "belongs to batch" in received[0]["reason"]
+
+
+async def test_an_address_that_hangs_holds_up_nobody() -> None:
+    """It is given its seconds, and then a word says so."""
+    async with mailbox(hangs=True) as (url, received):
+        assert await notify(url, {"text": "x"}, patience=0.3) == "notify.url didn't answer within 0.3 s"
+    assert received == [{"text": "x"}]
+
+
+async def test_an_address_where_nobody_is_costs_a_note(inbox: Path, peer: Peer) -> None:
+    """The run's own exit code stands."""
+    summary = await run(inbox, peer, "notify.url=http://127.0.0.1:1/")
+    assert summary.exit_code == 0 and len(summary.notes) == 1
+
+
+async def test_a_summary_lies_beside_the_ledger(inbox: Path, peer: Peer) -> None:
+    """For programs, of the latest run."""
+    summary = await run(inbox, peer)
+    written = json.loads((inbox.parent / "out" / ".batcher" / "summary.json").read_text())
+    assert (written["documents"], written["exit_code"]) == (dict(summary.documents), 0)
+
+
+# --- the command line -----------------------------------------------------------------------------------------------
+
+
+async def test_quiet_says_nothing_of_a_good_night(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """And names the trouble of another."""
+    words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url, "-q")
+    code, _, err = await batcher(*words, "--sample", 2)
+    assert code == 3 and "max_documents" in err
+    assert await batcher(*words) == (0, "", "")
+
+
+async def test_the_log_is_lines_of_json(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """One for each change and one for the end; no nonce in them."""
+    words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url, "--log-json")
+    _, _, err = await batcher(*words)
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert sum(line["event"] == "Saved" for line in lines) == DOCUMENTS
+    assert lines[-1]["event"] == "RunEnded" and not any("nonce" in line for line in lines)
+
+
+async def test_watch_follows_a_run_to_its_end(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """From another process; where no run is under way it says how things stand, once."""
+    await batcher("run", inbox, "-o", tmp_path / "out", "--service", peer.url, "-q")
+    code, out, _ = await batcher("status", "--watch", tmp_path / "out")
+    assert code == 0 and out.count(f"{DOCUMENTS} saved") == 1
+
+
+async def test_a_rehearsal_leaves_the_batch_alone(inbox: Path, tmp_path: Path) -> None:
+    """Another service, another output, another ledger; it tells what it took and what was lost."""
+    words = ("run", inbox, "-o", tmp_path / "out", "--service", "http://127.0.0.1:1", "--rehearse")
+    code, out, err = await batcher(*words, "--chaos", "slow=1:0.1")
+    assert code == 0, err
+    assert re.search(r"lost +nothing", out) and "peak memory" in out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".batcher"]
+    assert not (tmp_path / "out" / ".batcher" / "ledger.db").exists()
+
+
+async def test_the_nightly_manifest_runs(tmp_path: Path) -> None:
+    """As it stands, but for where its results go."""
+    manifest = load(ROOT / "manifests" / "nightly.toml", overrides=(f"output.directory={tmp_path / 'out'}",))
+    summary = await run_batch(manifest)
+    assert (summary.exit_code, set(summary.documents)) == (0, {"saved"})
+
+
+@pytest.mark.parametrize("name", ["batcher-nightly.service", "crontab", "airflow_dag.py", "ci.yml"])
+def test_every_command_of_the_examples_is_one(name: str) -> None:
+    """With options that exist."""
+    commands = re.findall(r"batcher (run|status)\b([^\"|\n]*)", (ROOT / "examples" / "night" / name).read_text())
+    assert commands
+    for command, rest in commands:
+        known = {option for parameter in main.commands[command].params for option in parameter.opts}
+        assert {word for word in rest.split() if word.startswith("-")} <= known

@@ -8,75 +8,13 @@ import os
 import resource
 import signal
 import sqlite3
-import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from peer import KEY, UNPROCESSABLE, Peer, accepts_and_hangs_up, listening, says
+from commandline import batcher, rows, start
+from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, listening, says
 
 from batcher.edges.ledger import lock
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-async def batcher(*words: object, key: str | None = KEY, before: Callable[[], None] | None = None) -> Said:
-    """The command line in a process of its own."""
-    process = await start(*words, key=key, before=before)
-    out, err = await process.communicate()
-    return Said(process.returncode or 0, out.decode(), err.decode())
-
-
-async def start(
-    *words: object, key: str | None = KEY, before: Callable[[], None] | None = None
-) -> asyncio.subprocess.Process:
-    environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher"),
-        *map(str, words),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        preexec_fn=before,
-    )
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
-    async with listening(Peer()) as peer:
-        yield peer
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    for number in range(6):
-        path = folder / f"{number % 2}" / f"letter {number // 2}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"letter {number}")
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def words(inbox: Path, out: Path, peer: Peer) -> tuple[object, ...]:
-    return ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
-
-
-def rows(out: Path, sql: str) -> list[tuple[object, ...]]:
-    return sqlite3.connect(out / ".batcher" / "ledger.db").execute(sql).fetchall()
-
 
 # --- manifests ------------------------------------------------------------------------------------------------------
 

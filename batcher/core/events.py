@@ -204,6 +204,18 @@ class Retried(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Rejoined(Event):
+    """A copy waits again for the document that pays for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMissed(Event):
+    """Its result is no longer on disk as it was saved; the service still has it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Superseded(Event):
     """A newer version of its source, or of its step, stands in its place, and no job is out for it."""
 

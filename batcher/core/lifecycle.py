@@ -18,6 +18,7 @@ from batcher.core.events import (
     Event,
     Expired,
     Fenced,
+    FileMissed,
     GivenUp,
     Held,
     JobFailed,
@@ -30,6 +31,7 @@ from batcher.core.events import (
     ProvenAbsent,
     RefusedForNow,
     Rejected,
+    Rejoined,
     ReplyLost,
     Retried,
     Saved,
@@ -76,7 +78,11 @@ _FROM_SOURCE: Final[dict[type[Event], State]] = {
     Unreadable: State.UNREADABLE,
     Superseded: State.SUPERSEDED,
 }
-_AGAIN: Final[dict[type[Event], State]] = {Retried: State.QUEUED, Superseded: State.SUPERSEDED}
+_AGAIN: Final[dict[type[Event], State]] = {
+    Retried: State.QUEUED,
+    Rejoined: State.DUPLICATE,
+    Superseded: State.SUPERSEDED,
+}
 _JOB_OUT: Final[dict[type[Event], State]] = {
     Ended: State.READY,
     Superseded: State.SUPERSEDED,
@@ -127,7 +133,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
     },
-    State.SAVED: {Superseded: State.SUPERSEDED},
+    State.SAVED: {**_AGAIN, FileMissed: State.READY},
     State.FAILED: _AGAIN,
     State.EXPIRED: _AGAIN,
     State.LOST: _AGAIN,

@@ -120,3 +120,19 @@ def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
     service = Service(chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight)
     output = Output(directory=apart, formats=manifest.output.formats)
     return replace(manifest, service=service, output=output, webhook=None, notify=None)
+
+
+def outline(manifest: Manifest) -> dict[str, Any]:
+    """As much of it as brings a batch home: no options, which may hold what is nobody's business."""
+    service = manifest.service
+    return {
+        "batch": manifest.batch,
+        "service": {
+            **({"url": service.url} if service.url else {"name": service.name}),
+            "api_key_env": service.api_key_env,
+            "result_retention": service.result_retention,
+            **({"settle": service.settle} if service.settle is not None else {}),
+        },
+        "source": [{"directory": str(source.directory)} for source in manifest.sources],
+        "output": {"directory": str(manifest.output.directory), "ledger": str(manifest.output.ledger_path)},
+    }

@@ -46,12 +46,15 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Lost: _REASON,
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
-    e.Retried: f"{_NO_UPLOAD}, paid = 0, tries = 0, due_at = 0, reason = NULL, kind = NULL",
+    e.FileMissed: _REASON,
+    e.Rejoined: "reason = NULL, kind = NULL",
+    e.Retried: f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, reason = NULL, kind = NULL",
     e.PayerFailed: _VERDICT,
 }
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
 _OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
+_DONE: Final = "WHERE document = :document AND outcome = 'saved'"
 _ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
 
 ATTEMPT: Final[dict[type[e.Event], str]] = {
@@ -82,6 +85,10 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.SENDING, e.UploadLapsed): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
     (State.HELD, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OPEN}",
     (State.STUCK, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OUT}",
+    (
+        State.SAVED,
+        e.FileMissed,
+    ): "UPDATE attempts SET outcome = 'accepted' WHERE document = :document AND outcome = 'saved'",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
     (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",

@@ -22,7 +22,7 @@ from batcher.edges import admission, effects
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
-from batcher.errors import LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -83,10 +83,16 @@ class Ledger(Queries):
         for document in self.in_state(State.SENDING):
             await self.record(ReplyLost(document, "interrupted before the answer was on record"))
 
-    async def begin_run(self, *, version: str, service: str) -> int:
+    async def begin_run(self, *, version: str, service: str, manifest: str) -> int:
+        """`manifest`, as JSON, is what the batch's output directory alone will stand for from now on."""
         at = self.clock()
         sql = "INSERT INTO runs (started_at, version, service) VALUES (?, ?, ?)"
-        return await self._writer.do(lambda c: int(c.execute(sql, (at, version, service)).lastrowid or 0))
+
+        def begin(connection: sqlite3.Connection) -> int:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (manifest,))
+            return int(connection.execute(sql, (at, version, service)).lastrowid or 0)
+
+        return await self._writer.do(begin)
 
     async def keep_to(self, budget: Budget) -> None:
         """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
@@ -141,19 +147,32 @@ def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -
     Raises LedgerForeign, LedgerNewer, LedgerDamaged.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    connection = _ready(path, batch)
+    writer: Writer = InlineWriter(connection) if inline else GroupWriter(connection)
+    return Ledger(writer, reader(path), clock=clock)
+
+
+def open_existing(path: Path, *, clock: Clock) -> Ledger:
+    """The ledger at `path`, whichever batch it belongs to. The caller holds its `lock`. Raises LedgerError."""
+    if not path.exists():
+        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+    return Ledger(GroupWriter(_ready(path, None)), reader(path), clock=clock)
+
+
+def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _check(connection, path)
         _migrate(connection)
-        _claim(connection, path, batch)
+        if batch is not None:
+            _claim(connection, path, batch)
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise LedgerDamaged(f"{path}: {error}; nothing is submitted. Restore it from a backup") from error
+        raise LedgerDamaged(f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one") from error
     except BaseException:
         connection.close()
         raise
-    writer: Writer = InlineWriter(connection) if inline else GroupWriter(connection)
-    return Ledger(writer, reader(path), clock=clock)
+    return connection
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:

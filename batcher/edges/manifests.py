@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batcher.core.manifest import Manifest
 from batcher.core.manifest_keys import override, read_manifest
-from batcher.errors import ManifestError, Problem
+from batcher.edges.ledger import reader
+from batcher.errors import LedgerError, ManifestError, Problem
 
 
 def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
@@ -37,6 +39,17 @@ def for_directory(
         override(data, assignment)
     where = f"batcher run {directory} -o {output}"
     return _checked(read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name))
+
+
+def remembered(ledger: Path) -> Manifest:
+    """The manifest that the batch was last run with, but for its job's options. Raises LedgerError."""
+    if not ledger.exists():
+        raise LedgerError(f"{ledger}: there is no ledger; `batcher run` makes one")
+    with closing(reader(ledger)) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
+    if row is None:
+        raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")
+    return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")
 
 
 def commented(*, batch: str, service: str, directory: str, output: str, endpoint: str) -> str:

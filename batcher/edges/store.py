@@ -111,6 +111,25 @@ class Store:
                 os.close(folder)
         return [outcomes[number] for number in range(len(items))]
 
+    def digest(self, output: str) -> str | None:
+        """sha256 of the result at `output`; None where there is none, empty where it's no regular file."""
+        folders: dict[bytes, int] = {}
+        try:
+            *parents, name = path_of(output).split(b"/")
+            fd = os.open(self._root, _FOLDER)
+            folders[b""] = fd
+            for parent in parents:
+                fd = os.open(parent, _FOLDER, dir_fd=fd)
+                folders[bytes(len(folders))] = fd
+            return _hash_of(name, fd)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return ""
+        finally:
+            for folder in folders.values():
+                os.close(folder)
+
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         """The result at `source` once more. Raises FileNotFoundError where that isn't what it was, OutputError."""
         folders: dict[bytes, int] = {}

@@ -7,9 +7,9 @@ import shutil
 import sys
 from typing import Final
 
-from batcher.batch import Summary
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
+from batcher.core.summary import Summary
 
 FAULTS: Final = "lost-reply=0.05,reset=0.03,500=0.03,429-1000=0.03,slow=0.1:1,listing-lag=0.1:1"
 LOST: Final = (State.EXPIRED, State.LOST, State.HELD, State.STUCK)

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from batcher.batch import Summary
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest
+from batcher.core.summary import Summary
 from batcher.edges.ledger import reader
 from batcher.edges.queries import Queries
 
@@ -19,7 +19,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     states = dict(summary.documents)
     lines = [f'batch "{summary.batch}": {_counts(states)} in {_span(summary.seconds)}']
     lines += [
-        f"  {number} {_why(state, reason)}, e.g. {_plain(example)}"
+        f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
         for state, _, reason, number, example in summary.failures
     ]
     if summary.pages:
@@ -68,7 +68,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
     for failure in values["failures"]:
         lines.append(
-            f"  {failure['documents']} {_why(failure['state'], failure['reason'])}, e.g. {_plain(failure['example'])}"
+            f"  {failure['documents']} {_why(failure['state'], failure['reason'])}, e.g. {plain(failure['example'])}"
         )
     lines.append(f"  {values['pages']} pages, {values['credits']:g} credits so far")
     return "\n".join(lines)
@@ -81,12 +81,12 @@ def _counts(states: dict[str, int]) -> str:
 
 
 def _why(state: str, reason: str | None) -> str:
-    return _plain(state.replace("_", " ") + (f" ({reason})" if reason else ""))
+    return plain(state.replace("_", " ") + (f" ({reason})" if reason else ""))
 
 
-def _plain(text: str) -> str:
+def plain(text: str, *, keep: str = "") -> str:
     """Safe on a terminal, whatever a file or a service put into it."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(c if c.isprintable() or c in keep else "?" for c in text)
 
 
 def _span(seconds: float) -> str:

@@ -77,6 +77,10 @@ class Peer:
             body["error"] = msgspec.to_builtins(answer.error)
         return web.json_response(body)
 
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        await Twin(self.service, latency=0.0).cancel(request.match_info["id"])
+        return web.json_response({})
+
     async def jobs(self, request: web.Request) -> web.StreamResponse:
         page = await Twin(self.service, latency=0.0).jobs(limit=int(request.query.get("limit", "500")))
         return web.json_response(msgspec.to_builtins(page))
@@ -91,6 +95,7 @@ async def listening(peer: Peer) -> AsyncIterator[Peer]:
         ("DELETE", "/upload/{id:.+}", "delete_upload"),
         ("POST", "/{endpoint}_async", "run_job"),
         ("GET", "/job/{id}", "job"),
+        ("POST", "/cancel/{id}", "cancel"),
         ("GET", "/jobs", "jobs"),
     ):
         app.router.add_route(method, path, _route(peer, call))

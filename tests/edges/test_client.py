@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from peer import KEY, Handler, Peer, accepts_and_hangs_up, cuts_the_answer_short, hangs_up, listening, once, says
+from peer import KEY, Handler, Peer, accepts_and_hangs_up, cuts_the_answer_short, hangs_up, once, says
 
 from batcher.core import wire
 from batcher.edges.client import ReductoClient
@@ -22,12 +22,6 @@ from batcher.errors import (
 )
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
-    async with listening(Peer()) as peer:
-        yield peer
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from pathlib import Path
 from virtual import VirtualLoop, unhurried
 from world import HOUR, START, Dead, SimTwin, SimWriter, World
 
-from batcher.batch import Reached, Run
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.errors import BatcherError
+from batcher.opening import Reached
+from batcher.runs import Run
 from batcher.stages.course import Course
 
 RUNS_AT_MOST = 40

@@ -1,0 +1,229 @@
+"""What a person does with a batch between runs: ask why, put back in the queue, hold the disk against the ledger.
+
+Nothing here is sent to the service; what must be fetched or paid again, the next run does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from batcher.core import events
+from batcher.core.cost import estimate
+from batcher.core.document import OWN_FOLDER, name_of
+from batcher.core.lifecycle import OPEN, VERDICTS, State
+from batcher.core.policy import Kind
+from batcher.edges.clock import SteadyClock
+from batcher.edges.ledger import Ledger, lock, open_existing
+from batcher.edges.queries import Queries
+from batcher.edges.store import Store
+from batcher.errors import BatcherError
+
+GROUP: Final = 500
+# What `--only` may name, and the states and classes it stands for.
+CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
+    "transient": (State.FAILED, frozenset({Kind.TRANSIENT, Kind.PROVIDER})),
+    "document": (State.FAILED, frozenset({Kind.DOCUMENT})),
+    "configuration": (State.FAILED, frozenset({Kind.CONFIGURATION})),
+    "expired": (State.EXPIRED, None),
+    "lost": (State.LOST, None),
+    "stuck": (State.STUCK, None),
+    "held": (State.HELD, None),
+    "cancelled": (State.CANCELLED, None),
+}
+UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})  # what `retry` alone takes
+
+
+class Candidate(NamedTuple):
+    """A document that came to a verdict, or whose result isn't what was saved."""
+
+    id: int
+    source: str
+    state: State
+    kind: str | None
+    payer: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps paid already."""
+
+    documents: int
+    credits: float
+    at_risk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`missing` and `changed` are (source, output); `strays` are files in the output that the ledger doesn't know."""
+
+    saved: int
+    missing: tuple[tuple[str, str], ...]
+    changed: tuple[tuple[str, str], ...]
+    strays: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.missing and not self.changed
+
+    def values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+# --- put back in the queue ------------------------------------------------------------------------------------------
+
+
+async def retry(ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()) -> Requeued:
+    """Put documents with a verdict back in the queue: those of class `only`, those named, or all that may be tried."""
+    with _opened(ledger_path) as ledger:
+        chosen = _chosen(ledger, only, paths)
+        return await _requeue(ledger, chosen)
+
+
+def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Candidate]:
+    found = [c for c in _candidates(ledger) if not paths or c.source in paths]
+    if unknown := set(paths) - {c.source for c in found}:
+        raise BatcherError(f"{sorted(unknown)[0]}: no such document with a verdict; see `batcher failures`")
+    if only is not None:
+        state, kinds = CLASSES[only]
+        return [c for c in found if c.state is state and (kinds is None or c.kind in kinds)]
+    return found if paths else [c for c in found if c.state in UNASKED]
+
+
+def _candidates(ledger: Ledger) -> Iterator[Candidate]:
+    states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
+    sql = f"SELECT id, source, state, kind, payer FROM documents WHERE current = 1 AND state IN ({states}) ORDER BY id"
+    for number, source, state, kind, payer in ledger.reader.execute(sql):
+        yield Candidate(number, source, State(state), kind, payer)
+
+
+async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
+    """Those that pay for themselves first, so that their copies may wait for them again."""
+    paying, again = [], {c.id for c in chosen if c.payer is None}
+    for candidate in chosen:
+        if candidate.payer is None or not _waits_for(ledger, candidate.payer, again):
+            paying.append(candidate)
+    copies = [c for c in chosen if c not in paying]
+    for group in _groups([events.Retried(c.id) for c in paying] + [events.Rejoined(c.id) for c in copies]):
+        await ledger.record(*group)
+    at_risk = sum(1 for c in paying if c.state in (State.HELD, State.STUCK))
+    return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk)
+
+
+def _waits_for(ledger: Ledger, payer: int, again: set[int]) -> bool:
+    (state,) = ledger.reader.execute("SELECT state FROM documents WHERE id = ?", (payer,)).fetchone()
+    return payer in again or State(state) in OPEN | {State.SAVED}
+
+
+def _price(ledger: Ledger, document: int) -> float:
+    """What its last attempt cost, or a page's worth."""
+    sql = "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC LIMIT 1"
+    row = ledger.reader.execute(sql, (document,)).fetchone()
+    return float(row[0]) if row and row[0] else estimate("parse")
+
+
+def _groups(happened: Sequence[events.Event]) -> Iterator[Sequence[events.Event]]:
+    for start in range(0, len(happened), GROUP):
+        yield happened[start : start + GROUP]
+
+
+# --- hold the disk against the ledger -------------------------------------------------------------------------------
+
+
+def verify(ledger: Queries, output: Path) -> Verified:
+    """Read every saved result and compare its hash; name files that the ledger doesn't know."""
+    store, saved = Store(output), 0
+    missing, changed = [], []
+    for source, result, sha256 in _saved(ledger):
+        there = store.digest(result)
+        saved += there == sha256
+        if there is None:
+            missing.append((source, result))
+        elif there != sha256:
+            changed.append((source, result))
+    return Verified(saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)))
+
+
+async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
+    """`verify`, and what isn't whole is fetched again while the service has it, else paid for again, by the next run.
+
+    Returns what was found, what must be paid for, and how many need only be fetched or copied.
+    """
+    with _opened(ledger_path) as ledger:
+        found = verify(ledger, output)
+        broken = [_of_source(ledger, source) for source, _ in (*found.missing, *found.changed)]
+        now = ledger.clock()
+        kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
+        for group in _groups([events.FileMissed(c.id, "its file is missing or changed") for c in kept]):
+            await ledger.record(*group)
+        rest = [c for c in broken if c not in kept]
+        requeued = await _requeue(ledger, rest)
+        return found, requeued, len(kept)
+
+
+def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:
+    sql = "SELECT source, output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved' ORDER BY id"
+    yield from ledger.reader.execute(sql)
+
+
+def _of_source(ledger: Ledger, source: str) -> Candidate:
+    sql = "SELECT id, source, state, kind, payer FROM documents WHERE current = 1 AND source = ?"
+    number, name, state, kind, payer = ledger.reader.execute(sql, (source,)).fetchone()
+    return Candidate(number, name, State(state), kind, payer)
+
+
+def _is_kept(ledger: Ledger, document: int, now: float) -> bool:
+    sql = "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved'"
+    row = ledger.reader.execute(sql, (document,)).fetchone()
+    return row is not None and row[0] > now
+
+
+def _strays(ledger: Queries, output: Path) -> Iterator[str]:
+    sql = "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
+    for name in _files(output):
+        if ledger.reader.execute(sql, (name,)).fetchone() is None:
+            yield name
+
+
+def _files(output: Path) -> Iterator[str]:
+    root = os.fsencode(output)
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not (folder == root and f.startswith(OWN_FOLDER.encode())))
+        for file in sorted(files):
+            yield name_of(os.path.relpath(os.path.join(folder, file), root))  # noqa: PTH118 (bytes)
+
+
+# --- why ------------------------------------------------------------------------------------------------------------
+
+
+def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
+    """Every version of the document at `path`, newest first, each with its attempts and events. Raises BatcherError."""
+    rows = _rows(ledger, "SELECT * FROM documents WHERE source = ? ORDER BY id DESC", path)
+    if not rows:
+        near = _rows(ledger, "SELECT source FROM documents WHERE source LIKE ? LIMIT 3", f"%{path.rpartition('/')[2]}%")
+        hint = f"; near it: {', '.join(row['source'] for row in near)}" if near else ""
+        raise BatcherError(f"{path}: the ledger knows no such document{hint}")
+    for row in rows:
+        row["attempts"] = _rows(ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"])
+        row["events"] = _rows(ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"])
+    return rows
+
+
+def _rows(ledger: Queries, sql: str, *values: object) -> list[dict[str, Any]]:
+    cursor = ledger.reader.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Ledger]:
+    """The ledger, held and open for writing. Raises LedgerError."""
+    with ExitStack() as stack:
+        stack.callback(os.close, lock(path))
+        ledger = open_existing(path, clock=SteadyClock())
+        stack.callback(ledger.close)
+        yield ledger

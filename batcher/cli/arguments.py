@@ -1,0 +1,84 @@
+"""What several commands take, and what they make of it: a manifest, a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from batcher.core.manifest import Manifest
+    from batcher.edges.queries import Queries
+
+PATH = click.Path(path_type=Path)
+OVERRIDES = click.option(
+    "-S", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key, as in job.priority=true."
+)
+OUT = click.option("-o", "--output", type=PATH, help="Where results go, where the first argument is a directory.")
+ENDPOINT = click.option("--endpoint", default="parse", show_default=True, help="What to do with each document.")
+SERVICE = click.option(
+    "--service", default="local", show_default=True, help="local, reducto, reducto-eu, reducto-au or a URL."
+)
+WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
+
+
+def manifest_of(what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...]) -> Manifest:
+    from batcher.edges.manifests import for_directory, load
+
+    if what.is_dir():
+        if output is None:
+            raise click.UsageError(f"{what} is a directory: say with -o where its results go")
+        return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
+    return load(what, overrides=overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a batch lies."""
+
+    batch: str
+    ledger: Path
+    output: Path
+
+
+def place_of(what: Path) -> Place:
+    """Of a manifest, or of an output directory."""
+    if what.is_dir():
+        return Place(what.absolute().name, what / ".batcher" / "ledger.db", what)
+    from batcher.edges.manifests import load
+
+    manifest = load(what)
+    return Place(manifest.batch, manifest.output.ledger_path, manifest.output.directory)
+
+
+def again(what: Path) -> str:
+    """What to type for the next run."""
+    return "run the batch again, with the words it was started with" if what.is_dir() else f"batcher run {what}"
+
+
+def known_manifest(what: Path) -> Manifest:
+    """The manifest at `what`; of an output directory, as much of it as its ledger remembers."""
+    from batcher.edges.manifests import load, remembered
+
+    return remembered(place_of(what).ledger) if what.is_dir() else load(what)
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[Queries]:
+    """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none."""
+    from batcher.edges.ledger import reader
+    from batcher.edges.queries import Queries
+    from batcher.errors import LedgerError
+
+    if not place.ledger.exists():
+        raise LedgerError(f"{place.ledger}: there is no ledger; `batcher run` makes one")
+    connection = reader(place.ledger)
+    try:
+        yield Queries(connection)
+    finally:
+        connection.close()

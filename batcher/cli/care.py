@@ -1,0 +1,112 @@
+"""Commands for a batch between its runs: why, failures, retry, verify, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from batcher.cli.arguments import AS_JSON, WHAT, again, known_manifest, place_of, reading
+from batcher.cli.conduct import Voice, conduct, tell
+from batcher.cli.group import main
+
+CLASSES = ("transient", "document", "configuration", "expired", "lost", "stuck", "held", "cancelled")
+
+
+@main.command()
+@WHAT
+@click.argument("path")
+@AS_JSON
+def why(what: Path, path: str, as_json: bool) -> None:
+    """Tell one document's whole story: every attempt, answer, wait and cost.
+
+    \b
+    batcher why manifests/nightly.toml invoices/2026/0117.pdf
+    """
+    from batcher.care import story
+    from batcher.faces.story import story_words
+
+    with reading(place_of(what)) as ledger:
+        versions = story(ledger, path)
+    click.echo(json.dumps(versions) if as_json else story_words(versions))
+
+
+@main.command()
+@WHAT
+@AS_JSON
+def failures(what: Path, as_json: bool) -> None:
+    """Show what failed and why, in groups, and what can be done about each."""
+    from batcher.faces.failures import failure_values, failure_words
+
+    with reading(place_of(what)) as ledger:
+        values = failure_values(ledger.failures())
+    click.echo(json.dumps(values) if as_json else failure_words(values, what))
+
+
+@main.command()
+@WHAT
+@click.argument("paths", nargs=-1)
+@click.option("--only", type=click.Choice(CLASSES), help="Documents of this class alone.")
+@AS_JSON
+def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
+    """Put documents that failed back in the queue, for the next run to pay for again.
+
+    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held and stuck ones may have been paid
+    already, so they are taken only when asked for.
+
+    \b
+    batcher retry manifests/nightly.toml --only expired
+    batcher retry manifests/nightly.toml invoices/2026/0117.pdf
+    """
+    from dataclasses import asdict
+
+    from batcher.care import retry as put_back
+
+    done = asyncio.run(put_back(place_of(what).ledger, only=only, paths=paths))
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    click.echo(f"{done.documents} documents are in the queue again, for about {done.credits:g} credits", err=True)
+    if done.at_risk:
+        click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
+    click.echo(f"next: {again(what)}", err=True)
+
+
+@main.command()
+@WHAT
+@click.option("--repair", is_flag=True, help="Have the next run fetch again, or pay again, what isn't whole.")
+@AS_JSON
+def verify(what: Path, repair: bool, as_json: bool) -> None:
+    """Hold every saved result on disk against the ledger: there, whole, with the right hash. Exit code 1 if not."""
+    from batcher.care import repair as set_right
+    from batcher.care import verify as hold_against
+    from batcher.faces.verified import repair_words, verify_words
+
+    place = place_of(what)
+    if repair:
+        found, requeued, kept = asyncio.run(set_right(place.ledger, place.output))
+        said = repair_words(requeued, kept, again(what))
+    else:
+        with reading(place) as ledger:
+            found, said = hold_against(ledger, place.output), ""
+    click.echo(json.dumps(found.values()) if as_json else verify_words(found))
+    if said:
+        click.echo(said, err=True)
+    sys.exit(0 if found.is_whole else 1)
+
+
+@main.command()
+@WHAT
+@AS_JSON
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+def cancel(what: Path, as_json: bool, quiet: bool) -> None:
+    """Send nothing more, cancel what is out, and bring home what had completed by then."""
+    from batcher.batch import cancel_batch
+
+    manifest, voice = known_manifest(what), Voice(quiet=quiet)
+    summary = conduct(cancel_batch, manifest, voice)
+    tell(summary, manifest, voice, as_json=as_json)
+    sys.exit(summary.exit_code)

@@ -1,0 +1,96 @@
+"""A run as the terminal sees it: the bar or the log while it lasts, the two Ctrl-C, the words at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from batcher.core.manifest import Manifest
+    from batcher.core.summary import Summary
+    from batcher.stages.course import Course
+
+Conducted = Callable[..., Awaitable["Summary"]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Voice:
+    """How much is said, and in which form."""
+
+    quiet: bool = False
+    log_json: bool = False
+
+
+def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
+    """Let `kind`, one of the functions of `batcher.batch`, run its course. Raises what it raises."""
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(_conduct(kind, manifest, voice))
+
+
+def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -> None:
+    """Say how it ended: for programs on stdout, for people on stderr."""
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(summary).decode())
+    if not voice.log_json:
+        from batcher.faces.status import end_words, trouble_words
+
+        words = trouble_words(summary) if voice.quiet else end_words(summary, manifest)
+        click.echo(words, err=True, nl=bool(words))
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where the extra `fast` is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
+    from batcher.faces.log import Log, write_line
+    from batcher.faces.progress import Progress
+    from batcher.stages.course import Course
+
+    course, shown = Course(), list[Log | Progress]()
+    gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
+    _heed_signals(course, log_json=voice.log_json)
+    face = Log if voice.log_json else Progress
+    silent = voice.quiet and not voice.log_json
+    try:
+        summary = await kind(
+            manifest, course=course, watch=None if silent else lambda ledger: shown.append(face(ledger))
+        )
+    finally:
+        for one in shown:
+            one.close()
+    if voice.log_json:
+        write_line(sys.stderr, "RunEnded", dataclasses.asdict(summary))
+    return summary
+
+
+def _heed_signals(course: Course, *, log_json: bool) -> None:
+    """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
+    from batcher.faces.log import write_line
+
+    def stop() -> None:
+        again = course.stopped.is_set() and not course.home
+        course.stop("on request", 3, at_once=again)
+        if log_json:
+            write_line(sys.stderr, "Stopping", {"at_once": again})
+        elif not again:
+            click.echo("batcher: stopping; once more stops at once, and nothing is lost either way", err=True)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,187 @@
+"""Commands that run a batch, or begin with one: run, plan, status, serve, init, schema.
+
+They import what they need themselves, so that `--version` and `--help` are instant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from batcher.cli.arguments import (
+    AS_JSON,
+    ENDPOINT,
+    OUT,
+    OVERRIDES,
+    PATH,
+    SERVICE,
+    WHAT,
+    known_manifest,
+    manifest_of,
+    place_of,
+)
+from batcher.cli.conduct import Voice, conduct, tell
+from batcher.cli.group import main
+
+
+def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
+    from batcher.service.chaos import read_orders
+
+    try:
+        read_orders(orders)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return orders
+
+
+@main.command()
+@click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
+@OUT
+@ENDPOINT
+@SERVICE
+@OVERRIDES
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+@click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on stderr.")
+@click.option("--collect", is_flag=True, help="Adopt and bring home what is out; scan and submit nothing.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most.")
+@click.option("--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own.")
+@click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
+def run(
+    what: Path,
+    output: Path | None,
+    endpoint: str,
+    service: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    log_json: bool,
+    collect: bool,
+    sample: int | None,
+    rehearse: bool,
+    chaos: str,
+) -> None:
+    """Start a batch, or go on with it: the same words every time.
+
+    \b
+    batcher run manifests/nightly.toml
+    batcher run ./inbox -o ./results --service reducto
+    batcher run ./results --collect
+    """
+    from batcher.batch import collect_batch, run_batch
+
+    if sample is not None:
+        overrides = (*overrides, f"limits.max_documents={sample}")
+    if collect and output is None and what.is_dir():
+        manifest = known_manifest(what)
+    else:
+        manifest = manifest_of(what, output, endpoint, service, overrides)
+    if rehearse or chaos:
+        from batcher.faces.rehearsal import prepare
+
+        manifest = prepare(manifest, chaos)
+    voice = Voice(quiet=quiet, log_json=log_json)
+    summary = conduct(collect_batch if collect else run_batch, manifest, voice)
+    tell(summary, manifest, voice, as_json=as_json)
+    if rehearse or chaos:
+        from batcher.faces.rehearsal import rehearsal_words
+
+        click.echo(rehearsal_words(summary))
+    sys.exit(summary.exit_code)
+
+
+@main.command()
+@click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
+@OUT
+@ENDPOINT
+@SERVICE
+@OVERRIDES
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON on stdout.")
+def plan(
+    what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what `run` would do. Nothing outside is touched, nothing is sent."""
+    from batcher.plan import make_plan
+
+    manifest = manifest_of(what, output, endpoint, service, overrides)
+    planned = asyncio.run(make_plan(manifest))
+    click.echo(json.dumps(planned.values()) if as_json else planned.words())
+
+
+@main.command()
+@WHAT
+@AS_JSON
+@click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
+def status(what: Path, as_json: bool, follow: bool) -> None:
+    """Show where a batch stands. A run under way is not disturbed."""
+    from batcher.errors import LedgerError
+    from batcher.faces.status import status_values, status_words
+
+    place = place_of(what)
+    if not place.ledger.exists():
+        raise LedgerError(f"{place.ledger}: there is no ledger; `batcher run` makes one")
+    if follow:
+        from batcher.faces.watch import watch
+
+        watch(place.batch, place.ledger, stream=sys.stdout)
+        return
+    values = status_values(place.ledger)
+    click.echo(json.dumps(values) if as_json else status_words(place.batch, values))
+
+
+@main.command()
+@click.option("--port", default=0, show_default="a free one", help="Port on the loopback interface.")
+@click.option(
+    "--data-dir", type=PATH, default=Path(".batcher/service"), show_default=True, help="Uploads, jobs, results."
+)
+@click.option("--workers", default=0, show_default="one per core", help="Processes that read documents.")
+@click.option("--retention", default="12h", show_default=True, help="How long results are kept.")
+@click.option(
+    "--api-key-env", default="REDUCTO_API_KEY", show_default=True, help="The variable that holds the key to accept."
+)
+def serve(port: int, data_dir: Path, workers: int, retention: str, api_key_env: str) -> None:
+    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if it made one up."""
+    import os
+
+    from batcher.core.manifest_keys import duration
+    from batcher.service.__main__ import serve as serve_for_ever
+    from batcher.service.local import Options
+
+    try:
+        seconds = duration(retention)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--retention") from error
+    options = Options(data_dir=data_dir, port=port, workers=workers or os.cpu_count() or 1, retention=seconds)
+    serve_for_ever(options, key=os.environ.get(api_key_env))
+
+
+@main.command()
+@click.argument("path", type=PATH, default=Path("batch.toml"))
+@click.option("--batch", help="The batch's name; default: the file's stem.")
+@click.option("--directory", default="./inbox", show_default=True, help="Where the documents are.")
+@click.option("--output", default="./results", show_default=True, help="Where results go.")
+@ENDPOINT
+@SERVICE
+def init(path: Path, batch: str | None, directory: str, output: str, endpoint: str, service: str) -> None:
+    """Write a commented manifest to PATH."""
+    from batcher.edges.manifests import commented
+
+    text = commented(batch=batch or path.stem, service=service, directory=directory, output=output, endpoint=endpoint)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.UsageError(f"{path} is there already; name another file") from None
+    click.echo(f"wrote {path}; next: batcher plan {path}", err=True)
+
+
+@main.command()
+def schema() -> None:
+    """Print the manifest's JSON Schema."""
+    from batcher.core.manifest_keys import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

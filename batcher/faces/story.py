@@ -1,0 +1,40 @@
+"""One document's story in words: its versions, their attempts and what happened when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from batcher.faces.status import plain
+
+
+def story_words(versions: list[dict[str, Any]]) -> str:
+    """Of what `batcher.care.story` found, the newest version first."""
+    return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
+
+
+def _version(row: dict[str, Any]) -> str:
+    standing = "" if row["current"] else " (an older version)"
+    lines = [f"{row['source']}: {row['state'].replace('_', ' ')}{standing}"]
+    if row["reason"]:
+        lines.append(f"  because  {row['reason']}")
+    if row["output_sha256"]:
+        lines.append(f"  result   {row['output']} ({row['output_size']} bytes, sha256 {row['output_sha256'][:16]}…)")
+    if row["payer"]:
+        lines.append(f"  paid by  document {row['payer']}: the same bytes and job")
+    lines += [_attempt(attempt) for attempt in row["attempts"]]
+    lines += [_event(event) for event in row["events"]]
+    return "\n".join(lines)
+
+
+def _attempt(row: dict[str, Any]) -> str:
+    credits = row["credits"] if row["credits"] is not None else row["cost"]
+    job = f", job {row['job_id']}" if row["job_id"] else ""
+    reason = f" ({row['why']})" if row["why"] else ""
+    return f"  attempt {row['number']}: {row['outcome']}{reason}, {credits:g} credits, at {row['service']}{job}"
+
+
+def _event(row: dict[str, Any]) -> str:
+    moment = datetime.fromtimestamp(row["at"])
+    detail = f"  {row['detail']}" if row["detail"] else ""
+    return f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']}{detail}"

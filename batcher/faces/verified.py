@@ -1,0 +1,36 @@
+"""The disk held against the ledger, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from batcher.faces.status import plain
+
+if TYPE_CHECKING:
+    from batcher.care import Requeued, Verified
+
+SHOWN: Final = 20  # of each kind; `--json` has them all
+
+
+def verify_words(found: Verified) -> str:
+    lines = [f"{found.saved} results are on disk as they were saved"]
+    for word, pairs in (("missing", found.missing), ("changed", found.changed)):
+        lines += _some(word, [output for _, output in pairs])
+    lines += _some("not of this ledger", list(found.strays))
+    return "\n".join(plain(line) for line in lines)
+
+
+def repair_words(requeued: Requeued, kept: int, again: str) -> str:
+    if not kept and not requeued.documents:
+        return ""
+    return (
+        f"{kept} will be fetched again for nothing, {requeued.documents} copied or paid for again "
+        f"(about {requeued.credits:g} credits)\nnext: {again}"
+    )
+
+
+def _some(word: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = [f"  … and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return [f"{len(names)} {word}:", *(f"  {name}" for name in names[:SHOWN]), *more]

@@ -1,0 +1,122 @@
+"""What must be true before the first document: the ledger held and open, the service answering, the right key.
+
+It starts no stage and changes nothing but the ledger's own tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batcher.core.manifest import LOCAL, Manifest
+from batcher.core.policy import Backoff
+from batcher.core.wire import SERVICES
+from batcher.edges.client import Api, ReductoClient
+from batcher.edges.clock import SteadyClock
+from batcher.edges.embedded import embedded
+from batcher.edges.ledger import Ledger, lock, open_ledger
+from batcher.errors import LedgerForeign, ManifestError, Problem, Refused, ServiceError
+from batcher.stages.course import Course
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A service that can be called. `identity` is what attempts are booked under, `key_print` the key's fingerprint."""
+
+    client: Api
+    identity: str
+    key_print: str
+    token_key: bytes = field(default=b"", repr=False)  # for webhooks that nobody signs
+
+
+def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
+    path = manifest.output.ledger_path
+    _refuse_strangers(manifest, path)
+    stack.callback(os.close, lock(path))
+    ledger = open_ledger(path, batch=manifest.batch, clock=clock)
+    stack.callback(ledger.close)
+    return ledger
+
+
+def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
+    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it."""
+    output = manifest.output.directory
+    if ledger.exists() or not output.is_dir():
+        return
+    if any(not entry.name.startswith(".") for entry in output.iterdir()):
+        raise LedgerForeign(
+            f"{output}: there are files but no ledger at {ledger}; a run would pay for everything anew. "
+            "Restore the ledger, or name an empty output directory"
+        )
+
+
+def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
+    for service, number in ledger.foreign_attempts(reached.identity, reached.key_print):
+        raise LedgerForeign(
+            f"{number} submissions are still out at {service}, or under another key, and only there can be found "
+            "again; finish them with that service and key first"
+        )
+
+
+@asynccontextmanager
+async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
+    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once."""
+    service = manifest.service
+    async with AsyncExitStack() as stack:
+        if service.is_local:
+            data_dir = manifest.output.ledger_path.parent / "service"
+            url, key = await stack.enter_async_context(
+                embedded(data_dir, retention=service.result_retention, chaos=service.chaos)
+            )
+            identity, key_print = LOCAL, LOCAL  # its address and key are new each time; its data is not
+        else:
+            url = service.url or SERVICES[service.name]
+            key = _key(manifest)
+            identity, key_print = url, fingerprint(key)
+        client = await stack.enter_async_context(ReductoClient(url, key))
+        await _first_answer(client, course, patience=service.patience)
+        course.clock_off = clock.go_by(client.service_time)
+        yield Reached(client, identity, key_print, _token_key(key))
+
+
+def _key(manifest: Manifest) -> str:
+    name = manifest.service.api_key_env
+    key = os.environ.get(name, "").strip()
+    if not key:
+        problem = Problem("service.api_key_env", f"the environment variable {name} isn't set", f"export {name}=…")
+        raise ManifestError(manifest.where, [problem])
+    return key
+
+
+def fingerprint(key: str) -> str:
+    """16 hex digits that tell one key from another and say nothing about it."""
+    return hmac.new(key.encode(), b"batcher's fingerprint of a key", "sha256").hexdigest()[:16]
+
+
+def _token_key(key: str) -> bytes:
+    return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
+
+
+async def _first_answer(client: ReductoClient, course: Course, *, patience: float) -> None:
+    """Ask for one row of the listing: it proves address and key, and costs nothing."""
+    rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
+    while True:
+        try:
+            await client.jobs(limit=1)
+            return
+        except Refused:
+            raise
+        except ServiceError:
+            if time.monotonic() > until or course.stopped.is_set():
+                raise
+        await asyncio.sleep(min(Backoff(first=0.5, most=10.0).span(tries, rng), max(0.0, until - time.monotonic())))
+        tries += 1

@@ -1,0 +1,256 @@
+"""The kinds of run, built of the stages: one that does it all, one that only brings home, one that cancels.
+
+Which stages belong together stands here, and when they are done; what each of them does is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from batcher.callback import Callback
+from batcher.core.budget import Budget
+from batcher.core.cost import estimate
+from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.core.looks import Looks
+from batcher.core.manifest import Manifest
+from batcher.core.policy import with_changes
+from batcher.edges.ledger import Ledger
+from batcher.edges.pace import Lane, Pace
+from batcher.edges.store import Store
+from batcher.errors import BatcherError
+from batcher.opening import Clock, Reached
+from batcher.stages.canceller import Canceller
+from batcher.stages.course import Course
+from batcher.stages.curfew import Curfew
+from batcher.stages.fetcher import Fetcher
+from batcher.stages.poller import Poller
+from batcher.stages.recovery import Recovery
+from batcher.stages.scanner import Scanner
+from batcher.stages.sink import Sink
+from batcher.stages.submitter import Assignment, Submitter
+from batcher.stages.watchlist import Watchlist
+
+HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
+HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
+LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
+TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
+A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
+OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Collection:
+    """Adopts what can be found again and brings home what is out; submits nothing."""
+
+    is_complete = False  # whether its end means that nothing of the batch is left to do
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        ledger: Ledger,
+        store: Store,
+        reached: Reached,
+        course: Course,
+        pace: Pace | None = None,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        callback: Callback | None = None,
+    ) -> None:
+        self.ledger, self.course, self._callback = ledger, course, callback
+        self.client, self.pace, self.jobs, looks = reached.client, pace or _pace(manifest), Watchlist(), _looks(ledger)
+        policy = with_changes(manifest.retry)
+        self.sink = Sink(ledger, store, course)
+        self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
+        self.fetcher = Fetcher(
+            *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink), policy=policy, clock=clock, rng=rng
+        )
+        self.recovery = Recovery(
+            *(ledger, self.client, self.pace, course),
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            settle=_settle(manifest),
+            clock=clock,
+        )
+
+    async def to_its_end(self) -> None:
+        """Raises the first BatcherError that no stage could make a verdict of."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work()) for work in self.works()]
+                await self._end()
+                for task in tasks:
+                    task.cancel()
+        except* BatcherError as errors:
+            raise _first(errors) from None
+
+    def works(self) -> Sequence[Work]:
+        stages = (self.sink.run, self.poller.run, self.fetcher.run, self.recovery.run, self.sink.copy_for_ever)
+        return (*stages, self._heed_calls) if self._callback else stages
+
+    async def _heed_calls(self) -> None:
+        """A webhook says that a job has ended: ask now. A lost one costs time only, for the poller looks anyway."""
+        while self._callback is not None:
+            self.poller.ask_now(await self._callback.receiver.next_job())
+
+    def is_over(self) -> bool:
+        return self.is_home()
+
+    def is_home(self) -> bool:
+        """Whether nothing is out any more."""
+        return not any(self.ledger.tally[state] for state in OUT)
+
+    async def what_is_being_sent(self) -> None:
+        """Returns when no submission waits for its answer any more."""
+
+    async def _end(self) -> None:
+        """Returns when everything has come to its end, or all that a stopped run still owes is done."""
+        over = asyncio.create_task(self._until_over())
+        stopped = asyncio.create_task(self.course.stopped.wait())
+        try:
+            await asyncio.wait({over, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            stopped.cancel()
+        if not self.is_over():
+            await self._wind_up()
+        if self.course.home and self.is_complete and self.is_over():
+            self.course.finished()
+
+    async def _wind_up(self) -> None:
+        await self.what_is_being_sent()
+        while self.course.home and not self.course.at_once and not self.is_home():
+            await self.ledger.change(within=TICK)
+        if not self.course.at_once:
+            await self._bring_home()
+
+    async def _until_over(self) -> None:
+        while not self.is_over():
+            self.look_ahead()
+            await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
+
+    def look_ahead(self) -> None:
+        """Stop where nothing that is left could ever be sent."""
+
+    async def _bring_home(self) -> None:
+        """One last look at all that is out; what has completed is fetched and written."""
+        self.poller.look_at_all()
+        await asyncio.sleep(TICK)
+        while not self.course.at_once and (self.fetcher.busy or not self.sink.idle):
+            await self.ledger.change(within=TICK)
+
+
+class Run(Collection):
+    """The whole way: scans, submits, and brings home."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        ledger: Ledger,
+        store: Store,
+        reached: Reached,
+        course: Course,
+        pace: Pace | None = None,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        callback: Callback | None = None,
+    ) -> None:
+        super().__init__(*(manifest, ledger, store, reached, course, pace), clock=clock, rng=rng, callback=callback)
+        self.curfew = Curfew(manifest.limits, course)
+        self.scanner = Scanner(ledger, manifest, clock=clock)
+        self.submitter = Submitter(
+            *(ledger, self.client, self.pace, course, self.jobs, _assignment(manifest, reached, callback)),
+            policy=with_changes(manifest.retry),
+            clock=clock,
+            rng=rng,
+        )
+
+    def works(self) -> Sequence[Work]:
+        self.curfew.look()
+        self.is_complete = not self.course.stopped.is_set()
+        if not self.is_complete:
+            self.scanner.done.set()  # what isn't sent needn't be found either
+            return (*super().works(), self.submitter.run)
+        return (*super().works(), self.submitter.run, self.scanner.run, self.curfew.run)
+
+    def is_over(self) -> bool:
+        return self.scanner.done.is_set() and self.ledger.open_documents == 0 and self.submitter.idle
+
+    def is_home(self) -> bool:
+        return super().is_home() and self.submitter.idle
+
+    def look_ahead(self) -> None:
+        if self.scanner.done.is_set():
+            self.submitter.stop_if_nothing_fits()
+
+    async def what_is_being_sent(self) -> None:
+        while not self.course.at_once and not self.submitter.idle:
+            await self.ledger.change(within=TICK)
+
+
+class Cancellation(Collection):
+    """Cancels what is out, and believes only the final status: what completed first is brought home."""
+
+    def works(self) -> Sequence[Work]:
+        canceller = Canceller(self.ledger, self.client, self.pace, self.jobs)
+        return (*super().works(), canceller.run)
+
+
+def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, BatcherError)
+    return error
+
+
+def budget_of(manifest: Manifest) -> Budget:
+    return Budget(manifest.limits, estimate(manifest.jobs[0].endpoint))
+
+
+def _pace(manifest: Manifest) -> Pace:
+    service = manifest.service
+    hosted = service.url is None and not service.is_local
+    submit = Lane(service.requests_per_second)
+    if hosted and service.requests_per_second is None:
+        submit = Lane(HOSTED_RATE, adapts=True)
+    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+
+
+def _looks(ledger: Ledger) -> Looks:
+    looks = Looks()
+    for size, took in ledger.took():
+        looks.seed(size, took)
+    return looks
+
+
+def _settle(manifest: Manifest) -> float:
+    if manifest.service.settle is not None:
+        return manifest.service.settle
+    return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
+
+
+def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None) -> Assignment:
+    job = manifest.jobs[0]
+    queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
+    return Assignment(
+        batch=manifest.batch,
+        endpoint=job.endpoint,
+        options={**job.options, **queue},
+        metadata=job.metadata,
+        priority=job.priority,
+        service=reached.identity,
+        key_print=reached.key_print,
+        retention=manifest.service.result_retention,
+        max_in_flight=manifest.service.max_in_flight,
+        patience=manifest.service.patience,
+        counts_pages=budget_of(manifest).counts_pages,
+        webhook=callback.wish if callback else None,
+        token_key=callback.token_key if callback else None,
+    )

@@ -1,0 +1,42 @@
+"""Asks the service to cancel every job that is out. What becomes of each, the fetcher hears from the job itself."""
+
+from __future__ import annotations
+
+from batcher.edges.client import Api
+from batcher.edges.ledger import Ledger
+from batcher.edges.pace import Pace
+from batcher.errors import Busy, Refused, ServiceError
+from batcher.stages.watchlist import Watchlist
+
+
+class Canceller:
+    def __init__(self, ledger: Ledger, client: Api, pace: Pace, jobs: Watchlist) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pace = pace
+        self._jobs = jobs
+        self._asked: set[int] = set()
+
+    async def run(self) -> None:
+        """For as long as the run lasts: jobs that are adopted later are cancelled too."""
+        await self._jobs.caught_up.wait()
+        while True:
+            for document in self._jobs.documents():
+                if document not in self._asked:
+                    await self._cancel(document)
+            await self._ledger.change(within=1.0)
+
+    async def _cancel(self, document: int) -> None:
+        watched = self._jobs.get(document)
+        if watched is None:
+            return
+        await self._pace.submit.turn()
+        try:
+            await self._client.cancel(watched.flight.job_id)
+        except ServiceError as error:
+            if isinstance(error, Busy) or not isinstance(error, Refused):
+                self._pace.submit.hold(error)
+                return  # asked again with the next look around
+        self._asked.add(document)
+        if self._jobs.get(document) is not None:
+            self._jobs.fetch(document)

@@ -1,0 +1,37 @@
+"""A service on loopback, an inbox of six letters, and the words that run the one through the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from peer import Peer, listening
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    async with listening(Peer()) as peer:
+        yield peer
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    for number in range(6):
+        path = folder / f"{number % 2}" / f"letter {number // 2}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"letter {number}")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def words(inbox: Path, out: Path, peer: Peer) -> tuple[object, ...]:
+    return ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")

@@ -1,0 +1,158 @@
+"""What a person does with a batch between its runs, at the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from commandline import batcher, rows, start
+from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, says
+
+from batcher.core.wire import ErrorName
+
+Words = tuple[object, ...]
+
+
+def results(out: Path) -> list[Path]:
+    return sorted(path for path in out.rglob("*.txt.json") if ".batcher" not in path.parts)
+
+
+async def test_why_tells_every_attempt_and_what_it_cost(words: Words, peer: Peer, out: Path) -> None:
+    """Two attempts: the first failed at the service, the second was saved."""
+    peer.service.work = lambda job: (0.0, ErrorName.TIMEOUT if len(peer.service.jobs) == 0 else None)
+    assert (await batcher(*words)).code == 0
+    (source,) = next(
+        iter(
+            rows(
+                out,
+                "SELECT source FROM documents d JOIN attempts a ON a.document = d.id GROUP BY d.id HAVING count(*) = 2",
+            )
+        )
+    )
+    said = await batcher("why", out, source)
+    assert said.code == 0
+    assert "attempt 1: void (TIMEOUT" in said.out
+    assert "attempt 2: saved" in said.out
+    (version,) = json.loads((await batcher("why", out, source, "--json")).out)
+    assert [attempt["outcome"] for attempt in version["attempts"]] == ["void", "saved"]
+    nobody = await batcher("why", out, "0/nobody.txt")
+    assert (nobody.code, "no such document" in nobody.err) == (2, True)
+
+
+async def test_a_failure_is_told_with_what_to_do_and_can_be_tried_again(words: Words, peer: Peer, out: Path) -> None:
+    """All six are refused as unfit; once the service takes them, `retry` and `run` bring them home."""
+    peer.moods["run_job"] = says(415, UNPROCESSABLE)
+    assert (await batcher(*words)).code == 1
+    said = await batcher("failures", out)
+    assert "6 failed" in said.out
+    assert "next" in said.out
+    nothing = await batcher("retry", out, "--only", "expired")
+    assert "0 documents" in nothing.err
+    assert "6 documents" in (await batcher("retry", out, "--only", "document")).err
+    del peer.moods["run_job"]
+    assert (await batcher(*words)).code == 0
+    assert len(results(out)) == 6
+
+
+async def test_a_copy_tried_again_waits_for_its_payer_again(inbox: Path, words: Words, peer: Peer, out: Path) -> None:
+    """Two of the same bytes fail together and come back together: one job, two results."""
+    for name in ("0/letter 0.txt", "1/letter 0.txt"):
+        (inbox / name).write_text("the same")
+    peer.moods["run_job"] = says(415, UNPROCESSABLE)
+    assert (await batcher(*words)).code == 1
+    await batcher("retry", out)
+    del peer.moods["run_job"]
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 5
+    assert len(results(out)) == 6
+
+
+async def test_verify_finds_what_is_missing_changed_or_strange_and_repairs_it(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """Exit 1 and three names; repaired, the results are fetched again without a new job."""
+    assert (await batcher(*words)).code == 0
+    missing, changed, *_ = results(out)
+    missing.unlink()
+    changed.write_text("edited")
+    (out / "notes.txt").write_text("mine")
+    found = json.loads((await batcher("verify", out, "--json")).out)
+    assert [len(found[kind]) for kind in ("missing", "changed", "strays")] == [1, 1, 1]
+    assert found["saved"] == 4
+    assert (await batcher("verify", out, "--repair")).code == 1
+    assert (await batcher("run", out, "--collect")).code == 0
+    assert (await batcher("verify", out)).code == 0
+    assert changed.read_text() == "edited", "a file that the ledger doesn't know keeps its place"
+    assert len(peer.service.jobs) == 6
+
+
+async def test_a_result_that_the_service_no_longer_has_is_paid_again_by_repair(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """And says for how much."""
+    assert (await batcher(*words)).code == 0
+    results(out)[0].unlink()
+    with sqlite3.connect(out / ".batcher" / "ledger.db") as ledger:
+        ledger.execute("UPDATE attempts SET deadline_at = 1")  # twelve hours later
+    ledger.close()
+    said = await batcher("verify", out, "--repair")
+    assert "1 copied or paid for again" in said.err
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 7
+    assert len(results(out)) == 6
+
+
+async def test_cancel_believes_the_final_status_alone(words: Words, peer: Peer, out: Path) -> None:
+    """Three of six complete before they can be cancelled: those are brought home, the others are cancelled."""
+    peer.service.work = lambda job: (0.0 if len(peer.service.jobs) % 2 else 3600.0, None)
+    process = await start(*words)
+    await peer.has_jobs(6)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    said = await batcher("cancel", out, "--json")
+    assert said.code == 1, "cancelled is a verdict other than saved"
+    assert json.loads(said.out)["documents"] == {"saved": 3, "cancelled": 3}
+    assert sorted(job.cancelled for job in peer.service.jobs.values()) == [False] * 3 + [True] * 3
+    assert len(results(out)) == 3
+    peer.service.work = lambda job: (0.0, None)
+    assert "3 documents" in (await batcher("retry", out, "--only", "cancelled")).err
+    assert (await batcher(*words)).code == 0
+    assert len(results(out)) == 6
+
+
+async def test_collect_submits_nothing(words: Words, inbox: Path, peer: Peer, out: Path) -> None:
+    """What an interrupted run left out comes home, adopted where its reply was lost; new files wait."""
+    peer.moods["run_job"] = accepts_and_hangs_up
+    process = await start(*words)
+    await peer.has_jobs(1)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    paid = len(peer.service.jobs)
+    del peer.moods["run_job"]
+    (inbox / "new.txt").write_text("new")
+    assert (await batcher("run", out, "--collect")).code in (0, 1)
+    assert len(peer.service.jobs) == paid
+
+
+async def test_a_held_document_is_sent_again_only_by_a_person(words: Words, peer: Peer, out: Path) -> None:
+    """One document whose reply is lost at a service that lists nothing of ours: held, and told what that means."""
+    peer.moods["run_job"] = accepts_and_hangs_up
+    peer.moods["jobs"] = says(200, {"jobs": [], "next_cursor": None})
+    said = await batcher(*words, "-S", 'source.include=["0/letter 0.txt"]')
+    assert said.code == 1
+    assert "held" in said.err
+    assert "may pay twice" in (await batcher("failures", out)).out
+    assert "0 documents" in (await batcher("retry", out)).err
+    assert "may have been paid" in (await batcher("retry", out, "--only", "held")).err
+
+
+@pytest.mark.parametrize("command", ["why", "failures", "retry", "verify", "cancel", "status"])
+async def test_without_a_ledger_each_says_so(command: str, tmp_path: Path) -> None:
+    """Exit 2, and which command makes one."""
+    more = ["x.pdf"] if command == "why" else []
+    said = await batcher(command, tmp_path, *more)
+    assert said.code == 2
+    assert "batcher run" in said.err

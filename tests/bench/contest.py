@@ -45,11 +45,23 @@ def _batcher(*more: str) -> Words:
     ]
 
 
+def _cli(url: str, inbox: Path, out: Path) -> list[str]:
+    return [VENDORS_CLI, "parse", str(inbox), "--out-dir", str(out), "-o", "json", "-j", "100", "-q"]
+
+
+def _cli_each(url: str, inbox: Path, out: Path) -> list[str]:
+    """The CLI once for each document, 16 at a time."""
+    each = f'{VENDORS_CLI} parse "$1" -o json -q > {out}/"$(basename "$1")".json'
+    return ["sh", "-c", f"mkdir -p {out}; find {inbox} -type f -print0 | xargs -0 -P 16 -n 1 sh -c '{each}' -"]
+
+
+VENDORS_CLI = shutil.which("reducto", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or ""
 CONTENDERS: dict[str, Words] = {
     "bare aiohttp loop": _script("bare.py"),
     "batcher": _batcher(),
     "SDK recipe, httpx": _script("recipe.py", "httpx"),
     "SDK recipe, aiohttp": _script("recipe.py", "aiohttp"),
+    **({"vendor's CLI": _cli, "vendor's CLI, xargs": _cli_each} if VENDORS_CLI else {}),
 }
 
 
@@ -79,9 +91,8 @@ def run(words: Words, url: str, inbox: Path, out: Path | None = None) -> Used:
     """One batch by one contender; its output is deleted afterwards, unless one is given."""
     folder = out or Path(tempfile.mkdtemp())
     before, began = _used(url), time.perf_counter()
-    process = subprocess.Popen(
-        words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, "REDUCTO_API_KEY": "key"}
-    )
+    keys = {"REDUCTO_API_KEY": "key", "REDUCTO_BASE_URL": url, "HOME": str(folder)}
+    process = subprocess.Popen(words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, **keys})
     _, status, usage = os.wait4(process.pid, 0)
     wall, after = time.perf_counter() - began, _used(url)
     process.returncode = os.waitstatus_to_exitcode(status)

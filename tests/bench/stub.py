@@ -42,17 +42,22 @@ class Book:
         self.jobs[job_id] = (time.monotonic() + self.service_time, "")
         return 200, b'{"job_id":"%s"}' % job_id.encode()
 
+    def post_parse(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
+        return 200, self.result(f"{next(self.numbers):032x}")
+
     def get_job(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         job_id = path[5:]
         if job_id not in self.jobs:
             return 404, b'{"detail":"Job not found"}'
         if time.monotonic() < self.jobs[job_id][0]:
             return 200, b'{"status":"Pending","result":null}'
-        result = (
+        return 200, b'{"status":"Completed","result":%s}' % self.result(job_id)
+
+    def result(self, job_id: str) -> bytes:
+        return (
             f'{{"job_id":"{job_id}","response_type":"parse","duration":1.0,"usage":{{"num_pages":1,"credits":1.0}},'
             f'"result":{{"type":"full","chunks":[{{"content":"{self.filler}","embed":"","enriched":null,"blocks":[]}}]}}}}'
-        )
-        return 200, b'{"status":"Completed","result":%s}' % result.encode()
+        ).encode()
 
     def get_jobs(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         words = dict(pair.split("=") for pair in query.split("&") if pair)
@@ -100,10 +105,16 @@ class Connection(asyncio.Protocol):
             with memoryview(self.buffer) as view:
                 status, body = self.book.answer(method, path, view[end + 4 : whole])
             del self.buffer[:whole]
-            self.transport.write(  # type: ignore[attr-defined]
-                b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                % (status, len(body), body)
-            )
+            if path == "/parse" and self.book.service_time:  # the synchronous call: its answer takes its time
+                asyncio.get_running_loop().call_later(self.book.service_time, self.send, status, body)
+            else:
+                self.send(status, body)
+
+    def send(self, status: int, body: bytes) -> None:
+        self.transport.write(  # type: ignore[attr-defined]
+            b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (status, len(body), body)
+        )
 
 
 def _length(head: str) -> int | None:

@@ -71,8 +71,7 @@ def known_manifest(what: Path) -> Manifest:
 @contextmanager
 def reading(place: Place) -> Iterator[Queries]:
     """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none."""
-    from batcher.edges.ledger import reader
-    from batcher.edges.queries import Queries
+    from batcher.edges.queries import Queries, reader
     from batcher.errors import LedgerError
 
     if not place.ledger.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 
 from batcher.cli.arguments import AS_JSON, WHAT, again, known_manifest, place_of, reading
-from batcher.cli.conduct import Voice, conduct, tell
+from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
 
 CLASSES = ("transient", "document", "configuration", "expired", "lost", "stuck", "held", "cancelled")
@@ -65,7 +64,7 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 
     from batcher.care import retry as put_back
 
-    done = asyncio.run(put_back(place_of(what).ledger, only=only, paths=paths))
+    done = complete(put_back(place_of(what).ledger, only=only, paths=paths))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -87,7 +86,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
 
     place = place_of(what)
     if repair:
-        found, requeued, kept = asyncio.run(set_right(place.ledger, place.output))
+        found, requeued, kept = complete(set_right(place.ledger, place.output))
         said = repair_words(requeued, kept, again(what))
     else:
         with reading(place) as ledger:

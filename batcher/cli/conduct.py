@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from batcher.core.summary import Summary
     from batcher.stages.course import Course
 
-Conducted = Callable[..., Awaitable["Summary"]]
+T = TypeVar("T")
+Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,8 +30,19 @@ class Voice:
 
 def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
     """Let `kind`, one of the functions of `batcher.batch`, run its course. Raises what it raises."""
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(_conduct(kind, manifest, voice))
+    return complete(_conduct(kind, manifest, voice))
+
+
+def complete(work: Coroutine[Any, Any, T]) -> T:
+    """`work` to its end, on uvloop's loop where the extra `fast` is installed."""
+    import asyncio  # takes as long to load as all the rest of --version
+
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
 
 
 def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -> None:
@@ -45,16 +56,6 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
 
         words = trouble_words(summary) if voice.quiet else end_words(summary, manifest)
         click.echo(words, err=True, nl=bool(words))
-
-
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where the extra `fast` is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
@@ -81,6 +82,8 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
 
 def _heed_signals(course: Course, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
+    from asyncio import get_running_loop
+
     from batcher.faces.log import write_line
 
     def stop() -> None:
@@ -91,6 +94,6 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
         elif not again:
             click.echo("batcher: stopping; once more stops at once, and nothing is lost either way", err=True)
 
-    loop = asyncio.get_running_loop()
+    loop = get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -5,7 +5,6 @@ They import what they need themselves, so that `--version` and `--help` are inst
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -24,7 +23,7 @@ from batcher.cli.arguments import (
     manifest_of,
     place_of,
 )
-from batcher.cli.conduct import Voice, conduct, tell
+from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
 
 
@@ -108,7 +107,7 @@ def plan(
     from batcher.plan import make_plan
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
-    planned = asyncio.run(make_plan(manifest))
+    planned = complete(make_plan(manifest))
     click.echo(json.dumps(planned.values()) if as_json else planned.words())
 
 

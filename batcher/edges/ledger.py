@@ -20,7 +20,7 @@ from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
 from batcher.edges.purse import open_purse
-from batcher.edges.queries import Copy, Due, Queries, Unknown
+from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
 
@@ -186,11 +186,6 @@ def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
     _migrate(connection)
     _claim(connection, path, batch)
     return Ledger(InlineWriter(connection), connection, clock=clock)
-
-
-def reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read: any number of them may be open beside a run."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
 
 
 def lock(path: Path) -> int:

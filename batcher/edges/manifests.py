@@ -12,7 +12,7 @@ from typing import Any
 
 from batcher.core.manifest import Manifest
 from batcher.core.manifest_keys import override, read_manifest
-from batcher.edges.ledger import reader
+from batcher.edges.queries import reader
 from batcher.errors import LedgerError, ManifestError, Problem
 
 

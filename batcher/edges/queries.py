@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from batcher.core.flight import Flight
@@ -70,6 +71,11 @@ class Copy(NamedTuple):
     payer_sha256: str | None
     payer_reason: str | None
     payer_kind: str | None
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read: any number of them may be open beside a run."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
 
 
 class Queries:

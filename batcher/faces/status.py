@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.lifecycle import OPEN, State
-from batcher.core.manifest import Manifest
-from batcher.core.summary import Summary
-from batcher.edges.ledger import reader
-from batcher.edges.queries import Queries
+from batcher.edges.queries import Queries, reader
+
+if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
+    from batcher.core.manifest import Manifest
+    from batcher.core.summary import Summary
 
 
 def end_words(summary: Summary, manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final, TextIO
 
-from batcher.edges.ledger import reader
+from batcher.edges.queries import reader
 from batcher.faces.status import status_values, status_words
 
 PAUSE: Final = 2.0  # seconds

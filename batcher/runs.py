@@ -162,7 +162,7 @@ class Run(Collection):
         callback: Callback | None = None,
     ) -> None:
         super().__init__(*(manifest, ledger, store, reached, course, pace), clock=clock, rng=rng, callback=callback)
-        self.curfew = Curfew(manifest.limits, course)
+        self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.scanner = Scanner(ledger, manifest, clock=clock)
         self.submitter = Submitter(
             *(ledger, self.client, self.pace, course, self.jobs, _assignment(manifest, reached, callback)),

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from peer import KEY, UNPROCESSABLE, Peer, listening, says
 
-from batcher.batch import Summary, run_batch
+from batcher.batch import Summary, collect_batch, run_batch
 from batcher.cli import main
 from batcher.core.events import Accepted
 from batcher.edges.ledger import Change, Ledger
@@ -47,10 +47,10 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-async def run(inbox: Path, peer: Peer, *overrides: str, course: Course | None = None) -> Summary:
+async def run(inbox: Path, peer: Peer, *overrides: str) -> Summary:
     manifest = for_directory(inbox, inbox.parent / "out", service=peer.url, overrides=overrides)
     async with asyncio.timeout(60):
-        return await run_batch(manifest, course=course)
+        return await run_batch(manifest)
 
 
 async def batcher(*words: object) -> tuple[int, str, str]:
@@ -145,9 +145,7 @@ async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) ->
     manifest = for_directory(inbox, inbox.parent / "out", service=peer.url, overrides=("limits.max_documents=4",))
     await run_batch(manifest, course=course, watch=cut_off)
     sent = len(peer.service.jobs)
-    collecting = Course()
-    collecting.stop("", 0, home=True)
-    summary = await run(inbox, peer, course=collecting)
+    summary = await collect_batch(manifest)
     assert 0 < sent == len(peer.service.jobs)
     assert summary.documents == {"saved": sent, "queued": DOCUMENTS - sent}
     assert summary.exit_code == 0

@@ -135,4 +135,13 @@ endpoint = {endpoint}
 
 [output]
 directory = {output}
+
+# [limits]                         # of one run; it stops before a cap and brings home what is out
+# max_documents = 5000             # also max_pages, max_credits, max_cost (dollars)
+# max_duration = "7h"              # or stop_at = "06:00", by the local clock
+# [notify]                         # how each run ended, posted as JSON
+# url = "https://hooks.example.com/batcher"
+# [webhook]                        # the service says when a job has ended; mode = "svix" for signed ones
+# public_url = "https://hooks.example.com/reducto"
+# listen = "127.0.0.1:8090"
 """

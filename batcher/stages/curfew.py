@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -17,11 +17,13 @@ GLANCE: Final = 20.0  # seconds between two looks at the clock: it may jump, and
 class Curfew:
     """Counts from when it is made."""
 
-    def __init__(self, limits: Limits, course: Course) -> None:
+    def __init__(self, limits: Limits, course: Course, *, clock: Callable[[], float]) -> None:
         self._limits = limits
         self._course = course
-        self._began = time.monotonic()
-        self._stop_at = nearest(limits.stop_at, datetime.now()).timestamp() if limits.stop_at else None
+        self._clock = clock
+        self._began_at = clock()
+        here_and_now = datetime.fromtimestamp(self._began_at)
+        self._stop_at = nearest(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
 
     def look(self) -> None:
         """Stop the course if it is time."""
@@ -39,10 +41,10 @@ class Curfew:
 
     def _left_of_duration(self) -> float:
         most = self._limits.max_duration
-        return float("inf") if most is None else self._began + most - time.monotonic()
+        return float("inf") if most is None else self._began_at + most - self._clock()
 
     def _left_of_night(self) -> float:
-        return float("inf") if self._stop_at is None else self._stop_at - time.time()
+        return float("inf") if self._stop_at is None else self._stop_at - self._clock()
 
     def _words(self) -> str:
         if self._left_of_duration() <= 0:

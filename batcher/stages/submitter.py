@@ -120,9 +120,10 @@ class Submitter:
         if self._too_large and self.idle and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
             self._course.stop(next(iter(self._too_large.values())), 3, home=True)
 
-    def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
+    async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
         """Smaller documents may still fit, up to a point: each try costs an upload."""
         self._too_large[due.id] = str(error)
+        await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = estimate(self._assignment.endpoint)
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
@@ -155,7 +156,7 @@ class Submitter:
         except SourceError as error:
             await self._ledger.record(_source_verdict(due.id, error))
         except BudgetSpent as error:
-            self._leave_for_another_run(due, error)
+            await self._leave_for_another_run(due, error)
         except AttemptOpen as error:
             again_at = self._clock() + self._policy.backoff.most
             await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))

@@ -1,0 +1,27 @@
+"""How a run is stopped: by whom first, and how urgently."""
+
+from batcher.stages.course import Course
+
+
+def test_the_first_reason_stands() -> None:
+    """A later one may make it more urgent, not another."""
+    course = Course()
+    course.stop("disk full", 3)
+    course.stop("on request", 4, at_once=True)
+    assert (course.reason, course.exit_code, course.at_once) == ("disk full", 3, True)
+
+
+def test_a_run_that_only_brings_home_can_still_be_stopped() -> None:
+    """Then it stops before its end, and says so."""
+    course = Course()
+    course.stop("", 0, home=True)
+    course.stop("on request", 3)
+    assert (course.reason, course.exit_code, course.home) == ("on request", 3, False)
+
+
+def test_who_has_stopped_waiting_does_not_begin_again() -> None:
+    """A limit that is reached after Ctrl-C changes nothing."""
+    course = Course()
+    course.stop("on request", 3)
+    course.stop("limits.max_pages", 3, home=True)
+    assert (course.reason, course.home) == ("on request", False)

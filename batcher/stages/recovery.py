@@ -30,7 +30,7 @@ LISTING, FENCE = "listing", "fence"  # the two proofs, stored for each service a
 class Sighting:
     """What one whole pass over the listing showed: jobs by unknown document, and our latest known job, if it did."""
 
-    started_at: float
+    begun_at: float  # by the loop's time
     jobs: dict[int, str] = field(default_factory=dict)
     witnessed: Witness | None = None
 
@@ -58,6 +58,7 @@ class Recovery:
         self._retention = retention
         self._settle = settle
         self._clock = clock
+        self._fence_seen: dict[str, float] = {}  # by nonce, in the loop's time
 
     async def run(self) -> None:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
@@ -89,8 +90,9 @@ class Recovery:
             await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
         elif attempt.fenced_at is None:
             await self._client.delete_upload(attempt.file_id)
+            self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
-        elif sighting.started_at >= attempt.fenced_at + self._settle and self._may_conclude(attempt, sighting):
+        elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt):
             await self._ledger.record(events.Held(attempt.id, self._what_lacks()))
@@ -98,6 +100,13 @@ class Recovery:
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
         return self._clock() - attempt.sent_at > self._retention - MARGIN
+
+    def _has_settled(self, attempt: Unknown, sighting: Sighting) -> bool:
+        """Whether the listing was begun `settle` after the fence, by the time of this run alone.
+
+        The machine's clock may have been set between two runs, so a fence of an earlier one counts from our start.
+        """
+        return sighting.begun_at >= self._fence_seen.setdefault(attempt.nonce, sighting.begun_at) + self._settle
 
     def _is_hopeless(self, attempt: Unknown) -> bool:
         """Nothing else is left whose acceptance could still prove the listing."""
@@ -126,7 +135,7 @@ class Recovery:
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
-        sighting = Sighting(self._clock())
+        sighting = Sighting(asyncio.get_running_loop().time())
         witness = self._ledger.witness(self._service, self._key_print, since=0.0)
         async for row in self._rows():
             for attempt in _named(row, unknown):

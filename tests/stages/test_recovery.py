@@ -1,0 +1,76 @@
+"""What becomes of submissions whose answer was lost, one case at a time; the simulation has the storms."""
+
+import asyncio
+from pathlib import Path
+
+from virtual import run_virtually
+
+from batcher.core import events
+from batcher.core.lifecycle import State
+from batcher.edges.admission import Version
+from batcher.edges.ledger import Ledger, memory_ledger
+from batcher.edges.pace import Pace
+from batcher.edges.twin import Twin, TwinJob, TwinService
+from batcher.stages.course import Course
+from batcher.stages.recovery import FENCE, LISTING, Recovery
+
+SETTLE, LAG = 60.0, 50.0
+
+
+class LateListing(Twin):
+    """Shows a job in the listing only `LAG` seconds after its acceptance."""
+
+    def listed(self) -> list[TwinJob]:
+        return [job for job in super().listed() if job.accepted_at + LAG <= self.service.clock()]
+
+
+def test_a_clock_set_forward_between_two_runs_does_not_shorten_the_wait() -> None:
+    """Fenced by the last run, whose clock was behind: the listing is given its whole time again, and shows the job."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _fenced(ledger, service)
+        ledger.clock = lambda: loop.time() + 2 * SETTLE
+        recovery = Recovery(
+            *(ledger, LateListing(service), Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        while ledger.tally[State.UNKNOWN]:
+            await ledger.change()
+        running.cancel()
+        assert +ledger.tally == {State.WAITING: 1}, "it was there all along"
+
+    run_virtually(work())
+
+
+async def _fenced(ledger: Ledger, service: TwinService) -> None:
+    """One document whose submission was accepted, whose reply was lost, and whose upload is deleted by now."""
+    version = Version(
+        source="a.pdf",
+        folder="/in",
+        job="parse",
+        step="s",
+        content="c.pdf",
+        size=1,
+        mtime_ns=0,
+        inode=0,
+        output="a.pdf.json",
+    )
+    await ledger.admit([version])
+    file_id = service.take_upload(b"x", ".pdf")
+    await ledger.record(
+        events.Uploaded(1, file_id),
+        events.Sending(1, "nonce-1", "twin", "none", 1.0),
+        events.ReplyLost(1, "reset"),
+        events.Fenced(1, ledger.clock()),
+    )
+    service.accept("parse", file_id, '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}')
+    await ledger.prove("twin", "none", LISTING)
+    await ledger.prove("twin", "none", FENCE)

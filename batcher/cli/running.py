@@ -89,7 +89,7 @@ def run(
     if rehearse or chaos:
         from batcher.faces.rehearsal import rehearsal_words
 
-        click.echo(rehearsal_words(summary))
+        click.echo(rehearsal_words(summary), err=as_json)
     sys.exit(summary.exit_code)
 
 

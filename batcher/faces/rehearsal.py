@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import sys
@@ -9,6 +10,7 @@ from typing import Final
 
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
+from batcher.edges.ledger import lock
 from batcher.core.summary import Summary
 
 FAULTS: Final = "lost-reply=0.05,reset=0.03,500=0.03,429-1000=0.03,slow=0.1:1,listing-lag=0.1:1"
@@ -16,9 +18,14 @@ LOST: Final = (State.EXPIRED, State.LOST, State.HELD, State.STUCK)
 
 
 def prepare(manifest: Manifest, chaos: str) -> Manifest:
-    """The manifest to rehearse with. What an earlier rehearsal left is removed: each begins anew."""
+    """The manifest to rehearse with. What an earlier rehearsal left is removed: each begins anew.
+
+    Raises LedgerLocked where one is under way.
+    """
     rehearsal = rehearsal_of(manifest, chaos=chaos or FAULTS)
+    held = lock(rehearsal.output.ledger_path)
     shutil.rmtree(rehearsal.output.directory, ignore_errors=True)
+    os.close(held)
     return rehearsal
 
 

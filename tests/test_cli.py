@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from commandline import batcher, rows, start
-from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, listening, says
+from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, ends_early, links, listening, once, says
 
 from batcher.edges.ledger import lock
 
@@ -136,6 +136,23 @@ async def test_lost_replies_are_found_again(words: tuple[object, ...], peer: Pee
     assert said.code == 0, said.err
     assert len(peer.service.jobs) == 6
     assert len(list(out.rglob("*.txt.json"))) == 6
+
+
+async def test_a_linked_result_is_put_in_its_place(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Streamed from where it stands, without the key; one that was cut off is fetched again, and never seen."""
+    peer.padding = 3 << 20
+    peer.moods["job"] = links
+    peer.moods["blob"] = once(ends_early, "blob")
+    said = await batcher(*words)
+    assert said.code == 0, said.err
+    paths = sorted(out.rglob("*.txt.json"))
+    assert len(paths) == 6
+    for path in paths:
+        result = json.loads(path.read_bytes())
+        (chunk,) = result["result"]["chunks"]
+        assert chunk["content"] == result["job_id"] + "x" * peer.padding
+    assert (await batcher("verify", out)).code == 0
+    assert not list((out / ".batcher" / "parts").iterdir())
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -203,10 +203,17 @@ def _misfit(body: bytes, error: Exception) -> str:
 # --- results --------------------------------------------------------------------------------------------------------
 
 
-def in_place(body: bytes, head: wire.ResultHead, inner: bytes) -> bytes:
-    """The result `body` with `inner`, what stood at its URL, in the place of the link. Raises msgspec.MsgspecError."""
-    msgspec.json.decode(inner, type=msgspec.Raw)  # whole and valid JSON
-    if inner.lstrip()[:1] == b"[" and head.response_type == "parse":
-        inner = b'{"type":"full","chunks":' + inner + b"}"  # some answers at the URL are the bare list of chunks
+def around(body: bytes, head: wire.ResultHead, first: bytes) -> tuple[bytes, bytes]:
+    """What stands before and after the link in the result `body`, for what stands at its URL to go between.
+
+    `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
+    """
     before, _, after = body.partition(bytes(head.result))
-    return before + inner + after
+    if first == b"[" and head.response_type == "parse":
+        return before + b'{"type":"full","chunks":', b"}" + after
+    return before, after
+
+
+def is_closed(first: bytes, last: bytes) -> bool:
+    """Whether JSON that begins with byte `first` may end with `last`: what was cut off hardly ever does."""
+    return (first, last) in {(b"{", b"}"), (b"[", b"]")}

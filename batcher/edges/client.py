@@ -26,6 +26,7 @@ from batcher.core.document import extension_of
 from batcher.errors import BadReply, Busy, NotFound, ReplyLost, ServiceError, SourceChanged, Unreachable
 
 T = TypeVar("T")
+Around = Callable[[bytes], tuple[bytes, bytes]]  # by the first byte of what comes: what goes before and after it
 
 EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
@@ -78,7 +79,7 @@ class Api(Protocol):
 
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None: ...
 
-    async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]: ...
+    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]: ...
 
 
 class ReductoClient:
@@ -243,19 +244,51 @@ class ReductoClient:
     async def version(self) -> str:
         return await self._repeat(lambda: self._read("/version", "", _TEXT))
 
-    async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]:
-        """What a result links to, and the bytes taken of `room`. Without the key; over https, or from the service."""
+    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
+        """Stream what a result links to onto disk, with what `around` says before and after it; (sha256, bytes) of all.
+
+        Without the key; over https, or from the service. Raises BadReply where it isn't whole, OSError of the disk.
+        """
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in (_LOOPBACK | {urlsplit(self._base).hostname}):
             raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
-        return await self._repeat(lambda: self._get_into(url, room, signed=True))
+        return await self._repeat(lambda: self._stream_down(url, into, around))
+
+    async def _stream_down(self, url: str, into: Path, around: Around) -> tuple[str, int]:
+        assert self._session is not None
+        call, digest, size, first, last, after = "GET a signed URL", hashlib.sha256(), 0, b"", b"", b""
+        try:
+            async with (
+                self._session.get(url, allow_redirects=False) as response,
+                aiofiles.open(into, "wb") as file,
+            ):
+                if response.status != 200:
+                    raise replies.refusal(call, response.status, response.headers, await response.read())
+                async for chunk in response.content.iter_chunked(CHUNK):
+                    text = chunk.strip()
+                    if not first and text:
+                        first = text[:1]
+                        before, after = around(first)
+                        chunk = before + chunk
+                    last = text[-1:] or last
+                    digest.update(chunk)
+                    size += await file.write(chunk)
+                digest.update(after)
+                size += await file.write(after)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+            raise Unreachable(call, _said(error)) from error
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise ReplyLost(call, _said(error)) from error
+        if not replies.is_closed(first, last):
+            raise BadReply(call, "a result that isn't whole", status=200)
+        return digest.hexdigest(), size
 
     async def _read(self, path: str, query: str, decoder: msgspec.json.Decoder[T]) -> T:
         return replies.read(f"GET {path}", 200, await self._exchange("GET", path + query), decoder)
 
     # --- one exchange -----------------------------------------------------------------------------------------------
 
-    async def _get_into(self, path: str, room: Room | None, *, signed: bool = False) -> tuple[bytes, int]:
+    async def _get_into(self, path: str, room: Room | None) -> tuple[bytes, int]:
         """The body, and the bytes taken of `room` for it: before it is read, as far as its length is known by then."""
         taken = 0
 
@@ -266,7 +299,7 @@ class ReductoClient:
                 await room.take(length)
 
         try:
-            body = await self._exchange("GET", path, reserve=reserve, signed=signed)
+            body = await self._exchange("GET", path, reserve=reserve)
             await reserve(len(body))
         except BaseException:
             if room is not None and taken:

@@ -43,6 +43,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """The same for bytes that lie in `part` already, a path that `Store.new_part` gave."""
+
+    output: str
+    part: Path
+    sha256: str
+    size: int
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """Durable on disk. `output` differs from the one asked for where a file that isn't ours has that name."""
 
@@ -53,11 +64,13 @@ class Written:
 
 @dataclass(slots=True)
 class _Part:
-    item: Item
+    item: Item | Streamed
     folder: int  # an open directory, as is `parts`
     parts: int
     temporary: bytes
     fd: int
+    sha256: str
+    size: int
 
 
 class Store:
@@ -76,7 +89,7 @@ class Store:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise _trouble(str(self._root), error) from error
+            raise trouble(str(self._root), error) from error
 
     def sweep(self) -> None:
         """Remove the parts that a crash left behind. The caller holds the ledger, so no other run is at work here."""
@@ -84,7 +97,19 @@ class Store:
         for part in folder.iterdir() if folder.is_dir() else ():
             part.unlink()
 
-    def write_group(self, items: Sequence[Item]) -> list[Written | OutputError]:
+    def new_part(self) -> Path:
+        """Where a large result may be written, to be named by `write_group` when it is whole. Raises OutputError."""
+        folders: dict[bytes, int] = {}
+        try:
+            self._folder(PARTS, folders)
+        except OSError as error:
+            raise trouble(str(self._root), error) from error
+        finally:
+            for folder in folders.values():
+                os.close(folder)
+        return self._root.joinpath(*map(os.fsdecode, PARTS), secrets.token_hex(12))
+
+    def write_group(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
         """All of `items`, durable when this returns; one that can't be written fails alone."""
         outcomes: dict[int, Written | OutputError] = {}
         parts: dict[int, _Part] = {}
@@ -94,7 +119,7 @@ class Store:
                 try:
                     parts[number] = self._begin(item, folders)
                 except OSError as error:
-                    outcomes[number] = _trouble(item.output, error)
+                    outcomes[number] = trouble(item.output, error)
             self._sync(parts, outcomes)
             for number, part in parts.items():
                 if number not in outcomes:
@@ -102,7 +127,7 @@ class Store:
             for folder in folders.values():
                 os.fsync(folder)
         except OSError as error:  # a folder that can't be synced: nothing of this group counts as durable
-            return [_trouble(item.output, error) for item in items]
+            return [trouble(item.output, error) for item in items]
         finally:
             for part in parts.values():
                 os.close(part.fd)
@@ -152,11 +177,16 @@ class Store:
 
     # --- one file ---------------------------------------------------------------------------------------------------
 
-    def _begin(self, item: Item, folders: dict[bytes, int]) -> _Part:
+    def _begin(self, item: Item | Streamed, folders: dict[bytes, int]) -> _Part:
         folder, _ = self._folder_of(item.output, folders)
         parts = self._folder(PARTS, folders)
-        temporary = secrets.token_hex(12).encode()
-        part = _Part(item, folder, parts, temporary, os.open(temporary, _NEW, 0o644, dir_fd=parts))
+        if isinstance(item, Streamed):
+            name = os.fsencode(item.part.name)
+            fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parts)
+            return _Part(item, folder, parts, name, fd, item.sha256, item.size)
+        name = secrets.token_hex(12).encode()
+        fd = os.open(name, _NEW, 0o644, dir_fd=parts)
+        part = _Part(item, folder, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
         try:
             _write_all(part.fd, item.data)
         except OSError:
@@ -191,26 +221,25 @@ class Store:
             if _SYNCFS(next(iter(parts.values())).fd) == 0:
                 return
             failed = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            outcomes.update({number: _trouble(part.item.output, failed) for number, part in parts.items()})
+            outcomes.update({number: trouble(part.item.output, failed) for number, part in parts.items()})
             return
         for number, part in parts.items():
             try:
                 os.fsync(part.fd)
             except OSError as error:
-                outcomes[number] = _trouble(part.item.output, error)
+                outcomes[number] = trouble(part.item.output, error)
 
 
 def _publish(part: _Part) -> Written | OutputError:
     """Give the part its name: the planned one, unless somebody else's file has it."""
     item = part.item
-    sha256 = hashlib.sha256(item.data).hexdigest()
-    tagged = with_tag(item.output, sha256[:8])
+    tagged = with_tag(item.output, part.sha256[:8])
     try:
         for output in (item.output, tagged):
-            if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {sha256}):
-                return Written(output, sha256, len(item.data))
+            if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {part.sha256}):
+                return Written(output, part.sha256, part.size)
     except OSError as error:
-        return _trouble(item.output, error)
+        return trouble(item.output, error)
     return OutputError(
         f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
     )
@@ -273,7 +302,7 @@ def _discard(part: _Part) -> None:
         return  # renamed already, or the disk won't let go of it: the next run sweeps it away
 
 
-def _trouble(output: str, error: OSError) -> OutputError:
+def trouble(output: str, error: OSError) -> OutputError:
     advice = _NEXT.get(error.errno or 0, "check that disk")
     return OutputError(
         f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service"

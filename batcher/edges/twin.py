@@ -19,7 +19,7 @@ import msgspec
 
 from batcher.core import wire
 from batcher.core.wire import JobStatus
-from batcher.edges.client import Room
+from batcher.edges.client import Around, Room
 from batcher.errors import NotFound, SourceChanged
 
 T = TypeVar("T")
@@ -188,5 +188,5 @@ class Twin:
 
         await self.reach(call, act)
 
-    async def download(self, url: str, *, room: Room | None = None) -> tuple[bytes, int]:
+    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
         raise NotFound("GET a signed URL", "the twin links to nothing", status=404)

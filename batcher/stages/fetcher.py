@@ -16,11 +16,12 @@ from batcher.core import events
 from batcher.core.flight import absence, verdict
 from batcher.core.looks import Looks
 from batcher.core.policy import Policy
-from batcher.core.replies import in_place
+from batcher.core.replies import around
 from batcher.core.wire import JobAnswer, JobStatus, ResultHead
 from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
+from batcher.edges.store import Streamed
 from batcher.errors import BadReply, Gone, NotFound, ServiceError, Unauthorised
 from batcher.stages.course import Course
 from batcher.stages.sink import Result, Sink
@@ -120,6 +121,7 @@ class Fetcher:
     async def _completed(self, watched: Watched, body: bytes, reserved: int) -> None:
         document = watched.flight.document
         watched.looked(self._looks, done=True)
+        streamed: Streamed | None = None
         if not watched.flight.current:
             self._sink.room.give(reserved)
             await self._settle(events.Superseded(document))
@@ -127,25 +129,33 @@ class Fetcher:
         try:
             head = _head_of(watched, body)
             if head.url is not None:
-                self._sink.room.give(reserved)  # first: a link that waits for room must not be what fills it
+                self._sink.room.give(reserved)
                 reserved = 0
-                body, reserved = await self._with_link(head, body)
+                streamed = await self._stream(watched.flight.output, head, body)
+                if streamed is None:
+                    return
+                body = b""
         except ServiceError as error:
             self._sink.room.give(reserved)
             self._ask_later(watched, error)
             return
         self._jobs.forget(document)
         ended = events.Ended(document, head.usage.num_pages, head.usage.credits)
-        self._sink.put(Result(ended, watched.flight.output, body, reserved))
+        self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
-    async def _with_link(self, head: ResultHead, body: bytes) -> tuple[bytes, int]:
-        """The result with what it links to in the link's place, and the room that takes. Raises ServiceError."""
-        inner, reserved = await self._client.download(str(head.url), room=self._sink.room)
+    async def _stream(self, output: str, head: ResultHead, body: bytes) -> Streamed | None:
+        """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
+        part = await self._sink.new_part()
+        if part is None:
+            return None
         try:
-            return in_place(body, head, inner), reserved
-        except msgspec.MsgspecError as error:
-            self._sink.room.give(reserved)
-            raise _unreadable(error) from error
+            digest, size = await self._client.download(
+                str(head.url), part, around=lambda first: around(body, head, first)
+            )
+        except OSError as error:
+            self._sink.refuse(output, error)
+            return None
+        return Streamed(output, part, digest, size)
 
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
         flight, now = watched.flight, self._clock()

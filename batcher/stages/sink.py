@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.edges.ledger import Copy, Ledger
-from batcher.edges.store import Item, Store, Written
+from batcher.edges.store import Item, Store, Streamed, Written, trouble
 from batcher.errors import OutputError
 from batcher.stages.course import Course
 
@@ -48,12 +49,16 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written."""
+    """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written.
+
+    Where it is `streamed`, its bytes lie on disk already and only want their name.
+    """
 
     ended: events.Ended
     output: str
     body: bytes
     reserved: int
+    streamed: Streamed | None = None
 
 
 class Sink:
@@ -85,7 +90,7 @@ class Sink:
                 self._writing = False
 
     async def _write(self, group: Sequence[Result]) -> None:
-        items = [Item(r.output, r.body, self._ledger.hashes_at(r.output)) for r in group]
+        items = [self._item(result) for result in group]
         outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
         for result, outcome in zip(group, outcomes, strict=True):
@@ -95,6 +100,22 @@ class Sink:
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
+
+    def _item(self, result: Result) -> Item | Streamed:
+        known = self._ledger.hashes_at(result.output)
+        return replace(result.streamed, known=known) if result.streamed else Item(result.output, result.body, known)
+
+    async def new_part(self) -> Path | None:
+        """Where a large result may be streamed to; None where the disk refuses, which stops the run."""
+        try:
+            return await asyncio.to_thread(self._store.new_part)
+        except OutputError as error:
+            self._course.stop(str(error), 3, at_once=True)
+            return None
+
+    def refuse(self, output: str, error: OSError) -> None:
+        """The disk gave up in the middle of a stream: what isn't written is still at the service."""
+        self._course.stop(str(trouble(output, error)), 3, at_once=True)
 
     async def copy_for_ever(self) -> None:
         """Give every copy the end that its payer came to."""

@@ -81,6 +81,11 @@ class Peer:
         await Twin(self.service, latency=0.0).cancel(request.match_info["id"])
         return web.json_response({})
 
+    async def blob(self, request: web.Request) -> web.StreamResponse:
+        """What a linked result links to: as many chunks as `padding` says bytes, and who asked with the key."""
+        assert "Authorization" not in request.headers
+        return web.json_response([{"content": request.match_info["id"] + "x" * self.padding, "blocks": []}])
+
     async def jobs(self, request: web.Request) -> web.StreamResponse:
         page = await Twin(self.service, latency=0.0).jobs(limit=int(request.query.get("limit", "500")))
         return web.json_response(msgspec.to_builtins(page))
@@ -96,6 +101,7 @@ async def listening(peer: Peer) -> AsyncIterator[Peer]:
         ("POST", "/{endpoint}_async", "run_job"),
         ("GET", "/job/{id}", "job"),
         ("POST", "/cancel/{id}", "cancel"),
+        ("GET", "/blob/{id}", "blob"),
         ("GET", "/jobs", "jobs"),
     ):
         app.router.add_route(method, path, _route(peer, call))
@@ -155,6 +161,19 @@ async def cuts_the_answer_short(peer: Peer, request: web.Request) -> web.StreamR
     assert request.transport is not None
     request.transport.abort()
     return answer
+
+
+async def links(peer: Peer, request: web.Request) -> web.StreamResponse:
+    """A completed job whose result stands at a URL, as a bare list of chunks."""
+    job_id = request.match_info["id"]
+    link = {"type": "url", "url": f"{peer.url}/blob/{job_id}", "result_id": "r"}
+    result = {"job_id": job_id, "response_type": "parse", "usage": {"num_pages": 3}, "result": link}
+    return web.json_response({"status": "Completed", "result": result})
+
+
+async def ends_early(peer: Peer, request: web.Request) -> web.StreamResponse:
+    """Half a list, and a length that says it is all."""
+    return web.Response(body=b'[{"content": "half', content_type="application/json")
 
 
 def once(mood: Handler, call: str) -> Handler:

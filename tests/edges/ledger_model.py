@@ -1,0 +1,312 @@
+"""The ledger as plain dictionaries, and a machine that drives both at random and compares them after every step.
+
+The model takes only the next state from `core.lifecycle`; what that does to attempts, copies and counts it says anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from batcher.core import events as e
+from batcher.core.lifecycle import Impossible, State, advance
+from batcher.edges.admission import Version
+from batcher.edges.ledger import open_ledger
+from batcher.errors import AttemptOpen
+
+NOW: Final = 1_800_000_000.0
+CLOSED_BY: Final[dict[type[e.Event], str]] = {  # what an event makes of the attempt that is open or accepted
+    e.Accepted: "accepted",
+    e.Adopted: "accepted",
+    e.Expired: "lost",
+    e.Lost: "lost",
+    e.Superseded: "lost",
+    e.Saved: "saved",
+    **dict.fromkeys((e.RefusedForNow, e.Rejected, e.UploadLapsed, e.ProvenAbsent, e.GivenUp), "void"),
+    **dict.fromkeys((e.JobFailed, e.JobToRepeat, e.JobVoided, e.Cancelled), "void"),
+}
+NEVER_PAYS: Final = {"source_gone", "source_changed", "unreadable", "unsupported", "cancelled", "superseded"}
+STAYS_OUT: Final = {State.SENDING, State.UNKNOWN, State.WAITING, State.READY}
+
+
+@dataclass(slots=True)
+class Attempt:
+    nonce: str
+    outcome: str = "open"
+    job_id: str | None = None
+
+
+@dataclass(slots=True)
+class Document:
+    source: str
+    content: str
+    state: State = State.QUEUED
+    current: bool = True
+    payer: int | None = None
+    paid: int = 0
+    due_at: float = 0.0
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def out(self) -> Attempt | None:
+        return next((a for a in self.attempts if a.outcome in ("open", "accepted")), None)
+
+
+class Model:
+    """What the ledger should say."""
+
+    def __init__(self) -> None:
+        self.documents: dict[int, Document] = {}
+
+    def admit(self, source: str, content: str) -> int | None:
+        """Takes the version in; returns the document it replaces."""
+        before = next((n for n, d in self.documents.items() if d.source == source and d.current), None)
+        if before is not None:
+            self._stand_down(before)
+        new = Document(source, content)
+        new.payer = next((n for n, d in sorted(self.documents.items()) if self._pays_for(d, content)), None)
+        new.state = State.QUEUED if new.payer is None else State.DUPLICATE
+        self.documents[len(self.documents) + 1] = new
+        return before
+
+    def apply(self, event: e.Event) -> None:
+        """Raises what the ledger must raise, and changes nothing then."""
+        document = self.documents[event.document]
+        after = advance(document.state, event)
+        if isinstance(event, e.Sending):
+            self._send(document, event)
+        else:
+            self._follow(document, event)
+        self._note(document, event)
+        document.state = after
+
+    def counts(self) -> Counter[State]:
+        return Counter(document.state for document in self.documents.values())
+
+    def _pays_for(self, document: Document, content: str) -> bool:
+        same = document.content == content and document.current and document.payer is None
+        return same and document.state not in NEVER_PAYS
+
+    def _stand_down(self, number: int) -> None:
+        document = self.documents[number]
+        document.current = False
+        if document.state in STAYS_OUT:
+            return
+        document.state = advance(document.state, e.Superseded(number))
+        copies = [n for n, d in self.documents.items() if d.payer == number and d.state is State.DUPLICATE]
+        for copy in copies:
+            self.documents[copy].payer = min(copies) if copy != min(copies) else None
+        if copies:
+            self.documents[min(copies)].state = State.QUEUED
+
+    def _send(self, document: Document, event: e.Sending) -> None:
+        assert document.paid < 3
+        if any(d.out and d.content == document.content for d in self.documents.values()):
+            raise AttemptOpen
+        document.attempts.append(Attempt(event.nonce))
+
+    def _follow(self, document: Document, event: e.Event) -> None:
+        attempt = document.out
+        if isinstance(event, e.FileMissed):
+            if any(d.out and d.content == document.content for d in self.documents.values()):
+                raise AttemptOpen
+            next(a for a in document.attempts if a.outcome == "saved").outcome = "accepted"
+        elif attempt is not None and isinstance(event, e.Retried):
+            attempt.outcome = "lost"
+        elif attempt is not None and type(event) in CLOSED_BY:
+            attempt.outcome = CLOSED_BY[type(event)]
+            attempt.job_id = getattr(event, "job_id", attempt.job_id)
+
+    def _note(self, document: Document, event: e.Event) -> None:
+        document.due_at = getattr(event, "due_at", document.due_at)
+        match event:
+            case e.Accepted() | e.Adopted():
+                document.paid += 1
+            case e.JobVoided():
+                document.paid -= 1
+            case e.Uploaded():
+                document.due_at = 0.0
+            case e.Promoted():
+                document.payer = None
+            case e.Retried():
+                document.paid, document.payer, document.due_at = 0, None, 0.0
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+Make = Callable[[int, str], e.Event]
+EVENTS: Final[dict[str, Make]] = {
+    "uploaded": lambda d, n: e.Uploaded(d, f"reducto://{n}"),
+    "lapsed": lambda d, n: e.UploadLapsed(d, "old"),
+    "postponed": lambda d, n: e.Postponed(d, "busy", NOW + 60, 1),
+    "gone": lambda d, n: e.SourceGone(d, "gone"),
+    "changed": lambda d, n: e.SourceChanged(d, "changed"),
+    "unreadable": lambda d, n: e.Unreadable(d, "unreadable"),
+    "sending": lambda d, n: e.Sending(d, n, "s", "k", 1.0),
+    "accepted": lambda d, n: e.Accepted(d, f"job-{n}", NOW + 43200),
+    "refused": lambda d, n: e.RefusedForNow(d, "429", NOW - 1),
+    "rejected": lambda d, n: e.Rejected(d, "422", "document"),
+    "lost reply": lambda d, n: e.ReplyLost(d, "reset"),
+    "fenced": lambda d, n: e.Fenced(d, NOW),
+    "adopted": lambda d, n: e.Adopted(d, f"job-{n}", NOW + 43200),
+    "absent": lambda d, n: e.ProvenAbsent(d),
+    "given up": lambda d, n: e.GivenUp(d, "three times"),
+    "held": lambda d, n: e.Held(d, "not proven"),
+    "ended": lambda d, n: e.Ended(d, 1, 1.0),
+    "saved": lambda d, n: e.Saved(d, f"{d}.json", "sha", 7),
+    "failed": lambda d, n: e.JobFailed(d, "DOCUMENT_CORRUPT", "document"),
+    "to repeat": lambda d, n: e.JobToRepeat(d, "TIMEOUT", NOW - 1),
+    "voided": lambda d, n: e.JobVoided(d, "fenced"),
+    "expired": lambda d, n: e.Expired(d, "404"),
+    "lost": lambda d, n: e.Lost(d, "404"),
+    "stuck": lambda d, n: e.Stuck(d, "late"),
+    "cancelled": lambda d, n: e.Cancelled(d, "by a person"),
+    "retried": lambda d, n: e.Retried(d),
+    "promoted": lambda d, n: e.Promoted(d),
+    "missed": lambda d, n: e.FileMissed(d, "no file"),
+    "payer failed": lambda d, n: e.PayerFailed(d, "failed", "document"),
+}
+
+ROAD: Final = {  # what mostly happens, so that stories get far
+    State.QUEUED: ["uploaded"],
+    State.UPLOADED: ["sending"],
+    State.SENDING: ["accepted", "lost reply", "refused"],
+    State.UNKNOWN: ["adopted", "absent", "held"],
+    State.WAITING: ["ended", "to repeat", "voided"],
+    State.READY: ["saved"],
+}
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The real ledger and the model, side by side."""
+
+    @initialize()
+    def open(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.folder = Path(tempfile.mkdtemp())
+        self.model = Model()
+        self.nonces = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.ledger = open_ledger(self.folder / "ledger.db", batch="b", clock=lambda: NOW, inline=True)
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    @rule(source=st.sampled_from("abcd"), content=st.sampled_from(["x", "y", "z"]))
+    def admit(self, source: str, content: str) -> None:
+        now = next((d for d in self.model.documents.values() if d.source == source and d.current), None)
+        if now is not None and now.content == content:
+            return  # the scanner sees that nothing changed
+        replaces = self.model.admit(source, content)
+        version = Version(source, "/in", "parse", "step", content, 1, 1, 1, f"{source}.json", replaces=replaces)
+        self.loop.run_until_complete(self.ledger.admit([version]))
+
+    @precondition(lambda self: self.model.documents)
+    @rule(data=st.data(), name=st.sampled_from(sorted(EVENTS)))
+    def anything(self, data: Any, name: str) -> None:
+        """Any event to any document: most are impossible, and must leave no trace."""
+        self._tell(name, data.draw(st.sampled_from(sorted(self.model.documents)), label="document"))
+
+    @precondition(lambda self: self.model.documents)
+    @rule(data=st.data())
+    def possible(self, data: Any) -> None:
+        """One that can happen: this way deep states are reached."""
+        document = data.draw(st.sampled_from(sorted(self.model.documents)), label="document")
+        names = [name for name in EVENTS if self._is_possible(name, document)]
+        if names:
+            self._tell(data.draw(st.sampled_from(names), label="event"), document)
+
+    @precondition(lambda self: any(d.state in ROAD for d in self.model.documents.values()))
+    @rule(data=st.data(), steps=st.integers(1, 6))
+    def along_the_road(self, data: Any, steps: int) -> None:
+        going = [n for n, d in self.model.documents.items() if d.state in ROAD]
+        document = data.draw(st.sampled_from(going), label="document")
+        for _ in range(steps):
+            if (state := self.model.documents[document].state) in ROAD:
+                self._tell(data.draw(st.sampled_from(ROAD[state]), label="event"), document)
+
+    @rule()
+    def restart(self) -> None:
+        """Close, open, and take what was being sent for unknown."""
+        self.ledger.close()
+        self._open()
+        self.loop.run_until_complete(self.ledger.interrupted())
+        for document in self.model.documents.values():
+            if document.state is State.SENDING:
+                document.state = State.UNKNOWN
+
+    def _tell(self, name: str, document: int) -> None:
+        if name == "missed" and not any(a.outcome == "saved" for a in self.model.documents[document].attempts):
+            return  # a copy's file is made again from its payer's, not fetched
+        self.nonces += 1
+        event = EVENTS[name](document, f"n{self.nonces}")
+        expected = _outcome(lambda: self.model.apply(event))
+        assert _outcome(lambda: self.loop.run_until_complete(self.ledger.record(event))) is expected, event
+
+    def _is_possible(self, name: str, document: int) -> bool:
+        return _outcome(lambda: advance(self.model.documents[document].state, EVENTS[name](document, ""))) is None
+
+    @invariant()
+    def agree(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        documents = self.model.documents
+        assert self.ledger.counts() == self.model.counts()
+        assert +self.ledger.tally == self.model.counts()
+        assert self._documents() == {n: (d.state, d.current, d.payer, d.paid) for n, d in documents.items()}
+        assert self._attempts() == [
+            (number, attempt.nonce, attempt.outcome, attempt.job_id)
+            for number, document in sorted(documents.items())
+            for attempt in document.attempts
+        ]
+
+    @invariant()
+    def answer_what_is_due(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        documents = self.model.documents.items()
+        due = {n for n, d in documents if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW}
+        assert {row.id for row in self.ledger.due(NOW, 100)} == due
+        assert {row.id for row in self.ledger.unknown()} == {n for n, d in documents if d.state is State.UNKNOWN}
+        assert {row.document for row in self.ledger.flights()} == {
+            n for n, d in documents if d.state in (State.WAITING, State.READY)
+        }
+
+    @invariant()
+    def never_out_twice(self) -> None:
+        if hasattr(self, "ledger"):
+            out = "SELECT count(*) FROM attempts WHERE outcome IN ('open', 'accepted') GROUP BY content"
+            assert all(row == (1,) for row in self.ledger.reader.execute(out))
+
+    def _documents(self) -> dict[int, tuple[str, bool, int | None, int]]:
+        rows = self.ledger.reader.execute("SELECT id, state, current, payer, paid FROM documents")
+        return {row[0]: (row[1], bool(row[2]), row[3], row[4]) for row in rows}
+
+    def _attempts(self) -> list[tuple[int, str, str, str | None]]:
+        sql = "SELECT document, nonce, outcome, job_id FROM attempts ORDER BY document, number"
+        return list(self.ledger.reader.execute(sql))
+
+
+def _outcome(act: Callable[[], object]) -> type[BaseException] | None:
+    """The kind of refusal, or None."""
+    try:
+        act()
+    except Impossible:
+        return Impossible
+    except (AttemptOpen, AssertionError) as error:
+        return type(error)
+    return None

@@ -1,0 +1,103 @@
+"""The ledger against a model of plain dictionaries, and defects of the ledger that the comparison must find.
+
+`LEDGER_EXAMPLES=5000 pytest tests/edges/test_ledger_model.py` looks much longer.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from ledger_model import LedgerMachine
+
+from batcher.core import events as e
+from batcher.core.lifecycle import State
+from batcher.edges import admission, effects
+from batcher.edges.ledger import Ledger
+
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
+
+
+THOROUGH = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+FOR_A_MUTANT = settings(THOROUGH, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
+
+
+def compare(wanted: settings) -> None:
+    run_state_machine_as_test(LedgerMachine, settings=wanted)
+
+
+def test_whatever_happens_the_ledger_says_what_the_model_says() -> None:
+    """States, attempts, payers, counts and what is due, after every event and every restart."""
+    compare(THOROUGH)
+
+
+async def _forgets(self: Ledger) -> None:
+    return None
+
+
+def _all_are_due(self: Ledger, now: float, limit: int) -> list[Any]:
+    rows = self.reader.execute("SELECT id FROM documents WHERE state IN ('queued', 'uploaded')")
+    return [type("Row", (), {"id": row[0]}) for row in rows]
+
+
+def _leaves_it_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(effects.ATTEMPT, e.RefusedForNow, effects.ATTEMPT[e.ReplyLost])
+
+
+def _frees_an_unknown_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(effects.ATTEMPT, e.ReplyLost, effects.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""))
+
+
+def _forgets_a_payment(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(effects._UPDATE, e.Adopted, effects._STATE_ONLY)
+
+
+def _pays_for_copies(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(admission, "_join_copies", lambda connection, last: None)
+
+
+def _leaves_copies_without_payer(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(admission, "_release_copies", lambda connection, payer, moved: None)
+
+
+def _supersedes_what_is_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(admission, "_OUT_NOW", frozenset({State.SENDING, State.UNKNOWN}))
+
+
+def _forgets_what_was_being_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "interrupted", _forgets)
+
+
+def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "due", _all_are_due)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _leaves_it_open,
+        _frees_an_unknown_one,
+        _forgets_a_payment,
+        _pays_for_copies,
+        _leaves_copies_without_payer,
+        _supersedes_what_is_out,
+        _forgets_what_was_being_sent,
+        _takes_superseded_for_due,
+    ],
+    ids=lambda plant: plant.__name__.strip("_").replace("_", " "),
+)
+def test_a_planted_defect_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one makes the ledger and the model differ within a few hundred stories."""
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, AttributeError, ExceptionGroup)):
+        compare(FOR_A_MUTANT)

@@ -1,0 +1,131 @@
+"""A batch of any size on a clock that is a number: the real stages and ledger, the client's twin, results that vanish.
+
+For questions of time: what expires, how many requests a document takes, how fast the lanes go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from virtual import VirtualLoop, unhurried
+
+from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.edges.ledger import Ledger, memory_ledger
+from batcher.edges.store import Item, Written
+from batcher.edges.twin import Twin, TwinService
+from batcher.errors import Busy, Unreachable
+from batcher.opening import Reached
+from batcher.runs import Run
+from batcher.stages.course import Course
+
+T = TypeVar("T")
+HOUR = 3600.0
+
+
+class Shelf:
+    """Takes results and keeps none."""
+
+    def write_group(self, items: Sequence[Item]) -> list[Written]:
+        return [Written(item.output, sha256(item.data).hexdigest(), len(item.data)) for item in items]
+
+
+@dataclass(slots=True)
+class Weather:
+    """What the service does besides its work. Moments in seconds from the start; `most` calls of any kind a second."""
+
+    away: tuple[float, float] = (0.0, 0.0)
+    most: float | None = None
+    fetches: float | None = None
+    calls: Counter[str] = field(default_factory=Counter)
+    refused: list[float] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+
+
+class WeatherTwin(Twin):
+    def __init__(self, service: TwinService, weather: Weather, began: float) -> None:
+        super().__init__(service)
+        self.weather, self.began = weather, began
+        self._late: dict[str, deque[float]] = {"": deque(), "job": deque()}
+
+    async def reach(self, call: str, act: Callable[[], T]) -> T:
+        now = self.service.clock() - self.began
+        self.weather.calls[call] += 1
+        self.weather.at.append(now)
+        start, end = self.weather.away
+        if start <= now < end:
+            await asyncio.sleep(self.latency)
+            raise Unreachable(call, "no route to host")
+        if self._too_many("", self.weather.most, now) or (
+            call == "job" and self._too_many("job", self.weather.fetches, now)
+        ):
+            self.weather.refused.append(now)
+            await asyncio.sleep(self.latency)
+            raise Busy(call, "too many requests", status=429, name="RATE_LIMIT")
+        return await super().reach(call, act)
+
+    def _too_many(self, kind: str, most: float | None, now: float) -> bool:
+        late = self._late[kind]
+        while late and late[0] <= now - 1.0:
+            late.popleft()
+        if most is not None and len(late) >= most:
+            return True
+        late.append(now)
+        return False
+
+
+@dataclass(slots=True)
+class Night:
+    documents: int
+    work: Callable[[object], tuple[float, str | None]]
+    weather: Weather = field(default_factory=Weather)
+    max_in_flight: int = 2000
+    suspend: tuple[float, float] | None = None  # from when, for how long the machine sleeps, in seconds
+    doomed: set[int] = field(default_factory=set)  # documents whose job was out when it fell asleep
+    ledger: Ledger = field(init=False)
+    hours: float = 0.0
+
+    async def pass_(self, inbox: Path) -> dict[str, int]:
+        """The whole batch; the documents by state in the end."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        service = TwinService(clock, work=self.work)
+        self.ledger = memory_ledger(inbox / "absent.db", batch="night", clock=clock)
+        manifest = Manifest(
+            batch="night",
+            service=Service(name="", url="twin://", max_in_flight=self.max_in_flight),
+            sources=(Source(directory=inbox),),
+            jobs=(Job(),),
+            output=Output(directory=inbox.parent / "never"),
+        )
+        run = Run(
+            *(manifest, self.ledger, Shelf(), Reached(WeatherTwin(service, self.weather, began), "twin", "none")),
+            *(Course(), unhurried()),
+            clock=clock,
+            rng=random.Random(5),
+        )
+        if self.suspend is not None:
+            asyncio.get_running_loop().call_later(self.suspend[0], self._sleep, self.suspend[1])
+        await run.to_its_end()
+        self.hours = (clock() - began) / HOUR
+        return {str(state): number for state, number in (+self.ledger.tally).items()}
+
+    def _sleep(self, span: float) -> None:
+        self.doomed = {flight.document for flight in self.ledger.flights()}
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.now += span
+
+
+def inbox_of(folder: Path, documents: int) -> Path:
+    for number in range(documents):
+        path = folder / f"{number // 1000:03}" / f"{number:06}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"letter {number}")
+    return folder

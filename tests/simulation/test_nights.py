@@ -1,0 +1,52 @@
+"""Twelve hours are enough: what expires, how many requests a document takes, how fast the lanes go.
+
+`python tests/simulation/outage.py --documents 50000` asks the same of a whole night.
+"""
+
+from pathlib import Path
+
+import pytest
+from nights import HOUR, Night, Weather, inbox_of
+from virtual import run_virtually
+
+from batcher.core.lifecycle import State
+
+DOCUMENTS = 1500
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return inbox_of(tmp_path_factory.mktemp("night") / "inbox", DOCUMENTS)
+
+
+def test_a_document_takes_hardly_more_than_its_three_requests(inbox: Path) -> None:
+    """Upload, submit, fetch: with 1,000 in flight for 30 s each, the looks for what has ended add less than 0.2."""
+    night = Night(DOCUMENTS, lambda job: (30.0, None), max_in_flight=1000)
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    assert sum(night.weather.calls.values()) / DOCUMENTS <= 3.2
+
+
+def test_a_limit_is_found_and_kept(inbox: Path) -> None:
+    """Above 60 calls a second the service refuses: after ten seconds fewer than one call in twenty is."""
+    night = Night(DOCUMENTS, lambda job: (5.0, None), Weather(most=60))
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    late = [moment for moment in night.weather.at if moment > 10]
+    assert len([moment for moment in night.weather.refused if moment > 10]) < len(late) / 20
+
+
+def test_an_outage_of_six_hours_costs_six_hours(inbox: Path) -> None:
+    """Nothing expires, whatever was out when it began; the calls in vain meanwhile are few."""
+    weather = Weather(away=(4.0, 4.0 + 6 * HOUR), fetches=200)
+    night = Night(DOCUMENTS, lambda job: (300.0, None), weather, max_in_flight=100_000)
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    assert 6.0 <= night.hours < 6.25
+    assert weather.calls["job"] < 6 * DOCUMENTS
+
+
+def test_a_machine_asleep_for_thirteen_hours_loses_what_was_out_and_nothing_else(inbox: Path) -> None:
+    """Exactly the jobs that were out are reported as expired; everything else is saved."""
+    night = Night(DOCUMENTS, lambda job: (3600.0, None), max_in_flight=400, suspend=(600.0, 13 * HOUR))
+    tally = run_virtually(night.pass_(inbox))
+    assert len(night.doomed) == 400
+    assert tally == {"saved": DOCUMENTS - 400, "expired": 400}
+    assert set(night.ledger.in_state(State.EXPIRED)) == night.doomed

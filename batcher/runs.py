@@ -13,6 +13,8 @@ from typing import Any, Final
 from batcher.callback import Callback
 from batcher.core.budget import Budget
 from batcher.core.cost import estimate
+from batcher.core.drain import Drain
+from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.looks import Looks
 from batcher.core.manifest import Manifest
@@ -25,7 +27,7 @@ from batcher.opening import Clock, Reached
 from batcher.stages.canceller import Canceller
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
-from batcher.stages.fetcher import Fetcher
+from batcher.stages.fetcher import WIDTH, Fetcher
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
@@ -64,10 +66,13 @@ class Collection:
         self.ledger, self.course, self._callback = ledger, course, callback
         self.client, self.pace, self.jobs, looks = reached.client, pace or _pace(manifest), Watchlist(), _looks(ledger)
         policy = with_changes(manifest.retry)
-        self.sink = Sink(ledger, store, course)
+        self.sink, self.headroom = Sink(ledger, store, course), _headroom(manifest)
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
-            *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink), policy=policy, clock=clock, rng=rng
+            *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
+            policy=policy,
+            clock=clock,
+            rng=rng,
         )
         self.recovery = Recovery(
             *(ledger, self.client, self.pace, course),
@@ -165,7 +170,15 @@ class Run(Collection):
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.scanner = Scanner(ledger, manifest, clock=clock)
         self.submitter = Submitter(
-            *(ledger, self.client, self.pace, course, self.jobs, _assignment(manifest, reached, callback)),
+            *(
+                ledger,
+                self.client,
+                self.pace,
+                course,
+                self.jobs,
+                _assignment(manifest, reached, callback),
+                self.headroom,
+            ),
             policy=with_changes(manifest.retry),
             clock=clock,
             rng=rng,
@@ -230,6 +243,12 @@ def _looks(ledger: Ledger) -> Looks:
     return looks
 
 
+def _headroom(manifest: Manifest) -> Headroom:
+    service = manifest.service
+    exempt = manifest.jobs[0].queue_priority == "batch"  # its jobs end when they end
+    return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
+
+
 def _settle(manifest: Manifest) -> float:
     if manifest.service.settle is not None:
         return manifest.service.settle
@@ -248,7 +267,6 @@ def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None)
         service=reached.identity,
         key_print=reached.key_print,
         retention=manifest.service.result_retention,
-        max_in_flight=manifest.service.max_in_flight,
         patience=manifest.service.patience,
         counts_pages=budget_of(manifest).counts_pages,
         webhook=callback.wish if callback else None,

@@ -23,7 +23,7 @@ class Service:
     result_retention: float = RETENTION
     requests_per_second: float | None = None
     settle: float | None = None
-    max_in_flight: int = 2000
+    max_in_flight: int | None = None  # as many as can be brought home in time
     patience: float = 120.0
     chaos: str = ""  # faults of the local one, in a rehearsal
 

@@ -14,6 +14,7 @@ import msgspec
 
 from batcher.core import events
 from batcher.core.flight import absence, verdict
+from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.policy import Policy
 from batcher.core.replies import around
@@ -41,6 +42,7 @@ class Fetcher:
         jobs: Watchlist,
         looks: Looks,
         sink: Sink,
+        headroom: Headroom,
         *,
         policy: Policy,
         clock: Callable[[], float],
@@ -53,6 +55,7 @@ class Fetcher:
         self._jobs = jobs
         self._looks = looks
         self._sink = sink
+        self._headroom = headroom
         self._policy = policy
         self._clock = clock
         self._rng = rng
@@ -82,6 +85,7 @@ class Fetcher:
 
     async def _ask(self, watched: Watched) -> None:
         try:
+            began = _now()
             answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
@@ -93,6 +97,7 @@ class Fetcher:
         else:
             self._pace.fetch.answered()
             self._answered_at = _now()
+            self._headroom.drain.learn(self._answered_at - began)
             watched.misses = 0
             await self._answered(watched, answer, reserved)
 
@@ -111,8 +116,10 @@ class Fetcher:
         event = verdict(watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng)
         if event is None:
             self._still_running(watched)
-        else:
-            await self._settle(event)
+            return
+        if answer.error is not None:
+            self._headroom.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
+        await self._settle(event)
 
     def _still_running(self, watched: Watched) -> None:
         watched.looked(self._looks, done=False)
@@ -121,6 +128,7 @@ class Fetcher:
     async def _completed(self, watched: Watched, body: bytes, reserved: int) -> None:
         document = watched.flight.document
         watched.looked(self._looks, done=True)
+        self._headroom.breaker.note(None, self._clock())
         streamed: Streamed | None = None
         if not watched.flight.current:
             self._sink.room.give(reserved)

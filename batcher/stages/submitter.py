@@ -16,8 +16,9 @@ from typing import Any
 from batcher.core import events
 from batcher.core.cost import estimate
 from batcher.core.document import path_of
+from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
-from batcher.core.policy import Policy
+from batcher.core.policy import Kind, Policy
 from batcher.core.signature import token
 from batcher.core.wire import METADATA_KEY
 from batcher.edges import sources
@@ -65,7 +66,6 @@ class Assignment:
     service: str
     key_print: str
     retention: float
-    max_in_flight: int
     patience: float
     counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
@@ -81,6 +81,7 @@ class Submitter:
         course: Course,
         jobs: Watchlist,
         assignment: Assignment,
+        headroom: Headroom,
         *,
         policy: Policy,
         clock: Callable[[], float],
@@ -92,6 +93,7 @@ class Submitter:
         self._course = course
         self._jobs = jobs
         self._assignment = assignment
+        self._headroom = headroom
         self._policy = policy
         self._clock = clock
         self._rng = rng
@@ -139,8 +141,9 @@ class Submitter:
         """How many more may be taken in hand now; 0 too where few could be, for one query serves many."""
         if self._jobs.backlog > BACKLOG:
             return 0
-        room = min(WIDTH, self._assignment.max_in_flight - self._ledger.in_flight) - len(self._in_hand)
-        return 0 if room < WIDTH // 4 and self._in_hand else max(room, 0)
+        in_hand = len(self._in_hand)
+        room = min(WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + in_hand))
+        return 0 if room < WIDTH // 4 and in_hand else room
 
     async def _pause(self, *, refill: bool) -> None:
         if refill:
@@ -220,6 +223,7 @@ class Submitter:
     async def _post(self, due: Due, file_id: str, nonce: str) -> events.Event:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
         job = self._assignment
+        self._headroom.breaker.sent(self._clock())
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
         if job.token_key is not None:
             mark["token"] = token(job.token_key, nonce)
@@ -240,6 +244,7 @@ class Submitter:
             span = self._policy.backoff.span(due.tries, self._rng)
             return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
         except (ReplyLost, BadReply) as error:
+            self._headroom.breaker.note(Kind.PROVIDER, self._clock())
             return events.ReplyLost(due.id, str(error))
         self._answered_at = self._clock()
         self._pace.submit.answered()

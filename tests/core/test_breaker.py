@@ -1,0 +1,60 @@
+"""The breaker: five failures of the provider in a row, a rest, one document, and on."""
+
+from batcher.core.breaker import FIRST_REST, TRIPS_AT, Breaker
+from batcher.core.drain import CEILING, FLOOR, Drain
+from batcher.core.policy import Kind
+
+
+def tripped() -> Breaker:
+    breaker = Breaker()
+    for _ in range(TRIPS_AT):
+        breaker.note(Kind.PROVIDER, 100.0)
+    return breaker
+
+
+def test_only_failures_of_the_provider_count() -> None:
+    """A hundred documents that can't be read say nothing about the service."""
+    breaker = Breaker()
+    for _ in range(100):
+        breaker.note(Kind.DOCUMENT, 0.0)
+        breaker.note(Kind.TRANSIENT, 0.0)
+    assert breaker.room(0.0) is None
+
+
+def test_it_opens_rests_and_lets_one_through() -> None:
+    """And no second one before that has had its time."""
+    breaker = tripped()
+    assert breaker.room(100.0) == 0
+    assert breaker.room(100.0 + FIRST_REST) == 1
+    breaker.sent(100.0 + FIRST_REST)
+    assert breaker.room(100.0 + FIRST_REST) == 0
+
+
+def test_a_success_closes_it_and_a_failure_makes_the_rest_longer() -> None:
+    """Twice as long each time."""
+    breaker = tripped()
+    now = 100.0 + FIRST_REST
+    breaker.note(Kind.PROVIDER, now)
+    assert breaker.room(now + FIRST_REST) == 0
+    assert breaker.room(now + 2 * FIRST_REST) == 1
+    breaker.note(None, now + 2 * FIRST_REST)
+    assert breaker.room(now) is None
+
+
+def test_failures_of_one_wave_trip_it_once() -> None:
+    """Those that were out when it opened don't make the rest longer."""
+    breaker = tripped()
+    for _ in range(50):
+        breaker.note(Kind.PROVIDER, 101.0)
+    assert breaker.open_until == 100.0 + FIRST_REST
+
+
+def test_as_many_may_be_out_as_half_the_retention_brings_home() -> None:
+    """A floor at the start, a ceiling for memory, and in between what the fetches take."""
+    drain = Drain(width=16)
+    assert drain.bound(43_200.0) == FLOOR
+    drain.learn(0.05)
+    assert drain.bound(43_200.0) == CEILING
+    drain = Drain(width=16)
+    drain.learn(60.0)
+    assert drain.bound(43_200.0) == int(16 / 60 * 21_600)

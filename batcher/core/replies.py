@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
@@ -29,6 +30,7 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
 }
 SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})  # where a submission ends
 FULL_QUEUES: Final = frozenset({wire.ErrorName.QUEUE_FULL, wire.ErrorName.BATCH_QUEUE_FULL, wire.ErrorName.RATE_LIMIT})
+_MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: of bytes that are no UTF-8
 _WORDS_AT_MOST: Final = 500  # of a foreign message; a gateway's page of HTML is longer than it is useful
 _TITLE: Final = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 
@@ -113,7 +115,7 @@ def _clip(words: Any) -> str:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except _MISFITS:
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -168,7 +170,7 @@ def read(call: str, status: int, body: bytes, decoder: msgspec.json.Decoder[T]) 
     """The body decoded, or `BadReply` where it isn't JSON of that shape."""
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except _MISFITS as error:
         raise BadReply(call, f"{status}, but not what was asked for: {_misfit(body, error)}", status=status) from error
 
 
@@ -176,9 +178,47 @@ def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
     """A job's answer; its `result` is a slice of `body`, byte for byte, None where it is null."""
     job = read(call, status, body, _JOB)
     result = None if bytes(memoryview(job.result)[:4]) == b"null" else job.result
-    progress = float(job.progress) if isinstance(job.progress, int | float) else None
+    progress = _units(job.progress)
     reason = None if job.reason is None else _clip(job.reason)
     return wire.JobAnswer(job.status, result, progress, reason, _error_detail(job.error))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a result: units as billed, None where it doesn't say; `url` where its inner result is elsewhere."""
+
+    response_type: Any
+    pages: int | None
+    credits: float | None
+    inner: bytes
+    url: str | None
+
+
+_HEAD: Final = msgspec.json.Decoder(wire.ResultHead)
+_LINKED: Final = msgspec.json.Decoder(wire.Linked)
+
+
+def read_head(body: bytes, job_id: str) -> Head:
+    """Raises BadReply where the result can't be read, or is another job's than `job_id`."""
+    head = read("GET /job", 200, body, _HEAD)
+    if head.job_id is not None and head.job_id != job_id:
+        raise BadReply("GET /job", f"a result that names job {_clip(head.job_id)}", status=200)
+    usage = head.usage if isinstance(head.usage, dict) else {}
+    pages, inner = _units(usage.get("num_pages")), bytes(head.result)
+    pages = None if pages is None else round(pages)
+    return Head(head.response_type, pages, _units(usage.get("credits")), inner, _link(inner))
+
+
+def _units(number: Any) -> float | None:
+    sane = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < wire.UNITS_AT_MOST
+    return number if sane else None
+
+
+def _link(inner: bytes) -> str | None:
+    if inner[:1] != b"{":
+        return None
+    linked = read("GET /job", 200, inner, _LINKED)
+    return linked.url or None if linked.type == "url" and isinstance(linked.url, str) else None
 
 
 def _error_detail(error: Any) -> wire.ErrorDetail | None:
@@ -203,12 +243,12 @@ def _misfit(body: bytes, error: Exception) -> str:
 # --- results --------------------------------------------------------------------------------------------------------
 
 
-def around(body: bytes, head: wire.ResultHead, first: bytes) -> tuple[bytes, bytes]:
+def around(body: bytes, head: Head, first: bytes) -> tuple[bytes, bytes]:
     """What stands before and after the link in the result `body`, for what stands at its URL to go between.
 
     `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
     """
-    before, _, after = body.partition(bytes(head.result))
+    before, _, after = body.partition(head.inner)
     if first == b"[" and head.response_type == "parse":
         return before + b'{"type":"full","chunks":', b"}" + after
     return before, after

@@ -23,6 +23,7 @@ RETENTION: Final = (
 UPLOAD_RETENTION: Final = 24 * 3600.0
 DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes through a presigned PUT
 PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
+UNITS_AT_MOST: Final = 1e12  # pages or credits of one result; beyond, it's no bill but a mistake
 JOBS_PAGE_LIMIT: Final = 500
 METADATA_KEY: Final = "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
 
@@ -134,37 +135,26 @@ class JobAnswer(msgspec.Struct):
         return self.status in ENDED
 
 
-class Usage(msgspec.Struct):
-    num_pages: int | None = None
-    credits: float | None = None  # omitted for accounts on the prices of September 2026 and later
-
-
 class Linked(msgspec.Struct):
-    """The inner `result` where it may stand at a URL instead: over about 6 MB, or by `force_url_result`."""
+    """The inner `result` where it may stand at a URL instead: over about 6 MB, or by `force_url_result`.
 
-    type: str = ""
-    url: str = ""
+    An extract's may have fields of the same names and any type: its schema is the caller's own.
+    """
+
+    type: Any = ""
+    url: Any = ""
 
 
 class ResultHead(msgspec.Struct):
-    """What batcher itself reads of a result; everything else in it is passed through unread."""
+    """What batcher itself reads of a result; everything else in it is passed through unread.
 
-    job_id: str | None = None
-    response_type: str | None = None
-    usage: Usage = msgspec.field(default_factory=Usage)
+    Of any type each: none of them is worth losing a result over.
+    """
+
+    job_id: Any = None
+    response_type: Any = None
+    usage: Any = None
     result: msgspec.Raw = msgspec.Raw(b"null")
-
-    @property
-    def url(self) -> str | None:
-        """Where the inner result is to be fetched from, without the key; None where it is here."""
-        if not self.result_is_object:
-            return None
-        linked = _LINKED.decode(self.result)
-        return linked.url if linked.type == "url" and linked.url else None
-
-    @property
-    def result_is_object(self) -> bool:
-        return bytes(memoryview(self.result)[:1]) == b"{"
 
 
 class JobRow(msgspec.Struct):
@@ -192,6 +182,12 @@ class Upload(msgspec.Struct):
     file_id: str
     presigned_url: str | None = None
 
+    def __post_init__(self) -> None:
+        if not self.file_id.removeprefix(
+            "reducto://"
+        ):  # jobs are found again by it: all of them would mention this one
+            raise ValueError("an empty file_id")
+
 
 class Submission(msgspec.Struct):
     job_id: str
@@ -199,9 +195,6 @@ class Submission(msgspec.Struct):
     def __post_init__(self) -> None:
         if not self.job_id:
             raise ValueError("an empty job_id")
-
-
-_LINKED: Final = msgspec.json.Decoder(Linked)
 
 
 def _as_text(value: Any) -> str:

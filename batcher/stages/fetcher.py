@@ -10,15 +10,13 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from batcher.core import events
 from batcher.core.flight import absence, verdict
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.policy import Policy
-from batcher.core.replies import around
-from batcher.core.wire import JobAnswer, JobStatus, ResultHead
+from batcher.core.replies import Head, around, read_head
+from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
@@ -135,7 +133,7 @@ class Fetcher:
             await self._settle(events.Superseded(document))
             return
         try:
-            head = _head_of(watched, body)
+            head = read_head(body, watched.flight.job_id)
             if head.url is not None:
                 self._sink.room.give(reserved)
                 reserved = 0
@@ -148,10 +146,10 @@ class Fetcher:
             self._ask_later(watched, error)
             return
         self._jobs.forget(document)
-        ended = events.Ended(document, head.usage.num_pages, head.usage.credits)
+        ended = events.Ended(document, head.pages, head.credits)
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
-    async def _stream(self, output: str, head: ResultHead, body: bytes) -> Streamed | None:
+    async def _stream(self, output: str, head: Head, body: bytes) -> Streamed | None:
         """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
         part = await self._sink.new_part()
         if part is None:
@@ -194,20 +192,6 @@ class Fetcher:
         self._jobs.forget(event.document)
         await self._ledger.record(event)
         self._course.count(getattr(event, "kind", None))
-
-
-def _head_of(watched: Watched, body: bytes) -> ResultHead:
-    try:
-        head = msgspec.json.decode(body, type=ResultHead)
-    except msgspec.MsgspecError as error:
-        raise _unreadable(error) from error
-    if head.job_id is not None and head.job_id != watched.flight.job_id:
-        raise _unreadable(f"it names job {head.job_id}")
-    return head
-
-
-def _unreadable(error: object) -> BadReply:
-    return BadReply("GET /job", f"a result that can't be read: {error}", status=200)
 
 
 def _now() -> float:

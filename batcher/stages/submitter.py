@@ -218,7 +218,16 @@ class Submitter:
         cost = estimate(job.endpoint, pages=pages)
         sending = events.Sending(due.id, nonce, job.service, job.key_print, cost)
         await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
-        await self._ledger.record(await self._post(due, file_id, nonce))
+        await self._book(due, await self._post(due, file_id, nonce))
+
+    async def _book(self, due: Due, event: events.Event) -> None:
+        """What came of the POST, on record. A job that is another document's already was answered to somebody else."""
+        try:
+            await self._ledger.record(event)
+        except AttemptOpen:
+            assert isinstance(event, events.Accepted)
+            lost = events.ReplyLost(due.id, f"its answer names job {event.job_id}, which is another document's")
+            await self._ledger.record(lost)
 
     async def _post(self, due: Due, file_id: str, nonce: str) -> events.Event:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""

@@ -84,7 +84,11 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
             identity, key_print = url, fingerprint(key)
         client = await stack.enter_async_context(ReductoClient(url, key))
         await _first_answer(client, course, patience=service.patience)
-        course.clock_off = clock.go_by(client.service_time)
+        off = clock.go_by(client.service_time)
+        if off:
+            course.warn(
+                f"this machine's clock is {abs(off) / 60:.0f} min {'ahead of' if off > 0 else 'behind'} the service's"
+            )
         yield Reached(client, identity, key_print, _token_key(key))
 
 

@@ -28,6 +28,7 @@ from batcher.stages.canceller import Canceller
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
 from batcher.stages.fetcher import WIDTH, Fetcher
+from batcher.stages.hourglass import Hourglass
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
@@ -74,6 +75,9 @@ class Collection:
             clock=clock,
             rng=rng,
         )
+        self.hourglass = Hourglass(
+            ledger, course, self.poller, retention=manifest.service.result_retention, clock=clock
+        )
         self.recovery = Recovery(
             *(ledger, self.client, self.pace, course),
             service=reached.identity,
@@ -95,7 +99,10 @@ class Collection:
             raise _first(errors) from None
 
     def works(self) -> Sequence[Work]:
-        stages = (self.sink.run, self.poller.run, self.fetcher.run, self.recovery.run, self.sink.copy_for_ever)
+        stages = (
+            *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
+            self.hourglass.run,
+        )
         return (*stages, self._heed_calls) if self._callback else stages
 
     async def _heed_calls(self) -> None:

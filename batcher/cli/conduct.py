@@ -65,6 +65,7 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
 
     course, shown = Course(), list[Log | Progress]()
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
+    course.tell = lambda words: _warn(words, log_json=voice.log_json)
     _heed_signals(course, log_json=voice.log_json)
     face = Log if voice.log_json else Progress
     silent = voice.quiet and not voice.log_json
@@ -78,6 +79,15 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     if voice.log_json:
         write_line(sys.stderr, "RunEnded", dataclasses.asdict(summary))
     return summary
+
+
+def _warn(words: str, *, log_json: bool) -> None:
+    from batcher.faces.log import write_line
+
+    if log_json:
+        write_line(sys.stderr, "Warned", {"words": words})
+    else:
+        click.echo(f"batcher: {words}", err=True)
 
 
 def _heed_signals(course: Course, *, log_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
 from batcher.core.wire import ErrorName
-from batcher.errors import Busy, NotFound, Refused
+from batcher.errors import Busy, NotFound, Refused, ServiceError
 
 
 class Kind(StrEnum):
@@ -104,13 +104,22 @@ class Policy:
     ) -> RefusedForNow | Rejected | UploadLapsed:
         """What follows a submission that was surely not accepted."""
         match refused:
-            case Busy(retry_after=None):
-                return RefusedForNow(document, str(refused), due_at=now + self.backoff.span(tries, rng))
-            case Busy(retry_after=float(wait)):
-                return RefusedForNow(document, str(refused), due_at=now + wait)
+            case Busy():
+                return RefusedForNow(document, str(refused), due_at=now + self.patience_with(refused, tries, rng))
             case NotFound():
                 return UploadLapsed(document, str(refused), due_at=now + self.backoff.span(tries, rng))
         return Rejected(document, str(refused), kind=self.kind_of(refused))
+
+    def patience_with(self, error: ServiceError, tries: int, rng: random.Random) -> float:
+        """Seconds until a document whose call failed is due again.
+
+        Where it only came too soon, soon: its lane has slowed down already, and that is no fault of this document.
+        """
+        if isinstance(error, Busy) and error.retry_after is not None:
+            return error.retry_after
+        if isinstance(error, Busy) and error.status == 429:
+            return rng.uniform(0.0, self.backoff.first)
+        return self.backoff.span(tries, rng)
 
     def kind_of(self, refused: Refused) -> Kind:
         if refused.name in self.rules:

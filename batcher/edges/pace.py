@@ -15,8 +15,10 @@ from asyncio_throttle.throttler import Throttler
 from batcher.errors import Busy, ServiceError
 
 SLOWER: Final = 0.9  # times what was answered in the second before a refusal
-FASTER: Final = 1.001  # times the rate after an answer: at 60 a second, 6 % a second
+MUCH_SLOWER: Final = 0.7  # times its own rate, at most, once it has one
+FASTER: Final = 1.002  # times the rate after an answer: at 60 a second, an eighth more in each second
 FASTER_AT_FIRST: Final = 1.01  # the same as long as nothing has been refused
+AT_FIRST: Final = 10.0  # calls per second that a lane is left with after its first refusal, however little it asked for
 SLOWEST: Final = 0.2  # calls per second
 SLOWEST_STEP: Final = 0.01
 FASTEST: Final = 1000.0  # the API's limit for one key
@@ -79,14 +81,16 @@ class Lane:
             self._set(min(max(self._rate * step, self._rate + SLOWEST_STEP), self._ceiling or FASTEST))
 
     def _slow_down(self) -> None:
-        """What was accepted in the second before is what the service takes."""
+        """What was answered in the second before is what the service takes."""
         now = _now()
         if self._slowed_at is not None and now - self._slowed_at < ONE_WAVE:
             return
         self._slowed_at = now
-        of_late = sum(1 for moment in self._answered if now - moment <= 1.0)
-        taken = float(of_late) or (self._rate or FASTEST) / 2
-        self._set(max(SLOWEST, min(self._rate or taken, taken) * SLOWER))
+        of_late = float(sum(1 for moment in self._answered if now - moment <= 1.0))
+        if self._rate is None:
+            self._set(max(AT_FIRST, of_late * SLOWER))
+        else:  # a lane that asked for little isn't to be held to that: the calls of others count too
+            self._set(max(SLOWEST, self._rate * MUCH_SLOWER, min(self._rate, of_late) * SLOWER))
 
     def _set(self, rate: float) -> None:
         self._rate, period = rate, 1 / rate

@@ -208,7 +208,10 @@ class Queries:
         return int(self.reader.execute(sql, (seq,)).fetchone()[0])
 
     def nearest_deadline_at(self) -> float | None:
-        sql = "SELECT min(deadline_at) FROM attempts WHERE outcome = 'accepted'"
+        sql = (
+            "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
+            " WHERE d.state IN ('waiting', 'ready')"
+        )
         moment: float | None = self.reader.execute(sql).fetchone()[0]
         return moment
 

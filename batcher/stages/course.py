@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
@@ -16,8 +17,9 @@ class Course:
     reason: str = ""
     at_once: bool = False
     home: bool = False  # what is out is waited for, however long it takes
-    clock_off: float = 0.0  # seconds that this machine's clock is ahead of the service's, if it's worth a word
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
+    warnings: list[str] = field(default_factory=list)
     _in_a_row: int = 0
 
     def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
@@ -28,6 +30,11 @@ class Course:
         self.home = home and (self.home or not already)
         self.at_once = self.at_once or at_once
         self.stopped.set()
+
+    def warn(self, words: str) -> None:
+        """Something that nobody has to act on at once, and that somebody will want to know."""
+        self.warnings.append(words)
+        self.tell(words)
 
     def finished(self) -> None:
         """Nothing was left to do after all."""

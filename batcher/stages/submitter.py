@@ -190,20 +190,23 @@ class Submitter:
             self._course.stop(str(error), 4, at_once=True)
             return None
         except ServiceError as error:
+            self._pace.upload.hold(error)
             await self._put_off(due, error)
             return None
+        self._pace.upload.answered()
         self._answered_at = self._clock()
         return upload.file_id
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
-        definite = isinstance(error, Refused) and not isinstance(error, Busy)
-        if definite or (due.tries + 1 >= UPLOAD_TRIES and not isinstance(error, Unreachable)):
+        """For as long as the service says; it is a verdict only where the fault may be the document's own."""
+        busy, out = isinstance(error, Busy), isinstance(error, Unreachable)
+        if (isinstance(error, Refused) and not busy) or (due.tries + 1 >= UPLOAD_TRIES and not busy and not out):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
             self._course.count(kind)
             return
-        span = getattr(error, "retry_after", None) or self._policy.backoff.span(due.tries, self._rng)
         self._watch_silence(error)
+        span = self._policy.patience_with(error, due.tries, self._rng)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock() + span, due.tries + 1))
 
     # --- the submission: paid, and sent once ------------------------------------------------------------------------

@@ -90,6 +90,7 @@ class Night:
     doomed: set[int] = field(default_factory=set)  # documents whose job was out when it fell asleep
     ledger: Ledger = field(init=False)
     hours: float = 0.0
+    warnings: list[str] = field(default_factory=list)
 
     async def pass_(self, inbox: Path) -> dict[str, int]:
         """The whole batch; the documents by state in the end."""
@@ -106,7 +107,7 @@ class Night:
         )
         run = Run(
             *(manifest, self.ledger, Shelf(), Reached(WeatherTwin(service, self.weather, began), "twin", "none")),
-            *(Course(), unhurried()),
+            *(Course(warnings=self.warnings), unhurried()),
             clock=clock,
             rng=random.Random(5),
         )

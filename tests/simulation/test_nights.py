@@ -34,12 +34,13 @@ def test_a_limit_is_found_and_kept(inbox: Path) -> None:
     assert len([moment for moment in night.weather.refused if moment > 10]) < len(late) / 20
 
 
-def test_an_outage_of_six_hours_costs_six_hours(inbox: Path) -> None:
+def test_an_outage_of_seven_hours_costs_seven_hours(inbox: Path) -> None:
     """Nothing expires, whatever was out when it began; the calls in vain meanwhile are few."""
-    weather = Weather(away=(4.0, 4.0 + 6 * HOUR), fetches=200)
+    weather = Weather(away=(4.0, 4.0 + 7 * HOUR), fetches=200)
     night = Night(DOCUMENTS, lambda job: (300.0, None), weather, max_in_flight=100_000)
     assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
-    assert 6.0 <= night.hours < 6.25
+    assert 7.0 <= night.hours < 7.25
+    assert any("50%" in words for words in night.warnings), "somebody was told in time"
     assert weather.calls["job"] < 6 * DOCUMENTS
 
 

@@ -40,7 +40,8 @@ class Reached:
 
 def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
     path = manifest.output.ledger_path
-    _refuse_strangers(manifest, path)
+    if not manifest.output.start_over:
+        _refuse_strangers(manifest, path)
     stack.callback(os.close, lock(path))
     ledger = open_ledger(path, batch=manifest.batch, clock=clock)
     stack.callback(ledger.close)
@@ -55,7 +56,7 @@ def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
     if any(not entry.name.startswith(".") for entry in output.iterdir()):
         raise LedgerForeign(
             f"{output}: there are files but no ledger at {ledger}; a run would pay for everything anew. "
-            "Restore the ledger, or name an empty output directory"
+            "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
         )
 
 

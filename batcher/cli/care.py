@@ -109,3 +109,26 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
     summary = conduct(cancel_batch, manifest, voice)
     tell(summary, manifest, voice, as_json=as_json)
     sys.exit(summary.exit_code)
+
+
+@main.command()
+@WHAT
+@AS_JSON
+def rebuild(what: Path, as_json: bool) -> None:
+    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open."""
+    from dataclasses import asdict
+
+    from batcher.faces.status import counts
+    from batcher.rebuilding import rebuild as make_anew
+
+    place = place_of(what)
+    done = make_anew(place.ledger, batch=place.batch)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    click.echo(f"{place.ledger}: {counts(done.documents)}", err=True)
+    if done.skipped:
+        click.echo(f"  {done.skipped} lines of the journal fit nowhere", err=True)
+    if done.set_aside:
+        click.echo(f"  the damaged ledger lies at {done.set_aside}", err=True)
+    click.echo(f"next: batcher verify {what}, then {again(what)}", err=True)

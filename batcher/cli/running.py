@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,6 +51,7 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most.")
 @click.option("--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own.")
 @click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
+@click.option("--start-over", is_flag=True, help="Begin although results are there without a ledger: pays anew.")
 def run(
     what: Path,
     output: Path | None,
@@ -63,6 +65,7 @@ def run(
     sample: int | None,
     rehearse: bool,
     chaos: str,
+    start_over: bool,
 ) -> None:
     """Start a batch, or go on with it: the same words every time.
 
@@ -79,6 +82,8 @@ def run(
         manifest = known_manifest(what)
     else:
         manifest = manifest_of(what, output, endpoint, service, overrides)
+    if start_over:
+        manifest = replace(manifest, output=replace(manifest.output, start_over=True))
     if rehearse or chaos:
         from batcher.faces.rehearsal import prepare
 

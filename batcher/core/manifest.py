@@ -55,6 +55,7 @@ class Output:
     directory: Path
     formats: tuple[str, ...] = ("json",)
     ledger: Path | None = None
+    start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
 
     @property
     def ledger_path(self) -> Path:

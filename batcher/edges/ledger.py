@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,10 @@ from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
+from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
+from batcher.edges.volume import network_of
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
 
@@ -41,8 +44,11 @@ class Change:
 class Ledger(Queries):
     """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change."""
 
-    def __init__(self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock, journal: Journal | None = None
+    ) -> None:
         super().__init__(reader)
+        self._journal = journal
         self.clock = clock
         self.tally: Counter[State] = self.counts()
         self.listeners: list[Callable[[Change], None]] = []
@@ -55,9 +61,15 @@ class Ledger(Queries):
     async def record(self, *events: Event) -> None:
         """Write all of `events`, in this order and in one transaction; returns when that is durable."""
         at = self.clock()
-        steps = await self._writer.do(lambda c: [effects.apply(c, event, at, budget=self._budget) for event in events])
+        steps = await self._writer.do(lambda c: [self._apply(c, event, at) for event in events])
         for event, (before, after) in zip(events, steps, strict=True):
             self._publish(Change(event, before, after))
+
+    def _apply(self, connection: sqlite3.Connection, event: Event, at: float) -> tuple[State, State]:
+        step = effects.apply(connection, event, at, budget=self._budget)
+        if self._journal is not None:
+            self._journal.note(connection, event, at)
+        return step
 
     async def admit(self, batch: Sequence[admission.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
@@ -148,15 +160,32 @@ def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = _ready(path, batch)
-    writer: Writer = InlineWriter(connection) if inline else GroupWriter(connection)
-    return Ledger(writer, reader(path), clock=clock)
+    if inline:
+        return Ledger(InlineWriter(connection), reader(path), clock=clock)
+    return _with_journal(path, connection, clock)
 
 
 def open_existing(path: Path, *, clock: Clock) -> Ledger:
     """The ledger at `path`, whichever batch it belongs to. The caller holds its `lock`. Raises LedgerError."""
     if not path.exists():
         raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
-    return Ledger(GroupWriter(_ready(path, None)), reader(path), clock=clock)
+    return _with_journal(path, _ready(path, None), clock)
+
+
+def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> Ledger:
+    journal = Journal(journal_of(path))
+    return Ledger(GroupWriter(connection, shadow=journal), reader(path), clock=clock, journal=journal)
+
+
+def healthy(path: Path) -> bool:
+    """Whether every page of the file is what SQLite wrote, and the file is a ledger. Reads all of it."""
+    try:
+        with closing(reader(path)) as connection:
+            (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            connection.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()
+            return bool(said == "ok")
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
@@ -195,6 +224,7 @@ def lock(path: Path) -> int:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_network(path)
         fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}; make its folder writable, or name another output") from error
@@ -206,6 +236,15 @@ def lock(path: Path) -> int:
             f"{path}: another run holds this ledger; wait for it, or follow it with `batcher status`"
         ) from error
     return fd
+
+
+def _refuse_network(path: Path) -> None:
+    network = network_of(path.parent)
+    if network is not None:
+        raise LedgerError(
+            f"{path}: it lies on a network file system ({network}), where its locks can't be trusted; "
+            "name a local place with output.ledger. Results may be anywhere"
+        )
 
 
 _PRAGMAS: Final = (

@@ -30,6 +30,17 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
+class Shadow(Protocol):
+    """Something that must be durable before each commit is."""
+
+    def begin(self) -> None: ...
+
+    def sync(self) -> None:
+        """Raises OSError, and then nothing is committed."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class _Request:
     work: Work[Any]
@@ -41,8 +52,9 @@ class _Request:
 class GroupWriter:
     """The writer of every real run."""
 
-    def __init__(self, connection: sqlite3.Connection, *, linger: float = LINGER) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, linger: float = LINGER, shadow: Shadow | None = None) -> None:
         self._connection = connection
+        self._shadow = shadow
         self._linger = linger
         self._requests: deque[_Request] = deque()
         self._wake = threading.Event()
@@ -66,6 +78,8 @@ class GroupWriter:
         self._wake.set()
         self._thread.join()
         self._connection.close()
+        if self._shadow is not None:
+            self._shadow.close()
 
     def _serve(self) -> None:
         while True:
@@ -74,7 +88,7 @@ class GroupWriter:
             if not self._closing:
                 time.sleep(self._linger)
             if group := self._gather():
-                commit(self._connection, group)
+                commit(self._connection, group, self._shadow)
                 self._answer(group)
             if self._closing and not self._requests:
                 return
@@ -106,23 +120,27 @@ class InlineWriter:
         self._connection.close()
 
 
-def commit(connection: sqlite3.Connection, group: list[_Request]) -> None:
+def commit(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None = None) -> None:
     """All of the group in one transaction; should one fail, each in one of its own, so that it fails alone."""
     try:
-        _together(connection, group)
+        _together(connection, group, shadow)
     except BaseException as error:
         if len(group) == 1:
             group[0].error = _translated(error)
             return
         for request in group:
-            commit(connection, [request])
+            commit(connection, [request], shadow)
 
 
-def _together(connection: sqlite3.Connection, group: list[_Request]) -> None:
+def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if shadow is not None:
+            shadow.begin()
         for request in group:
             request.value = request.work(connection)
+        if shadow is not None:
+            shadow.sync()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # SQLite itself has rolled back where the disk failed it
@@ -132,7 +150,7 @@ def _together(connection: sqlite3.Connection, group: list[_Request]) -> None:
 
 def _translated(error: BaseException) -> BaseException:
     """What the disk did to us, in our own words; anything else as it is."""
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError | OSError):
         return OutputError(f"the ledger can't be written: {error}; make sure of its disk and run again")
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
         return LedgerDamaged(f"the ledger: {error}; nothing more is submitted")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
-    lines = [f'batch "{summary.batch}": {_counts(states)} in {_span(summary.seconds)}']
+    lines = [f'batch "{summary.batch}": {counts(states)} in {_span(summary.seconds)}']
     lines += [
         f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
         for state, _, reason, number, example in summary.failures
@@ -63,7 +63,7 @@ def status_values(ledger: Path) -> dict[str, Any]:
 
 
 def status_words(batch: str, values: dict[str, Any]) -> str:
-    lines = [f'batch "{batch}": {_counts(values["documents"])}']
+    lines = [f'batch "{batch}": {counts(values["documents"])}']
     still_open = sum(number for state, number in values["documents"].items() if State(state) in OPEN)
     if still_open:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
@@ -75,7 +75,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _counts(states: dict[str, int]) -> str:
+def counts(states: dict[str, int]) -> str:
     total = sum(states.values())
     parts = [f"{number} {state.replace('_', ' ')}" for state, number in sorted(states.items(), key=lambda s: -s[1])]
     return f"{total} document{'s' if total != 1 else ''}" + (f": {', '.join(parts)}" if parts else "")

@@ -1,0 +1,28 @@
+"""Which kind of file system a path is on: on one that is shared by network SQLite's locks and WAL can't be trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+MOUNTS: Final = Path("/proc/self/mountinfo")
+NETWORKS: Final = frozenset(
+    ("nfs nfs4 cifs smb3 smbfs 9p ceph glusterfs afs lustre beegfs fuse.sshfs fuse.rclone fuse.s3fs").split()
+)
+
+
+def network_of(path: Path, *, mounts: Path = MOUNTS) -> str | None:
+    """The name of the network file system that `path` is on; None for a local one, or where nobody can tell."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    place, best, kind = os.path.realpath(path), "", ""
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        mount = fields.split()[4].encode().decode("unicode_escape")
+        inside = place == mount or place.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, rest.split()[0]
+    return kind if kind in NETWORKS else None

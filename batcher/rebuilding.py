@@ -1,0 +1,133 @@
+"""A ledger made anew from its journal: every attempt that was ever put on record, and what became of it.
+
+What it leaves open, the next run looks for in the service's listing, as after any crash. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batcher.core import events
+from batcher.core.lifecycle import Impossible, State
+from batcher.edges import admission, effects
+from batcher.edges.clock import SteadyClock
+from batcher.edges.journal import Entry, Journal, entries, journal_of
+from batcher.edges.ledger import healthy, lock, open_ledger
+from batcher.errors import AttemptOpen, LedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Documents by state, lines of the journal that fit nowhere, and where a damaged ledger was put."""
+
+    documents: dict[str, int]
+    skipped: int
+    set_aside: str | None
+
+
+def rebuild(ledger: Path, *, batch: str) -> Rebuilt:
+    """Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
+    with ExitStack() as stack:
+        stack.callback(os.close, lock(ledger))
+        _check(ledger)
+        made = ledger.with_suffix(".rebuilding.db")
+        for path in (*_parts(made), journal_of(made)):
+            path.unlink(missing_ok=True)
+        open_ledger(made, batch=batch, clock=SteadyClock(), inline=True).close()
+        documents, skipped = _replay(made, journal_of(ledger))
+        aside = _set_aside(ledger)
+        # In this order: whatever stops us in between, there is a journal from which it can be done again.
+        journal_of(made).replace(journal_of(ledger))
+        made.replace(ledger)
+        return Rebuilt(documents, skipped, aside)
+
+
+def _check(ledger: Path) -> None:
+    if ledger.exists() and healthy(ledger):
+        raise LedgerError(f"{ledger}: it is whole; there is nothing to rebuild")
+    if not journal_of(ledger).exists():
+        raise LedgerError(
+            f"{journal_of(ledger)}: there is no journal to rebuild from; "
+            "`batcher run --start-over` begins anew, and pays for everything again"
+        )
+
+
+def _replay(made: Path, journal: Path) -> tuple[dict[str, int], int]:
+    """Documents by state, and how many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
+    with closing(sqlite3.connect(made, isolation_level=None)) as connection, closing(Journal(journal_of(made))) as own:
+        connection.execute("BEGIN IMMEDIATE")
+        skipped = Replay(connection, own).all(entries(journal))
+        own.sync()
+        connection.execute("COMMIT")
+        rows = connection.execute("SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return dict(rows), skipped
+
+
+def _set_aside(ledger: Path) -> str | None:
+    """The damaged one is kept: somebody may still read something in it."""
+    if not ledger.exists():
+        return None
+    number = next(n for n in range(1, 10_000) if not Path(f"{ledger}.damaged-{n}").exists())
+    damaged = Path(f"{ledger}.damaged-{number}")
+    for part, kept in zip(_parts(ledger), _parts(damaged), strict=True):
+        if part.exists():
+            part.replace(kept)
+    return str(damaged)
+
+
+def _parts(ledger: Path) -> list[Path]:
+    return [Path(f"{ledger}{part}") for part in ("", "-wal", "-shm")]
+
+
+class Replay:
+    """Events of a lost ledger, told to a new one in their order."""
+
+    def __init__(self, connection: sqlite3.Connection, journal: Journal) -> None:
+        self._connection = connection
+        self._journal = journal
+        self._numbers: dict[int, int] = {}  # what the lost ledger called a document, and what this one does
+
+    def all(self, happened: Iterable[Entry]) -> int:
+        """How many of them made no sense here."""
+        return sum(not self._take_in(entry) for entry in happened)
+
+    def _take_in(self, entry: Entry) -> bool:
+        old = entry.values["document"]
+        try:
+            if entry.facts:
+                self._numbers[old] = self._document(entry.facts, entry.at)
+                self._bring_to_upload(self._numbers[old], entry)
+            elif old not in self._numbers:
+                return False
+            event = entry.happened(self._numbers[old])
+            effects.apply(self._connection, event, entry.at)
+            self._journal.note(self._connection, event, entry.at)
+        except (Impossible, AttemptOpen, TypeError):
+            return False
+        return True
+
+    def _document(self, facts: dict[str, Any], at: float) -> int:
+        """The document with these facts: the known one, or a new version of its source."""
+        sql = "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND current = 1"
+        row = self._connection.execute(sql, (facts["source"], facts["job"])).fetchone()
+        if row is not None and row[1:] == (facts["content"], facts["step"]):
+            return int(row[0])
+        values = {name: value for name, value in facts.items() if name != "file_id"}
+        admission.admit(self._connection, [admission.Version(**values, replaces=row and row[0])], at)
+        return int(self._connection.execute("SELECT max(id) FROM documents").fetchone()[0])
+
+    def _bring_to_upload(self, document: int, entry: Entry) -> None:
+        """Uploads aren't in the journal: they are free, and their id stands with the submission."""
+        (state,) = self._connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
+        if State(state) is State.DUPLICATE:
+            effects.apply(self._connection, events.Promoted(document), entry.at)
+        elif State(state) is State.UPLOADED:
+            effects.apply(self._connection, events.UploadLapsed(document, "a newer upload"), entry.at)
+        effects.apply(self._connection, events.Uploaded(document, entry.facts["file_id"]), entry.at)

@@ -24,6 +24,7 @@ class Assembled:
     credits: float = 0.0  # an earlier result was paid for when it was made
     images: dict[str, bytes] = field(default_factory=dict)
     document_properties: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def reread(path: Path) -> Assembled:
@@ -56,6 +57,7 @@ def _append(whole: Assembled, answer: Answer, number: int) -> None:
     whole.images |= {f"{number}-{name}": content for name, content in answer.images.items()}
     whole.num_pages += answer.num_pages
     whole.credits += answer.credits
+    whole.notes = list(dict.fromkeys([*whole.notes, *answer.notes]))
 
 
 def _rename(holder: dict[str, Any], key: str, answer: Answer, number: int) -> None:

@@ -26,6 +26,7 @@ class Answer(Protocol):
     credits: float
     images: dict[str, bytes]
     document_properties: dict[str, Any] | None
+    notes: list[str]
 
 
 def write_result(task: Task, answer: Answer, *, duration: float) -> bool:
@@ -64,10 +65,16 @@ def _frame(task: Task, answer: Answer, duration: float) -> dict[str, Any]:
         "duration": round(duration, 6),
         "pdf_url": None,
         "studio_link": None,
-        "usage": {"num_pages": answer.num_pages, "credits": answer.credits},
+        "usage": _usage(answer),
         "parse_mode": "base",
         "document_properties": answer.document_properties,
     }
+
+
+def _usage(answer: Answer) -> dict[str, Any]:
+    """What was asked for and isn't served here is named in a key the API doesn't have, so it is there only then."""
+    usage = {"num_pages": answer.num_pages, "credits": answer.credits}
+    return {**usage, "not_served": answer.notes} if answer.notes else usage
 
 
 def _link(task: Task) -> bytes:

@@ -27,6 +27,7 @@ class Parsed:
     credits: float = 1.0
     images: dict[str, bytes] = field(default_factory=dict)
     document_properties: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:

@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.wire import ErrorName
 from batcher.service.parsing import office, pdf, text
 from batcher.service.parsing.chunking import chunks_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
+from batcher.service.parsing.selection import selected
+from batcher.service.parsing.tables import formatted
+from batcher.service.parsing.unserved import not_served
 
 __all__ = ["DocumentProblem", "Parsed", "parse"]
 
@@ -39,15 +43,26 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     """
     if path.stat().st_size == 0:
         raise empty("the file has no bytes")
-    kind = kind_of(path, extension)
+    settings = options.get("settings") or {}
+    kind = kind_of(path, settings.get("force_file_extension") or extension)
     if kind is None:
         raise unsupported(f"files of type {extension or 'unknown'!r} are not read here")
-    pages = READERS[kind](path, options)
+    pages = selected(READERS[kind](path, options), settings.get("page_range"))
+    _check_cells(pages, options)
     return Parsed(
-        result={"type": "full", "chunks": chunks_of(pages, options), "ocr": None, "custom": None},
+        result={"type": "full", "chunks": chunks_of(formatted(pages, options), options), "ocr": None, "custom": None},
         num_pages=len(pages),
         credits=_credits(kind, pages),
+        notes=not_served(options),
     )
+
+
+def _check_cells(pages: list[Page], options: Mapping[str, Any]) -> None:
+    limit = (options.get("spreadsheet") or {}).get("max_cell_count")
+    cells = sum(page.cells for page in pages)
+    if limit and cells > limit:
+        message = f"{cells} cells, and no more than {limit} are allowed"
+        raise DocumentProblem(ErrorName.CELL_COUNT_EXCEEDED, message, 422)
 
 
 def _credits(kind: str, pages: list[Page]) -> float:

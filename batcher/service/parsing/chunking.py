@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, A
     hidden = frozenset(retrieval.get("filter_blocks") or ())
     placed = [(page, block) for page in pages for block in page.blocks]
     groups = MODES[mode](placed, chunking.get("chunk_size") or VARIABLE_SIZE)
-    return [_chunk(group, hidden) for group in groups if group]
+    marked = bool((options.get("formatting") or {}).get("add_page_markers"))
+    return [_chunk(group, hidden, marked) for group in groups if group]
 
 
 def _whole(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
@@ -80,8 +82,9 @@ def _cut(placed: Iterable[Placed], ends: Any) -> Iterator[list[Placed]]:
     yield group
 
 
-def _chunk(group: list[Placed], hidden: frozenset[str]) -> dict[str, Any]:
-    content = "\n\n".join(_rendered(block) for _, block in group if block.content and block.type not in hidden)
+def _chunk(group: list[Placed], hidden: frozenset[str], marked: bool) -> dict[str, Any]:
+    shown = [(page, block) for page, block in group if block.content and block.type not in hidden]
+    content = "\n\n".join(_with_markers(shown) if marked else (_rendered(block) for _, block in shown))
     return {
         "content": content,
         "embed": content,
@@ -89,6 +92,14 @@ def _chunk(group: list[Placed], hidden: frozenset[str]) -> dict[str, Any]:
         "enrichment_success": False,
         "blocks": [_block(page, block) for page, block in group],
     }
+
+
+def _with_markers(shown: list[Placed]) -> Iterator[str]:
+    """Each page's part of a chunk between marks, which name the page of the document."""
+    for page, blocks in itertools.groupby(shown, key=lambda placed: placed[0].original):
+        yield f"[[START OF PAGE {page}]]"
+        yield from (_rendered(block) for _, block in blocks)
+        yield f"[[END OF PAGE {page}]]"
 
 
 def _rendered(block: Block) -> str:

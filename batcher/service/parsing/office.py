@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, markdown_table, protected
+from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, Rows, corrupt, empty, protected, table
+from batcher.service.parsing.tables import split_large
 
 _OLE = b"\xd0\xcf\x11\xe0"
 
@@ -21,7 +23,7 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     for item in document.iter_inner_content():
         if hasattr(item, "rows"):
             rows = [[cell.text for cell in row.cells] for row in item.rows]
-            pages[-1].append(Block("Table", markdown_table(rows))) if any(map(any, rows)) else None
+            pages[-1].append(table(rows)) if any(map(any, rows)) else None
             continue
         if item.text.strip():
             pages[-1].append(Block(_docx_type(item.style.name if item.style else ""), item.text.strip()))
@@ -37,29 +39,38 @@ def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return _numbered([list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides])
 
 
-def read_sheets(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Each sheet a page, each a table."""
+def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
+    """Each sheet a page. Empty rows part its tables, unless clustering is disabled; long tables are cut."""
     import python_calamine
 
     if _is_encrypted(path):
         raise protected()
     try:
         book = python_calamine.load_workbook(str(path))
-        sheets = [
-            [[_text(cell) for cell in row] for row in book.get_sheet_by_name(n).to_python()] for n in book.sheet_names
-        ]
+        sheets = [(name, book.get_sheet_by_name(name).to_python()) for name in book.sheet_names]
     except python_calamine.PasswordError as error:
         raise protected() from error
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise corrupt(f"the workbook can't be read: {error}") from error
-    pages = [
-        Page(number, number, [Block("Table", markdown_table(rows))] if rows else [], cells=sum(map(len, rows)))
-        for number, sheet in enumerate(sheets, start=1)
-        for rows in [[row for row in sheet if any(row)]]
-    ]
+    asked = options.get("spreadsheet") or {}
+    pages = [_sheet(number, name, cells, asked) for number, (name, cells) in enumerate(sheets, start=1)]
     if not any(page.cells for page in pages):
         raise empty("the workbook has no cells with anything in them")
     return pages
+
+
+def _sheet(number: int, name: str, cells: list[list[Any]], asked: Mapping[str, Any]) -> Page:
+    rows = [[_text(cell) for cell in row] for row in cells]
+    blocks = [table(part) for group in _clusters(rows, asked) for part in split_large(group, asked)]
+    return Page(number, number, blocks, cells=sum(bool(cell) for row in rows for cell in row), name=name)
+
+
+def _clusters(rows: Rows, asked: Mapping[str, Any]) -> Iterator[Rows]:
+    if asked.get("clustering") == "disabled":
+        rows = [row for row in rows if any(row)]
+    for filled, group in itertools.groupby(rows, key=any):
+        if filled:
+            yield list(group)
 
 
 def _opened(path: Path, open_: Any) -> Any:
@@ -97,7 +108,7 @@ def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
             yield from _shapes(shape.shapes, title, size)
         elif getattr(shape, "has_table", False):
             rows = [[cell.text for cell in row.cells] for row in shape.table.rows]
-            yield Block("Table", markdown_table(rows), _box(shape, size))
+            yield table(rows, _box(shape, size))
         elif getattr(shape, "has_text_frame", False) and shape.text_frame.text.strip():
             is_title = title is not None and shape.shape_id == title.shape_id
             yield Block("Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size))

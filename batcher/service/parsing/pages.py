@@ -7,27 +7,34 @@ from typing import Any, Final
 
 from batcher.core.wire import ErrorName
 
+Rows = list[list[str]]  # of a table's cells, the first row its header
+
 WHOLE_PAGE: Final = (0.0, 0.0, 1.0, 1.0)  # left, top, width, height: where a format knows no places
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing."""
+    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing.
+
+    A table keeps its `rows`, so that it can be written in another format.
+    """
 
     type: str
     content: str
     box: tuple[float, float, float, float] = WHOLE_PAGE
     sure: bool = True
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`number` counts what was read from 1; `original` is the page's number in the document."""
+    """`number` counts what was read from 1; `original` is the page's number in the document, `name` a sheet's."""
 
     number: int
     original: int
     blocks: list[Block]
     cells: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,11 @@ def misconfigured(message: str) -> DocumentProblem:
     return DocumentProblem(ErrorName.INVALID_CONFIG, message, 400)
 
 
-def markdown_table(rows: list[list[str]]) -> str:
+def table(rows: Rows, box: tuple[float, float, float, float] = WHOLE_PAGE) -> Block:
+    return Block("Table", markdown_table(rows), box, rows=rows)
+
+
+def markdown_table(rows: Rows) -> str:
     """Rows as a Markdown table, the first its header; short rows are filled up."""
     width = max(map(len, rows))
     lines = [[_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows]

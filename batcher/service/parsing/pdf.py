@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,8 @@ from batcher.service.parsing.pages import (
     DocumentProblem,
     Page,
     corrupt,
-    markdown_table,
-    misconfigured,
     protected,
+    table,
 )
 
 KINDS: Final = {
@@ -38,9 +38,7 @@ _PIXELS_AT_MOST: Final = 50_000_000
 def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
     settings = options.get("settings") or {}
     result = _parsed(path, password=settings.get("document_password"))
-    wanted = _wanted(settings.get("page_range"), len(result.pages))
-    pages = [_page(number, result.pages[index - 1]) for number, index in enumerate(wanted, start=1)]
-    return _with_running_lines(pages)
+    return _with_running_lines([_page(number, page) for number, page in enumerate(result.pages, start=1)])
 
 
 def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
@@ -82,27 +80,6 @@ def _problem(message: str) -> DocumentProblem:
     return corrupt(message)
 
 
-def _wanted(asked: Any, pages: int) -> list[int]:
-    """The pages of `page_range`, by number from 1: a range, a list of ranges, or a list of numbers."""
-    if asked is None:
-        return list(range(1, pages + 1))
-    wanted: set[int] = set()
-    for part in asked if isinstance(asked, list) else [asked]:
-        match part:
-            case bool() | str():
-                raise misconfigured(f"page_range {part!r} is not for this kind of document")
-            case int():
-                wanted.add(part)
-            case dict():
-                wanted.update(range(part.get("start") or 1, (part.get("end") or pages) + 1))
-            case _:
-                raise misconfigured(f"page_range {part!r} is neither a page nor a range")
-    inside = sorted(number for number in wanted if 1 <= number <= pages)
-    if not inside:
-        raise misconfigured(f"page_range lies outside of the document's {pages} pages")
-    return inside
-
-
 def _page(number: int, page: Any) -> Page:
     blocks = [block for raw in page.blocks or [] if (block := _block(raw, page)) is not None]
     if not any(block.content for block in blocks):
@@ -132,7 +109,7 @@ def _table(raw: Any, box: tuple[float, float, float, float]) -> Block | None:
         return None
     if max(map(len, rows)) < 2 or filled / len(cells) < FULLEST:
         return Block("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
-    return Block("Table", markdown_table(rows), box)
+    return table(rows, box)
 
 
 def _box(box: Any, page: Any) -> tuple[float, float, float, float]:
@@ -151,16 +128,16 @@ def _with_running_lines(pages: list[Page]) -> list[Page]:
     """Lines at the edge that many pages share, numbers aside, are headers and footers; a lone number is a page's."""
     seen = Counter(_running(block) for page in pages for block in page.blocks if _at_edge(block))
     running = {words for words, times in seen.items() if times >= REPEATED}
-    return [Page(p.number, p.original, [_renamed(b, running) for b in p.blocks], p.cells) for p in pages]
+    return [replace(page, blocks=[_renamed(block, running) for block in page.blocks]) for page in pages]
 
 
 def _renamed(block: Block, running: set[str]) -> Block:
     if not _at_edge(block) or not block.content:
         return block
     if re.fullmatch(r"\W*(page )?\d{1,4}( (of|/) \d{1,4})?\W*", block.content, re.IGNORECASE):
-        return Block("Page Number", block.content, block.box, block.sure)
+        return replace(block, type="Page Number")
     if _running(block) in running and block.type != "Table":
-        return Block("Header" if block.box[1] < 0.5 else "Footer", block.content, block.box, block.sure)
+        return replace(block, type="Header" if block.box[1] < 0.5 else "Footer")
     return block
 
 

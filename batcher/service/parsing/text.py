@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, empty, markdown_table
+from batcher.service.parsing.pages import Block, Page, empty, table
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -43,7 +43,7 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect) if any(cell.strip() for cell in row)]
     if not rows:
         raise empty("the table has no cells")
-    return [Page(1, 1, [Block("Table", markdown_table(rows))], cells=sum(map(len, rows)))]
+    return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
 
 
 def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -130,7 +130,7 @@ def _html_block(node: Any) -> Block | None:
 def _html_table(node: Any) -> Block | None:
     rows = [[" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")] for row in node.css("tr")]
     rows = [row for row in rows if any(row)]
-    return Block("Table", markdown_table(rows)) if rows else None
+    return table(rows) if rows else None
 
 
 def _is_within(node: Any, tags: set[str]) -> bool:

@@ -1,0 +1,112 @@
+"""Tables as rows of text: written in the format a request asks for, merged across pages, cut where they are long."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from batcher.service.parsing.pages import Block, Page, Rows, markdown_table, misconfigured
+
+BETWEEN: Final = frozenset({"Header", "Footer", "Page Number"})  # may stand between the halves of one table
+LONGEST: Final = 50  # rows of a sheet's table; the API's default
+
+
+def formatted(pages: list[Page], options: Mapping[str, Any]) -> list[Page]:
+    """`formatting.merge_tables` and `table_output_format`. Raises DocumentProblem for a format that isn't one."""
+    formatting = options.get("formatting") or {}
+    name = formatting.get("table_output_format") or "dynamic"
+    if name not in FORMATS:
+        raise misconfigured(f"table_output_format {name!r} is not one of {', '.join(FORMATS)}")
+    pages = _merged(pages) if formatting.get("merge_tables") else pages
+    return [replace(page, blocks=[_written(block, FORMATS[name]) for block in page.blocks]) for page in pages]
+
+
+def split_large(rows: Rows, spreadsheet: Mapping[str, Any]) -> Iterator[Rows]:
+    """A sheet's table in parts of `split_large_tables.size`, each under the same header."""
+    wanted = spreadsheet.get("split_large_tables") or {}
+    size = wanted.get("size") or LONGEST
+    high, wide = (size.get("row"), size.get("column")) if isinstance(size, Mapping) else (size, None)
+    if wanted.get("enabled") is False or not rows:
+        yield rows
+        return
+    for part in _in_height(rows, high or LONGEST):
+        yield from _in_width(part, wide or max(map(len, rows)))
+
+
+def _in_height(rows: Rows, size: int) -> Iterator[Rows]:
+    head, *body = rows
+    for start in range(0, max(1, len(body)), max(1, size)):
+        yield [head, *body[start : start + size]]
+
+
+def _in_width(rows: Rows, size: int) -> Iterator[Rows]:
+    for start in range(0, max(map(len, rows)), max(1, size)):
+        yield [row[start : start + size] for row in rows]
+
+
+def _merged(pages: list[Page]) -> list[Page]:
+    """Consecutive tables of the same width become one, where the first of them stands; a repeated header goes."""
+    result: list[list[Block]] = []
+    last: tuple[int, int] | None = None
+    for number, page in enumerate(pages):
+        result.append([])
+        for block in page.blocks:
+            if block.rows and last is not None and _fits(result[last[0]][last[1]], block):
+                result[last[0]][last[1]] = _joined(result[last[0]][last[1]], block)
+                continue
+            result[-1].append(block)
+            if block.type not in BETWEEN:
+                last = (number, len(result[-1]) - 1) if block.rows else None
+    return [replace(page, blocks=blocks) for page, blocks in zip(pages, result, strict=True)]
+
+
+def _fits(first: Block, second: Block) -> bool:
+    return _width(first.rows) == _width(second.rows)
+
+
+def _width(rows: Rows | None) -> int:
+    return max(map(len, rows or [[]]))
+
+
+def _joined(first: Block, second: Block) -> Block:
+    above, below = first.rows or [], second.rows or []
+    return replace(first, rows=above + (below[1:] if below[:1] == above[:1] else below))
+
+
+def _written(block: Block, write: Callable[[Rows], str]) -> Block:
+    return replace(block, content=write(block.rows)) if block.rows else block
+
+
+def _html(rows: Rows) -> str:
+    head, *body = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) for row, tag in _tagged(rows)]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in [head, *body]) + "</table>"
+
+
+def _tagged(rows: Rows) -> Iterator[tuple[list[str], str]]:
+    for number, row in enumerate(rows):
+        yield row, "td" if number else "th"
+
+
+def _csv(rows: Rows) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _json(rows: Rows) -> str:
+    return json.dumps(rows, ensure_ascii=False)
+
+
+FORMATS: Final[Mapping[str, Callable[[Rows], str]]] = {
+    "dynamic": markdown_table,  # the API says: Markdown for simple tables; no merged cells are known here
+    "md": markdown_table,
+    "html": _html,
+    "csv": _csv,
+    "json": _json,
+    "jsonbbox": _json,
+}

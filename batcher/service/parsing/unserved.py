@@ -1,0 +1,46 @@
+"""What a request may ask for and doesn't get here, and why: one table, shown in `usage.not_served` of the answer.
+
+Decides nothing else; a setting that isn't in the table is honoured, or its default is what happens anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+NO_MODEL: Final = "no model runs here"
+UNSERVED: Final[Mapping[str, str]] = {
+    "enhance.agentic": NO_MODEL,
+    "enhance.advanced_chart_agent": NO_MODEL,
+    "enhance.summarize_figures": NO_MODEL,
+    "enhance.intelligent_ordering": NO_MODEL,
+    "retrieval.embedding_optimized": NO_MODEL,
+    "retrieval.chunking.chunk_overlap": "chunks never overlap here",
+    "formatting.include": "only the text of a document is read",
+    "spreadsheet.include": "only the values of cells are read",
+    "spreadsheet.exclude": "hidden sheets, rows and columns are read like others; styling and images never are",
+    "settings.ocr_system": "OCR is done by Tesseract where it is installed",
+    "settings.extraction_mode": "text that is in the document is used, OCR only where there is none",
+    "settings.return_ocr_data": "no boxes of words are given",
+    "settings.return_citations": "no boxes of words are given",
+    "settings.return_images": "no images are made",
+    "settings.embed_pdf_metadata": "no PDF is written",
+    "settings.extract_document_properties": "a document's properties are not read",
+    "settings.tenant_throttling": "nobody shares this service",
+    "settings.model": NO_MODEL,
+}
+
+
+def not_served(options: Mapping[str, Any]) -> list[str]:
+    """A sentence for each setting that was asked for in vain."""
+    notes = [f"{path}: {reason}" for path, reason in UNSERVED.items() if _asked(options, path)]
+    if _asked(options, "formatting.table_output_format") == "jsonbbox":
+        notes.append("formatting.table_output_format: jsonbbox is answered as json, without boxes")
+    return notes
+
+
+def _asked(options: Mapping[str, Any], path: str) -> Any:
+    value: Any = options
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,170 @@
+"""The settings of a parse request: each changes the answer as the API says, or is named as not served."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.pages import Block, DocumentProblem, Page, table
+from batcher.service.parsing.tables import formatted, split_large
+from batcher.service.parsing.unserved import UNSERVED, not_served
+
+DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
+HANDBOOK = DOCUMENTS / "handbook" / "workshop-handbook.pdf"
+ORDERS = DOCUMENTS / "reports" / "orders-2026.csv"
+HOURS = DOCUMENTS / "reports" / "hours.xlsx"
+
+
+def read(path: Path, **options: Any) -> Parsed:
+    return parse(path, extension=path.suffix[1:], options=options)
+
+
+def blocks(parsed: Parsed) -> list[dict[str, Any]]:
+    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
+
+
+def refusal(path: Path, **options: Any) -> str:
+    with pytest.raises(DocumentProblem) as caught:
+        read(path, **options)
+    return caught.value.name
+
+
+@pytest.mark.parametrize("asked", [{"start": 3, "end": 4}, [3, 4], [{"start": 3, "end": 3}, {"start": 4, "end": 4}]])
+def test_a_page_range_is_read_alone(asked: Any) -> None:
+    """Pages are counted anew, and each remembers its number in the document."""
+    parsed = read(HANDBOOK, settings={"page_range": asked})
+    places = {(block["bbox"]["page"], block["bbox"]["original_page"]) for block in blocks(parsed)}
+    assert parsed.num_pages == 2 and places == {(1, 3), (2, 4)}
+
+
+def test_a_sheet_is_chosen_by_its_name() -> None:
+    """A workbook's page range may name sheets."""
+    import python_calamine
+
+    names = python_calamine.load_workbook(str(HOURS)).sheet_names
+    assert read(HOURS, settings={"page_range": [names[-1]]}).num_pages == 1
+
+
+@pytest.mark.parametrize("asked", [{"start": 400, "end": 401}, ["no such sheet"], [True]])
+def test_a_page_range_that_names_nothing_is_refused(asked: Any) -> None:
+    """With INVALID_CONFIG, before anything is invented."""
+    assert refusal(HANDBOOK, settings={"page_range": asked}) == "INVALID_CONFIG"
+
+
+@pytest.mark.parametrize("mode", ["variable", "section", "page", "block", "disabled", "page_sections"])
+def test_every_way_of_chunking_keeps_every_block(mode: str) -> None:
+    """All blocks, once, in the same order, however they are grouped."""
+    whole = [block["content"] for block in blocks(read(HANDBOOK))]
+    chunked = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": mode}})
+    assert [block["content"] for block in blocks(chunked)] == whole
+
+
+def test_a_chunk_by_page_holds_one_page() -> None:
+    """As many chunks as pages."""
+    chunks = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": "page"}}).result["chunks"]
+    assert [{block["bbox"]["page"] for block in chunk["blocks"]} for chunk in chunks] == [{n} for n in range(1, 13)]
+
+
+def test_variable_chunks_keep_to_their_size() -> None:
+    """No chunk is longer than asked, save one that is a single block."""
+    chunks = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": "variable", "chunk_size": 600}}).result["chunks"]
+    lengths = [sum(len(block["content"]) for block in chunk["blocks"]) for chunk in chunks if len(chunk["blocks"]) > 1]
+    assert lengths and max(lengths) <= 600
+
+
+def test_filtered_blocks_leave_the_content_and_stay_among_the_blocks() -> None:
+    """`filter_blocks` is about `content` and `embed` alone."""
+    parsed = read(HANDBOOK, retrieval={"filter_blocks": ["Section Header"]})
+    headings = [block["content"] for block in blocks(parsed) if block["type"] == "Section Header"]
+    assert headings and not any(f"## {headings[0]}" in chunk["content"] for chunk in parsed.result["chunks"])
+
+
+def test_page_markers_enclose_each_page() -> None:
+    """In the order of the pages, by their numbers in the document."""
+    (chunk,) = read(HANDBOOK, formatting={"add_page_markers": True}).result["chunks"]
+    marks = [f"[[{edge} OF PAGE {n}]]" for n in range(1, 13) for edge in ("START", "END")]
+    assert [line for line in chunk["content"].splitlines() if line.startswith("[[")] == marks
+
+
+@pytest.mark.parametrize("name", ["md", "html", "csv", "json", "dynamic", "jsonbbox"])
+def test_a_table_is_written_as_asked(name: str) -> None:
+    """The same cells in every format, readable by that format's own reader."""
+    (block,) = blocks(read(ORDERS, formatting={"table_output_format": name}))
+    rows = list(csv.reader(io.StringIO(ORDERS.read_text())))
+    assert cells_of(block["content"], name) == rows
+
+
+def cells_of(content: str, name: str) -> list[list[str]]:
+    if name == "csv":
+        return list(csv.reader(io.StringIO(content)))
+    if name.startswith("json"):
+        return json.loads(content)
+    if name == "html":
+        from selectolax.lexbor import LexborHTMLParser
+
+        return [[cell.text() for cell in row.css("td, th")] for row in LexborHTMLParser(content).css("tr")]
+    lines = [line for line in content.splitlines() if not set(line) <= set("|- ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_table_over_two_pages_becomes_one_when_asked() -> None:
+    """Footers between don't matter, a repeated header is dropped, a table of another width stays apart."""
+    head, other = ["part", "stock"], [["a", "b", "c"], ["1", "2", "3"]]
+    first = Page(1, 1, [table([head, ["wick", "4"]]), Block("Footer", "page")])
+    second = Page(2, 2, [table([head, ["oil", "9"]]), table(other)])
+    merged = formatted([first, second], {"formatting": {"merge_tables": True}})
+    assert merged[0].blocks[0].rows == [head, ["wick", "4"], ["oil", "9"]]
+    assert [block.rows for block in merged[1].blocks] == [other]
+
+
+def test_text_between_two_tables_keeps_them_apart() -> None:
+    """They are not consecutive."""
+    page = Page(1, 1, [table([["a"], ["1"]]), Block("Text", "and then"), table([["a"], ["2"]])])
+    (merged,) = formatted([page], {"formatting": {"merge_tables": True}})
+    assert len(merged.blocks) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "heights"),
+    [({}, [51, 51, 21]), ({"enabled": False}, [121]), ({"size": 100}, [101, 21]), ({"size": {"row": 60}}, [61, 61])],
+)
+def test_a_long_table_of_a_sheet_is_cut(asked: dict[str, Any], heights: list[int]) -> None:
+    """Each part has the header and so many rows under it; 50 unless told."""
+    rows = [["n"], *([str(n)] for n in range(120))]
+    parts = list(split_large(rows, {"split_large_tables": asked}))
+    assert [len(part) for part in parts] == heights and all(part[0] == ["n"] for part in parts)
+
+
+def test_too_many_cells_are_refused() -> None:
+    """`max_cell_count` bounds what is worked on, by the API's own error name."""
+    assert refusal(HOURS, spreadsheet={"max_cell_count": 2}) == "CELL_COUNT_EXCEEDED"
+
+
+def test_a_password_opens_the_document() -> None:
+    """Without it the document is refused."""
+    locked = DOCUMENTS.parent / "trouble" / "locked.pdf"
+    assert read(locked, settings={"document_password": "batcher"}).num_pages >= 1
+    assert refusal(locked, settings={"document_password": "wrong"}) == "DOCUMENT_PASSWORD_PROTECTED"
+
+
+def test_an_extension_can_be_forced() -> None:
+    """A table called text is a paragraph, and a table once its extension is forced."""
+    options = {"settings": {"force_file_extension": ".csv"}}
+    (block,) = blocks(parse(ORDERS, extension="txt", options=options))
+    assert block["type"] == "Table"
+
+
+@pytest.mark.parametrize("path", UNSERVED)
+def test_what_is_not_served_is_named(path: str) -> None:
+    """Every setting of the table is told of when it is asked for, and only then."""
+    options: Any = True
+    for key in reversed(path.split(".")):
+        options = {key: options}
+    assert [note.split(":")[0] for note in not_served(options)] == [path]
+    assert not_served({}) == []

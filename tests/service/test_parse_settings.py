@@ -160,11 +160,73 @@ def test_an_extension_can_be_forced() -> None:
     assert block["type"] == "Table"
 
 
+STOCK = DOCUMENTS / "reports" / "stock-2026-q2.pdf"
+
+
+def test_pictures_of_pages_and_tables() -> None:
+    """Every block names its page's picture, a table its own, and each name is a PNG of the place it names."""
+    parsed = read(STOCK, settings={"return_images": ["page", "table"]})
+    tables = [block["image_url"] for block in blocks(parsed) if block["type"] == "Table"]
+    pages = {block["extra"]["page_image_url"] for block in blocks(parsed)}
+    assert tables and pages | set(tables) == set(parsed.images)
+    (page,), table_sizes = [size(parsed.images[name]) for name in pages], [size(parsed.images[n]) for n in tables]
+    assert all(wide < page[0] and high < page[1] for wide, high in table_sizes)
+
+
+def test_no_picture_is_made_unasked() -> None:
+    """They cost time and space."""
+    parsed = read(STOCK)
+    assert not parsed.images and all(block["image_url"] is None for block in blocks(parsed))
+
+
+def test_an_image_is_its_own_page_s_picture() -> None:
+    """A document that is an image has a page that can be shown."""
+    parsed = read(DOCUMENTS / "correspondence" / "receipt.png", settings={"return_images": ["page"]})
+    assert list(parsed.images) == ["page-1.png"]
+
+
+def size(png: bytes) -> tuple[int, int]:
+    assert png.startswith(b"\x89PNG")
+    return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+
+
+def test_words_and_lines_have_their_places() -> None:
+    """Every word of the page, inside of it, and of certain confidence only where OCR told one."""
+    found = read(STOCK, settings={"return_ocr_data": True}).result["ocr"]
+    assert "Stock report, second quarter 2026" in [line["text"] for line in found["lines"]]
+    assert {"Stock", "report,", "quarter"} <= {word["text"] for word in found["words"]}
+    assert all(0 <= word["bbox"]["left"] <= 1 and word["bbox"]["page"] == 1 for word in found["words"])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("reports/stock-2026-q2.pdf", {"producer", "created_at", "modified_at"}),
+        ("correspondence/repair-agreement.docx", {"created_at"}),
+        ("reports/annual-review.pptx", {"created_at"}),
+    ],
+)
+def test_a_document_s_properties(name: str, told: set[str]) -> None:
+    """What it says of itself, null for what it doesn't."""
+    found = read(DOCUMENTS / name, settings={"extract_document_properties": True}).document_properties
+    assert found is not None and told <= {key for key, value in found.items() if value}
+    assert len(found) == 9
+
+
+@pytest.mark.parametrize(
+    "settings", [{"return_images": ["page"]}, {"return_ocr_data": True}, {"extract_document_properties": True}]
+)
+def test_a_format_without_a_look_says_so(settings: dict[str, Any]) -> None:
+    """A table of text has no pictures, places or properties, and the answer names what was asked in vain."""
+    notes = read(ORDERS, settings=settings).notes
+    assert [note.split(":")[0] for note in notes] == [f"settings.{name}" for name in settings]
+
+
 @pytest.mark.parametrize("path", UNSERVED)
 def test_what_is_not_served_is_named(path: str) -> None:
     """Every setting of the table is told of when it is asked for, and only then."""
     options: Any = True
     for key in reversed(path.split(".")):
         options = {key: options}
-    assert [note.split(":")[0] for note in not_served(options)] == [path]
-    assert not_served({}) == []
+    assert [note.split(":")[0] for note in not_served(options, "pdf")] == [path]
+    assert not_served({}, "pdf") == []

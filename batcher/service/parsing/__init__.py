@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from batcher.core.wire import ErrorName
 from batcher.service.parsing import office, pdf, text
-from batcher.service.parsing.chunking import chunks_of
+from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
+from batcher.service.parsing.pictures import illustrated
+from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.selection import selected
 from batcher.service.parsing.tables import formatted
-from batcher.service.parsing.unserved import not_served
+from batcher.service.parsing.unserved import PLACED, not_served
 
 __all__ = ["DocumentProblem", "Parsed", "parse"]
 
@@ -49,12 +51,23 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         raise unsupported(f"files of type {extension or 'unknown'!r} are not read here")
     pages = selected(READERS[kind](path, options), settings.get("page_range"))
     _check_cells(pages, options)
+    pages, images = illustrated(pages, settings.get("return_images") or ())
+    ocr = ocr_of(pages) if settings.get("return_ocr_data") and kind in PLACED else None
+    chunks = chunks_of(formatted(pages, options), options)
     return Parsed(
-        result={"type": "full", "chunks": chunks_of(formatted(pages, options), options), "ocr": None, "custom": None},
+        result={"type": "full", "chunks": chunks, "ocr": ocr, "custom": None},
         num_pages=len(pages),
         credits=_credits(kind, pages),
-        notes=not_served(options),
+        images=images,
+        document_properties=_properties(path, kind, settings),
+        notes=not_served(options, kind),
     )
+
+
+def _properties(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not settings.get("extract_document_properties"):
+        return None
+    return properties_of(path, kind, password=settings.get("document_password"))
 
 
 def _check_cells(pages: list[Page], options: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, misconfigured
+from batcher.service.parsing.pages import Block, Page, Word, misconfigured
 
 Placed = tuple[Page, Block]
 
@@ -108,20 +108,29 @@ def _rendered(block: Block) -> str:
 
 
 def _block(page: Page, block: Block) -> dict[str, Any]:
-    left, top, width, height = block.box
     return {
         "type": block.type,
-        "bbox": {
-            "left": left,
-            "top": top,
-            "width": width,
-            "height": height,
-            "page": page.number,
-            "original_page": page.original,
-        },
+        "bbox": _bbox(page, block.box),
         "content": block.content,
-        "image_url": None,
+        "image_url": block.image,
         "confidence": "high" if block.sure else "low",
         "granular_confidence": None,
-        "extra": None,
+        "extra": {"page_image_url": page.image} if page.image else None,
     }
+
+
+def _bbox(page: Page, box: tuple[float, float, float, float]) -> dict[str, Any]:
+    place = dict(zip(("left", "top", "width", "height"), box, strict=True))
+    return {**place, "page": page.number, "original_page": page.original}
+
+
+def ocr_of(pages: list[Page]) -> dict[str, Any]:
+    """The API's OCRResult: every word and line with its place."""
+    return {
+        "words": [_found(page, word) for page in pages for word in page.words],
+        "lines": [_found(page, line) for page in pages for line in page.lines],
+    }
+
+
+def _found(page: Page, word: Word) -> dict[str, Any]:
+    return {"text": word.text, "bbox": _bbox(page, word.box), "confidence": word.confidence}

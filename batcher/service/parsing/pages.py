@@ -16,7 +16,7 @@ WHOLE_PAGE: Final = (0.0, 0.0, 1.0, 1.0)  # left, top, width, height: where a fo
 class Block:
     """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing.
 
-    A table keeps its `rows`, so that it can be written in another format.
+    A table keeps its `rows`, so that it can be written in another format; `image` names its picture.
     """
 
     type: str
@@ -24,17 +24,35 @@ class Block:
     box: tuple[float, float, float, float] = WHOLE_PAGE
     sure: bool = True
     rows: Rows | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word, or a line of them, and its place; `confidence` is OCR's, None where the text was in the document."""
+
+    text: str
+    box: tuple[float, float, float, float]
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`number` counts what was read from 1; `original` is the page's number in the document, `name` a sheet's."""
+    """`number` counts what was read from 1; `original` is the page's number in the document, `name` a sheet's.
+
+    `picture` is the whole page as PNG where one was asked for, `image` its name in the answer.
+    `words` and `lines` are what stands where, also only where asked for.
+    """
 
     number: int
     original: int
     blocks: list[Block]
     cells: int = 0
     name: str = ""
+    picture: bytes = b""
+    image: str | None = None
+    words: tuple[Word, ...] = ()
+    lines: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from batcher.service.parsing.pages import (
     Block,
     DocumentProblem,
     Page,
+    Word,
     corrupt,
     protected,
     table,
@@ -32,13 +33,16 @@ FULLEST: Final = 0.4  # share of cells that must hold something: indented text i
 EDGE: Final = 0.08  # of the page's height: where running headers and footers stand
 REPEATED: Final = 3  # pages that must share a line before it counts as running
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_PIXELS_AT_MOST: Final = 50_000_000
+DPI: Final = 150  # of pictures and of OCR alike
 
 
 def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
     settings = options.get("settings") or {}
-    result = _parsed(path, password=settings.get("document_password"))
-    return _with_running_lines([_page(number, page) for number, page in enumerate(result.pages, start=1)])
+    result = _parsed(path, settings)
+    pictures = {picture.page_num: picture.image_bytes for picture in result.screenshots or []}
+    pages = [_page(number, page) for number, page in enumerate(result.pages, start=1)]
+    pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
+    return _with_running_lines(pages)
 
 
 def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
@@ -46,7 +50,7 @@ def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
     return read_pdf(path, options)
 
 
-def _parsed(path: Path, *, password: str | None) -> Any:
+def _parsed(path: Path, settings: Mapping[str, Any]) -> Any:
     import liteparse
 
     reader = liteparse.LiteParse(
@@ -56,7 +60,10 @@ def _parsed(path: Path, *, password: str | None) -> Any:
         extract_blocks=True,
         output_format="markdown",
         keep_headers_footers=True,
-        password=password,
+        password=settings.get("document_password"),
+        extract_screenshots=bool(settings.get("return_images")),
+        emit_word_boxes=bool(settings.get("return_ocr_data")),
+        dpi=DPI,
     )
     try:
         return reader.parse(path.read_bytes())  # by path it would go by the extension, and uploads have none
@@ -84,7 +91,14 @@ def _page(number: int, page: Any) -> Page:
     blocks = [block for raw in page.blocks or [] if (block := _block(raw, page)) is not None]
     if not any(block.content for block in blocks):
         blocks = [Block("Figure", "", sure=False)]  # a scan, or a drawing: said to be there, and not read
-    return Page(number, page.page_num, blocks)
+    items = page.text_items or []
+    words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
+    lines = tuple(_word(item, page, item.confidence) for item in items) if words else ()
+    return Page(number, page.page_num, blocks, words=words, lines=lines)
+
+
+def _word(found: Any, page: Any, confidence: float | None) -> Word:
+    return Word(found.text, _box(found, page), confidence)
 
 
 def _block(raw: Any, page: Any) -> Block | None:

@@ -21,19 +21,25 @@ UNSERVED: Final[Mapping[str, str]] = {
     "spreadsheet.exclude": "hidden sheets, rows and columns are read like others; styling and images never are",
     "settings.ocr_system": "OCR is done by Tesseract where it is installed",
     "settings.extraction_mode": "text that is in the document is used, OCR only where there is none",
-    "settings.return_ocr_data": "no boxes of words are given",
-    "settings.return_citations": "no boxes of words are given",
-    "settings.return_images": "no images are made",
+    "settings.return_citations": "blocks have no boxes of words; return_ocr_data has them for the whole document",
     "settings.embed_pdf_metadata": "no PDF is written",
-    "settings.extract_document_properties": "a document's properties are not read",
     "settings.tenant_throttling": "nobody shares this service",
     "settings.model": NO_MODEL,
 }
+PLACED: Final = frozenset({"pdf", "image"})  # the kinds of document whose pages have a look
+BY_KIND: Final[Mapping[str, frozenset[str]]] = {
+    "settings.return_images": PLACED,
+    "settings.return_ocr_data": PLACED,
+    "settings.extract_document_properties": frozenset({"pdf", "docx", "pptx"}),
+}
 
 
-def not_served(options: Mapping[str, Any]) -> list[str]:
-    """A sentence for each setting that was asked for in vain."""
+def not_served(options: Mapping[str, Any], kind: str) -> list[str]:
+    """A sentence for each setting that was asked for in vain, of a document of this kind."""
     notes = [f"{path}: {reason}" for path, reason in UNSERVED.items() if _asked(options, path)]
+    for path, kinds in BY_KIND.items():
+        if _asked(options, path) and kind not in kinds:
+            notes.append(f"{path}: only of {', '.join(sorted(kinds))}")
     if _asked(options, "formatting.table_output_format") == "jsonbbox":
         notes.append("formatting.table_output_format: jsonbbox is answered as json, without boxes")
     return notes

@@ -1,0 +1,77 @@
+"""What a document says of itself, for `settings.extract_document_properties`: who made it, with what, and when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+NAMES: Final = "title author subject keywords creator producer last_modified_by created_at modified_at".split()
+_PDF_DATE: Final = re.compile(r"D:(\d{14})(?:([+-]\d\d)'?(\d\d)|Z)?")
+
+
+def properties_of(path: Path, kind: str, *, password: str | None) -> dict[str, Any] | None:
+    """Every name of the API's DocumentProperties, or None where such documents say nothing of themselves."""
+    if kind not in READERS:
+        return None
+    return dict.fromkeys(NAMES) | {name: value for name, value in READERS[kind](path, password).items() if value}
+
+
+def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
+    import liteparse
+
+    reader = liteparse.LiteParse(
+        ocr_enabled=False, quiet=True, target_pages="1", extract_document_metadata=True, password=password
+    )
+    result = reader.parse(path.read_bytes())
+    told = result.doc_meta
+    return {
+        "creator": None if result.creator == "(unspecified)" else result.creator,
+        "producer": result.producer,
+        "created_at": _moment(told and told.creation_date),
+        "modified_at": _moment(told and told.mod_date),
+    }
+
+
+def _moment(written: str | None) -> str | None:
+    """A PDF's date as ISO 8601 with its zone; UTC where it names none."""
+    found = _PDF_DATE.match(written or "")
+    if found is None:
+        return None
+    try:
+        zone = f"{found[2]}{found[3]}" if found[2] else "+0000"
+        return datetime.strptime(found[1] + zone, "%Y%m%d%H%M%S%z").isoformat()
+    except ValueError:  # a thirteenth month
+        return None
+
+
+def _of_word(path: Path, _password: str | None) -> dict[str, Any]:
+    import docx
+
+    return _of_core(docx.Document(str(path)).core_properties)
+
+
+def _of_slides(path: Path, _password: str | None) -> dict[str, Any]:
+    import pptx
+
+    return _of_core(pptx.Presentation(str(path)).core_properties)
+
+
+def _of_core(core: Any) -> dict[str, Any]:
+    words = {name: getattr(core, name) for name in ("title", "author", "subject", "keywords", "last_modified_by")}
+    return words | {"created_at": _zoned(core.created), "modified_at": _zoned(core.modified)}
+
+
+def _zoned(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+READERS: Final[Mapping[str, Callable[[Path, str | None], dict[str, Any]]]] = {
+    "pdf": _of_pdf,
+    "docx": _of_word,
+    "pptx": _of_slides,
+}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName
-from batcher.service.parsing import office, pdf, text
+from batcher.service.parsing import mail, office, packed, pdf, text
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
@@ -31,6 +31,9 @@ READERS: Final[Mapping[str, Reader]] = {
     "csv": text.read_csv,
     "md": text.read_markdown,
     "txt": text.read_text,
+    "mail": mail.read_mail,
+    "odt": packed.read_odt,
+    "epub": packed.read_epub,
     "docx": office.read_docx,
     "pptx": office.read_pptx,
     "sheet": office.read_sheets,

@@ -23,11 +23,20 @@ _BY_EXTENSION: Final = {
     **dict.fromkeys(("csv", "tsv"), "csv"),
     **dict.fromkeys(("md", "markdown"), "md"),
     **dict.fromkeys(("txt", "text", "log"), "txt"),
+    **dict.fromkeys(("eml",), "mail"),
+    **dict.fromkeys(("odt",), "odt"),
+    **dict.fromkeys(("epub",), "epub"),
     **dict.fromkeys(("docx", "dotx"), "docx"),
     **dict.fromkeys(("pptx",), "pptx"),
     **dict.fromkeys(("xlsx", "xlsm", "xls", "xltx", "xltm", "ods"), "sheet"),
 }
-_IN_ZIP: Final = (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "sheet"), ("content.xml", "opendocument"))
+_IN_ZIP: Final = (
+    ("word/", "docx"),
+    ("ppt/", "pptx"),
+    ("xl/", "sheet"),
+    ("content.xml", "opendocument"),
+    ("META-INF/container.xml", "epub"),
+)
 _PDF_WITHIN: Final = 1024  # bytes; readers accept a header that far in
 
 
@@ -56,5 +65,5 @@ def _in_zip(path: Path, named: str | None) -> str | None:
         return named
     for prefix, kind in _IN_ZIP:
         if any(name.startswith(prefix) for name in names):
-            return ("sheet" if named == "sheet" else None) if kind == "opendocument" else kind
+            return (named if named in ("sheet", "odt") else None) if kind == "opendocument" else kind
     return None

@@ -26,11 +26,11 @@ _HTML_BLOCKS: Final = "h1, h2, h3, h4, h5, h6, p, li, table, pre, blockquote, dt
 
 
 def read_text(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    return _one_page(list(_paragraphs(_decoded(path))))
+    return one_page(list(_paragraphs(_decoded(path))))
 
 
 def read_markdown(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    return _one_page([_markdown_block(text) for text in _markdown_parts(_decoded(path))])
+    return one_page([_markdown_block(text) for text in _markdown_parts(_decoded(path))])
 
 
 def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -47,16 +47,25 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    return one_page(html_blocks(path.read_bytes(), None))
+
+
+def html_blocks(raw: bytes, declared: str | None) -> list[Block]:
+    """The blocks of a page of HTML; `declared` is the charset told beside it, if any."""
     from selectolax.lexbor import LexborHTMLParser
 
-    raw = path.read_bytes()
-    declared = _DECLARED.search(raw[:4096])
-    tree = LexborHTMLParser(_decode(raw, declared[1].decode() if declared else None))
+    declared = declared or _charset(raw)
+    tree = LexborHTMLParser(_decode(raw, declared))
     tree.strip_tags(["script", "style", "noscript", "template", "head"], recursive=True)
     blocks = [block for node in tree.css(_HTML_BLOCKS) if (block := _html_block(node)) is not None]
     if not blocks and tree.body is not None:
         blocks = list(_paragraphs(tree.body.text(separator="\n")))
-    return _one_page(blocks)
+    return blocks
+
+
+def paragraphs(raw: bytes, declared: str | None) -> Iterator[Block]:
+    """The blocks of plain text; `declared` as for HTML."""
+    return _paragraphs(_decode(raw, declared))
 
 
 # --- plain text and Markdown ----------------------------------------------------------------------------------------
@@ -77,6 +86,11 @@ def _decode(raw: bytes, declared: str | None) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return raw.decode("cp1252", "replace")
+
+
+def _charset(raw: bytes) -> str | None:
+    found = _DECLARED.search(raw[:4096])
+    return found[1].decode() if found else None
 
 
 def _paragraphs(text: str) -> Iterator[Block]:
@@ -142,7 +156,7 @@ def _is_within(node: Any, tags: set[str]) -> bool:
     return False
 
 
-def _one_page(blocks: list[Block]) -> list[Page]:
+def one_page(blocks: list[Block]) -> list[Page]:
     blocks = [block for block in blocks if block.content]
     if not blocks:
         raise empty("the document has no text")

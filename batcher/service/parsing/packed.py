@@ -1,0 +1,91 @@
+"""Documents that are zipped markup: ODT by its XML, EPUB by the HTML of its chapters, each a page."""
+
+from __future__ import annotations
+
+import posixpath
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+from batcher.service.parsing.pages import Block, Page, corrupt, empty, table
+from batcher.service.parsing.text import html_blocks, one_page
+
+LARGEST: Final = 64 << 20  # bytes of one part once unpacked; a small archive can hold a huge one
+_TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+
+
+def read_odt(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Paragraphs, headings, list items and tables in order, as one page."""
+    with _opened(path) as archive:
+        return one_page(list(_odt_blocks(_xml(archive, "content.xml"))))
+
+
+def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """The chapters in the order of the book's spine."""
+    with _opened(path) as archive:
+        chapters = [html_blocks(_part(archive, name), "utf-8") for name in _spine(archive)]
+    filled = [(number, blocks) for number, blocks in enumerate(chapters, start=1) if blocks]
+    if not filled:
+        raise empty("the book has no text")
+    return [Page(number, original, blocks) for number, (original, blocks) in enumerate(filled, start=1)]
+
+
+def _odt_blocks(root: Any) -> Iterator[Block]:
+    for node in root.iter(f"{_TEXT}p", f"{_TEXT}h", f"{_TABLE}table"):
+        above = {parent.tag for parent in node.iterancestors()}
+        if f"{_TABLE}table" in above:
+            continue  # its words are part of the table
+        if node.tag == f"{_TABLE}table":
+            rows = [
+                [_words(cell) for cell in row.iter(f"{_TABLE}table-cell")] for row in node.iter(f"{_TABLE}table-row")
+            ]
+            yield table(rows) if any(map(any, rows)) else Block("Text", "")
+        elif node.tag == f"{_TEXT}h":
+            yield Block("Section Header", _words(node))
+        else:
+            yield Block("List Item" if f"{_TEXT}list-item" in above else "Text", _words(node))
+
+
+def _words(node: Any) -> str:
+    return " ".join(" ".join(node.itertext()).split())
+
+
+def _spine(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the chapters' files; none but those the archive really holds."""
+    (package,) = _xml(archive, "META-INF/container.xml").xpath("//*[local-name()='rootfile']/@full-path")[:1] or [""]
+    book = _xml(archive, package)
+    files = {item.get("id"): item.get("href") or "" for item in book.xpath("//*[local-name()='item']")}
+    order = [files.get(name, "") for name in book.xpath("//*[local-name()='itemref']/@idref")]
+    found = [posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href))) for href in order if href]
+    held = set(archive.namelist())
+    return [name for name in found if name in held]
+
+
+def _xml(archive: zipfile.ZipFile, name: str) -> Any:
+    from lxml import etree
+
+    reader = etree.XMLParser(resolve_entities=False, no_network=True)  # entities could name other files, or explode
+    try:
+        return etree.fromstring(_part(archive, name), reader)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise corrupt(f"{name} is no XML: {error}") from error
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        if archive.getinfo(name).file_size > LARGEST:
+            raise corrupt(f"{name} is larger than {LARGEST >> 20} MB")
+        with archive.open(name) as part:
+            return part.read(LARGEST)
+    except (KeyError, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        raise corrupt(f"{name} can't be unpacked: {error}") from error
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise corrupt(f"the document can't be read: {error}") from error

@@ -41,6 +41,8 @@ def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
     result = _parsed(path, settings)
     pictures = {picture.page_num: picture.image_bytes for picture in result.screenshots or []}
     pages = [_page(number, page) for number, page in enumerate(result.pages, start=1)]
+    if settings.get("return_ocr_data"):
+        pages = [_with_words(page, read) for page, read in zip(pages, result.pages, strict=True)]
     pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
     return _with_running_lines(pages)
 
@@ -91,10 +93,14 @@ def _page(number: int, page: Any) -> Page:
     blocks = [block for raw in page.blocks or [] if (block := _block(raw, page)) is not None]
     if not any(block.content for block in blocks):
         blocks = [Block("Figure", "", sure=False)]  # a scan, or a drawing: said to be there, and not read
-    items = page.text_items or []
-    words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
-    lines = tuple(_word(item, page, item.confidence) for item in items) if words else ()
-    return Page(number, page.page_num, blocks, words=words, lines=lines)
+    return Page(number, page.page_num, blocks)
+
+
+def _with_words(page: Page, read: Any) -> Page:
+    """Only where asked for: handing every word over costs as much as reading the page."""
+    items = read.text_items or []
+    words = tuple(_word(word, read, item.confidence) for item in items for word in item.words or [])
+    return replace(page, words=words, lines=tuple(_word(item, read, item.confidence) for item in items))
 
 
 def _word(found: Any, page: Any, confidence: float | None) -> Word:

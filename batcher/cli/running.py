@@ -6,9 +6,11 @@ They import what they need themselves, so that `--version` and `--help` are inst
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +28,7 @@ from batcher.cli.arguments import (
 )
 from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
+from batcher.service.arguments import service_options
 
 
 def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
@@ -138,29 +141,18 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
 
 
 @main.command()
-@click.option("--port", default=0, show_default="a free one", help="Port on the loopback interface.")
-@click.option(
-    "--data-dir", type=PATH, default=Path(".batcher/service"), show_default=True, help="Uploads, jobs, results."
-)
-@click.option("--workers", default=0, show_default="one per core", help="Processes that read documents.")
-@click.option("--retention", default="12h", show_default=True, help="How long results are kept.")
-@click.option(
-    "--api-key-env", default="REDUCTO_API_KEY", show_default=True, help="The variable that holds the key to accept."
-)
-def serve(port: int, data_dir: Path, workers: int, retention: str, api_key_env: str) -> None:
-    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if it made one up."""
-    import os
+@service_options
+def serve(**words: Any) -> None:
+    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if it made one up.
 
-    from batcher.core.manifest_keys import duration
+    \b
+    batcher serve --port 8080
+    REDUCTO_BASE_URL=http://127.0.0.1:8080 python anyones_script.py
+    """
     from batcher.service.__main__ import serve as serve_for_ever
-    from batcher.service.local import Options
+    from batcher.service.arguments import options_of
 
-    try:
-        seconds = duration(retention)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--retention") from error
-    options = Options(data_dir=data_dir, port=port, workers=workers or os.cpu_count() or 1, retention=seconds)
-    serve_for_ever(options, key=os.environ.get(api_key_env))
+    serve_for_ever(options_of(words), key=os.environ.get(words["api_key_env"]))
 
 
 @main.command()

@@ -6,44 +6,39 @@ ends when stdin does.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
 import os
-import re
 import secrets
 import signal
 import sys
 import threading
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from batcher.core.wire import RETENTION
+import click
+
 from batcher.errors import ServiceUnusable
-from batcher.service.chaos import Fault, read_orders
-from batcher.service.fetching import Reach
+from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
 from batcher.service.local import LocalService, Options
-from batcher.service.webhooks import Endpoint, sign
 
 LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
-KEY_VARIABLE: Final = "REDUCTO_API_KEY"
-SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
-SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def main() -> int:
-    arguments = _parser().parse_args()
+@click.command(context_settings={"max_content_width": 100})
+@click.option("--embedded", is_flag=True, help="Key on stdin, address on stdout, end with stdin.")
+@service_options
+def main(embedded: bool, **words: Any) -> None:
+    """Serve Reducto's API from this machine."""
     try:
-        options = _options(arguments)
-        if arguments.embedded:
+        options = options_of(words)
+        if embedded:
             asyncio.run(_serve_parent(options))
         else:
-            serve(options, key=os.environ.get(arguments.api_key_env))
+            serve(options, key=os.environ.get(words["api_key_env"]))
     except ServiceUnusable as trouble:
-        sys.stderr.write(f"batcher: {trouble}\n")
-        return trouble.exit_code
-    return 0
+        click.echo(f"batcher: {trouble}", err=True)
+        sys.exit(trouble.exit_code)
 
 
 def serve(options: Options, *, key: str | None) -> None:
@@ -53,14 +48,6 @@ def serve(options: Options, *, key: str | None) -> None:
     """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve_anyone(options, key))
-
-
-def span(text: str) -> float:
-    """`12h`, `30m`, `45s`, `2d` or plain seconds, as seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no span of time; write 45s, 30m or 12h")
-    return float(match[1]) * SECONDS_IN[match[2]]
 
 
 async def _serve_anyone(options: Options, key: str | None) -> None:
@@ -95,63 +82,10 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     os._exit(0)
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    return Options(
-        data_dir=Path(arguments.data_dir),
-        port=arguments.port,
-        workers=arguments.workers or os.cpu_count() or 1,
-        retention=arguments.retention,
-        parser=arguments.parser,
-        chaos=arguments.chaos,
-        seed=arguments.seed,
-        reach=Reach(arguments.allow_urls, arguments.allow_loopback_urls),
-        webhooks=_endpoints(arguments.webhook, arguments.webhook_secret_env),
-    )
-
-
-def _orders(text: str) -> dict[str, Fault]:
-    try:
-        return read_orders(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from problem
-
-
-def _endpoints(urls: list[str], variable: str) -> list[Endpoint]:
-    """One secret signs for all of them."""
-    if not urls:
-        return []
-    secret = os.environ.get(variable, "")
-    try:
-        sign(secret, "", 0, b"")
-    except ValueError:
-        secret = ""
-    if not secret:
-        raise ServiceUnusable(f"--webhook needs a secret (whsec_ and Base64) in {variable}")
-    return [Endpoint(url, secret) for url in urls]
-
-
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m batcher.service", description=__doc__)
-    parser.add_argument("--embedded", action="store_true", help="key on stdin, address on stdout, end with stdin")
-    parser.add_argument("--data-dir", default=".batcher/service", help="where uploads, jobs and results are kept")
-    parser.add_argument("--port", type=int, default=0, help="0: one the system chooses")
-    parser.add_argument("--workers", type=int, default=0, help="processes that read documents; 0: one per core")
-    parser.add_argument("--retention", type=span, default=RETENTION, help="how long results stay, as in 12h")
-    parser.add_argument("--api-key-env", default=KEY_VARIABLE, help="the variable that holds the key to accept")
-    parser.add_argument("--chaos", type=_orders, default={}, metavar="NAME=RATE,…", help="faults, for rehearsals")
-    parser.add_argument("--seed", type=int, default=0, help="of the faults")
-    parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="where signed webhooks go")
-    parser.add_argument("--webhook-secret-env", default=SECRET_VARIABLE, help="the variable that holds their secret")
-    parser.add_argument("--allow-urls", action="store_true", help="fetch documents from public http(s) addresses")
-    parser.add_argument("--allow-loopback-urls", action="store_true", help="with --allow-urls: from this machine, too")
-    parser.add_argument("--parser", default=Options.__dataclass_fields__["parser"].default, help=argparse.SUPPRESS)
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

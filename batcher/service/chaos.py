@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import random
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -100,9 +101,13 @@ def _read_order(order: str) -> tuple[str, Fault]:
         near = difflib.get_close_matches(name, FAULTS, n=1)
         raise ValueError(f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     rate, _, seconds = (amount or "1").partition(":")
-    fault = Fault(float(rate), float(seconds) if seconds else FAULTS[name])
-    if not (0 <= fault.rate <= 1 and fault.seconds >= 0):
-        raise ValueError(f"{order!r}: a rate lies between 0 and 1, seconds are not negative")
+    problem = ValueError(f"{order!r}: write NAME=RATE or NAME=RATE:SECONDS; a rate lies between 0 and 1")
+    try:
+        fault = Fault(float(rate), float(seconds) if seconds else FAULTS[name])
+    except ValueError:
+        raise problem from None
+    if not (0 <= fault.rate <= 1 and 0 <= fault.seconds < math.inf):
+        raise problem
     return name, fault
 
 

@@ -27,6 +27,7 @@ from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
 from batcher.service.errands import Errands
 from batcher.service.fetching import Fetcher, Reach
+from batcher.service.gate import LOOPBACK
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.queue import JOB_SECONDS, Queue
@@ -42,9 +43,14 @@ FAREWELL: Final = 0.2  # seconds for answers under way when the service ends
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds` in seconds."""
+    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds` in seconds.
+
+    `hosts` are Host headers to answer to beside loopback's and `host` itself.
+    """
 
     data_dir: Path
+    host: str = "127.0.0.1"
+    hosts: Sequence[str] = ()
     port: int = 0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retention: float = RETENTION
@@ -76,7 +82,7 @@ class LocalService:
             await stack.enter_async_context(_hold(self.options.data_dir))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             self.rooms = stack.enter_context(_open_rooms(self.options, session))
-            self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options.port))
+            self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options))
             await stack.enter_async_context(_background(self.rooms, self.options))
             self._stack = stack.pop_all()
         return self
@@ -158,15 +164,17 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
 
 
 @contextlib.asynccontextmanager
-async def _listen(rooms: Rooms, key: str, port: int) -> AsyncIterator[str]:
-    runner = web.AppRunner(make_app(rooms, key=key), access_log=None, shutdown_timeout=FAREWELL)
+async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str]:
+    hosts = LOOPBACK | {options.host, *options.hosts}
+    runner = web.AppRunner(make_app(rooms, key=key, hosts=hosts), access_log=None, shutdown_timeout=FAREWELL)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        await web.TCPSite(runner, options.host, options.port, backlog=1024).start()
         host, bound = runner.addresses[0][:2]
-        yield f"http://{host}:{bound}"
+        yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
     except OSError as trouble:
-        raise ServiceUnusable(f"the local service can't listen on port {port}: {trouble.strerror}") from trouble
+        where = f"{options.host}:{options.port}"
+        raise ServiceUnusable(f"the local service can't listen on {where}: {trouble.strerror}") from trouble
     finally:
         await runner.cleanup()
 

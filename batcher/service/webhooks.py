@@ -126,6 +126,15 @@ class Webhooks:
             return False
 
 
+def is_secret(text: str) -> bool:
+    """Whether it can sign: Svix writes `whsec_` and Base64."""
+    try:
+        sign(text, "", 0, b"")
+    except ValueError:
+        return False
+    return bool(text)
+
+
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """The three headers of Svix; `ValueError` where the secret is not Base64."""
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)

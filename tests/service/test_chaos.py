@@ -163,7 +163,8 @@ async def test_every_strike_is_accounted_for(disturbed, session):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("lost-replay=1", "lost-reply"), ("slow=2", "0 and 1"), ("slow=x", "float")]
+    ("text", "words"),
+    [("lost-replay=1", "lost-reply"), ("slow=2", "0 and 1"), ("slow=x", "NAME=RATE"), ("slow=1:inf", "NAME=RATE")],
 )
 def test_a_misspelt_order_is_refused(text, words):
     """With the nearest name, or what a rate is."""

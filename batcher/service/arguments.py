@@ -1,0 +1,135 @@
+"""What the local service can be told at its start: one table for `batcher serve` and for the one embedded in a run.
+
+Loads nothing but click until a value is read, so that a command that only shows its help is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from batcher.service.local import Options
+
+KEY_VARIABLE: Final = "REDUCTO_API_KEY"
+SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
+SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
+    """`12h`, `30m`, `45s`, `2d` or plain seconds, as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no span of time; write 45s, 30m or 12h")
+    return float(match[1]) * SECONDS_IN[match[2]]
+
+
+def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
+    from batcher.service.chaos import read_orders
+
+    try:
+        return read_orders(text)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from problem
+
+
+FAULT_NAMES: Final = (
+    "lost-reply late-acceptance reset 429-1000 429-2000 503-300 500 truncated-body slow stuck fail-transient "
+    "early-expiry webhook-late webhook-duplicate listing-lag listing-bare"
+)
+OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.option("--port", default=0, show_default="a free one", help="Port to listen on."),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others may reach it."),
+    click.option(
+        "--allow-host", "hosts", multiple=True, metavar="NAME", help="A Host header to answer to, beside loopback's."
+    ),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        default=Path(".batcher/service"),
+        show_default=True,
+        help="Where uploads, jobs and results are kept.",
+    ),
+    click.option("--workers", default=0, show_default="one per core", help="Processes that read documents."),
+    click.option(
+        "--retention",
+        callback=_span,
+        default="12h",
+        show_default=True,
+        metavar="SPAN",
+        help="How long results stay, as in 45s, 30m or 12h; uploads stay 24h.",
+    ),
+    click.option(
+        "--api-key-env",
+        default=KEY_VARIABLE,
+        show_default=True,
+        metavar="NAME",
+        help="The variable that holds the key to accept; where it is empty a key is made up and printed.",
+    ),
+    click.option("--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."),
+    click.option("--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."),
+    click.option(
+        "--webhook", multiple=True, metavar="URL[#CHANNEL,…]", help="Where Svix-signed webhooks go; may be repeated."
+    ),
+    click.option(
+        "--webhook-secret-env",
+        default=SECRET_VARIABLE,
+        show_default=True,
+        metavar="NAME",
+        help="The variable that holds their secret: whsec_ and Base64.",
+    ),
+    click.option(
+        "--chaos",
+        callback=_orders,
+        default="",
+        metavar="NAME=RATE[:SECONDS],…",
+        help=f"Faults to make, for rehearsals; GET /__chaos tells which were made. NAME: {FAULT_NAMES}.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Of the faults: the same seed, the same dice."),
+    click.option("--parser", default="batcher.service.parsing", hidden=True),
+)
+
+
+def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All of `OPTIONS` on a command, in their order; `options_of` makes of them what the service takes."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def options_of(words: dict[str, Any]) -> Options:
+    """Raises click's UsageError where a secret is missing."""
+    from batcher.service.fetching import Reach
+    from batcher.service.local import Options
+
+    return Options(
+        data_dir=words["data_dir"],
+        host=words["host"],
+        hosts=words["hosts"],
+        port=words["port"],
+        workers=words["workers"] or os.cpu_count() or 1,
+        retention=words["retention"],
+        parser=words["parser"],
+        chaos=words["chaos"],
+        seed=words["seed"],
+        reach=Reach(words["allow_urls"], words["allow_loopback_urls"]),
+        webhooks=_endpoints(words["webhook"], words["webhook_secret_env"]),
+    )
+
+
+def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
+    """One secret signs for all of them; what follows `#` names the channels an endpoint listens to."""
+    if not addresses:
+        return []
+    from batcher.service.webhooks import Endpoint, is_secret
+
+    secret = os.environ.get(variable, "")
+    if not is_secret(secret):
+        raise click.UsageError(f"--webhook needs a secret (whsec_ and Base64) in {variable}")
+    parts = [address.partition("#") for address in addresses]
+    return [Endpoint(url, secret, frozenset(filter(None, channels.split(",")))) for url, _, channels in parts]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from batcher.core import events
-from batcher.core.cost import estimate
 from batcher.core.document import OWN_FOLDER, name_of
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.core.policy import Kind
@@ -123,7 +122,7 @@ def _price(ledger: Ledger, document: int) -> float:
     """What its last attempt cost, or a page's worth."""
     sql = "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC LIMIT 1"
     row = ledger.reader.execute(sql, (document,)).fetchone()
-    return float(row[0]) if row and row[0] else estimate("parse")
+    return float(row[0]) if row and row[0] else 1.0
 
 
 def _groups(happened: Sequence[events.Event]) -> Iterator[Sequence[events.Event]]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
+import os
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from batcher.core.cost import estimate
+from batcher.core.cost import Measure
+from batcher.core.document import extension_of, path_of
+from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import IN_FLIGHT, TO_SUBMIT, VERDICTS, State
-from batcher.core.manifest import Manifest
+from batcher.core.manifest import Manifest, Prices
+from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
+from batcher.edges.pages import measure
+from batcher.edges.queries import Queries
 from batcher.stages.scanner import Scanner
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Documents by what a run would do with them. `credits` is the least they can cost: one page each."""
+    """Documents by what a run would do with them, what that would cost, how long it would take and what it risks."""
 
     batch: str
     to_send: int
@@ -27,16 +34,18 @@ class Plan:
     refused: int
     superseded: int
     size: int
-    credits: float
+    cost: Quote
+    forecast: Forecast
+    prices: Prices
 
     def values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        told = asdict(self)
+        del told["prices"]
+        return {**told, "credits": self.cost.credits}
 
     def words(self) -> str:
         lines = [f'batch "{self.batch}" would']
-        lines.append(
-            f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB, from {self.credits:g} credits up"
-        )
+        lines.append(f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB")
         if self.superseded:
             lines.append(f"             {self.superseded} of them again: the file or the job's options have changed")
         if self.copies:
@@ -46,6 +55,10 @@ class Plan:
         lines.append(f"  leave      {self.saved} as they are: saved, and unchanged since")
         if self.refused:
             lines.append(f"  not send   {self.refused}: see `batcher status` after a run for each reason")
+        if self.to_send:
+            first, *others = self.cost.words(self.prices)
+            lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
+        lines += self.forecast.words()
         return "\n".join(lines)
 
 
@@ -54,12 +67,12 @@ async def make_plan(manifest: Manifest) -> Plan:
     before = Counter(ledger.tally)
     try:
         await Scanner(ledger, manifest, clock=time.time).run()
-        return _plan(manifest, ledger, before)
+        return _plan(manifest, ledger, before, await asyncio.to_thread(_measured, ledger))
     finally:
         ledger.close()
 
 
-def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State]) -> Plan:
+def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: list[tuple[str, Measure]]) -> Plan:
     tally = ledger.tally
     to_send = sum(tally[state] for state in TO_SUBMIT)
     return Plan(
@@ -70,11 +83,32 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State]) -> Plan:
         copies=tally[State.DUPLICATE],
         refused=sum(tally[state] for state in VERDICTS),
         superseded=tally[State.SUPERSEDED] - before[State.SUPERSEDED],
-        size=_size_to_send(ledger.reader),
-        credits=to_send * estimate(manifest.jobs[0].endpoint),
+        size=_size_to_send(ledger),
+        cost=quote(sizes, manifest.jobs[0], manifest.prices),
+        forecast=forecast(
+            manifest,
+            to_send,
+            speed=ledger.speed(),
+            took=ledger.longest_took(),
+            nearest_deadline_in=_time_left(ledger, time.time()),
+        ),
+        prices=manifest.prices,
     )
 
 
-def _size_to_send(reader: sqlite3.Connection) -> int:
-    sql = "SELECT total(size) FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
-    return int(reader.execute(sql).fetchone()[0])
+def _measured(ledger: Queries) -> list[tuple[str, Measure]]:
+    """(extension, measure) of each document to send."""
+    rows = ledger.reader.execute(f"SELECT folder, source {_TO_SEND}")
+    return [(extension_of(source), measure(Path(folder) / os.fsdecode(path_of(source)))) for folder, source in rows]
+
+
+def _size_to_send(ledger: Queries) -> int:
+    return int(ledger.reader.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
+
+
+def _time_left(ledger: Queries, now: float) -> float | None:
+    deadline = ledger.nearest_deadline_at()
+    return None if deadline is None else deadline - now
+
+
+_TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"

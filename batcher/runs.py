@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from batcher.callback import Callback
 from batcher.core.budget import Budget
-from batcher.core.cost import estimate
+from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import IN_FLIGHT, State
@@ -71,6 +71,7 @@ class Collection:
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
             *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
+            manifest.prices,
             policy=policy,
             clock=clock,
             rng=rng,
@@ -231,7 +232,8 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
 
 
 def budget_of(manifest: Manifest) -> Budget:
-    return Budget(manifest.limits, estimate(manifest.jobs[0].endpoint))
+    prices = manifest.prices
+    return Budget(manifest.limits, rate(manifest.jobs[0], prices).page, prices.dollars_per_credit)
 
 
 def _pace(manifest: Manifest) -> Pace:
@@ -275,6 +277,7 @@ def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None)
         key_print=reached.key_print,
         retention=manifest.service.result_retention,
         patience=manifest.service.patience,
+        rate=rate(job, manifest.prices),
         counts_pages=budget_of(manifest).counts_pages,
         webhook=callback.wish if callback else None,
         token_key=callback.token_key if callback else None,

@@ -161,6 +161,29 @@ def test_a_limit_that_is_none_is_named(override: str, inbox: Path, tmp_path: Pat
         for_directory(inbox, tmp_path / "out", overrides=(override,))
 
 
+# --- the evening before ---------------------------------------------------------------------------------------------
+
+
+async def test_a_plan_counts_pages_and_prices_them(inbox: Path, tmp_path: Path) -> None:
+    """Offline, by both cards, with what could go wrong; nothing is written and nobody is asked."""
+    (inbox / "report.pdf").write_bytes(b"%PDF-1.7 " + b"<</Type/Page>>" * 30)
+    words = ("plan", inbox, "-o", tmp_path / "out", "--service", "reducto")
+    code, out, _ = await batcher(*words)
+    assert code == 0 and "38 pages" in out and "2026-12-07" in out and "batch" in out
+    told = json.loads((await batcher(*words, "--json"))[1])
+    assert (told["cost"]["pages"], told["credits"]) == (38, 30 + DOCUMENTS / 2)
+    assert told["forecast"]["warnings"]
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_plan_comes_to_what_the_run_then_costs(tmp_path: Path) -> None:
+    """Of real documents of many kinds, to the half credit."""
+    words = (ROOT / "manifests" / "quickstart.toml", "-S", f"output.directory={tmp_path / 'out'}")
+    planned = json.loads((await batcher("plan", *words, "--json"))[1])
+    done = json.loads((await batcher("run", *words, "--json", "-q"))[1])
+    assert (planned["cost"]["pages"], planned["credits"]) == (done["pages"], done["credits"])
+
+
 # --- the morning ----------------------------------------------------------------------------------------------------
 
 

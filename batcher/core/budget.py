@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from batcher.core.cost import DOLLARS_PER_CREDIT
 from batcher.core.manifest import Limits
 
 A_DAY: Final = timedelta(days=1)
@@ -32,6 +31,7 @@ class Budget:
 
     limits: Limits
     credits_per_page: float
+    dollars_per_credit: float = 0.015
 
     @property
     def counts_pages(self) -> bool:
@@ -56,7 +56,7 @@ class Budget:
             ("max_documents", limits.max_documents, spend.submissions, 1),
             ("max_pages", limits.max_pages, pages, cost / per_page * longer),
             ("max_credits", limits.max_credits, credits, cost * dearer),
-            ("max_cost", limits.max_cost, credits * DOLLARS_PER_CREDIT, cost * dearer * DOLLARS_PER_CREDIT),
+            ("max_cost", limits.max_cost, credits * self.dollars_per_credit, cost * dearer * self.dollars_per_credit),
         ]
 
 

@@ -91,6 +91,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What the account pays. `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day."""
+
+    card: str = "credits"  # of accounts from before 2026-09-01; "list" of later ones
+    dollars_per_credit: float = 0.015
+    dollars_per_page: Mapping[str, float] = field(default_factory=dict)
+    as_of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """`on` finished: a run that ended with exit code 0; failed: with any other."""
 
@@ -110,6 +120,7 @@ class Manifest:
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
     webhook: Webhook | None = None
     limits: Limits = field(default_factory=Limits)
+    prices: Prices = field(default_factory=Prices)
     notify: Notify | None = None
     where: str = ""
 
@@ -136,4 +147,5 @@ def outline(manifest: Manifest) -> dict[str, Any]:
         },
         "source": [{"directory": str(source.directory)} for source in manifest.sources],
         "output": {"directory": str(manifest.output.directory), "ledger": str(manifest.output.ledger_path)},
+        "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
     }

@@ -16,7 +16,7 @@ from datetime import time
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Service, Source, Webhook
+from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.policy import Kind
 from batcher.core.wire import ENDPOINTS, SERVICES
 from batcher.errors import ManifestError, Problem
@@ -83,6 +83,12 @@ LIMITS: Final[Table] = {
     "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
     "stop_at": Key("clock time", "until when a run submits, by the local clock"),
 }
+PRICES: Final[Table] = {
+    "card": Key("string", "credits: accounts from before 2026-09-01; list: later ones", ("credits", "list")),
+    "dollars_per_credit": Key("amount", "what a credit costs; default 0.015"),
+    "dollars_per_page": Key("prices", "by endpoint; goes before the card"),
+    "as_of": Key("string", "when these prices were noted, for whoever reads a plan"),
+}
 NOTIFY: Final[Table] = {
     "url": Key("url", "where a summary of each run is posted, as JSON"),
     "on": Key("list of strings", "which runs: exit code 0, any other", ("finished", "failed")),
@@ -99,6 +105,7 @@ MANIFEST: Final[Table] = {
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
     "limits": Key("table", "when to stop before the end", table=LIMITS),
+    "prices": Key("table", "what the account pays", table=PRICES),
     "webhook": Key("table", "how the service may call back", table=WEBHOOK),
     "notify": Key("table", "whom to tell", table=NOTIFY),
 }
@@ -117,6 +124,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
     limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
+    prices = reading.table(top.get("prices", {}), PRICES, "prices.")
     notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
     if "notify" in top and "url" not in top["notify"]:
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
@@ -137,6 +145,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
         webhook=Webhook(**webhook) if "webhook" in top else None,
         limits=Limits(**limits),
+        prices=Prices(**prices),
         notify=Notify(**notify) if notify else None,
         where=where,
     )
@@ -309,6 +318,12 @@ def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path
     return read
 
 
+def _prices(value: Any, folder: Path) -> dict[str, float]:
+    if not isinstance(value, dict) or not set(value) <= set(ENDPOINTS):
+        raise ValueError(f"a table of dollars by endpoint ({', '.join(ENDPOINTS)}) is wanted, not {_shown(value)}")
+    return {endpoint: READERS["amount"](dollars, folder) for endpoint, dollars in value.items()}
+
+
 def _clock_time(value: Any, _folder: Path) -> time:
     if isinstance(value, time):  # TOML has times of its own: stop_at = 06:00:00
         return value
@@ -340,6 +355,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "address": _address,
     "count": _positive("a whole number", int),
     "amount": _positive("a number", int, float),
+    "prices": _prices,
     "clock time": _clock_time,
     "list of strings": _strings,
 }
@@ -356,6 +372,11 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "address": {"type": "string"},
     "count": {"type": "integer", "minimum": 1},
     "amount": {"type": "number", "exclusiveMinimum": 0},
+    "prices": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {endpoint: {"type": "number", "exclusiveMinimum": 0} for endpoint in ENDPOINTS},
+    },
     "clock time": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
 }

@@ -185,11 +185,11 @@ def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a result: units as billed, None where it doesn't say; `url` where its inner result is elsewhere."""
+    """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere."""
 
     response_type: Any
     pages: int | None
-    credits: float | None
+    usage: Mapping[str, Any]
     inner: bytes
     url: str | None
 
@@ -206,7 +206,7 @@ def read_head(body: bytes, job_id: str) -> Head:
     usage = head.usage if isinstance(head.usage, dict) else {}
     pages, inner = _units(usage.get("num_pages")), bytes(head.result)
     pages = None if pages is None else round(pages)
-    return Head(head.response_type, pages, _units(usage.get("credits")), inner, _link(inner))
+    return Head(head.response_type, pages, usage, inner, _link(inner))
 
 
 def _units(number: Any) -> float | None:

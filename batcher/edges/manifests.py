@@ -139,6 +139,8 @@ directory = {output}
 # [limits]                         # of one run; it stops before a cap and brings home what is out
 # max_documents = 5000             # also max_pages, max_credits, max_cost (dollars)
 # max_duration = "7h"              # or stop_at = "06:00", by the local clock
+# [prices]                         # what the account pays, for plans and max_cost
+# card = "list"                    # accounts from 2026-09-01 on; earlier ones: "credits", the default
 # [notify]                         # how each run ended, posted as JSON
 # url = "https://hooks.example.com/batcher"
 # [webhook]                        # the service says when a job has ended; mode = "svix" for signed ones

@@ -140,6 +140,15 @@ class Queries:
         )
         return list(self.reader.execute(sql, (limit,)))
 
+    def longest_took(self) -> float | None:
+        """Seconds from acceptance to end of the longest of the latest jobs."""
+        return max((span for _, span in self.took()), default=None)
+
+    def speed(self) -> float | None:
+        """Documents saved in a second, of the latest run that saved enough of them to tell."""
+        row = self.reader.execute(_SPEED).fetchone()
+        return row and float(row[0])
+
     def unknown(self) -> list[Unknown]:
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
@@ -218,6 +227,14 @@ class Queries:
 
 # Without statistics SQLite would rather sort all that is queued, at every look.
 _TO_SUBMIT = "documents INDEXED BY to_submit WHERE current = 1 AND state IN ('queued', 'uploaded')"
+_SPEED = """
+    SELECT number / seconds FROM (
+        SELECT r.id, count(*) AS number, max(0.1, max(e.at) - r.started_at) AS seconds
+        FROM (SELECT * FROM runs ORDER BY id DESC LIMIT 10) r
+        JOIN (SELECT at FROM events WHERE event = 'Saved' ORDER BY seq DESC LIMIT 5000) e
+             ON e.at >= r.started_at AND (r.ended_at IS NULL OR e.at <= r.ended_at)
+        GROUP BY r.id)
+    WHERE number >= 5 ORDER BY id DESC LIMIT 1"""
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.current, d.output"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 from batcher.core import events
+from batcher.core.cost import billed
 from batcher.core.flight import absence, verdict
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
+from batcher.core.manifest import Prices
 from batcher.core.policy import Policy
 from batcher.core.replies import Head, around, read_head
 from batcher.core.wire import JobAnswer, JobStatus
@@ -41,6 +43,7 @@ class Fetcher:
         looks: Looks,
         sink: Sink,
         headroom: Headroom,
+        prices: Prices,
         *,
         policy: Policy,
         clock: Callable[[], float],
@@ -54,6 +57,7 @@ class Fetcher:
         self._looks = looks
         self._sink = sink
         self._headroom = headroom
+        self._prices = prices
         self._policy = policy
         self._clock = clock
         self._rng = rng
@@ -146,7 +150,7 @@ class Fetcher:
             self._ask_later(watched, error)
             return
         self._jobs.forget(document)
-        ended = events.Ended(document, head.pages, head.credits)
+        ended = events.Ended(document, head.pages, billed(head.usage, self._prices))
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
     async def _stream(self, output: str, head: Head, body: bytes) -> Streamed | None:

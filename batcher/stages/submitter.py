@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core import events
-from batcher.core.cost import estimate
+from batcher.core.cost import Measure, Rate
 from batcher.core.document import path_of
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
@@ -25,7 +25,7 @@ from batcher.edges import sources
 from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
-from batcher.edges.pages import count_pages
+from batcher.edges.pages import measure
 from batcher.errors import (
     AttemptOpen,
     BadReply,
@@ -67,6 +67,7 @@ class Assignment:
     key_print: str
     retention: float
     patience: float
+    rate: Rate  # what a page of it costs
     counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
     token_key: bytes | None = field(default=None, repr=False)  # makes the tokens it then has to show
@@ -126,7 +127,7 @@ class Submitter:
         """Smaller documents may still fit, up to a point: each try costs an upload."""
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
-        least = estimate(self._assignment.endpoint)
+        least = self._assignment.rate.reserve(Measure())
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
 
@@ -217,9 +218,8 @@ class Submitter:
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignment
-        pages = await asyncio.to_thread(count_pages, _path(due)) if job.counts_pages else 1
-        cost = estimate(job.endpoint, pages=pages)
-        sending = events.Sending(due.id, nonce, job.service, job.key_print, cost)
+        size = await asyncio.to_thread(measure, _path(due)) if job.counts_pages else Measure()
+        sending = events.Sending(due.id, nonce, job.service, job.key_print, job.rate.reserve(size))
         await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
         await self._book(due, await self._post(due, file_id, nonce))
 

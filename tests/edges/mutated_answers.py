@@ -15,6 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core import replies, wire
+from batcher.core.cost import billed
+from batcher.core.manifest import Prices
 from batcher.errors import BadReply, Refused, ServiceError
 
 JOB: Final = "job-7d1c"
@@ -23,7 +25,7 @@ UPLOAD: Final = "reducto://5b1c0a1e-letter.pdf"
 RESULT: Final = {
     "job_id": JOB,
     "response_type": "parse",
-    "usage": {"num_pages": 3, "credits": 4.5},
+    "usage": {"num_pages": 3, "credits": 4.5, "usage_breakdown": {"parse_model": "R-1", "parse_pages": 3, "charts": 1}},
     "result": {"type": "url", "url": "https://example.org/result", "chunks": [{"content": "dear"}]},
 }
 ROW: Final = {
@@ -132,7 +134,7 @@ def _job(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if result not in body:
         return "a result that isn't the bytes that came"
     head = replies.read_head(result, JOB)
-    if any(number is not None and not 0 <= number < 2**53 for number in (head.pages, head.credits)):
+    if any(number is not None and not 0 <= number < 2**53 for number in (head.pages, billed(head.usage, Prices()))):
         return "units that the ledger can't hold"
     return "" if head.url is None or head.url == _read(result)["result"]["url"] else "a link that nobody gave"
 

@@ -1,0 +1,86 @@
+"""How long a batch would take and what could expire, from what its earlier runs took. Pure.
+
+Where nothing ran yet it says so: how fast a service works off an account's jobs is known only by trying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batcher.core.cost import leaves_model_open
+from batcher.core.drain import SHARE
+from batcher.core.manifest import Manifest
+from batcher.core.wire import RETENTION
+
+CHANGES_ON = "2026-12-07"  # announced: from then on the service parses with r-1 where a request names no model
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`seconds` None: not known. `risks` and `warnings` in words."""
+
+    seconds: float | None
+    basis: str
+    risks: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def words(self) -> list[str]:
+        lines = [f"  time       {self.basis}"]
+        lines += [f"  {'expiry' if not number else '':<11}{risk}" for number, risk in enumerate(self.risks)]
+        return lines + [f"  warning    {warning}" for warning in self.warnings]
+
+
+def forecast(
+    manifest: Manifest, documents: int, *, speed: float | None, took: float | None, nearest_deadline_in: float | None
+) -> Forecast:
+    """`speed`: documents a second of late; `took`: seconds of the longest job of late."""
+    seconds, basis = _time(manifest, documents, speed, took)
+    risks = tuple(_risks(manifest, took, nearest_deadline_in))
+    return Forecast(seconds, basis, risks, tuple(_warnings(manifest)))
+
+
+def _time(manifest: Manifest, documents: int, speed: float | None, took: float | None) -> tuple[float | None, str]:
+    ceiling = manifest.service.requests_per_second
+    if not documents:
+        return 0.0, "none: nothing is to be sent"
+    if speed:
+        seconds = documents / min(speed, ceiling or speed) + (took or 0.0)
+        return seconds, f"about {span(seconds)}, at {speed:.3g} documents a second as of late"
+    if ceiling:
+        return None, f"at least {span(documents / ceiling)}: service.requests_per_second = {ceiling:g}"
+    return None, "not known before a first run; `--sample 20` tells"
+
+
+def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | None) -> list[str]:
+    retention, risks = manifest.service.result_retention, []
+    if nearest_deadline_in is not None and nearest_deadline_in <= 0:
+        risks.append("what is out has outlived its time: some of it may be gone")
+    elif nearest_deadline_in is not None:
+        risks.append(f"of what is out, the first result is deleted in {span(nearest_deadline_in)}: run before that")
+    if any(job.queue_priority == "batch" for job in manifest.jobs):
+        risks.append(f"batch lane: jobs may end late in their {span(RETENTION)}; keep a run or --collect going")
+    elif took is not None and took > SHARE * retention:
+        risks.append(f"jobs took up to {span(took)} of the {span(retention)} that results are kept")
+    safe = span(SHARE * retention)
+    return risks or [f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring home"]
+
+
+def _warnings(manifest: Manifest) -> list[str]:
+    if manifest.service.is_local or not any(map(leaves_model_open, manifest.jobs)):
+        return []
+    return [
+        f"settings.model is not set: on {CHANGES_ON} the service goes over to r-1, and results and prices with it; "
+        'name "legacy" or "r-1"'
+    ]
+
+
+def span(seconds: float) -> str:
+    """As people say it: 40 s, 12 min, 3 h 20 min, 2 days."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{minutes / 1440:.0f} days"

@@ -1,0 +1,51 @@
+"""How long a batch would take, and what could expire on the way."""
+
+from pathlib import Path
+
+from batcher.core.forecast import forecast, span
+from batcher.core.manifest import Job, Manifest, Output, Service, Source
+
+HOUR = 3600.0
+
+
+def manifest(service: str = "local", **job: str) -> Manifest:
+    return Manifest(
+        batch="b",
+        service=Service(name=service),
+        sources=(Source(directory=Path("/in")),),
+        jobs=(Job(**job),),  # type: ignore[arg-type]
+        output=Output(directory=Path("/out")),
+    )
+
+
+def test_before_a_first_run_it_says_that_it_does_not_know() -> None:
+    """And how to find out."""
+    told = forecast(manifest(), 100, speed=None, took=None, nearest_deadline_in=None)
+    assert told.seconds is None and "--sample" in told.basis
+
+
+def test_it_goes_by_the_speed_of_late() -> None:
+    """And by what the last job takes."""
+    told = forecast(manifest(), 7200, speed=2.0, took=60.0, nearest_deadline_in=None)
+    assert told.seconds == 3660 and "1 h 1 min" in told.basis
+
+
+def test_jobs_that_take_longer_than_half_the_retention_are_a_risk() -> None:
+    """And so is what is out already, and the batch lane."""
+    assert "8 h" in forecast(manifest(), 1, speed=1.0, took=8 * HOUR, nearest_deadline_in=None).risks[0]
+    assert "40 min" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=2400).risks[0]
+    assert "outlived" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
+    lane = forecast(manifest(queue_priority="batch"), 1, speed=1.0, took=1.0, nearest_deadline_in=None)
+    assert "batch lane" in lane.risks[0]
+
+
+def test_the_service_choosing_the_model_is_worth_a_warning() -> None:
+    """At the hosted one: its choice changes on a day that is known."""
+    told = forecast(manifest("reducto"), 1, speed=None, took=None, nearest_deadline_in=None)
+    assert "2026-12-07" in told.warnings[0]
+    assert not forecast(manifest(), 1, speed=None, took=None, nearest_deadline_in=None).warnings
+
+
+def test_spans_are_said_as_people_do() -> None:
+    """From seconds to days."""
+    assert [span(s) for s in (40, 720, 12000, 43200, 172800)] == ["40 s", "12 min", "3 h 20 min", "12 h", "2 days"]

@@ -204,4 +204,4 @@ class Endpoints:
 
 
 _BYTES: Final = "application/octet-stream"
-_CONTENT_TYPES: Final = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg"}
+_CONTENT_TYPES: Final = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg", "pdf": "application/pdf"}

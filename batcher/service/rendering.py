@@ -15,6 +15,7 @@ import msgspec
 from batcher.service.results import ADDRESS
 from batcher.service.tasks import Task
 
+DOCUMENT: Final = "document.pdf"  # among a parser's images: the document itself, with its words embedded
 INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; above it the API answers with an address
 
 
@@ -63,7 +64,7 @@ def _frame(task: Task, answer: Answer, duration: float) -> dict[str, Any]:
         "response_type": "parse",
         "job_id": task.job_id,
         "duration": round(duration, 6),
-        "pdf_url": None,
+        "pdf_url": address_of(task, DOCUMENT) if DOCUMENT in answer.images else None,
         "studio_link": None,
         "usage": _usage(answer),
         "parse_mode": "base",

@@ -14,7 +14,12 @@ from batcher.service.local import LocalService, Options
 
 REPORTS = Path(__file__).parents[2] / "examples" / "documents" / "reports"
 EVERYTHING = {
-    "settings": {"return_images": ["page", "table"], "return_ocr_data": True, "extract_document_properties": True},
+    "settings": {
+        "return_images": ["page", "table"],
+        "return_ocr_data": True,
+        "extract_document_properties": True,
+        "embed_pdf_metadata": True,
+    },
     "formatting": {"table_output_format": "html", "add_page_markers": True, "merge_tables": True},
     "enhance": {"agentic": [{"scope": "text"}]},
 }
@@ -39,6 +44,12 @@ async def test_an_answer_to_every_wish_at_once(reader, name):
     check(answer, "AsyncJobResponse")
     assert answer["status"] == "Completed"
     assert answer["result"]["usage"]["not_served"][0].startswith("enhance.agentic")
+
+
+async def test_the_document_with_its_words_is_served(reader):
+    """A PDF at `pdf_url`, for whoever holds the address."""
+    answer = await parsed(reader, "stock-2026-q2.pdf")
+    assert await look(answer["result"]["pdf_url"]) == (200, b"%PDF")
 
 
 async def test_pictures_are_served_until_their_job_is_gone(reader, clock):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.chunking import chunks_of
 from batcher.service.parsing.pages import Block, DocumentProblem, Page, table
 from batcher.service.parsing.tables import formatted, split_large
 from batcher.service.parsing.unserved import UNSERVED, not_served
@@ -213,8 +214,75 @@ def test_a_document_s_properties(name: str, told: set[str]) -> None:
     assert len(found) == 9
 
 
+def cited(path: Path, **formatting: Any) -> list[dict[str, Any]]:
+    parsed = read(path, settings={"return_citations": True}, formatting=formatting)
+    assert not parsed.notes
+    return blocks(parsed)
+
+
+@pytest.mark.parametrize("written", ["md", "html"])
+def test_every_word_of_a_block_is_placed(written: str) -> None:
+    """Its span in the content reads the same, and its box lies in the block's."""
+    for block in cited(STOCK, table_output_format=written):
+        words = block["extra"]["word_citations"]
+        assert words and all(block["content"][w["char_start"] : w["char_end"]] == w["text"] for w in words)
+        assert all(lies_in(word["bbox"], block["bbox"]) for word in words if word["bbox"])
+        assert sum(word["bbox"] is None for word in words) <= len(words) / 10
+
+
+def test_every_cell_of_a_table_is_placed() -> None:
+    """By row, column and box, empty ones left out."""
+    table, *_ = [block for block in cited(STOCK) if block["type"] == "Table"]
+    cells = table["extra"]["cell_citations"]
+    assert cells[0] | {"bbox": 0} == {"text": "Part", "row_idx": [0], "col_idx": [0], "bbox": 0}
+    assert all(cell["text"].strip() and lies_in(cell["bbox"], table["bbox"]) for cell in cells)
+
+
+def lies_in(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
+    slack = 0.01
+    return all(
+        outer[near] - slack <= inner[near] and inner[near] + inner[span] <= outer[near] + outer[span] + slack
+        for near, span in (("left", "width"), ("top", "height"))
+    )
+
+
+def test_citations_and_merged_tables_exclude_each_other() -> None:
+    """As the API says; the answer names the one that isn't there."""
+    parsed = read(STOCK, settings={"return_citations": True}, formatting={"merge_tables": True})
+    assert all(block["extra"] is None for block in blocks(parsed))
+    assert parsed.notes == ["settings.return_citations: not together with formatting.merge_tables"]
+
+
+@pytest.mark.parametrize("source", [STOCK, DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"])
+def test_a_searchable_document_is_made(source: Path, tmp_path: Path) -> None:
+    """Its pages are pictures, and read again it has the same words: also those that only OCR could see."""
+    parsed = read(source, settings={"embed_pdf_metadata": True, "embed_pdf_metadata_dpi": 72})
+    made = tmp_path / "made.pdf"
+    made.write_bytes(parsed.images["document.pdf"])
+    words, found = (
+        {w for b in blocks(p) for w in b["content"].replace("|", " ").split()} for p in (parsed, read(made))
+    )
+    assert len(words & found) >= 0.9 * len(words)
+
+
+def test_a_merged_table_remembers_its_parts() -> None:
+    """Content and place of each table it was put together from."""
+    first, second = (Page(n, n, [table([["part"], [name]])]) for n, name in ((1, "tin"), (2, "wick")))
+    pages = formatted([first, second], {"formatting": {"merge_tables": True, "table_output_format": "csv"}})
+    (block,) = blocks(Parsed({"chunks": chunks_of(pages, {})}, 2, 0))
+    assert block["content"] == "part\ntin\nwick"
+    assert [(p["content"], p["bbox"]["page"]) for p in block["merged_tables"]] == [("part\ntin", 1), ("part\nwick", 2)]
+
+
 @pytest.mark.parametrize(
-    "settings", [{"return_images": ["page"]}, {"return_ocr_data": True}, {"extract_document_properties": True}]
+    "settings",
+    [
+        {"return_images": ["page"]},
+        {"return_ocr_data": True},
+        {"extract_document_properties": True},
+        {"return_citations": True},
+        {"embed_pdf_metadata": True},
+    ],
 )
 def test_a_format_without_a_look_says_so(settings: dict[str, Any]) -> None:
     """A table of text has no pictures, places or properties, and the answer names what was asked in vain."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName
-from batcher.service.parsing import mail, office, packed, pdf, text
+from batcher.service.parsing import images as pictured
+from batcher.service.parsing import mail, office, packed, pdf, searchable, text
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
@@ -26,7 +27,7 @@ Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
 
 READERS: Final[Mapping[str, Reader]] = {
     "pdf": pdf.read_pdf,
-    "image": pdf.read_image,
+    "image": pictured.read_image,
     "html": text.read_html,
     "csv": text.read_csv,
     "md": text.read_markdown,
@@ -38,6 +39,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "pptx": office.read_pptx,
     "sheet": office.read_sheets,
 }
+EMBEDDED_DPI: Final = 100  # the API's default
 PER_PAGE: Final = {"html": 0.5, "md": 0.5, "txt": 0.5}  # credits; anything else costs one a page, a sheet by its cells
 
 
@@ -55,6 +57,9 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     pages = selected(READERS[kind](path, options), settings.get("page_range"))
     _check_cells(pages, options)
     pages, images = illustrated(pages, settings.get("return_images") or ())
+    if settings.get("embed_pdf_metadata") and kind in PLACED:
+        dpi = settings.get("embed_pdf_metadata_dpi") or EMBEDDED_DPI
+        images[searchable.NAME] = searchable.searchable(pages, dpi=dpi, rendered_at=pdf.DPI)
     ocr = ocr_of(pages) if settings.get("return_ocr_data") and kind in PLACED else None
     chunks = chunks_of(formatted(pages, options), options)
     return Parsed(

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, Word, misconfigured
+from batcher.service.parsing.citations import citations_of
+from batcher.service.parsing.pages import Block, Box, Page, Word, misconfigured
 
 Placed = tuple[Page, Block]
 
@@ -24,8 +25,11 @@ def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, A
     hidden = frozenset(retrieval.get("filter_blocks") or ())
     placed = [(page, block) for page in pages for block in page.blocks]
     groups = MODES[mode](placed, chunking.get("chunk_size") or VARIABLE_SIZE)
-    marked = bool((options.get("formatting") or {}).get("add_page_markers"))
-    return [_chunk(group, hidden, marked) for group in groups if group]
+    formatting, settings = options.get("formatting") or {}, options.get("settings") or {}
+    marked = bool(formatting.get("add_page_markers"))
+    # The API: "not supported with merge_tables"; whether it refuses or goes on without is not documented.
+    cited = bool(settings.get("return_citations")) and not formatting.get("merge_tables")
+    return [_chunk(group, hidden, marked, cited) for group in groups if group]
 
 
 def _whole(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
@@ -82,7 +86,7 @@ def _cut(placed: Iterable[Placed], ends: Any) -> Iterator[list[Placed]]:
     yield group
 
 
-def _chunk(group: list[Placed], hidden: frozenset[str], marked: bool) -> dict[str, Any]:
+def _chunk(group: list[Placed], hidden: frozenset[str], marked: bool, cited: bool) -> dict[str, Any]:
     shown = [(page, block) for page, block in group if block.content and block.type not in hidden]
     content = "\n\n".join(_with_markers(shown) if marked else (_rendered(block) for _, block in shown))
     return {
@@ -90,7 +94,7 @@ def _chunk(group: list[Placed], hidden: frozenset[str], marked: bool) -> dict[st
         "embed": content,
         "enriched": None,
         "enrichment_success": False,
-        "blocks": [_block(page, block) for page, block in group],
+        "blocks": [_block(page, block, cited) for page, block in group],
     }
 
 
@@ -107,19 +111,27 @@ def _rendered(block: Block) -> str:
     return mark + block.content
 
 
-def _block(page: Page, block: Block) -> dict[str, Any]:
-    return {
+def _block(page: Page, block: Block, cited: bool) -> dict[str, Any]:
+    extra = {"page_image_url": page.image} if page.image else {}
+    if cited and page.words:
+        extra |= citations_of(page, block, _bbox)
+    whole = {
         "type": block.type,
         "bbox": _bbox(page, block.box),
         "content": block.content,
         "image_url": block.image,
         "confidence": "high" if block.sure else "low",
         "granular_confidence": None,
-        "extra": {"page_image_url": page.image} if page.image else None,
+        "extra": extra or None,
     }
+    return {**whole, "merged_tables": [_part(*part) for part in block.parts]} if block.parts else whole
 
 
-def _bbox(page: Page, box: tuple[float, float, float, float]) -> dict[str, Any]:
+def _part(page: Page, block: Block) -> dict[str, Any]:
+    return {"content": block.content, "bbox": _bbox(page, block.box), "image_url": block.image}
+
+
+def _bbox(page: Page, box: Box) -> dict[str, Any]:
     place = dict(zip(("left", "top", "width", "height"), box, strict=True))
     return {**place, "page": page.number, "original_page": page.original}
 

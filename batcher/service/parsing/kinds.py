@@ -16,9 +16,10 @@ _BY_START: Final = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"PK\x03\x04", "zip"),
 )
+_IMAGES: Final = "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar".split()
 _BY_EXTENSION: Final = {
     **dict.fromkeys(("pdf",), "pdf"),
-    **dict.fromkeys(("png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff"), "image"),
+    **dict.fromkeys(_IMAGES, "image"),
     **dict.fromkeys(("html", "htm"), "html"),
     **dict.fromkeys(("csv", "tsv"), "csv"),
     **dict.fromkeys(("md", "markdown"), "md"),

@@ -8,23 +8,27 @@ from typing import Any, Final
 from batcher.core.wire import ErrorName
 
 Rows = list[list[str]]  # of a table's cells, the first row its header
+Box = tuple[float, float, float, float]  # left, top, width, height, as shares of the page
 
-WHOLE_PAGE: Final = (0.0, 0.0, 1.0, 1.0)  # left, top, width, height: where a format knows no places
+WHOLE_PAGE: Final[Box] = (0.0, 0.0, 1.0, 1.0)  # where a format knows no places
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing.
 
-    A table keeps its `rows`, so that it can be written in another format; `image` names its picture.
+    A table keeps its `rows`, so that it can be written in another format, and the places of their cells where they
+    are known; `image` names its picture, `parts` are the tables it was merged from.
     """
 
     type: str
     content: str
-    box: tuple[float, float, float, float] = WHOLE_PAGE
+    box: Box = WHOLE_PAGE
     sure: bool = True
     rows: Rows | None = None
+    places: list[list[Box | None]] | None = None
     image: str | None = None
+    parts: tuple[tuple[Page, Block], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Word:
     """A word, or a line of them, and its place; `confidence` is OCR's, None where the text was in the document."""
 
     text: str
-    box: tuple[float, float, float, float]
+    box: Box
     confidence: float | None
 
 
@@ -97,8 +101,8 @@ def misconfigured(message: str) -> DocumentProblem:
     return DocumentProblem(ErrorName.INVALID_CONFIG, message, 400)
 
 
-def table(rows: Rows, box: tuple[float, float, float, float] = WHOLE_PAGE) -> Block:
-    return Block("Table", markdown_table(rows), box, rows=rows)
+def table(rows: Rows, box: Box = WHOLE_PAGE, places: list[list[Box | None]] | None = None) -> Block:
+    return Block("Table", markdown_table(rows), box, rows=rows, places=places)
 
 
 def markdown_table(rows: Rows) -> str:

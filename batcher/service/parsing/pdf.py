@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName
-from batcher.service.parsing.pages import (
-    Block,
-    DocumentProblem,
-    Page,
-    Word,
-    corrupt,
-    protected,
-    table,
-)
+from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
+from batcher.service.parsing.pages import Block, Box, DocumentProblem, Page, Word, corrupt, empty, protected, table
+from batcher.service.parsing.selection import selected
 
 KINDS: Final = {
     "paragraph": "Text",
@@ -34,50 +27,111 @@ EDGE: Final = 0.08  # of the page's height: where running headers and footers st
 REPEATED: Final = 3  # pages that must share a line before it counts as running
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 DPI: Final = 150  # of pictures and of OCR alike
+MOST_PAGES: Final = 5000  # the hosted service names no limit; this one keeps a document within its worker's memory
+BLIND: Final = frozenset({"scanned", "no-text", "garbled"})  # liteparse's reasons for which OCR is worth its seconds
+RANGE: Final = "page_range"
+WORDED: Final = (
+    "return_ocr_data",
+    "return_citations",
+    "embed_pdf_metadata",
+)  # the settings that need each word's place
+PICTURED: Final = ("return_images", "embed_pdf_metadata")  # and those that need the page's picture
 
 
 def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
+    return read_content(path.read_bytes(), options)
+
+
+def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
+    """A PDF or an image. Pages that are pictures are read by OCR where there is one, else shown as figures."""
     settings = options.get("settings") or {}
-    result = _parsed(path, settings)
-    pictures = {picture.page_num: picture.image_bytes for picture in result.screenshots or []}
-    pages = [_page(number, page) for number, page in enumerate(result.pages, start=1)]
-    if settings.get("return_ocr_data"):
-        pages = [_with_words(page, read) for page, read in zip(pages, result.pages, strict=True)]
-    pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
+    raw = _laid_out(content, settings)
+    wanted = [page.original for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))]
+    blind = [page.page_num for page in raw if page.page_num in set(wanted) and _is_blind(page)]
+    if blind and tessdata() is not None:
+        seen = {page.page_num: page for page in _parsed(content, settings, **_tesseract(), target_pages=_listed(blind))}
+        raw = [seen.get(page.page_num, page) for page in raw]
+    with_words = any(settings.get(name) for name in WORDED)
+    pages = [_page(number, page, with_words=with_words) for number, page in enumerate(raw, start=1)]
+    if blind and tessdata() is None and has_rapidocr():
+        pages = _recognised(pages, _pictures(content, settings, blind))
+    if any(settings.get(name) for name in PICTURED):
+        pictures = _pictures(content, settings, wanted)
+        pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
     return _with_running_lines(pages)
 
 
-def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
-    """An image is a page without text of its own: read by OCR where there is one, else shown as a figure."""
-    return read_pdf(path, options)
+def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
+    pages = _parsed(content, settings, ocr_enabled=False, include_complexity=True, max_pages=MOST_PAGES + 1)
+    if not pages:
+        raise empty("the document has no pages")
+    if len(pages) > MOST_PAGES:
+        raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, f"more than {MOST_PAGES} pages are not read here", 413)
+    return pages
 
 
-def _parsed(path: Path, settings: Mapping[str, Any]) -> Any:
+def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any]:
+    """As bytes: by path liteparse would go by the extension, and uploads have none."""
     import liteparse
 
-    reader = liteparse.LiteParse(
-        ocr_enabled=_tessdata() is not None,  # without its data liteparse would look for it on the network
-        tessdata_path=_tessdata(),
-        quiet=True,
-        extract_blocks=True,
-        output_format="markdown",
-        keep_headers_footers=True,
-        password=settings.get("document_password"),
-        extract_screenshots=bool(settings.get("return_images")),
-        emit_word_boxes=bool(settings.get("return_ocr_data")),
-        dpi=DPI,
-    )
     try:
-        return reader.parse(path.read_bytes())  # by path it would go by the extension, and uploads have none
+        return list(
+            liteparse.LiteParse(
+                quiet=True,
+                extract_blocks=True,
+                output_format="markdown",
+                keep_headers_footers=True,
+                password=settings.get("document_password"),
+                emit_word_boxes=any(settings.get(name) for name in WORDED),
+                dpi=DPI,
+                **how,
+            )
+            .parse(content)
+            .pages
+        )
     except liteparse.ParseError as error:
         raise _problem(str(error)) from error
 
 
-def _tessdata() -> str | None:
-    if shutil.which("tesseract") is None:
-        return None
-    places = sorted(Path("/usr/share").glob("tesseract-ocr/*/tessdata/eng.traineddata"))
-    return str(places[-1].parent) if places else None
+def _pictures(content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]) -> dict[int, bytes]:
+    """The pages as PNG."""
+    import liteparse
+
+    reader = liteparse.LiteParse(
+        ocr_enabled=False,  # without its data liteparse would look for it on the network
+        quiet=True,
+        password=settings.get("document_password"),
+        extract_screenshots=True,
+        target_pages=_listed(numbers),
+        dpi=DPI,
+    )
+    try:
+        return {picture.page_num: picture.image_bytes for picture in reader.parse(content).screenshots}
+    except liteparse.ParseError as error:
+        raise _problem(str(error)) from error
+
+
+def _tesseract() -> dict[str, Any]:
+    return {"ocr_enabled": True, "tessdata_path": tessdata()}
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _is_blind(page: Any) -> bool:
+    """Whether OCR could tell more: liteparse also flags sparse text and drawings, for which it rarely does."""
+    return bool(BLIND & set(page.complexity.reasons)) if page.complexity else False
+
+
+def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
+    """Pages with what RapidOCR sees on them."""
+    return [_read_picture(page, pictures[page.original]) if page.original in pictures else page for page in pages]
+
+
+def _read_picture(page: Page, picture: bytes) -> Page:
+    lines = lines_in(picture)
+    return replace(page, blocks=paragraphs_of(lines), lines=lines, words=lines) if lines else page
 
 
 def _problem(message: str) -> DocumentProblem:
@@ -89,28 +143,42 @@ def _problem(message: str) -> DocumentProblem:
     return corrupt(message)
 
 
-def _page(number: int, page: Any) -> Page:
-    blocks = [block for raw in page.blocks or [] if (block := _block(raw, page)) is not None]
+def _page(number: int, page: Any, *, with_words: bool) -> Page:
+    """Words only where asked for: handing every one over costs as much as reading the page."""
+    items = page.text_items or []
+    recognised = [item for item in items if item.confidence is not None]
+    blocks = [block for raw in page.blocks or [] if (block := _block(raw, page, recognised)) is not None]
     if not any(block.content for block in blocks):
         blocks = [Block("Figure", "", sure=False)]  # a scan, or a drawing: said to be there, and not read
-    return Page(number, page.page_num, blocks)
-
-
-def _with_words(page: Page, read: Any) -> Page:
-    """Only where asked for: handing every word over costs as much as reading the page."""
-    items = read.text_items or []
-    words = tuple(_word(word, read, item.confidence) for item in items for word in item.words or [])
-    return replace(page, words=words, lines=tuple(_word(item, read, item.confidence) for item in items))
+    if not with_words:
+        return Page(number, page.page_num, blocks)
+    words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
+    lines = tuple(_word(item, page, item.confidence) for item in items)
+    return Page(number, page.page_num, blocks, words=words, lines=lines)
 
 
 def _word(found: Any, page: Any, confidence: float | None) -> Word:
     return Word(found.text, _box(found, page), confidence)
 
 
-def _block(raw: Any, page: Any) -> Block | None:
+def _block(raw: Any, page: Any, recognised: list[Any]) -> Block | None:
+    """A block is as sure as the words in it that OCR recognised, if any."""
     box = _box(raw.bbox, page)
+    block = _typed(raw, page, box)
+    if block is None or not recognised:
+        return block
+    return replace(block, sure=block.sure and surely([item.confidence for item in recognised if _lies_in(item, raw)]))
+
+
+def _lies_in(item: Any, raw: Any) -> bool:
+    across, down = item.x + item.width / 2, item.y + item.height / 2
+    box = raw.bbox
+    return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
+
+
+def _typed(raw: Any, page: Any, box: Box) -> Block | None:
     if raw.kind == "table":
-        return _table(raw, box)
+        return _table(raw, page, box)
     content = (raw.text or "\n".join(raw.lines or [])).strip()
     if raw.kind == "heading" and len(content) <= LONGEST_HEADING:
         return Block("Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box)
@@ -121,18 +189,20 @@ def _block(raw: Any, page: Any) -> Block | None:
     return Block(KINDS.get(raw.kind, "Text"), content, box, sure=bool(content))
 
 
-def _table(raw: Any, box: tuple[float, float, float, float]) -> Block | None:
-    rows = [[cell.text or "" for cell in row] for row in [raw.header or [], *(raw.rows or [])] if row]
+def _table(raw: Any, page: Any, box: Box) -> Block | None:
+    kept = [row for row in [raw.header or [], *(raw.rows or [])] if row]
+    rows = [[cell.text or "" for cell in row] for row in kept]
     cells = [cell.strip() for row in rows for cell in row]
     filled = sum(map(bool, cells))
     if not filled:
         return None
     if max(map(len, rows)) < 2 or filled / len(cells) < FULLEST:
         return Block("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
-    return table(rows, box)
+    places = [[_box(cell.bbox, page) if cell.bbox else None for cell in row] for row in kept]
+    return table(rows, box, places)
 
 
-def _box(box: Any, page: Any) -> tuple[float, float, float, float]:
+def _box(box: Any, page: Any) -> Box:
     """Points from the top left as shares of the page, cut off at its edges."""
     wide, high = page.width or 1.0, page.height or 1.0
     left, top = _share(box.x / wide), _share(box.y / high)

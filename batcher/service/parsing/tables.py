@@ -57,7 +57,8 @@ def _merged(pages: list[Page]) -> list[Page]:
         result.append([])
         for block in page.blocks:
             if block.rows and last is not None and _fits(result[last[0]][last[1]], block):
-                result[last[0]][last[1]] = _joined(result[last[0]][last[1]], block)
+                above = pages[last[0]], result[last[0]][last[1]]
+                result[last[0]][last[1]] = _joined(above, (page, block))
                 continue
             result[-1].append(block)
             if block.type not in BETWEEN:
@@ -73,13 +74,18 @@ def _width(rows: Rows | None) -> int:
     return max(map(len, rows or [[]]))
 
 
-def _joined(first: Block, second: Block) -> Block:
-    above, below = first.rows or [], second.rows or []
-    return replace(first, rows=above + (below[1:] if below[:1] == above[:1] else below))
+def _joined(first: tuple[Page, Block], second: tuple[Page, Block]) -> Block:
+    """Where the first stands; places of cells are lost, as they lie on several pages."""
+    above, below = first[1].rows or [], second[1].rows or []
+    rows = above + (below[1:] if below[:1] == above[:1] else below)
+    return replace(first[1], rows=rows, places=None, parts=(*(first[1].parts or (first,)), second))
 
 
 def _written(block: Block, write: Callable[[Rows], str]) -> Block:
-    return replace(block, content=write(block.rows)) if block.rows else block
+    if not block.rows:
+        return block
+    parts = tuple((page, _written(part, write)) for page, part in block.parts)
+    return replace(block, content=write(block.rows), parts=parts)
 
 
 def _html(rows: Rows) -> str:

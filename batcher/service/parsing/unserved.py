@@ -19,10 +19,8 @@ UNSERVED: Final[Mapping[str, str]] = {
     "formatting.include": "only the text of a document is read",
     "spreadsheet.include": "only the values of cells are read",
     "spreadsheet.exclude": "hidden sheets, rows and columns are read like others; styling and images never are",
-    "settings.ocr_system": "OCR is done by Tesseract where it is installed",
+    "settings.ocr_system": "OCR is done by Tesseract or RapidOCR, whichever is installed",
     "settings.extraction_mode": "text that is in the document is used, OCR only where there is none",
-    "settings.return_citations": "blocks have no boxes of words; return_ocr_data has them for the whole document",
-    "settings.embed_pdf_metadata": "no PDF is written",
     "settings.tenant_throttling": "nobody shares this service",
     "settings.model": NO_MODEL,
 }
@@ -30,6 +28,8 @@ PLACED: Final = frozenset({"pdf", "image"})  # the kinds of document whose pages
 BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "settings.return_images": PLACED,
     "settings.return_ocr_data": PLACED,
+    "settings.return_citations": PLACED,
+    "settings.embed_pdf_metadata": PLACED,
     "settings.extract_document_properties": frozenset({"pdf", "docx", "pptx"}),
 }
 
@@ -42,6 +42,8 @@ def not_served(options: Mapping[str, Any], kind: str) -> list[str]:
             notes.append(f"{path}: only of {', '.join(sorted(kinds))}")
     if _asked(options, "formatting.table_output_format") == "jsonbbox":
         notes.append("formatting.table_output_format: jsonbbox is answered as json, without boxes")
+    if _asked(options, "settings.return_citations") and _asked(options, "formatting.merge_tables"):
+        notes.append("settings.return_citations: not together with formatting.merge_tables")
     return notes
 
 

@@ -1,0 +1,98 @@
+"""Who reads pages that are pictures: Tesseract, through liteparse, where its data is; else RapidOCR, the extra `ocr`.
+
+Where neither is there such pages stay unread, which the reader says of them. Nothing is ever fetched from a network.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import statistics
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from batcher.service.parsing.pages import Block, Box, Word
+
+TESSDATA: Final = ("usr/share/tesseract-ocr/*/tessdata", "usr/share/tessdata")  # Debian's place, and Fedora's
+SURE: Final = 0.8  # confidence from which on what was recognised is called so
+GAP: Final = 0.7  # of a line's height: a wider gap above a line begins a new paragraph
+
+
+def tessdata() -> str | None:
+    """The folder with Tesseract's data, which is all that liteparse needs of it."""
+    told = os.environ.get("TESSDATA_PREFIX")
+    if told and Path(told, "eng.traineddata").is_file():
+        return told
+    program = shutil.which("tesseract")
+    if program is None:
+        return None
+    places = [place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)]
+    places.append(Path(program).resolve().parents[1] / "share" / "tessdata")  # where Homebrew keeps it
+    return next((str(place) for place in places if (place / "eng.traineddata").is_file()), None)
+
+
+def has_rapidocr() -> bool:
+    try:
+        import onnxruntime  # noqa: F401
+        import rapidocr  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def lines_in(picture: bytes) -> tuple[Word, ...]:
+    """What RapidOCR finds on a page's picture, line by line from the top, places as shares of the page."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture)) as image:
+        wide, high = image.size
+    found = _engine()(picture)
+    if found.boxes is None:
+        return ()
+    told = zip(found.boxes, found.txts, found.scores, strict=True)
+    lines = [Word(text, _place(corners, wide, high), float(score)) for corners, text, score in told]
+    return tuple(sorted(lines, key=lambda line: (line.box[1], line.box[0])))
+
+
+def paragraphs_of(lines: Sequence[Word]) -> list[Block]:
+    """Lines that follow each other closely are a paragraph, as sure as they are on average."""
+    return [_paragraph(group) for group in _groups(lines)]
+
+
+def surely(confidences: Sequence[float]) -> bool:
+    return not confidences or statistics.fmean(confidences) >= SURE
+
+
+@cache
+def _engine() -> Any:
+    from rapidocr import RapidOCR
+
+    return RapidOCR(params={"Global.log_level": "error"})
+
+
+def _place(corners: Any, wide: int, high: int) -> Box:
+    across, down = [float(x) / wide for x, _ in corners], [float(y) / high for _, y in corners]
+    left, top = max(0.0, min(across)), max(0.0, min(down))
+    return left, top, min(1.0, max(across)) - left, min(1.0, max(down)) - top
+
+
+def _groups(lines: Sequence[Word]) -> Iterator[list[Word]]:
+    group: list[Word] = []
+    for line in lines:
+        if group and line.box[1] - (group[-1].box[1] + group[-1].box[3]) > GAP * line.box[3]:
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _paragraph(lines: Sequence[Word]) -> Block:
+    left, top = min(line.box[0] for line in lines), min(line.box[1] for line in lines)
+    right = max(line.box[0] + line.box[2] for line in lines)
+    bottom = max(line.box[1] + line.box[3] for line in lines)
+    sure = surely([line.confidence for line in lines if line.confidence is not None])
+    return Block("Text", "\n".join(line.text for line in lines), (left, top, right - left, bottom - top), sure)

@@ -10,7 +10,8 @@
     │   ├── LedgerForeign    it belongs to another batch, service or key
     │   ├── LedgerNewer      a later version of batcher wrote it
     │   ├── LedgerDamaged    its bytes are not what SQLite wrote
-    │   └── AttemptOpen      the same bytes and step are out already, for another document
+    │   ├── AttemptOpen      the same bytes and step are out already, for another document
+    │   └── Outdated         a newer version stands in the document's place: it is not to be sent
     ├── SourceError          one document can't be read as it was planned
     │   ├── SourceGone       it is no longer there
     │   ├── SourceChanged    its bytes are not the ones that were hashed
@@ -96,6 +97,10 @@ class LedgerDamaged(LedgerError):
 
 
 class AttemptOpen(LedgerError):
+    pass
+
+
+class Outdated(LedgerError):
     pass
 
 

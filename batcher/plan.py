@@ -13,7 +13,7 @@ from typing import Any
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of, path_of
 from batcher.core.forecast import Forecast, forecast
-from batcher.core.lifecycle import IN_FLIGHT, TO_SUBMIT, VERDICTS, State
+from batcher.core.lifecycle import OUT, TO_SUBMIT, VERDICTS, State
 from batcher.core.manifest import Manifest, Prices
 from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
@@ -78,7 +78,7 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: lis
     return Plan(
         batch=manifest.batch,
         to_send=to_send,
-        in_flight=sum(tally[state] for state in IN_FLIGHT | {State.SENDING, State.UNKNOWN}),
+        in_flight=sum(tally[state] for state in OUT),
         saved=tally[State.SAVED],
         copies=tally[State.DUPLICATE],
         refused=sum(tally[state] for state in VERDICTS),

@@ -15,7 +15,7 @@ from batcher.core.budget import Budget
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
-from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.core.lifecycle import OUT
 from batcher.core.looks import Looks
 from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
@@ -41,7 +41,6 @@ HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
 LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
 A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
-OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 

@@ -148,7 +148,7 @@ async def test_a_job_in_flight_holds_less_than_two_kilobytes() -> None:
     tracemalloc.start(1)
     try:
         for one in range(number):
-            jobs.add(Flight(one, f"{one:032}", 1, 0.0, 0.0, 1, False, True, f"{one}.json"), look_in=60.0)
+            jobs.add(Flight(one, f"{one:032}", 1, 0.0, 0.0, 1, False, f"{one}.json"), look_in=60.0)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -27,7 +27,6 @@ class Flight(NamedTuple):
     deadline_at: float
     paid: int
     fenced: bool
-    current: bool
     output: str
 
 
@@ -39,8 +38,6 @@ def verdict(
         return _patience_with(flight, answer, now)
     name = answer.error.name if answer.error else ""
     said = (answer.error.message if answer.error else "") or answer.reason or ""
-    if not flight.current:
-        return events.Superseded(flight.document)
     if answer.status == JobStatus.CANCELLED:
         return events.Cancelled(flight.document, said or "cancelled at the service")
     if flight.fenced and name in WANTS_INPUT:

@@ -94,6 +94,11 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
     Stuck: State.STUCK,
     Cancelled: State.CANCELLED,
 }
+# What was under way for a document when a newer version took its place; none of it leads anywhere.
+_LATE: Final = (
+    *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
+    *(Saved, Promoted, PayerFailed),
+)
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.QUEUED: {
@@ -144,12 +149,13 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.SOURCE_GONE: _AGAIN,
     State.SOURCE_CHANGED: _AGAIN,
     State.CANCELLED: _AGAIN,
-    State.SUPERSEDED: {},
+    State.SUPERSEDED: dict.fromkeys(_LATE, State.SUPERSEDED),
 }
 
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
 IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
-OPEN: Final = TO_SUBMIT | IN_FLIGHT | {State.SENDING, State.UNKNOWN, State.DUPLICATE}
+OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have
+OPEN: Final = TO_SUBMIT | OUT | {State.DUPLICATE}
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
-from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.core.lifecycle import OUT, State
 from batcher.edges import effects
 
 
@@ -44,7 +44,7 @@ class Moved:
     went: Counter[State] = field(default_factory=Counter)
 
 
-_OUT_NOW: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}
+_OUT: Final = "('sending', 'unknown', 'waiting', 'ready')"  # also of a version that has been superseded since
 _NEVER_PAYS: Final = "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded')"
 
 
@@ -70,14 +70,16 @@ def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -
 
 def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
     """The older version makes way. Where a job is out for it, that is still brought to its end, and written nowhere."""
-    (state,) = connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
+    sql = "SELECT state, output_sha256 FROM documents WHERE id = ?"
+    state, result = connection.execute(sql, (document,)).fetchone()
     connection.execute("UPDATE documents SET current = 0 WHERE id = ?", (document,))
-    if State(state) in _OUT_NOW:
+    if State(state) in OUT:
         return
     before, after = effects.apply(connection, Superseded(document), at)
     moved.went[before] += 1
     moved.came[after] += 1
-    _release_copies(connection, document, moved)
+    if result is None:  # else what it left on disk is good for its copies still
+        _release_copies(connection, document, moved)
 
 
 def _release_copies(connection: sqlite3.Connection, payer: int, moved: Moved) -> None:
@@ -114,9 +116,11 @@ def _free_output(connection: sqlite3.Connection, version: Version, taken: set[st
 
 
 def _join_copies(connection: sqlite3.Connection, last: int) -> None:
+    """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out."""
+    pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN {_NEVER_PAYS}"
     payer = (
         "SELECT min(p.id) FROM documents p WHERE p.content = documents.content AND p.step = documents.step"
-        f" AND p.current = 1 AND p.payer IS NULL AND p.id < documents.id AND p.state NOT IN {_NEVER_PAYS}"
+        f" AND p.id < documents.id AND (({pays}) OR (p.current = 1 AND p.state = 'saved') OR p.state IN {_OUT})"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"

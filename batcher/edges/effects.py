@@ -13,10 +13,10 @@ import msgspec
 
 from batcher.core import events as e
 from batcher.core.budget import Budget
-from batcher.core.lifecycle import Impossible, State, advance
+from batcher.core.lifecycle import OUT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.edges.purse import spend
-from batcher.errors import AttemptOpen, BudgetSpent
+from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
@@ -92,6 +92,8 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
     (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
+    (State.STUCK, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
+    (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
 }
 _NO_ATTEMPT_OUT: Final = {(State.QUEUED, e.Cancelled), (State.UPLOADED, e.Cancelled), (State.DUPLICATE, e.Cancelled)}
 
@@ -99,6 +101,12 @@ _UPDATE: Final = {
     kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
 }
 _STATE_ONLY: Final = "UPDATE documents SET state = :state WHERE id = :document"
+_NOW: Final = "SELECT state, paid, payer, current FROM documents WHERE id = ?"
+_OTHERS: Final = "UPDATE documents SET payer = :document WHERE payer = :payer AND state = 'duplicate'"
+_FOLLOW: Final[dict[type[e.Event], str]] = {
+    e.Promoted: _OTHERS,
+    e.Saved: f"{_OTHERS} AND (SELECT output_sha256 FROM documents WHERE id = :payer) IS NULL",
+}
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in (*DOCUMENT, *ATTEMPT, e.Superseded)}
 
@@ -108,13 +116,15 @@ def apply(
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
 
-    Raises Impossible, AttemptOpen, and BudgetSpent where a submission would pass a limit: in the transaction that puts
-    it on record, for between a look and an act others act too.
+    Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would pass a limit: in the transaction
+    that puts it on record, for between a look and an act others act too.
     """
-    row = connection.execute("SELECT state, paid FROM documents WHERE id = ?", (event.document,)).fetchone()
+    row = connection.execute(_NOW, (event.document,)).fetchone()
     if row is None:
         raise Impossible(f"there is no document {event.document}")
-    before = State(row[0])
+    before, payer, is_current = State(row[0]), row[2], row[3]
+    if isinstance(event, e.Sending) and not is_current:
+        raise Outdated(f"document {event.document}: a newer version stands in its place")
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
@@ -124,7 +134,18 @@ def apply(
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
     connection.execute(_LOG, (at, event.document, type(event).__name__, after.value, _detail(values)))
+    if payer is not None and before is State.DUPLICATE:
+        _follow_copies(connection, event, payer)
+    if not is_current and after not in OUT and after is not State.SUPERSEDED:
+        _, after = apply(connection, e.Superseded(event.document), at)  # whatever it came to: nobody waits for it
     return before, after
+
+
+def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -> None:
+    """Where one copy pays from now on, or has got what its payer never had, the others wait for that one."""
+    statement = _FOLLOW.get(type(event))
+    if statement is not None:
+        connection.execute(statement, {"document": event.document, "payer": payer})
 
 
 def _keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:

@@ -192,6 +192,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _check(connection, path)
+        _back_up(connection, path)
         _migrate(connection)
         if batch is not None:
             _claim(connection, path, batch)
@@ -278,6 +279,22 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     for statement in _PRAGMAS:
         connection.execute(statement)
+
+
+def _back_up(connection: sqlite3.Connection, path: Path) -> None:
+    """A copy of an older ledger as it is, before the first migration touches it."""
+    from batcher.edges.migrations import VERSION
+
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    kept = path.with_suffix(f".v{version}.db")
+    if not 0 < version < VERSION or kept.exists():
+        return
+    unfinished = Path(f"{kept}.part")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(unfinished)) as copy:
+        connection.backup(copy)
+    unfinished.replace(kept)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

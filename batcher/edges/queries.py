@@ -167,6 +167,16 @@ class Queries:
         )
         return [Copy(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
 
+    def place_of(self, document: int) -> tuple[int, str] | None:
+        """(document, output) that the result of its job is for: itself; once it is superseded, the first copy, if any.
+
+        Asked at the last moment, for a newer version may have taken its place at any time.
+        """
+        own = "SELECT id, output FROM documents WHERE id = ? AND current = 1"
+        copy = "SELECT id, output FROM documents WHERE payer = ? AND state = 'duplicate' ORDER BY id LIMIT 1"
+        row = self.reader.execute(own, (document,)).fetchone() or self.reader.execute(copy, (document,)).fetchone()
+        return row and (int(row[0]), str(row[1]))
+
     def hashes_at(self, output: str) -> frozenset[str]:
         """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
         sql = "SELECT output_sha256 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
@@ -236,10 +246,10 @@ _SPEED = """
         GROUP BY r.id)
     WHERE number >= 5 ORDER BY id DESC LIMIT 1"""
 _FLIGHT = (
-    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.current, d.output"
+    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
 
-def _flight(row: tuple[int, str, int, float, float, int, float | None, int, str]) -> Flight:
-    return Flight(*row[:6], fenced=row[6] is not None, current=bool(row[7]), output=row[8])
+def _flight(row: tuple[int, str, int, float, float, int, float | None, str]) -> Flight:
+    return Flight(*row[:6], fenced=row[6] is not None, output=row[7])

@@ -132,7 +132,7 @@ class Fetcher:
         watched.looked(self._looks, done=True)
         self._headroom.breaker.note(None, self._clock())
         streamed: Streamed | None = None
-        if not watched.flight.current:
+        if self._ledger.place_of(document) is None:
             self._sink.room.give(reserved)
             await self._settle(events.Superseded(document))
             return

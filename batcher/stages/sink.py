@@ -25,6 +25,7 @@ ROOM: Final = 48 << 20  # bytes
 _HANDS_OVER: Final = frozenset(
     {State.SOURCE_GONE, State.SOURCE_CHANGED, State.UNREADABLE, State.UNSUPPORTED, State.CANCELLED, State.SUPERSEDED}
 )
+_HAS_A_FILE: Final = frozenset({State.SAVED, State.SUPERSEDED})
 
 
 class Room:
@@ -90,20 +91,27 @@ class Sink:
                 self._writing = False
 
     async def _write(self, group: Sequence[Result]) -> None:
-        items = [self._item(result) for result in group]
+        places = [self._ledger.place_of(result.ended.document) for result in group]
+        wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
+        items = [self._item(result, output) for result, (_, output) in wanted]
         outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
-        for result, outcome in zip(group, outcomes, strict=True):
-            self.room.give(result.reserved)
+        for (result, (document, _)), outcome in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, OutputError):
                 self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service
             else:
-                happened += [result.ended, _saved(result.ended.document, outcome)]
+                happened += _came_home(result.ended, document, outcome)
+        for result, place in zip(group, places, strict=True):
+            self.room.give(result.reserved)
+            if place is None:  # superseded meanwhile, and no copy waits for it
+                happened += [result.ended, events.Superseded(result.ended.document)]
         await self._ledger.record(*happened)
 
-    def _item(self, result: Result) -> Item | Streamed:
-        known = self._ledger.hashes_at(result.output)
-        return replace(result.streamed, known=known) if result.streamed else Item(result.output, result.body, known)
+    def _item(self, result: Result, output: str) -> Item | Streamed:
+        known = self._ledger.hashes_at(output)
+        if result.streamed:
+            return replace(result.streamed, output=output, known=known)
+        return Item(output, result.body, known)
 
     async def new_part(self) -> Path | None:
         """Where a large result may be streamed to; None where the disk refuses, which stops the run."""
@@ -120,31 +128,48 @@ class Sink:
     async def copy_for_ever(self) -> None:
         """Give every copy the end that its payer came to."""
         while True:
-            for copy in self._ledger.copies(GROUP):
-                await self._copy(copy)
-            await self._ledger.change()
+            if not await self._copy_some():
+                await self._ledger.change()
 
-    async def _copy(self, copy: Copy) -> None:
+    async def _copy_some(self) -> bool:
+        """Whether there may be more to copy."""
+        copies = self._ledger.copies(GROUP)
+        for copy in copies:
+            event = await self._end_of(copy)
+            if event is None:
+                return False
+            await self._ledger.record(event)
+            if isinstance(event, events.Promoted):
+                return True  # the others wait for this one now
+        return len(copies) == GROUP
+
+    async def _end_of(self, copy: Copy) -> events.Event | None:
+        """None where the disk refuses, which stops the run."""
+        if copy.payer_sha256 is not None and copy.payer_state in _HAS_A_FILE:
+            return await self._copy_file(copy)
         if copy.payer_state in _HANDS_OVER:
-            await self._ledger.record(events.Promoted(copy.id))
-        elif copy.payer_state is State.SAVED:
-            await self._copy_file(copy)
-        else:
-            reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
-            await self._ledger.record(events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state))
+            return events.Promoted(copy.id)
+        reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
+        return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)
 
-    async def _copy_file(self, copy: Copy) -> None:
+    async def _copy_file(self, copy: Copy) -> events.Event | None:
         known = self._ledger.hashes_at(copy.output)
         try:
             written = await asyncio.to_thread(
                 self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known
             )
         except FileNotFoundError:
-            await self._ledger.record(events.Promoted(copy.id))  # its payer's result is no longer what it was
+            return events.Promoted(copy.id)  # its payer's result is no longer what it was
         except OutputError as error:
             self._course.stop(str(error), 3, at_once=True)
-        else:
-            await self._ledger.record(_saved(copy.id, written))
+            return None
+        return _saved(copy.id, written)
+
+
+def _came_home(ended: events.Ended, document: int, written: Written) -> list[events.Event]:
+    """The result is `document`'s: of the job's own document, or of a copy where that one has been superseded."""
+    saved = _saved(document, written)
+    return [ended, saved] if document == ended.document else [saved, ended, events.Superseded(ended.document)]
 
 
 def _saved(document: int, written: Written) -> events.Saved:

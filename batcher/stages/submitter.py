@@ -31,6 +31,7 @@ from batcher.errors import (
     BadReply,
     BudgetSpent,
     Busy,
+    Outdated,
     Refused,
     ReplyLost,
     ServiceError,
@@ -161,6 +162,8 @@ class Submitter:
             await self._ledger.record(_source_verdict(due.id, error))
         except BudgetSpent as error:
             await self._leave_for_another_run(due, error)
+        except Outdated:
+            return  # edited while it was in hand: its newer version is due by itself
         except AttemptOpen as error:
             again_at = self._clock() + self._policy.backoff.most
             await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))

@@ -21,7 +21,7 @@ from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State, advance
 from batcher.edges.admission import Version
 from batcher.edges.ledger import open_ledger
-from batcher.errors import AttemptOpen
+from batcher.errors import AttemptOpen, Outdated
 
 NOW: Final = 1_800_000_000.0
 CLOSED_BY: Final[dict[type[e.Event], str]] = {  # what an event makes of the attempt that is open or accepted
@@ -54,6 +54,7 @@ class Document:
     payer: int | None = None
     paid: int = 0
     due_at: float = 0.0
+    has_result: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -81,32 +82,57 @@ class Model:
     def apply(self, event: e.Event) -> None:
         """Raises what the ledger must raise, and changes nothing then."""
         document = self.documents[event.document]
+        if isinstance(event, e.Sending) and not document.current:
+            raise Outdated
         after = advance(document.state, event)
+        copy_of = document.payer if document.state is State.DUPLICATE else None
         if isinstance(event, e.Sending):
             self._send(document, event)
         else:
             self._follow(document, event)
         self._note(document, event)
         document.state = after
+        self._follow_copy(event, copy_of)
+        if not document.current and after not in STAYS_OUT | {State.SUPERSEDED}:
+            self._supersede(event.document)
+
+    def _follow_copy(self, event: e.Event, payer: int | None) -> None:
+        """The other copies wait for the one that pays now, or that has what its payer never had."""
+        if payer is None:
+            return
+        if isinstance(event, e.Promoted) or (isinstance(event, e.Saved) and not self.documents[payer].has_result):
+            for document in self.documents.values():
+                if document.payer == payer and document.state is State.DUPLICATE:
+                    document.payer = event.document
 
     def counts(self) -> Counter[State]:
         return Counter(document.state for document in self.documents.values())
 
     def _pays_for(self, document: Document, content: str) -> bool:
-        same = document.content == content and document.current and document.payer is None
-        return same and document.state not in NEVER_PAYS
+        if document.content != content:
+            return False
+        own = document.current and document.payer is None and document.state not in NEVER_PAYS
+        return own or (document.current and document.state is State.SAVED) or document.state in STAYS_OUT
 
     def _stand_down(self, number: int) -> None:
         document = self.documents[number]
         document.current = False
         if document.state in STAYS_OUT:
             return
-        document.state = advance(document.state, e.Superseded(number))
+        self._supersede(number)
+        if document.has_result:
+            return
         copies = [n for n, d in self.documents.items() if d.payer == number and d.state is State.DUPLICATE]
         for copy in copies:
             self.documents[copy].payer = min(copies) if copy != min(copies) else None
         if copies:
             self.documents[min(copies)].state = State.QUEUED
+
+    def _supersede(self, number: int) -> None:
+        document = self.documents[number]
+        if document.out:
+            document.out.outcome = "lost"
+        document.state = advance(document.state, e.Superseded(number))
 
     def _send(self, document: Document, event: e.Sending) -> None:
         assert document.paid < 3
@@ -133,6 +159,8 @@ class Model:
                 document.paid += 1
             case e.JobVoided():
                 document.paid -= 1
+            case e.Saved():
+                document.has_result = True
             case e.Uploaded():
                 document.due_at = 0.0
             case e.Promoted():
@@ -307,6 +335,6 @@ def _outcome(act: Callable[[], object]) -> type[BaseException] | None:
         act()
     except Impossible:
         return Impossible
-    except (AttemptOpen, AssertionError) as error:
+    except (AttemptOpen, Outdated, AssertionError) as error:
         return type(error)
     return None

@@ -13,7 +13,7 @@ from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State
 from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, lock, memory_ledger, open_ledger
-from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer
+from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated
 
 NOW = 1_800_000_000.0
 
@@ -92,15 +92,22 @@ async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(le
 
 
 async def test_the_schema_refuses_a_second_open_attempt_for_the_same_bytes(ledger: Ledger) -> None:
-    """Even where the stages were to forget themselves: superseded and in flight still counts."""
-    await ledger.admit([version("a.pdf", content="same")])
+    """Even where the stages were to forget themselves, and took a copy for a document of its own."""
+    await ledger.admit([version("a.pdf", content="same"), version("b.pdf", content="same")])
     await bring_to_waiting(ledger, 1)
-    await ledger.admit([version("a.pdf", content="other", replaces=1)])
-    await ledger.admit([version("b.pdf", content="same")])
-    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf", "b.pdf"]
+    await ledger.record(e.Promoted(2))
     with pytest.raises(AttemptOpen):
-        await ledger.record(e.Uploaded(3, "reducto://3"), sending(3))
-    assert ledger.reader.execute("SELECT state FROM documents WHERE id = 3").fetchone() == ("queued",)
+        await ledger.record(e.Uploaded(2, "reducto://2"), sending(2))
+    assert ledger.reader.execute("SELECT state FROM documents WHERE id = 2").fetchone() == ("queued",)
+
+
+async def test_a_version_superseded_in_hand_is_not_sent(ledger: Ledger) -> None:
+    """The newer one was taken in while the older was being uploaded."""
+    await ledger.admit([version("a.pdf")])
+    await ledger.admit([version("a.pdf", content="other", replaces=1)])
+    with pytest.raises(Outdated):
+        await ledger.record(e.Uploaded(1, "reducto://1"), sending(1))
+    assert ledger.reader.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
 
 
 async def test_a_fourth_paid_attempt_is_refused(ledger: Ledger) -> None:
@@ -216,3 +223,29 @@ async def test_a_copy_in_memory_leaves_the_ledger_alone(ledger: Ledger, path: Pa
     assert copy.tally[State.QUEUED] == 2
     copy.close()
     assert ledger.counts() == Counter({State.QUEUED: 1})
+
+
+async def test_an_older_ledger_is_copied_before_it_is_migrated(path: Path) -> None:
+    """What it was stays at hand, for its owner alone; a second opening leaves the copy as it is."""
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    await ledger.admit([version("a.pdf")])
+    ledger.close()
+    with sqlite3.connect(path) as older:
+        older.executescript("DROP INDEX same_bytes; CREATE INDEX payers ON documents(content, step)")
+        older.execute("DELETE FROM _sqlite_migrations WHERE name = 'the_same_bytes'")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    for _ in range(2):
+        open_ledger(path, batch="b", clock=lambda: NOW).close()
+    kept = path.with_name("ledger.v1.db")
+    assert kept.stat().st_mode & 0o077 == 0
+    indexes = {name: _indexes(place) for name, place in (("before", kept), ("after", path))}
+    assert "payers" in indexes["before"] - indexes["after"]
+    assert "same_bytes" in indexes["after"] - indexes["before"]
+
+
+def _indexes(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    connection.close()
+    return names

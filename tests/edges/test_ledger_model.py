@@ -69,7 +69,11 @@ def _leaves_copies_without_payer(patch: pytest.MonkeyPatch) -> None:
 
 
 def _supersedes_what_is_out(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "_OUT_NOW", frozenset({State.SENDING, State.UNKNOWN}))
+    patch.setattr(admission, "OUT", frozenset({State.SENDING, State.UNKNOWN}))
+
+
+def _sends_every_copy_of_a_payer_that_cannot(patch: pytest.MonkeyPatch) -> None:
+    patch.delitem(effects._FOLLOW, e.Promoted)
 
 
 def _forgets_what_was_being_sent(patch: pytest.MonkeyPatch) -> None:
@@ -89,6 +93,7 @@ def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:
         _pays_for_copies,
         _leaves_copies_without_payer,
         _supersedes_what_is_out,
+        _sends_every_copy_of_a_payer_that_cannot,
         _forgets_what_was_being_sent,
         _takes_superseded_for_due,
     ],

@@ -12,7 +12,7 @@ from batcher.stages.watchlist import Watchlist
 
 
 def flight(document: int, deadline_at: float = 0.0) -> Flight:
-    return Flight(document, f"job-{document}", 10, 0.0, deadline_at, 1, fenced=False, current=True, output="o.json")
+    return Flight(document, f"job-{document}", 10, 0.0, deadline_at, 1, fenced=False, output="o.json")
 
 
 @pytest.fixture

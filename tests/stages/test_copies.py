@@ -1,0 +1,200 @@
+"""The same bytes are paid for once, whatever becomes of the document that was to pay for them."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from virtual import run_virtually, unhurried
+
+from batcher.core import wire
+from batcher.core.lifecycle import State
+from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.edges.ledger import Ledger, open_ledger
+from batcher.edges.store import Store
+from batcher.edges.twin import Twin, TwinService
+from batcher.opening import Reached
+from batcher.runs import Run
+from batcher.stages.course import Course
+
+
+class House:
+    """An inbox, an output and a service, through several runs; a run may be cut off when `until` says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inbox, self.out = folder / "inbox", folder / "out"
+        self.inbox.mkdir()
+        self.service = TwinService(lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None))
+
+    def put(self, **files: str) -> None:
+        for name, text in files.items():
+            path = self.inbox / f"{name}.txt"
+            path.unlink(missing_ok=True)
+            path.write_text(text)
+
+    async def run(self, until: Callable[[Ledger], bool] = lambda ledger: False) -> dict[str, int]:
+        clock = asyncio.get_running_loop().time
+        ledger = open_ledger(self.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True)
+        await ledger.interrupted()
+        manifest = Manifest(
+            batch="b",
+            service=Service(name="", url="twin://"),
+            sources=(Source(directory=self.inbox),),
+            jobs=(Job(),),
+            output=Output(directory=self.out),
+        )
+        reached = Reached(Twin(self.service), "twin://", "none")
+        run = Run(manifest, ledger, Store(self.out), reached, Course(), unhurried(), clock=clock, rng=random.Random(1))
+        task = asyncio.create_task(run.to_its_end())
+        while not task.done() and not until(ledger):
+            await ledger.change(within=0.5)
+        if not task.done():
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        tally = {str(state): number for state, number in (+ledger.counts()).items()}
+        ledger.close()
+        return tally
+
+    def result(self, name: str) -> str:
+        return (self.out / f"{name}.txt.json").read_text()
+
+    def paid(self) -> int:
+        return len(self.service.paid())
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def digest_of(text: str) -> str:
+    """What the service's result says of a file with that text."""
+    return sha256(text.encode()).hexdigest()
+
+
+def all_waiting(number: int) -> Callable[[Ledger], bool]:
+    return lambda ledger: ledger.tally[State.WAITING] == number
+
+
+def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_for_it(house: House) -> None:
+    """Four files of the same bytes, the first one gone before it was sent: one job, three results."""
+
+    async def work() -> None:
+        house.put(a="same", b="same", c="same", d="same")
+        await house.run(until=lambda ledger: sum(ledger.tally.values()) == 4)
+        (house.inbox / "a.txt").unlink()
+        assert await house.run() == {"saved": 3, "source_gone": 1}
+        assert house.paid() == 1
+
+    run_virtually(work())
+
+
+def test_the_result_of_an_edited_payer_is_its_copies(house: House) -> None:
+    """Edited while its job was out: what that brings home is what the copies wait for, and isn't paid for again."""
+
+    async def work() -> None:
+        house.put(a="same", b="same", c="same")
+        await house.run(until=all_waiting(1))
+        house.put(a="edited")
+        assert await house.run() == {"saved": 3, "superseded": 1}
+        assert house.paid() == 2
+        assert digest_of("same") in house.result("b")
+        assert house.result("c") == house.result("b")
+        assert digest_of("edited") in house.result("a")
+
+    run_virtually(work())
+
+
+def test_the_newer_result_stands_however_late_the_older_comes_home(house: House) -> None:
+    """The job of the older version takes an hour longer than that of the newer one."""
+
+    async def work() -> None:
+        house.service.work = lambda job: (3600.0 if not house.service.jobs else 1.0, None)
+        house.put(a="old")
+        await house.run(until=all_waiting(1))
+        house.put(a="new")
+        assert await house.run() == {"saved": 1, "superseded": 1}
+        assert digest_of("new") in house.result("a")
+        assert house.paid() == 2
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("error", [wire.ErrorName.TIMEOUT, wire.ErrorName.DOCUMENT_CORRUPT])
+def test_an_older_version_whose_job_fails_holds_up_no_run(error: str, house: House) -> None:
+    """Nobody needs what it was to bring: it is superseded, not sent again, and no failure of the batch."""
+
+    async def work() -> None:
+        house.service.work = lambda job: (60.0, error) if not house.service.jobs else (1.0, None)
+        house.put(a="old")
+        await house.run(until=all_waiting(1))
+        house.put(a="new")
+        async with asyncio.timeout(7200):
+            assert await house.run() == {"saved": 1, "superseded": 1}
+
+    run_virtually(work())
+
+
+def test_a_file_that_is_renamed_costs_nothing(house: House) -> None:
+    """Also where the bytes are known only as a copy's, or as an older version's job that is still out."""
+
+    async def work() -> None:
+        house.put(a="same", b="same")
+        assert await house.run() == {"saved": 2}
+        house.put(a="edited")
+        (house.inbox / "b.txt").rename(house.inbox / "c.txt")
+        assert (await house.run())["saved"] == 3
+        assert house.paid() == 2
+        assert digest_of("same") in house.result("c")
+
+        house.put(d="more")
+        await house.run(until=all_waiting(1))
+        (house.inbox / "d.txt").rename(house.inbox / "e.txt")
+        house.put(d="something else")
+        assert (await house.run())["saved"] == 5
+        assert house.paid() == 4
+        assert digest_of("more") in house.result("e")
+
+    run_virtually(work())
+
+
+def test_what_lies_on_disk_is_copied_even_where_its_version_has_been_superseded(house: House) -> None:
+    """Cut off between a payer's result and its copies, and the payer edited before the next run."""
+
+    async def work() -> None:
+        house.put(a="same", b="same", c="same")
+        await house.run(until=lambda ledger: ledger.tally[State.SAVED] >= 1)
+        house.put(a="edited")
+        assert await house.run() == {"saved": 3, "superseded": 1}
+        assert house.paid() == 2
+
+    run_virtually(work())
+
+
+def test_files_edited_while_they_were_queued_hold_up_no_run(house: House) -> None:
+    """Taken up by the submitter just as the scanner finds that they have changed: only the newer bytes are sent."""
+
+    async def work() -> None:
+        house.put(**{f"n{number:02}": f"old {number}" for number in range(90)})
+        await house.run(until=lambda ledger: sum(ledger.tally.values()) == 90)
+        house.put(**{f"n{number:02}": f"new {number}" for number in range(90)})
+        assert await house.run() == {"saved": 90, "superseded": 90}
+        assert house.paid() == 90
+
+    run_virtually(work())
+
+
+def test_there_may_be_any_number_of_copies(house: House) -> None:
+    """More than are copied in one go: one job, and all of them come to their end."""
+
+    async def work() -> None:
+        house.put(**{f"n{number:03}": "same" for number in range(300)})
+        async with asyncio.timeout(600):
+            assert await house.run() == {"saved": 300}
+        assert house.paid() == 1
+
+    run_virtually(work())

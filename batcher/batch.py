@@ -121,6 +121,8 @@ def _summarise(manifest: Manifest, ledger: Ledger, course: Course, mark: int, *,
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
     pages, credits = ledger.spent()
+    saved_now, credits_now = ledger.since(mark)
+    price = manifest.prices.dollars_per_credit
     exit_code = course.exit_code or (1 if ledger.verdicts_since(mark) else 0)
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
@@ -133,4 +135,9 @@ def _summarise(manifest: Manifest, ledger: Ledger, course: Course, mark: int, *,
         exit_code=exit_code,
         reason=course.reason,
         bring_home_by=ledger.nearest_deadline_at() if out else None,
+        warnings=tuple(course.warnings),
+        saved_in_run=saved_now,
+        credits_in_run=credits_now,
+        dollars=round(credits * price, 6),
+        dollars_in_run=round(credits_now * price, 6),
     )

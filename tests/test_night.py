@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from batcher.edges.ledger import Change, Ledger
 from batcher.edges.manifests import for_directory, load
 from batcher.edges.notify import notify
 from batcher.errors import ManifestError
+from batcher.faces.status import status_values, status_words
 from batcher.stages.course import Course
 
 ROOT = Path(__file__).parent.parent
@@ -277,6 +279,66 @@ async def test_watch_follows_a_run_to_its_end(inbox: Path, peer: Peer, tmp_path:
     await batcher("run", inbox, "-o", tmp_path / "out", "--service", peer.url, "-q")
     code, out, _ = await batcher("status", "--watch", tmp_path / "out")
     assert code == 0 and out.count(f"{DOCUMENTS} saved") == 1
+
+
+async def test_watch_ends_where_a_run_was_killed(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Its row says that it goes on; that nobody holds the ledger says that it doesn't."""
+    await run(inbox, peer)
+    with sqlite3.connect(tmp_path / "out" / ".batcher" / "ledger.db") as ledger:
+        ledger.execute("UPDATE runs SET ended_at = NULL")
+    async with asyncio.timeout(20):
+        code, out, _ = await batcher("status", "--watch", tmp_path / "out")
+    assert code == 0 and f"{DOCUMENTS} saved" in out
+
+
+async def test_status_tells_what_is_spent_committed_and_to_come(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """From the ledger alone, also while a run holds it; in credits and, by the manifest's price of one, in dollars."""
+    told = list[dict[str, Any]]()
+
+    def look(ledger: Ledger) -> None:
+        def hear(change: Change) -> None:
+            if ledger.tally["saved"] == 2 and not told:
+                told.append(status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True))
+
+        ledger.listeners.append(hear)
+
+    overrides = ("prices.dollars_per_credit=0.01", "service.max_in_flight=2")
+    manifest = for_directory(inbox, tmp_path / "out", service=peer.url, overrides=overrides)
+    await run_batch(manifest, watch=look)
+    cost, documents = told[0]["cost"], told[0]["documents"]
+    assert (cost["spent"], cost["dollars_per_credit"]) == (documents["saved"], 0.01)
+    assert cost["projected"] == pytest.approx(DOCUMENTS)
+    after = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
+    assert (after["cost"]["spent"], after["cost"]["committed"], after["cost"]["to_come"]) == (DOCUMENTS, 0, 0)
+    assert "8 credits ($0.08)" in status_words("out", after)
+
+
+async def test_the_time_left_goes_by_the_speed_of_late(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Of a run under way; where none is, nobody can tell."""
+    await run(inbox, peer, "limits.max_documents=6")
+    path = tmp_path / "out" / ".batcher" / "ledger.db"
+    going, standing = status_values(path, under_way=True), status_values(path)
+    assert going["seconds_left"] == pytest.approx(2 / going["documents_per_second"])
+    assert "documents a second" in status_words("out", going)
+    assert standing["seconds_left"] is None
+
+
+async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """As long as it is out; at nine tenths of its time too."""
+    course, path = Course(), tmp_path / "out" / ".batcher" / "ledger.db"
+    peer.service.work = lambda job: (1000.0, None)
+    manifest = for_directory(inbox, tmp_path / "out", service=peer.url, overrides=("limits.max_documents=1",))
+
+    def hear(change: Change) -> None:
+        if isinstance(change.event, Accepted):
+            course.stop("the power went", 3, at_once=True)
+
+    await run_batch(manifest, course=course, watch=lambda ledger: ledger.listeners.append(hear))
+    assert status_values(path)["warnings"] == []
+    with sqlite3.connect(path) as ledger:
+        ledger.execute("UPDATE attempts SET accepted_at = accepted_at - 40000, deadline_at = deadline_at - 40000")
+    (warning,) = status_values(path)["warnings"]
+    assert "93%" in warning and "53 min" in warning
 
 
 async def test_a_rehearsal_leaves_the_batch_alone(inbox: Path, tmp_path: Path) -> None:

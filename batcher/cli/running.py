@@ -125,6 +125,7 @@ def plan(
 @click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
 def status(what: Path, as_json: bool, follow: bool) -> None:
     """Show where a batch stands. A run under way is not disturbed."""
+    from batcher.edges.hold import is_held
     from batcher.errors import LedgerError
     from batcher.faces.status import status_values, status_words
 
@@ -136,7 +137,7 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
 
         watch(place.batch, place.ledger, stream=sys.stdout)
         return
-    values = status_values(place.ledger)
+    values = status_values(place.ledger, under_way=is_held(place.ledger))
     click.echo(json.dumps(values) if as_json else status_words(place.batch, values))
 
 

@@ -77,7 +77,7 @@ def _warnings(manifest: Manifest) -> list[str]:
 def span(seconds: float) -> str:
     """As people say it: 40 s, 12 min, 3 h 20 min, 2 days."""
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"

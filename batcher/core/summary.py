@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. `documents` by state, of the whole batch; `seconds` and `exit_code` of this run."""
+    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of this run."""
 
     batch: str
     documents: Mapping[str, int]
@@ -20,3 +20,8 @@ class Summary:
     reason: str
     bring_home_by: float | None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was told while it went on
+    saved_in_run: int = 0
+    credits_in_run: float = 0.0
+    dollars: float = 0.0  # of all credits
+    dollars_in_run: float = 0.0

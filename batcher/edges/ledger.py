@@ -6,7 +6,6 @@ It writes what `core.lifecycle` decided and answers what is due. It starts nothi
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 from collections import Counter
@@ -20,12 +19,12 @@ from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.edges import admission, effects
+from batcher.edges.hold import lock
 from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
-from batcher.edges.volume import network_of
 from batcher.edges.writer import GroupWriter, InlineWriter, Writer
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerLocked, LedgerNewer, OutputError
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -216,36 +215,6 @@ def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
     _migrate(connection)
     _claim(connection, path, batch)
     return Ledger(InlineWriter(connection), connection, clock=clock)
-
-
-def lock(path: Path) -> int:
-    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd.
-
-    Raises LedgerLocked, OutputError.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_network(path)
-        fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; make its folder writable, or name another output") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise LedgerLocked(
-            f"{path}: another run holds this ledger; wait for it, or follow it with `batcher status`"
-        ) from error
-    return fd
-
-
-def _refuse_network(path: Path) -> None:
-    network = network_of(path.parent)
-    if network is not None:
-        raise LedgerError(
-            f"{path}: it lies on a network file system ({network}), where its locks can't be trusted; "
-            "name a local place with output.ledger. Results may be anywhere"
-        )
 
 
 _PRAGMAS: Final = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from batcher.core.flight import Flight
 from batcher.core.lifecycle import VERDICTS, State
@@ -59,6 +60,23 @@ class Witness(NamedTuple):
     job_id: str
     nonce: str
     accepted_at: float
+
+
+class Account(NamedTuple):
+    """In credits. `failed`: of jobs that failed, should the service bill them; `to_come`: of what is still to be sent.
+
+    `committed` is the estimate of what is out.
+    """
+
+    pages: int
+    spent: float
+    failed: float
+    committed: float
+    to_come: float
+
+    @property
+    def projected(self) -> float:
+        return self.spent + self.failed + self.committed + self.to_come
 
 
 class Copy(NamedTuple):
@@ -144,9 +162,9 @@ class Queries:
         """Seconds from acceptance to end of the longest of the latest jobs."""
         return max((span for _, span in self.took()), default=None)
 
-    def speed(self) -> float | None:
+    def speed(self, latest: int = 5000) -> float | None:
         """Documents saved in a second, of the latest run that saved enough of them to tell."""
-        row = self.reader.execute(_SPEED).fetchone()
+        row = self.reader.execute(_SPEED, {"latest": latest}).fetchone()
         return row and float(row[0])
 
     def unknown(self) -> list[Unknown]:
@@ -214,6 +232,34 @@ class Queries:
         pages, credits = self.reader.execute(sql).fetchone()
         return int(pages), float(credits)
 
+    def account(self) -> Account:
+        """What is spent and what will be; a document costs what it cost on average so far, one credit before that."""
+        pages, spent = self.spent()
+        failed, committed = self.reader.execute(_FAILED_AND_COMMITTED).fetchone()
+        (to_come,) = self.reader.execute(_TO_COME).fetchone()
+        return Account(pages, spent, float(failed), float(committed), float(to_come))
+
+    def since(self, seq: int) -> tuple[int, float]:
+        """(documents saved, credits of the jobs that ended) after event `seq`."""
+        said = "SELECT total(event = 'Saved'), min(at) FROM events WHERE seq > ?"
+        saved, from_on = self.reader.execute(said, (seq,)).fetchone()
+        bill = (
+            "SELECT total(coalesce(credits, cost)) FROM attempts WHERE outcome IN ('saved', 'lost') AND ended_at >= ?"
+        )
+        (credits,) = self.reader.execute(bill, (from_on,)).fetchone()
+        return int(saved), float(credits)
+
+    def prices(self) -> dict[str, Any]:
+        """Of the manifest that the batch was last run with; empty where that is not known."""
+        row = self.reader.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
+        return dict(json.loads(row[0]).get("prices", {})) if row else {}
+
+    def last_warnings(self) -> list[str]:
+        """Of the latest run that came to its end."""
+        sql = "SELECT summary FROM runs WHERE summary IS NOT NULL ORDER BY id DESC LIMIT 1"
+        row = self.reader.execute(sql).fetchone()
+        return list(json.loads(row[0]).get("warnings", ())) if row else []
+
     def last_event(self) -> int:
         return int(self.reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
@@ -225,6 +271,15 @@ class Queries:
             f" WHERE e.seq > ? AND d.current = 1 AND e.state = d.state AND d.state IN ({states})"
         )
         return int(self.reader.execute(sql, (seq,)).fetchone()[0])
+
+    def nearest_deadline(self) -> tuple[float, float] | None:
+        """(acceptance, deadline) of the result that has the least time left, of those that are out."""
+        sql = (
+            "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id"
+            " AND a.outcome = 'accepted' WHERE d.state IN ('waiting', 'ready')"
+        )
+        accepted_at, deadline_at = self.reader.execute(sql).fetchone()
+        return None if deadline_at is None else (accepted_at, deadline_at)
 
     def nearest_deadline_at(self) -> float | None:
         sql = (
@@ -239,12 +294,18 @@ class Queries:
 _TO_SUBMIT = "documents INDEXED BY to_submit WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _SPEED = """
     SELECT number / seconds FROM (
-        SELECT r.id, count(*) AS number, max(0.1, max(e.at) - r.started_at) AS seconds
+        SELECT r.id, count(*) AS number,
+               max(0.1, max(e.at) - iif(count(*) = :latest, min(e.at), r.started_at)) AS seconds
         FROM (SELECT * FROM runs ORDER BY id DESC LIMIT 10) r
-        JOIN (SELECT at FROM events WHERE event = 'Saved' ORDER BY seq DESC LIMIT 5000) e
+        JOIN (SELECT at FROM events WHERE event = 'Saved' ORDER BY seq DESC LIMIT :latest) e
              ON e.at >= r.started_at AND (r.ended_at IS NULL OR e.at <= r.ended_at)
         GROUP BY r.id)
     WHERE number >= 5 ORDER BY id DESC LIMIT 1"""
+_FAILED_AND_COMMITTED = """
+    SELECT total(iif(outcome = 'void', cost, 0)), total(iif(outcome IN ('open', 'accepted'), cost, 0)) FROM attempts"""
+_TO_COME = """
+    SELECT count(*) * coalesce((SELECT avg(coalesce(credits, cost)) FROM attempts WHERE outcome = 'saved'), 1)
+    FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"""
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batcher.core.forecast import span
 from batcher.core.lifecycle import OPEN, State
+from batcher.core.quote import dollars
 from batcher.edges.queries import Queries, reader
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
@@ -18,13 +20,13 @@ if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
-    lines = [f'batch "{summary.batch}": {counts(states)} in {_span(summary.seconds)}']
+    lines = [f'batch "{summary.batch}": {counts(states)} in {span(summary.seconds)}']
     lines += [
         f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
         for state, _, reason, number, example in summary.failures
     ]
     if summary.pages:
-        lines.append(f"  {summary.pages} pages, {summary.credits:g} credits in all runs")
+        lines.append(f"  {summary.pages} pages, {summary.credits:g} credits ({dollars(summary.dollars)}) in all runs")
     lines.append(f"  results: {manifest.output.directory}")
     lines.append(f"  ledger:  {manifest.output.ledger_path}")
     if summary.reason:
@@ -43,18 +45,24 @@ def trouble_words(summary: Summary) -> str:
     return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
 
 
-def status_values(ledger: Path) -> dict[str, Any]:
-    """Counts by state, spend and the nearest deadline, as `batcher status --json` prints them."""
+def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
+    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints them."""
     with_ledger = Queries(reader(ledger))
-    pages, credits = with_ledger.spent()
-    deadline = with_ledger.nearest_deadline_at()
+    documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
+    account, price = with_ledger.account(), float(with_ledger.prices().get("dollars_per_credit", 0.015))
+    deadline = with_ledger.nearest_deadline()
+    speed = with_ledger.speed(latest=500) if under_way else None
+    to_do = sum(number for state, number in documents.items() if State(state) in OPEN)
     return {
-        "documents": {
-            str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED
-        },
-        "pages": pages,
-        "credits": credits,
-        "nearest_deadline_at": deadline,
+        "documents": documents,
+        "under_way": under_way,
+        "documents_per_second": speed,
+        "seconds_left": to_do / speed if speed and to_do else None,
+        "pages": account.pages,
+        "credits": account.spent,
+        "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
+        "nearest_deadline_at": deadline and deadline[1],
+        "warnings": [*_deadline_warning(deadline), *with_ledger.last_warnings()],
         "failures": [
             {"state": state, "class": kind, "reason": reason, "documents": number, "example": example}
             for state, kind, reason, number, example in with_ledger.failures()
@@ -62,17 +70,47 @@ def status_values(ledger: Path) -> dict[str, Any]:
     }
 
 
+def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
+    """From the moment on that half of its time is over for a result that is out."""
+    if deadline is None:
+        return []
+    accepted_at, deadline_at = deadline
+    left, whole = deadline_at - time.time(), deadline_at - accepted_at
+    if left > whole / 2:
+        return []
+    if left <= 0:
+        return ["what is out has outlived its time: some of it may be gone"]
+    return [f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {span(left)} are left"]
+
+
 def status_words(batch: str, values: dict[str, Any]) -> str:
     lines = [f'batch "{batch}": {counts(values["documents"])}']
     still_open = sum(number for state, number in values["documents"].items() if State(state) in OPEN)
     if still_open:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
+    if values["seconds_left"] is not None:
+        speed, left = values["documents_per_second"], values["seconds_left"]
+        lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
     for failure in values["failures"]:
         lines.append(
             f"  {failure['documents']} {_why(failure['state'], failure['reason'])}, e.g. {plain(failure['example'])}"
         )
-    lines.append(f"  {values['pages']} pages, {values['credits']:g} credits so far")
+    lines.append(f"  {values['pages']} pages, {_money(values['cost'], 'spent')} so far")
+    lines += [f"  {_money(values['cost'], name)} {told}" for name, told in _TO_TELL if values["cost"][name]]
+    if values["cost"]["committed"] or values["cost"]["to_come"]:
+        lines.append(f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far")
+    lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
     return "\n".join(lines)
+
+
+_TO_TELL = (
+    ("failed", "more for jobs that failed, should the service bill them"),
+    ("committed", "committed to what is out"),
+)
+
+
+def _money(cost: dict[str, float], name: str) -> str:
+    return f"{cost[name]:g} credits ({dollars(cost[name] * cost['dollars_per_credit'])})"
 
 
 def counts(states: dict[str, int]) -> str:
@@ -90,14 +128,7 @@ def plain(text: str, *, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else "?" for c in text)
 
 
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {int(seconds % 60)} s"
-
-
 def _before(moment: float | None) -> str:
     if moment is None:
         return ""
-    return f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} ({_span(max(0.0, moment - time.time()))} from now)"
+    return f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} ({span(max(0.0, moment - time.time()))} from now)"

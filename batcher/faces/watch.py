@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final, TextIO
 
-from batcher.edges.queries import reader
+from batcher.edges.hold import is_held
 from batcher.faces.status import status_values, status_words
 
 PAUSE: Final = 2.0  # seconds
@@ -17,8 +17,8 @@ def watch(batch: str, ledger: Path, *, stream: TextIO, pause: float = PAUSE) -> 
     """Returns when no run is under way. On a terminal one picture is redrawn, elsewhere each change is a new one."""
     shown = ""
     while True:
-        goes_on = _is_under_way(ledger)
-        words = status_words(batch, status_values(ledger))
+        goes_on = is_held(ledger)
+        words = status_words(batch, status_values(ledger, under_way=goes_on))
         if words != shown:
             stream.write((_HOME_AND_CLEAR if stream.isatty() else "") + words + "\n")
             stream.flush()
@@ -26,8 +26,3 @@ def watch(batch: str, ledger: Path, *, stream: TextIO, pause: float = PAUSE) -> 
         if not goes_on:
             return
         time.sleep(pause)
-
-
-def _is_under_way(ledger: Path) -> bool:
-    row = reader(ledger).execute("SELECT ended_at IS NULL FROM runs ORDER BY id DESC LIMIT 1").fetchone()
-    return row is not None and bool(row[0])

@@ -50,7 +50,7 @@ class _Request:
 
 
 class GroupWriter:
-    """The writer of every real run."""
+    """The writer of every real run. Once the disk has failed it, it writes no more: the next run begins from disk."""
 
     def __init__(self, connection: sqlite3.Connection, *, linger: float = LINGER, shadow: Shadow | None = None) -> None:
         self._connection = connection
@@ -59,6 +59,7 @@ class GroupWriter:
         self._requests: deque[_Request] = deque()
         self._wake = threading.Event()
         self._closing = False
+        self._failed: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
         self._thread.start()
@@ -88,7 +89,11 @@ class GroupWriter:
             if not self._closing:
                 time.sleep(self._linger)
             if group := self._gather():
-                commit(self._connection, group, self._shadow)
+                if self._failed is None:
+                    commit(self._connection, group, self._shadow)
+                    self._failed = next((r.error for r in group if is_final(r.error)), None)
+                else:
+                    _fail(group, self._failed)
                 self._answer(group)
             if self._closing and not self._requests:
                 return
@@ -125,11 +130,24 @@ def commit(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow
     try:
         _together(connection, group, shadow)
     except BaseException as error:
-        if len(group) == 1:
-            group[0].error = _translated(error)
+        if len(group) == 1 or is_final(_translated(error)):
+            _fail(group, _translated(error))
             return
-        for request in group:
+        for number, request in enumerate(group):
             commit(connection, [request], shadow)
+            if is_final(request.error):
+                _fail(group[number:], request.error)
+                return
+
+
+def is_final(error: BaseException | None) -> bool:
+    """Whether the disk failed us. After a failed sync its pages count as clean though they aren't: no second try."""
+    return isinstance(error, OutputError | LedgerDamaged)
+
+
+def _fail(group: list[_Request], error: BaseException | None) -> None:
+    for request in group:
+        request.error = error
 
 
 def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None) -> None:

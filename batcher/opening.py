@@ -17,7 +17,6 @@ from pathlib import Path
 
 from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.policy import Backoff
-from batcher.core.wire import SERVICES
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
@@ -78,11 +77,10 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
             url, key = await stack.enter_async_context(
                 embedded(data_dir, retention=service.result_retention, chaos=service.chaos)
             )
-            identity, key_print = LOCAL, LOCAL  # its address and key are new each time; its data is not
+            key_print = LOCAL  # its key is new each time; its data is not
         else:
-            url = service.url or SERVICES[service.name]
-            key = _key(manifest)
-            identity, key_print = url, fingerprint(key)
+            url, key = service.identity, _key(manifest)
+            key_print = fingerprint(key)
         client = await stack.enter_async_context(ReductoClient(url, key))
         await _first_answer(client, course, patience=service.patience)
         off = clock.go_by(client.service_time)
@@ -90,7 +88,7 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
             course.warn(
                 f"this machine's clock is {abs(off) / 60:.0f} min {'ahead of' if off > 0 else 'behind'} the service's"
             )
-        yield Reached(client, identity, key_print, _token_key(key))
+        yield Reached(client, service.identity, key_print, _token_key(key))
 
 
 def _key(manifest: Manifest) -> str:

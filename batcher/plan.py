@@ -47,7 +47,9 @@ class Plan:
         lines = [f'batch "{self.batch}" would']
         lines.append(f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB")
         if self.superseded:
-            lines.append(f"             {self.superseded} of them again: the file or the job's options have changed")
+            lines.append(
+                f"             {self.superseded} of them again: the file, the job's options or the service have changed"
+            )
         if self.copies:
             lines.append(f"  copy       {self.copies} results: the same bytes are paid for once")
         if self.in_flight:

@@ -259,6 +259,20 @@ async def test_a_changed_option_makes_new_documents(words: tuple[object, ...], p
     assert len(list(out.rglob("*.txt.json"))) == 6
 
 
+async def test_nothing_counts_as_saved_at_another_service(
+    words: tuple[object, ...], peer: Peer, inbox: Path, out: Path
+) -> None:
+    """A rehearsal in the same output, then another service: all is to be sent there, and the newer results stand."""
+    here = ("run", inbox, "-o", out)
+    assert (await batcher(*here)).code == 0
+    planned = json.loads((await batcher("plan", inbox, "-o", out, "--service", peer.url, "--json")).out)
+    assert (planned["to_send"], planned["superseded"], planned["saved"]) == (6, 6, 0)
+    assert (await batcher(*here, "--service", peer.url)).code == 0
+    assert len(peer.service.jobs) == 6
+    assert len(list(out.rglob("*.txt.json"))) == 6
+    assert (await batcher("verify", out)).code == 0
+
+
 async def test_a_changed_service_is_refused_while_jobs_are_out(
     words: tuple[object, ...], peer: Peer, inbox: Path, out: Path
 ) -> None:

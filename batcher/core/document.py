@@ -73,12 +73,17 @@ def collision_key(output: str) -> str:
     return unicodedata.normalize("NFC", output).casefold()
 
 
-def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "") -> str:
-    """16 hex digits of what is asked for; what only changes how (queue, retention, password) is left out."""
+def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = "") -> str:
+    """16 hex digits of what is asked for, and of whom; what only changes how (queue, retention, password) is left out.
+
+    So a result of one service, the local one above all, never counts as another's.
+    """
     asked = {key: dict(value) if isinstance(value, Mapping) else value for key, value in options.items()}
     for path in _NOT_OF_THE_RESULT:
         _drop(asked, path)
-    canonical = json.dumps([endpoint, asked, upstream], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(
+        [endpoint, asked, upstream, service], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
     return sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from datetime import time
 from pathlib import Path
 from typing import Any
 
-from batcher.core.wire import RETENTION
+from batcher.core.wire import RETENTION, SERVICES
 
 LOCAL = "local"
 
@@ -30,6 +30,11 @@ class Service:
     @property
     def is_local(self) -> bool:
         return self.url is None and self.name == LOCAL
+
+    @property
+    def identity(self) -> str:
+        """What attempts are booked under, and results belong to. The local one's address is new each time."""
+        return LOCAL if self.is_local else (self.url or SERVICES[self.name]).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class Scanner:
         self._manifest = manifest
         self._clock = clock
         self._job = manifest.jobs[0]
-        self._step = step_hash(self._job.endpoint, self._job.options)
+        self._step = step_hash(self._job.endpoint, self._job.options, service=manifest.service.identity)
 
     async def run(self) -> None:
         """Walk every source once; `done` is set when the last of it is in the ledger."""

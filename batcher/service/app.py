@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from batcher.core.wire import ErrorName, JobStatus, JobType
@@ -16,7 +17,7 @@ from batcher.service import gate
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.chaos import Chaos
 from batcher.service.errands import Errands
-from batcher.service.jobs import Clock, Jobs, Lane, described, listed, parse_cursor
+from batcher.service.jobs import Clock, Jobs, Lane, described, detailed, listed, parse_cursor
 from batcher.service.mischief import disturb
 from batcher.service.parameters import address_of, flag, number
 from batcher.service.queue import LiveJob, Queue
@@ -142,13 +143,13 @@ class Endpoints:
         row = self._rooms.jobs.find(job_id)
         live = self._rooms.queue.live(job_id)
         if live is not None:
-            return as_json({"status": live.status, "result": None, "progress": live.progress, "reason": None})
+            return as_json({"status": live.status, **detailed(row), "progress": live.progress, "result": None})
         if row["status"] != JobStatus.COMPLETED:
-            reason = row["error_message"]
-            return as_json({"status": row["status"], "result": None, "reason": reason, "error": described(row)})
+            ended = {"reason": row["error_message"], "error": described(row), "result": None}
+            return as_json({"status": row["status"], **detailed(row), **ended})
         result = await self._rooms.results.read(job_id, address=address_of(request) if row["linked"] else None)
-        body = b"".join((b'{"status":"Completed","progress":null,"reason":null,"error":null,"result":', result, b"}"))
-        return web.Response(body=body, content_type="application/json")
+        head = msgspec.json.encode({"status": row["status"], **detailed(row)})
+        return web.Response(body=b"".join((head[:-1], b',"result":', result, b"}")), content_type="application/json")
 
     async def list_jobs(self, request: web.Request) -> web.Response:
         limit = number(request, "limit", default=100, allowed=LISTED)

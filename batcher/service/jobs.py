@@ -183,6 +183,16 @@ def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any
     }
 
 
+def detailed(row: sqlite3.Row) -> dict[str, Any]:
+    """What `GET /job` says beside status and result: the larger of the two shapes that the API describes."""
+    known = listed(row, status=row["status"], with_config=True)
+    return {name: value for name, value in known.items() if name not in ("job_id", "status")} | {
+        "progress": None,
+        "reason": None,
+        "error": None,
+    }
+
+
 def parse_cursor(text: str | None) -> int | None:
     if text is None:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from service_client import Client, Clock
-from test_contract import check
+from specification import check
 
 from batcher.service.local import LocalService, Options
 

@@ -1,0 +1,89 @@
+"""Disks that fail at any call and machines that lose their power: nothing torn, nothing lost, nothing paid twice.
+
+A few of each here; `python tests/faults/every.py` takes every call there is, `powercuts.py` as many cuts as you like.
+"""
+
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from disks import Disks, mounted, plain, why_no_power_cuts
+from every import DOCUMENTS, every
+from powercuts import Told, batch
+from sickness import DEFECTS
+from trial import Mode, laboratory
+
+NO_POWER_CUTS = why_no_power_cuts()
+STEP = 47  # of some 270 calls, from a random one on
+CUTS = 10
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="faults are made with LD_PRELOAD, as on Linux"),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="the shim that makes faults needs a C compiler"),
+]
+needs_power = pytest.mark.skipif(NO_POWER_CUTS is not None, reason=str(NO_POWER_CUTS))
+CUTTING = pytest.param(Mode.CUT, marks=needs_power, id="CUT")
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Iterator[Disks]:
+    with plain(tmp_path) if NO_POWER_CUTS else mounted(tmp_path) as disks:
+        yield disks
+
+
+@pytest.mark.parametrize(
+    "mode", [*(Mode.KILL, Mode.EIO_ONCE, Mode.EIO_FOR_EVER, Mode.FULL, Mode.SHORT), CUTTING], ids=lambda mode: mode.name
+)
+async def test_whichever_call_fails_nothing_is_torn_lost_or_paid_twice(
+    mode: Mode, disks: Disks, tmp_path: Path
+) -> None:
+    """Looked at after the fault, after a restart and after a second one."""
+    first = random.SystemRandom().randint(1, STEP)
+    async with laboratory(disks, tmp_path, documents=DOCUMENTS) as lab:
+        findings = [finding async for finding in every(lab, [mode], first=first, step=STEP)]
+    assert [f"at call {finding.nth}: {words}" for finding in findings for words in finding.wrong] == []
+    assert len(findings) >= 4
+
+
+@needs_power
+async def test_what_was_acknowledged_outlives_a_power_cut(disks: Disks, tmp_path: Path) -> None:
+    """At random moments, ledger and results on file systems of their own."""
+    rng, told = random.Random(seed := random.SystemRandom().randrange(1 << 32)), Told()
+    async with laboratory(disks, tmp_path, documents=40) as lab:
+        while told.cuts < CUTS:
+            await batch(lab, rng, told)
+    assert told.wrong == [], f"seed {seed}"
+    assert told.acknowledged > 0
+
+
+SHOWS_IN = {
+    "never syncs a file": CUTTING,
+    "never syncs a folder": CUTTING,
+    "commits without sync": CUTTING,
+    "says saved before it is": Mode.KILL,
+    "sends before it is on record": Mode.FULL,
+    "writes in place": Mode.KILL,
+    "takes a short write for a whole one": Mode.SHORT,
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "defect"),
+    [
+        pytest.param(mode.values[0], name, marks=mode.marks) if mode is CUTTING else (mode, name)
+        for name, mode in SHOWS_IN.items()
+    ],
+    ids=[name.replace(" ", "-") for name in SHOWS_IN],
+)
+async def test_a_planted_defect_is_caught(mode: Mode, defect: str, disks: Disks, tmp_path: Path) -> None:
+    """The harness's silence means something: with the defect in place some call shows it."""
+    assert set(SHOWS_IN) == set(DEFECTS)
+    async with laboratory(disks, tmp_path, documents=12, defect=defect) as lab:
+        # Of some 340 calls the first 150 make the ledger; the results are written one after the other.
+        async for finding in every(lab, [mode], first=150, step=7):
+            if finding.wrong:
+                return
+    pytest.fail(f"batcher {defect}, and nothing shows it")

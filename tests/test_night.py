@@ -186,6 +186,31 @@ async def test_a_plan_comes_to_what_the_run_then_costs(tmp_path: Path) -> None:
     assert (planned["cost"]["pages"], planned["credits"]) == (done["pages"], done["credits"])
 
 
+async def test_a_check_proves_the_means_and_submits_nothing(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """The fence by a spare upload; the listing once there is a job of ours; both are stored."""
+    words = ("plan", inbox, "-o", tmp_path / "out", "--service", peer.url, "--check", "--json")
+    code, out, err = await batcher(*words)
+    assert code == 0, err
+    checked = json.loads(out)["check"]
+    assert (checked["fence"], checked["listing"], checked["is_sound"]) == (True, False, True)
+    assert not peer.service.jobs and not peer.service.uploads
+    await run(inbox, peer, "limits.max_documents=1")
+    assert json.loads((await batcher(*words))[1])["check"]["listing"]
+    uploads = peer.calls["upload"]
+    assert json.loads((await batcher(*words))[1])["check"]["fence"] and peer.calls["upload"] == uploads
+
+
+async def test_a_check_says_what_cannot_be_relied_on(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Exit code 1 where a deleted upload stays; 4 where the key is refused."""
+    words = ("plan", inbox, "-o", tmp_path / "out", "--service", peer.url, "--check")
+    peer.moods["delete_upload"] = says(200, {"detail": "as you like"})
+    code, out, _ = await batcher(*words)
+    assert code == 1 and "isn't gone" in out
+    peer.moods["jobs"] = says(401, {"detail": "Invalid access token"})
+    code, _, err = await batcher(*words)
+    assert code == 4 and "Invalid access token" in err
+
+
 # --- the morning ----------------------------------------------------------------------------------------------------
 
 

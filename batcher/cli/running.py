@@ -108,15 +108,33 @@ def run(
 @SERVICE
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON on stdout.")
+@click.option("--check", "checks", is_flag=True, help="Prove key, listing and fence at the service, free of charge.")
 def plan(
-    what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], as_json: bool
+    what: Path,
+    output: Path | None,
+    endpoint: str,
+    service: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    checks: bool,
 ) -> None:
-    """Show what `run` would do. Nothing outside is touched, nothing is sent."""
+    """Show what `run` would do. Nothing outside is touched, nothing is sent; with --check a spare upload is.
+
+    \b
+    batcher plan manifests/nightly.toml --check
+    """
     from batcher.plan import make_plan
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
-    click.echo(json.dumps(planned.values()) if as_json else planned.words())
+    values, words, sound = planned.values(), planned.words(), True
+    if checks:
+        from batcher.checking import check
+
+        checked = complete(check(manifest))
+        values["check"], words, sound = checked.values(), f"{words}\n{checked.words()}", checked.is_sound
+    click.echo(json.dumps(values) if as_json else words)
+    sys.exit(0 if sound else 1)
 
 
 @main.command()

@@ -116,8 +116,9 @@ class Poller:
                 self._look_later(watched)
 
     async def _read_listing(self, unseen: set[str]) -> None:
-        pages, cursor, seen = 0, None, set[str]()
-        while unseen and (pages == 0 or cursor) and cursor not in seen:
+        """Until all that is due has been seen, or until asking for each by name would have cost no more."""
+        pages, cursor, seen, most = 0, None, set[str](), len(unseen)
+        while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
             await self._pace.list.turn()
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True)

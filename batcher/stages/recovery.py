@@ -7,23 +7,23 @@ pass, look again; only then is it proven absent and may be sent anew. Where the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
+from batcher.core.wire import JobRow
 from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.pace import Pace
 from batcher.edges.queries import Witness
 from batcher.errors import ServiceError, Unauthorised
 from batcher.stages.course import Course
+from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, rows
 
 ABSENCES_AT_MOST: Final = 3
 MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
-LISTING, FENCE = "listing", "fence"  # the two proofs, stored for each service and key
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Sighting:
     begun_at: float  # by the loop's time
     jobs: dict[int, str] = field(default_factory=dict)
     witnessed: Witness | None = None
+    broken: str = ""  # why it wasn't a whole pass
 
 
 class Recovery:
@@ -72,7 +73,7 @@ class Recovery:
 
     async def _pass(self, unknown: Sequence[Unknown]) -> None:
         try:
-            await self._prove_the_fence()
+            await prove_fence(self._ledger, self._client, self._service, self._key_print)
             sighting = await self._look_through_listing(unknown)
             for attempt in unknown:
                 await self._judge(attempt, sighting)
@@ -95,7 +96,7 @@ class Recovery:
         elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt):
-            await self._ledger.record(events.Held(attempt.id, self._what_lacks()))
+            await self._ledger.record(events.Held(attempt.id, self._what_lacks(sighting)))
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
@@ -113,7 +114,9 @@ class Recovery:
         waited = self._clock() - (attempt.fenced_at or self._clock())
         return waited > 3 * self._settle and self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
 
-    def _what_lacks(self) -> str:
+    def _what_lacks(self, sighting: Sighting) -> str:
+        if sighting.broken:
+            return f"perhaps paid; the listing can't be read to its end: {sighting.broken}"
         lacking = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
         return f"perhaps paid; not proven: {', '.join(sorted(lacking)) or 'absence'}"
 
@@ -125,7 +128,7 @@ class Recovery:
     def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
         """An empty listing proves nothing unless the listing is known to show our jobs, those of just now included."""
         proven = self._ledger.proven(self._service, self._key_print)
-        if not {LISTING, FENCE} <= proven:
+        if not {LISTING, FENCE} <= proven or sighting.broken:
             return False
         fenced_at = attempt.fenced_at or 0.0
         if self._ledger.witness(self._service, self._key_print, since=fenced_at) is None:
@@ -137,34 +140,17 @@ class Recovery:
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = Sighting(asyncio.get_running_loop().time())
         witness = self._ledger.witness(self._service, self._key_print, since=0.0)
-        async for row in self._rows():
-            for attempt in _named(row, unknown):
-                sighting.jobs.setdefault(attempt.id, row.job_id)
-            if witness and row.job_id == witness.job_id and row.mentions(witness.nonce):
-                sighting.witnessed = witness
+        try:
+            async for row in rows(self._client, self._pace.list):
+                for attempt in _named(row, unknown):
+                    sighting.jobs.setdefault(attempt.id, row.job_id)
+                if witness and row.job_id == witness.job_id and row.mentions(witness.nonce):
+                    sighting.witnessed = witness
+        except EndlessListing as error:
+            sighting.broken = error.message
         if sighting.witnessed or sighting.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
-
-    async def _rows(self) -> AsyncIterator[JobRow]:
-        cursor, seen = None, set[str]()
-        while True:
-            await self._pace.list.turn()
-            page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-            for row in page.jobs:
-                yield row
-            cursor = page.next_cursor
-            if not cursor or cursor in seen:
-                return
-            seen.add(cursor)
-
-    async def _prove_the_fence(self) -> None:
-        """Delete a spare upload: the fence is worth something only where that answers 200 and then 404."""
-        if FENCE in self._ledger.proven(self._service, self._key_print):
-            return
-        spare = await self._client.upload(b"spare", name="spare.txt")
-        if await self._client.delete_upload(spare.file_id) and not await self._client.delete_upload(spare.file_id):
-            await self._ledger.prove(self._service, self._key_print, FENCE)
 
 
 def _named(row: JobRow, unknown: Iterable[Unknown]) -> Iterable[Unknown]:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from virtual import VirtualLoop, unhurried
 
+from batcher.core import wire
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Item, Written
@@ -43,6 +44,7 @@ class Weather:
     away: tuple[float, float] = (0.0, 0.0)
     most: float | None = None
     fetches: float | None = None
+    listing: str = ""  # "endless": ever new cursors, "circling": the same one again; of empty pages both
     calls: Counter[str] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
@@ -69,6 +71,15 @@ class WeatherTwin(Twin):
             await asyncio.sleep(self.latency)
             raise Busy(call, "too many requests", status=429, name="RATE_LIMIT")
         return await super().reach(call, act)
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        page = await super().jobs(cursor=None if self.weather.listing else cursor, limit=limit)
+        if not self.weather.listing:
+            return page
+        again = f"page {self.weather.calls['jobs']}" if self.weather.listing == "endless" else "page 2"
+        return wire.JobsPage([], again)
 
     def _too_many(self, kind: str, most: float | None, now: float) -> bool:
         late = self._late[kind]

@@ -44,6 +44,14 @@ def test_an_outage_of_seven_hours_costs_seven_hours(inbox: Path) -> None:
     assert weather.calls["job"] < 6 * DOCUMENTS
 
 
+@pytest.mark.parametrize("listing", ["endless", "circling"])
+def test_a_listing_without_an_end_costs_no_result(listing: str, inbox: Path) -> None:
+    """And shows nothing: each job is asked for by name, and the listing is read no further than that would cost."""
+    night = Night(DOCUMENTS, lambda job: (30.0, None), Weather(listing=listing), max_in_flight=1000)
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    assert night.weather.calls["jobs"] < 2 * DOCUMENTS
+
+
 def test_a_machine_asleep_for_thirteen_hours_loses_what_was_out_and_nothing_else(inbox: Path) -> None:
     """Exactly the jobs that were out are reported as expired; everything else is saved."""
     night = Night(DOCUMENTS, lambda job: (3600.0, None), max_in_flight=400, suspend=(600.0, 13 * HOUR))

@@ -3,9 +3,10 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from virtual import run_virtually
 
-from batcher.core import events
+from batcher.core import events, wire
 from batcher.core.lifecycle import State
 from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, memory_ledger
@@ -46,6 +47,50 @@ def test_a_clock_set_forward_between_two_runs_does_not_shorten_the_wait() -> Non
             await ledger.change()
         running.cancel()
         assert +ledger.tally == {State.WAITING: 1}, "it was there all along"
+
+    run_virtually(work())
+
+
+class BrokenListing(Twin):
+    """It shows nothing and has no end: ever new cursors, or one and the same."""
+
+    def __init__(self, service: TwinService, *, new_cursors: bool) -> None:
+        super().__init__(service)
+        self.pages, self._new_cursors = 0, new_cursors
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        self.pages += 1
+        await asyncio.sleep(0.01)
+        return wire.JobsPage([], str(self.pages if self._new_cursors else 2))
+
+
+@pytest.mark.parametrize("new_cursors", [True, False])
+def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
+    """What was perhaps paid isn't paid again: it is held for a person, with the reason."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _fenced(ledger, service)
+        client = BrokenListing(service, new_cursors=new_cursors)
+        recovery = Recovery(
+            *(ledger, client, Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        while ledger.tally[State.UNKNOWN]:
+            await ledger.change()
+        running.cancel()
+        assert +ledger.tally == {State.HELD: 1}
+        ((_, _, reason, _, _),) = ledger.failures()
+        assert reason and "listing can't be read to its end" in reason
 
     run_virtually(work())
 

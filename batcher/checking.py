@@ -1,0 +1,74 @@
+"""`batcher plan --check`: before a big batch, proves what a night depends on, and pays for nothing.
+
+It opens the batch as a run does, so it proves that the ledger can be held and the output written, too.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from batcher.core.manifest import Manifest
+from batcher.edges.clock import SteadyClock
+from batcher.edges.pace import Lane
+from batcher.edges.store import Store
+from batcher.opening import open_batch, reach, refuse_foreign_attempts
+from batcher.stages.course import Course
+from batcher.stages.proving import EndlessListing, prove_fence, prove_listing
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`key`: accepted. `listing`: it has shown a job of ours, at some time. `fence`: a deleted upload is gone."""
+
+    service: str
+    key: bool
+    listing: bool
+    fence: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """The listing can be proven only by a job of ours, which costs: that is the first run's."""
+        return self.key and self.fence
+
+    def values(self) -> dict[str, Any]:
+        return {**asdict(self), "is_sound": self.is_sound}
+
+    def words(self) -> str:
+        lines = [
+            f"checked {self.service}:",
+            "  key        accepted",
+            f"  fence      {_FENCE[self.fence]}",
+            f"  listing    {_LISTING[self.listing]}",
+        ]
+        return "\n".join(lines + [f"  warning    {warning}" for warning in self.warnings])
+
+
+_FENCE = {
+    True: "proven: a spare upload was deleted, and is gone",
+    False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is lost will be held",
+}
+_LISTING = {
+    True: "proven: it shows our jobs by what we sent with them",
+    False: "answers, and no job of ours is there to prove it by: the first run will; `--sample 5` is a cheap one",
+}
+
+
+async def check(manifest: Manifest) -> Checked:
+    """Raises BatcherError where the batch can't be opened or the service not reached, or refuses the key."""
+    course, clock = Course(), SteadyClock()
+    async with AsyncExitStack() as stack:
+        ledger = open_batch(manifest, stack, clock)
+        Store(manifest.output.directory).check_writable()
+        reached = await stack.enter_async_context(reach(manifest, course, clock))
+        refuse_foreign_attempts(ledger, reached)
+        who = (reached.identity, reached.key_print)
+        fence = await prove_fence(ledger, reached.client, *who)
+        try:
+            listing = await prove_listing(ledger, reached.client, Lane(), *who)
+        except EndlessListing as error:
+            course.warn(str(error))
+            listing = False
+        return Checked(reached.identity, True, listing, fence, tuple(course.warnings))

@@ -60,6 +60,12 @@ def output_name(name: str, *, suffix: str = ".json") -> str:
     return "/".join([*folders, _fit(parts[-1], suffix, tag=name)])
 
 
+def beside(output: str, suffix: str) -> str:
+    """What is made of the result at `output` stands beside it, under the same name but for its ending."""
+    folder, slash, last = output.rpartition("/")
+    return folder + slash + _fit(last.removesuffix(".json"), suffix, tag=output)
+
+
 def with_tag(output: str, tag: str) -> str:
     """The same place under another name, for where the first is taken."""
     folder, _, last = output.rpartition("/")

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,9 @@ from batcher.core.document import OWN_FOLDER, name_of
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.core.policy import Kind
 from batcher.edges.clock import SteadyClock
+from batcher.edges.derived import all_made, forget, knows
 from batcher.edges.ledger import Ledger, lock, open_existing
+from batcher.edges.press import is_as_made
 from batcher.edges.queries import Queries
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
@@ -58,16 +61,20 @@ class Requeued:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`missing` and `changed` are (source, output); `strays` are files in the output that the ledger doesn't know."""
+    """`missing` and `changed` are (source, output); `strays` are files in the output that the ledger doesn't know.
+
+    `unmade` are (format, file) of what was made of results and isn't as it was: it costs nothing to make again.
+    """
 
     saved: int
     missing: tuple[tuple[str, str], ...]
     changed: tuple[tuple[str, str], ...]
     strays: tuple[str, ...]
+    unmade: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_whole(self) -> bool:
-        return not self.missing and not self.changed
+        return not self.missing and not self.changed and not self.unmade
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -144,7 +151,9 @@ def verify(ledger: Queries, output: Path) -> Verified:
             missing.append((source, result))
         elif there != sha256:
             changed.append((source, result))
-    return Verified(saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)))
+    return Verified(
+        saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)), tuple(_unmade(ledger, store))
+    )
 
 
 async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
@@ -161,6 +170,8 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
             await ledger.record(*group)
         rest = [c for c in broken if c not in kept]
         requeued = await _requeue(ledger, rest)
+        for format, file in found.unmade:
+            await forget(ledger, format, [file])
         return found, requeued, len(kept)
 
 
@@ -184,8 +195,20 @@ def _is_kept(ledger: Ledger, document: int, now: float) -> bool:
 def _strays(ledger: Queries, output: Path) -> Iterator[str]:
     sql = "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
     for name in _files(output):
-        if ledger.reader.execute(sql, (name,)).fetchone() is None:
+        if ledger.reader.execute(sql, (name,)).fetchone() is None and not _was_made(ledger, name):
             yield name
+
+
+def _was_made(ledger: Queries, name: str) -> bool:
+    """Of a result: pictures are known by their folder."""
+    return knows(ledger, name) or knows(ledger, name.rpartition("/")[0])
+
+
+def _unmade(ledger: Queries, store: Store) -> Iterator[tuple[str, str]]:
+    """Each file once, whatever of it is wrong."""
+    for (format, file), rows in groupby(all_made(ledger), key=lambda made: (made.format, made.file)):
+        if not is_as_made(store, list(rows)):
+            yield format, file
 
 
 def _files(output: Path) -> Iterator[str]:

@@ -27,8 +27,10 @@ from batcher.opening import Clock, Reached
 from batcher.stages.canceller import Canceller
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
+from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH, Fetcher
 from batcher.stages.hourglass import Hourglass
+from batcher.stages.makers import makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
@@ -78,6 +80,8 @@ class Collection:
         self.hourglass = Hourglass(
             ledger, course, self.poller, retention=manifest.service.result_retention, clock=clock
         )
+        makers = makers_for(manifest, ledger, store, self.client, course)
+        self.deriver = Deriver(ledger, course, makers)
         self.recovery = Recovery(
             *(ledger, self.client, self.pace, course),
             service=reached.identity,
@@ -101,7 +105,7 @@ class Collection:
     def works(self) -> Sequence[Work]:
         stages = (
             *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
-            self.hourglass.run,
+            *(self.hourglass.run, self.deriver.run),
         )
         return (*stages, self._heed_calls) if self._callback else stages
 
@@ -142,7 +146,7 @@ class Collection:
             await self._bring_home()
 
     async def _until_over(self) -> None:
-        while not self.is_over():
+        while not (self.is_over() and self.deriver.finish()):
             self.look_ahead()
             await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
 
@@ -153,7 +157,7 @@ class Collection:
         """One last look at all that is out; what has completed is fetched and written."""
         self.poller.look_at_all()
         await asyncio.sleep(TICK)
-        while not self.course.at_once and (self.fetcher.busy or not self.sink.idle):
+        while not self.course.at_once and (self.fetcher.busy or not self.sink.idle or not self.deriver.finish()):
             await self.ledger.change(within=TICK)
 
 

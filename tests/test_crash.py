@@ -11,7 +11,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
+
+from batcher.care import verify
+from batcher.edges.queries import Queries, reader
 
 DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "200"))
 KILLS = int(os.environ.get("CRASH_KILLS", "20"))
@@ -51,11 +55,22 @@ def test_killed_at_random_moments_every_document_is_saved_and_paid_once(inbox: P
         number = path.name.split()[1].split(".")[0]
         text = json.loads((out / path).read_bytes())["result"]["chunks"][0]["content"]
         assert f"customer {number}," in text
+    _everything_made_of_them_is_there_once(out)
     assert _completed_by_document(out) == Counter(dict.fromkeys(range(1, DOCUMENTS + 1), 1))
 
 
 def _start(inbox: Path, out: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "-q"])
+    formats = 'output.formats=["json", "markdown", "jsonl", "parquet"]'
+    return subprocess.Popen([sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "-q", "-S", formats])
+
+
+def _everything_made_of_them_is_there_once(out: Path) -> None:
+    sources = [json.loads(line)["source"] for line in (out / "results.jsonl").read_text().splitlines()]
+    assert len(sources) == len(set(sources)) == DOCUMENTS
+    table = pyarrow.parquet.read_table(out / "results.parquet").column("source").to_pylist()
+    assert sorted(table) == sorted(sources)
+    assert len(list(out.rglob("*.txt.md"))) == DOCUMENTS
+    assert verify(Queries(reader(out / ".batcher" / "ledger.db")), out).strays == ()
 
 
 def _completed_by_document(out: Path) -> Counter[int]:

@@ -25,6 +25,7 @@ HOMES = {
     "aiohttp": {"edges.client", "edges.webhook", "edges.notify"},
     "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
     "aiofiles": {"edges.client"},
+    "pyarrow": {"edges.parquet"},
     "tenacity": {"edges.client"},
     "asyncio_throttle": {"edges.pace"},
     "tqdm": {"faces.progress"},

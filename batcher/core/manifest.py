@@ -58,7 +58,9 @@ class Job:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     directory: Path
-    formats: tuple[str, ...] = ("json",)
+    formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
+    lines: str = "documents"  # what a line of results.jsonl is
+    images: bool | None = None  # whether linked pictures are fetched; None: where the job asks for some
     ledger: Path | None = None
     start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
 
@@ -130,12 +132,24 @@ class Manifest:
     where: str = ""
 
 
+def fetches_pictures(manifest: Manifest) -> bool:
+    asked = manifest.output.images
+    return any(wants_pictures(job.options) for job in manifest.jobs) if asked is None else asked
+
+
+def wants_pictures(options: Any) -> bool:
+    """Whether `return_images` asks for any, wherever it stands."""
+    if not isinstance(options, Mapping):
+        return False
+    return bool(options.get("return_images")) or any(wants_pictures(inner) for inner in options.values())
+
+
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
     """The same documents and job, sent to a local service with faults, with an output and a ledger of their own."""
     apart = manifest.output.ledger_path.parent / "rehearsal"
     real = manifest.service
     service = Service(chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight)
-    output = Output(directory=apart, formats=manifest.output.formats)
+    output = replace(manifest.output, directory=apart, ledger=None, start_over=False)
     return replace(manifest, service=service, output=output, webhook=None, notify=None)
 
 
@@ -151,6 +165,12 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             **({"settle": service.settle} if service.settle is not None else {}),
         },
         "source": [{"directory": str(source.directory)} for source in manifest.sources],
-        "output": {"directory": str(manifest.output.directory), "ledger": str(manifest.output.ledger_path)},
         "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
+        "output": {
+            "directory": str(manifest.output.directory),
+            "ledger": str(manifest.output.ledger_path),
+            "formats": [one for one in manifest.output.formats if one != "parquet"],  # its columns are the job's
+            "lines": manifest.output.lines,
+            "images": fetches_pictures(manifest),
+        },
     }

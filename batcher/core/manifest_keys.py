@@ -62,7 +62,11 @@ JOB: Final[Table] = {
 }
 OUTPUT: Final[Table] = {
     "directory": Key("path", "where results go"),
-    "formats": Key("list of strings", "what is written", ("json",)),
+    "formats": Key(
+        "list of strings", "json always; the others are made of it", ("json", "markdown", "jsonl", "parquet")
+    ),
+    "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
+    "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
     "clean": Key("string", "whether to delete job and upload once the result is saved", ("never",)),
 }

@@ -79,7 +79,7 @@ class Api(Protocol):
 
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None: ...
 
-    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]: ...
+    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]: ...
 
 
 class ReductoClient:
@@ -244,17 +244,18 @@ class ReductoClient:
     async def version(self) -> str:
         return await self._repeat(lambda: self._read("/version", "", _TEXT))
 
-    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
+    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
         """Stream what a result links to onto disk, with what `around` says before and after it; (sha256, bytes) of all.
 
-        Without the key; over https, or from the service. Raises BadReply where it isn't whole, OSError of the disk.
+        With `around` it must be JSON, else it may be anything, such as a picture. Without the key; over https, or from
+        the service. Raises BadReply where it isn't whole, OSError of the disk.
         """
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in (_LOOPBACK | {urlsplit(self._base).hostname}):
             raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
         return await self._repeat(lambda: self._stream_down(url, into, around))
 
-    async def _stream_down(self, url: str, into: Path, around: Around) -> tuple[str, int]:
+    async def _stream_down(self, url: str, into: Path, around: Around | None) -> tuple[str, int]:
         assert self._session is not None
         call, digest, size, first, last, after = "GET a signed URL", hashlib.sha256(), 0, b"", b"", b""
         try:
@@ -266,7 +267,7 @@ class ReductoClient:
                     raise replies.refusal(call, response.status, response.headers, await response.read())
                 async for chunk in response.content.iter_chunked(CHUNK):
                     text = chunk.strip()
-                    if not first and text:
+                    if around is not None and not first and text:
                         first = text[:1]
                         before, after = around(first)
                         chunk = before + chunk
@@ -279,7 +280,7 @@ class ReductoClient:
             raise Unreachable(call, _said(error)) from error
         except (TimeoutError, aiohttp.ClientError) as error:
             raise ReplyLost(call, _said(error)) from error
-        if not replies.is_closed(first, last):
+        if around is not None and not replies.is_closed(first, last):
             raise BadReply(call, "a result that isn't whole", status=200)
         return digest.hexdigest(), size
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
@@ -23,12 +23,13 @@ from batcher.edges.hold import lock
 from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
-from batcher.edges.writer import GroupWriter, InlineWriter, Writer
+from batcher.edges.writer import GroupWriter, InlineWriter, Work, Writer
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
 Clock = Callable[[], float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,12 @@ class Ledger(Queries):
         await self._writer.do(
             lambda c: c.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", (service, key_print, proof, at))
         )
+
+    async def write(self, work: Work[T]) -> T:
+        """`work` in a transaction, for what no event touches; its value, once that is durable."""
+        value: T = await self._writer.do(work)
+        self._wake()
+        return value
 
     async def interrupted(self) -> None:
         """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""

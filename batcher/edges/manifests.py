@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,9 @@ def _checked(manifest: Manifest) -> Manifest:
         for source in manifest.sources
         if not source.directory.is_dir()
     ]
+    if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
+        hint = "pip install 'batcher[parquet]'"
+        problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest

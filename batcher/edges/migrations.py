@@ -10,7 +10,7 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 2  # PRAGMA user_version; one more with each migration
+VERSION: Final = 3  # PRAGMA user_version; one more with each migration
 
 migrations: Final = Migrations("batcher")
 
@@ -123,6 +123,29 @@ def the_same_bytes(db: Database) -> None:
     """Whoever has the same bytes may pay or be copied, also a copy, also an older version whose job is out."""
     db.execute("DROP INDEX payers")
     db.execute("CREATE INDEX same_bytes ON documents(content, step)")
+
+
+@migrations()
+def derived(db: Database) -> None:
+    """What was made of saved results. It may be emptied at any time: all of it is made again, and nothing is paid."""
+    db.create_table(
+        "derived",
+        {
+            "document": int,
+            "format": str,  # images, markdown, jsonl, parquet
+            "result_sha256": str,  # of the result it was made of
+            "file": str,
+            "start": int,  # of its line, where many documents share a file
+            "size": int,  # bytes; of images their number
+            "sha256": str,
+            "note": str,  # what is missing of it
+        },
+        pk=("document", "format"),
+        not_null={"result_sha256", "file", "start", "size"},
+        foreign_keys=[("document", "documents", "id")],
+        strict=True,
+    )
+    db.execute("CREATE INDEX derived_files ON derived(file)")
 
 
 _INDEXES: Final = (

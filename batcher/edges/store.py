@@ -8,10 +8,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import mmap
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -136,24 +138,31 @@ class Store:
                 os.close(folder)
         return [outcomes[number] for number in range(len(items))]
 
+    def read(self, output: str) -> memoryview:
+        """The result at `output` as a map of the file: what is looked at is in memory, the rest isn't.
+
+        Raises FileNotFoundError where there is none, or it is no regular file.
+        """
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            with os.fdopen(fd, "rb") as file:
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:  # ValueError: an empty file can't be mapped
+            raise FileNotFoundError(output) from error
+
+    def path(self, output: str) -> Path:
+        return self._root / os.fsdecode(path_of(output))
+
     def digest(self, output: str) -> str | None:
         """sha256 of the result at `output`; None where there is none, empty where it's no regular file."""
-        folders: dict[bytes, int] = {}
         try:
-            *parents, name = path_of(output).split(b"/")
-            fd = os.open(self._root, _FOLDER)
-            folders[b""] = fd
-            for parent in parents:
-                fd = os.open(parent, _FOLDER, dir_fd=fd)
-                folders[bytes(len(folders))] = fd
-            return _hash_of(name, fd)
+            with self._open_folder_of(output) as (folder, name):
+                return _hash_of(name, folder)
         except FileNotFoundError:
             return None
         except OSError:
             return ""
-        finally:
-            for folder in folders.values():
-                os.close(folder)
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         """The result at `source` once more. Raises FileNotFoundError where that isn't what it was, OutputError."""
@@ -174,6 +183,18 @@ class Store:
         if isinstance(outcome, OutputError):
             raise outcome
         return outcome
+
+    @contextmanager
+    def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
+        """The open folder of `output`, if it is there, and the name within. No link is followed on the way."""
+        *parents, name = path_of(output).split(b"/")
+        with ExitStack() as stack:
+            folder = os.open(self._root, _FOLDER)
+            stack.callback(os.close, folder)
+            for parent in parents:
+                folder = os.open(parent, _FOLDER, dir_fd=folder)
+                stack.callback(os.close, folder)
+            yield folder, name
 
     # --- one file ---------------------------------------------------------------------------------------------------
 

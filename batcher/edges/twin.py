@@ -188,5 +188,5 @@ class Twin:
 
         await self.reach(call, act)
 
-    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
+    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
         raise NotFound("GET a signed URL", "the twin links to nothing", status=404)

@@ -16,6 +16,7 @@ def verify_words(found: Verified) -> str:
     lines = [f"{found.saved} results are on disk as they were saved"]
     for word, pairs in (("missing", found.missing), ("changed", found.changed)):
         lines += _some(word, [output for _, output in pairs])
+    lines += _some("made of results, to be made again by `verify --repair` and a run", [f for _, f in found.unmade])
     lines += _some("not of this ledger", list(found.strays))
     return "\n".join(plain(line) for line in lines)
 

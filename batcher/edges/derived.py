@@ -1,0 +1,126 @@
+"""What the ledger remembers of everything made of saved results, and what is still to be made.
+
+It can all be lost: each is made again from the results on disk, for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from batcher.edges.ledger import Ledger
+from batcher.edges.queries import Queries
+
+
+class Derivable(NamedTuple):
+    """A saved result of which something is to be made. `credits` as billed, 0 for a copy of another's."""
+
+    document: int
+    source: str
+    job: str
+    output: str
+    sha256: str
+    size: int
+    job_id: str | None
+    pages: int | None
+    credits: float | None
+
+
+class Derived(NamedTuple):
+    """A row of the table of that name: whatever `start` and `size` bound in `file` has `sha256`."""
+
+    document: int
+    format: str
+    result_sha256: str
+    file: str
+    start: int = 0
+    size: int = 0
+    sha256: str | None = None
+    note: str | None = None
+
+
+_SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
+_MADE: Final = (
+    "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND x.result_sha256 = d.output_sha256)"
+)
+_DERIVABLE: Final = (
+    "SELECT d.id, d.source, d.job, d.output, d.output_sha256, d.output_size, a.job_id, a.pages,"
+    " CASE WHEN d.payer IS NULL THEN coalesce(a.credits, a.cost) ELSE 0.0 END FROM documents d LEFT JOIN attempts a"
+    " ON a.rowid = (SELECT max(b.rowid) FROM attempts b WHERE b.document = coalesce(d.payer, d.id)"
+    " AND b.outcome = 'saved')"
+)
+
+
+def missing(ledger: Queries, format: str) -> list[tuple[int, int]]:
+    """(document, bytes of its result) of those that are saved and of which `format` hasn't been made yet."""
+    sql = f"SELECT d.id, d.output_size FROM documents d WHERE {_SAVED} AND NOT {_MADE} ORDER BY d.id"
+    return ledger.reader.execute(sql, (format,)).fetchall()
+
+
+def derivable(ledger: Queries, format: str, documents: Sequence[int]) -> list[Derivable]:
+    """Those of `documents` that `missing` would name."""
+    marks = ",".join("?" * len(documents))
+    sql = f"{_DERIVABLE} WHERE d.id IN ({marks}) AND {_SAVED} AND NOT {_MADE} ORDER BY d.id"
+    return [Derivable._make(row) for row in ledger.reader.execute(sql, (*documents, format))]
+
+
+def results(ledger: Queries) -> Iterator[Derivable]:
+    """All current results, by source."""
+    rows = ledger.reader.execute(f"{_DERIVABLE} WHERE {_SAVED} ORDER BY d.source, d.job")
+    return (Derivable._make(row) for row in rows)
+
+
+def hashes_of(ledger: Queries, file: str) -> frozenset[str]:
+    """Of everything ever made under that name: what may be replaced."""
+    sql = "SELECT sha256 FROM derived WHERE file = ? AND sha256 IS NOT NULL"
+    return frozenset(row[0] for row in ledger.reader.execute(sql, (file,)))
+
+
+def files(ledger: Queries, format: str) -> dict[str, int]:
+    """The files of a format and how far each is known."""
+    sql = "SELECT file, max(start + size) FROM derived WHERE format = ? GROUP BY file"
+    return dict(ledger.reader.execute(sql, (format,)))
+
+
+def outdated(ledger: Queries, format: str) -> list[str]:
+    """Files that hold something of a document which is no longer saved as it was, or has a newer version."""
+    sql = (
+        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ?"
+        f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
+    )
+    return [row[0] for row in ledger.reader.execute(sql, (format,))]
+
+
+def all_made(ledger: Queries) -> Iterator[Derived]:
+    """Of current results, in the order of their files."""
+    sql = (
+        "SELECT x.* FROM derived x JOIN documents d ON d.id = x.document"
+        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 ORDER BY x.format, x.file, x.start"
+    )
+    return (Derived._make(row) for row in ledger.reader.execute(sql))
+
+
+def knows(ledger: Queries, file: str) -> bool:
+    """Whether something was made under that name, now or earlier."""
+    return ledger.reader.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone() is not None
+
+
+def lines_file(ledger: Queries) -> str | None:
+    """The file whose lines are ours, even where it holds none that count."""
+    row = ledger.reader.execute("SELECT value FROM meta WHERE key = 'lines'").fetchone()
+    return row and str(row[0])
+
+
+async def claim_lines_file(ledger: Ledger, name: str) -> None:
+    await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('lines', ?)", (name,)))
+
+
+async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
+    rows = list(made)
+    await ledger.write(lambda c: c.executemany("INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows))
+
+
+async def forget(ledger: Ledger, format: str, names: Iterable[str]) -> None:
+    """Whatever was made in these files is to be made again."""
+    rows = [(format, name) for name in names]
+    await ledger.write(lambda c: c.executemany("DELETE FROM derived WHERE format = ? AND file = ?", rows))

@@ -1,0 +1,168 @@
+"""Makes things of saved results, a group at a time: Markdown files, lines, parts of a Parquet data set.
+
+Blocking; the deriver calls it in a thread. Every file is whole or not there, and made of the result on disk alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from batcher.core.document import beside
+from batcher.core.markdown import markdown_of
+from batcher.core.results import Origin, images_of, read_result
+from batcher.core.rows import ORIGIN, OTHER, Columns, Kind, Row, line_of, lines_of, rows_of, widen
+from batcher.edges import lines, parquet
+from batcher.edges.derived import Derivable, Derived
+from batcher.edges.store import Item, Store, Streamed
+from batcher.errors import OutputError
+
+WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
+_PICTURE: Final = re.compile(r"\d{4,}-[0-9a-f]{8}\.[a-z]+")
+_ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "svg"})
+
+
+def origin_of(one: Derivable) -> Origin:
+    return Origin(one.source, one.job, one.job_id, one.pages, one.credits)
+
+
+# --- Markdown -------------------------------------------------------------------------------------------------------
+
+
+def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]) -> list[Derived]:
+    """A file beside each result. `known`: hashes of what may be replaced, by name. Raises OutputError, the first."""
+    there = whole(store, group)
+    items = [_markdown(store, one, known[markdown_name(one)]) for one in there]
+    made = []
+    for one, outcome in zip(there, store.write_group(items), strict=True):
+        if isinstance(outcome, OutputError):
+            raise outcome
+        made.append(Derived(one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256))
+    return made
+
+
+def markdown_name(one: Derivable) -> str:
+    return beside(one.output, ".md")
+
+
+def _markdown(store: Store, one: Derivable, known: frozenset[str]) -> Item | Streamed:
+    name = markdown_name(one)
+    pieces = markdown_of(store.read(one.output), origin_of(one), images=_pictures(store, one))
+    if one.size <= WHOLE:
+        return Item(name, "".join(pieces).encode(), known)
+    part, digest, size = store.new_part(), hashlib.sha256(), 0
+    with part.open("wb") as file:
+        for piece in pieces:
+            data = piece.encode()
+            digest.update(data)
+            size += file.write(data)
+    return Streamed(name, part, digest.hexdigest(), size, known)
+
+
+def _pictures(store: Store, one: Derivable) -> dict[str, str]:
+    """Where those pictures are, as seen from the Markdown, that were fetched."""
+    folder = pictures_name(one)
+    if not store.path(folder).is_dir():
+        return {}
+    places = picture_places(store, one)
+    return {
+        url: place.rpartition(folder.rpartition("/")[0])[2].lstrip("/")
+        for url, place in places.items()
+        if store.path(place).is_file()
+    }
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def pictures_name(one: Derivable) -> str:
+    return beside(one.output, ".images")
+
+
+def picture_places(store: Store, one: Derivable) -> dict[str, str]:
+    """Where each picture a result links to belongs, by its address."""
+    folder = pictures_name(one)
+    urls = images_of(read_result(store.read(one.output)))
+    return {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in enumerate(urls, start=1)}
+
+
+def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
+    """Pictures in `folder` that belong to an earlier result."""
+    names = {place.rpartition("/")[2] for place in places}
+    for file in store.path(folder).glob("*"):
+        if file.name not in names and _PICTURE.fullmatch(file.name):
+            file.unlink()
+
+
+def _mark(url: str) -> str:
+    """Tells the pictures of one job from those of another; a signature that is made anew changes nothing."""
+    return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:8]
+
+
+def _ending(url: str) -> str:
+    ending = url.partition("?")[0].rpartition("/")[2].rpartition(".")[2].lower()
+    return ending if ending in _ENDINGS else "png"
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool) -> list[Derived]:
+    """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
+    there = whole(store, group)
+    of = lines_of if chunks else line_of
+    placed = lines.append(store.path(file), at, (of(store.read(one.output), origin_of(one)) for one in there))
+    return [Derived(one.document, "jsonl", one.sha256, file, *line) for one, line in zip(there, placed, strict=True)]
+
+
+# --- Parquet --------------------------------------------------------------------------------------------------------
+
+
+def begin_part(
+    store: Store, group: Sequence[Derivable], columns: Columns | None
+) -> tuple[Streamed | None, list[Derived]]:
+    """A file of the group's rows, not visible yet, and what to remember of it before it is."""
+    there = whole(store, group)
+    if not there:
+        return None, []
+    part = store.new_part()
+    size, sha256 = parquet.write(part, columns or found_columns(rows(store, there)), rows(store, there))
+    name = f"results.parquet/{there[0].job}/part-{part.name}.parquet"
+    made = [Derived(one.document, "parquet", one.sha256, name, 0, size, sha256) for one in there]
+    return Streamed(name, part, sha256, size), made
+
+
+def publish(store: Store, part: Streamed) -> None:
+    (outcome,) = store.write_group([part])
+    if isinstance(outcome, OutputError):
+        raise outcome
+
+
+def rows(store: Store, group: Iterable[Derivable]) -> Iterator[Row]:
+    for one in group:
+        yield from rows_of(store.read(one.output), origin_of(one))
+
+
+def found_columns(found: Iterable[Row]) -> Columns:
+    """Wide enough for all rows; what holds nothing anywhere is text."""
+    kinds: dict[str, Kind | None] = dict(ORIGIN)
+    for row in found:
+        widen(kinds, row)
+    return {name: kind or Kind.TEXT for name, kind in kinds.items() if name != OTHER} | {OTHER: Kind.TEXT}
+
+
+def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
+    """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has gone."""
+    first = made[0]
+    if first.format == "images":
+        return len(list(store.path(first.file).glob("*"))) >= first.size - (1 if first.note else 0)
+    if first.format == "jsonl":
+        return lines.stand(store.path(first.file), [(row.start, row.size, row.sha256) for row in made])
+    return store.digest(first.file) == first.sha256
+
+
+def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
+    """Those of `group` whose result is on disk as it was saved; of the others the next `verify` tells."""
+    return [one for one in group if store.digest(one.output) == one.sha256]

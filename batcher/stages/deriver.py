@@ -1,0 +1,104 @@
+"""Has everything made that isn't the result itself: linked pictures, Markdown, lines, Parquet. It fetches no result.
+
+A result is home once its JSON is saved. What is made of it comes after, is remembered once it is durable, and what a
+crash leaves unmade the next run makes: so nothing here can cost a result, and nothing here is ever paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from batcher.core import events
+from batcher.edges.derived import derivable, missing
+from batcher.edges.ledger import Change, Ledger
+from batcher.errors import OutputError
+from batcher.stages.course import Course
+from batcher.stages.makers import Maker
+
+GROUP: Final = 128  # documents made at once
+LINGER: Final = 0.1  # seconds that a group waits for company
+
+
+@dataclass(slots=True)
+class _Bench:
+    """What one maker has before it: documents and the bytes of their results."""
+
+    maker: Maker
+    due: dict[int, int] = field(default_factory=dict)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    busy: bool = False
+
+
+class Deriver:
+    def __init__(self, ledger: Ledger, course: Course, makers: Sequence[Maker]) -> None:
+        self._ledger = ledger
+        self._course = course
+        self._benches = [_Bench(maker) for maker in makers]
+        self._ready = not makers
+        self._ending = False
+
+    def finish(self) -> bool:
+        """From now on nobody waits for company. Whether all is made."""
+        if not self._ending:
+            self._ending = True
+            self._wake()
+        return self._ready and not any(bench.due or bench.busy for bench in self._benches)
+
+    async def run(self) -> None:
+        """For as long as the run lasts."""
+        self._ledger.listeners.append(self._hear)
+        for bench in self._benches:
+            await bench.maker.prepare()
+            bench.due |= missing(self._ledger, bench.maker.format)
+        self._ready = True
+        self._wake()
+        async with asyncio.TaskGroup() as group:
+            for bench in self._benches:
+                group.create_task(self._work(bench))
+
+    def _hear(self, change: Change) -> None:
+        if isinstance(change.event, events.Saved):
+            for bench in self._benches:
+                bench.due[change.event.document] = change.event.size
+                bench.arrived.set()
+
+    def _wake(self) -> None:
+        for bench in self._benches:
+            bench.arrived.set()
+
+    async def _work(self, bench: _Bench) -> None:
+        while True:
+            await bench.arrived.wait()
+            bench.arrived.clear()
+            if not self._ending:
+                await asyncio.sleep(LINGER)
+            while not self._course.at_once and (documents := self._next(bench)):
+                await self._make(bench, documents)
+
+    def _next(self, bench: _Bench) -> list[int]:
+        """The next group; nothing where the maker would rather wait for more, or for another one to go first."""
+        waits_for = [other for other in self._benches if other.maker.format == bench.maker.after]
+        ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
+        group, size, limit = list[int](), 0, bench.maker.at_once
+        for document, amount in ready:
+            group.append(document)
+            size += amount
+            if len(group) >= limit.documents or size >= limit.size:
+                return group
+        return group if self._ending or not limit.patient else []
+
+    async def _make(self, bench: _Bench, documents: Sequence[int]) -> None:
+        bench.busy = True
+        try:
+            await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
+        except OutputError as error:
+            self._course.stop(str(error), 3, at_once=True)  # the next run makes what is missing
+        else:
+            for document in documents:
+                bench.due.pop(document, None)
+            self._wake()
+        finally:
+            bench.busy = False

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName
+from batcher.service.parsing import compound, mail, office, packed, pdf, searchable, sheets, text
 from batcher.service.parsing import images as pictured
-from batcher.service.parsing import mail, office, packed, pdf, searchable, text
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
@@ -37,8 +37,12 @@ READERS: Final[Mapping[str, Reader]] = {
     "epub": packed.read_epub,
     "docx": office.read_docx,
     "pptx": office.read_pptx,
-    "sheet": office.read_sheets,
+    "sheet": sheets.read_sheets,
+    "rtf": text.read_rtf,
+    "doc": compound.read_doc,
+    "msg": compound.read_msg,
 }
+HINTS: Final = {"ppt": "; save it as PPTX", "wpd": "; save it as DOCX or PDF", "qpw": "; save it as XLSX"}
 EMBEDDED_DPI: Final = 100  # the API's default
 PER_PAGE: Final = {"html": 0.5, "md": 0.5, "txt": 0.5}  # credits; anything else costs one a page, a sheet by its cells
 
@@ -53,7 +57,9 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     settings = options.get("settings") or {}
     kind = kind_of(path, settings.get("force_file_extension") or extension)
     if kind is None:
-        raise unsupported(f"files of type {extension or 'unknown'!r} are not read here")
+        raise unsupported(
+            f"files of type {extension or 'unknown'!r} are not read here" + HINTS.get(extension.lower().lstrip("."), "")
+        )
     pages = selected(READERS[kind](path, options), settings.get("page_range"))
     _check_cells(pages, options)
     pages, images = illustrated(pages, settings.get("return_images") or ())

@@ -15,6 +15,7 @@ _BY_START: Final = (
     (b"MM\x00*", "image"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"PK\x03\x04", "zip"),
+    (b"{\\rtf", "rtf"),
 )
 _IMAGES: Final = "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar".split()
 _BY_EXTENSION: Final = {
@@ -24,12 +25,15 @@ _BY_EXTENSION: Final = {
     **dict.fromkeys(("csv", "tsv"), "csv"),
     **dict.fromkeys(("md", "markdown"), "md"),
     **dict.fromkeys(("txt", "text", "log"), "txt"),
+    **dict.fromkeys(("rtf",), "rtf"),
+    **dict.fromkeys(("doc", "dot"), "doc"),
+    **dict.fromkeys(("msg",), "msg"),
     **dict.fromkeys(("eml",), "mail"),
     **dict.fromkeys(("odt",), "odt"),
     **dict.fromkeys(("epub",), "epub"),
     **dict.fromkeys(("docx", "dotx"), "docx"),
     **dict.fromkeys(("pptx",), "pptx"),
-    **dict.fromkeys(("xlsx", "xlsm", "xls", "xltx", "xltm", "ods"), "sheet"),
+    **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "xltx", "xltm", "ods"), "sheet"),
 }
 _IN_ZIP: Final = (
     ("word/", "docx"),
@@ -54,7 +58,7 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        return named if named in ("sheet", "docx", "pptx") else None  # encrypted, or Excel's old format; not Word's
+        return named if named in ("sheet", "docx", "pptx", "doc", "msg") else None  # the newer ones are encrypted then
     return told or named
 
 

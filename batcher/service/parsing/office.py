@@ -1,15 +1,13 @@
-"""Office documents. Slides have places; text and sheets have none that could be known without printing them."""
+"""Documents of Word and slides. Slides have places; text has none that could be known without printing it."""
 
 from __future__ import annotations
 
-import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, Rows, corrupt, empty, protected, table
-from batcher.service.parsing.tables import split_large
+from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, protected, table
 
 _OLE = b"\xd0\xcf\x11\xe0"
 
@@ -39,42 +37,8 @@ def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return _numbered([list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides])
 
 
-def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
-    """Each sheet a page. Empty rows part its tables, unless clustering is disabled; long tables are cut."""
-    import python_calamine
-
-    if _is_encrypted(path):
-        raise protected()
-    try:
-        book = python_calamine.load_workbook(str(path))
-        sheets = [(name, book.get_sheet_by_name(name).to_python()) for name in book.sheet_names]
-    except python_calamine.PasswordError as error:
-        raise protected() from error
-    except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise corrupt(f"the workbook can't be read: {error}") from error
-    asked = options.get("spreadsheet") or {}
-    pages = [_sheet(number, name, cells, asked) for number, (name, cells) in enumerate(sheets, start=1)]
-    if not any(page.cells for page in pages):
-        raise empty("the workbook has no cells with anything in them")
-    return pages
-
-
-def _sheet(number: int, name: str, cells: list[list[Any]], asked: Mapping[str, Any]) -> Page:
-    rows = [[_text(cell) for cell in row] for row in cells]
-    blocks = [table(part) for group in _clusters(rows, asked) for part in split_large(group, asked)]
-    return Page(number, number, blocks, cells=sum(bool(cell) for row in rows for cell in row), name=name)
-
-
-def _clusters(rows: Rows, asked: Mapping[str, Any]) -> Iterator[Rows]:
-    if asked.get("clustering") == "disabled":
-        rows = [row for row in rows if any(row)]
-    for filled, group in itertools.groupby(rows, key=any):
-        if filled:
-            yield list(group)
-
-
 def _opened(path: Path, open_: Any) -> Any:
-    if _is_encrypted(path):
+    if is_encrypted(path):
         raise protected()
     try:
         return open_(str(path))
@@ -84,7 +48,7 @@ def _opened(path: Path, open_: Any) -> Any:
         raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
 
 
-def _is_encrypted(path: Path) -> bool:
+def is_encrypted(path: Path) -> bool:
     """An encrypted Office file of today is one of the old kind that holds a stream of this name."""
     content = path.read_bytes()
     return content.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in content
@@ -132,9 +96,3 @@ def _numbered(pages: list[list[Block]]) -> list[Page]:
     if not any(pages):
         raise empty("the document has no text")
     return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]
-
-
-def _text(cell: Any) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)

@@ -1,4 +1,4 @@
-"""Documents that are text: plain, Markdown, CSV and HTML. They know no pages and no places, so all is page 1."""
+"""Documents that are text: plain, Markdown, CSV, HTML and RTF. They know no pages and no places, so all is page 1."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, empty, table
+from batcher.service.parsing.pages import Block, Page, corrupt, empty, table
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -44,6 +45,18 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     if not rows:
         raise empty("the table has no cells")
     return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
+
+
+def read_rtf(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Paragraphs and tables; what a document says of fonts and places is left out."""
+    from striprtf.striprtf import rtf_to_text
+
+    read: Any = rtf_to_text
+    try:
+        text = read(path.read_text("latin-1"), errors="replace")
+    except Exception as error:  # of broken groups it raises whatever comes
+        raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
+    return one_page(list(_rtf_blocks(text)))
 
 
 def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -97,6 +110,15 @@ def _paragraphs(text: str) -> Iterator[Block]:
     for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         if part.strip():
             yield Block("List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text", part.strip())
+
+
+def _rtf_blocks(text: str) -> Iterator[Block]:
+    """Lines that end with a bar are rows of a table, any other line is a paragraph."""
+    for tabular, lines in groupby(text.split("\n"), key=lambda line: line.rstrip().endswith("|")):
+        if tabular:
+            yield table([[cell.strip() for cell in line.rstrip()[:-1].split("|")] for line in lines])
+        else:
+            yield from (block for line in lines for block in _paragraphs(line))
 
 
 def _markdown_parts(text: str) -> Iterator[str]:

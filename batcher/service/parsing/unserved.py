@@ -18,7 +18,6 @@ UNSERVED: Final[Mapping[str, str]] = {
     "retrieval.chunking.chunk_overlap": "chunks never overlap here",
     "formatting.include": "only the text of a document is read",
     "spreadsheet.include": "only the values of cells are read",
-    "spreadsheet.exclude": "hidden sheets, rows and columns are read like others; styling and images never are",
     "settings.ocr_system": "OCR is done by Tesseract or RapidOCR, whichever is installed",
     "settings.extraction_mode": "text that is in the document is used, OCR only where there is none",
     "settings.tenant_throttling": "nobody shares this service",

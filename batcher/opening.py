@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batcher.core.forecast import span
 from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.policy import Backoff
 from batcher.edges.client import Api, ReductoClient
@@ -86,7 +87,8 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
         off = clock.go_by(client.service_time)
         if off:
             course.warn(
-                f"this machine's clock is {abs(off) / 60:.0f} min {'ahead of' if off > 0 else 'behind'} the service's"
+                f"this machine's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} the service's, "
+                "which this run goes by"
             )
         yield Reached(client, service.identity, key_print, _token_key(key))
 

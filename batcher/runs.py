@@ -19,6 +19,7 @@ from batcher.core.lifecycle import OUT
 from batcher.core.looks import Looks
 from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
+from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
@@ -78,7 +79,10 @@ class Collection:
             rng=rng,
         )
         self.hourglass = Hourglass(
-            ledger, course, self.poller, retention=manifest.service.result_retention, clock=clock
+            *(ledger, course, self.poller),
+            retention=manifest.service.result_retention,
+            clock=clock,
+            wall=clock.wall if isinstance(clock, SteadyClock) else clock,
         )
         makers = makers_for(manifest, ledger, store, self.client, course)
         self.deriver = Deriver(ledger, course, makers)

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -209,6 +210,20 @@ async def test_a_check_says_what_cannot_be_relied_on(inbox: Path, peer: Peer, tm
     peer.moods["jobs"] = says(401, {"detail": "Invalid access token"})
     code, _, err = await batcher(*words)
     assert code == 4 and "Invalid access token" in err
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_a_service_whose_clock_is_a_day_off_is_gone_by(days: int, inbox: Path, peer: Peer) -> None:
+    """It is the service that deletes: deadlines are counted by its clock, all comes home, and somebody is told."""
+    peer.off = days * 86400.0
+    peer.service.clock = lambda: time.time() + peer.off
+    summary = await run(inbox, peer)
+    assert (summary.exit_code, summary.documents) == (0, {"saved": DOCUMENTS})
+    (warning,) = summary.warnings
+    assert ("behind" if days > 0 else "ahead of") in warning and "24 h" in warning
+    with sqlite3.connect(inbox.parent / "out" / ".batcher" / "ledger.db") as ledger:
+        (deadline_at,) = ledger.execute("SELECT min(deadline_at) FROM attempts").fetchone()
+    assert deadline_at - peer.service.clock() == pytest.approx(12 * 3600, abs=60)
 
 
 # --- the morning ----------------------------------------------------------------------------------------------------

@@ -13,9 +13,14 @@ class SteadyClock:
 
     def __init__(self) -> None:
         self._offset = time.time() - _counted()
+        self._correction = 0.0
 
     def __call__(self) -> float:
         return self._offset + _counted()
+
+    def wall(self) -> float:
+        """The machine's clock as it stands now, with the correction that this one took over."""
+        return time.time() + self._correction
 
     def go_by(self, service_time: float | None) -> float:
         """Take over the service's clock where ours is far off: it is the service that deletes. Returns how far it was.
@@ -26,6 +31,7 @@ class SteadyClock:
         if abs(off) <= TOLERANCE:
             return 0.0
         self._offset -= off
+        self._correction -= off
         return off
 
 

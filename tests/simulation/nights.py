@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from virtual import VirtualLoop, unhurried
+from virtual import unhurried
 
 from batcher.core import wire
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
@@ -44,10 +44,14 @@ class Weather:
     away: tuple[float, float] = (0.0, 0.0)
     most: float | None = None
     fetches: float | None = None
+    lane: int | None = None  # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
     listing: str = ""  # "endless": ever new cursors, "circling": the same one again; of empty pages both
     calls: Counter[str] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    turned_away: list[float] = field(default_factory=list)  # by a full lane
+    fetched: list[float] = field(default_factory=list)
+    out_when_away: int = 0
 
 
 class WeatherTwin(Twin):
@@ -62,6 +66,7 @@ class WeatherTwin(Twin):
         self.weather.at.append(now)
         start, end = self.weather.away
         if start <= now < end:
+            self.weather.out_when_away = self.weather.out_when_away or self._out()
             await asyncio.sleep(self.latency)
             raise Unreachable(call, "no route to host")
         if self._too_many("", self.weather.most, now) or (
@@ -70,7 +75,18 @@ class WeatherTwin(Twin):
             self.weather.refused.append(now)
             await asyncio.sleep(self.latency)
             raise Busy(call, "too many requests", status=429, name="RATE_LIMIT")
+        if call == "run_job" and self.weather.lane is not None and self._out() >= self.weather.lane:
+            self.weather.turned_away.append(now)
+            await asyncio.sleep(self.latency)
+            raise Busy(call, "queue full", status=503, name="BATCH_QUEUE_FULL", retry_after=300.0)
+        if call == "job":
+            self.weather.fetched.append(now)
         return await super().reach(call, act)
+
+    def _out(self) -> int:
+        """Jobs that are running."""
+        now = self.service.clock()
+        return sum(1 for job in self.service.jobs.values() if job.ends_at > now)
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
@@ -97,15 +113,21 @@ class Night:
     work: Callable[[object], tuple[float, str | None]]
     weather: Weather = field(default_factory=Weather)
     max_in_flight: int = 2000
+    queue_priority: str = "auto"
     suspend: tuple[float, float] | None = None  # from when, for how long the machine sleeps, in seconds
     doomed: set[int] = field(default_factory=set)  # documents whose job was out when it fell asleep
     ledger: Ledger = field(init=False)
+    asleep: float = 0.0
     hours: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
     async def pass_(self, inbox: Path) -> dict[str, int]:
         """The whole batch; the documents by state in the end."""
-        clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+
+        def clock() -> float:
+            return loop.time() + self.asleep  # a loop's time stands still while the machine sleeps, a day's doesn't
+
         began = clock()
         service = TwinService(clock, work=self.work)
         self.ledger = memory_ledger(inbox / "absent.db", batch="night", clock=clock)
@@ -113,7 +135,7 @@ class Night:
             batch="night",
             service=Service(name="", url="twin://", max_in_flight=self.max_in_flight),
             sources=(Source(directory=inbox),),
-            jobs=(Job(),),
+            jobs=(Job(queue_priority=self.queue_priority),),
             output=Output(directory=inbox.parent / "never"),
         )
         run = Run(
@@ -123,16 +145,14 @@ class Night:
             rng=random.Random(5),
         )
         if self.suspend is not None:
-            asyncio.get_running_loop().call_later(self.suspend[0], self._sleep, self.suspend[1])
+            loop.call_later(self.suspend[0], self._sleep, self.suspend[1])
         await run.to_its_end()
         self.hours = (clock() - began) / HOUR
         return {str(state): number for state, number in (+self.ledger.tally).items()}
 
     def _sleep(self, span: float) -> None:
         self.doomed = {flight.document for flight in self.ledger.flights()}
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        loop.now += span
+        self.asleep += span
 
 
 def inbox_of(folder: Path, documents: int) -> Path:

@@ -1,8 +1,9 @@
 """Twelve hours are enough: what expires, how many requests a document takes, how fast the lanes go.
 
-`python tests/simulation/outage.py --documents 50000` asks the same of a whole night.
+`python tests/simulation/figures.py outage --documents 50000` asks the same of a whole night, and has the figures.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_a_limit_is_found_and_kept(inbox: Path) -> None:
     assert len([moment for moment in night.weather.refused if moment > 10]) < len(late) / 20
 
 
+def test_a_full_batch_lane_is_waited_for(inbox: Path) -> None:
+    """503 with Retry-After: 300: nothing fails, the lane is left alone as long as it asks, results come home."""
+    night = Night(DOCUMENTS, lambda job: (900.0, None), Weather(lane=300), queue_priority="batch")
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    waves = night.weather.turned_away
+    gaps = [later - earlier for earlier, later in pairwise(waves)]
+    assert waves and all(gap < 1 or gap > 299 for gap in gaps), "calls that had left are turned away with the first"
+    first = waves[0]
+    assert any(first < moment < waves[-1] for moment in night.weather.fetched), "no other lane is held"
+
+
 def test_an_outage_of_seven_hours_costs_seven_hours(inbox: Path) -> None:
     """Nothing expires, whatever was out when it began; the calls in vain meanwhile are few."""
     weather = Weather(away=(4.0, 4.0 + 7 * HOUR), fetches=200)
@@ -59,3 +71,4 @@ def test_a_machine_asleep_for_thirteen_hours_loses_what_was_out_and_nothing_else
     assert len(night.doomed) == 400
     assert tally == {"saved": DOCUMENTS - 400, "expired": 400}
     assert set(night.ledger.in_state(State.EXPIRED)) == night.doomed
+    assert "asleep for 13 h" in night.warnings[0]

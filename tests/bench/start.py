@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from contest import CONTENDERS, ROOT, inbox_of, run, stub
+from contest import COMPILED, CONTENDERS, ROOT, inbox_of, run, stub
 
 
 def main() -> None:
@@ -36,7 +37,9 @@ def main() -> None:
 def timed(words: list[str]) -> float:
     """Wall time of `python …words`; an exit code is no matter here."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, check=False)
+    subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env={**os.environ, **COMPILED}, capture_output=True, check=False
+    )
     return time.perf_counter() - began
 
 

@@ -95,7 +95,7 @@ class Recovery:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
         elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
-        elif self._is_hopeless(attempt):
+        elif self._is_hopeless(attempt, sighting):
             await self._ledger.record(events.Held(attempt.id, self._what_lacks(sighting)))
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
@@ -107,12 +107,15 @@ class Recovery:
 
         The machine's clock may have been set between two runs, so a fence of an earlier one counts from our start.
         """
-        return sighting.begun_at >= self._fence_seen.setdefault(attempt.nonce, sighting.begun_at) + self._settle
+        return self._waited(attempt, sighting) >= self._settle
 
-    def _is_hopeless(self, attempt: Unknown) -> bool:
+    def _waited(self, attempt: Unknown, sighting: Sighting) -> float:
+        return sighting.begun_at - self._fence_seen.setdefault(attempt.nonce, sighting.begun_at)
+
+    def _is_hopeless(self, attempt: Unknown, sighting: Sighting) -> bool:
         """Nothing else is left whose acceptance could still prove the listing."""
-        waited = self._clock() - (attempt.fenced_at or self._clock())
-        return waited > 3 * self._settle and self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+        alone = self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+        return alone and self._waited(attempt, sighting) > 3 * self._settle
 
     def _what_lacks(self, sighting: Sighting) -> str:
         if sighting.broken:

@@ -25,15 +25,16 @@ class LateListing(Twin):
         return [job for job in super().listed() if job.accepted_at + LAG <= self.service.clock()]
 
 
-def test_a_clock_set_forward_between_two_runs_does_not_shorten_the_wait() -> None:
-    """Fenced by the last run, whose clock was behind: the listing is given its whole time again, and shows the job."""
+@pytest.mark.parametrize("ahead", [2 * SETTLE, 4 * SETTLE, 6 * 3600.0])
+def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
+    """Fenced by the last run, long ago or under another clock: the listing has its whole time again, and shows it."""
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
         service = TwinService(loop.time, work=lambda job: (1e6, None))
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
-        ledger.clock = lambda: loop.time() + 2 * SETTLE
+        ledger.clock = lambda: loop.time() + ahead
         recovery = Recovery(
             *(ledger, LateListing(service), Pace(), Course()),
             service="twin",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,10 +54,11 @@ class Journal:
     def note(self, connection: sqlite3.Connection, event: e.Event, at: float) -> None:
         if not isinstance(event, KEPT):
             return
-        facts = {}
+        entry: dict[str, Any] = {"at": at, "event": type(event).__name__, "values": event}
         if isinstance(event, e.Sending):
-            facts = dict(zip(FACTS, connection.execute(_FACTS, (event.document,)).fetchone(), strict=True))
-        self._lines.append(msgspec.json.encode(Entry(at, type(event).__name__, asdict(event), facts)) + b"\n")
+            facts = connection.execute(_FACTS, (event.document,)).fetchone()
+            entry["facts"] = dict(zip(FACTS, facts, strict=True))
+        self._lines.append(msgspec.json.encode(entry) + b"\n")  # an `Entry`, without a copy of each event made first
 
     def sync(self) -> None:
         """What was noted is durable when this returns. Raises OSError."""

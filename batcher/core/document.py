@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
@@ -43,7 +42,8 @@ def path_of(name: str) -> bytes:
 
 def extension_of(name: str) -> str:
     """Lower case and without its dot; empty where there is none."""
-    return PurePosixPath(name).suffix[1:].lower()
+    stem, _, extension = name.rpartition("/")[2].rpartition(".")
+    return extension.lower() if stem else ""
 
 
 def content_key(digest: str, name: str) -> str:

@@ -20,6 +20,7 @@ import aiofiles
 import aiohttp
 import msgspec
 import tenacity
+from yarl import URL
 
 from batcher.core import replies, wire
 from batcher.core.document import extension_of
@@ -28,12 +29,14 @@ from batcher.errors import BadReply, Busy, NotFound, ReplyLost, ServiceError, So
 T = TypeVar("T")
 Around = Callable[[bytes], tuple[bytes, bytes]]  # by the first byte of what comes: what goes before and after it
 
+CONNECT: Final = 15.0  # seconds for a connection
 EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
 CHUNK: Final = 1 << 20
 TRIES: Final = 3
 LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
+_NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -97,8 +100,7 @@ class ReductoClient:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=EXCHANGE)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=_within(EXCHANGE))
         return self
 
     async def __aexit__(
@@ -144,7 +146,8 @@ class ReductoClient:
         headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
         if length is not None:
             headers["Content-Length"] = str(length)
-        path = "/upload" + (f"?extension={quote(extension_of(name))}" if extension_of(name) else "")
+        extension = extension_of(name)
+        path = f"/upload?extension={quote(extension)}" if extension else "/upload"
         answer = await self._exchange("POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD)
         return replies.read("POST /upload", 200, answer, _UPLOAD)
 
@@ -260,7 +263,7 @@ class ReductoClient:
         call, digest, size, first, last, after = "GET a signed URL", hashlib.sha256(), 0, b"", b"", b""
         try:
             async with (
-                self._session.get(url, allow_redirects=False) as response,
+                self._session.get(url, allow_redirects=False, timeout=_NO_SILENCE) as response,
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
@@ -325,9 +328,11 @@ class ReductoClient:
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
         url = path if signed else self._base + path
         sent = {**(headers or {}), **({} if signed else self._authorization)}
-        request = self._session.request(method, url, data=data, headers=sent, allow_redirects=False)
+        request = self._session.request(
+            method, URL(url, encoded=True), data=data, headers=sent, allow_redirects=False, timeout=_within(within)
+        )
         try:
-            async with asyncio.timeout(within), request as response:
+            async with request as response:
                 if reserve is not None and response.status == 200:
                     await reserve(response.content_length or 0)
                 body = await response.read()
@@ -364,6 +369,10 @@ def _is_worth_repeating(error: BaseException) -> bool:
     if isinstance(error, Busy):
         return error.retry_after is not None and error.retry_after <= LONGEST_WAIT
     return isinstance(error, Unreachable | ReplyLost | BadReply)
+
+
+def _within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
 
 
 def _said(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,8 +138,9 @@ class Queries:
     def flights(self) -> Iterator[Flight]:
         return (_flight(row) for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')"))
 
-    def flight(self, document: int) -> Flight:
-        return _flight(self.reader.execute(f"{_FLIGHT} WHERE d.id = ?", (document,)).fetchone())
+    def flights_of(self, documents: Sequence[int]) -> list[Flight]:
+        sql = f"{_FLIGHT} WHERE d.id IN ({_EACH})"
+        return [_flight(row) for row in self.reader.execute(sql, (json.dumps(documents),))]
 
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
         """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
@@ -185,20 +186,26 @@ class Queries:
         )
         return [Copy(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
 
-    def place_of(self, document: int) -> tuple[int, str] | None:
-        """(document, output) that the result of its job is for: itself; once it is superseded, the first copy, if any.
+    def places_of(self, documents: Sequence[int]) -> Mapping[int, tuple[int, str]]:
+        """(document, output) that the result of each one's job is for: itself; once superseded, its first copy, if any.
 
         Asked at the last moment, for a newer version may have taken its place at any time.
         """
-        own = "SELECT id, output FROM documents WHERE id = ? AND current = 1"
+        own = f"SELECT id, output FROM documents WHERE id IN ({_EACH}) AND current = 1"
         copy = "SELECT id, output FROM documents WHERE payer = ? AND state = 'duplicate' ORDER BY id LIMIT 1"
-        row = self.reader.execute(own, (document,)).fetchone() or self.reader.execute(copy, (document,)).fetchone()
-        return row and (int(row[0]), str(row[1]))
+        places = {row[0]: (row[0], row[1]) for row in self.reader.execute(own, (json.dumps(documents),))}
+        for document in documents:
+            if document not in places and (row := self.reader.execute(copy, (document,)).fetchone()):
+                places[document] = (row[0], row[1])
+        return places
 
-    def hashes_at(self, output: str) -> frozenset[str]:
-        """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
-        sql = "SELECT output_sha256 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
-        return frozenset(row[0] for row in self.reader.execute(sql, (output,)))
+    def hashes_at(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Of every file the ledger ever put at each of `outputs`: those a newer result may take the place of."""
+        sql = f"SELECT output, output_sha256 FROM documents WHERE output IN ({_EACH}) AND output_sha256 IS NOT NULL"
+        hashes = dict.fromkeys(outputs, frozenset[str]())
+        for output, sha256 in self.reader.execute(sql, (json.dumps(outputs),)):
+            hashes[output] |= {sha256}
+        return hashes
 
     def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
         """The latest attempt of ours accepted there after `since`."""
@@ -290,6 +297,7 @@ class Queries:
         return moment
 
 
+_EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
 # Without statistics SQLite would rather sort all that is queued, at every look.
 _TO_SUBMIT = "documents INDEXED BY to_submit WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _SPEED = """

@@ -132,15 +132,14 @@ class Fetcher:
         watched.looked(self._looks, done=True)
         self._headroom.breaker.note(None, self._clock())
         streamed: Streamed | None = None
-        if self._ledger.place_of(document) is None:
-            self._sink.room.give(reserved)
-            await self._settle(events.Superseded(document))
-            return
         try:
             head = read_head(body, watched.flight.job_id)
             if head.url is not None:
                 self._sink.room.give(reserved)
                 reserved = 0
+                if not self._ledger.places_of([document]):  # the sink asks too; this saves the download
+                    await self._settle(events.Superseded(document))
+                    return
                 streamed = await self._stream(watched.flight.output, head, body)
                 if streamed is None:
                     return

@@ -6,6 +6,7 @@ look and the fetch are the same request. Whichever costs fewer is taken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -46,6 +47,7 @@ class Poller:
         self._pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
         self._in_vain = 0
         self._early: dict[str, None] = {}
+        self._accepted: list[int] = []
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -76,10 +78,16 @@ class Poller:
 
     def _hear(self, change: Change) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted):
-            flight = self._ledger.flight(change.event.document)
+            if not self._accepted:  # those of one commit are heard of together: one query serves them all
+                asyncio.get_running_loop().call_soon(self._watch_accepted)
+            self._accepted.append(change.event.document)
+
+    def _watch_accepted(self) -> None:
+        for flight in self._ledger.flights_of(self._accepted):
             self._jobs.add(flight, look_in=self._looks.first_in(flight.size))
             if self._early.pop(flight.job_id, self) is None:
                 self._jobs.fetch(flight.document)
+        self._accepted.clear()
 
     async def _look_around(self) -> None:
         due = self._jobs.due()

@@ -91,9 +91,11 @@ class Sink:
                 self._writing = False
 
     async def _write(self, group: Sequence[Result]) -> None:
-        places = [self._ledger.place_of(result.ended.document) for result in group]
+        found = self._ledger.places_of([result.ended.document for result in group])
+        places = [found.get(result.ended.document) for result in group]
         wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
-        items = [self._item(result, output) for result, (_, output) in wanted]
+        known = self._ledger.hashes_at([output for _, (_, output) in wanted])
+        items = [_item(result, output, known[output]) for result, (_, output) in wanted]
         outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
         for (result, (document, _)), outcome in zip(wanted, outcomes, strict=True):
@@ -106,12 +108,6 @@ class Sink:
             if place is None:  # superseded meanwhile, and no copy waits for it
                 happened += [result.ended, events.Superseded(result.ended.document)]
         await self._ledger.record(*happened)
-
-    def _item(self, result: Result, output: str) -> Item | Streamed:
-        known = self._ledger.hashes_at(output)
-        if result.streamed:
-            return replace(result.streamed, output=output, known=known)
-        return Item(output, result.body, known)
 
     async def new_part(self) -> Path | None:
         """Where a large result may be streamed to; None where the disk refuses, which stops the run."""
@@ -153,7 +149,7 @@ class Sink:
         return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)
 
     async def _copy_file(self, copy: Copy) -> events.Event | None:
-        known = self._ledger.hashes_at(copy.output)
+        known = self._ledger.hashes_at([copy.output])[copy.output]
         try:
             written = await asyncio.to_thread(
                 self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known
@@ -170,6 +166,12 @@ def _came_home(ended: events.Ended, document: int, written: Written) -> list[eve
     """The result is `document`'s: of the job's own document, or of a copy where that one has been superseded."""
     saved = _saved(document, written)
     return [ended, saved] if document == ended.document else [saved, ended, events.Superseded(ended.document)]
+
+
+def _item(result: Result, output: str, known: frozenset[str]) -> Item | Streamed:
+    if result.streamed:
+        return replace(result.streamed, output=output, known=known)
+    return Item(output, result.body, known)
 
 
 def _saved(document: int, written: Written) -> events.Saved:

@@ -31,6 +31,7 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
 SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})  # where a submission ends
 FULL_QUEUES: Final = frozenset({wire.ErrorName.QUEUE_FULL, wire.ErrorName.BATCH_QUEUE_FULL, wire.ErrorName.RATE_LIMIT})
 _MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: of bytes that are no UTF-8
+LINK_AT_MOST: Final = 16 << 10  # bytes of an inner result that is looked at for a link; a longer one isn't read
 _WORDS_AT_MOST: Final = 500  # of a foreign message; a gateway's page of HTML is longer than it is useful
 _TITLE: Final = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 
@@ -185,7 +186,10 @@ def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere."""
+    """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere.
+
+    `inner` is that link as it stands in the body, empty where it's too long for one.
+    """
 
     response_type: Any
     pages: int | None
@@ -204,7 +208,8 @@ def read_head(body: bytes, job_id: str) -> Head:
     if head.job_id is not None and head.job_id != job_id:
         raise BadReply("GET /job", f"a result that names job {_clip(head.job_id)}", status=200)
     usage = head.usage if isinstance(head.usage, dict) else {}
-    pages, inner = _units(usage.get("num_pages")), bytes(head.result)
+    pages = _units(usage.get("num_pages"))
+    inner = bytes(head.result) if len(memoryview(head.result)) <= LINK_AT_MOST else b""
     pages = None if pages is None else round(pages)
     return Head(head.response_type, pages, usage, inner, _link(inner))
 

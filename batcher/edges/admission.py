@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Final
 
@@ -44,21 +44,24 @@ class Moved:
     went: Counter[State] = field(default_factory=Counter)
 
 
+_COLUMNS: Final = tuple(field.name for field in fields(Version) if field.name != "replaces")
+_INSERT: Final = (
+    f"INSERT INTO documents ({', '.join(_COLUMNS)}, output_key)"
+    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key)"
+)
 _OUT: Final = "('sending', 'unknown', 'waiting', 'ready')"  # also of a version that has been superseded since
 _NEVER_PAYS: Final = "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded')"
 
 
 def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -> Moved:
     """Write `batch` inside the caller's transaction."""
-    from sqlite_utils import Database
-
     moved = Moved()
     for version in batch:
         if version.replaces is not None:
             _stand_down(connection, version.replaces, at, moved)
     last = connection.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
     rows = _rows(connection, batch)
-    Database(connection, execute_plugins=False).table("documents").insert_all(rows)
+    connection.executemany(_INSERT, rows)
     _join_copies(connection, last)
     _log(connection, last, at)
     for state, number in connection.execute(
@@ -98,7 +101,7 @@ def _rows(connection: sqlite3.Connection, batch: Sequence[Version]) -> list[dict
     taken: set[str] = set()
     rows = []
     for version in batch:
-        row = {name: value for name, value in asdict(version).items() if name != "replaces"}
+        row: dict[str, object] = {name: getattr(version, name) for name in _COLUMNS}
         row["output"] = _free_output(connection, version, taken)
         row["output_key"] = collision_key(str(row["output"]))
         taken.add(str(row["output_key"]))

@@ -50,8 +50,7 @@ def read(path: Path, *, limit: int) -> bytes:
     fd = _open(path)
     try:
         before = os.fstat(fd)
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+        content = b"".join(_blocks(fd, min(before.st_size, limit) + 1))
         _compare(path, before, os.fstat(fd), len(content))
         return content
     except OSError as error:
@@ -65,7 +64,7 @@ def digest(path: Path) -> str:
     fd = _open(path)
     try:
         before, sha256, size = os.fstat(fd), hashlib.sha256(), 0
-        while block := os.read(fd, BLOCK):
+        for block in _blocks(fd, before.st_size + 1):
             sha256.update(block)
             size += len(block)
         _compare(path, before, os.fstat(fd), size)
@@ -74,6 +73,13 @@ def digest(path: Path) -> str:
         raise SourceUnreadable(f"{path}: {error.strerror}") from error
     finally:
         os.close(fd)
+
+
+def _blocks(fd: int, most: int) -> Iterator[bytes]:
+    """Up to `most` bytes. No buffer is larger than what is there to read: one of a megabyte costs more than a hash."""
+    while most > 0 and (block := os.read(fd, min(most, BLOCK))):
+        most -= len(block)
+        yield block
 
 
 def _open(path: Path) -> int:

@@ -37,9 +37,7 @@ def main() -> None:
 def timed(words: list[str]) -> float:
     """Wall time of `python …words`; an exit code is no matter here."""
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env={**os.environ, **COMPILED}, capture_output=True, check=False
-    )
+    subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **COMPILED}, capture_output=True, check=False)
     return time.perf_counter() - began
 
 

@@ -199,8 +199,12 @@ class Queries:
                 places[document] = (row[0], row[1])
         return places
 
-    def hashes_at(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """Of every file the ledger ever put at each of `outputs`: those a newer result may take the place of."""
+    def hashes_at(self, output: str) -> frozenset[str]:
+        """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
+        return self.hashes_of([output])[output]
+
+    def hashes_of(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """The same for each of `outputs`."""
         sql = f"SELECT output, output_sha256 FROM documents WHERE output IN ({_EACH}) AND output_sha256 IS NOT NULL"
         hashes = dict.fromkeys(outputs, frozenset[str]())
         for output, sha256 in self.reader.execute(sql, (json.dumps(outputs),)):

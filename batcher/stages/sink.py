@@ -94,7 +94,7 @@ class Sink:
         found = self._ledger.places_of([result.ended.document for result in group])
         places = [found.get(result.ended.document) for result in group]
         wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
-        known = self._ledger.hashes_at([output for _, (_, output) in wanted])
+        known = self._ledger.hashes_of([output for _, (_, output) in wanted])
         items = [_item(result, output, known[output]) for result, (_, output) in wanted]
         outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
@@ -149,7 +149,7 @@ class Sink:
         return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)
 
     async def _copy_file(self, copy: Copy) -> events.Event | None:
-        known = self._ledger.hashes_at([copy.output])[copy.output]
+        known = self._ledger.hashes_at(copy.output)
         try:
             written = await asyncio.to_thread(
                 self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known

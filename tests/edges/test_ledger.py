@@ -65,7 +65,7 @@ async def test_a_document_goes_all_the_way(ledger: Ledger) -> None:
     await ledger.record(e.Ended(1, 3, 3.0), e.Saved(1, "a.pdf.json", "abc", 7))
     assert ledger.tally == Counter({State.SAVED: 1})
     assert ledger.spent() == (3, 3.0)
-    assert ledger.hashes_at(["a.pdf.json", "b.pdf.json"]) == {"a.pdf.json": {"abc"}, "b.pdf.json": frozenset()}
+    assert ledger.hashes_of(["a.pdf.json", "b.pdf.json"]) == {"a.pdf.json": {"abc"}, "b.pdf.json": frozenset()}
     rows = ledger.reader.execute("SELECT event FROM timeline ORDER BY seq")
     assert [row[0] for row in rows] == ["Found", "Uploaded", "Sending", "Accepted", "Ended", "Saved"]
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from batcher.core.wire import ErrorName, JobStatus, JobType
 from batcher.service import gate
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
+from batcher.service.bodies import BODIES
 from batcher.service.chaos import Chaos
 from batcher.service.errands import Errands
 from batcher.service.jobs import Clock, Jobs, Lane, described, detailed, listed, parse_cursor
@@ -56,7 +57,6 @@ class Rooms:
     chaos: Chaos
     errands: Errands
     sync_patience: float = SYNC_PATIENCE
-    served: frozenset[JobType] = frozenset({JobType.PARSE})
 
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
@@ -103,7 +103,7 @@ class Endpoints:
         return submit
 
     async def _body(self, request: web.Request, type: JobType) -> bytes:
-        if type not in self._rooms.served:
+        if type not in BODIES:
             raise ApiError(ErrorName.INVALID_CONFIG, f"{type} is not served by the local service")
         return await request.read()
 

@@ -71,6 +71,11 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         metavar="NAME",
         help="The variable that holds the key to accept; where it is empty a key is made up and printed.",
     ),
+    click.option(
+        "--pipelines",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        help="A folder of pipelines, one TOML file each; those that ship are there, too.",
+    ),
     click.option("--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."),
     click.option("--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."),
     click.option(
@@ -115,6 +120,7 @@ def options_of(words: dict[str, Any]) -> Options:
         workers=words["workers"] or os.cpu_count() or 1,
         retention=words["retention"],
         parser=words["parser"],
+        pipelines=words["pipelines"],
         chaos=words["chaos"],
         seed=words["seed"],
         reach=Reach(words["allow_urls"], words["allow_loopback_urls"]),

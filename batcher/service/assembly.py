@@ -5,7 +5,7 @@ Runs in worker processes, on answers in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,36 @@ def join(answers: Sequence[Answer]) -> Answer:
     for number, answer in enumerate(answers, 1):
         _append(whole, answer, number)
     return whole
+
+
+def copied(answer: Answer) -> Assembled:
+    """One that may be joined to others while the answer itself stays as it is."""
+    return Assembled(msgspec.json.decode(msgspec.json.encode(answer.result)), answer.num_pages, answer.credits)
+
+
+def free(answer: Answer) -> Answer:
+    """For a further step over pages that an earlier one has counted."""
+    return Assembled(answer.result, answer.num_pages)
+
+
+def noted(answer: Answer, notes: list[str]) -> Answer:
+    properties = answer.document_properties
+    return Assembled(answer.result, answer.num_pages, answer.credits, answer.images, properties, notes)
+
+
+def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
+    """As the client asked for it, where lines with their places were only for us."""
+    if (options.get("settings") or {}).get("return_ocr_data"):
+        return answer
+    bare = noted(answer, own_notes(answer, options))
+    bare.result = {**answer.result, "ocr": None}
+    return bare
+
+
+def own_notes(answer: Answer, options: Mapping[str, Any]) -> list[str]:
+    """What couldn't be served, save what the client never asked for."""
+    asked = (options.get("settings") or {}).get("return_ocr_data")
+    return [note for note in answer.notes if asked or not note.startswith("settings.return_ocr_data")]
 
 
 def _append(whole: Assembled, answer: Answer, number: int) -> None:

@@ -32,6 +32,7 @@ from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.queue import JOB_SECONDS, Queue
 from batcher.service.results import Results
+from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
 from batcher.service.webhooks import Endpoint, Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
@@ -57,6 +58,7 @@ class Options:
     job_seconds: float = JOB_SECONDS
     sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
+    pipelines: Path | None = None
     clock: Clock = time.time
     chaos: Mapping[str, Fault] = field(default_factory=dict)
     seed: int = 0
@@ -158,6 +160,7 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
             chaos=chaos,
             on_end=webhooks.announce,
             job_seconds=options.job_seconds,
+            tools=Tools(pipelines=str(options.pipelines or "")),
         )
         queue.restore(jobs.unfinished())
         yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, options.sync_patience)

@@ -20,7 +20,7 @@ from batcher.service.chaos import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
 from batcher.service.results import Results
-from batcher.service.tasks import Report, Source, Task
+from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # wall time one document may take
@@ -57,6 +57,7 @@ class Queue:
         chaos: Chaos,
         on_end: Callable[[Job, JobStatus], None],
         job_seconds: float = JOB_SECONDS,
+        tools: Tools,
     ) -> None:
         self._jobs = jobs
         self._inputs = inputs
@@ -65,6 +66,7 @@ class Queue:
         self._chaos = chaos
         self._on_end = on_end
         self._job_seconds = job_seconds
+        self._tools = tools
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
@@ -167,11 +169,13 @@ class Queue:
             attachments=str(self._results.attachments(job.job_id)),
             token=job.token,
             seconds=int(self._job_seconds),
+            tools=self._tools,
         )
 
     def _patience(self, request: Mapping[str, Any]) -> tuple[float, ErrorName]:
         """The caller's own `settings.timeout` where it is the shorter one, and whose fault running over it is."""
-        wanted = (request.get("settings") or {}).get("timeout")
+        parsing = request.get("parsing") or request
+        wanted = (parsing.get("settings") or {}).get("timeout")
         if wanted is None or wanted >= self._job_seconds:
             return self._job_seconds, ErrorName.TIMEOUT
         return wanted, ErrorName.CUSTOMER_TIMEOUT

@@ -1,4 +1,4 @@
-"""What a parsed document looks like as the API's answer, written to disk by the worker that parsed it.
+"""Answers as they are stored, written to disk by the worker that made them.
 
 Runs in worker processes. Addresses of the service itself stand as `results.ADDRESS`, to be put in when served.
 """
@@ -30,23 +30,55 @@ class Answer(Protocol):
     notes: list[str]
 
 
-def write_result(task: Task, answer: Answer, *, duration: float) -> bool:
-    """Durable on disk when it returns; True where it holds addresses of the service."""
+def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
+    """The API's ParseResponse; its pictures are on disk, and named by their addresses, when it returns."""
     for name, content in answer.images.items():
         _write(_attachment(task, name), content)
         _point_blocks(task, answer.result, name)
-    inner = msgspec.json.encode(answer.result)
-    linked = bool(answer.images) or ADDRESS in inner
-    if len(inner) > INLINE_LIMIT or _wants_url(task.request):
-        _write(_attachment(task, "result.json"), inner)
-        inner, linked = _link(task), True
-    body = {**_frame(task, answer, duration), "result": msgspec.Raw(inner)}
-    _write(Path(task.result), msgspec.json.encode(body))
-    return linked
+    return {
+        "response_type": "parse",
+        "job_id": task.job_id,
+        "duration": None,
+        "pdf_url": address_of(task, DOCUMENT) if DOCUMENT in answer.images else None,
+        "studio_link": None,
+        "usage": _usage(answer),
+        "result": answer.result,
+        "parse_mode": "base",
+        "document_properties": answer.document_properties,
+    }
+
+
+def store(task: Task, body: dict[str, Any], *, duration: float) -> bool:
+    """Durable on disk when it returns; True where it holds addresses of the service."""
+    if "duration" in body:
+        body["duration"] = round(duration, 6)
+    if body["response_type"] == "pipeline":  # the API has no address for it as a whole, but for each of its parses
+        content = msgspec.json.encode({**body, "result": _with_large_parses_linked(task, body["result"])})
+    else:
+        content = msgspec.json.encode({**body, "result": _linked(task, body["result"], "result.json")})
+    _write(Path(task.result), content)
+    return ADDRESS in content
 
 
 def address_of(task: Task, name: str) -> str:
     return f"{ADDRESS.decode()}/files/{task.job_id}/{task.token}/{name}"
+
+
+def _linked(task: Task, result: Any, name: str) -> Any:
+    """The result, or where it is too large, or wanted so, the address it now stands at."""
+    inner = msgspec.json.encode(result)
+    if len(inner) <= INLINE_LIMIT and not _wants_url(task.request):
+        return msgspec.Raw(inner)
+    _write(_attachment(task, name), inner)
+    return {"type": "url", "url": address_of(task, name), "result_id": task.job_id}
+
+
+def _with_large_parses_linked(task: Task, result: dict[str, Any]) -> dict[str, Any]:
+    given = result["parse"]
+    parses = given if isinstance(given, list) else [given]
+    for number, parse in enumerate(parses, 1):
+        parse["result"] = _linked(task, parse["result"], f"parse-{number}.json")
+    return result
 
 
 def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
@@ -59,31 +91,14 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
             extra["page_image_url"] = address_of(task, name)
 
 
-def _frame(task: Task, answer: Answer, duration: float) -> dict[str, Any]:
-    return {
-        "response_type": "parse",
-        "job_id": task.job_id,
-        "duration": round(duration, 6),
-        "pdf_url": address_of(task, DOCUMENT) if DOCUMENT in answer.images else None,
-        "studio_link": None,
-        "usage": _usage(answer),
-        "parse_mode": "base",
-        "document_properties": answer.document_properties,
-    }
-
-
 def _usage(answer: Answer) -> dict[str, Any]:
     """What was asked for and isn't served here is named in a key the API doesn't have, so it is there only then."""
     usage = {"num_pages": answer.num_pages, "credits": answer.credits}
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 
 
-def _link(task: Task) -> bytes:
-    return msgspec.json.encode({"type": "url", "url": address_of(task, "result.json"), "result_id": task.job_id})
-
-
 def _wants_url(request: Mapping[str, Any]) -> bool:
-    return bool((request.get("settings") or {}).get("force_url_result"))
+    return bool((request.get("settings") or {}).get("force_url_result") or request.get("force_url_result"))
 
 
 def _attachment(task: Task, name: str) -> Path:

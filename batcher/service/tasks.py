@@ -18,6 +18,13 @@ class Source(msgspec.Struct, frozen=True):
     job: bool = False
 
 
+class Tools(msgspec.Struct, frozen=True):
+    """What a service was given beside documents: a folder of pipelines, and whether a model answers questions."""
+
+    pipelines: str = ""
+    model: bool = False
+
+
 class Task(msgspec.Struct, frozen=True):
     """One job for one worker. `seconds` bounds its CPU time; the wall clock is the service's business."""
 
@@ -29,6 +36,7 @@ class Task(msgspec.Struct, frozen=True):
     attachments: str  # the folder for what the result links to
     token: str
     seconds: int
+    tools: Tools = Tools()
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):

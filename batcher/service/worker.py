@@ -15,16 +15,17 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, Final
 
 import msgspec
 
 from batcher.core.wire import ErrorName
-from batcher.service.assembly import join, reread
-from batcher.service.rendering import Answer, write_result
-from batcher.service.tasks import Report, Source, Task
+from batcher.service.duties import perform
+from batcher.service.parsing.pages import DocumentProblem
+from batcher.service.reading import Reader
+from batcher.service.rendering import store
+from batcher.service.tasks import Report, Task
 
 MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
 FILE_SIZE: Final = 2 << 30
@@ -49,12 +50,12 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO) -> Report:
     began = time.monotonic()
     _limit_cpu(task.seconds)
     try:
-        answer = _answer(task, module)
+        work = perform(task, Reader(task, module))
         _send(out, Report(stage="Completing"))
         duration = time.monotonic() - began
-        linked = write_result(task, answer, duration=duration)
-        return Report(num_pages=answer.num_pages, duration=duration, linked=linked)
-    except module.DocumentProblem as problem:
+        linked = store(task, work.body, duration=duration)
+        return Report(num_pages=work.pages, duration=duration, linked=linked)
+    except (module.DocumentProblem, DocumentProblem) as problem:
         return Report(name=problem.name, code=problem.code, message=problem.message)
     except FileNotFoundError:
         return _lost_input()
@@ -64,17 +65,6 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO) -> Report:
         )
     except Exception as bug:
         return Report(name=ErrorName.PROCESSING_FAILED, code=500, message=f"{type(bug).__name__}: {bug}")
-
-
-def _answer(task: Task, module: ModuleType) -> Answer:
-    return join([_read(source, task, module) for source in task.sources])
-
-
-def _read(source: Source, task: Task, module: ModuleType) -> Answer:
-    if source.job:
-        return reread(Path(source.path))
-    answer: Answer = module.parse(Path(source.path), extension=source.extension, options=task.request)
-    return answer
 
 
 def _lost_input() -> Report:

@@ -160,3 +160,44 @@ async def test_a_script_by_someone_else_works_unchanged(client, tmp_path, monkey
             return result.result.chunks[0].content
 
     assert await asyncio.to_thread(script) == "plain"
+
+
+PAPER = b"Invoice\nInvoice number: A-7\nSubtotal: 100.00\nVAT: 20.50\nTotal: 120.50 EUR"
+TOTALS = {"schema": {"type": "object", "properties": {"total": {"type": "number"}}}}
+INVOICES = {
+    "name": "Invoices",
+    "description": "invoice with subtotal, VAT and total",
+    "partition_key": "invoice number",
+}
+REQUESTS = {
+    "extract": {"instructions": TOTALS, "settings": {"citations": {"enabled": True}}},
+    "split": {"split_description": [INVOICES]},
+    "classify": {"classification_schema": [{"category": "invoice", "criteria": ["has a subtotal, VAT and total"]}]},
+    "pipeline": {"pipeline_id": "receipt"},
+}
+
+
+@pytest.mark.parametrize("endpoint", REQUESTS)
+async def test_each_endpoint_s_answer_is_of_the_sdk_s_own_type(sdk, endpoint):
+    """Synchronously and as a job, both are the same answer, and neither is forced into its type."""
+    source = await sdk.upload(PAPER)
+    answer = await sdk(f"{endpoint}.run", input=source, **REQUESTS[endpoint])
+    submitted = await sdk(f"{endpoint}.run_job", input=source, **REQUESTS[endpoint])
+    job = await sdk.job(submitted.job_id)
+    assert job.status == "Completed" and type(job.result) is type(answer)
+    assert job.result.result == answer.result or endpoint == "pipeline"
+
+
+async def test_what_the_typed_answers_say(sdk):
+    """The value, its citation; the section and its partition; the category; the pipeline's steps."""
+    source = await sdk.upload(PAPER)
+    extract = await sdk("extract.run", input=source, **REQUESTS["extract"])
+    assert extract.response_type == "v3_extract" and extract.result["total"]["value"] == 120.5
+    bare = await sdk("extract.run", input=source, instructions=TOTALS)
+    assert bare.response_type == "extract" and bare.result == [{"total": 120.5}] and bare.citations is None
+    split = await sdk("split.run", input=source, **REQUESTS["split"])
+    assert split.result.splits[0].partitions[0].name == "A-7" and split.result.section_mapping == {"Invoices": [1]}
+    classified = await sdk("classify.run", input=source, **REQUESTS["classify"])
+    assert classified.result.category == "invoice" and classified.usage.num_categories == 1
+    pipeline = await sdk("pipeline.run", input=source, **REQUESTS["pipeline"])
+    assert pipeline.result.parse.usage.num_pages == 1 and pipeline.result.extract.result[0]["total"] == 120.5

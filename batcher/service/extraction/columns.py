@@ -1,0 +1,92 @@
+"""Arrays of objects from tables: which table is meant, which column is which property, which rows are no items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from batcher.service.extraction.evidence import Evidence, Grid, joined_across_pages
+from batcher.service.extraction.found import Value
+from batcher.service.extraction.schema import Field
+from batcher.service.extraction.values import MISSING, Customs, cast
+from batcher.service.extraction.words import COLUMNS, SYNONYMS, THRESHOLD, Vocabulary, phrase_of, words_of
+
+SUMMARIES: Final = frozenset("total subtotal sum vat tax shipping discount balance carried forward".split())
+CASTABLE: Final = 0.5  # share of a column's cells that must be of the property's type, or it is another column
+BY_HEADING: Final = 0.5  # what a table's heading counts beside its columns
+
+
+def table_rows(array: Field, evidence: Evidence, vocabulary: Vocabulary, customs: Customs) -> list[Mapping[str, Value]]:
+    """A mapping for each item; none where no table has the columns, or two have them equally."""
+    assert array.item is not None
+    columns = Vocabulary(vocabulary.shared - {"item", "description"}, {**SYNONYMS, **COLUMNS})
+    ranked = sorted(_ranked(array, evidence, columns, customs), key=lambda found: -found[0])
+    if not ranked or (len(ranked) > 1 and ranked[1][0] == ranked[0][0]):
+        return []
+    _, grid, matched = ranked[0]
+    return list(_items(grid, matched, evidence, customs))
+
+
+_Matched = Mapping[int, tuple[Field, float]]  # by column
+
+
+def _ranked(
+    array: Field, evidence: Evidence, vocabulary: Vocabulary, customs: Customs
+) -> Iterator[tuple[float, Grid, _Matched]]:
+    assert array.item is not None
+    leaves = [child for child in array.item.children if child.kind not in ("object", "array")]
+    for grid in joined_across_pages(evidence.grids):
+        matched = _matched(leaves, grid, vocabulary, customs)
+        if len(matched) >= min(2, len(leaves)) and matched:
+            heading = vocabulary.closeness(grid.heading, phrase_of(array.name, (), array.title, array.description))
+            yield round(sum(score for _, score in matched.values()) + BY_HEADING * heading, 2), grid, matched
+
+
+def _matched(leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs) -> _Matched:
+    """Each column for the property its header names best, each property once."""
+    header, *body = grid.rows
+    scored = [
+        (vocabulary.closeness(cell, phrase_of(leaf.name, (), leaf.title, leaf.description)), column, index)
+        for column, cell in enumerate(header)
+        for index, leaf in enumerate(leaves)
+        if cell.strip()
+    ]
+    found: dict[int, tuple[Field, float]] = {}
+    taken: set[int] = set()
+    for score, column, index in sorted(scored, reverse=True):
+        if score < THRESHOLD or column in found or index in taken:
+            continue
+        rivals = [one for one in scored if one[0] == score and one != (score, column, index)]
+        if any((c == column) != (i == index) and c not in found and i not in taken for _, c, i in rivals):
+            continue  # two headers for one property, or the other way about: which is which isn't said
+        if _castable(leaves[index], [row[column] for row in body if column < len(row)], customs):
+            found[column] = (leaves[index], score)
+            taken.add(index)
+    return found
+
+
+def _castable(leaf: Field, cells: list[str], customs: Customs) -> bool:
+    filled = [cell for cell in cells if cell.strip()]
+    good = sum(cast(cell, leaf, customs) is not MISSING for cell in filled)
+    return good >= CASTABLE * len(filled)
+
+
+def _items(grid: Grid, matched: _Matched, evidence: Evidence, customs: Customs) -> Iterator[Mapping[str, Value]]:
+    header, *body = grid.rows
+    for row in body:
+        if row == header or _is_summary(row) or not any(row[column].strip() for column in matched if column < len(row)):
+            continue
+        found: dict[str, Value] = {}
+        for column, (leaf, score) in matched.items():
+            cell = row[column] if column < len(row) else ""
+            value: Any = cast(cell, leaf, customs)
+            if value is not MISSING:
+                found[leaf.name] = Value(value, score, ((evidence.spot_of(cell, grid.spot), cell),))
+        yield found
+
+
+def _is_summary(row: list[str]) -> bool:
+    """Sums at a table's end: a word for one, and most of the row empty."""
+    filled = [cell for cell in row if cell.strip()]
+    words = set(words_of(filled[0])) if filled else set()
+    return len(filled) < max(2, len(row)) and bool(words) and words <= SUMMARIES

@@ -1,0 +1,241 @@
+"""What a parsed document offers to be cited: lines of text with their places, and tables as grids of cells.
+
+Works on the API's own answer to a parse, so an earlier job's result serves as well as a document just read. Looks for
+nothing yet.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom; shares of the page
+Rows = list[list[str]]
+
+WORD_GAP: Final = 1.2  # widths of a letter: a wider gap parts two pieces of one line
+_CELL: Final = re.compile(r"(?<!\\)\|")
+_RULE: Final = re.compile(r":?-{3,}:?")
+_BETWEEN: Final = re.compile(r"\s+[·•|¦]\s+|\t+|\s{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where something stands: its own box where that is known, its block's otherwise."""
+
+    page: int
+    box: Box
+    block: Mapping[str, Any]
+    confidence: float | None = None  # of OCR
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A piece of text without a gap in it. `placed` where its box is its own."""
+
+    text: str
+    spot: Spot
+    placed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table, its first row perhaps a header; `heading` is the nearest one above it."""
+
+    rows: Rows
+    spot: Spot
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    lines: list[Line]
+    grids: list[Grid]
+    blocks: list[Mapping[str, Any]]
+    pieces: list[Line]  # text with places of its own, tables' included
+
+    @cached_property
+    def by_text(self) -> Mapping[tuple[int, str], list[Spot]]:
+        found: dict[tuple[int, str], list[Spot]] = {}
+        for piece in self.pieces:
+            found.setdefault((piece.spot.page, piece.text), []).append(piece.spot)
+        return found
+
+    def spot_of(self, text: str, around: Spot) -> Spot:
+        """Where in a block a cell's text stands, if it does in one place only."""
+        inside = [s for s in self.by_text.get((around.page, text.strip()), []) if _within(s.box, around.box)]
+        return replace(inside[0], block=around.block) if len(inside) == 1 else around
+
+
+def gather(result: Mapping[str, Any], pages: frozenset[int] | None = None) -> Evidence:
+    """The evidence of a parse's FullResult; of `pages` of it only, where given."""
+    blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
+    blocks = [block for block in blocks if pages is None or block["bbox"]["page"] in pages]
+    pieces = _pieces(result.get("ocr"), blocks)
+    return Evidence(list(_lines(blocks, pieces)), list(_grids(blocks)), blocks, pieces)
+
+
+def rows_of(content: str) -> Rows:
+    """A table's cells from any of the formats a parse may have written it in."""
+    text = content.strip()
+    if text.startswith("<"):
+        return _html_rows(text)
+    if text.startswith("[["):
+        return [[str(cell) for cell in row] for row in msgspec.json.decode(text)]
+    if text.startswith("|"):
+        return _markdown_rows(text)
+    return [row for row in csv.reader(io.StringIO(text)) if row]
+
+
+def box_of(bbox: Mapping[str, Any]) -> Box:
+    return bbox["left"], bbox["top"], bbox["left"] + bbox["width"], bbox["top"] + bbox["height"]
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(blocks: list[Mapping[str, Any]], pieces: list[Line]) -> Iterator[Line]:
+    """In reading order: a block's own pieces where places are known, its lines of text where not."""
+    own: dict[int, list[Line]] = {}
+    for piece in pieces:
+        own.setdefault(id(piece.spot.block), []).append(piece)
+    for block in blocks:
+        if block["type"] == "Table" or not block["content"]:
+            continue
+        spot = spot_of_block(block)
+        yield from own.get(id(block)) or [
+            Line(part, spot)
+            for text in block["content"].split("\n")
+            for part in _BETWEEN.split(text.strip())
+            if part.strip()
+        ]
+
+
+def _pieces(ocr: Mapping[str, Any] | None, blocks: list[Mapping[str, Any]]) -> list[Line]:
+    found = [_piece(line) for line in (ocr or {}).get("lines") or [] if line["text"].strip()]
+    rows = sorted(found, key=lambda line: (line.spot.page, _middle(line.spot.box)))
+    joined = [line for row in _rows(rows) for line in _joined(row)]
+    by_page: dict[int, list[Mapping[str, Any]]] = {}
+    for block in blocks:
+        by_page.setdefault(block["bbox"]["page"], []).append(block)
+    placed = [(line, _block_at(line.spot, by_page.get(line.spot.page, []))) for line in joined]
+    return [part for line, block in placed if block is not None for part in _parts(line, block)]
+
+
+def _piece(line: Mapping[str, Any]) -> Line:
+    bbox = line["bbox"]
+    return Line(" ".join(line["text"].split()), Spot(bbox["page"], box_of(bbox), {}, line.get("confidence")), True)
+
+
+def _rows(lines: list[Line]) -> Iterator[list[Line]]:
+    """Lines side by side: the middle of each is within the height of the one before."""
+    row: list[Line] = []
+    for line in lines:
+        if row and not _beside(row[-1], line):
+            yield sorted(row, key=lambda one: one.spot.box[0])
+            row = []
+        row.append(line)
+    if row:
+        yield sorted(row, key=lambda one: one.spot.box[0])
+
+
+def _beside(first: Line, second: Line) -> bool:
+    if first.spot.page != second.spot.page:
+        return False
+    height = min(_height(first.spot.box), _height(second.spot.box))
+    return abs(_middle(first.spot.box) - _middle(second.spot.box)) <= height / 2
+
+
+def _joined(row: list[Line]) -> Iterator[Line]:
+    """OCR gives words; those with no more than a space between them are one piece."""
+    whole = row[0]
+    for line in row[1:]:
+        letter = (whole.spot.box[2] - whole.spot.box[0]) / max(1, len(whole.text))
+        if line.spot.box[0] - whole.spot.box[2] > WORD_GAP * letter:
+            yield whole
+            whole = line
+        else:
+            whole = _merged(whole, line)
+    yield whole
+
+
+def _merged(first: Line, second: Line) -> Line:
+    a, b = first.spot, second.spot
+    box = (min(a.box[0], b.box[0]), min(a.box[1], b.box[1]), max(a.box[2], b.box[2]), max(a.box[3], b.box[3]))
+    known = [c for c in (a.confidence, b.confidence) if c is not None]
+    return Line(f"{first.text} {second.text}", Spot(a.page, box, {}, min(known, default=None)), True)
+
+
+def _block_at(spot: Spot, blocks: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    x, y = (spot.box[0] + spot.box[2]) / 2, _middle(spot.box)
+    for block in blocks:
+        left, top, right, bottom = box_of(block["bbox"])
+        if left - 0.005 <= x <= right + 0.005 and top - 0.005 <= y <= bottom + 0.005:
+            return block
+    return None
+
+
+def _parts(line: Line, block: Mapping[str, Any]) -> Iterator[Line]:
+    for text in _BETWEEN.split(line.text):
+        if text.strip():
+            yield replace(line, text=text.strip(), spot=replace(line.spot, block=block))
+
+
+def _middle(box: Box) -> float:
+    return (box[1] + box[3]) / 2
+
+
+def _height(box: Box) -> float:
+    return box[3] - box[1]
+
+
+def _within(inner: Box, outer: Box) -> bool:
+    x, y = (inner[0] + inner[2]) / 2, _middle(inner)
+    return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _grids(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Grid]:
+    heading = ""
+    for block in blocks:
+        if block["type"] in ("Title", "Section Header"):
+            heading = block["content"]
+        if block["type"] == "Table" and (rows := rows_of(block["content"])):
+            yield Grid(rows, spot_of_block(block), heading)
+
+
+def spot_of_block(block: Mapping[str, Any]) -> Spot:
+    return Spot(block["bbox"]["page"], box_of(block["bbox"]), block)
+
+
+def _markdown_rows(text: str) -> Rows:
+    rows = [[cell.strip().replace("\\|", "|") for cell in _CELL.split(line.strip())[1:-1]] for line in text.split("\n")]
+    return [row for row in rows if row and not all(_RULE.fullmatch(cell) for cell in row)]
+
+
+def _html_rows(text: str) -> Rows:
+    from selectolax.lexbor import LexborHTMLParser
+
+    rows = [
+        [" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")]
+        for row in LexborHTMLParser(text).css("tr")
+    ]
+    return [row for row in rows if row]
+
+
+def joined_across_pages(grids: list[Grid]) -> list[Grid]:
+    """Tables one after the other under the same header are one."""
+    result: list[Grid] = []
+    for header, group in itertools.groupby(grids, key=lambda grid: grid.rows[0]):
+        first, *more = group
+        result.append(replace(first, rows=[header, *first.rows[1:], *(row for grid in more for row in grid.rows[1:])]))
+    return result

@@ -1,0 +1,214 @@
+"""Every "label, value" that a document shows, however it shows it: after a colon, to the right, below, in a table.
+
+Generous on purpose: whether a label names anything that was asked for is decided elsewhere. `strength` says how
+surely the two belong together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from batcher.service.extraction.evidence import Box, Evidence, Grid, Line, Spot
+from batcher.service.extraction.values import NUMBER, is_percent, looks_like_value
+
+LONGEST_LABEL: Final = 50  # characters
+MOST_WORDS: Final = 6
+FARTHEST: Final = 0.6  # of the page's width, to a value on the right
+LINES_BELOW: Final = 1.3  # heights of a line, to a value below
+ALIGNED: Final = 0.02
+
+_COLON: Final = re.compile(r"(?:(?<=^)|(?<=\s))([^\W\d_][^:\n]{0,48}?)\s?[:：](?=\s|$)")
+_TRAILING: Final = re.compile(
+    rf"(?P<label>[^\W\d_].*?)[\s.…]+(?P<value>(?:[€$£¥]\s?)?{NUMBER}(?:\s?(?:%|[€$£¥]|[A-Z]{{3}}))?)$"
+)
+_NUMBERED: Final = re.compile(
+    r"(?P<label>.*\b(?:no|nr|number|id|ref)\b\.?|.*[#№])\s*(?P<value>(?=.*\d)\S.*)$", re.IGNORECASE
+)
+_PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s?%)\)?\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    label: str
+    value: str
+    strength: float
+    spot: Spot
+
+
+def pairs_of(evidence: Evidence) -> Iterator[Pair]:
+    lines = evidence.lines
+    for index, line in enumerate(lines):
+        yield from _in_line(line)
+        following = lines[index + 1] if index + 1 < len(lines) else None
+        if not line.placed and following is not None and line.text.endswith(":") and not following.placed:
+            yield Pair(line.text, following.text, 0.85, following.spot)
+    yield from _beside([line for line in lines if line.placed])
+    yield from _under_headings(evidence)
+    for grid in evidence.grids:
+        yield from _in_table(grid, evidence)
+
+
+# --- in one line ----------------------------------------------------------------------------------------------------
+
+
+def _in_line(line: Line) -> Iterator[Pair]:
+    text = line.text.strip()
+    found = list(_COLON.finditer(text))
+    if found:
+        yield from _after_colons(text, found, line.spot)
+        return
+    for pattern, strength in ((_TRAILING, 0.93), (_NUMBERED, 0.9)):
+        match = pattern.fullmatch(text)
+        if match and is_label(match["label"]):
+            yield from with_rate(Pair(match["label"], match["value"], strength, line.spot))
+
+
+def _after_colons(text: str, found: list[re.Match[str]], spot: Spot) -> Iterator[Pair]:
+    """Where one value's end and the next label's beginning can't be told apart, neither is offered."""
+    label: str | None = found[0][1]
+    for match, following in zip(found, [*found[1:], None], strict=True):
+        rest = text[match.end() : following.end(1) if following else len(text)].strip()
+        value, next_label = _parted(rest) if following else (rest, None)
+        if label and value and is_label(label):
+            yield from with_rate(Pair(label, value, 1.0, spot))
+        label = next_label
+
+
+def _parted(text: str) -> tuple[str | None, str | None]:
+    """Of "INV-7 Invoice Date" the value and the label: after the last digit, or from the first capital on."""
+    words = text.split()
+    ends = [index for index, word in enumerate(words) if any(c.isdigit() for c in word)]
+    begins = [index for index, word in enumerate(words) if word[:1].isupper()]
+    cut = ends[-1] + 1 if ends else begins[0] if begins else 0
+    if not 0 < cut < len(words):
+        return None, None
+    return " ".join(words[:cut]), " ".join(words[cut:])
+
+
+def with_rate(pair: Pair) -> Iterator[Pair]:
+    """Of "VAT 20 %" 116.68 both are values of VAT."""
+    yield pair
+    rate = _PERCENT.fullmatch(pair.label)
+    if rate:
+        yield Pair(rate["label"], rate["value"], pair.strength, pair.spot)
+
+
+def is_label(text: str) -> bool:
+    text = text.strip(" :：")
+    return (
+        0 < len(text) <= LONGEST_LABEL
+        and len(text.split()) <= MOST_WORDS
+        and any(c.isalpha() for c in text)
+        and not looks_like_value(text)
+    )
+
+
+# --- by their places ------------------------------------------------------------------------------------------------
+
+
+def _beside(lines: Sequence[Line]) -> Iterator[Pair]:
+    """What stands to the right of a label on its line, else right below it."""
+    by_page: dict[int, list[Line]] = {}
+    for line in lines:
+        by_page.setdefault(line.spot.page, []).append(line)
+    for page in by_page.values():
+        page.sort(key=lambda line: line.spot.box[1])
+        for index, line in enumerate(page):
+            if is_label(line.text) and not _COLON.search(line.text[:-1]):
+                yield from _neighbours(line, page, index)
+
+
+def _neighbours(line: Line, page: list[Line], index: int) -> Iterator[Pair]:
+    right = _to_the_right(line, page, index)
+    asked = line.text.endswith((":", "："))
+    if right is not None and not right.text.endswith(":"):
+        strength = 0.95 if asked else 0.93 if looks_like_value(right.text) or is_percent(right.text) else 0.82
+        yield from with_rate(Pair(line.text, right.text, strength, right.spot))
+        return
+    below = _below(line, page, index)
+    if below is not None and not below.text.endswith(":"):
+        yield Pair(line.text, below.text, 0.85 if asked or looks_like_value(below.text) else 0.8, below.spot)
+
+
+def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:
+    box, height = line.spot.box, line.spot.box[3] - line.spot.box[1]
+    near = [
+        other
+        for other in _around(page, index, reach=height)
+        if _overlap(box, other.spot.box) > 0.5 and 0 <= other.spot.box[0] - box[2] + 0.002 <= FARTHEST
+    ]
+    return min(near, key=lambda other: other.spot.box[0], default=None)
+
+
+def _below(line: Line, page: list[Line], index: int) -> Line | None:
+    left, _, _, bottom = line.spot.box
+    height = bottom - line.spot.box[1]
+    for other in page[index + 1 :]:
+        gap = other.spot.box[1] - bottom
+        if gap > LINES_BELOW * height:
+            return None
+        if gap > -height / 2 and abs(other.spot.box[0] - left) <= ALIGNED:
+            return other
+    return None
+
+
+def _around(page: list[Line], index: int, *, reach: float) -> Iterator[Line]:
+    """The lines whose top is within `reach` of this one's; `page` is sorted by it."""
+    top = page[index].spot.box[1]
+    for step in (-1, 1):
+        at = index + step
+        while 0 <= at < len(page) and abs(page[at].spot.box[1] - top) <= reach:
+            yield page[at]
+            at += step
+
+
+def _overlap(first: Box, second: Box) -> float:
+    shared = min(first[3], second[3]) - max(first[1], second[1])
+    return shared / max(1e-9, min(first[3] - first[1], second[3] - second[1]))
+
+
+def _under_headings(evidence: Evidence) -> Iterator[Pair]:
+    """A section's own text, where it is one paragraph."""
+    for heading, block, after in zip(evidence.blocks, evidence.blocks[1:], [*evidence.blocks[2:], None], strict=False):
+        if heading["type"] != "Section Header" or block["type"] != "Text" or not is_label(heading["content"]):
+            continue
+        if after is None or after["type"] != "Text":
+            box = block["bbox"]
+            place = (box["left"], box["top"], box["left"] + box["width"], box["top"] + box["height"])
+            yield Pair(heading["content"], block["content"], 0.82, Spot(box["page"], place, block))
+
+
+# --- in tables ------------------------------------------------------------------------------------------------------
+
+
+def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
+    """Rows of two cells; any row whose only other cell is a value, as sums at a table's end; a header over one row."""
+    key_table = _is_key_table(grid)
+    for number, row in enumerate(grid.rows):
+        filled = [cell for cell in row if cell.strip()]
+        two_wide = key_table and not (number == 0 and _is_header(grid))
+        if len(filled) == 2 and is_label(filled[0]) and (two_wide or (number and looks_like_value(filled[1]))):
+            yield from with_rate(Pair(filled[0], filled[1], 0.96, evidence.spot_of(filled[1], grid.spot)))
+        for label, value in zip(row[::2], row[1::2], strict=False):
+            if len(row) > 2 and label.strip().endswith(":") and value.strip():
+                yield Pair(label, value, 0.95, evidence.spot_of(value, grid.spot))
+    if len(grid.rows) == 2 and len(grid.rows[0]) > 2:
+        for label, value in zip(*grid.rows, strict=False):
+            if value.strip() and is_label(label):
+                yield Pair(label, value, 0.9, evidence.spot_of(value, grid.spot))
+
+
+def _is_key_table(grid: Grid) -> bool:
+    """Of two columns, the left one labels: its cells differ, and are not values."""
+    keys = [row[0] for row in grid.rows if row]
+    two_wide = all(len(row) == 2 for row in grid.rows)
+    return two_wide and len(set(keys)) == len(keys) and all(is_label(key) for key in keys if key.strip())
+
+
+def _is_header(grid: Grid) -> bool:
+    """Words over a column of values."""
+    head, *body = (row[1] for row in grid.rows)
+    return not looks_like_value(head) and bool(body) and all(looks_like_value(cell) for cell in body)

@@ -1,0 +1,166 @@
+"""Reads the JSON Schema of an extract request into fields. Pure; knows nothing of documents.
+
+Understood is what schemas for extraction use: properties, items, types and formats, enums, nullable unions and local
+references. What constrains further (patterns, bounds) is left to whoever reads the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from batcher.core.wire import ErrorName
+from batcher.service.parsing.pages import DocumentProblem
+
+TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+DEEPEST: Final = 20
+MOST: Final = 5_000  # fields; references within references multiply
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One place of the answer. `kind` is a JSON type, or `any`; `children` an object's, `item` an array's."""
+
+    path: tuple[str, ...]
+    kind: str
+    title: str = ""
+    description: str = ""
+    format: str = ""
+    enum: tuple[Any, ...] = ()
+    children: tuple[Field, ...] = ()
+    item: Field | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path[-1] if self.path else ""
+
+    def leaves(self) -> Iterator[Field]:
+        """The scalar fields outside of arrays."""
+        if self.kind == "object":
+            for child in self.children:
+                yield from child.leaves()
+        elif self.kind != "array":
+            yield self
+
+    def arrays(self) -> Iterator[Field]:
+        if self.kind == "array":
+            yield self
+        for child in self.children:
+            yield from child.arrays()
+
+
+def read_schema(schema: Any) -> Field:
+    """The root. Raises DocumentProblem INVALID_SCHEMA, which says where and what."""
+    if not isinstance(schema, Mapping):
+        raise invalid("", "must be an object of JSON Schema")
+    root = _Reading(schema).field(schema, (), depth=0)
+    if root.kind != "object":
+        raise invalid("", f"its top level must be of type object, not {root.kind}")
+    if not root.children:
+        raise invalid("", "has no properties, so there is nothing to extract")
+    return root
+
+
+def invalid(where: str, problem: str) -> DocumentProblem:
+    place = f"instructions.schema{'.' if where else ''}{where}"
+    return DocumentProblem(ErrorName.INVALID_SCHEMA, f"{place} {problem}", 400)
+
+
+class _Reading:
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = MOST
+
+    def field(self, node: Any, path: tuple[str, ...], *, depth: int) -> Field:
+        where = ".".join(path)
+        node = self._resolved(node, where, depth)
+        self._left -= 1
+        if depth > DEEPEST or self._left < 0:
+            raise invalid(where, "is nested too deeply, has too many fields, or refers to itself")
+        field = Field(
+            *(path, self._kind(node, where)),
+            title=_text(node.get("title")),
+            description=_text(node.get("description")),
+            format=_text(node.get("format")),
+            enum=tuple(_list(node, "enum", where)) or ((node["const"],) if "const" in node else ()),
+        )
+        if field.kind == "object":
+            return replace(field, children=tuple(self._children(node, path, depth)))
+        if field.kind == "array":
+            return replace(field, item=self.field(node.get("items") or {}, path, depth=depth + 1))
+        return field
+
+    def _children(self, node: Mapping[str, Any], path: tuple[str, ...], depth: int) -> Iterator[Field]:
+        where = ".".join(path)
+        properties = node.get("properties", {})
+        if not isinstance(properties, Mapping):
+            raise invalid(f"{where}.properties".lstrip("."), "must be an object")
+        _list(node, "required", where)
+        for name, child in properties.items():
+            yield self.field(child, (*path, name), depth=depth + 1)
+
+    def _resolved(self, node: Any, where: str, depth: int) -> Mapping[str, Any]:
+        """References followed, unions with null taken for what else they allow."""
+        for _ in range(DEEPEST):
+            if not isinstance(node, Mapping):
+                raise invalid(where, "must be an object of JSON Schema")
+            outer = {key: node[key] for key in ("title", "description") if key in node}
+            if "$ref" in node:
+                node = {**_mapping(self._target(node["$ref"], where), where), **outer}
+                continue
+            branches = self._branches(node, where)
+            if not branches:
+                return node
+            base = {key: value for key, value in node.items() if key not in ("anyOf", "oneOf", "allOf")}
+            node = {**base, **branches[0], **outer} if len(branches) == 1 else {**base, "type": _common(branches)}
+        raise invalid(where, "refers to itself")
+
+    def _branches(self, node: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
+        given = [branch for key in ("anyOf", "oneOf", "allOf") for branch in _list(node, key, where)]
+        branches = [_mapping(branch, where) for branch in given]
+        return [branch for branch in branches if branch.get("type") != "null"]
+
+    def _target(self, reference: Any, where: str) -> Any:
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            raise invalid(where, f"refers to {reference!r}; only references within the schema are followed")
+        node: Any = self._root
+        for step in reference.removeprefix("#").strip("/").split("/"):
+            step = step.replace("~1", "/").replace("~0", "~")
+            if step and not (isinstance(node, Mapping) and step in node):
+                raise invalid(where, f"refers to {reference}, which isn't there")
+            node = node[step] if step else node
+        return node
+
+    def _kind(self, node: Mapping[str, Any], where: str) -> str:
+        given = node.get("type")
+        types = given if isinstance(given, list) else [] if given is None else [given]
+        for type in types:
+            if not isinstance(type, str) or type not in TYPES:
+                raise invalid(where, f"has the type {type!r}, which is none of JSON Schema")
+        solid = [type for type in types if type != "null"]
+        if len(solid) == 1:
+            return str(solid[0])
+        return "object" if "properties" in node else "array" if "items" in node else "any"
+
+
+def _common(branches: list[Mapping[str, Any]]) -> list[str]:
+    types = [branch.get("type") for branch in branches]
+    return [type for type in types if isinstance(type, str)]
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise invalid(where, "must be an object of JSON Schema")
+    return value
+
+
+def _list(node: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    value = node.get(key, [])
+    if not isinstance(value, list):
+        raise invalid(f"{where}.{key}".lstrip("."), "must be a list")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

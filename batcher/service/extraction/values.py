@@ -1,0 +1,240 @@
+"""Text of a document as a value of a JSON type and format, or `MISSING`: what isn't wholly one is none.
+
+Numbers are read as the document writes them elsewhere (1,234.50 or 1.234,50), dates by what can't be meant otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from rapidfuzz import fuzz
+
+from batcher.service.extraction.schema import Field
+
+MISSING: Final = object()
+CURRENCIES: Final = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR"}
+CODES: Final = frozenset("EUR USD GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON TRY ZAR BRL MXN".split())
+UNITS: Final = frozenset(
+    "kg g mg t l ml m cm mm km m² km² pcs pc h hr hrs hour hours day days month months year years page pages ° °c kwh "
+    "w kw v a lb lbs oz in ft min mins minutes s sec seconds".split()
+)
+MONTHS: Final = {
+    **{name: number for number, names in enumerate(
+        (
+            "january jan januar janvier enero",
+            "february feb februar février fevrier febrero",
+            "march mar märz maerz mars marzo",
+            "april apr avril abril",
+            "may mai mayo",
+            "june jun juni juin junio",
+            "july jul juli juillet julio",
+            "august aug août aout agosto",
+            "september sep sept septembre septiembre",
+            "october oct oktober okt octobre octubre",
+            "november nov novembre noviembre",
+            "december dec dezember dez décembre decembre diciembre",
+        ),
+        start=1,
+    ) for name in names.split()},
+}  # fmt: skip
+TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".split())
+FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
+LONGEST: Final = 1_000  # characters of a string; more is a passage and no value
+SURE_ENUM: Final = 92  # of 100: OCR's slips are forgiven, another word isn't
+SIGNS: Final = re.compile(r"[€$£¥₹]")
+NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
+_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2})?)\S*)?")
+_NAMED: Final = re.compile(r"(?:\w+,? )?(\d{1,2})(?:st|nd|rd|th|\.)? (?:of |de )?([^\W\d]+)\.?,? (?:de )?(\d{4})")
+_US_NAMED: Final = re.compile(r"(?:\w+, )?([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
+_FIGURES: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})")
+_TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_EMAIL: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+\.\w+")
+_URI: Final = re.compile(r"(?:https?://|www\.)\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Customs:
+    """How a document writes: `decimal` is its mark; `day_first` None where its dates don't show which comes first."""
+
+    decimal: str | None = None
+    day_first: bool | None = None
+
+
+def customs_of(texts: Iterable[str]) -> Customs:
+    marks = {",": 0, ".": 0}
+    day = month = False
+    for text in texts:
+        for mark in re.findall(r"(?<![\d.,])\d{1,3}(?:[.,' ]\d{3})*([.,])\d{2}(?![\d.,])", text):
+            marks[mark] += 1
+        for first, _, second, _ in _FIGURES.findall(text):
+            day, month = day or int(first) > 12, month or int(second) > 12
+    decimal = None if marks["."] == marks[","] else max(marks, key=lambda mark: marks[mark])
+    return Customs(decimal, None if day == month else day)
+
+
+def cast(text: str, field: Field, customs: Customs) -> Any:
+    """The value of `field` that `text` is, or `MISSING`."""
+    text = " ".join(text.split()).strip(" ;")
+    if not text or len(text) > LONGEST:
+        return MISSING
+    if field.enum:
+        return _chosen(text, field.enum)
+    match field.kind:
+        case "number":
+            return _number(text, customs)
+        case "integer":
+            number = _number(text, customs)
+            return int(number) if number is not MISSING and float(number).is_integer() else MISSING
+        case "boolean":
+            word = text.casefold().rstrip(".")
+            return True if word in TRUE else False if word in FALSE else MISSING
+        case "string" | "any":
+            return _string(text, field, customs)
+    return MISSING
+
+
+def is_percent(text: str) -> bool:
+    return re.fullmatch(rf"{NUMBER}\s*(%|per ?cent|percent)", text.strip(), re.IGNORECASE) is not None
+
+
+def looks_like_value(text: str) -> bool:
+    """A number, an amount, a date or a time: what a label may be followed by without a colon."""
+    anyhow = Customs(".", True)
+    return _number(text, anyhow) is not MISSING or _date(text, anyhow) is not MISSING or bool(_TIME.fullmatch(text))
+
+
+def currencies_in(text: str) -> set[str]:
+    signs = {CURRENCIES[sign] for sign in SIGNS.findall(text)}
+    return signs | {word for word in re.findall(r"\b[A-Z]{3}\b", text) if word in CODES}
+
+
+def _string(text: str, field: Field, customs: Customs) -> Any:
+    match field.format or ("date" if _asks_for_iso(field) else ""):
+        case "date":
+            return _date(text, customs)
+        case "date-time":
+            return _date(text, customs, with_time=True)
+        case "time":
+            return text if _TIME.fullmatch(text) else MISSING
+        case "email":
+            return text if _EMAIL.fullmatch(text) else MISSING
+        case "uri" | "url":
+            return text if _URI.fullmatch(text) else MISSING
+    return text
+
+
+def _asks_for_iso(field: Field) -> bool:
+    return bool(re.search(r"YYYY-MM-DD|ISO.?8601", field.description))
+
+
+def _chosen(text: str, enum: tuple[Any, ...]) -> Any:
+    """The one of few that it says; None is never chosen for what is there."""
+    word = text.casefold().rstrip(".")
+    scored = sorted(((fuzz.ratio(word, str(one).casefold()), index) for index, one in enumerate(enum)), reverse=True)
+    best, index = scored[0]
+    if best < SURE_ENUM or enum[index] is None or (len(scored) > 1 and scored[1][0] == best):
+        return MISSING
+    return enum[index]
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+def _number(text: str, customs: Customs) -> Any:
+    """An int where it has no decimals. Currency, a percent sign and a unit may stand beside it, other words not."""
+    bare = SIGNS.sub("", text)
+    bare = " ".join(word for word in bare.split() if word.strip(".,").upper() not in CODES)
+    bare, negative = _without_sign(bare.removesuffix(",-").removesuffix(".-"))
+    bare = re.sub(r"\s*(%|per ?cent|percent)$", "", bare, flags=re.IGNORECASE)
+    match = re.fullmatch(rf"({NUMBER})(?:\s*([^\W\d_]+[²³]?\.?|°C?))?", bare)
+    if match is None or (match[2] and match[2].casefold().rstrip(".") not in UNITS):
+        return MISSING
+    digits = _digits(match[1], customs)
+    if digits is None:
+        return MISSING
+    value = float(digits) if "." in digits else int(digits)
+    return -value if negative else value
+
+
+def _without_sign(text: str) -> tuple[str, bool]:
+    text = text.strip()
+    if text.startswith("(") and text.endswith(")"):
+        return text[1:-1].strip(), True
+    if text.endswith(("-", "−")):
+        return text[:-1].strip(), True
+    if text.startswith(("-", "−")):
+        return text[1:].strip(), True
+    return text.removeprefix("+").strip(), False
+
+
+def _digits(text: str, customs: Customs) -> str | None:
+    """Plain digits with a point, or None where the groups make no number."""
+    text = re.sub(r"['’\u00a0\u202f ](?=\d{3}(?!\d))", "", text)
+    if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
+        return None
+    decimal = _decimal_mark(text, customs)
+    whole, _, rest = text.rpartition(decimal) if decimal else (text, "", "")
+    groups = re.split(r"[.,]", whole)
+    grouped = len(groups) == 1 or (1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:]))
+    if not grouped or len(set(re.findall(r"[.,]", whole))) > 1 or (decimal and decimal in whole):
+        return None
+    return "".join(groups) + (f".{rest}" if rest else "")
+
+
+def _decimal_mark(text: str, customs: Customs) -> str:
+    marks = re.findall(r"[.,]", text)
+    if not marks:
+        return ""
+    if len(set(marks)) == 2:
+        return str(marks[-1])
+    if len(marks) > 1:
+        return ""
+    mark: str = marks[0]
+    before, after = text.split(mark)
+    if len(after) != 3 or len(before) > 3 or before == "0":
+        return mark
+    if customs.decimal is not None:
+        return mark if mark == customs.decimal else ""
+    return mark if mark == "." else ""  # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
+
+
+# --- dates ----------------------------------------------------------------------------------------------------------
+
+
+def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
+    """ISO, or MISSING where the figures leave open which is the month."""
+    text = text.strip().rstrip(".")
+    if iso := _ISO.fullmatch(text):
+        return _day(int(iso[1]), int(iso[2]), int(iso[3]), iso[4] if with_time else None)
+    text, _, clock = text.partition(" ") if re.search(r"\d \d{1,2}:\d{2}", text) and "/" in text else (text, "", "")
+    if named := _NAMED.fullmatch(text):
+        return _day(int(named[3]), MONTHS.get(named[2].casefold(), 0), int(named[1]))
+    if named := _US_NAMED.fullmatch(text):
+        return _day(int(named[3]), MONTHS.get(named[1].casefold(), 0), int(named[2]))
+    if figures := _FIGURES.fullmatch(text):
+        return _by_figures(figures, customs, clock if with_time else None)
+    return MISSING
+
+
+def _by_figures(match: re.Match[str], customs: Customs, clock: str | None) -> Any:
+    first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4])
+    year += 0 if year > 99 else 2000 if year < 70 else 1900
+    day_first = mark == "." or first > 12 or (second <= 12 and customs.day_first is True)
+    month_first = second > 12 or customs.day_first is False
+    if day_first and first != second and second > 12:
+        return MISSING
+    if not (day_first or month_first or first == second):
+        return MISSING
+    return _day(year, second, first, clock) if day_first else _day(year, first, second, clock)
+
+
+def _day(year: int, month: int, day: int, clock: str | None = None) -> Any:
+    try:
+        found = date(year, month, day).isoformat()
+    except ValueError:
+        return MISSING
+    return f"{found}T{clock if clock.count(':') == 2 else clock + ':00'}" if clock else found

@@ -1,0 +1,149 @@
+"""How well a label of a document names a field of a schema: 0 to 1, from the words of both.
+
+A label may say less than the field's description, but a word too many makes it another thing: "total points" is no
+total. What is weighed how, and what counts as the same word, stands in the tables here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from rapidfuzz import fuzz
+
+THRESHOLD: Final = 0.7  # under it a label names something else
+BY_SYNONYM: Final = 0.93  # of a label that says it in another word
+BY_DESCRIPTION: Final = 0.8  # of one that only the description knows
+WEAK: Final = 0.3  # the weight of a word that many fields share
+NUMBERED: Final = 0.2
+ALIKE: Final = 86.0  # of 100: a slip of the OCR, a plural
+
+STOP: Final = frozenset(
+    "the a an of in to for and or on by is as per your our this that which with at from be it its incl inclusive all "
+    "any each if und der die das des le la du de et".split()
+)
+FORMS: Final = frozenset(
+    "eur usd gbp chf euro euros dollar dollars pounds yyyy mm dd iso format string text field".split()
+)
+WEAK_WORDS: Final = frozenset(
+    "name amount value code id details info data document doc line unit full rate percent percentage".split()
+)
+NEGATION: Final = re.compile(r"\b(?:not|without|excluding|except|excl|rather than|other than|never|no)\b[^.;,)]*", re.I)
+
+PHRASES: Final = (  # as regular expressions over plain lower-case words, tried in this order
+    (r"\btotal (?:excl|excluding|before|without|net of) (?:vat|tax|gst)\b", "subtotal"),
+    (r"\b(?:sub|net) total\b|\btotal net\b", "subtotal"),
+    (r"\btotal (?:incl|including|with) (?:vat|tax|gst)\b|\bgrand total\b|\bgross total\b", "total"),
+    (r"\b(?:amount|balance|total) (?:due|payable|to pay)\b|\bto pay\b", "total"),
+    (r"\b(?:bill|billed|invoice|invoiced|sold) to\b", "customer"),
+    (r"\b(?:payment due|due by|pay by|payable by|due on|payable until|payment date)\b|^due$", "due date"),
+    (r"\b(?:date of issue|issued on|date issued|issued|issue date)\b", "issue date"),
+    (r"\b(?:date of birth|dob|born)\b", "birth date"),
+    (r"\be mail(?: address)?\b", "email"),
+    (r"\bpost ?code|zip ?code|zip\b", "postal code"),
+)  # fmt: skip
+SYNONYMS: Final = {
+    **dict.fromkeys("vendor seller merchant biller issuer store shop".split(), "supplier"),
+    **dict.fromkeys("client buyer purchaser".split(), "customer"),
+    **dict.fromkeys("vat gst hst mwst tva iva".split(), "tax"),
+    **dict.fromkeys("telephone tel mobile".split(), "phone"),
+    **dict.fromkeys("reference ref".split(), "reference"),
+}
+SPELLINGS: Final = {
+    **dict.fromkeys("no nr num numero nbr nummer".split(), "number"),
+    **dict.fromkeys(("qty", "quantities"), "quantity"),
+    "amt": "amount",
+    "inv": "invoice",
+    "acct": "account",
+    "desc": "description",
+}
+COLUMNS: Final = {
+    **dict.fromkeys("item description product article goods service particulars designation".split(), "description"),
+    **dict.fromkeys("amount total sum".split(), "sum"),
+    **dict.fromkeys("price rate cost".split(), "price"),
+    **dict.fromkeys("quantity units pieces pcs".split(), "quantity"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """What a field is called: its words, and those that only its description has."""
+
+    words: tuple[str, ...]
+    parents: tuple[str, ...]
+    described: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """`shared` are words that say little here: every second field has them, or the document's own title."""
+
+    shared: frozenset[str] = frozenset()
+    synonyms: Mapping[str, str] = field(default_factory=lambda: SYNONYMS)
+
+    def weight(self, word: str) -> float:
+        if word == "number":
+            return NUMBERED
+        return WEAK if word in self.shared or word in WEAK_WORDS else 1.0
+
+    def closeness(self, label: str, phrase: Phrase) -> float:
+        """How surely `label` is what the field means."""
+        plain = self._closeness(words_of(label), phrase)
+        said = Phrase(
+            self._meant(" ".join(phrase.words)),
+            self._meant(" ".join(phrase.parents)),
+            frozenset(self._meant(" ".join(sorted(phrase.described)))),
+        )
+        return max(plain, BY_SYNONYM * self._closeness(self._meant(spelled(label)), said))
+
+    def _meant(self, text: str) -> tuple[str, ...]:
+        for pattern, replacement in PHRASES:
+            text = re.sub(pattern, replacement, text)
+        return tuple(self.synonyms.get(word, word) for word in words_of(text))
+
+    def _closeness(self, label: tuple[str, ...], phrase: Phrase) -> float:
+        if not label:
+            return 0.0
+        own = {word: _likeness(word, phrase.words) for word in label}
+        about = {word: max(own[word], _likeness(word, (*phrase.parents, *phrase.described))) for word in label}
+        precise = sum(self.weight(w) * about[w] for w in label) / sum(map(self.weight, label))
+        target = {word: self.weight(word) for word in phrase.words} or {"": 1.0}
+        for word in phrase.parents:
+            target.setdefault(word, 0.5 * self.weight(word))
+        told = sum(weight * _likeness(word, label) for word, weight in target.items()) / sum(target.values())
+        named = precise * told**0.7 if any(own.values()) else 0.0
+        strong = [word for word in label if self.weight(word) == 1.0]
+        by_description = BY_DESCRIPTION if precise == 1.0 and len(strong) > 1 else 0.0
+        return max(named, by_description)
+
+
+def spelled(text: str) -> str:
+    """Plain lower-case words: camelCase parted, accents and signs gone, abbreviations written out."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text.replace("#", " number ").replace("№", " number "))
+    text = unicodedata.normalize("NFKD", text.replace("n°", "number").replace("Nº", "number"))
+    bare = "".join(c if c.isalpha() else " " for c in text if not unicodedata.combining(c)).casefold()
+    return " ".join(SPELLINGS.get(word, word) for word in bare.split())
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    words = spelled(text).split()
+    return tuple(word for word in words if word not in STOP and word not in FORMS) or tuple(words)
+
+
+def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
+    """Of what the description denies, no word counts."""
+    described = frozenset(words_of(NEGATION.sub(" ", description))) | frozenset(words_of(title))
+    return Phrase(words_of(name), tuple(w for parent in parents for w in words_of(parent)), described)
+
+
+def _likeness(word: str, among: Iterable[str]) -> float:
+    best = 0.0
+    for other in among:
+        if word == other:
+            return 1.0
+        if len(word) >= 4 and fuzz.ratio(word, other) >= ALIKE:
+            best = max(best, 0.95)
+    return best

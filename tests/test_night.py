@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
 import json
 import os
 import re
+import shutil
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -398,7 +401,11 @@ async def test_the_nightly_manifest_runs(tmp_path: Path) -> None:
     assert (summary.exit_code, set(summary.documents)) == (0, {"saved"})
 
 
-@pytest.mark.parametrize("name", ["batcher-nightly.service", "crontab", "airflow_dag.py", "ci.yml"])
+UNITS = sorted((ROOT / "examples" / "night").glob("batcher-*"))
+CALLERS = ["batcher-nightly.service", "batcher-collect.service", "crontab", "airflow_dag.py", "ci.yml"]
+
+
+@pytest.mark.parametrize("name", CALLERS)
 def test_every_command_of_the_examples_is_one(name: str) -> None:
     """With options that exist."""
     commands = re.findall(r"batcher (run|status)\b([^\"|\n]*)", (ROOT / "examples" / "night" / name).read_text())
@@ -406,3 +413,29 @@ def test_every_command_of_the_examples_is_one(name: str) -> None:
     for command, rest in commands:
         known = {option for parameter in main.commands[command].params for option in parameter.opts}
         assert {word for word in rest.split() if word.startswith("-")} <= known
+
+
+def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
+    """Each section and key; a signal reaches batcher alone, for the local service it carries has to outlive it."""
+    for unit in UNITS:
+        told = configparser.RawConfigParser(strict=False)
+        told.read_string(unit.read_text())
+        assert set(told.sections()) <= {"Unit", "Service", "Timer", "Install"}
+        if unit.suffix == ".service":
+            assert (told["Service"]["KillSignal"], told["Service"]["KillMode"]) == ("SIGINT", "mixed")
+            assert unit.with_suffix(".timer") in UNITS
+    if shutil.which("systemd-analyze"):  # it looks for the program and the user, which aren't here
+        for unit in UNITS:
+            text = re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit.read_text())
+            (tmp_path / unit.name).write_text(re.sub(r"(User|WorkingDirectory)=.*\n", "", text))
+        subprocess.run(["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("batcher-*"))], check=True)
+
+
+def test_the_dag_is_python_and_the_crontab_is_shell() -> None:
+    """As far as can be told without Airflow and cron."""
+    folder = ROOT / "examples" / "night"
+    compile((folder / "airflow_dag.py").read_text(), "airflow_dag.py", "exec")
+    lines = [line for line in (folder / "crontab").read_text().splitlines() if not line.startswith("#")]
+    for line in lines:
+        subprocess.run(["sh", "-n", "-c", line.split(maxsplit=5)[5]], check=True)
+    assert len(lines) == 2

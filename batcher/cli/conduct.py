@@ -83,11 +83,12 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
 
 def _warn(words: str, *, log_json: bool) -> None:
     from batcher.faces.log import write_line
+    from batcher.faces.progress import say
 
     if log_json:
         write_line(sys.stderr, "Warned", {"words": words})
     else:
-        click.echo(f"batcher: {words}", err=True)
+        say(f"batcher: {words}")
 
 
 def _heed_signals(course: Course, *, log_json: bool) -> None:
@@ -95,6 +96,7 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     from asyncio import get_running_loop
 
     from batcher.faces.log import write_line
+    from batcher.faces.progress import say
 
     def stop() -> None:
         again = course.stopped.is_set() and not course.home
@@ -102,7 +104,7 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
         if log_json:
             write_line(sys.stderr, "Stopping", {"at_once": again})
         elif not again:
-            click.echo("batcher: stopping; once more stops at once, and nothing is lost either way", err=True)
+            say("batcher: stopping; once more stops at once, and nothing is lost either way")
 
     loop = get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -260,6 +260,8 @@ def override(data: dict[str, Any], assignment: str) -> None:
     *tables, last = path.split(".")
     for name in tables:
         inner = data.setdefault(name, {})
+        if name == "service" and isinstance(inner, str):  # the short form of a table
+            inner = data[name] = {"name": inner}
         data = inner[0] if isinstance(inner, list) and inner else inner
         if not isinstance(data, dict):
             raise ManifestError(f"-S {assignment}", [Problem(path, f"{name} is no table")])

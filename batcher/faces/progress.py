@@ -14,6 +14,11 @@ from batcher.edges.ledger import Change, Ledger
 NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
 
 
+def say(words: str) -> None:
+    """A line on stderr, above the bar where there is one."""
+    tqdm.write(words, file=sys.stderr)
+
+
 class Progress:
     """Show `ledger` from now on; `close` takes the bar away."""
 

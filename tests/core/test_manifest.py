@@ -79,6 +79,13 @@ def test_overrides_reach_any_key() -> None:
         override(data, "nonsense")
 
 
+def test_an_override_goes_into_a_service_that_is_only_named() -> None:
+    """`service = "local"` is short for a table."""
+    data: dict[str, object] = {"service": "reducto"}
+    override(data, "service.settle=5s")
+    assert data == {"service": {"name": "reducto", "settle": "5s"}}
+
+
 def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
     """It is made of the same table."""
     schema = json_schema()

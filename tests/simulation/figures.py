@@ -1,6 +1,6 @@
 """The figures of a night, on a clock that is a number: `python tests/simulation/figures.py outage --documents 50000`.
 
-outage    the service is away for six hours in the middle of the batch, and takes 200 fetches a second
+outage    the service is away for six hours once half of the batch is saved, and takes 200 fetches a second
 suspend   the machine sleeps for thirteen hours in the middle of it
 economy   requests for each document, jobs of 30 s each and 1,000 in flight; then jobs of 15 to 60 s
 limit     the service refuses above 60 requests a second
@@ -24,8 +24,7 @@ from virtual import run_virtually
 
 
 def outage(documents: int, inbox: Path) -> bool:
-    middle = documents / 2 / 240  # some 240 submissions a second: half of the batch is out
-    weather = Weather(away=(middle, middle + 6 * HOUR), fetches=200)
+    weather = Weather(away_for=6 * HOUR, fetches=200)
     night = Night(documents, lambda job: (300.0, None), weather, max_in_flight=1_000_000)
     tally = run_virtually(night.pass_(inbox))
     print(f"{weather.out_when_away} were out when it began")

@@ -17,6 +17,7 @@ from typing import TypeVar
 from virtual import unhurried
 
 from batcher.core import wire
+from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Item, Written
@@ -42,6 +43,7 @@ class Weather:
     """What the service does besides its work. Moments in seconds from the start; `most` calls of any kind a second."""
 
     away: tuple[float, float] = (0.0, 0.0)
+    away_for: float = 0.0  # the same, from when half of the batch is saved
     most: float | None = None
     fetches: float | None = None
     lane: int | None = None  # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
@@ -66,7 +68,6 @@ class WeatherTwin(Twin):
         self.weather.at.append(now)
         start, end = self.weather.away
         if start <= now < end:
-            self.weather.out_when_away = self.weather.out_when_away or self._out()
             await asyncio.sleep(self.latency)
             raise Unreachable(call, "no route to host")
         if self._too_many("", self.weather.most, now) or (
@@ -144,11 +145,18 @@ class Night:
             clock=clock,
             rng=random.Random(5),
         )
+        if self.weather.away_for:
+            self.ledger.listeners.append(lambda change: self._watch_for_the_middle(clock() - began))
         if self.suspend is not None:
             loop.call_later(self.suspend[0], self._sleep, self.suspend[1])
         await run.to_its_end()
         self.hours = (clock() - began) / HOUR
         return {str(state): number for state, number in (+self.ledger.tally).items()}
+
+    def _watch_for_the_middle(self, now: float) -> None:
+        if self.ledger.tally[State.SAVED] * 2 >= self.documents and not any(self.weather.away):
+            self.weather.away = (now, now + self.weather.away_for)
+            self.weather.out_when_away = self.ledger.in_flight
 
     def _sleep(self, span: float) -> None:
         self.doomed = {flight.document for flight in self.ledger.flights()}

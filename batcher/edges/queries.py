@@ -171,7 +171,8 @@ class Queries:
     def unknown(self) -> list[Unknown]:
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
-            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent')"
+            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent' AND b.sent_at >="
+            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event = 'Retried'))"
             " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = 'unknown'"
         )
         return [Unknown(*row) for row in rows]

@@ -52,6 +52,54 @@ def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
     run_virtually(work())
 
 
+def test_a_fence_of_an_earlier_run_is_waited_for_before_anything_is_held() -> None:
+    """The last run died long after its fence: this one gives the listing its time, and finds that nothing came."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time)
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _fenced(ledger, service)
+        service.jobs.clear()
+        await asyncio.sleep(10 * SETTLE)
+        recovery = Recovery(
+            *(ledger, Twin(service), Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        while ledger.tally[State.UNKNOWN]:
+            await ledger.change()
+        running.cancel()
+        assert +ledger.tally == {State.QUEUED: 1}, "proven absent, so it may be sent anew"
+
+    run_virtually(work())
+
+
+def test_a_person_s_retry_gives_three_more_chances() -> None:
+    """What was proven absent before doesn't count against a document that somebody has put back in the queue."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _fenced(ledger, TwinService(loop.time))
+        for number in (2, 3):
+            await ledger.record(events.ProvenAbsent(1))
+            await asyncio.sleep(1.0)
+            await _sent_in_vain(ledger, number)
+        assert [attempt.absences for attempt in ledger.unknown()] == [2]
+        await ledger.record(events.GivenUp(1, "proven absent 3 times"))
+        await asyncio.sleep(1.0)
+        await ledger.record(events.Retried(1))
+        await _sent_in_vain(ledger, 4)
+        assert [attempt.absences for attempt in ledger.unknown()] == [0]
+
+    run_virtually(work())
+
+
 class BrokenListing(Twin):
     """It shows nothing and has no end: ever new cursors, or one and the same."""
 
@@ -120,3 +168,8 @@ async def _fenced(ledger: Ledger, service: TwinService) -> None:
     service.accept("parse", file_id, '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}')
     await ledger.prove("twin", "none", LISTING)
     await ledger.prove("twin", "none", FENCE)
+
+
+async def _sent_in_vain(ledger: Ledger, number: int) -> None:
+    sending = events.Sending(1, f"nonce-{number}", "twin", "none", 1.0)
+    await ledger.record(events.Uploaded(1, f"reducto://{number}"), sending, events.ReplyLost(1, "reset"))

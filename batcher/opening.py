@@ -22,7 +22,7 @@ from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.ledger import Ledger, lock, open_ledger
-from batcher.errors import LedgerForeign, ManifestError, Problem, Refused, ServiceError
+from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]
@@ -118,10 +118,11 @@ async def _first_answer(client: ReductoClient, course: Course, *, patience: floa
         try:
             await client.jobs(limit=1)
             return
-        except Refused:
-            raise
-        except ServiceError:
-            if time.monotonic() > until or course.stopped.is_set():
+        except ServiceError as error:
+            refused = isinstance(error, Refused) and not isinstance(error, Busy)
+            if refused or time.monotonic() > until or course.stopped.is_set():
                 raise
-        await asyncio.sleep(min(Backoff(first=0.5, most=10.0).span(tries, rng), max(0.0, until - time.monotonic())))
+            asked = error.retry_after if isinstance(error, Busy) else None
+        span = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
+        await asyncio.sleep(min(span, max(0.0, until - time.monotonic())))
         tries += 1

@@ -92,6 +92,15 @@ async def test_a_key_that_is_refused_burns_nothing(
     assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_service_that_is_busy_at_first_is_asked_again(
+    status: int, words: tuple[object, ...], peer: Peer
+) -> None:
+    """A run that begins in a storm begins a little later; it doesn't end there."""
+    peer.moods["jobs"] = once(says(status, {"detail": "too many requests"}), "jobs")
+    assert (await batcher(*words)).code == 0
+
+
 async def test_a_key_that_is_revoked_midway_stops_the_run(words: tuple[object, ...], peer: Peer, out: Path) -> None:
     """Every document stays where it was, for the next run to take up."""
     peer.moods["run_job"] = says(401, {"detail": "Invalid API key"})

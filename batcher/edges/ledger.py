@@ -24,7 +24,7 @@ from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
 from batcher.edges.writer import GroupWriter, InlineWriter, Work, Writer
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, OutputError
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -162,9 +162,8 @@ class Ledger(Queries):
 def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -> Ledger:
     """The ledger at `path`, made or migrated if need be. The caller holds its `lock`.
 
-    Raises LedgerForeign, LedgerNewer, LedgerDamaged.
+    Raises LedgerForeign, LedgerNewer, LedgerDamaged, OutputError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = _ready(path, batch)
     if inline:
         return Ledger(InlineWriter(connection), reader(path), clock=clock)
@@ -179,7 +178,11 @@ def open_existing(path: Path, *, clock: Clock) -> Ledger:
 
 
 def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> Ledger:
-    journal = Journal(journal_of(path))
+    try:
+        journal = Journal(journal_of(path))
+    except OSError as error:
+        connection.close()
+        raise _refused(journal_of(path), error) from error
     return Ledger(GroupWriter(connection, shadow=journal), reader(path), clock=clock, journal=journal)
 
 
@@ -195,7 +198,11 @@ def healthy(path: Path) -> bool:
 
 
 def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
-    connection = _connect(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = _connect(path)
+    except OSError as error:
+        raise _refused(path, error) from error
     try:
         _check(connection, path)
         _back_up(connection, path)
@@ -204,11 +211,27 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
             _claim(connection, path, batch)
     except sqlite3.DatabaseError as error:
         connection.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+            raise _refused(path, error) from error
         raise LedgerDamaged(f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one") from error
+    except OSError as error:
+        connection.close()
+        raise _refused(path, error) from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+# Primary codes of SQLite that say nothing about what is in the file.
+_OF_THE_DISK: Final = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+)
+
+
+def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
+    said = error.strerror if isinstance(error, OSError) else error
+    return OutputError(f"{path}: {said}; make sure of its disk and run again: nothing was submitted")
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State
 from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, lock, memory_ledger, open_ledger
-from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated
+from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated, OutputError
 
 NOW = 1_800_000_000.0
 
@@ -207,6 +208,16 @@ async def test_a_damaged_ledger_is_refused(path: Path) -> None:
     open_ledger(path, batch="b", clock=lambda: NOW).close()
     path.write_bytes(b"not a database at all " * 500)
     with pytest.raises(LedgerDamaged):
+        open_ledger(path, batch="b", clock=lambda: NOW)
+
+
+@pytest.mark.parametrize("suffix", [".db", ".journal.jsonl"])
+async def test_a_disk_that_refuses_at_the_start_is_no_damaged_ledger(suffix: str, path: Path) -> None:
+    """It is said which file it refuses, and nobody is sent to rebuild anything."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    refused = path.with_suffix(suffix)
+    refused.symlink_to(path.parent / "not there" / "at all")
+    with pytest.raises(OutputError, match=re.escape(str(refused))):
         open_ledger(path, batch="b", clock=lambda: NOW)
 
 

@@ -17,10 +17,12 @@ from batcher.service import gate
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.bodies import BODIES
 from batcher.service.chaos import Chaos
+from batcher.service.endpoints import Endpoints
 from batcher.service.errands import Errands
 from batcher.service.jobs import Clock, Jobs, Lane, described, detailed, listed, parse_cursor
 from batcher.service.mischief import disturb
 from batcher.service.parameters import address_of, flag, number
+from batcher.service.portal import Portal
 from batcher.service.queue import LiveJob, Queue
 from batcher.service.requests import accept, lane_of, read_request
 from batcher.service.results import Results
@@ -30,10 +32,6 @@ from batcher.service.uploads import Uploads
 VERSION: Final = "v1.12.20-local"
 BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
 SYNC_PATIENCE: Final = 900.0  # seconds until the hosted edge gives up on a synchronous call
-PORTAL: Final = (
-    "<!doctype html><title>Webhooks</title><p>Start the local service with <code>--webhook URL</code>, once for each "
-    "endpoint, and their secret in <code>BATCHER_WEBHOOK_SECRET</code>."
-)
 LISTED: Final = range(1, 501)
 ENDPOINTS: Final = {
     "parse": JobType.PARSE,
@@ -56,17 +54,21 @@ class Rooms:
     clock: Clock
     chaos: Chaos
     errands: Errands
+    endpoints: Endpoints
     sync_patience: float = SYNC_PATIENCE
 
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
     middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key), disturb(rooms.chaos, rooms.errands)]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
-    app.add_routes([*UploadEndpoints(rooms.uploads).routes(), *Endpoints(rooms).routes()])
+    doors = (UploadEndpoints(rooms.uploads), Portal(rooms.endpoints), Doors(rooms))
+    app.add_routes([route for door in doors for route in door.routes()])
     return app
 
 
-class Endpoints:
+class Doors:
+    """The endpoints of jobs."""
+
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
@@ -79,8 +81,6 @@ class Endpoints:
             web.get("/jobs", self.list_jobs),
             web.post("/cancel/{job_id}", self.cancel),
             web.get("/files/{job_id}/{token}/{name}", self.file),
-            web.post("/configure_webhook", self.configure_webhook),
-            web.get("/webhooks", self.webhooks),
             web.get("/version", self.version),
             web.get("/__chaos", self.chaos),
         ]
@@ -192,13 +192,6 @@ class Endpoints:
     async def chaos(self, request: web.Request) -> web.Response:
         """What went wrong on order, so that a rehearsal can be checked against it."""
         return as_json(self._rooms.chaos.account())
-
-    async def configure_webhook(self, request: web.Request) -> web.Response:
-        """Where the hosted service has a portal; here endpoints are declared when the service is started."""
-        return as_json(f"{address_of(request)}/webhooks")
-
-    async def webhooks(self, request: web.Request) -> web.Response:
-        return web.Response(text=PORTAL, content_type="text/html")
 
     async def version(self, request: web.Request) -> web.Response:
         return as_json(VERSION)

@@ -132,7 +132,8 @@ def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
     """One secret signs for all of them; what follows `#` names the channels an endpoint listens to."""
     if not addresses:
         return []
-    from batcher.service.webhooks import Endpoint, is_secret
+    from batcher.service.endpoints import Endpoint
+    from batcher.service.webhooks import is_secret
 
     secret = os.environ.get(variable, "")
     if not is_secret(secret):

@@ -18,8 +18,8 @@ from batcher.errors import ServiceUnusable
 
 Statement = tuple[str, Sequence[Any]]
 
-SCHEMA_VERSION: Final = 1
-SCHEMA: Final = """
+SCHEMA: Final = (  # one entry for each version; a file of an earlier one is brought up to date
+    """
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of acceptance, and the listing's cursor
     job_id TEXT NOT NULL UNIQUE,
@@ -47,7 +47,18 @@ CREATE TABLE uploads (
     token TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX uploads_created ON uploads (created_at);
-"""
+""",
+    """
+CREATE TABLE endpoints (                    -- for signed webhooks, as added on the portal's page
+    endpoint_id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    channels TEXT NOT NULL,                 -- with commas between; empty: all of them
+    failing_since REAL,
+    disabled INTEGER NOT NULL DEFAULT 0
+);
+""",
+)
 GROUP: Final = 1000  # the most writes that share one commit
 
 
@@ -131,11 +142,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == SCHEMA_VERSION:
-        return
-    if version:
-        raise ServiceUnusable(f"{path} was written by another version of batcher; give another --data-dir")
-    connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+    if version > len(SCHEMA):
+        raise ServiceUnusable(f"{path} was written by a later version of batcher; give another --data-dir")
+    for number in range(version, len(SCHEMA)):
+        connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA[number]}PRAGMA user_version = {number + 1};COMMIT;")
 
 
 def _execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> int:

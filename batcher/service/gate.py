@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-OPEN: Final = ("/version", "/webhooks", "/files/", "/presigned/")  # the last two carry a token of their own in the path
+OPEN: Final = ("/webhooks/", "/files/", "/presigned/")  # these carry a token of their own in the path
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +42,13 @@ def check_key(key: str) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(OPEN):
+        if request.path == "/version" or request.path.startswith(OPEN):
             return await handler(request)
         header = request.headers.get("Authorization")
         if header is None:
             return html_page(403, "Forbidden")
-        token = header.removeprefix("Bearer").strip()
+        scheme, _, token = header.partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
         if not same(token, key):
             message = "Invalid access token" if token else "Provide an access token"
             return ApiError(ErrorName.AUTH_ERROR, message).answer()

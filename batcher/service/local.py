@@ -25,6 +25,7 @@ from batcher.errors import ServiceUnusable
 from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
 from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
+from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.errands import Errands
 from batcher.service.fetching import Fetcher, Reach
 from batcher.service.gate import LOOPBACK
@@ -34,7 +35,7 @@ from batcher.service.queue import JOB_SECONDS, Queue
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
-from batcher.service.webhooks import Endpoint, Pauses, Webhooks
+from batcher.service.webhooks import Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
 
 LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
@@ -147,9 +148,10 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
         results = Results(folder / "results")
         inputs = Inputs(uploads, jobs, results, Fetcher(folder / "uploads", options.reach))
         errands = Errands()
+        endpoints = Endpoints(database, options.webhooks, clock=options.clock)
         webhooks = Webhooks(
             *(session, errands),
-            endpoints=options.webhooks,
+            endpoints=endpoints,
             chaos=chaos,
             clock=options.clock,
             pauses=options.pauses,
@@ -163,7 +165,7 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
             tools=Tools(pipelines=str(options.pipelines or "")),
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, options.sync_patience)
+        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, endpoints, options.sync_patience)
 
 
 @contextlib.asynccontextmanager

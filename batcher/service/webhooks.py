@@ -13,14 +13,15 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import msgspec
 
 from batcher.core.wire import JobStatus
 from batcher.service.chaos import Chaos
-from batcher.service.errands import Errands
+from batcher.service.endpoints import Endpoint, Endpoints
+from batcher.service.errands import Errand, Errands
 from batcher.service.jobs import Clock, Job
 
 DIRECT_PAUSES: Final = (1.0, 2.0, 4.0)  # seconds before each of three retries; the hosted ones are undocumented
@@ -29,18 +30,6 @@ WINDOW: Final = aiohttp.ClientTimeout(total=15)  # to acknowledge in
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Endpoint:
-    """Where signed webhooks go. `secret` as Svix writes them, `whsec_` and Base64; no `channels`: all of them."""
-
-    url: str
-    secret: str
-    channels: frozenset[str] = frozenset()
-
-    def wants(self, channels: Sequence[str] | None) -> bool:
-        return not channels or not self.channels or bool(self.channels & set(channels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ class Webhooks:
         session: aiohttp.ClientSession,
         errands: Errands,
         *,
-        endpoints: Sequence[Endpoint],
+        endpoints: Endpoints,
         chaos: Chaos,
         clock: Clock,
         pauses: Pauses,
@@ -86,33 +75,32 @@ class Webhooks:
 
     def _send_signed(self, job: Job, endpoint: Endpoint, body: bytes) -> None:
         message_id = f"msg_{uuid.uuid4().hex}"  # the same in every retry
-        self._send(
-            job,
-            lambda: self._deliver(endpoint.url, body, self._pauses.svix, endpoint=endpoint, message_id=message_id),
-        )
+        self._send(job, lambda: self._deliver_signed(endpoint.endpoint_id, message_id, body))
 
-    def _send(self, job: Job, delivery: Any) -> None:
+    def _send(self, job: Job, delivery: Errand) -> None:
         late = self._chaos.strikes("webhook-late", job.job_id)
         self._errands.send(delivery, delay=self._chaos.seconds("webhook-late") if late else 0)
         if self._chaos.strikes("webhook-duplicate", job.job_id):
             self._errands.send(delivery)
 
-    async def _deliver(
-        self,
-        url: str,
-        body: bytes,
-        pauses: Sequence[float],
-        *,
-        endpoint: Endpoint | None = None,
-        message_id: str = "",
-    ) -> None:
+    async def _deliver(self, url: str, body: bytes, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
-            signed = sign(endpoint.secret, message_id, int(self._clock()), body) if endpoint else {}
-            if await self._post(url, body, signed):
+            if await self._post(url, body, {}):
                 return
-            if pause is not None:
-                await asyncio.sleep(pause)
-        log.warning("a webhook was not acknowledged and is given up")
+            await _rest(pause)
+
+    async def _deliver_signed(self, endpoint_id: str, message_id: str, body: bytes) -> None:
+        """Each time to the endpoint as it stands then: it may have been removed, or disabled."""
+        for pause in (*self._pauses.svix, None):
+            endpoint = self._endpoints.now(endpoint_id)
+            if endpoint is None or endpoint.disabled:
+                return
+            signed = sign(endpoint.secret, message_id, int(self._clock()), body)
+            if await self._post(endpoint.url, body, signed):
+                await self._endpoints.acknowledged(endpoint_id)
+                return
+            await self._endpoints.failed(endpoint_id)
+            await _rest(pause)
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
         """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement."""
@@ -124,6 +112,13 @@ class Webhooks:
                 return 200 <= answer.status < 300
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return False
+
+
+async def _rest(pause: float | None) -> None:
+    if pause is None:
+        log.warning("a webhook was not acknowledged and is given up")
+    else:
+        await asyncio.sleep(pause)
 
 
 def is_secret(text: str) -> bool:

@@ -146,6 +146,8 @@ async def test_version_needs_no_key(client):
         ({}, 403, "text/html"),
         ({"Authorization": "Bearer wrong"}, 401, "application/json"),
         ({"Authorization": "Bearer "}, 401, "application/json"),
+        ({"Authorization": "secret"}, 401, "application/json"),
+        ({"Authorization": "Basic secret"}, 401, "application/json"),
         ({"Authorization": "Bearer secret", "Host": "evil.example"}, 403, "text/html"),
     ],
 )

@@ -16,8 +16,9 @@ from batcher.core.manifest import Manifest
 from batcher.edges.manifests import for_directory
 from batcher.errors import ManifestError, ReceiverUnusable
 from batcher.service.chaos import read_orders
+from batcher.service.endpoints import Endpoint
 from batcher.service.local import LocalService, Options
-from batcher.service.webhooks import Endpoint, Pauses
+from batcher.service.webhooks import Pauses
 
 DOCUMENTS = 12
 SECRET = "whsec_" + base64.b64encode(b"the endpoint's own secret").decode()

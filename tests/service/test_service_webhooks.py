@@ -6,14 +6,18 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
+from itertools import pairwise
 
+import aiohttp
 import pytest
 from aiohttp import web
 from service_client import PARSER, Client
 
 from batcher.service.chaos import read_orders
+from batcher.service.endpoints import Endpoint
 from batcher.service.local import LocalService, Options
-from batcher.service.webhooks import Endpoint, Pauses
+from batcher.service.webhooks import Pauses, sign
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
 QUICK = Pauses(direct=(0.01, 0.01, 0.01), svix=(0.01, 0.01))
@@ -103,8 +107,93 @@ async def test_a_duplicate_webhook_can_be_ordered(tmp_path, session, listen):
     assert bodies[0] == bodies[1]
 
 
-async def test_the_portal_has_an_address(client):
-    """`POST /configure_webhook` answers a JSON string, and the page behind it says what to do."""
-    status, address = await client.call("POST", "/configure_webhook")
-    async with client.session.get(address) as page:
-        assert status == 200 and page.status == 200 and "--webhook" in await page.text()
+@pytest.fixture
+def portal(session):
+    """The page behind `configure_webhook`, filled in as a browser would, without the key."""
+
+    async def send(local: LocalService, **form: str) -> tuple[int, str]:
+        async with session.post(f"{local.url}/configure_webhook") as answer:
+            address = await answer.json()
+        async with (
+            aiohttp.ClientSession() as browser,
+            browser.request("POST" if form else "GET", address, data=form) as page,
+        ):
+            return page.status, await page.text()
+
+    return send
+
+
+async def test_an_endpoint_is_added_on_the_portal(tmp_path, session, listen, portal):
+    """It is shown with a secret of its own, signs with it, and is still there after a restart."""
+    listener, url = await listen()
+    async with service(tmp_path) as local:
+        await portal(local, act="add", url=url, channels="blue, red")
+    async with service(tmp_path) as local:
+        _, page = await portal(local)
+        wish = {"webhook": {"mode": "svix", "channels": ["red"]}, "metadata": "mine"}
+        await Client(session, local).parsed(**{"async": wish})
+        headers, body = await listener.received.get()
+    secret = re.search(r"whsec_[A-Za-z0-9+/=]+", page)[0]
+    assert url in page and "blue, red" in page and b'"metadata":"mine"' in body
+    assert (
+        headers["svix-signature"]
+        == sign(secret, headers["svix-id"], int(headers["svix-timestamp"]), body)["svix-signature"]
+    )
+
+
+async def test_an_endpoint_is_removed_on_the_portal(tmp_path, listen, portal):
+    """By its button; those named at the start have none."""
+    _, url = await listen()
+    async with service(tmp_path, webhooks=[Endpoint("http://127.0.0.1/started", SECRET)]) as local:
+        _, page = await portal(local, act="add", url=url)
+        (endpoint_id,) = re.findall(r"value=\"(ep_\w+)\"", page)
+        _, page = await portal(local, act="remove", endpoint=endpoint_id)
+    assert url not in page and "started" in page and SECRET not in page
+
+
+async def test_what_is_no_address_is_refused_on_the_portal(tmp_path, portal):
+    """And nothing of what was sent is shown as markup."""
+    async with service(tmp_path) as local:
+        assert (await portal(local, act="add", url="javascript:alert(1)"))[0] == 422
+        _, page = await portal(local, act="add", url="http://127.0.0.1/<script>", channels="<b>")
+    assert "<script>" not in page and "<b>" not in page
+
+
+async def test_the_portal_opens_to_its_address_alone(tmp_path, session):
+    """A guessed one is not found, whatever key comes with it."""
+    async with service(tmp_path) as local, session.get(f"{local.url}/webhooks/guess") as page:
+        assert page.status == 404
+
+
+async def test_an_endpoint_that_fails_for_days_is_disabled(tmp_path, session, listen, clock, portal):
+    """After five days of nothing but failures it hears nothing more, until it is enabled again."""
+    listener, url = await listen(500, 500, 500)
+    async with service(tmp_path, clock=clock) as local:
+        await portal(local, act="add", url=url)
+        client = Client(session, local)
+        await client.parsed(**asked("first"))
+        for _ in range(2):
+            await listener.received.get()
+        clock.now += 5 * 86400
+        async with asyncio.timeout(10):
+            while "disabled" not in (await portal(local))[1]:
+                pass
+        await client.parsed(**asked("second"))
+        (endpoint_id,) = re.findall(r"value=\"(ep_\w+)\"", (await portal(local))[1])
+        await portal(local, act="enable", endpoint=endpoint_id)
+        await client.parsed(**asked("third"))
+        heard = []
+        while b"third" not in b"".join(heard):
+            heard.append((await listener.received.get())[1])
+    assert b"second" not in b"".join(heard)
+
+
+def asked(metadata: str) -> dict:
+    return {"async": {"webhook": {"mode": "svix"}, "metadata": metadata}}
+
+
+def test_the_schedules_are_the_documented_ones():
+    """Three retries with exponential back-off directly; Svix's seven over twenty-seven hours."""
+    pauses = Pauses()
+    assert len(pauses.direct) == 3 and all(b == 2 * a for a, b in pairwise(pauses.direct))
+    assert list(pauses.svix) == [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600]

@@ -1,0 +1,106 @@
+"""Where signed webhooks go: endpoints declared when the service is started, and those added on the portal's page.
+
+Remembers how each fares, and disables one that has failed for too long. Sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from batcher.service.database import Database
+from batcher.service.jobs import Clock
+
+PATIENCE: Final = 5 * 86400.0  # seconds of nothing but failures until an endpoint is disabled, as Svix documents
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Endpoint:
+    """Where signed webhooks go. `secret` as Svix writes them, `whsec_` and Base64; no `channels`: all of them."""
+
+    url: str
+    secret: str
+    channels: frozenset[str] = frozenset()
+    endpoint_id: str = field(default_factory=lambda: f"ep_{uuid.uuid4().hex}")
+    failing_since: float | None = None
+    disabled: bool = False
+
+    def wants(self, channels: Sequence[str] | None) -> bool:
+        return not self.disabled and (not channels or not self.channels or bool(self.channels & set(channels)))
+
+
+class Endpoints:
+    """Those of the command line live as long as the service, those of the portal in its database."""
+
+    def __init__(self, database: Database, declared: Sequence[Endpoint], *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._all = {endpoint.endpoint_id: endpoint for endpoint in declared}
+        self._declared = frozenset(self._all)
+        self._all |= {endpoint.endpoint_id: endpoint for endpoint in self._kept()}
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(list(self._all.values()))
+
+    def now(self, endpoint_id: str) -> Endpoint | None:
+        """As it stands, or None where it has been removed."""
+        return self._all.get(endpoint_id)
+
+    def is_declared(self, endpoint: Endpoint) -> bool:
+        return endpoint.endpoint_id in self._declared
+
+    async def add(self, url: str, channels: Sequence[str]) -> Endpoint:
+        """With a secret of its own."""
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        endpoint = Endpoint(url, secret, frozenset(channels))
+        await self._keep(endpoint)
+        return endpoint
+
+    async def remove(self, endpoint_id: str) -> None:
+        if endpoint_id not in self._declared and self._all.pop(endpoint_id, None) is not None:
+            await self._database.write(("DELETE FROM endpoints WHERE endpoint_id = ?", (endpoint_id,)))
+
+    async def enable(self, endpoint_id: str) -> None:
+        endpoint = self._all.get(endpoint_id)
+        if endpoint is not None:
+            await self._keep(replace(endpoint, failing_since=None, disabled=False))
+
+    async def acknowledged(self, endpoint_id: str) -> None:
+        endpoint = self._all.get(endpoint_id)
+        if endpoint is not None and endpoint.failing_since is not None:
+            await self._keep(replace(endpoint, failing_since=None))
+
+    async def failed(self, endpoint_id: str) -> None:
+        endpoint, now = self._all.get(endpoint_id), self._clock()
+        if endpoint is None:
+            return
+        if endpoint.failing_since is None:
+            await self._keep(replace(endpoint, failing_since=now))
+        elif now - endpoint.failing_since >= PATIENCE and not endpoint.disabled:
+            await self._keep(replace(endpoint, disabled=True))
+
+    async def _keep(self, endpoint: Endpoint) -> None:
+        self._all[endpoint.endpoint_id] = endpoint
+        if endpoint.endpoint_id in self._declared:
+            return
+        columns = "endpoint_id, url, secret, channels, failing_since, disabled"
+        values = (endpoint.endpoint_id, endpoint.url, endpoint.secret, ",".join(sorted(endpoint.channels)))
+        state = (endpoint.failing_since, int(endpoint.disabled))
+        await self._database.write(
+            (f"INSERT OR REPLACE INTO endpoints ({columns}) VALUES (?, ?, ?, ?, ?, ?)", (*values, *state))
+        )
+
+    def _kept(self) -> Iterator[Endpoint]:
+        for row in self._database.all("SELECT * FROM endpoints ORDER BY rowid"):
+            yield Endpoint(
+                row["url"],
+                row["secret"],
+                frozenset(filter(None, row["channels"].split(","))),
+                row["endpoint_id"],
+                row["failing_since"],
+                bool(row["disabled"]),
+            )

@@ -53,7 +53,7 @@ async def cancel_batch(
     """Send nothing more, cancel what is out, bring home what had completed by then. Raises as `run_batch` does."""
 
     async def call_off(ledger: Ledger) -> None:
-        for state in (*TO_SUBMIT, State.DUPLICATE):
+        for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
             waiting = [events.Cancelled(document, "by batcher cancel") for document in ledger.in_state(state)]
             await ledger.record(*waiting)
 
@@ -134,6 +134,7 @@ def _summarise(manifest: Manifest, ledger: Ledger, course: Course, mark: int, *,
         seconds=seconds,
         exit_code=exit_code,
         reason=course.reason,
+        steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(course.warnings),
         saved_in_run=saved_now,

@@ -48,6 +48,7 @@ class Candidate(NamedTuple):
     state: State
     kind: str | None
     payer: int | None
+    upstream: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Verified:
 async def retry(ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()) -> Requeued:
     """Put documents with a verdict back in the queue: those of class `only`, those named, or all that may be tried."""
     with _opened(ledger_path) as ledger:
-        chosen = _chosen(ledger, only, paths)
+        chosen = _with_followers(ledger, _chosen(ledger, only, paths))
         return await _requeue(ledger, chosen)
 
 
@@ -102,9 +103,30 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
 
 def _candidates(ledger: Ledger) -> Iterator[Candidate]:
     states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
-    sql = f"SELECT id, source, state, kind, payer FROM documents WHERE current = 1 AND state IN ({states}) ORDER BY id"
-    for number, source, state, kind, payer in ledger.reader.execute(sql):
-        yield Candidate(number, source, State(state), kind, payer)
+    sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({states}) ORDER BY id"
+    yield from map(_candidate, ledger.reader.execute(sql))
+
+
+def _with_followers(ledger: Ledger, chosen: list[Candidate]) -> list[Candidate]:
+    """And the later steps that got no further because of one of them, or of one of those."""
+    blocked = [c for c in _candidates(ledger) if c.state is State.BLOCKED]
+    taken = {c.id for c in chosen}
+    for candidate in blocked:  # in order of number: an earlier step comes first
+        if candidate.upstream in taken and candidate.id not in taken:
+            taken.add(candidate.id)
+            chosen = [*chosen, candidate]
+    return chosen
+
+
+_CANDIDATE: Final = "SELECT id, source, state, kind, payer, upstream FROM documents"
+
+
+def _candidate(row: tuple[int, str, str, str | None, int | None, int | None]) -> Candidate:
+    return Candidate(row[0], row[1], State(row[2]), *row[3:])
+
+
+def _again(candidate: Candidate) -> events.Event:
+    return events.Retried(candidate.id) if candidate.upstream is None else events.Follows(candidate.id)
 
 
 async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
@@ -114,7 +136,7 @@ async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
         if candidate.payer is None or not _waits_for(ledger, candidate.payer, again):
             paying.append(candidate)
     copies = [c for c in chosen if c not in paying]
-    for group in _groups([events.Retried(c.id) for c in paying] + [events.Rejoined(c.id) for c in copies]):
+    for group in _groups([_again(c) for c in paying] + [events.Rejoined(c.id) for c in copies]):
         await ledger.record(*group)
     at_risk = sum(1 for c in paying if c.state in (State.HELD, State.STUCK))
     return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk)
@@ -163,7 +185,7 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
     """
     with _opened(ledger_path) as ledger:
         found = verify(ledger, output)
-        broken = [_of_source(ledger, source) for source, _ in (*found.missing, *found.changed)]
+        broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
         now = ledger.clock()
         kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
         for group in _groups([events.FileMissed(c.id, "its file is missing or changed") for c in kept]):
@@ -180,10 +202,9 @@ def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:
     yield from ledger.reader.execute(sql)
 
 
-def _of_source(ledger: Ledger, source: str) -> Candidate:
-    sql = "SELECT id, source, state, kind, payer FROM documents WHERE current = 1 AND source = ?"
-    number, name, state, kind, payer = ledger.reader.execute(sql, (source,)).fetchone()
-    return Candidate(number, name, State(state), kind, payer)
+def _at(ledger: Ledger, output: str) -> Candidate:
+    """The document whose result is to lie there."""
+    return _candidate(ledger.reader.execute(f"{_CANDIDATE} WHERE current = 1 AND output = ?", (output,)).fetchone())
 
 
 def _is_kept(ledger: Ledger, document: int, now: float) -> bool:

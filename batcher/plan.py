@@ -6,20 +6,24 @@ import asyncio
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from batcher.core.chain import Step, steps_of
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of, path_of
 from batcher.core.forecast import Forecast, forecast
-from batcher.core.lifecycle import OUT, TO_SUBMIT, VERDICTS, State
+from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.manifest import Manifest, Prices
 from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
 from batcher.edges.queries import Queries
 from batcher.stages.scanner import Scanner
+
+Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Plan:
     cost: Quote
     forecast: Forecast
     prices: Prices
+    steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
 
     def values(self) -> dict[str, Any]:
         told = asdict(self)
@@ -46,6 +51,7 @@ class Plan:
     def words(self) -> str:
         lines = [f'batch "{self.batch}" would']
         lines.append(f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB")
+        lines += [f"             {number} for {job}" for job, number in self.steps.items()]
         if self.superseded:
             lines.append(
                 f"             {self.superseded} of them again: the file, the job's options or the service have changed"
@@ -68,15 +74,17 @@ async def make_plan(manifest: Manifest) -> Plan:
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     before = Counter(ledger.tally)
     try:
-        await Scanner(ledger, manifest, clock=time.time).run()
+        scanner = Scanner(ledger, manifest, clock=time.time)
+        await scanner.sort_out()
+        await scanner.run()
         return _plan(manifest, ledger, before, await asyncio.to_thread(_measured, ledger))
     finally:
         ledger.close()
 
 
-def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: list[tuple[str, Measure]]) -> Plan:
+def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: Sizes) -> Plan:
     tally = ledger.tally
-    to_send = sum(tally[state] for state in TO_SUBMIT)
+    to_send = sum(map(len, sizes.values()))
     return Plan(
         batch=manifest.batch,
         to_send=to_send,
@@ -86,7 +94,7 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: lis
         refused=sum(tally[state] for state in VERDICTS),
         superseded=tally[State.SUPERSEDED] - before[State.SUPERSEDED],
         size=_size_to_send(ledger),
-        cost=quote(sizes, manifest.jobs[0], manifest.prices),
+        cost=_cost(manifest, sizes),
         forecast=forecast(
             manifest,
             to_send,
@@ -95,16 +103,34 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: lis
             nearest_deadline_in=_time_left(ledger, time.time()),
         ),
         prices=manifest.prices,
+        steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 
 
-def _measured(ledger: Queries) -> list[tuple[str, Measure]]:
-    """(extension, measure) of each document to send."""
-    rows = ledger.reader.execute(f"SELECT folder, source {_TO_SEND}")
-    return [(extension_of(source), measure(Path(folder) / os.fsdecode(path_of(source)))) for folder, source in rows]
+def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
+    """Of all steps. One that goes on from a parse job mostly finds it alive."""
+
+    def price(step: Step) -> Quote:
+        return quote(sizes.get(step.name, ()), step.job, manifest.prices, chained=step.upstream is not None)
+
+    first, *others = map(price, steps_of(manifest.jobs, service=manifest.service.identity))
+    return sum(others, first)
+
+
+def _measured(ledger: Queries) -> Sizes:
+    """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes."""
+    sizes: Sizes = {}
+    last: tuple[Path | None, Measure] = None, Measure()
+    for job, folder, source in ledger.reader.execute(f"SELECT job, folder, source {_TO_COME} ORDER BY id"):
+        path = Path(folder) / os.fsdecode(path_of(source))
+        if path != last[0]:
+            last = path, measure(path)
+        sizes.setdefault(job, []).append((extension_of(source), last[1]))
+    return sizes
 
 
 def _size_to_send(ledger: Queries) -> int:
+    """Bytes that are certainly to be uploaded."""
     return int(ledger.reader.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
 
 
@@ -114,3 +140,4 @@ def _time_left(ledger: Queries, now: float) -> float | None:
 
 
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
+_TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"

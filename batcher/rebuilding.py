@@ -128,6 +128,8 @@ class Replay:
         (state,) = self._connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
         if State(state) is State.DUPLICATE:
             effects.apply(self._connection, events.Promoted(document), entry.at)
+        elif State(state) is State.FOLLOWING:
+            effects.apply(self._connection, events.UpstreamSaved(document), entry.at)
         elif State(state) is State.UPLOADED:
             effects.apply(self._connection, events.UploadLapsed(document, "a newer upload"), entry.at)
         effects.apply(self._connection, events.Uploaded(document, entry.facts["file_id"]), entry.at)

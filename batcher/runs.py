@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from batcher.callback import Callback
 from batcher.core.budget import Budget
+from batcher.core.chain import steps_of
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import OUT
 from batcher.core.looks import Looks
-from batcher.core.manifest import Manifest
+from batcher.core.manifest import Job, Manifest
 from batcher.core.policy import with_changes
 from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
@@ -26,11 +27,13 @@ from batcher.edges.store import Store
 from batcher.errors import BatcherError
 from batcher.opening import Clock, Reached
 from batcher.stages.canceller import Canceller
+from batcher.stages.chain import Chain
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH, Fetcher
 from batcher.stages.hourglass import Hourglass
+from batcher.stages.inputs import Inputs
 from batcher.stages.makers import makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
@@ -184,28 +187,34 @@ class Run(Collection):
         super().__init__(*(manifest, ledger, store, reached, course, pace), clock=clock, rng=rng, callback=callback)
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.scanner = Scanner(ledger, manifest, clock=clock)
+        self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
+        assignments = {job.name: _assignment(manifest, job, reached, callback) for job in manifest.jobs}
+        inputs = Inputs(
+            ledger,
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            clock=clock,
+        )
         self.submitter = Submitter(
-            *(
-                ledger,
-                self.client,
-                self.pace,
-                course,
-                self.jobs,
-                _assignment(manifest, reached, callback),
-                self.headroom,
-            ),
+            *(ledger, self.client, self.pace, course, self.jobs, assignments, inputs, self.headroom),
             policy=with_changes(manifest.retry),
             clock=clock,
             rng=rng,
         )
 
+    async def to_its_end(self) -> None:
+        await self.scanner.sort_out()
+        await super().to_its_end()
+
     def works(self) -> Sequence[Work]:
         self.curfew.look()
         self.is_complete = not self.course.stopped.is_set()
+        works = (*super().works(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
         if not self.is_complete:
             self.scanner.done.set()  # what isn't sent needn't be found either
-            return (*super().works(), self.submitter.run)
-        return (*super().works(), self.submitter.run, self.scanner.run, self.curfew.run)
+            return works
+        return (*works, self.scanner.run, self.curfew.run)
 
     def is_over(self) -> bool:
         return self.scanner.done.is_set() and self.ledger.open_documents == 0 and self.submitter.idle
@@ -239,8 +248,10 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
 
 
 def budget_of(manifest: Manifest) -> Budget:
+    """With the cheapest step's price for a page: of what is out, it makes as many pages as it can be."""
     prices = manifest.prices
-    return Budget(manifest.limits, rate(manifest.jobs[0], prices).page, prices.dollars_per_credit)
+    page = min(rate(step.job, prices, chained=step.upstream is not None).page for step in steps_of(manifest.jobs))
+    return Budget(manifest.limits, page, prices.dollars_per_credit)
 
 
 def _pace(manifest: Manifest) -> Pace:
@@ -261,7 +272,7 @@ def _looks(ledger: Ledger) -> Looks:
 
 def _headroom(manifest: Manifest) -> Headroom:
     service = manifest.service
-    exempt = manifest.jobs[0].queue_priority == "batch"  # its jobs end when they end
+    exempt = all(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
     return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
 
 
@@ -271,8 +282,7 @@ def _settle(manifest: Manifest) -> float:
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
 
 
-def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None) -> Assignment:
-    job = manifest.jobs[0]
+def _assignment(manifest: Manifest, job: Job, reached: Reached, callback: Callback | None) -> Assignment:
     queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
     return Assignment(
         batch=manifest.batch,
@@ -285,6 +295,7 @@ def _assignment(manifest: Manifest, reached: Reached, callback: Callback | None)
         retention=manifest.service.result_retention,
         patience=manifest.service.patience,
         rate=rate(job, manifest.prices),
+        chained_rate=rate(job, manifest.prices, chained=True),
         counts_pages=budget_of(manifest).counts_pages,
         webhook=callback.wish if callback else None,
         token_key=callback.token_key if callback else None,

@@ -329,3 +329,18 @@ async def test_what_programs_read_stands_on_stdout(words: tuple[object, ...]) ->
     assert json.loads(said.out)["documents"] == {"saved": 6}
     quiet = await batcher(*words, "-q")
     assert (quiet.out, quiet.err) == ("", "")
+
+
+# --- changes between two runs ---------------------------------------------------------------------------------------
+
+
+async def test_options_that_change_while_documents_wait_are_paid_for_once(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """What was queued under the old options is neither sent with them nor with the new ones under the old name."""
+    peer.moods["run_job"] = says(401, {"detail": "not now"})
+    assert (await batcher(*words)).code == 4
+    del peer.moods["run_job"]
+    assert (await batcher(*words, "-S", "job.options.settings.timeout=300")).code == 0
+    assert len(peer.service.jobs) == 6
+    assert all('"timeout":300' in job.config for job in peer.service.jobs.values())

@@ -20,12 +20,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded(Event):
+    """Its input is there to be named: an upload's `file_id`, or `jobid://` and the job of the step before it."""
+
     file_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLapsed(Event):
-    """The upload is too old to be submitted, or the service no longer knows it."""
+    """The input is too old to be submitted, or the service no longer knows it."""
 
     reason: str
     due_at: float = 0.0
@@ -58,6 +60,24 @@ class Unreadable(Event):
 @dataclass(frozen=True, slots=True)
 class Promoted(Event):
     """The document that was to pay for this one can't; this one stands for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follows(Event):
+    """It stands for itself (again), and comes after its upstream step."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSaved(Event):
+    """The step before it is saved: now it is its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFailed(Event):
+    """The step before it came to a verdict; `kind` is the class of that one, or its state."""
+
+    reason: str
+    kind: str
 
 
 # --- the submission -------------------------------------------------------------------------------------------------
@@ -170,7 +190,7 @@ class JobToRepeat(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobVoided(Event):
-    """A job whose upload we had fenced off ended for want of it: nobody's fault, nothing was paid."""
+    """A job whose input we had fenced off, or that had expired meanwhile, ended for want of it: nothing was paid."""
 
     reason: str
 

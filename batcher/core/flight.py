@@ -9,7 +9,7 @@ import random
 from typing import Final, NamedTuple
 
 from batcher.core import events
-from batcher.core.policy import WANTS_INPUT, Policy
+from batcher.core.policy import WANTS_INPUT, WANTS_JOB, Policy
 from batcher.core.wire import JobAnswer, JobStatus
 
 LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
@@ -18,7 +18,9 @@ STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running
 
 
 class Flight(NamedTuple):
-    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile."""
+    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile;
+    `reads_job`: its input is an earlier job, which may have expired meanwhile.
+    """
 
     document: int
     job_id: str
@@ -28,6 +30,7 @@ class Flight(NamedTuple):
     paid: int
     fenced: bool
     output: str
+    reads_job: bool = False
 
 
 def verdict(
@@ -40,7 +43,7 @@ def verdict(
     said = (answer.error.message if answer.error else "") or answer.reason or ""
     if answer.status == JobStatus.CANCELLED:
         return events.Cancelled(flight.document, said or "cancelled at the service")
-    if flight.fenced and name in WANTS_INPUT:
+    if (flight.fenced and name in WANTS_INPUT) or (flight.reads_job and name in WANTS_JOB):
         return events.JobVoided(flight.document, f"{name}: {said}")
     return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
 

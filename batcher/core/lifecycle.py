@@ -19,6 +19,7 @@ from batcher.core.events import (
     Expired,
     Fenced,
     FileMissed,
+    Follows,
     GivenUp,
     Held,
     JobFailed,
@@ -43,10 +44,13 @@ from batcher.core.events import (
     Unreadable,
     Uploaded,
     UploadLapsed,
+    UpstreamFailed,
+    UpstreamSaved,
 )
 
 
 class State(StrEnum):
+    FOLLOWING = "following"  # a later step of a chain: waits for the end of the one before it
     QUEUED = "queued"  # its upload is to be made
     UPLOADED = "uploaded"  # its upload is there, its submission is due or was refused for now
     SENDING = "sending"  # an attempt is on record and the POST may have left
@@ -56,6 +60,7 @@ class State(StrEnum):
     DUPLICATE = "duplicate"  # same bytes, same step as another document: waits for that one's end
     SAVED = "saved"
     FAILED = "failed"
+    BLOCKED = "blocked"  # the step before it came to a verdict, so that there is nothing to go on with
     EXPIRED = "expired"  # the service deleted the result before it was fetched
     LOST = "lost"  # the service says the result is gone, and its time wasn't up
     STUCK = "stuck"  # still running past its deadline
@@ -81,6 +86,7 @@ _FROM_SOURCE: Final[dict[type[Event], State]] = {
 _AGAIN: Final[dict[type[Event], State]] = {
     Retried: State.QUEUED,
     Rejoined: State.DUPLICATE,
+    Follows: State.FOLLOWING,
     Superseded: State.SUPERSEDED,
 }
 _JOB_OUT: Final[dict[type[Event], State]] = {
@@ -97,10 +103,16 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
 # What was under way for a document when a newer version took its place; none of it leads anywhere.
 _LATE: Final = (
     *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
-    *(Saved, Promoted, PayerFailed),
+    *(Saved, Promoted, PayerFailed, Follows, UpstreamSaved, UpstreamFailed),
 )
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {
+    State.FOLLOWING: {
+        UpstreamSaved: State.QUEUED,
+        UpstreamFailed: State.BLOCKED,
+        Cancelled: State.CANCELLED,
+        Superseded: State.SUPERSEDED,
+    },
     State.QUEUED: {
         Uploaded: State.UPLOADED,
         Postponed: State.QUEUED,
@@ -134,12 +146,14 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.DUPLICATE: {
         Saved: State.SAVED,
         Promoted: State.QUEUED,
+        Follows: State.FOLLOWING,
         PayerFailed: State.FAILED,
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
     },
     State.SAVED: {**_AGAIN, FileMissed: State.READY},
     State.FAILED: _AGAIN,
+    State.BLOCKED: {**_AGAIN, UpstreamSaved: State.QUEUED},
     State.EXPIRED: _AGAIN,
     State.LOST: _AGAIN,
     State.STUCK: {**_AGAIN, **_JOB_OUT},
@@ -155,7 +169,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
 IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
 OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have
-OPEN: Final = TO_SUBMIT | OUT | {State.DUPLICATE}
+OPEN: Final = TO_SUBMIT | OUT | {State.DUPLICATE, State.FOLLOWING}
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
 
 

@@ -10,7 +10,7 @@ import difflib
 import json
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -105,7 +105,7 @@ MANIFEST: Final[Table] = {
     "batch": Key("string", "the batch's name; default: the file's stem"),
     "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
     "source": Key("tables", "where documents come from", table=SOURCE),
-    "job": Key("table", "what is done with each", table=JOB),
+    "job": Key("tables", "what is done with each; several, each with a name, are the steps of a chain", table=JOB),
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
     "limits": Key("table", "when to stop before the end", table=LIMITS),
@@ -122,8 +122,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     service = top.get("service", LOCAL)
     service = reading.table(service, SERVICE, "service.") if isinstance(service, Mapping) else {"name": service}
     sources = [reading.table(s, SOURCE, "source.") for s in reading.tables(top.get("source"), "source")]
-    jobs = reading.tables(top.get("job", {}), "job")
-    job = reading.table(jobs[0] if jobs else {}, JOB, "job.")
+    jobs = [reading.table(job, JOB, "job.") for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
@@ -132,19 +131,21 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
     if "notify" in top and "url" not in top["notify"]:
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
-    reading.check(top, service, sources, len(jobs), job, output)
+    reading.check(top, service, sources, output)
+    reading.check_jobs(jobs, service)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
         raise ManifestError(where, reading.problems)
     if "url" in service:
         service.setdefault("name", "")
-    job.setdefault("name", job.get("endpoint", "parse"))
+    for job in jobs:
+        job.setdefault("name", job.get("endpoint", "parse"))
     output.pop("clean", None)
     return Manifest(
         batch=top.get("batch", stem),
         service=Service(**service),
         sources=tuple(Source(**source) for source in sources),
-        jobs=(Job(**job),),
+        jobs=tuple(Job(**job) for job in jobs),
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
         webhook=Webhook(**webhook) if "webhook" in top else None,
@@ -201,8 +202,6 @@ class _Reading:
         top: Mapping[str, Any],
         service: Mapping[str, Any],
         sources: list[dict[str, Any]],
-        jobs: int,
-        job: Mapping[str, Any],
         output: Mapping[str, Any],
     ) -> None:
         """What no single key can say."""
@@ -214,8 +213,6 @@ class _Reading:
                 add(Problem("source.directory", "missing", "the folder whose documents are to be taken"))
         if "directory" not in output:
             add(Problem("output.directory", "missing", "the folder for the results"))
-        if jobs > 1:
-            add(Problem("job", "chains of several jobs are not served by this version of batcher"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
             near = difflib.get_close_matches(top["service"], (LOCAL, *SERVICES), n=1)
             add(
@@ -223,12 +220,29 @@ class _Reading:
             )
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
+        self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+
+    def check_jobs(self, jobs: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> None:
+        """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
         local = "url" not in service and service.get("name", LOCAL) == LOCAL
+        names = [job.get("name", "") for job in jobs]
+        for number, job in enumerate(jobs):
+            self._check_job(job, local=local)
+            if len(jobs) > 1 and not names[number]:
+                self.problems.append(Problem("job.name", "missing", "each step of a chain has a name of its own"))
+            elif names[number] in names[:number]:
+                self.problems.append(Problem("job.name", f"{_shown(names[number])} is named twice"))
+
+    def _check_job(self, job: Mapping[str, Any], *, local: bool) -> None:
+        add = self.problems.append
         if local and job.get("endpoint", "parse") in set(ENDPOINTS) - {"parse"}:
             add(Problem("job.endpoint", f"the local service doesn't {job['endpoint']} yet", "it parses"))
         for own in {"input", "async"} & set(job.get("options", {})):
             add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
-        self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+        if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
+            add(
+                Problem("job.name", f"{_shown(job['name'])} can't be part of a file's name", "letters, digits, - and _")
+            )
 
     def check_webhook(self, webhook: Mapping[str, Any], *, asked: bool, service: Mapping[str, Any]) -> None:
         local = "url" not in service and service.get("name", LOCAL) == LOCAL
@@ -258,14 +272,24 @@ def override(data: dict[str, Any], assignment: str) -> None:
     except json.JSONDecodeError:
         value = text
     *tables, last = path.split(".")
-    for name in tables:
+    while tables:
+        name = tables.pop(0)
         inner = data.setdefault(name, {})
         if name == "service" and isinstance(inner, str):  # the short form of a table
             inner = data[name] = {"name": inner}
-        data = inner[0] if isinstance(inner, list) and inner else inner
+        data = _one_of(inner, tables) if isinstance(inner, list) else inner
         if not isinstance(data, dict):
             raise ManifestError(f"-S {assignment}", [Problem(path, f"{name} is no table")])
     data[last] = value
+
+
+def _one_of(several: list[Any], path: list[str]) -> Any:
+    """The table that the next word of `path` names, or the first: job.extract.options…, source.1.directory."""
+    for number, one in enumerate(several):
+        if path and isinstance(one, dict) and path[0] in (one.get("name"), str(number)):
+            del path[0]
+            return one
+    return several[0] if several else None
 
 
 def json_schema() -> dict[str, Any]:

@@ -68,6 +68,9 @@ STATUSES: Final[Mapping[int, Kind]] = {
 }
 
 WANTS_INPUT: Final = frozenset({ErrorName.NOT_FOUND, ErrorName.INVALID_CONFIG})  # how a job ends whose upload is gone
+# The same of one that was to read an earlier job. INVALID_CONFIG may have another cause: then the next attempt, which
+# brings an upload of its own, meets it again.
+WANTS_JOB: Final = WANTS_INPUT | {ErrorName.JOB_DELETED, ErrorName.JOB_DELETION_IN_PROGRESS, ErrorName.JOB_NOT_COMPLETE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,19 @@ class Quote:
     batch_lane: float | None = None
     by_list: float = 0.0
 
+    def __add__(self, other: Quote) -> Quote:
+        """Of two steps of a chain. The batch lane takes one of them perhaps; the other stays as it is."""
+        lanes = (self.batch_lane, other.batch_lane)
+        both = (self.dollars if lanes[0] is None else lanes[0]) + (other.dollars if lanes[1] is None else lanes[1])
+        return Quote(
+            pages=self.pages + other.pages,
+            credits=round(self.credits + other.credits, 6),
+            dollars=round(self.dollars + other.dollars, 6),
+            at_most=round(self.at_most + other.at_most, 6),
+            batch_lane=None if lanes == (None, None) else round(both, 6),
+            by_list=round(self.by_list + other.by_list, 6),
+        )
+
     def words(self, prices: Prices) -> list[str]:
         if prices.dollars_per_page:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
@@ -35,10 +48,11 @@ class Quote:
         return lines
 
 
-def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices) -> Quote:
-    """Of (extension, measure) each."""
+def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False) -> Quote:
+    """Of (extension, measure) each. `chained`: the job reads parse jobs."""
     lane = replace(job, queue_priority="batch")
-    asked, batch, listed = rate(job, prices), rate(lane, prices), by_list(job, prices)
+    asked, batch = rate(job, prices, chained=chained), rate(lane, prices, chained=chained)
+    listed = by_list(job, prices)
     pages, sums = 0, [0.0] * 4
     for extension, size in documents:
         pages += size.pages

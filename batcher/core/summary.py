@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of this run."""
+    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of this run.
+
+    `steps`: of a chain, the same documents by step.
+    """
 
     batch: str
     documents: Mapping[str, int]
@@ -25,3 +28,4 @@ class Summary:
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0
+    steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -25,6 +25,11 @@ DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes throu
 PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
 UNITS_AT_MOST: Final = 1e12  # pages or credits of one result; beyond, it's no bill but a mistake
 JOBS_PAGE_LIMIT: Final = 500
+UPLOAD: Final = "reducto://"  # how an input begins that is an upload …
+JOB: Final = "jobid://"  # … and one that is an earlier job's result
+READS_JOBS: Final = frozenset(
+    {"extract", "split"}
+)  # endpoints that go on from a parse job, whose pages aren't paid twice
 METADATA_KEY: Final = "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
 
 
@@ -183,9 +188,7 @@ class Upload(msgspec.Struct):
     presigned_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.file_id.removeprefix(
-            "reducto://"
-        ):  # jobs are found again by it: all of them would mention this one
+        if not self.file_id.removeprefix(UPLOAD):  # jobs are found again by it: all of them would mention this one
             raise ValueError("an empty file_id")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
@@ -19,7 +19,8 @@ from batcher.edges import effects
 class Version:
     """A source as the scanner found it. `replaces` is the document it stands in for from now on.
 
-    `state` is queued, or the verdict that keeps it from ever being sent, with its `reason`.
+    `state` is queued, or the verdict that keeps it from ever being sent, with its `reason`. `upstream` is the job
+    whose document of the same source comes before it; `options` and `metadata` are JSON, of this document alone.
     """
 
     source: str
@@ -34,6 +35,18 @@ class Version:
     state: State = State.QUEUED
     reason: str | None = None
     replaces: int | None = None
+    upstream: str | None = None
+    options: str | None = None
+    metadata: str | None = None
+
+
+class Asked(NamedTuple):
+    """What a document that isn't sent yet asks for: job, hash of the step, its own options and its upstream's."""
+
+    job: str
+    step: str
+    options: str | None
+    upstream_options: str | None
 
 
 @dataclass(slots=True)
@@ -44,13 +57,26 @@ class Moved:
     went: Counter[State] = field(default_factory=Counter)
 
 
-_COLUMNS: Final = tuple(field.name for field in fields(Version) if field.name != "replaces")
+_COLUMNS: Final = tuple(field.name for field in fields(Version) if field.name not in ("replaces", "upstream"))
 _INSERT: Final = (
     f"INSERT INTO documents ({', '.join(_COLUMNS)}, output_key)"
     f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key)"
 )
 _OUT: Final = "('sending', 'unknown', 'waiting', 'ready')"  # also of a version that has been superseded since
-_NEVER_PAYS: Final = "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded')"
+_NEVER_PAYS: Final = (
+    "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded', 'blocked')"
+)
+_UNSENT: Final = (
+    "documents d LEFT JOIN documents u ON u.id = d.upstream"
+    " WHERE d.current = 1 AND d.state IN ('following', 'queued', 'uploaded', 'duplicate')"
+)
+_ASKED: Final = f"SELECT DISTINCT d.job, d.step, d.options, u.options FROM {_UNSENT}"
+_UNASKED: Final = f"SELECT d.id FROM {_UNSENT} AND d.job = ? AND d.step = ? AND d.options IS ? AND u.options IS ?"
+# What a document is now that it stands for itself.
+_ITS_TURN: Final = (
+    "iif(upstream IS NULL OR (SELECT u.state FROM documents u WHERE u.id = documents.upstream) = 'saved',"
+    " 'queued', 'following')"
+)
 
 
 def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -> Moved:
@@ -62,12 +88,24 @@ def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -
     last = connection.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
     rows = _rows(connection, batch)
     connection.executemany(_INSERT, rows)
+    for job, upstream in {(version.job, version.upstream) for version in batch if version.upstream}:
+        _follow(connection, last, job, upstream)
     _join_copies(connection, last)
     _log(connection, last, at)
     for state, number in connection.execute(
         "SELECT state, count(*) FROM documents WHERE id > ? GROUP BY state", (last,)
     ):
         moved.came[State(state)] += number
+    return moved
+
+
+def retire(connection: sqlite3.Connection, asked_for: Callable[[Asked], bool], at: float) -> Moved:
+    """What isn't sent yet and isn't asked for any more: its job has another name by now, or other options."""
+    moved = Moved()
+    for asked in [Asked._make(row) for row in connection.execute(_ASKED)]:
+        if not asked_for(asked):
+            for (document,) in connection.execute(_UNASKED, asked).fetchall():
+                _stand_down(connection, document, at, moved)
     return moved
 
 
@@ -92,9 +130,10 @@ def _release_copies(connection: sqlite3.Connection, payer: int, moved: Moved) ->
     ).fetchone()[0]
     if heir is not None:
         connection.execute("UPDATE documents SET payer = ? WHERE payer = ? AND state = 'duplicate'", (heir, payer))
-        connection.execute("UPDATE documents SET payer = NULL, state = 'queued' WHERE id = ?", (heir,))
+        connection.execute(f"UPDATE documents SET payer = NULL, state = {_ITS_TURN} WHERE id = ?", (heir,))
+        (state,) = connection.execute("SELECT state FROM documents WHERE id = ?", (heir,)).fetchone()
         moved.went[State.DUPLICATE] += 1
-        moved.came[State.QUEUED] += 1
+        moved.came[State(state)] += 1
 
 
 def _rows(connection: sqlite3.Connection, batch: Sequence[Version]) -> list[dict[str, object]]:
@@ -118,6 +157,17 @@ def _free_output(connection: sqlite3.Connection, version: Version, taken: set[st
     return with_tag(version.output, sha256(version.source.encode()).hexdigest()[:8])
 
 
+def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) -> None:
+    connection.execute(
+        "UPDATE documents SET upstream = (SELECT u.id FROM documents u"
+        " WHERE u.source = documents.source AND u.job = ? AND u.current = 1) WHERE id > ? AND job = ?",
+        (upstream, last, job),
+    )
+    connection.execute(
+        f"UPDATE documents SET state = {_ITS_TURN} WHERE id > ? AND job = ? AND state = 'queued'", (last, job)
+    )
+
+
 def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out."""
     pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN {_NEVER_PAYS}"
@@ -127,7 +177,7 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"
-        f" WHERE id > ? AND state = 'queued' AND ({payer}) IS NOT NULL",
+        f" WHERE id > ? AND state IN ('queued', 'following') AND ({payer}) IS NOT NULL",
         (last,),
     )
 

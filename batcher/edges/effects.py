@@ -15,21 +15,30 @@ from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.lifecycle import OUT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
+from batcher.core.wire import JOB
 from batcher.edges.purse import spend
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
 _REASON: Final = "reason = :reason, kind = NULL"
+_AGAIN: Final = (
+    f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, reason = NULL, kind = NULL"
+)
+# Where its input was an earlier step's job: that can't be read any more, so the next input is an upload of its own.
+_PART_WAYS: Final = f"on_its_own = max(on_its_own, coalesce(file_id LIKE '{JOB}%', 0))"
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Uploaded: "file_id = :file_id, uploaded_at = :at, tries = 0, due_at = 0",
-    e.UploadLapsed: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
+    e.UploadLapsed: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, due_at = :due_at",
     e.Postponed: f"{_REASON}, due_at = :due_at, tries = :tries",
     e.SourceGone: _REASON,
     e.SourceChanged: _REASON,
     e.Unreadable: _REASON,
     e.Promoted: "payer = NULL",
+    e.Follows: _AGAIN,
+    e.UpstreamSaved: "reason = NULL, kind = NULL, due_at = 0",
+    e.UpstreamFailed: _VERDICT,
     e.Accepted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
     e.RefusedForNow: f"{_REASON}, due_at = :due_at, tries = tries + 1",
     e.Rejected: _VERDICT,
@@ -41,20 +50,21 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL",
     e.JobFailed: _VERDICT,
     e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
-    e.JobVoided: f"{_NO_UPLOAD}, {_REASON}, paid = paid - 1",
+    e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, paid = paid - 1",
     e.Expired: _REASON,
     e.Lost: _REASON,
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
     e.FileMissed: _REASON,
     e.Rejoined: "reason = NULL, kind = NULL",
-    e.Retried: f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, reason = NULL, kind = NULL",
+    e.Retried: _AGAIN,
     e.PayerFailed: _VERDICT,
 }
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
 _OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
 _DONE: Final = "WHERE document = :document AND outcome = 'saved'"
+_PAY_AGAIN: Final = "UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again'"
 _ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
 
 ATTEMPT: Final[dict[type[e.Event], str]] = {
@@ -83,8 +93,10 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.SENDING, e.Rejected): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
     (State.SENDING, e.UploadLapsed): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    (State.HELD, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OPEN}",
-    (State.STUCK, e.Retried): f"UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again' {_OUT}",
+    (State.HELD, e.Retried): f"{_PAY_AGAIN} {_OPEN}",
+    (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
+    (State.STUCK, e.Retried): f"{_PAY_AGAIN} {_OUT}",
+    (State.STUCK, e.Follows): f"{_PAY_AGAIN} {_OUT}",
     (
         State.SAVED,
         e.FileMissed,
@@ -95,7 +107,9 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.STUCK, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
     (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
 }
-_NO_ATTEMPT_OUT: Final = {(State.QUEUED, e.Cancelled), (State.UPLOADED, e.Cancelled), (State.DUPLICATE, e.Cancelled)}
+_NO_ATTEMPT_OUT: Final = {
+    (state, e.Cancelled) for state in (State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING)
+}
 
 _UPDATE: Final = {
     kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
@@ -105,6 +119,7 @@ _NOW: Final = "SELECT state, paid, payer, current FROM documents WHERE id = ?"
 _OTHERS: Final = "UPDATE documents SET payer = :document WHERE payer = :payer AND state = 'duplicate'"
 _FOLLOW: Final[dict[type[e.Event], str]] = {
     e.Promoted: _OTHERS,
+    e.Follows: _OTHERS,
     e.Saved: f"{_OTHERS} AND (SELECT output_sha256 FROM documents WHERE id = :payer) IS NULL",
 }
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"

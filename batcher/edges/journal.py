@@ -23,7 +23,11 @@ KEPT: Final = (
 )
 KINDS: Final = {kind.__name__: kind for kind in KEPT}
 FACTS: Final = ("source", "folder", "job", "step", "content", "size", "mtime_ns", "inode", "output", "file_id")
-_FACTS: Final = f"SELECT {', '.join(FACTS)} FROM documents WHERE id = ?"
+RARE: Final = ("upstream", "options", "metadata")  # only where there are any
+_FACTS: Final = (
+    f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), options, metadata"
+    " FROM documents WHERE id = ?"
+)
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
@@ -56,8 +60,9 @@ class Journal:
             return
         entry: dict[str, Any] = {"at": at, "event": type(event).__name__, "values": event}
         if isinstance(event, e.Sending):
-            facts = connection.execute(_FACTS, (event.document,)).fetchone()
-            entry["facts"] = dict(zip(FACTS, facts, strict=True))
+            row = connection.execute(_FACTS, (event.document,)).fetchone()
+            facts = zip((*FACTS, *RARE), row, strict=True)
+            entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
         self._lines.append(msgspec.json.encode(entry) + b"\n")  # an `Entry`, without a copy of each event made first
 
     def sync(self) -> None:

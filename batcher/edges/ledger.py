@@ -78,6 +78,12 @@ class Ledger(Queries):
         self.tally.subtract(moved.went)
         self._wake()
 
+    async def retire(self, asked_for: Callable[[admission.Asked], bool]) -> None:
+        """Send nothing of what isn't asked for any more; where it is wanted otherwise, the scanner takes it in anew."""
+        moved = await self._writer.do(lambda c: admission.retire(c, asked_for, self.clock()))
+        self.tally.update(moved.came)
+        self.tally.subtract(moved.went)
+
     async def touch(self, seen: Sequence[tuple[int, int, int, int]]) -> None:
         """Note new (mtime_ns, inode, size, id) of documents whose bytes are the same as before."""
         await self._writer.do(

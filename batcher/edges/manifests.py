@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from batcher.core.manifest import Manifest
+from batcher.core.manifest import Job, Manifest
 from batcher.core.manifest_keys import override, read_manifest
 from batcher.edges.queries import reader
 from batcher.errors import LedgerError, ManifestError, Problem
@@ -23,7 +23,7 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
     for assignment in overrides:
         override(data, assignment)
     manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
-    return _checked(_with_schema(manifest))
+    return _checked(_with_schemas(manifest))
 
 
 def for_directory(
@@ -86,19 +86,22 @@ def _parse(path: Path) -> dict[str, Any]:
     return data
 
 
-def _with_schema(manifest: Manifest) -> Manifest:
+def _with_schemas(manifest: Manifest) -> Manifest:
+    return replace(manifest, jobs=tuple(_with_schema(job, manifest.where) for job in manifest.jobs))
+
+
+def _with_schema(job: Job, where: str) -> Job:
     """The job's schema file, read into the place where the API wants it: part of what makes two steps the same."""
-    job = manifest.jobs[0]
     if job.schema_file is None:
-        return manifest
+        return job
     try:
         schema = json.loads(job.schema_file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ManifestError(manifest.where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
+        raise ManifestError(where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
     if not isinstance(schema, dict):
-        raise ManifestError(manifest.where, [Problem("job.schema_file", "a JSON object is wanted at the top")])
+        raise ManifestError(where, [Problem("job.schema_file", "a JSON object is wanted at the top")])
     instructions = {**job.options.get("instructions", {}), "schema": schema}
-    return replace(manifest, jobs=(replace(job, options={**job.options, "instructions": instructions}),))
+    return replace(job, options={**job.options, "instructions": instructions})
 
 
 def _checked(manifest: Manifest) -> Manifest:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 3  # PRAGMA user_version; one more with each migration
+VERSION: Final = 4  # PRAGMA user_version; one more with each migration
 
 migrations: Final = Migrations("batcher")
 
@@ -148,6 +148,13 @@ def derived(db: Database) -> None:
     db.execute("CREATE INDEX derived_files ON derived(file)")
 
 
+@migrations()
+def chains(db: Database) -> None:
+    """Steps that follow others, and what a listing says about a single document."""
+    for statement in _CHAINS:
+        db.execute(statement)
+
+
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_current ON documents(source, job) WHERE current = 1",
     "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
@@ -182,3 +189,23 @@ _VIEWS: Final = {
                e.event, e.state, e.detail
         FROM events e LEFT JOIN documents d ON d.id = e.document""",
 }
+
+_CHAINS: Final = (
+    # The document of the step before it, of the same source.
+    "ALTER TABLE documents ADD COLUMN upstream INTEGER",
+    # 1 where the job of the step before it can't be read any more, so that it takes an upload of its own.
+    "ALTER TABLE documents ADD COLUMN on_its_own INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE documents ADD COLUMN options TEXT",  # JSON: what differs from the job's options
+    "ALTER TABLE documents ADD COLUMN metadata TEXT",  # JSON: sent with its jobs
+    "CREATE INDEX results ON attempts(content, step) WHERE outcome = 'saved'",
+    "CREATE INDEX followers ON documents(upstream) WHERE upstream IS NOT NULL",
+    "DROP VIEW failures",
+    """CREATE VIEW failures AS
+        SELECT state, kind, reason, count(*) AS documents, min(source) AS example FROM documents
+        WHERE current = 1 AND state NOT IN ('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
+                                            'duplicate', 'saved', 'superseded')
+        GROUP BY state, kind, reason ORDER BY documents DESC""",
+    """CREATE VIEW steps AS
+        SELECT job, state, count(*) AS documents, sum(size) AS bytes FROM documents
+        WHERE current = 1 GROUP BY job, state ORDER BY min(id), documents DESC""",
+)

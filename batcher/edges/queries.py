@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from batcher.core.flight import Flight
 from batcher.core.lifecycle import VERDICTS, State
+from batcher.core.wire import JOB, UPLOAD
 
 
 class Known(NamedTuple):
@@ -39,6 +40,30 @@ class Due(NamedTuple):
     file_id: str | None
     uploaded_at: float | None
     tries: int
+    job: str
+    upstream: int | None  # the document of the step before it
+    on_its_own: bool  # that one's job can't be read any more
+    options: str | None
+    metadata: str | None
+
+
+class Upstream(NamedTuple):
+    """The job that saved a document, as a later step may read it."""
+
+    job_id: str
+    service: str
+    key_print: str
+    deadline_at: float
+
+
+class Follower(NamedTuple):
+    """A document whose upstream step has come to an end, and to which."""
+
+    id: int
+    job: str
+    state: State
+    reason: str | None
+    kind: str | None
 
 
 class Unknown(NamedTuple):
@@ -46,12 +71,17 @@ class Unknown(NamedTuple):
 
     id: int
     nonce: str
-    file_id: str
+    file_id: str | None
     service: str
     key_print: str
     sent_at: float
     fenced_at: float | None
     absences: int
+
+    @property
+    def has_upload(self) -> bool:
+        """Whether its input was an upload of its own, by which it can be found and fenced off."""
+        return self.file_id is not None and self.file_id.startswith(UPLOAD)
 
 
 class Witness(NamedTuple):
@@ -80,10 +110,12 @@ class Account(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A document that waits for another's end, and how that one ended."""
+    """A document that waits for another's end, and how that one ended. `upstream` is the step before its own."""
 
     id: int
+    upstream: int | None
     output: str
+    payer: int
     payer_state: State
     payer_output: str
     payer_sha256: str | None
@@ -120,7 +152,8 @@ class Queries:
     def due(self, now: float, limit: int) -> list[Due]:
         """Documents to upload or submit, longest due first."""
         rows = self.reader.execute(
-            f"SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries FROM {_TO_SUBMIT}"
+            "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream, on_its_own,"
+            f" options, metadata FROM {_TO_SUBMIT}"
             " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
             (now, limit),
         )
@@ -180,12 +213,39 @@ class Queries:
     def copies(self, limit: int) -> list[Copy]:
         """Copies whose payer has come to an end."""
         rows = self.reader.execute(
-            "SELECT d.id, d.output, p.state, p.output, p.output_sha256, p.reason, p.kind"
+            "SELECT d.id, d.upstream, d.output, p.id, p.state, p.output, p.output_sha256, p.reason, p.kind"
             " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND p.state NOT IN"
-            " ('queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate') ORDER BY d.id LIMIT ?",
+            f" {_GOING_ON} ORDER BY d.id LIMIT ?",
             (limit,),
         )
-        return [Copy(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
+        return [Copy._make((*row[:4], State(row[4]), *row[5:])) for row in rows]
+
+    def upstream_job(self, upstream: int) -> Upstream | None:
+        """The latest job that brought document `upstream` its result, or the same to whom it copied from."""
+        row = self.reader.execute(
+            "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN attempts a"
+            " ON a.content = u.content AND a.step = u.step AND a.outcome = 'saved' WHERE u.id = ?"
+            " ORDER BY a.deadline_at DESC LIMIT 1",
+            (upstream,),
+        ).fetchone()
+        return row and Upstream(*row)
+
+    def followers(self, upstreams: Sequence[int]) -> list[Follower]:
+        """What waits for one of these documents, and the end that one has come to by now."""
+        marks = ",".join("?" * len(upstreams))
+        rows = self.reader.execute(f"{_FOLLOWER} AND d.upstream IN ({marks})", tuple(upstreams))
+        return [_follower(row) for row in rows]
+
+    def upstream_of(self, document: int) -> int | None:
+        upstream: int | None = self.reader.execute(
+            "SELECT upstream FROM documents WHERE id = ?", (document,)
+        ).fetchone()[0]
+        return upstream
+
+    def ready_to_follow(self, *, after: int, limit: int) -> list[Follower]:
+        """Of all documents with a number over `after`, in their order."""
+        rows = self.reader.execute(f"{_FOLLOWER} AND d.id > ? ORDER BY d.id LIMIT ?", (after, limit))
+        return [_follower(row) for row in rows]
 
     def places_of(self, documents: Sequence[int]) -> Mapping[int, tuple[int, str]]:
         """(document, output) that the result of each one's job is for: itself; once superseded, its first copy, if any.
@@ -233,6 +293,15 @@ class Queries:
             (service, key_print),
         )
         return list(rows)
+
+    def steps(self) -> dict[str, dict[str, int]]:
+        """Documents by state for each job, in the order in which they were first met."""
+        found: dict[str, dict[str, int]] = {}
+        for job, state, number in self.reader.execute(
+            "SELECT job, state, count(*) FROM documents WHERE current = 1 GROUP BY job, state ORDER BY min(id)"
+        ):
+            found.setdefault(job, {})[state] = number
+        return found
 
     def failures(self) -> list[tuple[str, str | None, str | None, int, str]]:
         """(state, class, reason, documents, example), the most frequent first."""
@@ -303,6 +372,12 @@ class Queries:
 
 
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
+_GOING_ON = "('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate')"
+_FOLLOWER = (
+    "SELECT d.id, u.job, u.state, u.reason, u.kind FROM documents d JOIN documents u ON u.id = d.upstream"
+    f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN {_GOING_ON}"
+    " OR d.state = 'blocked' AND u.state = 'saved')"
+)
 # Without statistics SQLite would rather sort all that is queued, at every look.
 _TO_SUBMIT = "documents INDEXED BY to_submit WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _SPEED = """
@@ -318,12 +393,17 @@ _FAILED_AND_COMMITTED = """
     SELECT total(iif(outcome = 'void', cost, 0)), total(iif(outcome IN ('open', 'accepted'), cost, 0)) FROM attempts"""
 _TO_COME = """
     SELECT count(*) * coalesce((SELECT avg(coalesce(credits, cost)) FROM attempts WHERE outcome = 'saved'), 1)
-    FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"""
+    FROM documents WHERE current = 1 AND state IN ('following', 'queued', 'uploaded')"""
 _FLIGHT = (
-    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output"
+    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"
+    f" a.file_id LIKE '{JOB}%'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
 
-def _flight(row: tuple[int, str, int, float, float, int, float | None, str]) -> Flight:
-    return Flight(*row[:6], fenced=row[6] is not None, output=row[7])
+def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None]) -> Flight:
+    return Flight(*row[:6], fenced=row[6] is not None, output=row[7], reads_job=bool(row[8]))
+
+
+def _follower(row: tuple[int, str, str, str | None, str | None]) -> Follower:
+    return Follower(row[0], row[1], State(row[2]), *row[3:])

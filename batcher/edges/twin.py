@@ -65,10 +65,19 @@ class TwinService:
         job = TwinJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
         span, job.error = self.work(job)
         job.ends_at = now + span
-        if source not in self.uploads:
+        if self.content(source) is None:
             job.error = wire.ErrorName.INVALID_CONFIG
         self.jobs[job.job_id] = job
         return job
+
+    def content(self, source: str) -> bytes | None:
+        """What a job with this input reads: an upload's bytes, or those that an earlier parse was of."""
+        if not source.startswith(wire.JOB):
+            return self.uploads.get(source)
+        job = self.known(source.removeprefix(wire.JOB))
+        if job is None or job.endpoint != "parse" or self.status(job) is not JobStatus.COMPLETED:
+            return None
+        return self.uploads.get(job.source)
 
     def known(self, job_id: str) -> TwinJob | None:
         """None for a job that never was, was deleted, or whose result has outlived its retention."""
@@ -86,7 +95,7 @@ class TwinService:
 
     def result(self, job: TwinJob) -> bytes:
         """One block that says which bytes were read, so that a witness can tell one result from another."""
-        digest = hashlib.sha256(self.uploads.get(job.source, b"")).hexdigest()
+        digest = hashlib.sha256(self.content(job.source) or b"").hexdigest()
         return json.dumps(
             {
                 "job_id": job.job_id,

@@ -14,6 +14,7 @@ ADVICE: Final = {
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
     "configuration": "set the job's options or the key right, then `batcher retry {what} --only configuration`",
     "document": "look at the file itself: another attempt would end the same way",
+    "blocked": "the step before it came to no result; once that is put right, this one follows",
     "expired": "the service deleted the result before it was fetched: `batcher retry {what} --only expired` pays again",
     "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays again",
     "stuck": "still running past its deadline: `batcher cancel {what}`, or `batcher retry {what} --only stuck`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
     lines = [f'batch "{summary.batch}": {counts(states)} in {span(summary.seconds)}']
+    lines += step_lines(summary.steps)
     lines += [
         f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
         for state, _, reason, number, example in summary.failures
@@ -55,6 +57,7 @@ def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
     to_do = sum(number for state, number in documents.items() if State(state) in OPEN)
     return {
         "documents": documents,
+        "steps": with_ledger.steps(),
         "under_way": under_way,
         "documents_per_second": speed,
         "seconds_left": to_do / speed if speed and to_do else None,
@@ -85,6 +88,7 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
 
 def status_words(batch: str, values: dict[str, Any]) -> str:
     lines = [f'batch "{batch}": {counts(values["documents"])}']
+    lines += step_lines(values["steps"])
     still_open = sum(number for state, number in values["documents"].items() if State(state) in OPEN)
     if still_open:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
@@ -113,10 +117,22 @@ def _money(cost: dict[str, float], name: str) -> str:
     return f"{cost[name]:g} credits ({dollars(cost[name] * cost['dollars_per_credit'])})"
 
 
+def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Of a chain, a line for each step; nothing where there is only one."""
+    if len(steps) < 2:
+        return []
+    width = max(map(len, steps))
+    return [f"  {job:<{width}}  {_states(states)}" for job, states in steps.items()]
+
+
 def counts(states: dict[str, int]) -> str:
     total = sum(states.values())
-    parts = [f"{number} {state.replace('_', ' ')}" for state, number in sorted(states.items(), key=lambda s: -s[1])]
-    return f"{total} document{'s' if total != 1 else ''}" + (f": {', '.join(parts)}" if parts else "")
+    return f"{total} document{'s' if total != 1 else ''}" + (f": {_states(states)}" if states else "")
+
+
+def _states(states: Mapping[str, int]) -> str:
+    ranked = sorted(states.items(), key=lambda s: -s[1])
+    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in ranked)
 
 
 def _why(state: str, reason: str | None) -> str:

@@ -15,7 +15,7 @@ def story_words(versions: list[dict[str, Any]]) -> str:
 
 def _version(row: dict[str, Any]) -> str:
     standing = "" if row["current"] else " (an older version)"
-    lines = [f"{row['source']}: {row['state'].replace('_', ' ')}{standing}"]
+    lines = [f"{row['source']} {row['job']}: {row['state'].replace('_', ' ')}{standing}"]
     if row["reason"]:
         lines.append(f"  because  {row['reason']}")
     if row["output_sha256"]:

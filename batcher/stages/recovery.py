@@ -24,6 +24,7 @@ from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, 
 
 ABSENCES_AT_MOST: Final = 3
 MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
+_NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 
 
 @dataclass(slots=True)
@@ -89,8 +90,11 @@ class Recovery:
             await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
         elif self._is_out_of_reach(attempt):
             await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
+        elif not attempt.has_upload:
+            if self._is_hopeless(attempt, sighting):
+                await self._ledger.record(events.Held(attempt.id, f"perhaps paid; {_NO_FENCE}"))
         elif attempt.fenced_at is None:
-            await self._client.delete_upload(attempt.file_id)
+            await self._client.delete_upload(str(attempt.file_id))
             self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
         elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
@@ -114,7 +118,9 @@ class Recovery:
 
     def _is_hopeless(self, attempt: Unknown, sighting: Sighting) -> bool:
         """Nothing else is left whose acceptance could still prove the listing."""
-        alone = self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+        tally = self._ledger.tally
+        waiting = tally[State.UNKNOWN] + tally[State.DUPLICATE] + tally[State.FOLLOWING]  # these, for it or for nothing
+        alone = self._ledger.open_documents == waiting
         return alone and self._waited(attempt, sighting) > 3 * self._settle
 
     def _what_lacks(self, sighting: Sighting) -> str:
@@ -157,4 +163,4 @@ class Recovery:
 
 
 def _named(row: JobRow, unknown: Iterable[Unknown]) -> Iterable[Unknown]:
-    return (a for a in unknown if row.mentions(a.nonce) or row.mentions(a.file_id))
+    return (a for a in unknown if row.mentions(a.nonce) or (a.has_upload and row.mentions(str(a.file_id))))

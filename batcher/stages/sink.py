@@ -23,7 +23,15 @@ GROUP: Final = 128  # results made durable together
 ROOM: Final = 48 << 20  # bytes
 
 _HANDS_OVER: Final = frozenset(
-    {State.SOURCE_GONE, State.SOURCE_CHANGED, State.UNREADABLE, State.UNSUPPORTED, State.CANCELLED, State.SUPERSEDED}
+    {
+        State.SOURCE_GONE,
+        State.SOURCE_CHANGED,
+        State.UNREADABLE,
+        State.UNSUPPORTED,
+        State.CANCELLED,
+        State.SUPERSEDED,
+        State.BLOCKED,
+    }
 )
 _HAS_A_FILE: Final = frozenset({State.SAVED, State.SUPERSEDED})
 
@@ -135,7 +143,7 @@ class Sink:
             if event is None:
                 return False
             await self._ledger.record(event)
-            if isinstance(event, events.Promoted):
+            if isinstance(event, events.Promoted | events.Follows):
                 return True  # the others wait for this one now
         return len(copies) == GROUP
 
@@ -144,7 +152,7 @@ class Sink:
         if copy.payer_sha256 is not None and copy.payer_state in _HAS_A_FILE:
             return await self._copy_file(copy)
         if copy.payer_state in _HANDS_OVER:
-            return events.Promoted(copy.id)
+            return _on_its_own(copy)
         reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
         return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)
 
@@ -155,11 +163,16 @@ class Sink:
                 self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known
             )
         except FileNotFoundError:
-            return events.Promoted(copy.id)  # its payer's result is no longer what it was
+            return _on_its_own(copy)  # its payer's result is no longer what it was
         except OutputError as error:
             self._course.stop(str(error), 3, at_once=True)
             return None
         return _saved(copy.id, written)
+
+
+def _on_its_own(copy: Copy) -> events.Event:
+    """It pays for itself now, and for the other copies."""
+    return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)
 
 
 def _came_home(ended: events.Ended, document: int, written: Written) -> list[events.Event]:

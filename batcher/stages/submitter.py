@@ -6,22 +6,21 @@ What an error means is `core.policy`'s; what happens to a submission whose answe
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from batcher.core import events
+from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
-from batcher.core.document import path_of
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
-from batcher.core.policy import Kind, Policy
+from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
-from batcher.core.wire import METADATA_KEY
-from batcher.edges import sources
+from batcher.core.wire import JOB, METADATA_KEY
 from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
@@ -35,29 +34,24 @@ from batcher.errors import (
     Refused,
     ReplyLost,
     ServiceError,
-    SourceChanged,
     SourceError,
-    SourceGone,
     Unauthorised,
     Unreachable,
 )
 from batcher.stages.course import Course
+from batcher.stages.inputs import Content, Inputs, path, source_verdict
 from batcher.stages.watchlist import Watchlist
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
-SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
-FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
-
-Content = bytes | Path | SourceError  # of a small file its bytes, of a large one where to stream them from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What every submission of a batch has in common."""
+    """What every submission of one step has in common."""
 
     batch: str
     endpoint: str
@@ -69,6 +63,7 @@ class Assignment:
     retention: float
     patience: float
     rate: Rate  # what a page of it costs
+    chained_rate: Rate  # … where its input is a job, parsed already
     counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
     token_key: bytes | None = field(default=None, repr=False)  # makes the tokens it then has to show
@@ -82,7 +77,8 @@ class Submitter:
         pace: Pace,
         course: Course,
         jobs: Watchlist,
-        assignment: Assignment,
+        assignments: Mapping[str, Assignment],
+        inputs: Inputs,
         headroom: Headroom,
         *,
         policy: Policy,
@@ -94,7 +90,9 @@ class Submitter:
         self._pace = pace
         self._course = course
         self._jobs = jobs
-        self._assignment = assignment
+        self._assignments = assignments  # by name of the job
+        self._inputs = inputs
+        self._patience = max(assignment.patience for assignment in assignments.values())
         self._headroom = headroom
         self._policy = policy
         self._clock = clock
@@ -110,7 +108,7 @@ class Submitter:
             while not self._course.stopped.is_set():
                 due = self._due()
                 self._in_hand.update(document.id for document in due)
-                for document, content in await _contents(due):
+                for document, content in await self._inputs.of(due):
                     group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
 
@@ -121,6 +119,8 @@ class Submitter:
     def stop_if_nothing_fits(self) -> None:
         """Where all that is left to send is too large for what is left of a limit. Not before all has been found."""
         tally = self._ledger.tally
+        if tally[State.FOLLOWING] and (self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]):
+            return  # what comes after those may fit
         if self._too_large and self.idle and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
             self._course.stop(next(iter(self._too_large.values())), 3, home=True)
 
@@ -128,7 +128,7 @@ class Submitter:
         """Smaller documents may still fit, up to a point: each try costs an upload."""
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
-        least = self._assignment.rate.reserve(Measure())
+        least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
 
@@ -159,7 +159,7 @@ class Submitter:
         try:
             await self._step(due, content)
         except SourceError as error:
-            await self._ledger.record(_source_verdict(due.id, error))
+            await self._ledger.record(source_verdict(due.id, error))
         except BudgetSpent as error:
             await self._leave_for_another_run(due, error)
         except Outdated:
@@ -172,18 +172,19 @@ class Submitter:
 
     async def _step(self, due: Due, content: Content) -> None:
         if due.state is State.UPLOADED:
-            if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
-                await self._ledger.record(events.UploadLapsed(due.id, "the upload is too old"))
+            lapse = self._inputs.lapse(due)
+            if lapse is not None:
+                await self._ledger.record(events.UploadLapsed(due.id, lapse))
                 return
             await self._send(due, str(due.file_id))
             return
-        file_id = await self._upload(due, content)
+        file_id = content if isinstance(content, str) else await self._upload(due, content)
         if file_id is not None:
             await self._send(due, file_id, events.Uploaded(due.id, file_id))
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
-    async def _upload(self, due: Due, content: Content) -> str | None:
+    async def _upload(self, due: Due, content: bytes | Path | SourceError) -> str | None:
         if isinstance(content, SourceError):
             raise content
         sha256 = due.content.partition(".")[0]
@@ -220,9 +221,10 @@ class Submitter:
         if self._course.stopped.is_set():
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
-        job = self._assignment
-        size = await asyncio.to_thread(measure, _path(due)) if job.counts_pages else Measure()
-        sending = events.Sending(due.id, nonce, job.service, job.key_print, job.rate.reserve(size))
+        job = self._assignments[due.job]
+        size = await asyncio.to_thread(measure, path(due)) if job.counts_pages else Measure()
+        rate = job.chained_rate if file_id.startswith(JOB) else job.rate
+        sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
         await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
         await self._book(due, await self._post(due, file_id, nonce))
 
@@ -237,8 +239,10 @@ class Submitter:
 
     async def _post(self, due: Due, file_id: str, nonce: str) -> events.Event:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
-        job = self._assignment
+        job = self._assignments[due.job]
         self._headroom.breaker.sent(self._clock())
+        options = merged(job.options, json.loads(due.options)) if due.options else job.options
+        metadata = json.loads(due.metadata) if due.metadata else {}
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
         if job.token_key is not None:
             mark["token"] = token(job.token_key, nonce)
@@ -246,13 +250,13 @@ class Submitter:
             job_id = await self._client.run_job(
                 job.endpoint,
                 file_id,
-                job.options,
-                metadata={**job.metadata, METADATA_KEY: mark},
+                options,
+                metadata={**job.metadata, **metadata, METADATA_KEY: mark},
                 priority=job.priority,
                 webhook=job.webhook,
             )
         except Refused as error:
-            return self._refused(due, error)
+            return self._refused(due, file_id, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._pace.submit.hold(error)
@@ -265,12 +269,14 @@ class Submitter:
         self._pace.submit.answered()
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
 
-    def _refused(self, due: Due, error: Refused) -> events.Event:
+    def _refused(self, due: Due, file_id: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
             self._course.stop(str(error), 4, at_once=isinstance(error, Unauthorised))
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
             self._pace.submit.hold(error)
+        elif file_id.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
+            return events.UploadLapsed(due.id, str(error))  # it has expired meanwhile, and an upload of its own may do
         event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event
@@ -278,35 +284,5 @@ class Submitter:
     def _watch_silence(self, error: ServiceError) -> None:
         """An outage is waited out while anything is in flight; with nothing out there, patience has an end."""
         silent = self._clock() - self._answered_at
-        if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._assignment.patience:
+        if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
-
-
-async def _contents(due: Sequence[Due]) -> list[tuple[Due, Content]]:
-    """All of them read in one go: a trip to another thread for each costs more than the reading."""
-    if not due:
-        return []
-    return await asyncio.to_thread(lambda: [(document, _content(document)) for document in due])
-
-
-def _content(due: Due) -> Content:
-    path = _path(due)
-    if due.size > SMALL or due.state is State.UPLOADED:
-        return path
-    try:
-        return sources.read(path, limit=SMALL)
-    except SourceError as error:
-        return error
-
-
-def _path(due: Due) -> Path:
-    return Path(due.folder) / os.fsdecode(path_of(due.source))
-
-
-def _source_verdict(document: int, error: SourceError) -> events.Event:
-    match error:
-        case SourceGone():
-            return events.SourceGone(document, str(error))
-        case SourceChanged():
-            return events.SourceChanged(document, str(error))
-    return events.Unreadable(document, str(error))

@@ -60,7 +60,7 @@ class Peer:
 
     async def accept(self, request: web.Request) -> TwinJob:
         text = await request.text()
-        job = self.service.accept("parse", json.loads(text)["input"], text)
+        job = self.service.accept(request.match_info["endpoint"], json.loads(text)["input"], text)
         self.accepted.set()
         return job
 

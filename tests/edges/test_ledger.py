@@ -260,3 +260,34 @@ def _indexes(path: Path) -> set[str]:
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     connection.close()
     return names
+
+
+async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
+    """As the first version left it: its documents go on, and the file as it was lies beside it."""
+    from sqlite_utils import Database
+
+    from batcher.edges import migrations
+
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    with old:
+        migrations.migrations.apply(Database(old), stop_before="chains")
+        old.execute("INSERT INTO meta VALUES ('batch', 'b')")
+        old.execute(
+            "INSERT INTO documents (source, folder, job, step, content, size, state, output, output_key)"
+            " VALUES ('a.pdf', '/in', 'parse', 's', 'c', 1, 'queued', 'a.pdf.json', 'a.pdf.json')"
+        )
+    old.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.close()
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    try:
+        assert [(due.source, due.upstream, due.on_its_own) for due in ledger.due(NOW, 10)] == [("a.pdf", None, 0)]
+        await bring_to_waiting(ledger, 1)
+        assert ledger.tally == Counter({State.WAITING: 1})
+    finally:
+        ledger.close()
+    kept = sqlite3.connect(path.with_suffix(".v1.db"))
+    assert kept.execute("SELECT state FROM documents").fetchall() == [("queued",)]
+    assert "upstream" not in [row[1] for row in kept.execute("PRAGMA table_info(documents)")]
+    assert path.with_suffix(".v1.db").stat().st_mode & 0o777 == 0o600

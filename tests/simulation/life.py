@@ -43,30 +43,33 @@ class Outcome:
 def live(seed: int, inbox: Path) -> Outcome:
     """Run the batch of `inbox` until nothing is open, with the crashes and outages of `seed` in between."""
     world = World(seed)
-    manifest = _manifest(inbox)
+    manifest = _manifest(inbox, world.rng)
     contents = {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(inbox.iterdir())}
-    outcome = Outcome(seed, len(contents))
+    documents = [(source, job.name) for source in contents for job in manifest.jobs]
+    outcome = Outcome(seed, len(documents))
     world.database = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=world.clock).reader
     try:
-        while _is_open(world, len(contents)) and outcome.runs < RUNS_AT_MOST:
+        while _is_open(world, len(documents)) and outcome.runs < RUNS_AT_MOST:
             outcome.runs += 1
             _plan_next(world, last=outcome.runs >= world.rng.randint(3, RUNS_AT_MOST // 2))
             _run_once(world, manifest)
     except Exception as error:
         outcome.violations.append(f"{type(error).__name__}: {error}")
-    outcome.violations += _violations(world, contents)
+    outcome.violations += _violations(world, contents, documents)
     outcome.steps, outcome.faults = world.steps, dict(world.faults)
     outcome.virtual_seconds = world.now - START
     outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
     return outcome
 
 
-def _manifest(inbox: Path) -> Manifest:
+def _manifest(inbox: Path, rng: random.Random) -> Manifest:
+    """One job, or a chain of two or three."""
+    chain = (Job(), Job(name="extract", endpoint="extract"), Job(name="split", endpoint="split"))
     return Manifest(
         batch="life",
         service=Service(name="", url="twin://", settle=SETTLE),
         sources=(Source(directory=inbox),),
-        jobs=(Job(),),
+        jobs=chain[: rng.choice((1, 1, 2, 3))],
         output=Output(directory=inbox.parent / "never written"),
     )
 
@@ -150,39 +153,41 @@ def _is_open(world: World, documents: int) -> bool:
     return bool(row[0] < documents or row[1])
 
 
-def _violations(world: World, contents: dict[str, str]) -> list[str]:
+def _violations(world: World, contents: dict[str, str], documents: list[tuple[str, str]]) -> list[str]:
     return [
-        *_not_ended(world, contents),
+        *_not_ended(world, documents),
         *_paid_twice(world, contents),
         *_wrong_files(world, contents),
         *_expired_without_reason(world),
     ]
 
 
-def _not_ended(world: World, contents: dict[str, str]) -> Iterator[str]:
-    states = dict(world.database.execute("SELECT source, state FROM documents WHERE current = 1"))
-    for source in contents:
-        if source not in states:
-            yield f"{source} was never taken in"
-        elif states[source] in OPEN:
-            yield f"{source} is still {states[source]}"
+def _not_ended(world: World, documents: list[tuple[str, str]]) -> Iterator[str]:
+    rows = world.database.execute("SELECT source, job, state FROM documents WHERE current = 1")
+    states = {(source, job): state for source, job, state in rows}
+    for source, job in documents:
+        state = states.get((source, job))
+        if state is None:
+            yield f"{source} was never taken in for {job}"
+        elif state in OPEN:
+            yield f"{source} is still {state} for {job}"
 
 
 def _paid_twice(world: World, contents: dict[str, str]) -> Iterator[str]:
-    """A second job for the same bytes is only ever right where the first has failed before it was accepted."""
+    """A second job for the same bytes and step is only ever right where the first has failed before it was accepted."""
     names = {digest: source for source, digest in contents.items()}
     service = world.service
     service.catch_up()
-    last: dict[str, str] = {}
+    last: dict[tuple[str, str], str] = {}
     for job_id in service.jobs:
         digest = service.charged.get(job_id)
         if digest is None:
             continue
-        before = service.jobs.get(last.get(digest, ""))
         job = service.jobs[job_id]
+        before = service.jobs.get(last.get((job.endpoint, digest), ""))
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             yield f"{names[digest]} was paid for twice: {before.job_id} and {job_id}"
-        last[digest] = job_id
+        last[job.endpoint, digest] = job_id
 
 
 def _wrong_files(world: World, contents: dict[str, str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from batcher.core import events, flight
 from batcher.core.lifecycle import State
-from batcher.edges.ledger import Ledger
+from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.store import Item
 from batcher.stages import fetcher
 from batcher.stages.recovery import Recovery, Sighting
@@ -89,6 +89,11 @@ def _fences_nothing() -> list[Patch]:
     return [(Recovery, "_judge", judge)]
 
 
+def _takes_a_job_for_an_upload() -> list[Patch]:
+    """Deletes what can't be deleted, and believes in its absence."""
+    return [(Unknown, "has_upload", property(lambda self: True))]
+
+
 def _does_not_wait_to_settle() -> list[Patch]:
     async def hasty(self: Recovery, attempt: Any, sighting: Sighting) -> None:
         self._settle = -1.0
@@ -133,7 +138,8 @@ def _submits_without_a_trace() -> list[Patch]:
     async def late(self: Submitter, due: Any, file_id: str, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, file_id, nonce)
-        sending = events.Sending(due.id, nonce, self._assignment.service, self._assignment.key_print, 1.0)
+        job = self._assignments[due.job]
+        sending = events.Sending(due.id, nonce, job.service, job.key_print, 1.0)
         await record(self._ledger, *before, sending)
         await record(self._ledger, event)
 
@@ -150,6 +156,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "forgets what was being sent": _forgets_what_was_being_sent,
     "adopts nothing": _adopts_nothing,
     "fences nothing": _fences_nothing,
+    "takes a job for an upload": _takes_a_job_for_an_upload,
     "does not wait to settle": _does_not_wait_to_settle,
     "trusts a listing that has forgotten": _trusts_a_listing_that_has_forgotten,
     "says saved before it is": _says_saved_before_it_is,

@@ -159,7 +159,7 @@ class SimService(TwinService):
             self._read(self.jobs[job_id])
 
     def _read(self, job: TwinJob) -> None:
-        content = self.uploads.get(job.source)
+        content = self.content(job.source)
         if content is None:
             job.error, job.ends_at = wire.ErrorName.INVALID_CONFIG, min(job.ends_at, self.clock())
         else:

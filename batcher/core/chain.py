@@ -1,0 +1,69 @@
+"""The steps of a manifest as documents go through them: what each asks for, and which earlier one it goes on from.
+
+A step that can read a parse job goes on from the nearest one before it; any other starts from the document itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.core.document import output_name, step_hash
+from batcher.core.manifest import Job
+from batcher.core.wire import READS_JOBS
+
+Overrides = Mapping[
+    str, Mapping[str, Any]
+]  # what single documents ask for beside the job's options, by name of the job
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`upstream` is the earlier step whose job this one reads; `suffix` ends the names of its results."""
+
+    job: Job
+    upstream: Step | None
+    suffix: str
+    service: str  # results of one service never count as another's
+    hash: str
+
+    @property
+    def name(self) -> str:
+        return self.job.name
+
+    def hash_with(self, overrides: Overrides) -> str:
+        """Equal for two documents of the same bytes exactly where their results are the same."""
+        return self.hash if not overrides else _hash(self.job, self.upstream, self.service, overrides)
+
+    def output(self, name: str) -> str:
+        return output_name(name, suffix=self.suffix)
+
+
+def steps_of(jobs: Sequence[Job], *, service: str = "") -> tuple[Step, ...]:
+    """In the order in which a document takes them."""
+    steps: list[Step] = []
+    for job in jobs:
+        suffix, upstream = f".{job.name}.json" if len(jobs) > 1 else ".json", _upstream(job, steps)
+        steps.append(Step(job, upstream, suffix, service, _hash(job, upstream, service, {})))
+    return tuple(steps)
+
+
+def merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` with `more` laid over them, table by table."""
+    laid = dict(options)
+    for name, value in more.items():
+        below = laid.get(name)
+        laid[name] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return laid
+
+
+def _upstream(job: Job, before: Iterable[Step]) -> Step | None:
+    parses = [step for step in before if step.job.endpoint == "parse"]
+    return parses[-1] if parses and job.endpoint in READS_JOBS else None
+
+
+def _hash(job: Job, upstream: Step | None, service: str, overrides: Overrides) -> str:
+    options = merged(job.options, overrides.get(job.name, {}))
+    before = upstream.hash_with(overrides) if upstream else ""
+    return step_hash(job.endpoint, options, upstream=before, service=service)

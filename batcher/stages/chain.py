@@ -1,0 +1,76 @@
+"""Lets a later step of a chain go on when the one before it has ended. It sends nothing and fetches nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from batcher.core import events
+from batcher.core.lifecycle import VERDICTS, State
+from batcher.edges.ledger import Change, Ledger
+from batcher.edges.queries import Follower
+
+GROUP: Final = 256
+_ENDS: Final = VERDICTS | {State.SAVED}
+
+
+class Chain:
+    def __init__(self, ledger: Ledger, found: asyncio.Event) -> None:
+        """`found` is set once all sources are in the ledger: steps may have come in whose upstream had ended before."""
+        self._ledger = ledger
+        self._found = found
+        self._ended: deque[int] = deque()
+        self._heard = asyncio.Event()
+        self._looking = asyncio.Lock()  # one look and what follows from it at a time
+
+    async def run(self) -> None:
+        """For as long as the run lasts."""
+        self._ledger.listeners.append(self._hear)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_for_ever())
+            await self._look_through()
+            await self._found.wait()
+            await self._look_through()
+
+    def _hear(self, change: Change) -> None:
+        if change.after in _ENDS:
+            self._ended.append(change.event.document)
+            self._heard.set()
+        elif change.after is State.FOLLOWING:
+            upstream = self._ledger.upstream_of(change.event.document)
+            assert upstream is not None, f"document {change.event.document} follows nothing"
+            self._ended.append(upstream)  # it may have ended long ago
+            self._heard.set()
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            while self._ended:
+                upstreams = [self._ended.popleft() for _ in range(min(GROUP, len(self._ended)))]
+                async with self._looking:
+                    await self._release(self._ledger.followers(upstreams))
+
+    async def _look_through(self) -> None:
+        """All that waits, in groups: what ended while nobody listened."""
+        after = 0
+        while True:
+            async with self._looking:
+                followers = self._ledger.ready_to_follow(after=after, limit=GROUP)
+                await self._release(followers)
+            if not followers:
+                return
+            after = followers[-1].id
+
+    async def _release(self, followers: Sequence[Follower]) -> None:
+        if followers:
+            await self._ledger.record(*map(_event, followers))
+
+
+def _event(follower: Follower) -> events.Event:
+    if follower.state is State.SAVED:
+        return events.UpstreamSaved(follower.id)
+    reason = f"{follower.job} {follower.state}: {follower.reason or ''}".rstrip(": ")
+    return events.UpstreamFailed(follower.id, reason, follower.kind or follower.state)

@@ -1,0 +1,86 @@
+"""What a submission names as its input: the job of the step before it, while that lives, else an upload to be made.
+
+It reads files and the ledger; it calls nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from batcher.core import events
+from batcher.core.document import path_of
+from batcher.core.lifecycle import State
+from batcher.core.wire import JOB
+from batcher.edges import sources
+from batcher.edges.ledger import Due, Ledger
+from batcher.errors import SourceChanged, SourceError, SourceGone
+
+SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
+FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
+LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when another is to read it
+
+# Of a small file its bytes, of a large one where to stream them from; as text, an input the service has already.
+Content = bytes | Path | str | SourceError
+
+
+class Inputs:
+    def __init__(
+        self, ledger: Ledger, *, service: str, key_print: str, retention: float, clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._home = (service, key_print)
+        self._left = LEFT * retention
+        self._clock = clock
+
+    async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
+        """All of them read in one go: a trip to another thread for each costs more than the reading."""
+        if not due:
+            return []
+        known = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
+        return await asyncio.to_thread(
+            lambda: [(document, ready or _content(document)) for document, ready in zip(due, known, strict=True)]
+        )
+
+    def from_upstream(self, due: Due) -> str | None:
+        """The job of the step before it, where this service can still be asked to read it."""
+        if due.upstream is None or due.on_its_own:
+            return None
+        job = self._ledger.upstream_job(due.upstream)
+        if job is None or (job.service, job.key_print) != self._home or self._clock() > job.deadline_at - self._left:
+            return None
+        return JOB + job.job_id
+
+    def lapse(self, due: Due) -> str | None:
+        """Why the input that was made ready earlier won't do any more; None where it will."""
+        if due.file_id is not None and due.file_id.startswith(JOB):
+            return None if due.file_id == self.from_upstream(due) else "the job it was to read is about to expire"
+        if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
+            return "the upload is too old"
+        return None
+
+
+def path(due: Due) -> Path:
+    return Path(due.folder) / os.fsdecode(path_of(due.source))
+
+
+def source_verdict(document: int, error: SourceError) -> events.Event:
+    match error:
+        case SourceGone():
+            return events.SourceGone(document, str(error))
+        case SourceChanged():
+            return events.SourceChanged(document, str(error))
+    return events.Unreadable(document, str(error))
+
+
+def _content(due: Due) -> Content:
+    where = path(due)
+    if due.size > SMALL or due.state is State.UPLOADED:
+        return where
+    try:
+        return sources.read(where, limit=SMALL)
+    except SourceError as error:
+        return error

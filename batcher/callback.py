@@ -6,12 +6,14 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.manifest import Manifest, Webhook
 from batcher.core.signature import Judge, Signed, Tokened, read_secrets
-from batcher.edges.webhook import Receiver, receiving
 from batcher.errors import ManifestError, Problem
+
+if TYPE_CHECKING:
+    from batcher.edges.webhook import Receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ async def calling_back(
     if webhook is None:
         yield None
         return
+    from batcher.edges.webhook import receiving  # half of aiohttp, and few batches are called back
+
     secret = _secret(manifest, webhook)
     key = secret.encode() if secret else token_key
     judge: Judge = Tokened(key) if webhook.mode == "direct" else Signed(_secrets(manifest, webhook, secret))

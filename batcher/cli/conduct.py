@@ -7,14 +7,19 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
     from batcher.core.summary import Summary
+    from batcher.edges.ledger import Ledger
+    from batcher.faces.log import Log
+    from batcher.faces.progress import Progress
     from batcher.stages.course import Course
+
+COLLECT_AFTER: Final = 10_000  # new objects: of those that a document takes hardly any form cycles
 
 T = TypeVar("T")
 Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
@@ -59,19 +64,17 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    from batcher.faces.log import Log, write_line
-    from batcher.faces.progress import Progress
+    from batcher.faces.log import write_line
     from batcher.stages.course import Course
 
-    course, shown = Course(), list[Log | Progress]()
+    course, shown, face = Course(), list["Log | Progress"](), _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
+    gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
     _heed_signals(course, log_json=voice.log_json)
-    face = Log if voice.log_json else Progress
-    silent = voice.quiet and not voice.log_json
     try:
         summary = await kind(
-            manifest, course=course, watch=None if silent else lambda ledger: shown.append(face(ledger))
+            manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
         )
     finally:
         for one in shown:
@@ -79,6 +82,19 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     if voice.log_json:
         write_line(sys.stderr, "RunEnded", dataclasses.asdict(summary))
     return summary
+
+
+def _face(voice: Voice) -> Callable[[Ledger], Log | Progress] | None:
+    """Who shows the run; None where nothing is to be seen of it, and then nothing is loaded for it either."""
+    if voice.log_json:
+        from batcher.faces.log import Log
+
+        return Log
+    if voice.quiet:
+        return None
+    from batcher.faces.progress import Progress
+
+    return Progress
 
 
 def _warn(words: str, *, log_json: bool) -> None:

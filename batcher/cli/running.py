@@ -32,6 +32,8 @@ from batcher.service.arguments import service_options
 
 
 def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
+    if not orders:
+        return orders
     from batcher.service.chaos import read_orders
 
     try:

@@ -112,10 +112,10 @@ class Sink:
             else:
                 happened += _came_home(result.ended, document, outcome)
         for result, place in zip(group, places, strict=True):
-            self.room.give(result.reserved)
             if place is None:  # superseded meanwhile, and no copy waits for it
                 happened += [result.ended, events.Superseded(result.ended.document)]
         await self._ledger.record(*happened)
+        self.room.give(sum(result.reserved for result in group))  # only now: till here all of it lies in memory
 
     async def new_part(self) -> Path | None:
         """Where a large result may be streamed to; None where the disk refuses, which stops the run."""

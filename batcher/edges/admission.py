@@ -92,9 +92,10 @@ def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -
         _follow(connection, last, job, upstream)
     _join_copies(connection, last)
     _log(connection, last, at)
-    for state, number in connection.execute(
-        "SELECT state, count(*) FROM documents WHERE id > ? GROUP BY state", (last,)
-    ):
+    by_state = (
+        "SELECT state, count(*) FROM documents WHERE id > ? GROUP BY +state"  # + lest all ids of a state are read
+    )
+    for state, number in connection.execute(by_state, (last,)):
         moved.came[State(state)] += number
     return moved
 

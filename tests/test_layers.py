@@ -6,7 +6,9 @@ from pathlib import Path
 import batcher
 
 ROOT = Path(batcher.__file__).parent
-ORDER = "errors core edges stages opening callback news runs batch plan checking care rebuilding faces cli".split()
+ORDER = (
+    "errors core edges stages opening callback news runs batch plan checking care rebuilding export faces cli".split()
+)
 IMPURE = {
     "asyncio",
     "os",

@@ -10,7 +10,7 @@ import click
 import batcher
 from batcher.errors import BatcherError
 
-ORDER: Final = "run plan status why failures retry verify cancel rebuild serve init schema".split()
+ORDER: Final = "run plan status why failures retry verify cancel rebuild export report serve init schema".split()
 
 
 class _Commands(click.Group):

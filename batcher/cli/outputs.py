@@ -1,0 +1,72 @@
+"""Commands that make something of a batch for others: export, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from batcher.cli.arguments import PATH, WHAT, place_of, reading
+from batcher.cli.group import main
+
+
+@main.command()
+@WHAT
+@click.option("--format", type=click.Choice(("jsonl", "csv", "parquet")), default="jsonl", show_default=True)
+@click.option(
+    "--what",
+    "table",
+    type=click.Choice(("results", "documents", "attempts", "costs")),
+    default="results",
+    show_default=True,
+)
+@click.option(
+    "--chunks", is_flag=True, help="With jsonl: a line for each chunk or extracted object, not each document."
+)
+@click.option("-o", "--output", type=PATH, help="The file; without it, stdout.")
+def export(what: Path, format: str, table: str, chunks: bool, output: Path | None) -> None:
+    """Write results, documents, attempts or costs as one file for other tools.
+
+    In CSV and Parquet a result is a row for each chunk, extracted object or section; fields within fields become
+    columns with dots in their names, lists become JSON.
+
+    \b
+    batcher export results/invoices --format csv -o fields.csv
+    batcher export results/invoices --format parquet -o fields.parquet
+    batcher export results/invoices --what attempts | jq .credits
+    """
+    from batcher.export import export as write
+
+    place = place_of(what)
+    with reading(place) as ledger:
+        done = write(ledger, place.output, output, what=table, format=format, chunks=chunks)
+    if output is not None:
+        click.echo(f"{output}: {done.rows} rows", err=True)
+    if done.missing:
+        click.echo(f"batcher: {len(done.missing)} results are not on disk as they were saved, e.g. {done.missing[0]}; "
+                   f"see `batcher verify {what}`", err=True)  # fmt: skip
+        sys.exit(1)
+
+
+@main.command()
+@WHAT
+@click.option("-o", "--output", type=PATH, default=Path("report.html"), show_default=True, help="The file to write.")
+def report(what: Path, output: Path) -> None:
+    """Write a page that shows a batch: speed, waits, expiry, failures, costs. One file; nothing is loaded.
+
+    \b
+    batcher report manifests/nightly.toml -o report.html
+    """
+    import time
+
+    from batcher.edges.statistics import statistics
+    from batcher.export import unfinished
+    from batcher.faces.report import report_page
+
+    place = place_of(what)
+    with reading(place) as ledger:
+        html = report_page(statistics(ledger), made_at=time.time())
+    with unfinished(output) as part:
+        part.write_text(html, "utf-8")
+    click.echo(f"wrote {output}", err=True)

@@ -1,0 +1,264 @@
+"""What a report shows, as few numbers whatever the size of a batch: the ledger counts, sorts and buckets, not we.
+
+One pass lays out how long each saved document took, in a table of SQLite's own that goes with the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from batcher.core.lifecycle import VERDICTS
+from batcher.edges.queries import Queries
+
+BUCKETS: Final = 48  # of a run's time
+TOP: Final = 10  # of the slowest, the largest, the most frequent
+QUANTILES: Final = (0.5, 0.9, 0.99)
+# Upper bounds in seconds, so that a local second and a hosted hour find room in one picture.
+SPANS: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 43200)
+
+
+class Count(NamedTuple):
+    """So many under that name; `amount` is what a table adds to it: credits, or a share."""
+
+    name: str
+    number: int
+    amount: float = 0.0
+
+
+class Phase(NamedTuple):
+    """Quantiles of a part of the way, in seconds."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+class Slow(NamedTuple):
+    source: str
+    size: int
+    pages: int | None
+    seconds: float
+
+
+class RunRow(NamedTuple):
+    """`saved` and `credits` of what came home until the next one began."""
+
+    number: int
+    started_at: float
+    ended_at: float | None
+    exit_code: int | None
+    saved: int
+    credits: float
+
+
+class Bucket(NamedTuple):
+    """`saved` in the `width` seconds from `at` on."""
+
+    at: float
+    width: float
+    saved: int
+
+
+class Change(NamedTuple):
+    """Documents that came to the state `what` in a run, and stand there."""
+
+    what: str
+    number: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    batch: str
+    states: Sequence[Count]
+    pages: int
+    credits: float
+    dollars_per_credit: float
+    bytes: int
+    runs: Sequence[RunRow]
+    throughput: Sequence[Bucket]
+    phases: Sequence[Phase]
+    to_disk: Sequence[Count]
+    margins: Sequence[Count]
+    errors: Sequence[Count]
+    overcome: Sequence[Count]
+    folders: Sequence[Count]
+    days: Sequence[Count]
+    slowest: Sequence[Slow]
+    largest: Sequence[Slow]
+    changes: Sequence[Change]
+
+
+def statistics(ledger: Queries) -> Statistics:
+    db = ledger.reader
+    db.execute("BEGIN")  # one state of the ledger, while a run may go on writing
+    try:
+        db.execute(_TOOK)
+        pages, credits = ledger.spent()
+        runs = _runs(db)
+        return Statistics(
+            batch=str(db.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()[0]),
+            states=[Count(*row) for row in db.execute("SELECT state, documents FROM progress")],
+            pages=pages,
+            credits=credits,
+            dollars_per_credit=_dollars(db),
+            bytes=int(db.execute("SELECT total(size) FROM documents WHERE current = 1").fetchone()[0]),
+            runs=runs,
+            throughput=_throughput(db, runs),
+            phases=[Phase(name, values) for name, column in _PHASES.items() if (values := _quantiles(db, column))],
+            to_disk=_spans(db),
+            margins=_margins(db),
+            errors=_errors(db),
+            overcome=_counts(db, _OVERCOME),
+            folders=_counts(db, _FOLDERS),
+            days=_counts(db, _DAYS),
+            slowest=_slow(db, "saved_at - accepted_at"),
+            largest=_slow(db, "size"),
+            changes=_changes(db, runs),
+        )
+    finally:
+        db.execute("ROLLBACK")
+
+
+_TOOK: Final = """
+    CREATE TEMP TABLE took AS
+    SELECT d.id, d.source, d.size, a.pages, a.credits, a.cost, a.sent_at, a.accepted_at, a.ended_at, a.deadline_at,
+           (SELECT max(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Saved') AS saved_at,
+           (SELECT min(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Found') AS found_at
+    FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'saved' WHERE a.accepted_at IS NOT NULL"""
+
+_PHASES: Final = {
+    "waits to be sent": "sent_at - found_at",
+    "at the service": "ended_at - accepted_at",
+    "on its way to disk": "saved_at - ended_at",
+}
+
+_NAME: Final = """
+    CASE WHEN {why} IS NULL THEN {otherwise}
+         WHEN instr({why}, ':') BETWEEN 2 AND 60 THEN substr({why}, 1, instr({why}, ':') - 1)
+         ELSE substr({why}, 1, 60) END"""
+
+_ERRORS: Final = f"""
+    SELECT {_NAME.format(why="reason", otherwise="replace(state, '_', ' ')")} AS name, count(*), 0.0 FROM documents
+    WHERE current = 1 AND state IN ({{states}}) GROUP BY name ORDER BY count(*) DESC, name"""
+_OVERCOME: Final = f"""
+    SELECT {_NAME.format(why="a.why", otherwise="'not said'")} AS name, count(*), 0.0
+    FROM attempts a JOIN documents d ON d.id = a.document
+    WHERE a.outcome = 'void' AND d.state = 'saved' GROUP BY name ORDER BY count(*) DESC, name"""
+_FOLDERS: Final = """
+    SELECT CASE WHEN instr(d.source, '/') = 0 THEN '(top)'
+                ELSE substr(d.source, 1, instr(d.source, '/') - 1) END AS name,
+           count(DISTINCT d.id), total(coalesce(a.credits, a.cost)) AS paid
+    FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome IN ('saved', 'lost')
+    GROUP BY name ORDER BY paid DESC, name"""
+_DAYS: Final = """
+    SELECT date(a.sent_at, 'unixepoch', 'localtime') AS name, count(*), total(coalesce(a.credits, a.cost))
+    FROM attempts a WHERE a.outcome IN ('saved', 'lost') GROUP BY name ORDER BY name"""
+
+
+def _counts(db: sqlite3.Connection, sql: str) -> list[Count]:
+    return [Count(str(name), number, amount) for name, number, amount in db.execute(sql)]
+
+
+def _errors(db: sqlite3.Connection) -> list[Count]:
+    return _counts(db, _ERRORS.format(states=",".join(f"'{state}'" for state in sorted(VERDICTS))))
+
+
+def _dollars(db: sqlite3.Connection) -> float:
+    """As the manifest of the last run has it; what a credit costs as a rule where it says nothing."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
+    prices = (json.loads(row[0]) if row else {}).get("prices") or {}
+    return float(prices.get("dollars_per_credit") or 0.015)
+
+
+def _runs(db: sqlite3.Connection) -> list[RunRow]:
+    sql = """
+        SELECT r.id, r.started_at, r.ended_at, r.exit_code,
+               (SELECT count(*) FROM temp.took t WHERE t.saved_at BETWEEN r.started_at AND coalesce(r.next_at, 1e12)),
+               (SELECT total(coalesce(t.credits, t.cost)) FROM temp.took t
+                WHERE t.saved_at BETWEEN r.started_at AND coalesce(r.next_at, 1e12))
+        FROM (SELECT *, lead(started_at) OVER (ORDER BY id) AS next_at FROM runs) r ORDER BY r.id DESC LIMIT 30"""
+    db.execute("CREATE INDEX temp.took_saved ON took(saved_at)")
+    return [RunRow._make(row) for row in db.execute(sql)][::-1]
+
+
+def _throughput(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Bucket]:
+    """Of the last run that brought something home."""
+    busy = [run for run in runs if run.saved]
+    if not busy:
+        return []
+    later = [run.started_at for run in runs if run.number > busy[-1].number]
+    until = later[0] if later else 1e12
+    first, last = db.execute(
+        "SELECT min(saved_at), max(saved_at) FROM temp.took WHERE saved_at BETWEEN ? AND ?",
+        (busy[-1].started_at, until),
+    ).fetchone()
+    start = min(busy[-1].started_at, first)
+    width = max((last - start) / BUCKETS, 0.001)
+    sql = (
+        "SELECT min(?, CAST((saved_at - ?) / ? AS INTEGER)), count(*) FROM temp.took"
+        " WHERE saved_at BETWEEN ? AND ? GROUP BY 1"
+    )
+    found = dict(db.execute(sql, (BUCKETS - 1, start, width, start, until)))
+    return [Bucket(start + number * width, width, found.get(number, 0)) for number in range(BUCKETS)]
+
+
+def _quantiles(db: sqlite3.Connection, column: str) -> tuple[float, ...]:
+    where = f"FROM temp.took WHERE {column} IS NOT NULL"
+    number = db.execute(f"SELECT count(*) {where}").fetchone()[0]
+    if not number:
+        return ()
+    at = (min(int(number * quantile), number - 1) for quantile in QUANTILES)
+    sql = f"SELECT max(0.0, {column}) {where} ORDER BY {column} LIMIT 1 OFFSET ?"
+    return tuple(float(db.execute(sql, (offset,)).fetchone()[0]) for offset in at)
+
+
+def _spans(db: sqlite3.Connection) -> list[Count]:
+    """From acceptance to disk, in buckets that grow; empty ones at both ends left out."""
+    cases = " ".join(f"WHEN saved_at - accepted_at <= {bound} THEN {n}" for n, bound in enumerate(SPANS))
+    sql = f"SELECT CASE {cases} ELSE {len(SPANS)} END, count(*) FROM temp.took WHERE saved_at NOT NULL GROUP BY 1"
+    found = dict(db.execute(sql))
+    if not found:
+        return []
+    names = [f"≤ {span_words(bound)}" for bound in SPANS] + ["later"]
+    return [Count(names[n], found.get(n, 0)) for n in range(min(found), max(found) + 1)]
+
+
+def _margins(db: sqlite3.Connection) -> list[Count]:
+    """Hours that were left of a result's life when it was on disk."""
+    sql = (
+        "SELECT max(-1, min(23, CAST((deadline_at - saved_at) / 3600 AS INTEGER))), count(*) FROM temp.took"
+        " WHERE saved_at NOT NULL AND deadline_at NOT NULL GROUP BY 1"
+    )
+    found = dict(db.execute(sql))
+    return [Count(f"{n}–{n + 1} h", found.get(n, 0)) for n in range(max(found) + 1)] if found else []
+
+
+def _slow(db: sqlite3.Connection, by: str) -> list[Slow]:
+    sql = (
+        "SELECT source, size, pages, saved_at - accepted_at FROM temp.took WHERE saved_at NOT NULL"
+        f" ORDER BY {by} DESC, source LIMIT {TOP}"
+    )
+    return [Slow._make(row) for row in db.execute(sql)]
+
+
+def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Change]:
+    """What the last run did, by the state each document came to in it."""
+    if not runs:
+        return []
+    sql = """
+        SELECT e.state, count(DISTINCT e.document), min(d.source) FROM events e JOIN documents d ON d.id = e.document
+        WHERE e.seq > coalesce((SELECT max(seq) FROM events WHERE at < ?), 0) AND e.state = d.state
+        GROUP BY e.state ORDER BY 2 DESC"""
+    return [Change(*row) for row in db.execute(sql, (runs[-1].started_at,))]
+
+
+def span_words(seconds: float) -> str:
+    """As short as an axis wants it."""
+    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1000:.0f} ms"

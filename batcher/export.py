@@ -1,0 +1,187 @@
+"""The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines, CSV or Parquet.
+
+It streams, in as little memory for a million documents as for ten, reads one state of the ledger however long it
+takes, and leaves nothing half written. Older versions of a document are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from batcher.core.rows import ORIGIN, Columns, Kind, Row, fitted, line_of, lines_of, widen
+from batcher.edges import parquet, press
+from batcher.edges.derived import Derivable, results
+from batcher.edges.queries import Queries
+from batcher.edges.store import Store, trouble
+from batcher.errors import BatcherError
+
+FORMATS: Final = ("jsonl", "csv", "parquet")
+WHAT: Final = ("results", "documents", "attempts", "costs")
+TABLES: Final = {
+    "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",
+    "attempts": (
+        "SELECT d.source, d.job, d.current, a.* FROM attempts a JOIN documents d ON d.id = a.document"
+        " ORDER BY a.document, a.number"
+    ),
+    "costs": "SELECT * FROM costs ORDER BY sent_at, source",
+}
+_SECRET: Final = frozenset({"nonce", "key_print"})
+
+Rows = Callable[[], Iterator[Row]]
+
+
+@dataclass(slots=True)
+class Exported:
+    """`missing`: sources whose result isn't on disk as it was saved."""
+
+    rows: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def export(
+    ledger: Queries, output: Path, target: Path | None, *, what: str, format: str, chunks: bool = False
+) -> Exported:
+    """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables each chunk is a row.
+
+    Raises BatcherError.
+    """
+    exported = Exported()
+    ledger.reader.execute("BEGIN")  # one state of the ledger, for as long as it takes
+    try:
+        if format == "parquet":
+            _write_parquet(_needed(target), _rows(ledger, output, what, exported), exported)
+        else:
+            with _opened(target) as file:
+                for piece in _pieces(ledger, output, what, format, chunks, exported):
+                    file.write(piece)
+    finally:
+        ledger.reader.execute("ROLLBACK")
+    return exported
+
+
+def _pieces(ledger: Queries, output: Path, what: str, format: str, chunks: bool, exported: Exported) -> Iterator[bytes]:
+    if format == "csv":
+        return _csv(_rows(ledger, output, what, exported), exported)
+    if what == "results":
+        return _results(ledger, Store(output), exported, lines_of if chunks else line_of)
+    return _counted((_line(row) for row in _table(ledger, TABLES[what])), exported)
+
+
+# --- what ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(ledger: Queries, output: Path, what: str, exported: Exported) -> Rows:
+    if what != "results":
+        return lambda: _table(ledger, TABLES[what])
+    store = Store(output)
+    return lambda: press.rows(store, _there(ledger, store, exported))
+
+
+def _there(ledger: Queries, store: Store, exported: Exported) -> Iterator[Derivable]:
+    exported.missing.clear()
+    for one in results(ledger):
+        if press.whole(store, [one]):
+            yield one
+        else:
+            exported.missing.append(one.source)
+
+
+def _results(ledger: Queries, store: Store, exported: Exported, of: Callable[..., Iterator[bytes]]) -> Iterator[bytes]:
+    for one in _there(ledger, store, exported):
+        exported.rows += 1
+        yield from of(store.read(one.output), press.origin_of(one))
+
+
+def _table(ledger: Queries, sql: str) -> Iterator[Row]:
+    cursor = ledger.reader.execute(sql)
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        yield {name: value for name, value in zip(names, values, strict=True) if name not in _SECRET}
+
+
+# --- how -------------------------------------------------------------------------------------------------------------
+
+
+def _line(row: Row) -> bytes:
+    return msgspec.json.encode(row) + b"\n"
+
+
+def _counted(pieces: Iterable[bytes], exported: Exported) -> Iterator[bytes]:
+    for piece in pieces:
+        exported.rows += 1
+        yield piece
+
+
+def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
+    columns = _columns(rows())
+    yield _record(columns)
+    for row in rows():
+        exported.rows += 1
+        fit = fitted(row, columns)
+        yield _record("" if fit[name] is None else fit[name] for name in columns)
+
+
+def _record(values: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(values)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _write_parquet(target: Path, rows: Rows, exported: Exported) -> None:
+    def counted() -> Iterator[Row]:
+        for row in rows():
+            exported.rows += 1
+            yield row
+
+    columns = _columns(rows())
+    with unfinished(target) as part:
+        parquet.write(part, columns, counted())
+
+
+def _columns(rows: Iterable[Row]) -> Columns:
+    """As wide as all rows need; those of results that say whose they are come first, whether there are any or not."""
+    kinds: dict[str, Kind | None] = {}
+    for row in rows:
+        widen(kinds, row)
+    return {name: kind or Kind.TEXT for name, kind in kinds.items()} or ORIGIN
+
+
+def _needed(target: Path | None) -> Path:
+    if target is None:
+        raise BatcherError("Parquet isn't for a terminal or a pipe: name a file with -o")
+    return target
+
+
+@contextmanager
+def _opened(target: Path | None) -> Iterator[BinaryIO]:
+    if target is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with unfinished(target) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """A name to write to; the file gets its own when all went well. Raises OutputError."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise trouble(str(target), error) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+"""Plots as SVG and tables with bars in them: no script, no font, no address; every number also stands in text.
+
+Colours are variables of the page, so that dark, light and paper each have their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 200, 44, 34, 14
+LONG: Final = 24  # characters of a cell, from which on it may be broken over lines
+ROOM: Final = WIDTH - LEFT - 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`label` stands below it where there is room, `said` in its tooltip and in the table of numbers."""
+
+    label: str
+    value: float
+    said: str
+
+
+def figure(title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]) -> str:
+    """Upright bars. `head` names the columns of its numbers."""
+    if not bars:
+        return _frame(title, caption, '<p class="none">Nothing yet.</p>')
+    top = _nice(max(bar.value for bar in bars))
+    inner = "".join((_grid(top), *(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars)), _labels(bars)))
+    name = escape(f"{title}: {summary(bars, unit)}", quote=True)
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{inner}</svg>'
+    return _frame(title, caption, svg + numbers(head, [(bar.label, bar.said) for bar in bars]))
+
+
+def summary(bars: Sequence[Bar], unit: str) -> str:
+    """What a picture says, in one sentence."""
+    most = max(bars, key=lambda bar: bar.value)
+    return f"{len(bars)} bars; the highest is {most.said} {unit} at {most.label}"
+
+
+def numbers(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Folded away; for whoever can't see a picture, or wants it exactly."""
+    return f"<details><summary>The numbers</summary>{table('', head, rows)}</details>"
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, shares: Sequence[float] = ()) -> str:
+    """The first column heads its rows; with `shares` (0 to 1) each row has a bar. All but the first are numbers."""
+    top = f"<caption>{escape(caption)}</caption>" if caption else ""
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    lines = "".join(_row(row, shares[n] if shares else None) for n, row in enumerate(rows))
+    lines = lines or f'<tr><td class="none" colspan="{len(head)}">Nothing yet.</td></tr>'
+    return f"<div class='scroll'><table>{top}<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def _row(row: Sequence[str], share: float | None) -> str:
+    first, *rest = row
+    bar = "" if share is None else f'<span class="bar" style="width:{share * 100:.1f}%" aria-hidden="true"></span>'
+    cells = "".join(f"<td{' class=long' if len(cell) > LONG else ''}>{escape(cell)}</td>" for cell in rest)
+    return f'<tr><th scope="row">{escape(first)}{bar}</th>{cells}</tr>'
+
+
+def _frame(title: str, caption: str, inside: str) -> str:
+    return f"<figure><h3>{escape(title)}</h3>{inside}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _upright(bar: Bar, number: int, of: int, top: float) -> str:
+    step = ROOM / of
+    height = (HEIGHT - BOTTOM - TOP) * bar.value / top
+    x, y = LEFT + number * step + step * 0.1, HEIGHT - BOTTOM - height
+    tip = f"<title>{escape(bar.label)}: {escape(bar.said)}</title>"
+    return f'<rect class="b" x="{x:.1f}" y="{y:.1f}" width="{step * 0.8:.1f}" height="{height:.1f}">{tip}</rect>'
+
+
+def _grid(top: float) -> str:
+    lines = []
+    for part in (0.0, 0.5, 1.0):
+        y = HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * part
+        lines.append(f'<line class="g" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{short(top * part)}</text>')
+    return "".join(lines)
+
+
+def _labels(bars: Sequence[Bar]) -> str:
+    """As many as there is room for, the first and about every n-th."""
+    widest = max(len(bar.label) for bar in bars) * 7 + 10
+    every = max(1, -(-len(bars) * widest // ROOM))
+    step, texts = ROOM / len(bars), []
+    for number in range(0, len(bars), every):
+        x, anchor = LEFT + number * step, "start"
+        if widest <= step:
+            x, anchor = x + step / 2, "middle"
+        elif x + widest > WIDTH:
+            break
+        texts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(bars[number].label)}</text>')
+    return "".join(texts)
+
+
+def _nice(most: float) -> float:
+    """A round number not below `most`, for the top of an axis."""
+    if most <= 0:
+        return 1.0
+    power = 10.0 ** (len(f"{most:.0f}") - 1) if most >= 1 else 0.1
+    return next(power * step for step in (1, 2, 4, 5, 6, 8, 10, 20) if power * step >= most)
+
+
+def short(number: float) -> str:
+    """With few digits, as an axis wants it."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            return f"{number / (1e3 if unit == 'k' else size):.3g}{unit}"
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"

@@ -1,0 +1,112 @@
+"""A batch as one file for other tools: all of it, each thing once, and nothing half written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from commandline import batcher
+from shelf import Shelf, parsed
+
+EXTRACT = {
+    "response_type": "extract",
+    "job_id": "j",
+    "result": [{"number": "I-1", "total": 12.5, "seller": {"name": "A"}, "lines": [{"what": "wick"}]}],
+}
+
+
+@pytest.fixture
+async def out(tmp_path: Path) -> AsyncIterator[Path]:
+    """Three results, one of them an extract's, and an older version of the first."""
+    shelf = Shelf(tmp_path / "out")
+    first = await shelf.save("a.pdf", parsed("old"))
+    await shelf.save("b, c.pdf", parsed('he said "x"\nand left', "more"))
+    await shelf.save("d.pdf", EXTRACT)
+    await shelf.save("a.pdf", parsed("new"), replaces=first)
+    shelf.ledger.close()
+    yield tmp_path / "out"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+async def test_results_as_a_table(out: Path, tmp_path: Path, format: str) -> None:
+    """A row for each chunk and extracted object of the current versions; fields as columns, lists as JSON."""
+    target = tmp_path / f"x.{format}"
+    said = await batcher("export", out, "--format", format, "-o", target)
+    assert said.code == 0, said.err
+    rows = read(target)
+    assert [row["source"] for row in rows] == ["a.pdf", "b, c.pdf", "b, c.pdf", "d.pdf"]
+    assert [row["content"] or None for row in rows] == ["new", 'he said "x"\nand left', "more", None]
+    assert float(rows[3]["total"]) == 12.5 and rows[3]["seller.name"] == "A"
+    assert json.loads(rows[3]["lines"]) == [{"what": "wick"}]
+    assert sum(float(row["credits"]) for row in rows) == 6.0  # two each, however many rows
+
+
+async def test_results_as_lines_are_whole(out: Path) -> None:
+    """On stdout; with --chunks each is a row of its own."""
+    whole = [json.loads(line) for line in (await batcher("export", out)).out.splitlines()]
+    assert [line["source"] for line in whole] == ["a.pdf", "b, c.pdf", "d.pdf"]
+    assert whole[2]["result"] == EXTRACT
+    chunks = (await batcher("export", out, "--chunks")).out.splitlines()
+    assert len(chunks) == 4
+
+
+@pytest.mark.parametrize(("what", "rows"), [("documents", 3), ("attempts", 4), ("costs", 4)])
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+async def test_what_the_ledger_knows(out: Path, tmp_path: Path, what: str, rows: int, format: str) -> None:
+    """Older versions' attempts are there, for they were paid; nonces and fingerprints of keys are not."""
+    target = tmp_path / f"x.{format}"
+    said = await batcher("export", out, "--what", what, "--format", format, "-o", target)
+    assert said.code == 0, said.err
+    found = read(target)
+    assert len(found) == rows
+    assert not {"nonce", "key_print"} & set(found[0])
+
+
+async def test_a_result_that_is_not_as_it_was_saved_is_left_out_and_named(out: Path, tmp_path: Path) -> None:
+    """Exit code 1; the others are there."""
+    (out / "d.pdf.json").write_text("{}")
+    said = await batcher("export", out, "--format", "csv", "-o", tmp_path / "x.csv")
+    assert said.code == 1 and "d.pdf" in said.err
+    assert len(read(tmp_path / "x.csv")) == 3
+
+
+async def test_nothing_is_left_half_written(out: Path, tmp_path: Path) -> None:
+    """Where it can't be finished the file that was there stays, and there is no other."""
+    target = tmp_path / "x.parquet"
+    target.write_text("mine")
+    connection = sqlite3.connect(out / ".batcher" / "ledger.db")
+    connection.execute("DROP VIEW costs")
+    connection.close()
+    said = await batcher("export", out, "--what", "costs", "--format", "csv", "-o", target)
+    assert said.code != 0
+    assert target.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["x.parquet"]
+
+
+async def test_parquet_wants_a_file(out: Path) -> None:
+    """Exit code 2, with what to add."""
+    said = await batcher("export", out, "--format", "parquet")
+    assert said.code == 2 and "-o" in said.err
+
+
+async def test_a_batch_without_results_is_an_empty_table(tmp_path: Path) -> None:
+    """With a header, so that whatever reads it finds its columns."""
+    Shelf(tmp_path / "out").ledger.close()
+    said = await batcher("export", tmp_path / "out", "--format", "csv")
+    assert said.code == 0 and said.out.splitlines() == ["source,job,job_id,credits,row"]

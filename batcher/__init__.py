@@ -1,3 +1,85 @@
-"""batcher: every document through the API once, every result on disk before it expires."""
+"""batcher: every document through the API once, every result on disk before it expires.
+
+The names below are the Python API. Each is loaded when it is first used, so that importing batcher costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from batcher.api import Happened, run_batch, run_batch_sync
+    from batcher.core.lifecycle import State
+    from batcher.core.manifest import Manifest
+    from batcher.core.summary import Summary
+    from batcher.edges.client import ReductoClient
+    from batcher.edges.manifests import load as load_manifest
+    from batcher.edges.records import Records as Ledger
+    from batcher.errors import (
+        BatcherError,
+        BudgetSpent,
+        LedgerError,
+        ManifestError,
+        OutputError,
+        ReceiverUnusable,
+        ServiceError,
+        ServiceUnusable,
+        SourceError,
+    )
+    from batcher.service.local import LocalService
+    from batcher.service.local import Options as LocalOptions
+
+__all__ = [
+    "BatcherError",
+    "BudgetSpent",
+    "Happened",
+    "Ledger",
+    "LedgerError",
+    "LocalOptions",
+    "LocalService",
+    "Manifest",
+    "ManifestError",
+    "OutputError",
+    "ReceiverUnusable",
+    "ReductoClient",
+    "ServiceError",
+    "ServiceUnusable",
+    "SourceError",
+    "State",
+    "Summary",
+    "__version__",
+    "load_manifest",
+    "run_batch",
+    "run_batch_sync",
+]
+
+# Where each name lives, and what it is called there where that differs; the errors all live in one place.
+_HOMES = {
+    "Happened": "api",
+    "Ledger": "edges.records:Records",
+    "LocalOptions": "service.local:Options",
+    "LocalService": "service.local",
+    "Manifest": "core.manifest",
+    "ReductoClient": "edges.client",
+    "State": "core.lifecycle",
+    "Summary": "core.summary",
+    "load_manifest": "edges.manifests:load",
+    "run_batch": "api",
+    "run_batch_sync": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'batcher' has no attribute {name!r}")
+    home, _, there = _HOMES.get(name, "errors").partition(":")
+    value = getattr(import_module(f"batcher.{home}"), there or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

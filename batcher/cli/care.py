@@ -37,7 +37,12 @@ def why(what: Path, path: str, as_json: bool) -> None:
 @WHAT
 @AS_JSON
 def failures(what: Path, as_json: bool) -> None:
-    """Show what failed and why, in groups, and what can be done about each."""
+    """Show what failed and why, in groups, and what can be done about each.
+
+    \b
+    batcher failures manifests/nightly.toml
+    batcher failures results/nightly --json | jq '.[0].example'
+    """
     from batcher.faces.failures import failure_values, failure_words
 
     with reading(place_of(what)) as ledger:
@@ -79,7 +84,12 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 @click.option("--repair", is_flag=True, help="Have the next run fetch again, or pay again, what isn't whole.")
 @AS_JSON
 def verify(what: Path, repair: bool, as_json: bool) -> None:
-    """Hold every saved result on disk against the ledger: there, whole, with the right hash. Exit code 1 if not."""
+    """Hold every saved result on disk against the ledger: there, whole, with the right hash. Exit code 1 if not.
+
+    \b
+    batcher verify manifests/nightly.toml
+    batcher verify results/nightly --repair
+    """
     from batcher.care import repair as set_right
     from batcher.care import verify as hold_against
     from batcher.faces.verified import repair_words, verify_words
@@ -102,7 +112,11 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
 @AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
 def cancel(what: Path, as_json: bool, quiet: bool) -> None:
-    """Send nothing more, cancel what is out, and bring home what had completed by then."""
+    """Send nothing more, cancel what is out, and bring home what had completed by then.
+
+    \b
+    batcher cancel manifests/nightly.toml
+    """
     from batcher.batch import cancel_batch
 
     manifest, voice = known_manifest(what), Voice(quiet=quiet)
@@ -115,7 +129,11 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
 @WHAT
 @AS_JSON
 def rebuild(what: Path, as_json: bool) -> None:
-    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open."""
+    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open.
+
+    \b
+    batcher rebuild manifests/nightly.toml
+    """
     from dataclasses import asdict
 
     from batcher.faces.status import counts

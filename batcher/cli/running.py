@@ -1,4 +1,4 @@
-"""Commands that run a batch, or begin with one: run, plan, status, serve, init, schema.
+"""Commands that run a batch, or begin with one: run, plan, status, serve.
 
 They import what they need themselves, so that `--version` and `--help` are instant.
 """
@@ -144,7 +144,12 @@ def plan(
 @AS_JSON
 @click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
 def status(what: Path, as_json: bool, follow: bool) -> None:
-    """Show where a batch stands. A run under way is not disturbed."""
+    """Show where a batch stands. A run under way is not disturbed.
+
+    \b
+    batcher status manifests/nightly.toml
+    batcher status results/nightly --watch
+    """
     from batcher.edges.hold import is_held
     from batcher.errors import LedgerError
     from batcher.faces.status import status_values, status_words
@@ -174,31 +179,3 @@ def serve(**words: Any) -> None:
     from batcher.service.arguments import options_of
 
     serve_for_ever(options_of(words), key=os.environ.get(words["api_key_env"]))
-
-
-@main.command()
-@click.argument("path", type=PATH, default=Path("batch.toml"))
-@click.option("--batch", help="The batch's name; default: the file's stem.")
-@click.option("--directory", default="./inbox", show_default=True, help="Where the documents are.")
-@click.option("--output", default="./results", show_default=True, help="Where results go.")
-@ENDPOINT
-@SERVICE
-def init(path: Path, batch: str | None, directory: str, output: str, endpoint: str, service: str) -> None:
-    """Write a commented manifest to PATH."""
-    from batcher.edges.manifests import commented
-
-    text = commented(batch=batch or path.stem, service=service, directory=directory, output=output, endpoint=endpoint)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise click.UsageError(f"{path} is there already; name another file") from None
-    click.echo(f"wrote {path}; next: batcher plan {path}", err=True)
-
-
-@main.command()
-def schema() -> None:
-    """Print the manifest's JSON Schema."""
-    from batcher.core.manifest_keys import json_schema
-
-    click.echo(json.dumps(json_schema(), indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -24,6 +24,12 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
         override(data, assignment)
     manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
     return _checked(_with_schemas(manifest))
+
+
+def of_values(data: Mapping[str, Any]) -> Manifest:
+    """The manifest that `data` says, by a file's keys; paths are below the working directory. Raises ManifestError."""
+    manifest = read_manifest(data, where="the manifest", folder=Path.cwd(), stem="batch")
+    return _checked(_with_schema(manifest))
 
 
 def for_directory(
@@ -51,22 +57,6 @@ def remembered(ledger: Path) -> Manifest:
     if row is None:
         raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")
     return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")
-
-
-def commented(*, batch: str, service: str, directory: str, output: str, endpoint: str) -> str:
-    """The text `batcher init` writes: what is set, and what else could be."""
-    return _TEMPLATE.format(
-        **{
-            name: json.dumps(value)
-            for name, value in {
-                "batch": batch,
-                "service": service,
-                "directory": directory,
-                "output": output,
-                "endpoint": endpoint,
-            }.items()
-        }
-    )
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -120,37 +110,3 @@ def _checked(manifest: Manifest) -> Manifest:
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
-
-
-_TEMPLATE = """\
-# A batch for batcher. Only what differs from a default is needed; paths are relative to this file.
-# `batcher plan` shows what a run would do, `batcher run` does it, the same words resume it.
-batch = {batch}
-service = {service}                # local | reducto | reducto-eu | reducto-au, or a [service] table
-
-[source]
-directory = {directory}
-# include = ["**/*.pdf"]           # gitignore-style; default: every type the service takes
-# exclude = ["**/drafts/**"]       # a .batcherignore file in any folder counts too
-
-[job]
-endpoint = {endpoint}
-# [job.options.retrieval.chunking] # the rest of the request body, verbatim
-# chunk_mode = "section"
-# [job.metadata]                   # sent with every job
-# department = "finance"
-
-[output]
-directory = {output}
-
-# [limits]                         # of one run; it stops before a cap and brings home what is out
-# max_documents = 5000             # also max_pages, max_credits, max_cost (dollars)
-# max_duration = "7h"              # or stop_at = "06:00", by the local clock
-# [prices]                         # what the account pays, for plans and max_cost
-# card = "list"                    # accounts from 2026-09-01 on; earlier ones: "credits", the default
-# [notify]                         # how each run ended, posted as JSON
-# url = "https://hooks.example.com/batcher"
-# [webhook]                        # the service says when a job has ended; mode = "svix" for signed ones
-# public_url = "https://hooks.example.com/reducto"
-# listen = "127.0.0.1:8090"
-"""

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from batcher.cli import main
 from batcher.core.lifecycle import diagram
 from batcher.core.manifest_keys import read_manifest
+from batcher.edges.ledger import open_ledger
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -65,3 +66,26 @@ def test_every_command_it_names_exists() -> None:
     named = set(re.findall(r"`batcher ([a-z]+)\b", done))
     assert named <= set(main.commands)
     assert CliRunner().invoke(main, ["--help"]).exit_code == 0
+
+
+def test_the_python_in_it_runs(tmp_path: Path) -> None:
+    """In a copy of the checkout: each document is told of, and has its price."""
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    for folder in ("manifests", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        [sys.executable, "-c", code[1]], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.count(" saved\n") == said.stdout.count(".json ") > 10
+
+
+def test_the_tables_and_views_it_names_exist(tmp_path: Path) -> None:
+    """Those that other tools may rely on."""
+    ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: 0.0, inline=True)
+    views = {name for (name,) in ledger.reader.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+    ledger.close()
+    assert {"progress", "failures", "costs", "timeline"} <= views
+    assert all(f"`{name}` (" in README for name in ("progress", "failures", "costs", "timeline"))

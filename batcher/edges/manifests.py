@@ -29,7 +29,7 @@ def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
 def of_values(data: Mapping[str, Any]) -> Manifest:
     """The manifest that `data` says, by a file's keys; paths are below the working directory. Raises ManifestError."""
     manifest = read_manifest(data, where="the manifest", folder=Path.cwd(), stem="batch")
-    return _checked(_with_schema(manifest))
+    return _checked(_with_schemas(manifest))
 
 
 def for_directory(

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from batcher.core.manifest_keys import json_schema, override, read_manifest
-from batcher.edges.manifests import commented, load
+from batcher.edges.manifests import load
 from batcher.errors import ManifestError
 
 GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
@@ -121,14 +121,6 @@ def test_a_schema_file_becomes_part_of_the_options(tmp_path: Path) -> None:
     job = {"endpoint": "extract", "schema_file": "s.json"}
     path.write_text(json.dumps({**GOOD, "service": "reducto", "job": job}))
     assert load(path).jobs[0].options["instructions"]["schema"] == {"type": "object"}
-
-
-def test_what_init_writes_is_read(tmp_path: Path) -> None:
-    """The template is a manifest."""
-    (tmp_path / "in").mkdir()
-    path = tmp_path / "batch.toml"
-    path.write_text(commented(batch="b", service="local", directory="./in", output="./out", endpoint="parse"))
-    assert load(path).batch == "b"
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,19 @@ LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system w
 SETTLING: Final = 2.0  # seconds a file must have been left alone before it is read: it may still be being copied
 OWN_FOLDER: Final = ".batcher"
 
-# What the service reads, by its documentation; HTML, Markdown and the like only by the local one, as far as is known.
-TYPES: Final = frozenset(
+# What the hosted service reads, by its documentation, and HTML, which stands in its price list alone.
+HOSTED_TYPES: Final = frozenset(
     """
-    pdf png jpg jpeg gif bmp tif tiff heic docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv tsv ods qpw
-    pptx ppt html htm md
+    pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
+    png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
+    """.split()
+)
+# What the local service reads: it has fewer of the old formats, and more of others.
+LOCAL_TYPES: Final = frozenset(
+    """
+    pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
+    xlsx xlsm xlsb xls xltx xltm ods csv tsv pptx
+    png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
     """.split()
 )
 # Of one and the same bytes these make no other result, so they aren't part of what makes two documents the same.
@@ -38,6 +46,13 @@ def path_of(name: str) -> bytes:
     if "\\" not in name:
         return name.encode()
     return b"".join(_unescape(part) for part in _ESCAPES.split(name))
+
+
+def types_taken(service: str) -> frozenset[str]:
+    """Extensions that are worth sending to `service`. One known by its URL alone may be either, and judges itself."""
+    if service == "local":
+        return LOCAL_TYPES
+    return HOSTED_TYPES if service else HOSTED_TYPES | LOCAL_TYPES
 
 
 def extension_of(name: str) -> str:

@@ -9,14 +9,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pathspec import GitIgnoreSpec
 
-from batcher.core.document import TYPES, extension_of, name_of
+from batcher.core.document import extension_of, name_of
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
 from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
@@ -38,9 +38,12 @@ class Found:
     reason: str | None = None
 
 
-def walk(source: Source, *, skip: Path) -> Iterator[Found]:
-    """Every document below `source.directory`, in order of name. `skip`, our own output, is left out."""
-    rules = _Rules(source)
+def walk(source: Source, *, skip: Path, types: Container[str]) -> Iterator[Found]:
+    """Every document below `source.directory`, in order of name. `skip`, our own output, is left out.
+
+    `types` are the extensions taken where the source's own patterns don't say.
+    """
+    rules = _Rules(source, types)
     root = os.fsencode(source.directory)
     yield from _folder(root, b"", rules, os.fsencode(skip))
 
@@ -104,7 +107,8 @@ def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: in
 class _Rules:
     """Which names are taken: the manifest's patterns and the ignore files met so far."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, types: Container[str]) -> None:
+        self._types = types
         self._include = GitIgnoreSpec.from_lines(source.include) if source.include else None
         self._exclude = GitIgnoreSpec.from_lines(source.exclude) if source.exclude else None
         self._ignored: dict[bytes, GitIgnoreSpec] = {}
@@ -123,7 +127,7 @@ class _Rules:
     def takes(self, name: bytes) -> bool:
         if self._include is not None:
             return self._include.match_file(os.fsdecode(name))
-        return extension_of(os.fsdecode(name)) in TYPES
+        return extension_of(os.fsdecode(name)) in self._types
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
         for folder, spec in self._ignored.items():

@@ -90,8 +90,8 @@ class Doors:
     def _sync(self, type: JobType) -> gate.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
             body = await self._body(request, type)
-            if read_request(body, type).asynchronous is not None:
-                return await self._submit(body, type)
+            if read_request(body, type).asynchronous is not None and type is not JobType.CLASSIFY:
+                return await self._submit(body, type)  # a classify's `async` is, by its description, /classify_async's
             return await self._run(request, body, type)
 
         return run

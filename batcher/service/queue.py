@@ -7,6 +7,7 @@ no client.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from batcher.service.workers import Worker
 JOB_SECONDS: Final = 900.0  # wall time one document may take
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
+CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
 PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
 
 
@@ -98,7 +100,9 @@ class Queue:
         live.cancelled = True
         if live.worker is not None:
             live.worker.kill()  # whoever runs it sees the death and records the end
-            await live.ended.wait()
+            with contextlib.suppress(TimeoutError):  # a document that is still being downloaded is let finish
+                async with asyncio.timeout(CANCELLING):
+                    await live.ended.wait()
         elif live.status is JobStatus.PENDING:
             await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(job_id))
 

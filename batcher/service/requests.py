@@ -10,13 +10,29 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.wire import JobType
-from batcher.service.answers import InvalidRequest
-from batcher.service.bodies import BODIES, Body
+from batcher.core.wire import ErrorName, JobType
+from batcher.service.answers import ApiError, InvalidRequest
+from batcher.service.bodies import BODIES, Body, ClassifyBody
 from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
+OLD_FORM: Final = (
+    "document_url, options, advanced_options and experimental_options belong to the older form of requests, which this "
+    "service doesn't take, nor a mixture of both: name the document as `input` and the options as the API does today"
+)
+
+
+class _Older(msgspec.Struct):
+    """Keys that only requests of the API's version 2 have."""
+
+    document_url: Any = None
+    options: Any = None
+    advanced_options: Any = None
+    experimental_options: Any = None
+
+
+_OLDER: Final = msgspec.json.Decoder(_Older)
 _DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")
@@ -24,8 +40,10 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 def read_request(body: bytes, type: JobType) -> Body:
-    """`InvalidRequest` where the body is no JSON, or not of the endpoint's shape."""
+    """`InvalidRequest` where the body is no JSON, or not of the endpoint's shape; `ApiError` where it is of old."""
     try:
+        if any(value is not None for value in msgspec.structs.astuple(_OLDER.decode(body))):
+            raise ApiError(ErrorName.INVALID_CONFIG, OLD_FORM)
         return _DECODERS[type].decode(body)
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
@@ -51,6 +69,8 @@ def lane_of(request: Body) -> Lane:
     if request.queue_priority == "batch":
         return Lane.BATCH
     if request.asynchronous is not None and request.asynchronous.priority:
+        return Lane.PRIORITY
+    if isinstance(request, ClassifyBody) and request.priority:  # by default, unlike all others
         return Lane.PRIORITY
     return Lane.STANDARD
 

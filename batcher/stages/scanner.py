@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from batcher.core.chain import Step, steps_of
-from batcher.core.document import SETTLING, content_key, path_of, settled
+from batcher.core.document import SETTLING, content_key, path_of, settled, types_taken
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
 from batcher.edges import sources
@@ -62,7 +62,8 @@ class Scanner:
 
     async def _walk(self, source: Source) -> bool:
         """Whether some file was still being written."""
-        found = sources.walk(source, skip=self._manifest.output.directory)
+        types = types_taken(self._manifest.service.name)
+        found = sources.walk(source, skip=self._manifest.output.directory, types=types)
         restless = False
         while group := await asyncio.to_thread(_take, found):
             calm = [one for one in group if one.problem or settled(one.mtime_ns, self._clock())]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.document import path_of
+from batcher.core.document import HOSTED_TYPES, path_of
 from batcher.core.manifest import Source
 from batcher.edges import sources
 from batcher.edges.sources import Found, walk
@@ -21,7 +21,7 @@ def tree(tmp_path: Path) -> Path:
 
 def found(tree: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> dict[str, Found]:
     source = Source(directory=tree, include=include, exclude=exclude)
-    return {one.name: one for one in walk(source, skip=tree / "out")}
+    return {one.name: one for one in walk(source, skip=tree / "out", types=HOSTED_TYPES)}
 
 
 def test_files_of_known_types_are_found_in_order_of_name(tree: Path) -> None:
@@ -86,11 +86,11 @@ def test_a_file_is_what_it_was_or_an_error(tree: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_told(tree: Path) -> None:
     """With the reason; a folder that went away meanwhile is simply not there."""
-    (told,) = walk(Source(directory=tree / "nowhere"), skip=tree / "out")
+    (told,) = walk(Source(directory=tree / "nowhere"), skip=tree / "out", types=HOSTED_TYPES)
     assert (told.name, told.problem) == (".", "unreadable")
     (tree / "a.pdf").write_text("x")
     (tree / "gone").mkdir()
-    walking = walk(Source(directory=tree), skip=tree / "out")
+    walking = walk(Source(directory=tree), skip=tree / "out", types=HOSTED_TYPES)
     assert next(walking).name == "a.pdf"
     (tree / "gone").rmdir()
     assert list(walking) == []

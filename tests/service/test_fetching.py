@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import aiohttp
 import pytest
 from aiohttp import web
 from service_client import PARSER, Client
@@ -17,6 +20,7 @@ async def site():
     """A site on loopback with a document, a redirect to it, one into the void, and a page that isn't there."""
     app = web.Application()
     app.router.add_get("/letter.txt", letter)
+    app.router.add_get("/never.txt", never)
     for path, place in PLACES.items():
         app.router.add_get(path, redirect_to(place))
     runner = web.AppRunner(app)
@@ -28,6 +32,12 @@ async def site():
 
 async def letter(request: web.Request) -> web.Response:
     return web.Response(text="from afar")
+
+
+async def never(request: web.Request) -> web.Response:
+    """Nothing comes until the caller has gone."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 def redirect_to(place: str):
@@ -87,3 +97,32 @@ def test_private_addresses_are_out_of_reach(address):
 def test_public_addresses_are_within_reach():
     """Otherwise nothing could be fetched at all."""
     assert Reach(urls=True).admits("93.184.216.34") and Reach(urls=True).admits("2606:2800:220:1:248:1893:25c8:1946")
+
+
+async def test_a_document_that_is_too_large_is_not_downloaded_to_its_end(tmp_path, session, site, monkeypatch):
+    """The limit counts bytes as they come, whatever the server promised."""
+    monkeypatch.setattr("batcher.service.fetching.SIZE_LIMIT", 4)
+    answer = await outcome(tmp_path, session, site + "/letter.txt", Reach(urls=True, loopback=True))
+    assert answer["error"]["name"] == "DOCUMENT_TOO_LARGE"
+
+
+async def test_a_document_that_never_comes_is_given_up(tmp_path, session, site, monkeypatch):
+    """Its job fails, and the worker is free for the next."""
+    monkeypatch.setattr("batcher.service.fetching.PATIENCE", aiohttp.ClientTimeout(total=0.1))
+    answer = await outcome(tmp_path, session, site + "/never.txt", Reach(urls=True, loopback=True))
+    assert answer["error"]["name"] == "INVALID_CONFIG" and "downloaded" in answer["reason"]
+
+
+async def test_cancelling_does_not_wait_for_a_download(tmp_path, session, site, monkeypatch):
+    """The answer comes at once; the job is cancelled when its document has come or not."""
+    monkeypatch.setattr("batcher.service.fetching.PATIENCE", aiohttp.ClientTimeout(total=3))
+    monkeypatch.setattr("batcher.service.queue.CANCELLING", 0.01)
+    options = Options(tmp_path, workers=1, parser=PARSER, reach=Reach(urls=True, loopback=True))
+    async with LocalService(options, key="secret") as service:
+        client = Client(session, service)
+        job_id = await client.submit(site + "/never.txt")
+        while (await client.call("GET", f"/job/{job_id}"))[1]["status"] == "Pending":
+            pass
+        assert (await client.call("POST", f"/cancel/{job_id}"))[0] == 200
+        assert (await client.call("GET", f"/job/{job_id}"))[1]["status"] == "InProgress"
+        assert (await client.end_of(job_id))["status"] == "Cancelled"

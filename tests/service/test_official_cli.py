@@ -101,6 +101,36 @@ async def test_jobs_are_listed_cancelled_and_deleted(reducto, letter):
     assert gone.code != 0 and "JOB_DELET" in gone.err
 
 
+INVOICE = """Invoice A-7
+
+Total due: 120.50
+"""
+
+
+@pytest.fixture
+def invoice(tmp_path) -> str:
+    (tmp_path / "invoice.txt").write_text(INVOICE)
+    return "invoice.txt"
+
+
+async def test_fields_are_extracted(reducto, invoice):
+    """By a quick schema, from a file and from an earlier parse."""
+    handle = (await reducto("parse", invoice, "-o", "id")).out.strip()
+    for source in (invoice, handle):
+        said = await reducto("extract", source, "-f", "total_due:number", "-o", "payload")
+        assert said.code == 0, said.err
+        assert said.json == {"total_due": 120.5}
+
+
+async def test_a_document_is_split_and_classified(reducto, invoice):
+    """By descriptions that share its words."""
+    split = await reducto("split", invoice, "-C", "invoices=Invoice with a total due", "-o", "json")
+    assert split.json["result"]["splits"][0]["pages"] == [1]
+    schema = json.dumps([{"category": "invoice", "criteria": ["has an invoice number and a total due"]}])
+    said = await reducto("classify", invoice, "-S", f"classification_schema={schema}", "-o", "json")
+    assert said.json["result"]["category"] == "invoice"
+
+
 async def test_an_upload_prints_its_handle(reducto, letter):
     """Uploaded once, parsed from there."""
     handle = (await reducto("upload", letter, "-q")).out.strip()

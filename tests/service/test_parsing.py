@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from batcher.core.document import HOSTED_TYPES, LOCAL_TYPES, types_taken
 from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.kinds import EXTENSIONS
 from batcher.service.parsing.pages import DocumentProblem
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -78,3 +80,9 @@ def test_an_encrypted_workbook_wants_a_password(tmp_path: Path) -> None:
     with pytest.raises(DocumentProblem) as caught:
         parse(path, extension="xlsx", options={})
     assert caught.value.name == "DOCUMENT_PASSWORD_PROTECTED"
+
+
+def test_the_scanner_takes_what_is_read_here() -> None:
+    """The table of types for `local` is the reader's own; a service known by its URL may be either."""
+    assert types_taken("local") == LOCAL_TYPES == set(EXTENSIONS)
+    assert types_taken("reducto-eu") == HOSTED_TYPES and types_taken("") == HOSTED_TYPES | LOCAL_TYPES

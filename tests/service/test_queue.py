@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
+import pytest
 from service_client import PARSER, Client
 
+from batcher.core.wire import JobType
+from batcher.service.jobs import Lane
 from batcher.service.local import LocalService, Options
+from batcher.service.requests import lane_of, read_request
 
 
 async def test_who_waits_goes_first(client, tmp_path):
@@ -31,6 +36,22 @@ LANES = {
     "priority": {"async": {"priority": True}},
     "sync": {},
 }
+
+
+@pytest.mark.parametrize(
+    ("type", "body", "lane"),
+    [
+        ("Parse", {}, Lane.STANDARD),
+        ("Parse", {"async": {"priority": True}}, Lane.PRIORITY),
+        ("Parse", {"queue_priority": "batch", "async": {"priority": True}}, Lane.BATCH),
+        ("Parse", {"queue_priority": "standard"}, Lane.STANDARD),
+        ("Classify", {}, Lane.PRIORITY),
+        ("Classify", {"priority": False}, Lane.STANDARD),
+    ],
+)
+def test_a_submission_s_lane(type, body, lane):
+    """By its own words; a classification has priority unless it declines."""
+    assert lane_of(read_request(json.dumps({"input": "reducto://x", **body}).encode(), JobType(type))) is lane
 
 
 async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):

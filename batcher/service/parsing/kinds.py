@@ -18,7 +18,7 @@ _BY_START: Final = (
     (b"{\\rtf", "rtf"),
 )
 _IMAGES: Final = "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar".split()
-_BY_EXTENSION: Final = {
+EXTENSIONS: Final = {
     **dict.fromkeys(("pdf",), "pdf"),
     **dict.fromkeys(_IMAGES, "image"),
     **dict.fromkeys(("html", "htm"), "html"),
@@ -47,7 +47,7 @@ _PDF_WITHIN: Final = 1024  # bytes; readers accept a header that far in
 
 def kind_of(path: Path, extension: str) -> str | None:
     """A key of the readers, or None where nobody here reads such a file."""
-    named = _BY_EXTENSION.get(extension.lower().lstrip("."))
+    named = EXTENSIONS.get(extension.lower().lstrip("."))
     with path.open("rb") as file:
         start = file.read(_PDF_WITHIN)
     if b"%PDF-" in start:

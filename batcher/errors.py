@@ -67,13 +67,14 @@ class ReceiverUnusable(BatcherError):
 
 
 class BudgetSpent(BatcherError):
-    """`cost` is the estimate that didn't fit, in credits."""
+    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out are known."""
 
     exit_code = 3
 
-    def __init__(self, message: str, *, cost: float) -> None:
+    def __init__(self, message: str, *, cost: float, may_fit: bool = False) -> None:
         super().__init__(message)
         self.cost = cost
+        self.may_fit = may_fit
 
 
 class LedgerError(BatcherError):

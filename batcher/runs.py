@@ -250,8 +250,9 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
 def budget_of(manifest: Manifest) -> Budget:
     """With the cheapest step's price for a page: of what is out, it makes as many pages as it can be."""
     prices = manifest.prices
-    page = min(rate(step.job, prices, chained=step.upstream is not None).page for step in steps_of(manifest.jobs))
-    return Budget(manifest.limits, page, prices.dollars_per_credit)
+    rates = [rate(step.job, prices, chained=step.upstream is not None) for step in steps_of(manifest.jobs)]
+    dense = max(one.dense / one.page for one in rates)
+    return Budget(manifest.limits, min(one.page for one in rates), prices.dollars_per_credit, dense=dense)
 
 
 def _pace(manifest: Manifest) -> Pace:

@@ -59,6 +59,11 @@ async def run(inbox: Path, peer: Peer, *overrides: str) -> Summary:
         return await run_batch(manifest)
 
 
+def unsent(summary: Summary) -> int:
+    """Documents that no run has sent; some are uploaded, which is free."""
+    return sum(summary.documents.get(state, 0) for state in ("queued", "uploaded"))
+
+
 async def batcher(*words: object) -> tuple[int, str, str]:
     """The command line in a process of its own: exit code, stdout, stderr."""
     process = await asyncio.create_subprocess_exec(
@@ -86,9 +91,18 @@ async def test_a_run_stops_before_its_cap(name: str, inbox: Path, peer: Peer) ->
     """Exactly what fits is accepted, all of it comes home, exit code 3; the next run goes on with the rest."""
     summary = await run(inbox, peer, f"limits.{LIMITS[name]}")
     assert (summary.exit_code, len(peer.service.jobs)) == (3, 3)
-    assert summary.documents == {"saved": 3, "queued": DOCUMENTS - 3}
+    assert (summary.documents["saved"], unsent(summary)) == (3, DOCUMENTS - 3)
     assert (await run(inbox, peer)).documents == {"saved": DOCUMENTS}
     assert len(peer.service.jobs) == DOCUMENTS
+
+
+@pytest.mark.parametrize("limit", ["max_credits=10", "max_cost=0.15"])
+async def test_a_cap_holds_where_documents_are_dearer_than_estimated(limit: str, inbox: Path, peer: Peer) -> None:
+    """Two credits a page, as for dense ones, and that shows only in the bills: what is out is counted with caution."""
+    peer.service.credits = 2.0
+    summary = await run(inbox, peer, f"limits.{limit}")
+    assert (summary.exit_code, summary.credits) == (3, 10)
+    assert (summary.documents["saved"], unsent(summary)) == (5, DOCUMENTS - 5)
 
 
 async def test_a_cap_that_is_never_reached_changes_nothing(inbox: Path, peer: Peer) -> None:

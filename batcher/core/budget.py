@@ -1,17 +1,18 @@
 """Whether one more submission keeps within the limits of a run, and when its time is up. Pure.
 
 What is committed counts as spent: a job that is out counts with its estimate, raised by what jobs have turned out to
-cost beyond theirs. So the cap is met from below.
+cost beyond theirs, and as long as few bills are known by what they may cost. So the cap is met from below.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from batcher.core.manifest import Limits
 
+CAUTION: Final = 20.0  # pages: so many that cost what they may are counted beside those whose bills are known
 A_DAY: Final = timedelta(days=1)
 
 
@@ -27,11 +28,12 @@ class Spend(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`credits_per_page` is what estimates of this batch were made with."""
+    """`credits_per_page` is what estimates were made with; a page may cost `dense` times as much, which bills tell."""
 
     limits: Limits
     credits_per_page: float
     dollars_per_credit: float = 0.015
+    dense: float = 1.0
 
     @property
     def counts_pages(self) -> bool:
@@ -45,12 +47,17 @@ class Budget:
                 return _words(name, cap, spent, more)
         return None
 
+    def may_fit_later(self, spend: Spend, cost: float) -> bool:
+        """Whether a submission that is refused could fit once the bills of what is out are known."""
+        return bool(spend.estimated_out) and replace(self, dense=1.0).refusal(spend, cost) is None
+
     def _measures(self, spend: Spend, cost: float) -> list[tuple[str, float | None, float, float]]:
         """(key, cap, spent and committed, what one more would add) for each limit."""
         limits, per_page = self.limits, self.credits_per_page
         dearer = max(1.0, spend.credits / spend.estimated_ended) if spend.estimated_ended else 1.0
         longer = max(1.0, spend.pages * per_page / spend.estimated_ended) if spend.estimated_ended else 1.0
-        credits = spend.credits + spend.estimated_out * dearer
+        feared = (spend.credits + self.dense * CAUTION * per_page) / (spend.estimated_ended + CAUTION * per_page)
+        credits = spend.credits + spend.estimated_out * max(dearer, feared)
         pages = spend.pages + spend.estimated_out / per_page * longer
         return [
             ("max_documents", limits.max_documents, spend.submissions, 1),

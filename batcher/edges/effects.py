@@ -164,9 +164,12 @@ def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -
 
 
 def _keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
-    refusal = budget and budget.refusal(spend(connection), cost)
+    if budget is None:
+        return
+    spent = spend(connection)
+    refusal = budget.refusal(spent, cost)
     if refusal:
-        raise BudgetSpent(refusal, cost=cost)
+        raise BudgetSpent(refusal, cost=cost, may_fit=budget.may_fit_later(spent, cost))
 
 
 def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ class TwinService:
     clock: Callable[[], float]
     work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = wire.RETENTION
+    credits: float = 1.0  # that it bills for a page
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, TwinJob] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -100,7 +101,7 @@ class TwinService:
             {
                 "job_id": job.job_id,
                 "response_type": job.endpoint,
-                "usage": {"num_pages": 1, "credits": 1.0},
+                "usage": {"num_pages": 1, "credits": self.credits},
                 "result": {"type": "full", "chunks": [{"content": digest, "blocks": []}]},
             }
         ).encode()

@@ -99,6 +99,7 @@ class Submitter:
         self._rng = rng
         self._in_hand: set[int] = set()
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
+        self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
         self._answered_at = clock()
 
     async def run(self) -> None:
@@ -144,7 +145,11 @@ class Submitter:
         if self._jobs.backlog > BACKLOG:
             return 0
         in_hand = len(self._in_hand)
+        if self._bills_wanted is not None and (in_hand or 0 < self._bills_wanted <= self._ledger.in_flight):
+            return 0
         room = min(WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + in_hand))
+        if self._bills_wanted is not None:
+            return min(room, 1)
         return 0 if room < WIDTH // 4 and in_hand else room
 
     async def _pause(self, *, refill: bool) -> None:
@@ -225,8 +230,25 @@ class Submitter:
         size = await asyncio.to_thread(measure, path(due)) if job.counts_pages else Measure()
         rate = job.chained_rate if file_id.startswith(JOB) else job.rate
         sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
-        await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
+        try:
+            await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
+        except BudgetSpent as error:
+            if not (error.may_fit and self._may_wait()):
+                raise
+            await self._wait_for_bills(due, error, *before)
+            return
         await self._book(due, await self._post(due, file_id, nonce))
+        if self._bills_wanted is not None:
+            self._bills_wanted = self._ledger.in_flight + 1  # it did fit: so may the next one
+
+    def _may_wait(self) -> bool:
+        """Whether anything will yet change what is spent: what is held or unknown may stay so for ever."""
+        return bool(self._ledger.in_flight) or len(self._in_hand) > 1 or self._bills_wanted != 0
+
+    async def _wait_for_bills(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
+        """What is out may turn out to cost less than it might: from now on one at a time, as jobs come home."""
+        self._bills_wanted = self._ledger.in_flight
+        await self._ledger.record(*before, events.Postponed(due.id, str(error), self._clock(), due.tries))
 
     async def _book(self, due: Due, event: events.Event) -> None:
         """What came of the POST, on record. A job that is another document's already was answered to somebody else."""

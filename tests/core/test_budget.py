@@ -38,6 +38,18 @@ def test_what_would_pass_a_limit_is_refused_in_its_name(name: str) -> None:
     assert refusal is not None and told in refusal
 
 
+def test_what_is_out_is_feared_to_be_dense_until_bills_say_otherwise() -> None:
+    """And may fit later, save where it wouldn't at its estimate either."""
+    budget = Budget(Limits(max_credits=10), credits_per_page=1.0, dense=2.0)
+    assert budget.refusal(Spend(4, estimated_out=4.0), 1.0) is None
+    assert budget.refusal(Spend(5, estimated_out=5.0), 1.0)
+    assert budget.may_fit_later(Spend(5, estimated_out=5.0), 1.0)
+    assert not budget.may_fit_later(Spend(10, estimated_out=10.0), 1.0)
+    assert not budget.may_fit_later(Spend(10, 0.0, 10.0, 10.0, 10.0), 1.0), "nothing is out that could change it"
+    known = Budget(Limits(max_credits=1000), credits_per_page=1.0, dense=2.0)
+    assert known.refusal(Spend(980, 80.0, 900.0, 900.0, 900.0), 1.0) is None, "nine hundred bills are evidence"
+
+
 def test_a_night_that_begins_late_is_over() -> None:
     """At 06:05 a stop at 06:00 lies five minutes back; at 22:00 it lies eight hours ahead."""
     assert nearest(time(6), datetime(2026, 3, 2, 6, 5)) == datetime(2026, 3, 2, 6)

@@ -17,6 +17,7 @@
     │   ├── SourceChanged    its bytes are not the ones that were hashed
     │   └── SourceUnreadable permission, I/O error, not a regular file
     ├── OutputError          the disk refuses: full, read-only, failing
+    │   └── MirrorError      the object store does; what is on disk is safe
     └── ServiceError         a call to the service did not end in an answer that counts
         ├── Unreachable      not one byte was sent: DNS, connect, TLS
         ├── ReplyLost        it was sent, and no answer came back whole
@@ -123,6 +124,10 @@ class SourceUnreadable(SourceError):
 
 class OutputError(BatcherError):
     exit_code = 3
+
+
+class MirrorError(OutputError):
+    pass
 
 
 class ServiceError(BatcherError):

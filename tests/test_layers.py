@@ -27,6 +27,7 @@ HOMES = {
     "aiohttp": {"edges.client", "edges.webhook", "edges.notify"},
     "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
     "aiofiles": {"edges.client"},
+    "obstore": {"edges.mirror"},
     "pyarrow": {"edges.parquet"},
     "tenacity": {"edges.client"},
     "asyncio_throttle": {"edges.pace"},

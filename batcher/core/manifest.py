@@ -60,6 +60,7 @@ class Output:
     directory: Path
     formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
     lines: str = "documents"  # what a line of results.jsonl is
+    mirror: str | None = None  # an object store's address, where results are put as well
     images: bool | None = None  # whether linked pictures are fetched; None: where the job asks for some
     ledger: Path | None = None
     start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
@@ -172,5 +173,6 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             "formats": [one for one in manifest.output.formats if one != "parquet"],  # its columns are the job's
             "lines": manifest.output.lines,
             "images": fetches_pictures(manifest),
+            **({"mirror": manifest.output.mirror} if manifest.output.mirror else {}),
         },
     }

@@ -65,6 +65,7 @@ OUTPUT: Final[Table] = {
     "formats": Key(
         "list of strings", "json always; the others are made of it", ("json", "markdown", "jsonl", "parquet")
     ),
+    "mirror": Key("bucket", "an object store where results are put as well"),
     "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
@@ -339,6 +340,12 @@ def _url(value: Any, _folder: Path) -> str:
     return value.rstrip("/")
 
 
+def _bucket(value: Any, _folder: Path) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(s3|gs|az)://[^/\s]+(/.*)?", value):
+        raise ValueError(f"an address as in s3://bucket/prefix, gs://… or az://… is wanted, not {_shown(value)}")
+    return value.rstrip("/")
+
+
 def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path], Any]:
     def read(value: Any, _folder: Path) -> Any:
         if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < float("inf"):
@@ -383,6 +390,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "path": _path,
     "url": _url,
     "address": _address,
+    "bucket": _bucket,
     "count": _positive("a whole number", int),
     "amount": _positive("a number", int, float),
     "prices": _prices,
@@ -400,6 +408,7 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
     "address": {"type": "string"},
+    "bucket": {"type": "string", "format": "uri"},
     "count": {"type": "integer", "minimum": 1},
     "amount": {"type": "number", "exclusiveMinimum": 0},
     "prices": {

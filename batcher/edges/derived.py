@@ -100,6 +100,13 @@ def all_made(ledger: Queries) -> Iterator[Derived]:
     return (Derived._make(row) for row in ledger.reader.execute(sql))
 
 
+def made_of(ledger: Queries, document: int, format: str) -> str | None:
+    """The file of that format, whose document it is."""
+    sql = "SELECT file FROM derived WHERE document = ? AND format = ?"
+    row = ledger.reader.execute(sql, (document, format)).fetchone()
+    return row and str(row[0])
+
+
 def knows(ledger: Queries, file: str) -> bool:
     """Whether something was made under that name, now or earlier."""
     return ledger.reader.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone() is not None

@@ -107,6 +107,9 @@ def _checked(manifest: Manifest) -> Manifest:
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
         problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
+    if manifest.output.mirror and find_spec("obstore") is None:
+        hint = "pip install 'batcher[s3]'"
+        problems.append(Problem("output.mirror", "object stores need obstore, which isn't installed", hint))
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest

@@ -67,11 +67,8 @@ def _pictures(store: Store, one: Derivable) -> dict[str, str]:
     if not store.path(folder).is_dir():
         return {}
     places = picture_places(store, one)
-    return {
-        url: place.rpartition(folder.rpartition("/")[0])[2].lstrip("/")
-        for url, place in places.items()
-        if store.path(place).is_file()
-    }
+    here = len(folder.rpartition("/")[0] + "/") if "/" in folder else 0
+    return {url: place[here:] for url, place in places.items() if store.path(place).is_file()}
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -153,9 +150,18 @@ def found_columns(found: Iterable[Row]) -> Columns:
     return {name: kind or Kind.TEXT for name, kind in kinds.items() if name != OTHER} | {OTHER: Kind.TEXT}
 
 
+def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
+    """A result and what lies beside it; the result itself comes last."""
+    folder = pictures_name(one)
+    pictures = sorted(f"{folder}/{file.name}" for file in store.path(folder).glob("*"))
+    return [*pictures, *([markdown] if markdown else []), one.output]
+
+
 def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
     """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has gone."""
     first = made[0]
+    if first.format == "mirror":
+        return True  # it lies elsewhere
     if first.format == "images":
         return len(list(store.path(first.file).glob("*"))) >= first.size - (1 if first.note else 0)
     if first.format == "jsonl":

@@ -14,7 +14,7 @@ from typing import Final
 from batcher.core import events
 from batcher.edges.derived import derivable, missing
 from batcher.edges.ledger import Change, Ledger
-from batcher.errors import OutputError
+from batcher.errors import MirrorError, OutputError
 from batcher.stages.course import Course
 from batcher.stages.makers import Maker
 
@@ -94,6 +94,9 @@ class Deriver:
         bench.busy = True
         try:
             await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
+        except MirrorError as error:
+            bench.due.clear()  # not in this run
+            self._course.stop(str(error), 3)  # the disk goes on taking results: what is out comes home
         except OutputError as error:
             self._course.stop(str(error), 3, at_once=True)  # the next run makes what is missing
         else:

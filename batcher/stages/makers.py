@@ -18,6 +18,7 @@ from batcher.edges.client import Api
 from batcher.edges.derived import Derivable, Derived, hashes_of, remember
 from batcher.edges.ledger import Ledger
 from batcher.edges.lines import free_name
+from batcher.edges.mirror import Mirror
 from batcher.edges.store import Store, Streamed, trouble
 from batcher.errors import OutputError, ServiceError
 from batcher.stages.course import Course
@@ -64,6 +65,10 @@ def makers_for(manifest: Manifest, ledger: Ledger, store: Store, client: Api, co
         makers.append(Lines(ledger, store, chunks=output.lines == "chunks"))
     if "parquet" in output.formats:
         makers.append(Parts(ledger, store, {job.name: job for job in manifest.jobs}))
+    if output.mirror:
+        formats = {maker.format for maker in makers}
+        after = next((one for one in ("markdown", "images") if one in formats), None)
+        makers.append(Mirrored(ledger, store, Mirror(output.mirror), after=after))
     return makers
 
 
@@ -189,6 +194,36 @@ class Parts:
             return
         await remember(self._ledger, rows)
         await _thread(press.publish, self._store, part)
+
+
+class Mirrored:
+    """Puts each result into an object store, and what lies beside it: its Markdown and pictures, once they are made."""
+
+    format, at_once = "mirror", Limit(documents=16)
+
+    def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, *, after: str | None) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._mirror = mirror
+        self.after = after
+
+    async def prepare(self) -> None:
+        """What was put elsewhere is put here again."""
+        elsewhere = [
+            name for name in derived.files(self._ledger, self.format) if not name.startswith(f"{self._mirror.url}/")
+        ]
+        await derived.forget(self._ledger, self.format, elsewhere)
+
+    async def make(self, group: Sequence[Derivable]) -> None:
+        there = await _thread(press.whole, self._store, group)
+        await remember(self._ledger, await asyncio.gather(*map(self._put, there)))
+
+    async def _put(self, one: Derivable) -> Derived:
+        markdown = derived.made_of(self._ledger, one.document, "markdown")
+        for name in await _thread(press.names_of, self._store, one, markdown):
+            await self._mirror.put(name, self._store.path(name))
+        place = f"{self._mirror.url}/{one.output}"
+        return Derived(one.document, self.format, one.sha256, place, 0, one.size, one.sha256)
 
 
 async def _thread(work: Callable[..., T], *values: Any) -> T:

@@ -206,15 +206,16 @@ async def test_a_file_of_somebody_else_is_left_alone(shelf: Shelf) -> None:
     assert len(lines(shelf, "results-2.jsonl")) == 1
 
 
-async def test_linked_pictures_lie_beside_the_result(shelf: Shelf) -> None:
+@pytest.mark.parametrize("folder", ["", "x/"])
+async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) -> None:
     """Fetched before the Markdown that shows them; one that can't be had is noted and stops nothing."""
     course = Course()
-    await shelf.save("x/a.pdf", parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")))
+    await shelf.save(f"{folder}a.pdf", parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")))
     await derive(shelf, "markdown", course=course, job=Job(options={"settings": {"return_images": ["figure"]}}))
-    (picture,) = (shelf.root / "x" / "a.pdf.images").iterdir()
+    (picture,) = (shelf.root / folder / "a.pdf.images").iterdir()
     assert picture.read_bytes() == b"http://h/1.png?sign=1"
-    assert f"one\n\n![Text, page 1](a.pdf.images/{picture.name})" in (shelf.root / "x" / "a.pdf.md").read_text()
-    assert ["x/a.pdf: pictures: 1 of 2 missing" in warning for warning in course.warnings] == [True]
+    assert f"one\n\n![Text, page 1](a.pdf.images/{picture.name})" in (shelf.root / folder / "a.pdf.md").read_text()
+    assert [f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in course.warnings] == [True]
     found = verify(shelf.ledger, shelf.root)
     assert found.is_whole and found.strays == ()
 

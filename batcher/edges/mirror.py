@@ -1,0 +1,46 @@
+"""Files put into an object store, each whole: S3, Google Cloud Storage, Azure, by obstore. Needs the extra `s3`.
+
+An object appears when all of it has arrived, or not at all. Keys come from the environment, as the store's own tools
+read them, and stand in no manifest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from batcher.errors import MirrorError
+
+TYPES: Final = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
+
+
+class Mirror:
+    """`url` as in s3://bucket/prefix. Raises MirrorError where obstore isn't there, or can't read the address."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        try:
+            import obstore
+            from obstore.store import from_url
+        except ImportError as error:
+            raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
+        self._put = obstore.put_async
+        try:
+            self._store: Any = from_url(self.url)
+        except Exception as error:  # obstore's own, one for each kind of address and of configuration
+            raise MirrorError(f"{url}: {_said(error)}") from error
+
+    async def put(self, name: str, path: Path) -> None:
+        """The file at `path` under `name`, over whatever was there. Raises MirrorError after obstore's own retries."""
+        if not path.is_file():  # noqa: ASYNC240 (one look; obstore takes it for a bucket that isn't there)
+            raise MirrorError(f"{path}: it is gone; `batcher verify` says what to do")
+        kind = TYPES.get(path.suffix)
+        try:
+            await self._put(self._store, name, path, attributes={"Content-Type": kind} if kind else None)
+        except Exception as error:  # obstore's own and the system's, which share no base
+            raise MirrorError(f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again") from error
+
+
+def _said(error: Exception) -> str:
+    """The first line: obstore goes on with the configuration of its client."""
+    return " ".join(str(error).split("\n")[0].split())[:300] or type(error).__name__

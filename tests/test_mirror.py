@@ -1,0 +1,59 @@
+"""Results in an object store too: each whole, each once, and the disk first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import pytest
+from bucket import bucket
+from commandline import batcher, rows
+from obstore.store import S3Store
+from peer import Peer
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    with bucket(monkeypatch) as store:
+        yield store
+
+
+def objects(store: S3Store) -> dict[str, bytes]:
+    found = [meta["path"] for page in obstore.list(store) for meta in page]
+    return {path: bytes(obstore.get(store, path).bytes()) for path in found}
+
+
+MIRROR = ("-S", 'output.mirror="s3://out/night 1"', "-S", 'output.formats=["markdown"]')
+
+
+async def test_results_and_what_is_made_of_them_are_mirrored(words: tuple[object, ...], out: Path, s3: S3Store) -> None:
+    """Under the prefix, by the names they have on disk; a second run puts nothing."""
+    said = await batcher(*words, *MIRROR)
+    assert said.code == 0, said.err
+    on_disk = {f"night 1/{p.relative_to(out)}": p.read_bytes() for p in out.rglob("*.txt.*")}
+    assert objects(s3) == on_disk and len(on_disk) == 12
+    obstore.delete(s3, sorted(on_disk)[0])
+    assert (await batcher(*words, *MIRROR)).code == 0
+    assert len(objects(s3)) == 11
+
+
+async def test_a_bucket_that_is_not_there_costs_no_result(
+    words: tuple[object, ...], out: Path, s3: S3Store, peer: Peer
+) -> None:
+    """Exit code 3, by name, with all that was out on disk; the next run mirrors it and pays nothing."""
+    said = await batcher(*words, "-S", 'output.mirror="s3://nowhere/x"')
+    assert said.code == 3 and "s3://nowhere/x" in said.err
+    paid = len(peer.service.jobs)
+    assert rows(out, "SELECT count(*) FROM documents WHERE state IN ('waiting', 'ready', 'sending')") == [(0,)]
+    again = await batcher(*words, *MIRROR)
+    assert again.code == 0, again.err
+    assert len(peer.service.jobs) == 6 >= paid
+    assert len(objects(s3)) == 12
+
+
+async def test_an_address_that_is_none_is_refused_at_once(words: tuple[object, ...], out: Path) -> None:
+    """Exit code 2, before anything is sent."""
+    said = await batcher(*words, "-S", 'output.mirror="ftp://x"')
+    assert said.code == 2 and "output.mirror" in said.err
+    assert not out.exists()

@@ -1,0 +1,52 @@
+"""What lies in the output after a run with every format, from the command line to the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+from commandline import batcher, rows
+
+ROOT = Path(__file__).parent.parent
+
+
+async def test_the_backfill_leaves_all_four_forms(tmp_path: Path) -> None:
+    """As manifests/backfill.toml has it: chunks as lines and as a data set, and each of them once."""
+    out = tmp_path / "out"
+    said = await batcher("run", ROOT / "manifests" / "backfill.toml", "-S", f"output.directory={out}")
+    assert said.code == 0, said.err
+    saved = len(rows(out, "SELECT id FROM documents WHERE state = 'saved'"))
+    assert saved > 10 and len(list(out.rglob("*.md"))) >= saved
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    table = pyarrow.parquet.read_table(out / "results.parquet").to_pylist()
+    assert {(row["source"], row["row"]) for row in lines} == {(row["source"], row["row"]) for row in table}
+    assert len(lines) == len(table) > saved
+    assert rows(out, "SELECT count(*) FROM derived") == [(3 * saved,)]
+
+
+async def test_pictures_of_pages_are_fetched_from_the_service(tmp_path: Path) -> None:
+    """Real ones, shown by the Markdown; a second run fetches none."""
+    out, source = tmp_path / "out", ROOT / "examples" / "documents" / "reports"
+    words = ("run", source, "-o", out, "-S", 'source.include=["stock*.pdf"]', "-S", 'output.formats=["markdown"]')
+    asked = ("-S", 'job.options.settings.return_images=["page"]')
+    said = await batcher(*words, *asked)
+    assert said.code == 0, said.err
+    (picture,) = (out / "stock-2026-q2.pdf.images").iterdir()
+    assert picture.read_bytes()[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
+    assert f"(stock-2026-q2.pdf.images/{picture.name})" in (out / "stock-2026-q2.pdf.md").read_text()
+    before = picture.stat().st_mtime_ns
+    assert (await batcher(*words, *asked)).code == 0
+    assert picture.stat().st_mtime_ns == before
+    assert (await batcher("verify", out)).code == 0
+
+
+async def test_a_format_added_later_is_made_of_what_is_there(tmp_path: Path) -> None:
+    """Nothing is sent for it."""
+    out, source = tmp_path / "out", ROOT / "examples" / "documents" / "invoices"
+    words = ("run", source, "-o", out)
+    assert (await batcher(*words)).code == 0
+    attempts = rows(out, "SELECT count(*) FROM attempts")
+    assert (await batcher(*words, "-S", 'output.formats=["markdown", "jsonl"]')).code == 0
+    assert rows(out, "SELECT count(*) FROM attempts") == attempts == [(5,)]
+    assert len(list(out.rglob("*.pdf.md"))) == len((out / "results.jsonl").read_text().splitlines()) == 5

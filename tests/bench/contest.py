@@ -29,7 +29,9 @@ class Used:
     cpu: float
     peak: int
     requests: int
+    costly: int  # of them: submissions, which are paid for, and uploads
     stub_cpu: float
+    submitted_after: float  # the last submission came so long after the start
 
 
 Words = Callable[[str, Path, Path], list[str]]
@@ -39,7 +41,7 @@ def _script(name: str, *more: str) -> Words:
     return lambda url, inbox, out: [sys.executable, str(HERE / name), url, str(inbox), str(out), *more]
 
 
-def _batcher(*more: str) -> Words:
+def batcher(*more: str) -> Words:
     return lambda url, inbox, out: [
         *(sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "--service", url, "-q"),
         *more,
@@ -52,17 +54,18 @@ def _cli(url: str, inbox: Path, out: Path) -> list[str]:
 
 def _cli_each(url: str, inbox: Path, out: Path) -> list[str]:
     """The CLI once for each document, 16 at a time."""
-    each = f'{VENDORS_CLI} parse "$1" -o json -q > {out}/"$(basename "$1")".json'
-    return ["sh", "-c", f"mkdir -p {out}; find {inbox} -type f -print0 | xargs -0 -P 16 -n 1 sh -c '{each}' -"]
+    each = f"{VENDORS_CLI} parse {{}} -o json -q > {out}/{{/}}.json"
+    return ["sh", "-c", f"mkdir -p {out}; find {inbox} -type f | parallel --will-cite -j 16 '{each}'"]
 
 
 VENDORS_CLI = shutil.which("reducto", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or ""
 CONTENDERS: dict[str, Words] = {
     "bare aiohttp loop": _script("bare.py"),
-    "batcher": _batcher(),
+    "batcher": batcher(),
     "SDK recipe, httpx": _script("recipe.py", "httpx"),
     "SDK recipe, aiohttp": _script("recipe.py", "aiohttp"),
-    **({"vendor's CLI": _cli, "vendor's CLI, xargs": _cli_each} if VENDORS_CLI else {}),
+    **({"vendor's CLI": _cli} if VENDORS_CLI else {}),
+    **({"CLI, GNU parallel": _cli_each} if VENDORS_CLI and shutil.which("parallel") else {}),
 }
 
 
@@ -90,28 +93,34 @@ def inbox_of(documents: int, size: int) -> Iterator[Path]:
         yield inbox
 
 
-def run(words: Words, url: str, inbox: Path, out: Path | None = None) -> Used:
+def run(words: Words, url: str, inbox: Path, out: Path | None = None, *, ends_with: int = 0) -> Used:
     """One batch by one contender. Its output stays until the inbox goes, unless one is given.
 
     ext4 looks long for a free inode where many were deleted in the last minutes: whoever came after a clearing up would
     pay for it, up to half of what the bare loop takes.
     """
     folder = out or Path(tempfile.mkdtemp(dir=inbox.parent))
-    before, began = _used(url), time.perf_counter()
+    before, began, began_at = _used(url), time.perf_counter(), time.time()
     keys = {"REDUCTO_API_KEY": "key", "REDUCTO_BASE_URL": url, "HOME": str(folder)}
     process = subprocess.Popen(words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, **keys, **COMPILED})
     _, status, usage = os.wait4(process.pid, 0)
     wall, after = time.perf_counter() - began, _used(url)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode != ends_with:
         raise SystemExit(f"{words(url, inbox, folder)} ended with {process.returncode}")
     return Used(
         wall=wall,
         cpu=usage.ru_utime + usage.ru_stime,
         peak=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         requests=sum(after["requests"].values()) - sum(before["requests"].values()) - 1,
+        costly=_costly(after) - _costly(before),
         stub_cpu=after["cpu"] - before["cpu"],
+        submitted_after=after["submitted_at"] - began_at,
     )
+
+
+def _costly(used: dict[str, Any]) -> int:
+    return sum(number for call, number in used["requests"].items() if call.startswith("POST"))
 
 
 def _used(url: str) -> dict[str, Any]:

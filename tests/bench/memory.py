@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from contest import CONTENDERS, inbox_of, run, stub
+from contest import CONTENDERS, Used, inbox_of, run, stub
+
+
+def measure(documents: int, result_bytes: int) -> Used:
+    with inbox_of(documents, 1000) as inbox, stub("--result-bytes", str(result_bytes)) as url:
+        return run(CONTENDERS["batcher"], url, inbox)
 
 
 def main() -> None:
@@ -13,8 +18,7 @@ def main() -> None:
     parser.add_argument("--result-bytes", type=int, default=256_000)
     arguments = parser.parse_args()
     for documents in (arguments.documents, 10 * arguments.documents):
-        with inbox_of(documents, 1000) as inbox, stub("--result-bytes", str(arguments.result_bytes)) as url:
-            used = run(CONTENDERS["batcher"], url, inbox)
+        used = measure(documents, arguments.result_bytes)
         print(
             f"{documents:7} results of {arguments.result_bytes:9} bytes: peak {used.peak / 1e6:6.0f} MB, "
             f"{used.cpu / documents * 1e3:6.2f} ms CPU a document, {used.wall:6.1f} s"

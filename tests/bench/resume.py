@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sqlite3
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from contest import CONTENDERS, inbox_of, run, stub
 from start import timed
@@ -49,33 +49,74 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, inbox_of(1, 1000) as inbox, stub("--result-bytes", "1000") as url:
-        second_run(arguments.files, url, Path(folder, "second"))
-        large_ledger(arguments.rows, url, inbox, Path(folder, "large"))
+        again = second_run(arguments.files, url, Path(folder, "second"))
+        large = large_ledger(arguments.rows, url, inbox, Path(folder, "large"))
+    print(
+        f"second run over {arguments.files} unchanged files: {again.requests} requests, {again.seconds:.2f} s beyond"
+        f" start-up = {again.seconds / again.find:.1f} x find -printf ({again.find:.2f} s)"
+    )
+    print(f"ledger of {arguments.rows} saved documents: {large.row_bytes:.0f} bytes each")
+    print(f"  run: first submission after {large.first:.2f} s; with an empty ledger after {large.first_of_small:.2f} s")
+    print(f"  batcher status: {large.status:.2f} s, batcher failures: {large.failures:.2f} s")
 
 
-def second_run(files: int, url: str, folder: Path) -> None:
+class SecondRun(NamedTuple):
+    """`requests` that cost; seconds beyond start-up, and of `find -printf`."""
+
+    requests: int
+    seconds: float
+    find: float
+
+
+class LargeLedger(NamedTuple):
+    """Seconds, each from the start of the command; to the first submission for a run of one new document."""
+
+    row_bytes: float
+    first: float
+    first_of_small: float
+    status: float
+    failures: float
+
+
+def second_run(files: int, url: str, folder: Path) -> SecondRun:
+    """The first run saves one document; its ledger is then made to know all of the files as it knows that one."""
     inbox = folder / "inbox"
-    for number in range(files):
-        path = inbox / f"{number // FOLDER_OF:05}" / f"{number:08}.pdf"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"%d" % number)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
+    _write(inbox, 1)
     run(BATCHER, url, inbox, folder)
+    for number in range(2, files + 1):
+        _write(inbox, number)
+    ledger = folder / "out" / ".batcher" / "ledger.db"
+    multiply(ledger, files)
+    acquaint(ledger, inbox, files)
     began = time.perf_counter()
     subprocess.run(["find", inbox, "-printf", "%p %s %T@ %i\n"], stdout=subprocess.DEVNULL, check=True)
     find = time.perf_counter() - began
     again = run(BATCHER, url, inbox, folder)
-    shutil.rmtree(inbox)
+    inbox.rename(folder / "aside")
     inbox.mkdir()
     start = run(BATCHER, url, inbox, folder)
-    beyond = again.wall - start.wall
-    print(
-        f"second run over {files} unchanged files: {again.requests} requests, {beyond:.2f} s beyond start-up"
-        f" = {beyond / find:.1f} x find -printf ({find:.2f} s)"
-    )
+    return SecondRun(again.costly, again.wall - start.wall, find)
 
 
-def large_ledger(rows: int, url: str, inbox: Path, folder: Path) -> None:
+def _write(inbox: Path, number: int) -> None:
+    path = inbox / f"{number // FOLDER_OF:05}" / f"{number:08}.pdf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"%d" % number)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def acquaint(ledger: Path, inbox: Path, files: int) -> None:
+    """Let it have seen each file as it lies there."""
+    rows = []
+    for number in range(1, files + 1):
+        found = (inbox / f"{number // FOLDER_OF:05}" / f"{number:08}.pdf").stat()
+        rows.append((found.st_size, found.st_mtime_ns, found.st_ino, number))
+    with sqlite3.connect(ledger) as connection:
+        connection.executemany("UPDATE documents SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?", rows)
+    connection.close()
+
+
+def large_ledger(rows: int, url: str, inbox: Path, folder: Path) -> LargeLedger:
     small = run(BATCHER, url, inbox, folder)
     ledger = folder / "out" / ".batcher" / "ledger.db"
     multiply(ledger, rows)
@@ -83,12 +124,8 @@ def large_ledger(rows: int, url: str, inbox: Path, folder: Path) -> None:
     (inbox / "000000.pdf").write_bytes(b"changed")
     os.utime(inbox / "000000.pdf", (1_700_000_000, 1_700_000_000))
     large = run(BATCHER, url, inbox, folder)
-    print(f"ledger of {rows} saved documents: {size / rows:.0f} bytes each")
-    print(
-        f"  one new document: {large.wall:.2f} s in all, {large.wall - small.wall:.2f} s more than with an empty ledger"
-    )
-    for name in ("status", "failures"):
-        print(f"  batcher {name}: {timed(['-m', 'batcher', name, str(folder / 'out')]):.2f} s")
+    status, failures = (timed(["-m", "batcher", name, str(folder / "out")]) for name in ("status", "failures"))
+    return LargeLedger(size / rows, large.submitted_after, small.submitted_after, status, failures)
 
 
 def multiply(ledger: Path, rows: int) -> None:

@@ -17,7 +17,12 @@ from contest import COMPILED, CONTENDERS, ROOT, inbox_of, run, stub
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+    for name, seconds in medians(parser.parse_args().rounds).items():
+        print(f"{name:20} {seconds:6.3f} s")
+
+
+def medians(rounds: int) -> dict[str, float]:
+    """Seconds that each command takes."""
     with tempfile.TemporaryDirectory() as folder, inbox_of(20, 1000) as inbox, stub() as url:
         run(CONTENDERS["batcher"], url, inbox, Path(folder))
         commands = {
@@ -27,11 +32,10 @@ def main() -> None:
             "batcher failures": ["-m", "batcher", "failures", f"{folder}/out"],
         }
         took: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(arguments.rounds):
+        for _ in range(rounds):
             for name, words in commands.items():
                 took[name].append(timed(words))
-    for name, seconds in took.items():
-        print(f"{name:20} {median(seconds):6.3f} s")
+    return {name: median(seconds) for name, seconds in took.items()}
 
 
 def timed(words: list[str]) -> float:

@@ -22,6 +22,7 @@ class Book:
         self.uploads: set[str] = set()
         self.requests: Counter[str] = Counter()
         self.numbers = count(1)
+        self.submitted_at = 0.0
 
     def answer(self, method: str, path: str, body: memoryview) -> tuple[int, bytes]:
         path, _, query = path.partition("?")
@@ -39,6 +40,7 @@ class Book:
 
     def post_parse_async(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         job_id = f"{next(self.numbers):032x}"
+        self.submitted_at = time.time()
         self.jobs[job_id] = (time.monotonic() + self.service_time, "")
         return 200, b'{"job_id":"%s"}' % job_id.encode()
 
@@ -77,7 +79,9 @@ class Book:
         return 200, json.dumps({"jobs": rows, "next_cursor": str(start + limit) if more else None}).encode()
 
     def get___used(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
-        return 200, json.dumps({"cpu": time.process_time(), "requests": self.requests}).encode()
+        return 200, json.dumps(
+            {"cpu": time.process_time(), "requests": self.requests, "submitted_at": self.submitted_at}
+        ).encode()
 
 
 class Connection(asyncio.Protocol):

@@ -111,7 +111,7 @@ async def test_results_in_memory_are_bounded_in_bytes(inbox: Path) -> None:
         finally:
             tracemalloc.stop()
     assert summary.documents == {"saved": 240}
-    assert peak < 90_000_000
+    assert peak < 75_000_000
 
 
 async def test_one_commit_serves_many_documents(tmp_path: Path) -> None:
@@ -140,6 +140,17 @@ def version(number: int) -> Version:
     name = f"{number}.pdf"
     stamp = {"content": f"{number:064}.pdf", "size": 1, "mtime_ns": 1, "inode": number}
     return Version(source=name, folder="/inbox", job="main", step="step", output=f"{name}.json", **stamp)  # type: ignore[arg-type]
+
+
+async def test_a_finished_document_takes_less_than_two_kilobytes_of_ledger(inbox: Path) -> None:
+    """With its whole history, once the file has grown past what it holds at first."""
+    sizes = []
+    with stub("--result-bytes", "1000") as url:
+        for number in (100, 400):
+            fill(inbox, number)
+            await run(inbox, url, Course())
+            sizes.append((inbox.parent / "out" / ".batcher" / "ledger.db").stat().st_size)
+    assert (sizes[1] - sizes[0]) / 300 < 2048
 
 
 async def test_a_job_in_flight_holds_less_than_two_kilobytes() -> None:

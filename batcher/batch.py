@@ -17,7 +17,7 @@ from batcher.callback import calling_back
 from batcher.core import events
 from batcher.core.lifecycle import IN_FLIGHT, TO_SUBMIT, State
 from batcher.core.manifest import Manifest, outline
-from batcher.core.summary import Summary
+from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
 from batcher.edges.store import Store
@@ -74,7 +74,7 @@ async def _conduct(
     except BatcherError as error:
         await publish_failure(manifest, error)
         raise
-    return replace(summary, notes=await publish(manifest, asdict(summary)))
+    return replace(summary, notes=(*summary.notes, *await publish(manifest, asdict(summary))))
 
 
 async def _to_its_end(
@@ -107,7 +107,8 @@ async def _to_its_end(
             await ledger.keep_to(budget_of(manifest))
         run = kind(manifest, ledger, store, reached, course, clock=clock, rng=rng, callback=callback)
         await run.to_its_end()
-        summary = _summarise(manifest, ledger, course, mark, seconds=time.monotonic() - began)
+        audit = await run.audit()
+        summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 
@@ -117,13 +118,15 @@ def _chance() -> random.Random:
     return random.Random()  # noqa: S311
 
 
-def _summarise(manifest: Manifest, ledger: Ledger, course: Course, mark: int, *, seconds: float) -> Summary:
+def _summarise(
+    manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
+) -> Summary:
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
     pages, credits = ledger.spent()
     saved_now, credits_now = ledger.since(mark)
     price = manifest.prices.dollars_per_credit
-    exit_code = course.exit_code or (1 if ledger.verdicts_since(mark) else 0)
+    exit_code = course.exit_code or (1 if ledger.verdicts_since(mark) or not audit.agrees else 0)
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
         batch=manifest.batch,
@@ -141,4 +144,6 @@ def _summarise(manifest: Manifest, ledger: Ledger, course: Course, mark: int, *,
         credits_in_run=credits_now,
         dollars=round(credits * price, 6),
         dollars_in_run=round(credits_now * price, 6),
+        notes=audit.notes,
+        audit=audit,
     )

@@ -252,6 +252,7 @@ def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
         raise BatcherError(f"{path}: the ledger knows no such document{hint}")
     for row in rows:
         row["attempts"] = _rows(ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"])
+        row["twins"] = _rows(ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"])
         row["events"] = _rows(ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"])
     return rows
 

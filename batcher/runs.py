@@ -21,11 +21,13 @@ from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
 from batcher.core.policy import with_changes
 from batcher.edges.clock import SteadyClock
+from batcher.core.summary import Audit
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
 from batcher.opening import Clock, Reached
+from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
 from batcher.stages.course import Course
@@ -97,6 +99,18 @@ class Collection:
             settle=_settle(manifest),
             clock=clock,
         )
+        self.auditor = Auditor(
+            *(ledger, self.client, self.pace, course, store),
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            endpoints={job.name: job.endpoint for job in manifest.jobs},
+            clock=clock,
+        )
+
+    async def audit(self) -> Audit:
+        """Once it has ended: attempts, jobs and files held against each other."""
+        return await self.auditor.run()
 
     async def to_its_end(self) -> None:
         """Raises the first BatcherError that no stage could make a verdict of."""
@@ -126,7 +140,7 @@ class Collection:
 
     def is_home(self) -> bool:
         """Whether nothing is out any more."""
-        return not any(self.ledger.tally[state] for state in OUT)
+        return self.recovery.has_looked_for_held and not any(self.ledger.tally[state] for state in OUT)
 
     async def what_is_being_sent(self) -> None:
         """Returns when no submission waits for its answer any more."""
@@ -217,7 +231,8 @@ class Run(Collection):
         return (*works, self.scanner.run, self.curfew.run)
 
     def is_over(self) -> bool:
-        return self.scanner.done.is_set() and self.ledger.open_documents == 0 and self.submitter.idle
+        done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
+        return done and self.ledger.open_documents == 0 and self.submitter.idle
 
     def is_home(self) -> bool:
         return super().is_home() and self.submitter.idle

@@ -147,6 +147,23 @@ async def test_lost_replies_are_found_again(words: tuple[object, ...], peer: Pee
     assert len(list(out.rglob("*.txt.json"))) == 6
 
 
+async def test_a_second_job_is_told_of_with_its_cost(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Something on the way sends one POST twice: exit 1, named by the run and by `why`, and the next run is content."""
+
+    async def replays(peer: Peer, request: object) -> object:
+        if peer.calls["run_job"] == 3:
+            await peer.accept(request)  # type: ignore[arg-type]
+        return await peer.run_job(request)  # type: ignore[arg-type]
+
+    peer.moods["run_job"] = replays  # type: ignore[assignment]
+    said = await batcher(*words)
+    assert said.code == 1
+    assert "a second job" in said.err
+    ((source,),) = rows(out, "SELECT source FROM twins t JOIN documents d ON d.id = t.document")
+    assert "beside it: a second job" in (await batcher("why", out, str(source))).out
+    assert (await batcher(*words)).code == 0
+
+
 async def test_a_linked_result_is_put_in_its_place(words: tuple[object, ...], peer: Peer, out: Path) -> None:
     """Streamed from where it stands, without the key; one that was cut off is fetched again, and never seen."""
     peer.padding = 3 << 20

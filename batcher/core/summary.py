@@ -7,6 +7,28 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What didn't agree in the end: second jobs of ours at the service, results of this run no longer as they were.
+
+    `notes` say how far the service's word goes; they are no disagreement.
+    """
+
+    twins: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        return not self.twins and not self.damaged
+
+    def words(self) -> list[str]:
+        return [
+            *(f"paid beside the ledger: {twin}" for twin in self.twins),
+            *(f"not as it was saved: {output}; `batcher verify --repair` sets it right" for output in self.damaged),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of this run.
 
@@ -29,3 +51,4 @@ class Summary:
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0
     steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    audit: Audit = Audit()

@@ -177,6 +177,10 @@ class JobRow(msgspec.Struct):
         """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is echoed."""
         return needle in _as_text(self.raw_config) or needle in _as_text(self.source)
 
+    def text(self) -> str:
+        """All of the request that it echoes, in whatever form."""
+        return f"{_as_text(self.raw_config)} {_as_text(self.source)}"
+
 
 class JobsPage(msgspec.Struct):
     jobs: list[JobRow]

@@ -122,6 +122,9 @@ _FOLLOW: Final[dict[type[e.Event], str]] = {
     e.Follows: _OTHERS,
     e.Saved: f"{_OTHERS} AND (SELECT output_sha256 FROM documents WHERE id = :payer) IS NULL",
 }
+_TWIN: Final = """
+    INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
+    SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in (*DOCUMENT, *ATTEMPT, e.Superseded)}
 
@@ -161,6 +164,16 @@ def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -
     statement = _FOLLOW.get(type(event))
     if statement is not None:
         connection.execute(statement, {"document": event.document, "payer": payer})
+
+
+def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
+    """A second job of the attempt with that nonce. False where it is on record already."""
+    if not connection.execute(_TWIN, values).rowcount:
+        return False
+    (state,) = connection.execute("SELECT state FROM documents WHERE id = :document", values).fetchone()
+    told = {name: values[name] for name in ("job_id", "status", "credits")}
+    connection.execute(_LOG, (values["at"], values["document"], "TwinFound", state, _detail(told)))
+    return True
 
 
 def _keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:

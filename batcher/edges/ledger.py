@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
+from batcher.core.twins import Twin
 from batcher.edges import admission, effects
 from batcher.edges.hold import lock
 from batcher.edges.journal import Journal, journal_of
@@ -101,6 +102,19 @@ class Ledger(Queries):
         value: T = await self._writer.do(work)
         self._wake()
         return value
+
+    async def note_twin(self, twin: Twin) -> bool:
+        """Put it on record, without a change to its document. False where it was there already."""
+        values = {**twin.attempt._asdict(), "job_id": twin.job_id, "status": twin.status, "at": self.clock()}
+        return await self._writer.do(lambda c: effects.note_twin(c, values))
+
+    async def audited(self, last: int, *, sent_before: float) -> None:
+        """Attempts up to `last`, so far as they were sent early enough, needn't be held against the listing again."""
+        sql = (
+            "INSERT OR REPLACE INTO meta SELECT 'audited_to', max(rowid) FROM attempts WHERE rowid <= ? AND sent_at < ?"
+            " HAVING max(rowid) IS NOT NULL"
+        )
+        await self._writer.do(lambda c: c.execute(sql, (last, sent_before)))
 
     async def interrupted(self) -> None:
         """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""

@@ -10,7 +10,7 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 5  # PRAGMA user_version; one more with each migration
+VERSION: Final = 6  # PRAGMA user_version; one more with each migration
 
 migrations: Final = Migrations("batcher")
 
@@ -163,6 +163,27 @@ def bills(db: Database) -> None:
     )
 
 
+@migrations()
+def twins(db: Database) -> None:
+    """Jobs of ours beyond the one that an attempt holds, as the audit found them."""
+    db.create_table(
+        "twins",
+        {
+            "service": str,
+            "job_id": str,
+            "document": int,
+            "nonce": str,
+            "status": str,  # the service's last word
+            "credits": float,
+            "found_at": float,
+        },
+        pk=("service", "job_id"),
+        not_null={"document", "nonce", "status", "credits", "found_at"},
+        strict=True,
+    )
+    db.create_view("costs", _VIEWS["costs"] + _COSTS_OF_TWINS, replace=True)
+
+
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_current ON documents(source, job) WHERE current = 1",
     "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
@@ -177,6 +198,11 @@ _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_job ON attempts(service, job_id) WHERE job_id IS NOT NULL",
     "CREATE INDEX story ON events(document)",
 )
+
+_COSTS_OF_TWINS: Final = """
+        UNION ALL
+        SELECT d.source, d.job, NULL, 'twin', t.job_id, NULL, NULL, t.credits, datetime(t.found_at, 'unixepoch')
+        FROM twins t JOIN documents d ON d.id = t.document"""
 
 _VIEWS: Final = {
     "progress": """

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import Flight
 from batcher.core.lifecycle import VERDICTS, State
+from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
 
 
@@ -213,12 +214,14 @@ class Queries:
         row = self.reader.execute(_SPEED, {"latest": latest}).fetchone()
         return row and float(row[0])
 
-    def unknown(self) -> list[Unknown]:
+    def unknown(self, state: State = State.UNKNOWN) -> list[Unknown]:
+        """Attempts in doubt: those that are looked for, or with `state` held those that were given up on."""
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
             " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent' AND b.sent_at >="
             " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event = 'Retried'))"
-            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = 'unknown'"
+            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = ?",
+            (state.value,),
         )
         return [Unknown(*row) for row in rows]
 
@@ -323,7 +326,9 @@ class Queries:
 
     def spent(self) -> tuple[int, float]:
         """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""
-        return _paid(self._bills())
+        pages, credits = _paid(self._bills())
+        (beside,) = self.reader.execute("SELECT total(credits) FROM twins").fetchone()
+        return pages, credits + float(beside)
 
     def _bills(self) -> dict[str, Bill]:
         """What attempts that are settled came to, by their outcome."""
@@ -382,6 +387,54 @@ class Queries:
         accepted_at, deadline_at = self.reader.execute(sql).fetchone()
         return None if deadline_at is None else (accepted_at, deadline_at)
 
+    # --- the audit --------------------------------------------------------------------------------------------------
+
+    def saved_since(self, seq: int) -> list[tuple[str, int]]:
+        """(output, size) of the results that were saved after event `seq`."""
+        sql = (
+            "SELECT output, output_size FROM documents WHERE current = 1 AND state = 'saved'"
+            " AND id IN (SELECT document FROM events WHERE seq > ? AND event = 'Saved')"
+        )
+        return list(self.reader.execute(sql, (seq,)))
+
+    def unaudited(self) -> tuple[int, float | None]:
+        """The last attempt by row, and when the first was sent of those that no audit has seen settled."""
+        sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {_AUDITED}"
+        last, first = self.reader.execute(sql).fetchone()
+        return int(last), first
+
+    def listed_jobs(self, service: str, key_print: str, *, accepted_before: float, alive_at: float) -> set[str]:
+        """Jobs of unaudited attempts that the service's listing has to show."""
+        sql = (
+            f"SELECT job_id FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
+            " AND job_id IS NOT NULL AND accepted_at < ? AND deadline_at > ?"
+        )
+        return {row[0] for row in self.reader.execute(sql, (service, key_print, accepted_before, alive_at))}
+
+    def known_jobs(self, service: str, job_ids: Sequence[str]) -> set[str]:
+        """Those of `job_ids` that an attempt holds, or that are on record as twins."""
+        marks = ",".join("?" * len(job_ids))
+        sql = " UNION ALL ".join(
+            f"SELECT job_id FROM {table} WHERE service = ? AND job_id IN ({marks})" for table in ("attempts", "twins")
+        )
+        return {row[0] for row in self.reader.execute(sql, (service, *job_ids) * 2)}
+
+    def nonces_by_upload(self) -> dict[str, str]:
+        """Of the unaudited attempts, for a listing that doesn't echo nonces."""
+        return dict(self.reader.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"))
+
+    def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> Whose | None:
+        """The attempt that was made there with one of `nonces`."""
+        marks = ",".join("?" * len(nonces))
+        row = self.reader.execute(
+            "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at IS NOT NULL,"
+            " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE b.document = d.id))"
+            " FROM attempts a JOIN documents d ON d.id = a.document"
+            f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
+            (*nonces, service, key_print),
+        ).fetchone()
+        return row and Whose._make((*row[:6], bool(row[6]), float(row[7] or 0.0)))
+
     def nearest_deadline_at(self) -> float | None:
         sql = (
             "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
@@ -419,6 +472,7 @@ _FAILURES = f"""
     SELECT state, kind, reason, count(*) AS documents, min(source) FROM documents
     WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
     GROUP BY state, kind, reason ORDER BY documents DESC"""
+_AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"
     f" a.file_id LIKE '{JOB}%'"

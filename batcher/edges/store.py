@@ -11,6 +11,7 @@ import hashlib
 import mmap
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -163,6 +164,14 @@ class Store:
             return None
         except OSError:
             return ""
+
+    def size(self, output: str) -> int | None:
+        """Bytes of the result at `output`; None where there is no regular file."""
+        try:
+            found = os.lstat(os.path.join(os.fsencode(self._root), path_of(output)))  # noqa: PTH118 (bytes)
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         """The result at `source` once more. Raises FileNotFoundError where that isn't what it was, OutputError."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.forecast import span
 from batcher.core.lifecycle import OPEN, State
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
     from batcher.core.summary import Summary
 
 
+SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
+
+
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
@@ -27,6 +30,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
         f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
         for state, _, reason, number, example in summary.failures
     ]
+    lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.pages:
         lines.append(f"  {summary.pages} pages, {summary.credits:g} credits ({dollars(summary.dollars)}) in all runs")
     lines.append(f"  results: {manifest.output.directory}")
@@ -44,7 +48,13 @@ def trouble_words(summary: Summary) -> str:
     lines = [summary.reason] if summary.reason else []
     if summary.exit_code == 1:
         lines += [f"{number} {_why(state, reason)}" for state, _, reason, number, _ in summary.failures]
+    lines += map(plain, _some(summary.audit.words()))
     return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
+
+
+def _some(words: list[str]) -> list[str]:
+    more = [f"… and {len(words) - SHOWN} more"] if len(words) > SHOWN else []
+    return [*words[:SHOWN], *more]
 
 
 def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def _version(row: dict[str, Any]) -> str:
     if row["payer"]:
         lines.append(f"  paid by  document {row['payer']}: the same bytes and job")
     lines += [_attempt(attempt) for attempt in row["attempts"]]
+    lines += [_twin(twin) for twin in row["twins"]]
     lines += [_event(event) for event in row["events"]]
     return "\n".join(lines)
 
@@ -32,6 +33,13 @@ def _attempt(row: dict[str, Any]) -> str:
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
     return f"  attempt {row['number']}: {row['outcome']}{reason}, {credits:g} credits, at {row['service']}{job}"
+
+
+def _twin(row: dict[str, Any]) -> str:
+    return (
+        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, {row['credits']:g} credits,"
+        f" at {row['service']}"
+    )
 
 
 def _event(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ pass, look again; only then is it proven absent and may be sent anew. Where the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +37,9 @@ class Sighting:
     broken: str = ""  # why it wasn't a whole pass
 
 
+Judge = Callable[[Unknown, Sighting], Awaitable[None]]
+
+
 class Recovery:
     def __init__(
         self,
@@ -60,34 +63,41 @@ class Recovery:
         self._retention = retention
         self._settle = settle
         self._clock = clock
+        self.has_looked_for_held = False
         self._fence_seen: dict[str, float] = {}  # by nonce, in the loop's time
 
     async def run(self) -> None:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
+        await self._look_for_held()
         while True:
             unknown = self._ledger.unknown()
             if unknown:
-                await self._pass(unknown)
+                await self._pass(unknown, self._judge)
                 await asyncio.sleep(self._settle / 4)
             else:
                 await self._ledger.change()
 
-    async def _pass(self, unknown: Sequence[Unknown]) -> None:
+    async def _look_for_held(self) -> None:
+        """Once in a run: what an earlier one held may have turned up since. It is adopted, and nothing else."""
+        held = [attempt for attempt in self._ledger.unknown(State.HELD) if not self._is_out_of_reach(attempt)]
+        if held:
+            await self._pass(held, self._adopt)
+        self.has_looked_for_held = True
+
+    async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
         try:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
             sighting = await self._look_through_listing(unknown)
             for attempt in unknown:
-                await self._judge(attempt, sighting)
+                await judge(attempt, sighting)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
         except ServiceError as error:
             self._pace.list.hold(error)  # nothing is decided in an outage
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
-        job_id = sighting.jobs.get(attempt.id)
-        if job_id is not None:
-            deadline = attempt.sent_at + self._retention
-            await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
+        if attempt.id in sighting.jobs:
+            await self._adopt(attempt, sighting)
         elif self._is_out_of_reach(attempt):
             await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
         elif not attempt.has_upload:
@@ -101,6 +111,12 @@ class Recovery:
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt, sighting):
             await self._ledger.record(events.Held(attempt.id, self._what_lacks(sighting)))
+
+    async def _adopt(self, attempt: Unknown, sighting: Sighting) -> None:
+        job_id = sighting.jobs.get(attempt.id)
+        if job_id is not None:
+            deadline = attempt.sent_at + self._retention
+            await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""

@@ -53,6 +53,8 @@ def live(seed: int, inbox: Path) -> Outcome:
             outcome.runs += 1
             _plan_next(world, last=outcome.runs >= world.rng.randint(3, RUNS_AT_MOST // 2))
             _run_once(world, manifest)
+        _plan_next(world, last=True)
+        _run_once(world, manifest)  # nothing is left to do but to look for what the last one could not see yet
     except Exception as error:
         outcome.violations.append(f"{type(error).__name__}: {error}")
     outcome.violations += _violations(world, contents, documents)
@@ -125,6 +127,7 @@ async def _process(world: World, manifest: Manifest) -> None:
         rng=world.rng,
     )
     await run.to_its_end()
+    await run.audit()
 
 
 def _bury(loop: VirtualLoop) -> None:
@@ -157,6 +160,7 @@ def _violations(world: World, contents: dict[str, str], documents: list[tuple[st
     return [
         *_not_ended(world, documents),
         *_paid_twice(world, contents),
+        *_twins_unsaid(world),
         *_wrong_files(world, contents),
         *_expired_without_reason(world),
     ]
@@ -179,15 +183,29 @@ def _paid_twice(world: World, contents: dict[str, str]) -> Iterator[str]:
     service = world.service
     service.catch_up()
     last: dict[tuple[str, str], str] = {}
+    replayed = {*service.replays, *service.replays.values()}
+    held = {row[0] for row in world.database.execute("SELECT job_id FROM attempts")}
     for job_id in service.jobs:
         digest = service.charged.get(job_id)
-        if digest is None:
+        if digest is None or (job_id in replayed and job_id not in held):
             continue
         job = service.jobs[job_id]
         before = service.jobs.get(last.get((job.endpoint, digest), ""))
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             yield f"{names[digest]} was paid for twice: {before.job_id} and {job_id}"
         last[job.endpoint, digest] = job_id
+
+
+def _twins_unsaid(world: World) -> Iterator[str]:
+    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, while they can be seen."""
+    if world.now - START > 11 * HOUR:
+        return
+    rows = world.database.execute("SELECT job_id FROM attempts UNION SELECT job_id FROM twins")
+    known = {row[0] for row in rows}
+    for second, first in world.service.replays.items():
+        both = {first, second}
+        if both <= world.service.charged.keys() and not both <= known:
+            yield f"jobs {first} and {second} are one submission, and nobody is told"
 
 
 def _wrong_files(world: World, contents: dict[str, str]) -> Iterator[str]:

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from batcher.core import events, flight
 from batcher.core.lifecycle import State
+from batcher.core.summary import Audit
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.store import Item
 from batcher.stages import fetcher
+from batcher.stages.auditor import Auditor
 from batcher.stages.recovery import Recovery, Sighting
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
@@ -146,6 +148,13 @@ def _submits_without_a_trace() -> list[Patch]:
     return [(Submitter, "_send", late)]
 
 
+def _audits_nothing() -> list[Patch]:
+    async def blind(self: Auditor) -> Audit:
+        return Audit()
+
+    return [(Auditor, "run", blind)]
+
+
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
@@ -163,4 +172,5 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "expires by the clock": _expires_by_the_clock,
     "repeats what is still running": _repeats_what_is_running,
     "submits without a trace": _submits_without_a_trace,
+    "audits nothing": _audits_nothing,
 }

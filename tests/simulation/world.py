@@ -49,13 +49,14 @@ class Rates:
     stuck: float
     disk_full: float
     ledger_full: float
+    replayed: float
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Rates:
         def some(most: float) -> float:
             return rng.choice((0.0, 0.0, rng.uniform(0.0, most)))
 
-        most = (0.2, 0.3, 0.2, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.1, 0.02)
+        most = (0.2, 0.3, 0.2, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.1, 0.02, 0.1)
         return cls(*(some(one) for one in most))
 
 
@@ -126,6 +127,7 @@ class SimService(TwinService):
         self.shown_at: dict[str, float] = {}
         self.reads_at: dict[str, float] = {}
         self.charged: dict[str, str] = {}  # job id: digest of the bytes that were read
+        self.replays: dict[str, str] = {}  # job id of a POST that something on the way sent again: that of the first
         self._late: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
 
@@ -204,6 +206,8 @@ class SimTwin(Twin):
             world.service.later(rng.uniform(0.0, LATE), act)
             return ReplyLost(call, "reset, and worked off late")
         value = act()
+        if call == "run_job" and world.strikes("replayed"):
+            world.service.replays[act().job_id] = value.job_id  # type: ignore[attr-defined]
         if world.strikes("lost_after"):
             return ReplyLost(call, "reset after it was done")
         if world.strikes("broken"):
@@ -259,6 +263,9 @@ class Disk:
         self.visible[item.output] = item.data
         self._unsynced.add(item.output)
         return Written(item.output, sha256(item.data).hexdigest(), len(item.data))
+
+    def size(self, output: str) -> int | None:
+        return len(self.visible[output]) if output in self.visible else None
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         data = self.visible.get(source)

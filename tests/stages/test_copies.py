@@ -1,83 +1,19 @@
 """The same bytes are paid for once, whatever becomes of the document that was to pay for them."""
 
 import asyncio
-import random
-from collections.abc import Callable
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from virtual import run_virtually, unhurried
+from house import House, all_waiting, digest_of
+from virtual import run_virtually
 
 from batcher.core import wire
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
-from batcher.edges.ledger import Ledger, open_ledger
-from batcher.edges.store import Store
-from batcher.edges.twin import Twin, TwinService
-from batcher.opening import Reached
-from batcher.runs import Run
-from batcher.stages.course import Course
-
-
-class House:
-    """An inbox, an output and a service, through several runs; a run may be cut off when `until` says so."""
-
-    def __init__(self, folder: Path) -> None:
-        self.inbox, self.out = folder / "inbox", folder / "out"
-        self.inbox.mkdir()
-        self.service = TwinService(lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None))
-
-    def put(self, **files: str) -> None:
-        for name, text in files.items():
-            path = self.inbox / f"{name}.txt"
-            path.unlink(missing_ok=True)
-            path.write_text(text)
-
-    async def run(self, until: Callable[[Ledger], bool] = lambda ledger: False) -> dict[str, int]:
-        clock = asyncio.get_running_loop().time
-        ledger = open_ledger(self.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True)
-        await ledger.interrupted()
-        manifest = Manifest(
-            batch="b",
-            service=Service(name="", url="twin://"),
-            sources=(Source(directory=self.inbox),),
-            jobs=(Job(),),
-            output=Output(directory=self.out),
-        )
-        reached = Reached(Twin(self.service), "twin://", "none")
-        run = Run(manifest, ledger, Store(self.out), reached, Course(), unhurried(), clock=clock, rng=random.Random(1))
-        task = asyncio.create_task(run.to_its_end())
-        while not task.done() and not until(ledger):
-            await ledger.change(within=0.5)
-        if not task.done():
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        tally = {str(state): number for state, number in (+ledger.counts()).items()}
-        ledger.close()
-        return tally
-
-    def result(self, name: str) -> str:
-        return (self.out / f"{name}.txt.json").read_text()
-
-    def paid(self) -> int:
-        return len(self.service.paid())
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
-
-
-def digest_of(text: str) -> str:
-    """What the service's result says of a file with that text."""
-    return sha256(text.encode()).hexdigest()
-
-
-def all_waiting(number: int) -> Callable[[Ledger], bool]:
-    return lambda ledger: ledger.tally[State.WAITING] == number
 
 
 def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_for_it(house: House) -> None:

@@ -1,0 +1,67 @@
+"""Jobs of ours that the ledger doesn't hold: how a row of the listing shows whose it is, and when it's one too many."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from batcher.core.wire import ENDED, JobRow, JobStatus
+
+_NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
+_FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
+
+
+class Whose(NamedTuple):
+    """An attempt of ours. `credits` as billed, or as estimated."""
+
+    document: int
+    source: str
+    job: str
+    nonce: str
+    job_id: str | None
+    outcome: str
+    fenced: bool
+    credits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """`job_id` at the service is a second job of `attempt`. `status` is the service's word."""
+
+    job_id: str
+    status: str
+    attempt: Whose
+
+    @property
+    def is_harmless(self) -> bool:
+        """Its upload was deleted before it could be read, as the fence wants it: nothing was paid."""
+        return self.attempt.fenced and self.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+
+    def __str__(self) -> str:
+        ended = self.status.lower() if self.status in ENDED else f"still {self.status}, and can't be cancelled"
+        held = (
+            f"beside {self.attempt.job_id}" if self.attempt.job_id else f"of an attempt that was {self.attempt.outcome}"
+        )
+        return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {self.attempt.credits:g} credits"
+
+
+def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
+    """What may be nonces and file ids in the request that the row echoes."""
+    text = row.text()
+    return _NONCE.findall(text), _FILE_ID.findall(text)
+
+
+def counts_as_twin(row: JobRow, attempt: Whose, endpoint: str) -> bool:
+    """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type, of a job of ours."""
+    return attempt.outcome != "open" and row.type.lower() in ("", endpoint)
+
+
+def age_of(created_at: str) -> float | None:
+    """Seconds since the epoch; a moment without a zone is UTC. None where it can't be read."""
+    try:
+        moment = datetime.fromisoformat(created_at)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

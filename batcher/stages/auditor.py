@@ -1,0 +1,178 @@
+"""At the end of a run: attempts, jobs at the service and files on disk, held against each other.
+
+One pass over the listing shows jobs of ours that the ledger doesn't hold: twins, made by somebody who repeated our
+POST, or by one that arrived after all. They are cancelled where they still run, and told of with their cost. Nothing is
+sent or fetched, and a listing that can't be read or trusted is no fault of the batch: it is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from batcher.core.summary import Audit
+from batcher.core.twins import Twin, age_of, counts_as_twin, marks_in
+from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
+from batcher.edges.client import Api
+from batcher.edges.ledger import Ledger
+from batcher.edges.pace import Pace
+from batcher.edges.store import Store
+from batcher.errors import NotFound, ServiceError
+from batcher.stages.course import Course
+
+LATE: Final = 600.0  # seconds after which no request of ours can turn up any more: what is younger is looked at again
+LAG: Final = 60.0  # seconds in which the listing may not show a job yet
+OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
+PATIENCE: Final = 30.0  # seconds for the whole of it, and …
+PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
+SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass over the listing: what it still has to show, what it showed, and back to when it goes."""
+
+    since: float
+    unseen: set[str]
+    pages: int
+    twins: list[Twin] = field(default_factory=list)
+
+
+class Auditor:
+    """`endpoints` by job name: a row of another type is a part of some job of ours, not a second one."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: Api,
+        pace: Pace,
+        course: Course,
+        store: Store,
+        *,
+        service: str,
+        key_print: str,
+        retention: float,
+        endpoints: Mapping[str, str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pace = pace
+        self._course = course
+        self._store = store
+        self._service = service
+        self._key_print = key_print
+        self._retention = retention
+        self._endpoints = endpoints
+        self._clock = clock
+        self._since = ledger.last_event()
+        self._nonces: dict[str, str] | None = None  # by upload, read when a row shows no nonce of ours
+
+    async def run(self) -> Audit:
+        """Of what this run did, and of submissions that no earlier audit has seen settled."""
+        damaged = await self._damaged_files()
+        if self._course.exit_code == 4:  # the service doesn't take us: the next run looks
+            return Audit(damaged=damaged)
+        looking = asyncio.create_task(self._twins())
+        while not looking.done() and not self._course.at_once:
+            await asyncio.wait({looking}, timeout=0.25)
+        if not looking.done():
+            looking.cancel()
+            await asyncio.wait({looking})
+            return Audit(damaged=damaged)
+        twins, notes = looking.result()
+        return Audit(damaged=damaged, twins=tuple(map(str, twins)), notes=notes)
+
+    async def _damaged_files(self) -> tuple[str, ...]:
+        """Results saved by this run that aren't there any more, or not as long as they were."""
+        saved = self._ledger.saved_since(self._since)
+        sizes = await asyncio.to_thread(lambda: [self._store.size(output) for output, _ in saved])
+        return tuple(output for (output, size), found in zip(saved, sizes, strict=True) if found != size)
+
+    # --- twins ------------------------------------------------------------------------------------------------------
+
+    async def _twins(self) -> tuple[list[Twin], tuple[str, ...]]:
+        """The new ones, and what has to be said of the listing."""
+        last, first_sent_at = self._ledger.unaudited()
+        if first_sent_at is None:
+            return [], ()
+        now = self._clock()
+        since = max(first_sent_at, now - self._retention) - OFF
+        unseen = self._ledger.listed_jobs(self._service, self._key_print, accepted_before=now - LAG, alive_at=now)
+        own_pages = -(-len(unseen) // JOBS_PAGE_LIMIT)
+        looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
+        try:
+            async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):
+                await self._read_listing(looking)
+                new = [twin for twin in looking.twins if await self._settle(twin)]
+        except (TimeoutError, ServiceError) as error:
+            reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
+            return [], (f"the jobs at the service were not held against the ledger: {reason}; the next run does it",)
+        await self._ledger.audited(last, sent_before=now - LATE)
+        return new, tuple(self._doubts(looking))
+
+    async def _read_listing(self, looking: _Pass) -> None:
+        cursor, seen = None, set[str]()
+        for _ in range(looking.pages):
+            await self._pace.list.turn()
+            page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
+            self._pace.list.answered()
+            self._take_in(page.jobs, looking)
+            cursor = page.next_cursor
+            if not cursor or cursor in seen or _reaches_back(page.jobs, looking):
+                return
+            seen.add(cursor)
+
+    def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
+        known = self._ledger.known_jobs(self._service, [row.job_id for row in rows])
+        looking.unseen -= known
+        for row in rows:
+            if row.job_id not in known and (twin := self._twin_of(row)) is not None:
+                looking.twins.append(twin)
+
+    def _twin_of(self, row: JobRow) -> Twin | None:
+        """The second job of an attempt of ours; None where it's nobody's, or the first one of an attempt in doubt."""
+        nonces, file_ids = marks_in(row)
+        attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        if attempt is None and (nonce := self._by_upload(file_ids)) is not None:
+            attempt = self._ledger.attempt_of(self._service, self._key_print, [nonce])
+        if attempt is None or not counts_as_twin(row, attempt, self._endpoints.get(attempt.job, "")):
+            return None
+        return Twin(row.job_id, row.status, attempt)
+
+    def _by_upload(self, file_ids: Sequence[str]) -> str | None:
+        if self._nonces is None:
+            self._nonces = self._ledger.nonces_by_upload()
+        return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
+
+    async def _settle(self, twin: Twin) -> bool:
+        """Cancel it where it still runs, and put it on record. False where that was done before, or it cost nothing."""
+        if twin.status not in ENDED:
+            twin = replace(twin, status=await self._cancelled(twin.job_id))
+        return not twin.is_harmless and await self._ledger.note_twin(twin)
+
+    async def _cancelled(self, job_id: str) -> str:
+        """What has become of it: only the service's own word counts."""
+        try:
+            await self._client.cancel(job_id)
+            answer, _ = await self._client.job(job_id)
+        except NotFound:
+            return "Cancelled"
+        return answer.status
+
+    def _doubts(self, looking: _Pass) -> Iterator[str]:
+        if looking.unseen:
+            yield (
+                f"the service's listing doesn't show {len(looking.unseen)} of our jobs, e.g. {min(looking.unseen)}: "
+                "a second job for one of these documents would not be seen"
+            )
+
+
+def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:
+    """Whether nothing of interest can follow: all that had to be seen was, and the last row is older."""
+    if looking.unseen or not rows:
+        return False
+    made_at = age_of(rows[-1].created_at)
+    return made_at is None or made_at < looking.since

@@ -1,0 +1,218 @@
+"""The end of a run: attempts, jobs at the service and files on disk agree, and what doesn't is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+from virtual import run_virtually
+
+from batcher.core import wire
+from batcher.edges.queries import reader
+from batcher.edges.twin import Twin
+from batcher.errors import ReplyLost
+
+HOUR = 3600.0
+
+
+class Replaying(Twin):
+    """Something on the way sends every POST twice; the second job takes an hour."""
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        job_id = await super().run_job(endpoint, source, options, **more)
+        work, self.service.work = self.service.work, lambda job: (HOUR, None)
+        await super().run_job(endpoint, source, options, **more)
+        self.service.work = work
+        return job_id
+
+
+class Deaf(Twin):
+    """The first POST is cut off, and worked off by the service only `late` seconds later."""
+
+    late = 300.0
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        if self.late:
+            asyncio.get_running_loop().call_later(self.late, self._accept, endpoint, source, options, more)
+            self.late = 0.0
+            raise ReplyLost("run_job", "reset")
+        return await super().run_job(endpoint, source, options, **more)
+
+    def _accept(self, endpoint: str, source: str, options: Any, more: Mapping[str, Any]) -> None:
+        config = wire.job_request(options or {}, source, asynchronous={"metadata": more["metadata"]})
+        self.service.accept(endpoint, source, config.decode())
+
+
+class Forgetful(Twin):
+    """The listing shows nothing of ours until `shows` is set, or can't be read at all."""
+
+    shows = False
+    fails = False
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        if self.fails:
+            raise ReplyLost("jobs", "reset")
+        return await super().jobs(**more) if self.shows else wire.JobsPage([])
+
+
+class ReplayingAndForgetful(Replaying, Forgetful):
+    """Both at once."""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House) -> None:
+    """On record with its cost; the next run has nothing more to say of it."""
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.client = Replaying(house.service)
+        assert await house.run() == {"saved": 2}
+        assert sorted(twin.partition(":")[0] for twin in house.audit.twins) == ["a.txt", "b.txt"]
+        assert not house.audit.agrees
+        assert all("cancelled, 1 credits" in twin for twin in house.audit.twins)
+        cancelled = [(job.job_id,) for job in house.service.jobs.values() if job.cancelled]
+        assert sorted(_rows(house, "SELECT job_id FROM twins")) == cancelled
+        assert _rows(house, "SELECT count(*), sum(credits) FROM twins") == [(2, 2.0)]
+        assert _rows(house, "SELECT count(*) FROM costs WHERE outcome = 'twin'") == [(2,)]
+        assert (
+            _rows(house, "SELECT event, state FROM timeline WHERE event = 'TwinFound'") == [("TwinFound", "saved")] * 2
+        )
+        await house.run()
+        assert house.audit.agrees
+
+    run_virtually(work())
+
+
+def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House) -> None:
+    """Proven absent, sent anew, and then the first POST arrives: it fails for want of input, and nobody is told."""
+
+    async def work() -> None:
+        house.put(a="one", b="two, which proves the listing")
+        house.client = Deaf(house.service)
+        house.service.work = lambda job: (HOUR, None)
+        assert await house.run() == {"saved": 2}
+        assert len(house.service.jobs) == 3
+        assert house.audit.agrees
+        assert house.paid() == 2
+
+    run_virtually(work())
+
+
+def test_a_listing_that_shows_less_than_it_must_is_said_and_is_no_disagreement(house: House) -> None:
+    """Nor is one that can't be read: the next run looks again."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.service.work = lambda job: (HOUR, None)
+        house.client = client = Forgetful(house.service)
+        assert await house.run() == {"saved": 1}
+        assert house.audit.agrees
+        assert "doesn't show 1 of our jobs" in house.audit.notes[0]
+        client.fails = True
+        house.put(b="two")
+        assert await house.run() == {"saved": 2}
+        assert house.audit.agrees
+        assert "the next run does it" in house.audit.notes[0]
+
+    run_virtually(work())
+
+
+def test_what_no_audit_has_seen_is_looked_at_by_the_next_run(house: House) -> None:
+    """The listing could not be read when a POST had been repeated: found a run later, without a new submission."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = client = ReplayingAndForgetful(house.service)
+        client.fails = True
+        assert await house.run() == {"saved": 1}
+        assert not house.audit.twins
+        client.fails, client.shows = False, True
+        await house.run()
+        assert len(house.audit.twins) == 1
+
+    run_virtually(work())
+
+
+def test_a_run_that_submits_nothing_asks_for_no_listing(house: House) -> None:
+    """Once the last submissions are ten minutes old; one page is what a small run costs before that."""
+
+    async def work() -> None:
+        calls = _counted(house.client)
+        house.put(a="one")
+        await house.run()
+        listings = calls.count("jobs")
+        await asyncio.sleep(700)
+        await house.run()
+        assert calls.count("jobs") == listings + 1
+        await house.run()
+        assert calls.count("jobs") == listings + 1
+
+    run_virtually(work())
+
+
+def test_a_result_that_is_cut_off_after_it_was_saved_is_named(house: House) -> None:
+    """Missing, or not as long as it was."""
+
+    async def work() -> None:
+        house.put(a="one", b="two", c="three")
+
+        def spoil() -> None:
+            (house.out / "a.txt.json").write_text("{")
+            (house.out / "b.txt.json").unlink()
+
+        await house.run(before_audit=spoil)
+        assert sorted(house.audit.damaged) == ["a.txt.json", "b.txt.json"]
+
+    run_virtually(work())
+
+
+def test_what_was_held_is_adopted_by_the_first_run_whose_listing_shows_it(house: House) -> None:
+    """A listing that showed nothing of ours proves nothing; hours later it shows the job."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = client = Forgetful(house.service)
+        lose = client.reach
+
+        async def lost(call: str, act: Callable[[], Any]) -> Any:
+            value = await lose(call, act)
+            if call == "run_job":
+                raise ReplyLost(call, "reset")
+            return value
+
+        client.reach = lost  # type: ignore[method-assign, assignment]
+        assert await house.run() == {"held": 1}
+        await asyncio.sleep(2 * HOUR)
+        client.shows = True
+        assert await house.run() == {"saved": 1}
+        assert house.paid() == 1
+        assert house.audit.agrees
+
+    run_virtually(work())
+
+
+def _counted(client: Twin) -> list[str]:
+    calls, reach = list[str](), client.reach
+
+    async def counted(call: str, act: Callable[[], Any]) -> Any:
+        calls.append(call)
+        return await reach(call, act)
+
+    client.reach = counted  # type: ignore[method-assign, assignment]
+    return calls
+
+
+def _rows(house: House, sql: str) -> list[tuple[Any, ...]]:
+    connection = reader(house.out / ".batcher" / "ledger.db")
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()

@@ -208,7 +208,10 @@ def _at(ledger: Ledger, output: str) -> Candidate:
 
 
 def _is_kept(ledger: Ledger, document: int, now: float) -> bool:
-    sql = "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved'"
+    sql = (
+        "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND cleaned_at IS NULL"
+        " ORDER BY number DESC LIMIT 1"
+    )
     row = ledger.reader.execute(sql, (document,)).fetchone()
     return row is not None and row[0] > now
 

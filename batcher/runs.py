@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from batcher.callback import Callback
@@ -30,6 +31,7 @@ from batcher.opening import Clock, Reached
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
+from batcher.stages.cleaner import Cleaner
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
 from batcher.stages.deriver import Deriver
@@ -99,6 +101,7 @@ class Collection:
             settle=_settle(manifest),
             clock=clock,
         )
+        self.cleaner = _cleaner(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
         self.auditor = Auditor(
             *(ledger, self.client, self.pace, course, store),
             service=reached.identity,
@@ -110,7 +113,10 @@ class Collection:
 
     async def audit(self) -> Audit:
         """Once it has ended: attempts, jobs and files held against each other."""
-        return await self.auditor.run()
+        found = await self.auditor.run()
+        left = self.cleaner.left if self.cleaner else 0
+        words = f"{left} jobs could not be deleted at the service; the next run tries again"
+        return replace(found, notes=(*found.notes, words)) if left else found
 
     async def to_its_end(self) -> None:
         """Raises the first BatcherError that no stage could make a verdict of."""
@@ -127,6 +133,7 @@ class Collection:
         stages = (
             *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
             *(self.hourglass.run, self.deriver.run),
+            *((self.cleaner.run,) if self.cleaner else ()),
         )
         return (*stages, self._heed_calls) if self._callback else stages
 
@@ -137,6 +144,10 @@ class Collection:
 
     def is_over(self) -> bool:
         return self.is_home()
+
+    def is_tidy(self) -> bool:
+        """Whether nothing is left to be deleted at the service."""
+        return self.cleaner is None or self.cleaner.idle
 
     def is_home(self) -> bool:
         """Whether nothing is out any more."""
@@ -167,7 +178,7 @@ class Collection:
             await self._bring_home()
 
     async def _until_over(self) -> None:
-        while not (self.is_over() and self.deriver.finish()):
+        while not (self.is_over() and self.deriver.finish() and self.is_tidy()):
             self.look_ahead()
             await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
 
@@ -277,6 +288,29 @@ def _pace(manifest: Manifest) -> Pace:
     if hosted and service.requests_per_second is None:
         submit = Lane(HOSTED_RATE, adapts=True)
     return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+
+
+def _cleaner(
+    manifest: Manifest,
+    reached: Reached,
+    pace: Pace,
+    course: Course,
+    store: Store,
+    deriver: Deriver,
+    *,
+    ledger: Ledger,
+    clock: Clock,
+) -> Cleaner | None:
+    if manifest.output.clean == "never":
+        return None
+    return Cleaner(
+        *(ledger, reached.client, pace, course, store),
+        service=reached.identity,
+        key_print=reached.key_print,
+        in_the_end=len(manifest.jobs) > 1,
+        is_wanted=deriver.still_fetches,
+        clock=clock,
+    )
 
 
 def _looks(ledger: Ledger) -> Looks:

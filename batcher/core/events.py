@@ -236,6 +236,13 @@ class FileMissed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Cleaned(Event):
+    """Its job and its upload are deleted at the service; the result on disk was read again before that."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Superseded(Event):
     """A newer version of its source, or of its step, stands in its place, and no job is out for it."""
 

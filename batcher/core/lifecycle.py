@@ -14,6 +14,7 @@ from batcher.core.events import (
     Accepted,
     Adopted,
     Cancelled,
+    Cleaned,
     Ended,
     Event,
     Expired,
@@ -103,7 +104,7 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
 # What was under way for a document when a newer version took its place; none of it leads anywhere.
 _LATE: Final = (
     *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
-    *(Saved, Promoted, PayerFailed, Follows, UpstreamSaved, UpstreamFailed),
+    *(Saved, Promoted, PayerFailed, Follows, UpstreamSaved, UpstreamFailed, Cleaned),
 )
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {
@@ -151,7 +152,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
     },
-    State.SAVED: {**_AGAIN, FileMissed: State.READY},
+    State.SAVED: {**_AGAIN, FileMissed: State.READY, Cleaned: State.SAVED},
     State.FAILED: _AGAIN,
     State.BLOCKED: {**_AGAIN, UpstreamSaved: State.QUEUED},
     State.EXPIRED: _AGAIN,

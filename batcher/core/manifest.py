@@ -63,6 +63,7 @@ class Output:
     mirror: str | None = None  # an object store's address, where results are put as well
     images: bool | None = None  # whether linked pictures are fetched; None: where the job asks for some
     ledger: Path | None = None
+    clean: str = "never"  # or "saved": job and upload are deleted at the service once the result is on disk
     start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
 
     @property

@@ -69,7 +69,7 @@ OUTPUT: Final[Table] = {
     "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
-    "clean": Key("string", "whether to delete job and upload once the result is saved", ("never",)),
+    "clean": Key("string", "whether to delete job and upload once the result is saved", ("never", "saved")),
 }
 WEBHOOK: Final[Table] = {
     "mode": Key(
@@ -141,7 +141,6 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         service.setdefault("name", "")
     for job in jobs:
         job.setdefault("name", job.get("endpoint", "parse"))
-    output.pop("clean", None)
     return Manifest(
         batch=top.get("batch", stem),
         service=Service(**service),

@@ -63,7 +63,10 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
 _OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
-_DONE: Final = "WHERE document = :document AND outcome = 'saved'"
+_DONE: Final = (  # the last one: a result that was lost on disk may have been paid for again
+    "WHERE document = :document AND outcome = 'saved'"
+    " AND number = (SELECT max(number) FROM attempts WHERE document = :document AND outcome = 'saved')"
+)
 _PAY_AGAIN: Final = "UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again'"
 _ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
 
@@ -88,6 +91,7 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Cancelled: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
     e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
+    e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_DONE} AND job_id = :job_id AND cleaned_at IS NULL",
 }
 # Events that an attempt may or may not be under way for, by the state they come in.
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
@@ -97,10 +101,7 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
     (State.STUCK, e.Retried): f"{_PAY_AGAIN} {_OUT}",
     (State.STUCK, e.Follows): f"{_PAY_AGAIN} {_OUT}",
-    (
-        State.SAVED,
-        e.FileMissed,
-    ): "UPDATE attempts SET outcome = 'accepted' WHERE document = :document AND outcome = 'saved'",
+    (State.SAVED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
     (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",

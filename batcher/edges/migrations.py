@@ -10,7 +10,7 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 6  # PRAGMA user_version; one more with each migration
+VERSION: Final = 7  # PRAGMA user_version; one more with each migration
 
 migrations: Final = Migrations("batcher")
 
@@ -198,6 +198,13 @@ _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_job ON attempts(service, job_id) WHERE job_id IS NOT NULL",
     "CREATE INDEX story ON events(document)",
 )
+
+
+@migrations()
+def cleaning(db: Database) -> None:
+    """When a job was deleted at the service on our behalf."""
+    db.execute("ALTER TABLE attempts ADD COLUMN cleaned_at REAL")
+
 
 _COSTS_OF_TWINS: Final = """
         UNION ALL

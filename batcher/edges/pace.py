@@ -106,6 +106,7 @@ class Pace:
     submit: Lane = field(default_factory=Lane)
     list: Lane = field(default_factory=Lane)
     fetch: Lane = field(default_factory=Lane)
+    clean: Lane = field(default_factory=Lane)
 
 
 def _now() -> float:

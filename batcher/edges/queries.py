@@ -122,6 +122,15 @@ class Account(NamedTuple):
         return self.spent + self.failed + self.committed + self.to_come
 
 
+class Finished(NamedTuple):
+    """A saved document, and what of it is still at the service."""
+
+    job_id: str
+    file_id: str | None
+    output: str
+    sha256: str
+
+
 class Copy(NamedTuple):
     """A document that waits for another's end, and how that one ended. `upstream` is the step before its own."""
 
@@ -191,8 +200,8 @@ class Queries:
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
         """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
         row = self.reader.execute(
-            "SELECT job_id FROM attempts WHERE outcome = 'saved' AND job_id <> ? AND deadline_at > ?"
-            " ORDER BY rowid DESC LIMIT 1",
+            "SELECT job_id FROM attempts WHERE outcome = 'saved' AND cleaned_at IS NULL AND job_id <> ?"
+            " AND deadline_at > ? ORDER BY rowid DESC LIMIT 1",
             (job_id, alive_at),
         ).fetchone()
         return row and str(row[0])
@@ -291,7 +300,7 @@ class Queries:
         """The latest attempt of ours accepted there after `since`."""
         row = self.reader.execute(
             "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
-            " AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1",
+            " AND cleaned_at IS NULL AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1",
             (service, key_print, since),
         ).fetchone()
         return row and Witness(*row)
@@ -389,6 +398,25 @@ class Queries:
 
     # --- the audit --------------------------------------------------------------------------------------------------
 
+    def uncleaned(self, service: str, key_print: str, *, alive_at: float) -> list[int]:
+        """Saved documents whose job the service still has, as far as we know."""
+        sql = (
+            "SELECT a.document FROM attempts a JOIN documents d ON d.id = a.document WHERE a.outcome = 'saved'"
+            " AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND a.deadline_at > ?"
+            " AND d.state = 'saved' AND d.current = 1"
+        )
+        return [row[0] for row in self.reader.execute(sql, (service, key_print, alive_at))]
+
+    def finished(self, document: int) -> Finished | None:
+        """The saved document and its job; None where it's no longer saved, or its job was deleted."""
+        row = self.reader.execute(
+            "SELECT a.job_id, a.file_id, d.output, d.output_sha256 FROM documents d JOIN attempts a"
+            " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' AND d.current = 1"
+            " AND a.cleaned_at IS NULL ORDER BY a.number DESC LIMIT 1",
+            (document,),
+        ).fetchone()
+        return row and Finished._make(row)
+
     def saved_since(self, seq: int) -> list[tuple[str, int]]:
         """(output, size) of the results that were saved after event `seq`."""
         sql = (
@@ -407,7 +435,7 @@ class Queries:
         """Jobs of unaudited attempts that the service's listing has to show."""
         sql = (
             f"SELECT job_id FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
-            " AND job_id IS NOT NULL AND accepted_at < ? AND deadline_at > ?"
+            " AND job_id IS NOT NULL AND cleaned_at IS NULL AND accepted_at < ? AND deadline_at > ?"
         )
         return {row[0] for row in self.reader.execute(sql, (service, key_print, accepted_before, alive_at))}
 

@@ -19,6 +19,7 @@ from batcher.stages.course import Course
 from batcher.stages.makers import Maker
 
 GROUP: Final = 128  # documents made at once
+IMAGES: Final = "images"
 LINGER: Final = 0.1  # seconds that a group waits for company
 
 
@@ -46,6 +47,11 @@ class Deriver:
             self._ending = True
             self._wake()
         return self._ready and not any(bench.due or bench.busy for bench in self._benches)
+
+    def still_fetches(self, document: int) -> bool:
+        """Whether something that its result links to is still to be fetched from the service."""
+        fetching = [bench for bench in self._benches if bench.maker.format == IMAGES]
+        return any(document in bench.due for bench in fetching) or bool(fetching and not self._ready)
 
     async def run(self) -> None:
         """For as long as the run lasts."""

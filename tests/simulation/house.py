@@ -33,6 +33,7 @@ class House:
         self.service = TwinService(lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None))
         self.client = Twin(self.service)
         self.audit = Audit()
+        self.clean = "never"
 
     def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -52,7 +53,7 @@ class House:
             service=Service(name="", url="twin://", settle=SETTLE),
             sources=(Source(directory=self.inbox),),
             jobs=(Job(),),
-            output=Output(directory=self.out),
+            output=Output(directory=self.out, clean=self.clean),
         )
         reached = Reached(self.client, "twin://", "none")
         run = Run(manifest, ledger, Store(self.out), reached, Course(), unhurried(), clock=clock, rng=random.Random(1))

@@ -58,6 +58,8 @@ def live(seed: int, inbox: Path) -> Outcome:
     except Exception as error:
         outcome.violations.append(f"{type(error).__name__}: {error}")
     outcome.violations += _violations(world, contents, documents)
+    if manifest.output.clean == "saved":
+        outcome.violations += _left_behind(world)
     outcome.steps, outcome.faults = world.steps, dict(world.faults)
     outcome.virtual_seconds = world.now - START
     outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
@@ -72,7 +74,7 @@ def _manifest(inbox: Path, rng: random.Random) -> Manifest:
         service=Service(name="", url="twin://", settle=SETTLE),
         sources=(Source(directory=inbox),),
         jobs=chain[: rng.choice((1, 1, 2, 3))],
-        output=Output(directory=inbox.parent / "never written"),
+        output=Output(directory=inbox.parent / "never written", clean=rng.choice(("never", "saved"))),
     )
 
 
@@ -158,6 +160,7 @@ def _is_open(world: World, documents: int) -> bool:
 
 def _violations(world: World, contents: dict[str, str], documents: list[tuple[str, str]]) -> list[str]:
     return [
+        *world.defects,
         *_not_ended(world, documents),
         *_paid_twice(world, contents),
         *_twins_unsaid(world),
@@ -206,6 +209,13 @@ def _twins_unsaid(world: World) -> Iterator[str]:
         both = {first, second}
         if both <= world.service.charged.keys() and not both <= known:
             yield f"jobs {first} and {second} are one submission, and nobody is told"
+
+
+def _left_behind(world: World) -> Iterator[str]:
+    """What is saved is deleted at the service, while the service still has it."""
+    for (job_id,) in world.database.execute("SELECT job_id FROM attempts WHERE outcome = 'saved'"):
+        if world.service.known(job_id) is not None:
+            yield f"job {job_id} is saved, and still at the service"
 
 
 def _wrong_files(world: World, contents: dict[str, str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.store import Item
+from batcher.errors import ServiceError
 from batcher.stages import fetcher
 from batcher.stages.auditor import Auditor
+from batcher.stages.cleaner import Cleaner
 from batcher.stages.recovery import Recovery, Sighting
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
@@ -155,6 +157,24 @@ def _audits_nothing() -> list[Patch]:
     return [(Auditor, "run", blind)]
 
 
+def _deletes_what_it_fetches() -> list[Patch]:
+    completed = fetcher.Fetcher._completed
+
+    async def hasty(self: Any, watched: Any, *rest: Any) -> None:
+        with suppress(ServiceError):
+            await self._client.delete_job(watched.flight.job_id)
+        await completed(self, watched, *rest)
+
+    return [(fetcher.Fetcher, "_completed", hasty)]
+
+
+def _forgets_to_clean() -> list[Patch]:
+    def silent(self: Cleaner, change: Any) -> None:
+        """Hears nothing."""
+
+    return [(Cleaner, "_hear", silent), (Ledger, "uncleaned", lambda *_, **__: [])]
+
+
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
@@ -173,4 +193,6 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "repeats what is still running": _repeats_what_is_running,
     "submits without a trace": _submits_without_a_trace,
     "audits nothing": _audits_nothing,
+    "deletes what it fetches": _deletes_what_it_fetches,
+    "forgets to clean": _forgets_to_clean,
 }

@@ -77,6 +77,7 @@ class World:
     disk: Disk = field(init=False)
     database: sqlite3.Connection = field(init=False)  # whoever builds the world opens it
     faults: Counter[str] = field(default_factory=Counter)
+    defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
     _stopped_at: float = START
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -214,6 +215,11 @@ class SimTwin(Twin):
             return BadReply(call, "half a body", status=rng.choice((200, 500, 502)))
         return value
 
+    async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
+        if not self.world.disk.keeps(job_id):
+            self.world.defects.append(f"job {job_id} is deleted, and its result isn't durable")
+        await super().delete_job(job_id, include_persisted=include_persisted)
+
     def listed(self) -> list[TwinJob]:
         service = self.world.service
         return [job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now]
@@ -263,6 +269,14 @@ class Disk:
         self.visible[item.output] = item.data
         self._unsynced.add(item.output)
         return Written(item.output, sha256(item.data).hexdigest(), len(item.data))
+
+    def digest(self, output: str) -> str | None:
+        return _digest(self.visible[output]) if output in self.visible else None
+
+    def keeps(self, job_id: str) -> bool:
+        """Whether the result of that job would outlive a power cut."""
+        mark = json.dumps(job_id).encode()
+        return any(mark in data for output, data in self.visible.items() if output not in self._unsynced)
 
     def size(self, output: str) -> int | None:
         return len(self.visible[output]) if output in self.visible else None

@@ -1,0 +1,159 @@
+"""`clean = "saved"`: what is safely on disk is deleted at the service, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+from virtual import run_virtually
+
+from batcher.care import repair
+from batcher.core.lifecycle import State
+from batcher.edges.queries import reader
+from batcher.edges.twin import Twin
+from batcher.errors import NotFound, ReplyLost
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.clean = "saved"
+    return house
+
+
+def test_jobs_and_uploads_are_gone_when_the_run_ends(house: House) -> None:
+    """Copies have none; and it is on record."""
+
+    async def work() -> None:
+        house.put(a="one", b="one", c="two")
+        assert await house.run() == {"saved": 3}
+        assert all(job.deleted for job in house.service.jobs.values())
+        assert not house.service.uploads
+        assert cleaned(house) == 2
+        assert house.audit.agrees, "nobody misses them in the listing"
+
+    run_virtually(work())
+
+
+def test_it_is_off_unless_asked_for(house: House) -> None:
+    """The service deletes them by itself when their time is up."""
+
+    async def work() -> None:
+        house.clean = "never"
+        house.put(a="one")
+        await house.run()
+        assert not any(job.deleted for job in house.service.jobs.values())
+
+    run_virtually(work())
+
+
+def test_a_result_that_is_not_what_was_saved_keeps_its_job(house: House) -> None:
+    """It was cut off on disk between two runs: the job is all there is left of it, and `verify --repair` fetches it."""
+
+    async def work() -> None:
+        house.clean = "never"
+        house.put(a="one", b="two")
+        await house.run()
+        (house.out / "a.txt.json").unlink()
+        house.clean = "saved"
+        assert await house.run() == {"saved": 2}
+        assert cleaned(house) == 1
+        assert [job.deleted for job in house.service.jobs.values()].count(True) == 1
+
+    run_virtually(work())
+
+
+def test_what_a_run_leaves_undone_the_next_one_does(house: House) -> None:
+    """No answer comes to any deletion of the first run; the second finds that they had been done."""
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        reach = house.client.reach
+
+        async def deaf(call: str, act: Callable[[], Any]) -> Any:
+            if call == "delete_job":
+                with suppress(NotFound):
+                    await reach(call, act)  # done, and the answer is lost
+                raise ReplyLost(call, "reset")
+            return await reach(call, act)
+
+        house.client.reach = deaf  # type: ignore[method-assign, assignment]
+        assert await house.run() == {"saved": 2}
+        assert any("2 jobs could not be deleted" in note for note in house.audit.notes)
+        assert cleaned(house) == 0
+        house.client = Twin(house.service)
+        await house.run()
+        assert cleaned(house) == 2
+
+    run_virtually(work())
+
+
+def test_a_cleaned_result_that_is_lost_on_disk_must_be_paid_again(house: House) -> None:
+    """`verify --repair` says so, instead of waiting for a job that is gone."""
+
+    async def work() -> None:
+        house.put(a="one")
+        await house.run()
+        (house.out / "a.txt.json").unlink()
+
+    run_virtually(work())
+    _, requeued, kept = asyncio.run(repair(house.out / ".batcher" / "ledger.db", house.out))
+    assert (requeued.documents, kept) == (1, 0)
+
+
+def test_a_result_paid_for_twice_over_can_be_lost_and_fetched_again(house: House) -> None:
+    """Two attempts of one document are saved by then: the later one's job is fetched."""
+    house.clean = "never"
+    house.put(a="one")
+    ledger = house.out / ".batcher" / "ledger.db"
+    run_virtually(_quiet(house))
+    house.service.jobs.clear()
+    _forget_time(house)
+    (house.out / "a.txt.json").unlink()
+    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    assert (requeued.documents, kept) == (1, 0)
+    run_virtually(_quiet(house))
+    (house.out / "a.txt.json").unlink()
+    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    assert (requeued.documents, kept) == (0, 1)
+    run_virtually(_quiet(house))
+    assert (house.out / "a.txt.json").exists()
+
+
+def test_a_run_that_is_cut_off_has_deleted_nothing_it_still_needs(house: House) -> None:
+    """Only what was saved; the rest comes home."""
+
+    async def work() -> None:
+        house.put(**{f"n{number}": f"letter {number}" for number in range(20)})
+        house.service.work = lambda job: (float(len(house.service.jobs)), None)
+        await house.run(until=lambda ledger: ledger.tally[State.SAVED] >= 5)
+        assert await house.run() == {"saved": 20}
+        assert cleaned(house) == 20
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+async def _quiet(house: House) -> None:
+    assert await house.run() == {"saved": 1}
+
+
+def _forget_time(house: House) -> None:
+    """Twelve hours later, for the ledger."""
+    with sqlite3.connect(house.out / ".batcher" / "ledger.db") as ledger:
+        ledger.execute("UPDATE attempts SET deadline_at = 1")
+    ledger.close()
+
+
+def cleaned(house: House) -> int:
+    connection = reader(house.out / ".batcher" / "ledger.db")
+    try:
+        return int(connection.execute("SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL").fetchone()[0])
+    finally:
+        connection.close()

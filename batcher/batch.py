@@ -126,7 +126,11 @@ def _summarise(
     pages, credits = ledger.spent()
     saved_now, credits_now = ledger.since(mark)
     price = manifest.prices.dollars_per_credit
-    exit_code = course.exit_code or (1 if ledger.verdicts_since(mark) or not audit.agrees else 0)
+    exit_code = (
+        course.exit_code
+        or (2 if course.refused else 0)
+        or (1 if ledger.verdicts_since(mark) or not audit.agrees else 0)
+    )
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
         batch=manifest.batch,
@@ -136,7 +140,7 @@ def _summarise(
         credits=credits,
         seconds=seconds,
         exit_code=exit_code,
-        reason=course.reason,
+        reason=course.reason or course.refused,
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(course.warnings),

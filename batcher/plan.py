@@ -21,6 +21,8 @@ from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
 from batcher.edges.queries import Queries
+from batcher.stages.consent import Consent, unasked
+from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner
 
 Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
@@ -37,6 +39,9 @@ class Plan:
     copies: int
     refused: int
     superseded: int
+    again: int
+    again_credits: float
+    asks: bool
     size: int
     cost: Quote
     forecast: Forecast
@@ -52,10 +57,13 @@ class Plan:
         lines = [f'batch "{self.batch}" would']
         lines.append(f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB")
         lines += [f"             {number} for {job}" for job, number in self.steps.items()]
-        if self.superseded:
+        if self.again:
             lines.append(
-                f"             {self.superseded} of them again: the file, the job's options or the service have changed"
+                f"             {self.again} of them again, which cost {self.again_credits:g} credits:"
+                " files, options or the service have changed"
             )
+        if self.asks:
+            lines.append("             a run asks before it pays for these (limits.pay_again; --yes agrees)")
         if self.copies:
             lines.append(f"  copy       {self.copies} results: the same bytes are paid for once")
         if self.in_flight:
@@ -74,15 +82,16 @@ async def make_plan(manifest: Manifest) -> Plan:
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     before = Counter(ledger.tally)
     try:
-        scanner = Scanner(ledger, manifest, clock=time.time)
+        consent = Consent(ledger, Course(), unasked=float("inf"))
+        scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         await scanner.run()
-        return _plan(manifest, ledger, before, await asyncio.to_thread(_measured, ledger))
+        return _plan(manifest, ledger, before, consent, await asyncio.to_thread(_measured, ledger))
     finally:
         ledger.close()
 
 
-def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: Sizes) -> Plan:
+def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], again: Consent, sizes: Sizes) -> Plan:
     tally = ledger.tally
     to_send = sum(map(len, sizes.values()))
     return Plan(
@@ -93,6 +102,9 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], sizes: Siz
         copies=tally[State.DUPLICATE],
         refused=sum(tally[state] for state in VERDICTS),
         superseded=tally[State.SUPERSEDED] - before[State.SUPERSEDED],
+        again=again.documents,
+        again_credits=again.credits,
+        asks=again.credits > unasked(manifest),
         size=_size_to_send(ledger),
         cost=_cost(manifest, sizes),
         forecast=forecast(

@@ -21,8 +21,8 @@ from batcher.core.lifecycle import OUT
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
 from batcher.core.policy import with_changes
-from batcher.edges.clock import SteadyClock
 from batcher.core.summary import Audit
+from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
@@ -32,6 +32,7 @@ from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
 from batcher.stages.cleaner import Cleaner
+from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
 from batcher.stages.deriver import Deriver
@@ -211,7 +212,8 @@ class Run(Collection):
     ) -> None:
         super().__init__(*(manifest, ledger, store, reached, course, pace), clock=clock, rng=rng, callback=callback)
         self.curfew = Curfew(manifest.limits, course, clock=clock)
-        self.scanner = Scanner(ledger, manifest, clock=clock)
+        self.consent = Consent(ledger, course, unasked=unasked(manifest))
+        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
         assignments = {job.name: _assignment(manifest, job, reached, callback) for job in manifest.jobs}
         inputs = Inputs(
@@ -229,7 +231,11 @@ class Run(Collection):
         )
 
     async def to_its_end(self) -> None:
-        await self.scanner.sort_out()
+        agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
+        if all(agreed):
+            await self.scanner.sort_out()
+        else:
+            self.course.stop(self.course.refused, 2, home=True)
         await super().to_its_end()
 
     def works(self) -> Sequence[Work]:

@@ -285,6 +285,20 @@ async def test_a_changed_option_makes_new_documents(words: tuple[object, ...], p
     assert len(list(out.rglob("*.txt.json"))) == 6
 
 
+async def test_what_is_saved_is_paid_again_only_when_agreed(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+    """Above the sum, without a terminal: exit 2, nothing is sent, and the words to type; `plan` says it beforehand."""
+    assert (await batcher(*words)).code == 0
+    changed = (*words, "-S", "job.options.enhance.agentic=[]", "-S", "limits.pay_again=3")
+    planned = await batcher("plan", *changed[1:])
+    assert "6 of them again, which cost 6 credits" in planned.out
+    assert "--yes" in planned.out
+    said = await batcher(*changed)
+    assert (said.code, "--yes" in said.err, len(peer.service.jobs)) == (2, True, 6)
+    assert (await batcher(*changed, "--yes")).code == 0
+    assert len(peer.service.jobs) == 12
+    assert (await batcher(*changed)).code == 0, "agreed to once"
+
+
 async def test_nothing_counts_as_saved_at_another_service(
     words: tuple[object, ...], peer: Peer, inbox: Path, out: Path
 ) -> None:

@@ -71,6 +71,8 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
+    if sys.stdin.isatty() and sys.stderr.isatty() and not voice.log_json:
+        course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)
     try:
         summary = await kind(
@@ -105,6 +107,23 @@ def _warn(words: str, *, log_json: bool) -> None:
         write_line(sys.stderr, "Warned", {"words": words})
     else:
         say(f"batcher: {words}")
+
+
+async def _ask(words: str, course: Course) -> bool:
+    """A person at the terminal; no where the run is stopped meanwhile. The loop goes on: what is out comes home."""
+    import asyncio
+
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    click.echo(f"\nbatcher: {words}. Pay for it? [y/N] ", err=True, nl=False)
+    loop.add_reader(sys.stdin.fileno(), answered.set)
+    waiting = {asyncio.create_task(answered.wait()), asyncio.create_task(course.stopped.wait())}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+        for task in waiting:
+            task.cancel()
+    return answered.is_set() and sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _heed_signals(course: Course, *, log_json: bool) -> None:

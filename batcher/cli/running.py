@@ -57,6 +57,7 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option("--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own.")
 @click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
 @click.option("--start-over", is_flag=True, help="Begin although results are there without a ledger: pays anew.")
+@click.option("--yes", is_flag=True, help="Pay again for what has changed, however much it is.")
 def run(
     what: Path,
     output: Path | None,
@@ -71,6 +72,7 @@ def run(
     rehearse: bool,
     chaos: str,
     start_over: bool,
+    yes: bool,
 ) -> None:
     """Start a batch, or go on with it: the same words every time.
 
@@ -89,6 +91,8 @@ def run(
         manifest = manifest_of(what, output, endpoint, service, overrides)
     if start_over:
         manifest = replace(manifest, output=replace(manifest.output, start_over=True))
+    if yes:
+        manifest = replace(manifest, limits=replace(manifest.limits, pay_again=float("inf")))
     if rehearse or chaos:
         from batcher.faces.rehearsal import prepare
 

@@ -90,6 +90,7 @@ class Limits:
     max_pages: int | None = None
     max_credits: float | None = None
     max_cost: float | None = None
+    pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
     max_duration: float | None = None
     stop_at: time | None = None
 

@@ -85,6 +85,7 @@ LIMITS: Final[Table] = {
     "max_pages": Key("count", "pages of one run, what is out counted in"),
     "max_credits": Key("amount", "credits of one run, what is out counted in"),
     "max_cost": Key("amount", "dollars of one run, what is out counted in"),
+    "pay_again": Key("amount", "credits that changed files or options may cost again without asking; default 100"),
     "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
     "stop_at": Key("clock time", "until when a run submits, by the local clock"),
 }

@@ -116,6 +116,12 @@ class Ledger(Queries):
         )
         await self._writer.do(lambda c: c.execute(sql, (last, sent_before)))
 
+    async def note_step(self, job: str, step: str) -> None:
+        """What the batch's `job` asks for from now on."""
+        await self._writer.do(
+            lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"step of {job}", step))
+        )
+
     async def interrupted(self) -> None:
         """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""
         for document in self.in_state(State.SENDING):

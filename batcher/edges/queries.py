@@ -396,6 +396,23 @@ class Queries:
         accepted_at, deadline_at = self.reader.execute(sql).fetchone()
         return None if deadline_at is None else (accepted_at, deadline_at)
 
+    def last_step(self, job: str) -> str | None:
+        """What the batch's `job` asked for last; None where that isn't on record."""
+        row = self.reader.execute("SELECT value FROM meta WHERE key = ?", (f"step of {job}",)).fetchone()
+        return row and str(row[0])
+
+    def worth(self, documents: Sequence[int]) -> dict[int, float]:
+        """Those of `documents` that are saved and cost something, and how much: of a copy what its payer did."""
+        marks = ",".join("?" * len(documents))
+        sql = f"SELECT id, worth FROM {_WORTH} AND d.id IN ({marks})) WHERE worth > 0"
+        return dict(self.reader.execute(sql, tuple(documents)))
+
+    def worth_of_other_steps(self, job: str, step: str) -> tuple[int, float]:
+        """(documents, credits) of what is saved and was asked for otherwise."""
+        sql = f"SELECT count(*), total(worth) FROM {_WORTH} AND d.job = ? AND d.step <> ? AND d.payer IS NULL)"
+        number, credits = self.reader.execute(f"{sql} WHERE worth > 0", (job, step)).fetchone()
+        return int(number), float(credits)
+
     # --- the audit --------------------------------------------------------------------------------------------------
 
     def uncleaned(self, service: str, key_print: str, *, alive_at: float) -> list[int]:
@@ -500,6 +517,12 @@ _FAILURES = f"""
     SELECT state, kind, reason, count(*) AS documents, min(source) FROM documents
     WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
     GROUP BY state, kind, reason ORDER BY documents DESC"""
+_WORTH = (
+    "(SELECT d.id, (SELECT coalesce(a.credits, a.cost) FROM attempts a"
+    " WHERE a.document = coalesce(d.payer, d.id) AND a.outcome = 'saved' AND a.service <> 'local'"
+    " ORDER BY a.number DESC LIMIT 1) AS worth"
+    " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
+)
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"

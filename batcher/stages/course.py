@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
@@ -19,6 +19,8 @@ class Course:
     home: bool = False  # what is out is waited for, however long it takes
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
+    ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
+    refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)
     _in_a_row: int = 0
 

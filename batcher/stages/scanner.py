@@ -22,6 +22,7 @@ from batcher.edges.ledger import Ledger
 from batcher.edges.queries import Known
 from batcher.edges.sources import Found
 from batcher.errors import SourceError
+from batcher.stages.consent import Consent
 
 GROUP = 256  # files looked up, hashed and admitted together
 
@@ -30,9 +31,10 @@ _LOOK_AGAIN = frozenset({State.SOURCE_GONE, State.SOURCE_CHANGED})
 
 
 class Scanner:
-    def __init__(self, ledger: Ledger, manifest: Manifest, *, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, manifest: Manifest, consent: Consent, *, clock: Callable[[], float]) -> None:
         self.done = asyncio.Event()
         self._ledger = ledger
+        self._consent = consent
         self._manifest = manifest
         self._clock = clock
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
@@ -51,14 +53,24 @@ class Scanner:
         read = {name: json.loads(options) for name, options in overrides.items() if options}
         return step.hash_with(read) == asked.step
 
+    @property
+    def steps(self) -> dict[str, str]:
+        """What each job of the batch asks for, by its name."""
+        return {step.name: step.hash for step in self._steps}
+
     async def run(self) -> None:
         """Walk every source once; `done` is set when the last of it is in the ledger."""
+        await self._walk_all()
+        if await self._consent.settle():
+            await self._walk_all()
+        self.done.set()
+
+    async def _walk_all(self) -> None:
         for source in self._manifest.sources:
             restless = await self._walk(source)
             if restless:
                 await asyncio.sleep(SETTLING)
                 await self._walk(source)  # what is still growing then is for the next run
-        self.done.set()
 
     async def _walk(self, source: Source) -> bool:
         """Whether some file was still being written."""
@@ -85,7 +97,7 @@ class Scanner:
         if touched:
             await self._ledger.touch(touched)
         if versions:
-            await self._ledger.admit(versions)
+            await self._consent.admit(versions)
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
         return all(self._is_same(found, step, known[step.name].get(found.name)) for step in self._steps)

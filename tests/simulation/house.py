@@ -12,7 +12,7 @@ from pathlib import Path
 from virtual import unhurried
 
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
 from batcher.edges.ledger import Ledger, open_ledger
 from batcher.edges.store import Store
@@ -34,6 +34,9 @@ class House:
         self.client = Twin(self.service)
         self.audit = Audit()
         self.clean = "never"
+        self.limits = Limits()
+        self.options: dict[str, object] = {}
+        self.course = Course()
 
     def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -52,11 +55,16 @@ class House:
             batch="b",
             service=Service(name="", url="twin://", settle=SETTLE),
             sources=(Source(directory=self.inbox),),
-            jobs=(Job(),),
+            jobs=(Job(options=self.options),),
             output=Output(directory=self.out, clean=self.clean),
+            limits=self.limits,
         )
         reached = Reached(self.client, "twin://", "none")
-        run = Run(manifest, ledger, Store(self.out), reached, Course(), unhurried(), clock=clock, rng=random.Random(1))
+        ask, self.course = self.course.ask, Course()
+        self.course.ask = ask
+        run = Run(
+            manifest, ledger, Store(self.out), reached, self.course, unhurried(), clock=clock, rng=random.Random(1)
+        )
         task = asyncio.create_task(run.to_its_end())
         while not task.done() and not until(ledger):
             await ledger.change(within=0.5)

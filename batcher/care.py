@@ -22,6 +22,7 @@ from batcher.edges.derived import all_made, forget, knows
 from batcher.edges.ledger import Ledger, lock, open_existing
 from batcher.edges.press import is_as_made
 from batcher.edges.queries import Queries
+from batcher.edges.soundness import whole
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
 
@@ -65,6 +66,7 @@ class Verified:
     """`missing` and `changed` are (source, output); `strays` are files in the output that the ledger doesn't know.
 
     `unmade` are (format, file) of what was made of results and isn't as it was: it costs nothing to make again.
+    `ledger` is what is wrong with the ledger itself, `twins` (source, job, credits) what was paid for beside it.
     """
 
     saved: int
@@ -72,10 +74,12 @@ class Verified:
     changed: tuple[tuple[str, str], ...]
     strays: tuple[str, ...]
     unmade: tuple[tuple[str, str], ...] = ()
+    ledger: tuple[str, ...] = ()
+    twins: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def is_whole(self) -> bool:
-        return not self.missing and not self.changed and not self.unmade
+        return not self.missing and not self.changed and not self.unmade and not self.ledger
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -142,12 +146,12 @@ async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk)
 
 
-def _waits_for(ledger: Ledger, payer: int, again: set[int]) -> bool:
+def _waits_for(ledger: Queries, payer: int, again: set[int]) -> bool:
     (state,) = ledger.reader.execute("SELECT state FROM documents WHERE id = ?", (payer,)).fetchone()
     return payer in again or State(state) in OPEN | {State.SAVED}
 
 
-def _price(ledger: Ledger, document: int) -> float:
+def _price(ledger: Queries, document: int) -> float:
     """What its last attempt cost, or a page's worth."""
     sql = "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC LIMIT 1"
     row = ledger.reader.execute(sql, (document,)).fetchone()
@@ -162,8 +166,11 @@ def _groups(happened: Sequence[events.Event]) -> Iterator[Sequence[events.Event]
 # --- hold the disk against the ledger -------------------------------------------------------------------------------
 
 
-def verify(ledger: Queries, output: Path) -> Verified:
-    """Read every saved result and compare its hash; name files that the ledger doesn't know."""
+def verify(ledger: Queries, output: Path, path: Path | None = None) -> Verified:
+    """Read every saved result and compare its hash; name files that the ledger doesn't know.
+
+    Where its `path` is given the ledger itself is held against its journal, too.
+    """
     store, saved = Store(output), 0
     missing, changed = [], []
     for source, result, sha256 in _saved(ledger):
@@ -174,8 +181,19 @@ def verify(ledger: Queries, output: Path) -> Verified:
         elif there != sha256:
             changed.append((source, result))
     return Verified(
-        saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)), tuple(_unmade(ledger, store))
+        *(saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)), tuple(_unmade(ledger, store))),
+        ledger=tuple(whole(ledger.reader, path)) if path else (),
+        twins=tuple(ledger.twins()),
     )
+
+
+def prospects(ledger: Queries, found: Verified, now: float) -> tuple[int, Requeued]:
+    """What `repair` would do about it: how many are fetched again for nothing, and what must be paid for."""
+    broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
+    kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
+    rest = [c for c in broken if c not in kept]
+    paying = [c for c in rest if c.payer is None or not _waits_for(ledger, c.payer, {c.id for c in broken})]
+    return len(kept), Requeued(len(rest), sum(_price(ledger, c.id) for c in paying), 0)
 
 
 async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
@@ -184,7 +202,7 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
     Returns what was found, what must be paid for, and how many need only be fetched or copied.
     """
     with _opened(ledger_path) as ledger:
-        found = verify(ledger, output)
+        found = verify(ledger, output, ledger_path)
         broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
         now = ledger.clock()
         kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
@@ -202,12 +220,12 @@ def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:
     yield from ledger.reader.execute(sql)
 
 
-def _at(ledger: Ledger, output: str) -> Candidate:
+def _at(ledger: Queries, output: str) -> Candidate:
     """The document whose result is to lie there."""
     return _candidate(ledger.reader.execute(f"{_CANDIDATE} WHERE current = 1 AND output = ?", (output,)).fetchone())
 
 
-def _is_kept(ledger: Ledger, document: int, now: float) -> bool:
+def _is_kept(ledger: Queries, document: int, now: float) -> bool:
     sql = (
         "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND cleaned_at IS NULL"
         " ORDER BY number DESC LIMIT 1"

@@ -21,6 +21,7 @@ from batcher.core.policy import Backoff
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
+from batcher.edges.journal import journal_of, set_aside
 from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError
 from batcher.stages.course import Course
@@ -43,6 +44,8 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
     if not manifest.output.start_over:
         _refuse_strangers(manifest, path)
     stack.callback(os.close, lock(path))
+    if manifest.output.start_over and not path.exists():
+        set_aside(path)
     ledger = open_ledger(path, batch=manifest.batch, clock=clock)
     stack.callback(ledger.close)
     return ledger
@@ -51,11 +54,13 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
 def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
     """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it."""
     output = manifest.output.directory
-    if ledger.exists() or not output.is_dir():
+    if ledger.exists():
         return
-    if any(not entry.name.startswith(".") for entry in output.iterdir()):
+    results = output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir())
+    if results or journal_of(ledger).exists():
+        there = f"{output}: there are files" if results else f"{journal_of(ledger)}: there is a journal"
         raise LedgerForeign(
-            f"{output}: there are files but no ledger at {ledger}; a run would pay for everything anew. "
+            f"{there} but no ledger at {ledger}; a run would pay for everything anew. "
             "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
         )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
+import pytest
 from commandline import batcher, rows, start
 from peer import Peer
 
@@ -90,6 +92,67 @@ async def test_an_attempt_of_unknown_fate_is_still_looked_for(words: Words, peer
     assert json.loads(said.out)["documents"] == {"sending": 6}
     assert (await batcher(*words)).code == 0
     assert len(peer.service.jobs) == 6
+
+
+async def test_a_ledger_that_is_older_than_its_journal_is_not_believed(words: Words, peer: Peer, out: Path) -> None:
+    """Yesterday's copy put back: its journal knows of more submissions, so nothing is sent; rebuilt, it goes on."""
+    assert (await batcher(*words, "-S", "limits.max_documents=2")).code == 3
+    ledger = out / ".batcher" / "ledger.db"
+    older = ledger.read_bytes()
+    assert (await batcher(*words)).code == 0
+    for path in (out / ".batcher").glob("ledger.db-*"):
+        path.unlink()
+    ledger.write_bytes(older)
+    said = await batcher(*words)
+    assert (said.code, "an older one" in said.err, "batcher rebuild" in said.err) == (2, True, True)
+    verified = await batcher("verify", out)
+    assert (verified.code, "an older one" in verified.out) == (1, True)
+    assert (await batcher("rebuild", out)).code == 0
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 6
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE attempts SET job_id = 'another' WHERE document = 3",
+        "UPDATE attempts SET content = 'ff' || substr(content, 3) WHERE document = 3",
+        "DELETE FROM attempts WHERE document = 3",
+        "UPDATE documents SET state = 'waiting' WHERE id = 3",
+        "UPDATE attempts SET outcome = 'open' WHERE document = 3",
+        "UPDATE documents SET state = 'sawed' WHERE id = 3",
+    ],
+)
+async def test_what_two_books_say_otherwise_is_found(damage: str, words: Words, peer: Peer, out: Path) -> None:
+    """Changed in the ledger behind SQLite's back, as far as its own checks can tell: nothing is submitted."""
+    assert (await batcher(*words)).code == 0
+    with sqlite3.connect(out / ".batcher" / "ledger.db") as ledger:
+        ledger.execute(damage)
+    ledger.close()
+    said = await batcher(*words)
+    assert said.code == 2, said.err
+    assert "Traceback" not in said.err
+    assert "batcher rebuild" in said.err
+    assert (await batcher("rebuild", out)).code == 0
+    assert (await batcher(*words)).code == 0
+    assert len(peer.service.jobs) == 6
+
+
+async def test_a_lost_ledger_is_missed_before_the_first_result(words: Words, peer: Peer, out: Path) -> None:
+    """Its journal alone is enough to refuse: six submissions are out. Begun anew, it is put aside."""
+    peer.service.work = lambda job: (3600.0, None)
+    process = await start(*words)
+    await peer.has_jobs(6)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    lose(out)
+    said = await batcher(*words)
+    assert (said.code, "batcher rebuild" in said.err) == (2, True)
+    peer.service.work = lambda job: (0.0, None)
+    for _ in range(2):
+        assert (await batcher(*words, "--start-over")).code == 0
+    assert len(peer.service.jobs) == 12
+    assert len(list((out / ".batcher").glob("ledger.journal-*.jsonl"))) == 1
 
 
 async def test_without_a_journal_only_a_person_can_begin_anew(words: Words, peer: Peer, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -84,15 +85,18 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 @click.option("--repair", is_flag=True, help="Have the next run fetch again, or pay again, what isn't whole.")
 @AS_JSON
 def verify(what: Path, repair: bool, as_json: bool) -> None:
-    """Hold every saved result on disk against the ledger: there, whole, with the right hash. Exit code 1 if not.
+    """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit code 1 if not whole.
+
+    Says what `--repair` would cost: a result that the service still has is fetched again for nothing.
 
     \b
     batcher verify manifests/nightly.toml
     batcher verify results/nightly --repair
     """
+    from batcher.care import prospects
     from batcher.care import repair as set_right
     from batcher.care import verify as hold_against
-    from batcher.faces.verified import repair_words, verify_words
+    from batcher.faces.verified import prospect_words, repair_words, verify_words
 
     place = place_of(what)
     if repair:
@@ -100,7 +104,8 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
         said = repair_words(requeued, kept, again(what))
     else:
         with reading(place) as ledger:
-            found, said = hold_against(ledger, place.output), ""
+            found = hold_against(ledger, place.output, place.ledger)
+            said = prospect_words(*prospects(ledger, found, time.time()), what)
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))
     if said:
         click.echo(said, err=True)

@@ -88,10 +88,23 @@ def journal_of(ledger: Path) -> Path:
     return ledger.with_suffix(".journal.jsonl")
 
 
-def entries(path: Path) -> Iterator[Entry]:
-    """Every line that is whole, in order."""
+def set_aside(ledger: Path) -> None:
+    """Its ledger is begun anew, without what it tells."""
+    journal = journal_of(ledger)
+    if journal.exists():
+        number = next(n for n in range(1, 10_000) if not ledger.with_suffix(f".journal-{n}.jsonl").exists())
+        journal.replace(ledger.with_suffix(f".journal-{number}.jsonl"))
+
+
+def entries(path: Path, *, tail: int | None = None) -> Iterator[Entry]:
+    """Every line that is whole, in order; with `tail`, of the last so many bytes."""
     decoder = msgspec.json.Decoder(Entry)
     with path.open("rb") as file:
+        if tail is not None and file.seek(0, os.SEEK_END) > tail:
+            file.seek(-tail, os.SEEK_END)
+            file.readline()  # cut off at its beginning
+        elif tail is not None:
+            file.seek(0)
         for line in file:
             try:
                 entry = decoder.decode(line)

@@ -19,7 +19,7 @@ from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.core.twins import Twin
-from batcher.edges import admission, effects
+from batcher.edges import admission, effects, soundness
 from batcher.edges.hold import lock
 from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
@@ -213,12 +213,11 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
 
 
 def healthy(path: Path) -> bool:
-    """Whether every page of the file is what SQLite wrote, and the file is a ledger. Reads all of it."""
+    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both."""
     try:
         with closing(reader(path)) as connection:
-            (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             connection.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()
-            return bool(said == "ok")
+            return not soundness.whole(connection, path)
     except sqlite3.DatabaseError:
         return False
 
@@ -235,6 +234,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
         _migrate(connection)
         if batch is not None:
             _claim(connection, path, batch)
+        _believe(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
@@ -258,6 +258,16 @@ _OF_THE_DISK: Final = frozenset(
 def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
     said = error.strerror if isinstance(error, OSError) else error
     return OutputError(f"{path}: {said}; make sure of its disk and run again: nothing was submitted")
+
+
+def _believe(connection: sqlite3.Connection, path: Path) -> None:
+    """Its open rows, and the last that its journal tells: what a run is about to act on."""
+    found = soundness.contradictions(connection) or soundness.disagreements(connection, path)
+    if found:
+        raise LedgerDamaged(
+            f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` makes it anew from its "
+            "journal, `batcher verify` says all that is wrong"
+        )
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:

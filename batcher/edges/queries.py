@@ -464,6 +464,11 @@ class Queries:
         )
         return {row[0] for row in self.reader.execute(sql, (service, *job_ids) * 2)}
 
+    def twins(self) -> list[tuple[str, str, float]]:
+        """(source, job, credits) of second jobs that any audit found."""
+        sql = "SELECT source, job_id, credits FROM twins t JOIN documents d ON d.id = t.document ORDER BY found_at"
+        return list(self.reader.execute(sql))
+
     def nonces_by_upload(self) -> dict[str, str]:
         """Of the unaudited attempts, for a listing that doesn't echo nonces."""
         return dict(self.reader.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"))

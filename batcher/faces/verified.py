@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from batcher.faces.status import plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batcher.care import Requeued, Verified
 
 SHOWN: Final = 20  # of each kind; `--json` has them all
@@ -18,7 +20,23 @@ def verify_words(found: Verified) -> str:
         lines += _some(word, [output for _, output in pairs])
     lines += _some("made of results, to be made again by `verify --repair` and a run", [f for _, f in found.unmade])
     lines += _some("not of this ledger", list(found.strays))
+    lines += _some(
+        "paid for beside the ledger",
+        [f"{source}: job {job}, {credits:g} credits" for source, job, credits in found.twins],
+    )
+    if found.ledger:
+        lines += [f"the ledger: {words}" for words in found.ledger]
+        lines.append("  nothing is submitted on its word; `batcher rebuild` makes it anew from its journal")
     return "\n".join(plain(line) for line in lines)
+
+
+def prospect_words(kept: int, requeued: Requeued, what: Path) -> str:
+    if not kept and not requeued.documents:
+        return ""
+    return (
+        f"`batcher verify --repair {what}` has {kept} fetched again for nothing, and {requeued.documents} copied or "
+        f"paid for again (about {requeued.credits:g} credits)"
+    )
 
 
 def repair_words(requeued: Requeued, kept: int, again: str) -> str:

@@ -111,7 +111,7 @@ def test_what_was_only_queued_goes_out_with_the_newer_options_once(house: House)
     async def work() -> None:
         await house.run(until=lambda ledger: ledger.tally[State.QUEUED] == 6)
         house.options = {"settings": {"page_range": [1]}}
-        assert await house.run() == {"saved": 6}
+        assert await house.run() == {"saved": 6, "superseded": 6}
         assert house.paid() == 6
         assert all("page_range" in job.config for job in house.service.jobs.values())
 

@@ -90,6 +90,7 @@ class ReductoClient:
 
     def __init__(self, base_url: str, key: str, *, connections: int = 32) -> None:
         self._base = base_url.rstrip("/")
+        self._key = key.encode()
         self._authorization = {"Authorization": f"Bearer {key}"}
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -267,7 +268,7 @@ class ReductoClient:
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
-                    raise replies.refusal(call, response.status, response.headers, await response.read())
+                    raise replies.refusal(call, response.status, response.headers, b"")
                 async for chunk in response.content.iter_chunked(CHUNK):
                     text = chunk.strip()
                     if around is not None and not first and text:
@@ -344,8 +345,12 @@ class ReductoClient:
                 raise error.__cause__ from None
             raise ReplyLost(call, _said(error)) from error
         if not 200 <= response.status < 300:
-            raise refusal(call, response.status, response.headers, body)
+            raise refusal(call, response.status, response.headers, b"" if signed else self._without_key(body))
         return body
+
+    def _without_key(self, body: bytes) -> bytes:
+        """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL isn't said at all."""
+        return body.replace(self._key, b"[the key]") if self._key else body
 
     async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
         """`call`, and again where its failure is likely to pass. Never for a submission."""

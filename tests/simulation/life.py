@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from virtual import VirtualLoop, unhurried
-from world import HOUR, START, Dead, SimTwin, SimWriter, World
+from world import HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
@@ -54,6 +54,7 @@ def live(seed: int, inbox: Path) -> Outcome:
             _plan_next(world, last=outcome.runs >= world.rng.randint(3, RUNS_AT_MOST // 2))
             _run_once(world, manifest)
         _plan_next(world, last=True)
+        world.stop(downtime=LISTING_LAG)
         _run_once(world, manifest)  # nothing is left to do but to look for what the last one could not see yet
     except Exception as error:
         outcome.violations.append(f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pyarrow.parquet
 import pytest
 from commandline import batcher
 from shelf import Shelf, parsed
+
+from batcher.edges.queries import Queries, reader
+from batcher.export import export
 
 EXTRACT = {
     "response_type": "extract",
@@ -103,6 +107,25 @@ async def test_parquet_wants_a_file(out: Path) -> None:
     """Exit code 2, with what to add."""
     said = await batcher("export", out, "--format", "parquet")
     assert said.code == 2 and "-o" in said.err
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+async def test_forty_megabytes_of_results_pass_through_a_few(tmp_path: Path, format: str) -> None:
+    """Only the chunk at hand is in memory."""
+    shelf = Shelf(tmp_path / "out")
+    for number in range(100):
+        await shelf.save(f"{number}.pdf", parsed(*(f"{number} {chunk} " + "x" * 100_000 for chunk in range(4))))
+    shelf.ledger.close()
+    ledger = Queries(reader(tmp_path / "out" / ".batcher" / "ledger.db"))
+    tracemalloc.start(1)
+    try:
+        done = export(ledger, tmp_path / "out", tmp_path / "x", what="results", format=format)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert done.rows == (400 if format == "csv" else 100) and not done.missing
+    assert (tmp_path / "x").stat().st_size > 40_000_000
+    assert peak < 6_000_000
 
 
 async def test_a_batch_without_results_is_an_empty_table(tmp_path: Path) -> None:

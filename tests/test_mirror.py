@@ -57,3 +57,11 @@ async def test_an_address_that_is_none_is_refused_at_once(words: tuple[object, .
     said = await batcher(*words, "-S", 'output.mirror="ftp://x"')
     assert said.code == 2 and "output.mirror" in said.err
     assert not out.exists()
+
+
+async def test_a_rehearsal_puts_nothing_there(words: tuple[object, ...], out: Path, s3: S3Store) -> None:
+    """It has an output of its own, on this machine."""
+    said = await batcher(*words, *MIRROR, "--rehearse", "--chaos", "slow=0.1:1")
+    assert said.code == 0, said.err
+    assert (out / ".batcher" / "rehearsal").is_dir()
+    assert objects(s3) == {}

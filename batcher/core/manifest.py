@@ -152,7 +152,7 @@ def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
     apart = manifest.output.ledger_path.parent / "rehearsal"
     real = manifest.service
     service = Service(chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight)
-    output = replace(manifest.output, directory=apart, ledger=None, start_over=False)
+    output = replace(manifest.output, directory=apart, ledger=None, mirror=None, start_over=False)
     return replace(manifest, service=service, output=output, webhook=None, notify=None)
 
 

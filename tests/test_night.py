@@ -380,6 +380,16 @@ async def test_the_time_left_goes_by_the_speed_of_late(inbox: Path, peer: Peer, 
     assert standing["seconds_left"] is None
 
 
+async def test_what_expired_is_told_with_its_cost(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """The service has deleted it before it was fetched, and it was paid for."""
+    peer.service.retention = 0.0
+    summary = await run(inbox, peer, "service.result_retention=0.1s", "limits.max_documents=1")
+    assert (summary.documents["expired"], summary.dollars) == (1, 0.015)
+    told = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
+    assert told["cost"]["lost"] == 1
+    assert "1 credits ($0.01) of it for results that never came home" in status_words("out", told)
+
+
 async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """As long as it is out; at nine tenths of its time too."""
     course, path = Course(), tmp_path / "out" / ".batcher" / "ledger.db"

@@ -192,6 +192,12 @@ def leaves_model_open(job: Job) -> bool:
     return job.endpoint in ("parse", "extract", "split") and _Asked.of(job).model is None
 
 
+def asks_to_persist(job: Job) -> bool:
+    """Whether the service is asked to keep results beyond their time."""
+    options = job.options if job.endpoint == "parse" else _table(job.options, "parsing")
+    return bool(_table(options, "settings").get("persist_results"))
+
+
 def _in_batch_lane(job: Job) -> bool:
     return job.endpoint == "parse" and job.queue_priority == "batch"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batcher.core.cost import leaves_model_open
+from batcher.core.cost import asks_to_persist, leaves_model_open
 from batcher.core.drain import SHARE
 from batcher.core.manifest import Manifest
 from batcher.core.wire import RETENTION
@@ -61,6 +61,8 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
         risks.append(f"batch lane: jobs may end late in their {span(RETENTION)}; keep a run or --collect going")
     elif took is not None and took > SHARE * retention:
         risks.append(f"jobs took up to {span(took)} of the {span(retention)} that results are kept")
+    if any(map(asks_to_persist, manifest.jobs)):
+        risks.append(f"persist_results may keep results beyond {span(retention)}; a run doesn't rely on it")
     safe = span(SHARE * retention)
     return risks or [f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring home"]
 

@@ -106,13 +106,15 @@ _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
 
 
 class Account(NamedTuple):
-    """In credits. `failed`: of jobs that failed, should the service bill them; `to_come`: of what is still to be sent.
+    """In credits. `lost`, a part of `spent`: for results that never came home, expired ones and the like.
 
-    `committed` is the estimate of what is out.
+    `failed`: of jobs that failed, should the service bill them; `committed`: estimated, of what is out; `to_come`: the
+    same of what is still to be sent.
     """
 
     pages: int
     spent: float
+    lost: float
     failed: float
     committed: float
     to_come: float
@@ -351,7 +353,8 @@ class Queries:
         (committed,) = self.reader.execute(_COMMITTED).fetchone()
         (number,) = self.reader.execute(_TO_COME).fetchone()
         to_come = number * (saved.credits / saved.attempts if saved.attempts else 1.0)
-        return Account(pages, spent, bills.get("void", _NOTHING).cost, float(committed), to_come)
+        lost, failed = bills.get("lost", _NOTHING).credits, bills.get("void", _NOTHING).cost
+        return Account(pages, spent, lost, failed, float(committed), to_come)
 
     def since(self, seq: int) -> tuple[int, float]:
         """(documents saved, credits of the jobs that ended) after event `seq`."""

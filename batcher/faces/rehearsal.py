@@ -10,6 +10,7 @@ from typing import Final
 
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
+from batcher.core.quote import dollars
 from batcher.core.summary import Summary
 from batcher.edges.ledger import lock
 
@@ -36,7 +37,7 @@ def rehearsal_words(summary: Summary) -> str:
     lines = [
         "rehearsal on the local service:",
         f"  wall time    {summary.seconds:.1f} s",
-        f"  cost         {summary.credits:g} credits as the local service counts them",
+        f"  cost         {summary.credits:g} credits ({dollars(summary.dollars)}) as the local service counts them",
         f"  peak memory  {_peak() / 1e6:.0f} MB",
         f"  lost         {', '.join(f'{number} {state}' for state, number in lost.items()) or 'nothing'}",
     ]

@@ -118,6 +118,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
 
 
 _TO_TELL = (
+    ("lost", "of it for results that never came home"),
     ("failed", "more for jobs that failed, should the service bill them"),
     ("committed", "committed to what is out"),
 )

@@ -1,6 +1,7 @@
 """How long a batch would take, and what could expire on the way."""
 
 from pathlib import Path
+from typing import Any
 
 from batcher.core.forecast import forecast, span
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
@@ -37,6 +38,13 @@ def test_jobs_that_take_longer_than_half_the_retention_are_a_risk() -> None:
     assert "outlived" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
     lane = forecast(manifest(queue_priority="batch"), 1, speed=1.0, took=1.0, nearest_deadline_in=None)
     assert "batch lane" in lane.risks[0]
+
+
+def test_results_that_are_to_persist_are_not_relied_on() -> None:
+    """Whether the service keeps them nobody has seen: they come home as early as others."""
+    job: Any = {"options": {"settings": {"persist_results": True}}}
+    told = forecast(manifest(**job), 1, speed=1.0, took=1.0, nearest_deadline_in=None)
+    assert "doesn't rely on it" in told.risks[0]
 
 
 def test_the_service_choosing_the_model_is_worth_a_warning() -> None:

@@ -147,10 +147,12 @@ class Submitter:
         in_hand = len(self._in_hand)
         if self._bills_wanted is not None and (in_hand or 0 < self._bills_wanted <= self._ledger.in_flight):
             return 0
-        room = min(WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + in_hand))
+        hands, places = WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + in_hand)
         if self._bills_wanted is not None:
-            return min(room, 1)
-        return 0 if room < WIDTH // 4 and in_hand else room
+            return min(hands, places, 1)
+        if places < hands:
+            return places  # no more may be out: what comes home is followed at once
+        return 0 if hands < WIDTH // 4 and in_hand else hands
 
     async def _pause(self, *, refill: bool) -> None:
         if refill:

@@ -76,6 +76,13 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
         help="A folder of pipelines, one TOML file each; those that ship are there, too.",
     ),
+    click.option(
+        "--llm-url",
+        metavar="URL",
+        help="An OpenAI-compatible server that extracts instead of the rules; it is sent the text of documents.",
+    ),
+    click.option("--llm-model", default="default", show_default=True, metavar="NAME", help="The model to ask for."),
+    click.option("--llm-key-env", metavar="NAME", help="The variable that holds the key for it, if it wants one."),
     click.option("--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."),
     click.option("--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."),
     click.option(
@@ -108,7 +115,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def options_of(words: dict[str, Any]) -> Options:
-    """Raises click's UsageError where a secret is missing."""
+    """Raises click's UsageError where a secret, or what an option needs, is missing."""
     from batcher.service.fetching import Reach
     from batcher.service.local import Options
 
@@ -121,11 +128,28 @@ def options_of(words: dict[str, Any]) -> Options:
         retention=words["retention"],
         parser=words["parser"],
         pipelines=words["pipelines"],
+        model=_model(words["llm_url"], words["llm_model"], words["llm_key_env"]),
         chaos=words["chaos"],
         seed=words["seed"],
         reach=Reach(words["allow_urls"], words["allow_loopback_urls"]),
         webhooks=_endpoints(words["webhook"], words["webhook_secret_env"]),
     )
+
+
+def _model(url: str | None, name: str, variable: str | None) -> Any:
+    if url is None:
+        return None
+    from importlib.util import find_spec
+
+    from batcher.service.llm import Model
+
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--llm-url {url!r} is no http(s) address")
+    if find_spec("jsonschema") is None:
+        raise click.UsageError("--llm-url needs the extra `llm`: pip install 'batcher[llm]'")
+    if variable and not os.environ.get(variable):
+        raise click.UsageError(f"--llm-key-env names {variable}, and that variable is empty")
+    return Model(url, name, os.environ[variable] if variable else "")
 
 
 def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:

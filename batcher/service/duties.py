@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.wire import JobType
 from batcher.service.assembly import copied, free, join, without_places
+from batcher.service.desk import Desk
 from batcher.service.pipelines import Recipe, recipe_of
-from batcher.service.reading import Reader
 from batcher.service.rendering import Answer, parse_body
 from batcher.service.shortfalls import shortfalls
-from batcher.service.tasks import Task
+
+if TYPE_CHECKING:
+    from batcher.service.extraction.evidence import Evidence
 
 EXTRACT_CREDITS: Final = 2.0  # a page, by the rate card of before 2026-09-01, beside the parse
 SPLIT_CREDITS: Final = 2.0
@@ -30,34 +32,34 @@ class Work:
     pages: int
 
 
-def perform(task: Task, reader: Reader) -> Work:
+def perform(desk: Desk) -> Work:
     """Raises the parser's DocumentProblem, whoever's fault it is."""
-    return DUTIES[JobType(task.type)](task, reader)
+    return DUTIES[JobType(desk.task.type)](desk)
 
 
-def _parse(task: Task, reader: Reader) -> Work:
-    answer = reader.whole(task.request)
-    return Work(parse_body(task, answer), answer.num_pages)
+def _parse(desk: Desk) -> Work:
+    answer = desk.whole(desk.task.request)
+    return Work(parse_body(desk.task, answer), answer.num_pages)
 
 
-def _extract(task: Task, reader: Reader) -> Work:
+def _extract(desk: Desk) -> Work:
     from batcher.service.extraction.schema import read_schema
 
-    read_schema(_schema(task.request))  # before anything is read: a schema that is none costs no pages
-    answer = reader.with_places(task.request)
-    return Work(extract_body(task, task.request, answer), answer.num_pages)
+    read_schema(_schema(desk.task.request))  # before anything is read: a schema that is none costs no pages
+    answer = desk.with_places(desk.task.request)
+    return Work(extract_body(desk, desk.task.request, answer), answer.num_pages)
 
 
-def _split(task: Task, reader: Reader) -> Work:
-    answer = reader.with_places(task.request)
-    return Work(split_body(task, task.request, answer), answer.num_pages)
+def _split(desk: Desk) -> Work:
+    answer = desk.with_places(desk.task.request)
+    return Work(split_body(desk, desk.task.request, answer), answer.num_pages)
 
 
-def _classify(task: Task, reader: Reader) -> Work:
+def _classify(desk: Desk) -> Work:
     from batcher.service.sorting.classifying import classify
 
-    answer = reader.beginnings(task.request)
-    categories = len(task.request.get("classification_schema") or [])
+    answer = desk.beginnings(desk.task.request)
+    categories = len(desk.task.request.get("classification_schema") or [])
     usage = {
         "num_pages": answer.num_pages,
         "num_categories": categories,
@@ -65,48 +67,48 @@ def _classify(task: Task, reader: Reader) -> Work:
     }
     body = {
         "response_type": "classify",
-        "job_id": task.job_id,
+        "job_id": desk.task.job_id,
         "duration": None,
-        "usage": {**usage, **_not_served(shortfalls(task.request, JobType.CLASSIFY))},
-        **classify(answer.result, task.request),
+        "usage": {**usage, **_not_served(shortfalls(desk.task.request, JobType.CLASSIFY))},
+        **classify(answer.result, desk.task.request),
     }
     return Work(body, answer.num_pages)
 
 
-def _pipeline(task: Task, reader: Reader) -> Work:
+def _pipeline(desk: Desk) -> Work:
     """The API's three steps over one reading: pages are paid for as parsed once."""
-    recipe = recipe_of(task.request, task.tools.pipelines)
-    answers = list(reader.each_with_places(recipe.parse))
+    recipe = recipe_of(desk.task.request, desk.task.tools.pipelines)
+    answers = list(desk.each_with_places(recipe.parse))
     whole = free(join([copied(answer) for answer, _ in answers]))
     parses = [
-        {**parse_body(task, without_places(answer, recipe.parse)), "duration": round(seconds, 6)}
+        {**parse_body(desk.task, without_places(answer, recipe.parse)), "duration": round(seconds, 6)}
         for answer, seconds in answers
     ]
-    split = split_body(task, recipe.split, whole) if recipe.split is not None else None
-    extract = _pipeline_extract(task, recipe, whole, split)
+    split = split_body(desk, recipe.split, whole) if recipe.split is not None else None
+    extract = _pipeline_extract(desk, recipe, whole, split)
     extracted = [part["result"] for part in extract] if isinstance(extract, list) else [extract]
     steps = [step for step in (*parses, split, *extracted) if step is not None]
     body = {
         "response_type": "pipeline",
-        "job_id": task.job_id,
+        "job_id": desk.task.job_id,
         "usage": {"num_pages": whole.num_pages, "credits": sum(step["usage"]["credits"] for step in steps)},
         "result": {"parse": parses if len(parses) > 1 else parses[0], "extract": extract, "split": split, "edit": None},
     }
     return Work(body, whole.num_pages)
 
 
-def _pipeline_extract(task: Task, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None) -> Any:
+def _pipeline_extract(desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None) -> Any:
     """The whole document's extract, or one for each partition of each split that has one ordered."""
     if not recipe.extracts:
         return None
     if split is None:
-        return extract_body(task, recipe.extracts[""], whole)
+        return extract_body(desk, recipe.extracts[""], whole)
     return [
         {
             "split_name": section["name"],
             "page_range": part["pages"],
             "partition": part.get("name"),
-            "result": extract_body(task, recipe.extracts[section["name"]], whole, frozenset(part["pages"])),
+            "result": extract_body(desk, recipe.extracts[section["name"]], whole, frozenset(part["pages"])),
         }
         for section in split["result"]["splits"]
         if section["name"] in recipe.extracts and section["pages"]
@@ -114,7 +116,7 @@ def _pipeline_extract(task: Task, recipe: Recipe, whole: Answer, split: Mapping[
     ]
 
 
-DUTIES: Final[Mapping[JobType, Callable[[Task, Reader], Work]]] = {
+DUTIES: Final[Mapping[JobType, Callable[[Desk], Work]]] = {
     JobType.PARSE: _parse,
     JobType.EXTRACT: _extract,
     JobType.SPLIT: _split,
@@ -127,30 +129,41 @@ DUTIES: Final[Mapping[JobType, Callable[[Task, Reader], Work]]] = {
 
 
 def extract_body(
-    task: Task, request: Mapping[str, Any], answer: Answer, pages: frozenset[int] | None = None
+    desk: Desk, request: Mapping[str, Any], answer: Answer, pages: frozenset[int] | None = None
 ) -> dict[str, Any]:
     """One of the API's two shapes: V3 where citations were asked for, else the older one, as the hosted API does."""
     from batcher.service.extraction.citing import cited, count_leaves, plain
     from batcher.service.extraction.evidence import gather
-    from batcher.service.extraction.filling import fill
-    from batcher.service.extraction.schema import read_schema
 
-    found = fill(read_schema(_schema(request)), gather(answer.result, pages))
+    found = _found(desk, request, gather(answer.result, pages))
     settings = (request.get("settings") or {}).get("citations") or {}
     num_pages = answer.num_pages if pages is None else len(pages)
     usage = {
         "num_pages": num_pages,
         "num_fields": count_leaves(found),
         "credits": answer.credits + EXTRACT_CREDITS * num_pages,
-        **_not_served([*shortfalls(request, JobType.EXTRACT), *answer.notes]),
+        **_not_served([*shortfalls(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]),
     }
-    frame = {"job_id": task.job_id, "duration": None, "studio_link": None, "usage": usage}
+    frame = {"job_id": desk.task.job_id, "duration": None, "studio_link": None, "usage": usage}
     if settings.get("enabled"):
         return {"response_type": "v3_extract", **frame, "result": cited(found, settings)}
     return {"response_type": "extract", **frame, "result": [plain(found)], "citations": None}
 
 
-def split_body(task: Task, request: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+def _found(desk: Desk, request: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    """By the model where there is one, by rules where not."""
+    from batcher.service.extraction.asking import ask_model
+    from batcher.service.extraction.filling import fill
+    from batcher.service.extraction.schema import read_schema
+
+    schema = read_schema(_schema(request))
+    if not desk.task.tools.model:
+        return fill(schema, evidence)
+    prompt = (request.get("instructions") or {}).get("system_prompt") or ""
+    return ask_model(schema, evidence, system_prompt=prompt, ask=desk.ask)
+
+
+def split_body(desk: Desk, request: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     from batcher.service.sorting.splitting import split
 
     usage = {
@@ -158,7 +171,7 @@ def split_body(task: Task, request: Mapping[str, Any], answer: Answer) -> dict[s
         "credits": answer.credits + SPLIT_CREDITS * answer.num_pages,
         **_not_served([*shortfalls(request, JobType.SPLIT), *answer.notes]),
     }
-    frame = {"response_type": "split", "job_id": task.job_id, "duration": None, "usage": usage}
+    frame = {"response_type": "split", "job_id": desk.task.job_id, "duration": None, "usage": usage}
     return {**frame, "result": split(answer.result, request)}
 
 

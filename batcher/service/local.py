@@ -31,6 +31,7 @@ from batcher.service.fetching import Fetcher, Reach
 from batcher.service.gate import LOOPBACK
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
+from batcher.service.llm import Consultant, Model
 from batcher.service.queue import JOB_SECONDS, Queue
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
@@ -60,6 +61,7 @@ class Options:
     sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
     pipelines: Path | None = None
+    model: Model | None = None
     clock: Clock = time.time
     chaos: Mapping[str, Fault] = field(default_factory=dict)
     seed: int = 0
@@ -156,13 +158,14 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
             clock=options.clock,
             pauses=options.pauses,
         )
+        ask = Consultant(session, options.model).ask if options.model else None
         queue = Queue(
             *(jobs, inputs, results),
-            make_worker=lambda: Worker(parser=options.parser),
+            make_worker=lambda: Worker(parser=options.parser, ask=ask),
             chaos=chaos,
             on_end=webhooks.announce,
             job_seconds=options.job_seconds,
-            tools=Tools(pipelines=str(options.pipelines or "")),
+            tools=Tools(str(options.pipelines or ""), model=ask is not None),
         )
         queue.restore(jobs.unfinished())
         yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, endpoints, options.sync_patience)

@@ -39,10 +39,26 @@ class Task(msgspec.Struct, frozen=True):
     tools: Tools = Tools()
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What a worker would have a model asked; `schema` is what the answer must follow."""
+
+    messages: list[dict[str, str]]
+    schema: dict[str, Any]
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the model said, or by what error's `name` it said nothing."""
+
+    text: str = ""
+    name: str = ""
+    message: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a job is (`stage`), or how it ended: with `num_pages`, or with an error."""
+    """How far a job is (`stage`), what it wants to know, or how it ended: with `num_pages`, or with an error."""
 
     stage: str = ""
+    question: Question | None = None
     num_pages: int = 0
     duration: float = 0.0
     linked: bool = False

@@ -1,7 +1,7 @@
 """A worker process: reads one document at a time, writes its result, and says so. Started by `workers`.
 
-Tasks come as JSON lines on stdin and reports leave on stdout. It ends when stdin ends, even in mid-document, so no
-worker outlives its service. It holds no key and no database.
+Tasks come as JSON lines on stdin and reports leave on stdout, questions for a model among them. It ends when stdin
+ends, even in mid-document, so no worker outlives its service. It holds no key and no database.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import BinaryIO, Final
 import msgspec
 
 from batcher.core.wire import ErrorName
+from batcher.service.desk import Ask, Desk
 from batcher.service.duties import perform
 from batcher.service.parsing.pages import DocumentProblem
-from batcher.service.reading import Reader
 from batcher.service.rendering import store
-from batcher.service.tasks import Report, Task
+from batcher.service.tasks import Question, Reply, Report, Task
 
 MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
 FILE_SIZE: Final = 2 << 30
@@ -39,18 +39,23 @@ def main(parser: str) -> None:
     module = importlib.import_module(parser)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+
+    def ask(question: Question) -> Reply:
+        _send(out, Report(question=question))
+        return msgspec.json.decode(tasks.get(), type=Reply)
+
     _send(out, Report(stage="Ready"))
     while True:
         task = msgspec.json.decode(tasks.get(), type=Task)
-        _send(out, _perform(task, module, out))
+        _send(out, _perform(task, module, out, ask))
 
 
-def _perform(task: Task, module: ModuleType, out: BinaryIO) -> Report:
+def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
     """Every document's own fault is a report; only what takes the process down is left to the service to notice."""
     began = time.monotonic()
     _limit_cpu(task.seconds)
     try:
-        work = perform(task, Reader(task, module))
+        work = perform(Desk(task, module, ask))
         _send(out, Report(stage="Completing"))
         duration = time.monotonic() - began
         linked = store(task, work.body, duration=duration)

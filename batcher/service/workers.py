@@ -1,7 +1,7 @@
 """The service's side of a worker process: starts it, hands it one task, and tells how it went.
 
 A worker that dies or takes too long is a value to the caller, never an error of the service; the next task finds a
-new process in its place. Knows nothing of jobs' states.
+new process in its place. What a worker wants to know of a model is asked here. Knows nothing of jobs' states.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
 from batcher.core.wire import ErrorName
-from batcher.service.tasks import Report, Task
+from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
+LONGEST_LINE: Final = 64 << 20  # bytes of a report; a question for a model holds the document's text
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX")  # no keys among them
+
+
+Ask = Callable[[Question], Awaitable[Reply]]
 
 
 class Worker:
     """One process, one document at a time. `close` ends it at once."""
 
-    def __init__(self, *, parser: str = PARSER) -> None:
+    def __init__(self, *, parser: str = PARSER, ask: Ask | None = None) -> None:
         self._parser = parser
+        self._ask = ask
         self._process: asyncio.subprocess.Process | None = None
 
     async def warm_up(self) -> None:
@@ -39,6 +44,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),
+            limit=LONGEST_LINE,
         )
         assert self._process.stdout is not None
         await self._process.stdout.readline()
@@ -72,10 +78,19 @@ class Worker:
         await process.stdin.drain()
         while line := await process.stdout.readline():
             report = msgspec.json.decode(line, type=Report)
-            if not report.stage:
+            if report.question is not None:
+                process.stdin.write(msgspec.json.encode(await self._reply(report.question)) + b"\n")
+                await process.stdin.drain()
+            elif report.stage:
+                on_stage(report.stage)
+            else:
                 return report
-            on_stage(report.stage)
         raise EOFError
+
+    async def _reply(self, question: Question) -> Reply:
+        if self._ask is None:
+            return Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
+        return await self._ask(question)
 
     async def _reap(self) -> int:
         process, self._process = self._process, None

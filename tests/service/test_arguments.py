@@ -59,12 +59,26 @@ def test_a_webhook_names_its_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.url, first.channels) == ("http://a/", {"blue", "red"}) and not second.channels
 
 
+def test_a_model_has_a_name_and_perhaps_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The key comes from a variable and is shown nowhere; pipelines are found from anywhere."""
+    monkeypatch.setenv("MODEL_KEY", "hush")
+    monkeypatch.chdir(tmp_path)
+    words = ("--llm-url", "http://a/v1", "--llm-model", "tiny", "--llm-key-env", "MODEL_KEY", "--pipelines", ".")
+    options = told(*words)
+    assert (options.model.address, options.model.name) == ("http://a/v1/chat/completions", "tiny")
+    assert options.model.key == "hush" and "hush" not in repr(options) and options.pipelines == tmp_path
+    assert told().model is None
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--retention", "soon"], "write 45s, 30m or 12h"),
         (["--chaos", "stick=1"], "did you mean 'stuck'?"),
         (["--webhook", "http://a/"], "BATCHER_WEBHOOK_SECRET"),
+        (["--llm-url", "localhost:11434"], "is no http(s) address"),
+        (["--llm-url", "http://a", "--llm-key-env", "NOT_THERE"], "NOT_THERE"),
+        (["--pipelines", "nowhere"], "does not exist"),
     ],
 )
 def test_what_is_not_understood_is_said(words: list[str], said: str) -> None:

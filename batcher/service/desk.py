@@ -1,4 +1,4 @@
-"""How a worker gets at a job's documents: read by the parser, or taken from an earlier job's result; as one answer.
+"""What a worker has before it for one task: its documents, read or taken from an earlier job, and a model to ask.
 
 Knows which parse options each endpoint's request holds, and where.
 """
@@ -6,7 +6,7 @@ Knows which parse options each endpoint's request holds, and where.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +17,21 @@ from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import Page, misconfigured
 from batcher.service.parsing.selection import selected
 from batcher.service.rendering import Answer
-from batcher.service.tasks import Source, Task
+from batcher.service.tasks import Question, Reply, Source, Task
+
+Ask = Callable[[Question], Reply]
 
 CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
 CONTEXT_AT_MOST: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """The documents of one task; `module` is the parser."""
+class Desk:
+    """`module` is the parser; `ask` is of use where `task.tools.model` says that somebody answers."""
 
     task: Task
     module: ModuleType
+    ask: Ask
 
     def whole(self, options: Mapping[str, Any]) -> Answer:
         """All documents one after the other."""

@@ -9,7 +9,16 @@ from batcher.service.extraction.evidence import Evidence, Grid, joined_across_pa
 from batcher.service.extraction.found import Value
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast
-from batcher.service.extraction.words import COLUMNS, SYNONYMS, THRESHOLD, Vocabulary, phrase_of, words_of
+from batcher.service.extraction.words import (
+    COLUMNS,
+    SYNONYMS,
+    THRESHOLD,
+    Phrase,
+    Vocabulary,
+    described,
+    phrase_of,
+    words_of,
+)
 
 SUMMARIES: Final = frozenset("total subtotal sum vat tax shipping discount balance carried forward".split())
 CASTABLE: Final = 0.5  # share of a column's cells that must be of the property's type, or it is another column
@@ -36,17 +45,17 @@ def _ranked(
     assert array.item is not None
     leaves = [child for child in array.item.children if child.kind not in ("object", "array")]
     for grid in joined_across_pages(evidence.grids):
-        matched = _matched(leaves, grid, vocabulary, customs)
+        matched = _matched(array, leaves, grid, vocabulary, customs)
         if len(matched) >= min(2, len(leaves)) and matched:
             heading = vocabulary.closeness(grid.heading, phrase_of(array.name, (), array.title, array.description))
             yield round(sum(score for _, score in matched.values()) + BY_HEADING * heading, 2), grid, matched
 
 
-def _matched(leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs) -> _Matched:
+def _matched(array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs) -> _Matched:
     """Each column for the property its header names best, each property once."""
     header, *body = grid.rows
     scored = [
-        (vocabulary.closeness(cell, phrase_of(leaf.name, (), leaf.title, leaf.description)), column, index)
+        (_naming(cell, array, leaf, vocabulary), column, index)
         for column, cell in enumerate(header)
         for index, leaf in enumerate(leaves)
         if cell.strip()
@@ -63,6 +72,14 @@ def _matched(leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: C
             found[column] = (leaves[index], score)
             taken.add(index)
     return found
+
+
+def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> float:
+    """By the property's own name; a lantern's name may stand under "Lantern", too."""
+    phrases = [Phrase(words_of(leaf.name), (), described(leaf.title, leaf.description))]
+    if leaf.name == "name":
+        phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
+    return max(vocabulary.closeness(header, phrase) for phrase in phrases)
 
 
 def _castable(leaf: Field, cells: list[str], customs: Customs) -> bool:

@@ -20,16 +20,25 @@ from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast, currencies_in, customs_of, is_percent
 from batcher.service.extraction.words import THRESHOLD, Phrase, Vocabulary, phrase_of, words_of
 
+_PAPER: Final = re.compile(r"\b(?:delivery note|credit note|packing slip|order confirmation)\b", re.IGNORECASE)
+_CENTS: Final = re.compile(r"\d[.,]\d\d(?!\d)")
+FORMS: Final = {  # what a value must look like, whatever its type, where a word of the field's name is one of these
+    **dict.fromkeys(("phone", "telephone", "tel", "fax", "mobile"), re.compile(r"^[^\d]{0,12}(?:\d\D{0,3}){5,16}$")),
+    **dict.fromkeys(("email", "mail"), re.compile(r"^\S+@\S+\.\w+$")),
+    **dict.fromkeys(("website", "url", "homepage"), re.compile(r"^(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?$")),
+}
 EVEN: Final = 0.02  # scores nearer than this are equally good
 RATES: Final = frozenset({"rate", "percent", "percentage", "share"})
 SUMS: Final = frozenset("amount total subtotal price sum balance fee tax vat cost due".split())
 NUMBERED: Final = frozenset({"number", "id"})
 DATED: Final = frozenset({"date", "day"})
 PAPERS: Final = frozenset(
-    "invoice receipt bill order quote quotation statement total delivery note credit rechnung quittung lieferschein "
-    "beleg angebot bestellung mahnung gutschrift facture devis factura recibo fattura".split()
+    "invoice receipt quotation rechnung quittung lieferschein angebot bestellung mahnung gutschrift facture devis "
+    "factura recibo fattura".split()
 )
+KINDS_OF_PAPER: Final = PAPERS | frozenset("bill order quote statement total delivery note credit beleg".split())
 LETTERHEAD: Final = 0.75  # the score of a name that only its place on the paper tells
+SHORT: Final = 4  # words of a line that names a paper
 CAST_BY_CUSTOM: Final = 0.9  # of a value that could have been read in another way
 
 
@@ -55,10 +64,12 @@ class _Filling:
     evidence: Evidence
     customs: Customs = field(init=False)
     vocabulary: Vocabulary = field(init=False)
+    pairs: list[Pair] = field(init=False)
     values: Mapping[tuple[str, ...], Value] = field(init=False)
 
     def __post_init__(self) -> None:
         self.customs = customs_of(_texts(self.evidence))
+        self.pairs = list(pairs_of(self.evidence))
         self.vocabulary = Vocabulary(shared=frozenset(_shared_words(self.schema, self.evidence)))
         leaves = list(self.schema.leaves())
         found = dict(zip((leaf.path for leaf in leaves), self._labelled(leaves), strict=True))
@@ -75,7 +86,7 @@ class _Filling:
     # --- one value for one label ---
 
     def _labelled(self, leaves: list[Field]) -> Iterator[Value]:
-        pairs = list(pairs_of(self.evidence))
+        pairs = self.pairs
         claims = sorted(self._claims(leaves, pairs), key=lambda claim: -claim.score)
         wanted_by: dict[int, list[_Claim]] = {}
         for claim in claims:
@@ -110,6 +121,8 @@ class _Filling:
                 yield leaf.path, self._currency(leaf)
             elif words - {"document", "report"} == {"title"} and leaf.kind in ("string", "any"):
                 yield leaf.path, self._first_block(leaf, ("Title",), score=0.85)
+            elif leaf.format == "date" and words == {"date"}:
+                yield leaf.path, self._only_date(leaf)
             elif self._means_supplier(leaf):
                 yield leaf.path, self._letterhead(leaf)
             else:
@@ -131,13 +144,27 @@ class _Filling:
         return self.vocabulary.closeness("supplier name", phrase) >= THRESHOLD and self._is_business_paper()
 
     def _is_business_paper(self) -> bool:
-        return any(PAPERS & set(words_of(line.text)) for line in self.evidence.lines)
+        """It calls itself one in a few words, or has a total with cents."""
+        return any(
+            len(line.text.split()) <= SHORT and (PAPERS & set(words_of(line.text)) or _PAPER.search(line.text))
+            for line in self.evidence.lines
+        ) or any("total" in words_of(pair.label) and _CENTS.search(pair.value) for pair in self.pairs)
+
+    def _only_date(self, leaf: Field) -> Value:
+        """The one that stands in a line of its own, where there is but one."""
+        whole = [
+            (line.spot, line.text) for line in self.evidence.lines if cast(line.text, leaf, self.customs) != MISSING
+        ]
+        dates = {cast(text, leaf, self.customs) for _, text in whole}
+        return Value(dates.pop(), LETTERHEAD, (whole[0],)) if len(dates) == 1 else Value()
 
     def _letterhead(self, leaf: Field) -> Value:
         """Who wrote a business paper stands at its top, and is no heading like "Invoice"."""
         found = self._first_block(leaf, ("Title", "Header", "Section Header", "Text"), score=LETTERHEAD)
         name = found.value if isinstance(found.value, str) else ""
-        is_name = 0 < len(name.split()) <= 8 and not re.search(r"[\d:]", name) and not PAPERS & set(words_of(name))
+        is_name = (
+            0 < len(name.split()) <= 8 and not re.search(r"[\d:]", name) and not KINDS_OF_PAPER & set(words_of(name))
+        )
         return found if is_name else Value()
 
     def _first_block(self, leaf: Field, kinds: tuple[str, ...], *, score: float) -> Value:
@@ -186,7 +213,7 @@ class _Filling:
 
     def _enumerated(self, node: Field, item: Field) -> Iterator[Value]:
         whole = replace(node, kind="string", item=None)
-        pairs = list(pairs_of(self.evidence))
+        pairs = self.pairs
         found = _agreed(list(self._claims([whole], pairs)), pairs)
         if found.value is None:
             return
@@ -207,12 +234,14 @@ def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
     yield from words_of(schema.title)
     for block in evidence.blocks:
         if block["type"] in ("Title", "Section Header") and len(block["content"].split()) <= 2:
-            yield from PAPERS & set(words_of(block["content"])) - SUMS
+            yield from KINDS_OF_PAPER & set(words_of(block["content"])) - SUMS
 
 
 def _plausible(leaf: Field, pair: Pair) -> bool:
     """What the field's name says about its value, where its type doesn't."""
     words = set(words_of(f"{leaf.name} {leaf.title}"))
+    if any(word in words and not form.search(pair.value) for word, form in FORMS.items()):
+        return False
     if is_percent(pair.value) != bool(words & RATES):
         return False
     if leaf.kind not in ("string", "any") or leaf.enum:

@@ -123,14 +123,27 @@ def _beside(lines: Sequence[Line]) -> Iterator[Pair]:
 
 def _neighbours(line: Line, page: list[Line], index: int) -> Iterator[Pair]:
     right = _to_the_right(line, page, index)
-    asked = line.text.endswith((":", "："))
-    if right is not None and not right.text.endswith(":"):
-        strength = 0.95 if asked else 0.93 if looks_like_value(right.text) or is_percent(right.text) else 0.82
-        yield from with_rate(Pair(line.text, right.text, strength, right.spot))
+    if right is not None:
+        strength = _strength(line.text, right.text, asked=0.95, value=0.93, words=0.82)
+        if strength:
+            yield from with_rate(Pair(line.text, right.text, strength, right.spot))
         return
     below = _below(line, page, index)
-    if below is not None and not below.text.endswith(":"):
-        yield Pair(line.text, below.text, 0.85 if asked or looks_like_value(below.text) else 0.8, below.spot)
+    strength = _strength(line.text, below.text, asked=0.85, value=0.85, words=0.8) if below else 0.0
+    if below is not None and strength:
+        yield Pair(line.text, below.text, strength, below.spot)
+
+
+def _strength(label: str, text: str, *, asked: float, value: float, words: float) -> float:
+    """Without a colon, two pieces of a sentence may stand side by side as well: both must look their part."""
+    if text.endswith(":"):
+        return 0.0
+    if label.endswith((":", "：")):
+        return asked
+    if looks_like_value(text) or is_percent(text):
+        return value
+    heads = label[:1].isupper() and not text[:1].islower()
+    return words if heads and len(text) <= LONGEST_LABEL and not text.endswith(".") else 0.0
 
 
 def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:

@@ -46,6 +46,7 @@ FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
 LONGEST: Final = 1_000  # characters of a string; more is a passage and no value
 SURE_ENUM: Final = 92  # of 100: OCR's slips are forgiven, another word isn't
 SIGNS: Final = re.compile(r"[€$£¥₹]")
+_PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
 NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2})?)\S*)?")
 _NAMED: Final = re.compile(r"(?:\w+,? )?(\d{1,2})(?:st|nd|rd|th|\.)? (?:of |de )?([^\W\d]+)\.?,? (?:de )?(\d{4})")
@@ -108,7 +109,8 @@ def looks_like_value(text: str) -> bool:
 
 
 def currencies_in(text: str) -> set[str]:
-    signs = {CURRENCIES[sign] for sign in SIGNS.findall(text)}
+    signs = {CURRENCIES[sign] for found in _PRICED.findall(text) for sign in found if sign}
+    signs |= {"EUR"} if re.search(r"\beuros?\b", text, re.IGNORECASE) else set()
     return signs | {word for word in re.findall(r"\b[A-Z]{3}\b", text) if word in CODES}
 
 

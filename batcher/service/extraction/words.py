@@ -19,7 +19,7 @@ BY_SYNONYM: Final = 0.93  # of a label that says it in another word
 BY_DESCRIPTION: Final = 0.8  # of one that only the description knows
 WEAK: Final = 0.3  # the weight of a word that many fields share
 NUMBERED: Final = 0.2
-ALIKE: Final = 86.0  # of 100: a slip of the OCR, a plural
+ALIKE: Final = 85.0  # of 100: a slip of the OCR, a plural
 
 STOP: Final = frozenset(
     "the a an of in to for and or on by is as per your our this that which with at from be it its incl inclusive all "
@@ -134,9 +134,15 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
-    """Of what the description denies, no word counts."""
-    described = frozenset(words_of(NEGATION.sub(" ", description))) | frozenset(words_of(title))
-    return Phrase(words_of(name), tuple(w for parent in parents for w in words_of(parent)), described)
+    """What a field is called; a mere "name" is that of what it belongs to."""
+    own, above = words_of(name), tuple(word for parent in parents for word in words_of(parent))
+    about = described(title, description)
+    return Phrase((*own, *above), (), about) if own == ("name",) else Phrase(own, above, about)
+
+
+def described(title: str, description: str) -> frozenset[str]:
+    """The words about a field, save those for what it is not."""
+    return frozenset(words_of(NEGATION.sub(" ", description))) | frozenset(words_of(title))
 
 
 def _likeness(word: str, among: Iterable[str]) -> float:

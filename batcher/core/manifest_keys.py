@@ -134,7 +134,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     if "notify" in top and "url" not in top["notify"]:
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, output)
-    reading.check_jobs(jobs, service)
+    reading.check_jobs(jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
         raise ManifestError(where, reading.problems)
@@ -223,21 +223,18 @@ class _Reading:
             add(Problem("service", "name and url exclude each other"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
 
-    def check_jobs(self, jobs: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> None:
+    def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
-        local = "url" not in service and service.get("name", LOCAL) == LOCAL
         names = [job.get("name", "") for job in jobs]
         for number, job in enumerate(jobs):
-            self._check_job(job, local=local)
+            self._check_job(job)
             if len(jobs) > 1 and not names[number]:
                 self.problems.append(Problem("job.name", "missing", "each step of a chain has a name of its own"))
             elif names[number] in names[:number]:
                 self.problems.append(Problem("job.name", f"{_shown(names[number])} is named twice"))
 
-    def _check_job(self, job: Mapping[str, Any], *, local: bool) -> None:
+    def _check_job(self, job: Mapping[str, Any]) -> None:
         add = self.problems.append
-        if local and job.get("endpoint", "parse") in set(ENDPOINTS) - {"parse"}:
-            add(Problem("job.endpoint", f"the local service doesn't {job['endpoint']} yet", "it parses"))
         for own in {"input", "async"} & set(job.get("options", {})):
             add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):

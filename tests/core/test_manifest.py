@@ -53,7 +53,6 @@ def test_all_problems_are_shown_at_once() -> None:
         ("webhook.public_url", {"webhook": {"public_url": "hooks.example.com"}}),
         ("webhook.secret_env", {"webhook": {"mode": "svix"}}),
         ("source.listing", {"source": {"directory": "in", "listing": "a.csv"}}),
-        ("job.endpoint", {"job": {"endpoint": "extract"}}),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, object]) -> None:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from batcher.service.sorting.relevance import Topic, covered, scores, support, terms_of, topic
-from batcher.service.sorting.splitting import pages_of
+from batcher.service.sorting.relevance import Text, Topic, covered, scores, support, text_of, topic
 
 UNKNOWN: Final = "unknown"
 REFUGES: Final = frozenset({"other", "others", "unknown", "none", "miscellaneous", "misc", "uncategorized", "else"})
 CLEAR: Final = 0.4  # the share of a criterion's words that speaks for it with high confidence
+UNMET: Final = 0.5  # what is left of the confidence in a category none of whose criteria is met
 LEAST: Final = 0.5  # confidence; a category with less isn't named
 
 
 def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """The API's answer but for its usage. A category for the rest, like "other", takes what speaks for none."""
     categories = request.get("classification_schema") or []
-    terms = [term for page in pages_of(result) for term in page.terms]
-    terms += terms_of(request.get("document_metadata") or "")
+    blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
+    counts = text_of(blocks, more=request.get("document_metadata") or "").counts
+    text = Text(counts, frozenset())  # a chapter's heading says what the chapter is, not what the document is
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
-    counted = Counter(terms)
+    shares = _shares(scores([text], topics)[0])
     likely = [
-        round(share * support(one, counted), 4)
-        for share, one in zip(_shares(scores([terms], topics)[0]), topics, strict=True)
+        round(share * support(one, text) * _met(category, text), 4)
+        for category, share, one in zip(categories, shares, topics, strict=True)
     ]
     chosen = _chosen(categories, likely)
-    confidence = [_confidence(c, share, counted) for c, share in zip(categories, likely, strict=True)]
+    confidence = [_confidence(c, share, text) for c, share in zip(categories, likely, strict=True)]
     answer: dict[str, Any] = {"result": {"category": chosen}, "response_confidence": {"categories": confidence}}
     if groups := request.get("category_groups"):
         answer["extra_metadata"] = {"grouping": _group(groups, chosen)}
@@ -49,16 +49,21 @@ def _shares(values: list[float]) -> list[float]:
     return [square / whole if whole else 0.0 for square in squares]
 
 
-def _confidence(category: Mapping[str, Any], share: float, terms: Counter[str]) -> dict[str, Any]:
+def _met(category: Mapping[str, Any], text: Text) -> float:
+    """Words from here and there make no kind: one criterion at least should be met."""
+    return 1.0 if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"]) else UNMET
+
+
+def _confidence(category: Mapping[str, Any], share: float, text: Text) -> dict[str, Any]:
     criteria = [
-        {"criterion": criterion, "confidence": "high" if _speaks_for(topic("", criterion), terms) else "low"}
+        {"criterion": criterion, "confidence": "high" if _speaks_for(topic("", criterion), text) else "low"}
         for criterion in category["criteria"]
     ]
     return {"category": category["category"], "confidence": share, "criteria_confidence": criteria}
 
 
-def _speaks_for(criterion: Topic, terms: Counter[str]) -> bool:
-    return covered(criterion.terms, terms) >= CLEAR
+def _speaks_for(criterion: Topic, text: Text) -> bool:
+    return covered(criterion, text) >= CLEAR
 
 
 def _group(groups: Mapping[str, Any], category: str) -> str:

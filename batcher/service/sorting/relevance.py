@@ -10,14 +10,15 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 SATURATION: Final = 1.2  # BM25's k1: how soon one more occurrence stops counting
 LENGTH: Final = 0.5  # BM25's b: how much a long text is held against itself
 ENOUGH: Final = 0.5  # the share of a topic's words with which nothing is held against it
 WORDS: Final = 2  # one word in passing makes no kind
+HEADING: Final = 2.0  # what a word in a heading counts
 NAME: Final = 2.0  # the weight of a name's words beside a description's
 STOP: Final = frozenset(
     "the a an of in to for and or on by is are was were be been as at from with without that this these those it its "
@@ -27,6 +28,14 @@ STOP: Final = frozenset(
     "list lists listing listed typically usually often about content contents describe describes describing part "
     "parts type kind form like e g i eg ie etc".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A page's or a document's words, counted; `headings` are those that stand in one."""
+
+    counts: Counter[str]
+    headings: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,16 @@ class Topic:
 def topic(name: str, description: str) -> Topic:
     terms = dict.fromkeys(terms_of(description), 1.0)
     return Topic(name, {**terms, **dict.fromkeys(terms_of(name), NAME)})
+
+
+def text_of(blocks: Iterable[Mapping[str, Any]], more: str = "") -> Text:
+    counts = Counter(terms_of(more))
+    headings: set[str] = set()
+    for block in blocks:
+        terms = terms_of(block["content"])
+        counts.update(terms)
+        headings.update(terms if block["type"] in ("Title", "Section Header") else ())
+    return Text(counts, frozenset(headings))
 
 
 def terms_of(text: str) -> list[str]:
@@ -57,31 +76,35 @@ def _stem(word: str) -> str:
     return word
 
 
-def scores(texts: Sequence[Sequence[str]], topics: Sequence[Topic]) -> list[list[float]]:
+def scores(texts: Sequence[Text], topics: Sequence[Topic]) -> list[list[float]]:
     """For each text, how much it speaks for each topic; comparable within the call only."""
-    counts = [Counter(text) for text in texts]
-    weights = _weights(counts, topics)
-    average = sum(len(text) for text in texts) / max(1, len(texts)) or 1.0
-    return [[_score(count, one, weights, average) for one in topics] for count in counts]
+    weights = _weights(texts, topics)
+    average = sum(text.counts.total() for text in texts) / max(1, len(texts)) or 1.0
+    return [[_score(text, one, weights, average) for one in topics] for text in texts]
 
 
-def covered(terms: Mapping[str, float], text: Mapping[str, int]) -> float:
-    """The share of a topic's words, by weight, that a text has."""
-    whole = sum(terms.values())
-    return sum(weight for term, weight in terms.items() if term in text) / whole if whole else 0.0
+def covered(one: Topic, text: Text) -> float:
+    """The share of a topic's words, by weight, that a text has; more than all of it where they stand in headings."""
+    whole = sum(one.terms.values())
+    found = sum(weight * _standing(term, text) for term, weight in one.terms.items() if term in text.counts)
+    return found / whole if whole else 0.0
 
 
-def support(one: Topic, text: Mapping[str, int]) -> float:
+def support(one: Topic, text: Text) -> float:
     """0 to 1: how much of what is said of a topic a text has, whatever it has of the others."""
-    found = sum(term in text for term in one.terms)
-    return min(1.0, covered(one.terms, text) / ENOUGH) if found >= min(WORDS, len(one.terms)) else 0.0
+    found = sum(_standing(term, text) for term in one.terms if term in text.counts)
+    return min(1.0, covered(one, text) / ENOUGH) if found >= min(WORDS, len(one.terms)) else 0.0
 
 
-def _weights(counts: Sequence[Counter[str]], topics: Sequence[Topic]) -> dict[str, float]:
+def _standing(term: str, text: Text) -> float:
+    return HEADING if term in text.headings else 1.0
+
+
+def _weights(texts: Sequence[Text], topics: Sequence[Topic]) -> dict[str, float]:
     """Rare among the texts counts more, and rare among the topics, too: what all ask for tells none apart."""
     asked = Counter(term for one in topics for term in one.terms)
     return {
-        term: _rarity(sum(term in count for count in counts), len(counts)) * _rarity(times - 1, len(topics))
+        term: _rarity(sum(term in text.counts for text in texts), len(texts)) * _rarity(times - 1, len(topics))
         for term, times in asked.items()
     }
 
@@ -90,10 +113,10 @@ def _rarity(having: int, all: int) -> float:
     return math.log(1 + (all - having + 0.5) / (having + 0.5))
 
 
-def _score(count: Counter[str], topic: Topic, weights: Mapping[str, float], average: float) -> float:
-    length = 1 - LENGTH + LENGTH * sum(count.values()) / average
+def _score(text: Text, topic: Topic, weights: Mapping[str, float], average: float) -> float:
+    length = 1 - LENGTH + LENGTH * text.counts.total() / average
     return sum(
-        weight * weights[term] * count[term] * (SATURATION + 1) / (count[term] + SATURATION * length)
+        weight * weights[term] * _standing(term, text) * times * (SATURATION + 1) / (times + SATURATION * length)
         for term, weight in topic.terms.items()
-        if term in count
+        if (times := text.counts[term])
     )

@@ -5,7 +5,6 @@ Partitions follow the value of their key, read off each page as extraction would
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,19 +12,18 @@ from typing import Any, Final
 from batcher.service.extraction.evidence import gather
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import Field
-from batcher.service.sorting.relevance import Topic, scores, support, terms_of, topic
+from batcher.service.sorting.relevance import Text, Topic, scores, support, text_of, topic
 
 CLEAR: Final = 1.5  # times the second best: a page is surely of the best one's section
 EVEN: Final = 1.1  # times the second best, and no more: it may be of either
 LEAST: Final = 0.12  # of the best score of any page: less is a word in passing
 SUPPORTED: Final = 0.4  # the support below which a page is of no section, whatever the others are
-HEADINGS: Final = 3  # how often a heading's words count
 
 
 @dataclass(frozen=True, slots=True)
 class PageText:
     number: int  # as the API counts: of what was read, from 1
-    terms: tuple[str, ...]
+    text: Text
     blocks: tuple[Mapping[str, Any], ...]
 
 
@@ -52,22 +50,13 @@ def pages_of(result: Mapping[str, Any]) -> list[PageText]:
     for chunk in result["chunks"]:
         for block in chunk["blocks"]:
             by_page.setdefault(block["bbox"]["page"], []).append(block)
-    return [PageText(number, tuple(_terms(blocks)), tuple(blocks)) for number, blocks in sorted(by_page.items())]
-
-
-def _terms(blocks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for block in blocks:
-        terms = terms_of(block["content"])
-        yield from terms * (HEADINGS if block["type"] in ("Title", "Section Header") else 1)
+    return [PageText(number, text_of(blocks), tuple(blocks)) for number, blocks in sorted(by_page.items())]
 
 
 def _parts(pages: list[PageText], topics: Sequence[Topic], overlap: bool) -> Iterator[_Part]:
     table = [
-        [
-            score if support(one, Counter(page.terms)) >= SUPPORTED else 0.0
-            for one, score in zip(topics, row, strict=True)
-        ]
-        for page, row in zip(pages, scores([page.terms for page in pages], topics), strict=True)
+        [score if support(one, page.text) >= SUPPORTED else 0.0 for one, score in zip(topics, row, strict=True)]
+        for page, row in zip(pages, scores([page.text for page in pages], topics), strict=True)
     ]
     least = LEAST * max((score for row in table for score in row), default=0.0)
     for page, row in zip(pages, table, strict=True):

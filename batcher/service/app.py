@@ -41,6 +41,7 @@ ENDPOINTS: Final = {
     "classify": JobType.CLASSIFY,
     "edit": JobType.EDIT,
 }
+SUBMITTED: Final = frozenset({JobType.PARSE, JobType.EXTRACT})  # whose synchronous path an `async` object turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ class Doors:
     def _sync(self, type: JobType) -> gate.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
             body = await self._body(request, type)
-            if read_request(body, type).asynchronous is not None and type is not JobType.CLASSIFY:
-                return await self._submit(body, type)  # a classify's `async` is, by its description, /classify_async's
+            if type in SUBMITTED and read_request(body, type).asynchronous is not None:
+                return await self._submit(body, type)
             return await self._run(request, body, type)
 
         return run

@@ -131,7 +131,8 @@ DUTIES: Final[Mapping[JobType, Callable[[Desk], Work]]] = {
 def extract_body(
     desk: Desk, request: Mapping[str, Any], answer: Answer, pages: frozenset[int] | None = None
 ) -> dict[str, Any]:
-    """One of the API's two shapes: V3 where citations were asked for, else the older one, as the hosted API does."""
+    """The API's V3 shape, the only one its description gives to /extract: a list of one object without citations,
+    an object with {value, citations} for each leaf with them."""
     from batcher.service.extraction.citing import cited, count_leaves, plain
     from batcher.service.extraction.evidence import gather
 
@@ -144,10 +145,14 @@ def extract_body(
         "credits": answer.credits + EXTRACT_CREDITS * num_pages,
         **_not_served([*shortfalls(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]),
     }
-    frame = {"job_id": desk.task.job_id, "duration": None, "studio_link": None, "usage": usage}
-    if settings.get("enabled"):
-        return {"response_type": "v3_extract", **frame, "result": cited(found, settings)}
-    return {"response_type": "extract", **frame, "result": [plain(found)], "citations": None}
+    return {
+        "response_type": "v3_extract",
+        "job_id": desk.task.job_id,
+        "duration": None,
+        "studio_link": None,
+        "usage": usage,
+        "result": cited(found, settings) if settings.get("enabled") else [plain(found)],
+    }
 
 
 def _found(desk: Desk, request: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:

@@ -88,9 +88,20 @@ class Worker:
         raise EOFError
 
     async def _reply(self, question: Question) -> Reply:
+        """Nobody waits for an answer to a process that is dead: its job was cancelled."""
         if self._ask is None:
             return Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
-        return await self._ask(question)
+        assert self._process is not None
+        asking = asyncio.ensure_future(self._ask(question))
+        dying = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait({asking, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise EOFError
+            return asking.result()
+        finally:
+            asking.cancel()
+            dying.cancel()
 
     async def _reap(self) -> int:
         process, self._process = self._process, None

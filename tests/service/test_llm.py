@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -127,6 +128,28 @@ async def test_a_model_that_isn_t_there_fails_the_job(tmp_path, session):
     """So does an address where nobody listens."""
     answer = await extracted(tmp_path, session, Model("http://127.0.0.1:1"))
     assert answer["error"]["name"] == "LLM_PROVIDER_ERROR" and "can't be reached" in answer["error"]["message"]
+
+
+async def test_a_job_whose_model_is_slow_is_cancelled_at_once(tmp_path, session):
+    """The worker ends, and nobody waits for the answer any more."""
+    asked = asyncio.Event()
+
+    class Slow(StandIn):
+        async def complete(self, request: web.Request) -> web.Response:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with listening(Slow()) as model:
+        options = Options(tmp_path, workers=1, parser=PARSER, model=Model(model.url))
+        async with LocalService(options, key="secret") as service, asyncio.timeout(20):
+            client = Client(session, service)
+            job_id = await client.submit(await client.upload(PAPER), "extract_async", instructions={"schema": SCHEMA})
+            await asked.wait()
+            assert (await client.call("POST", f"/cancel/{job_id}"))[0] == 200
+            assert (await client.end_of(job_id))["error"]["name"] == "JOB_CANCELLED"
+            _, after = await client.parsed(b"next")
+            assert after["status"] == "Completed"
 
 
 async def test_a_cut_off_answer_says_so(tmp_path, session):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.wire import ErrorName
+from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
 from batcher.service.parsing.pages import Block, Box, DocumentProblem, Page, Word, corrupt, empty, protected, table
 from batcher.service.parsing.selection import selected
@@ -147,7 +148,8 @@ def _page(number: int, page: Any, *, with_words: bool) -> Page:
     """Words only where asked for: handing every one over costs as much as reading the page."""
     items = page.text_items or []
     recognised = [item for item in items if item.confidence is not None]
-    blocks = [block for raw in page.blocks or [] if (block := _block(raw, page, recognised)) is not None]
+    read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
+    blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
         blocks = [Block("Figure", "", sure=False)]  # a scan, or a drawing: said to be there, and not read
     if not with_words:

@@ -1,0 +1,47 @@
+"""Labels with their values, one to a line: liteparse runs such lines together as if they were a paragraph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from batcher.service.parsing.pages import Block
+
+LONGEST: Final = 600  # characters; a paragraph is longer
+FEWEST: Final = 2  # lines
+_HINT: Final = re.compile(r"\w:\s|\d[.,]\d\d(?!\d)")
+_LINE: Final = re.compile(
+    r"[^\W\d_][^:]{0,48}:\s+\S.*|[^\W\d_][^:.;]{0,48}\s[^\w\s]?\d[\d.,'’ ]*(?:\s?[%€$£]|\s[A-Z]{3})?"
+)
+
+
+def as_key_values(block: Block, box: Any, items: list[Any]) -> Block:
+    """The block line by line, where each of its lines is a label with a value; else as it is."""
+    if block.type != "Text" or len(block.content) > LONGEST or len(_HINT.findall(block.content)) < FEWEST:
+        return block
+    lines = list(_lines([item for item in items if _lies_in(item, box)]))
+    if len(lines) < FEWEST or not all(map(_LINE.fullmatch, lines)):
+        return block
+    return replace(block, type="Key Value", content="\n".join(lines))
+
+
+def _lines(items: list[Any]) -> Iterator[str]:
+    row: list[Any] = []
+    for item in sorted(items, key=lambda item: item.y + item.height / 2):
+        if row and item.y + item.height / 2 - row[-1].y - row[-1].height / 2 > min(item.height, row[-1].height) / 2:
+            yield _text(row)
+            row = []
+        row.append(item)
+    if row:
+        yield _text(row)
+
+
+def _text(row: list[Any]) -> str:
+    return " ".join(" ".join(item.text for item in sorted(row, key=lambda item: item.x)).split())
+
+
+def _lies_in(item: Any, box: Any) -> bool:
+    across, down = item.x + item.width / 2, item.y + item.height / 2
+    return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)

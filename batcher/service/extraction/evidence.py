@@ -21,9 +21,10 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom; shares of t
 Rows = list[list[str]]
 
 WORD_GAP: Final = 1.2  # widths of a letter: a wider gap parts two pieces of one line
+LINE_HEIGHT: Final = 0.025  # of the page: a block as low as this is one line, and its place is the line's
 _CELL: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r":?-{3,}:?")
-_BETWEEN: Final = re.compile(r"\s+[·•|¦]\s+|\t+|\s{3,}")
+_BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,9 @@ def _lines(blocks: list[Mapping[str, Any]], pieces: list[Line]) -> Iterator[Line
         if block["type"] == "Table" or not block["content"]:
             continue
         spot = spot_of_block(block)
+        alone = "\n" not in block["content"] and block["bbox"]["height"] <= LINE_HEIGHT
         yield from own.get(id(block)) or [
-            Line(part, spot)
+            Line(part, spot, placed=alone)
             for text in block["content"].split("\n")
             for part in _BETWEEN.split(text.strip())
             if part.strip()

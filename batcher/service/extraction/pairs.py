@@ -16,6 +16,8 @@ from batcher.service.extraction.values import NUMBER, is_percent, looks_like_val
 
 LONGEST_LABEL: Final = 50  # characters
 MOST_WORDS: Final = 6
+SHORT_LINE: Final = 200  # characters; what is longer is prose, and the patterns are not made for it
+LONGEST_LINE: Final = 2_000
 FARTHEST: Final = 0.6  # of the page's width, to a value on the right
 LINES_BELOW: Final = 1.3  # heights of a line, to a value below
 ALIGNED: Final = 0.02
@@ -56,12 +58,12 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
 
 def _in_line(line: Line) -> Iterator[Pair]:
     text = line.text.strip()
-    found = list(_COLON.finditer(text))
+    found = list(_COLON.finditer(text)) if len(text) <= LONGEST_LINE else []
     if found:
         yield from _after_colons(text, found, line.spot)
         return
     for pattern, strength in ((_TRAILING, 0.93), (_NUMBERED, 0.9)):
-        match = pattern.fullmatch(text)
+        match = pattern.fullmatch(text) if len(text) <= SHORT_LINE else None
         if match and is_label(match["label"]):
             yield from with_rate(Pair(match["label"], match["value"], strength, line.spot))
 

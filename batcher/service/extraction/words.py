@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from rapidfuzz import fuzz
@@ -44,7 +45,8 @@ PHRASES: Final = (  # as regular expressions over plain lower-case words, tried 
     (r"\b(?:date of birth|dob|born)\b", "birth date"),
     (r"\be mail(?: address)?\b", "email"),
     (r"\bpost ?code|zip ?code|zip\b", "postal code"),
-)  # fmt: skip
+)
+_PHRASES: Final = tuple((re.compile(pattern), word) for pattern, word in PHRASES)
 SYNONYMS: Final = {
     **dict.fromkeys("vendor seller merchant biller issuer store shop".split(), "supplier"),
     **dict.fromkeys("client buyer purchaser".split(), "customer"),
@@ -83,6 +85,8 @@ class Vocabulary:
 
     shared: frozenset[str] = frozenset()
     synonyms: Mapping[str, str] = field(default_factory=lambda: SYNONYMS)
+    _labels: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    _phrases: dict[Phrase, Phrase] = field(default_factory=dict)
 
     def weight(self, word: str) -> float:
         if word == "number":
@@ -90,18 +94,31 @@ class Vocabulary:
         return WEAK if word in self.shared or word in WEAK_WORDS else 1.0
 
     def closeness(self, label: str, phrase: Phrase) -> float:
-        """How surely `label` is what the field means."""
-        plain = self._closeness(words_of(label), phrase)
-        said = Phrase(
-            self._meant(" ".join(phrase.words)),
-            self._meant(" ".join(phrase.parents)),
-            frozenset(self._meant(" ".join(sorted(phrase.described)))),
-        )
-        return max(plain, BY_SYNONYM * self._closeness(self._meant(spelled(label)), said))
+        """How surely `label` is what the field means; 0 where that is under the threshold."""
+        plain, meant = self._read(label)
+        best = self._closeness(plain, phrase)
+        if best >= BY_SYNONYM:
+            return best
+        return max(best, BY_SYNONYM * self._closeness(meant, self._said(phrase)))
+
+    def _read(self, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if label not in self._labels:
+            self._labels[label] = words_of(label), self._meant(spelled(label))
+        return self._labels[label]
+
+    def _said(self, phrase: Phrase) -> Phrase:
+        """The same in the words that synonyms stand for."""
+        if phrase not in self._phrases:
+            self._phrases[phrase] = Phrase(
+                self._meant(" ".join(phrase.words)),
+                self._meant(" ".join(phrase.parents)),
+                frozenset(self._meant(" ".join(sorted(phrase.described)))),
+            )
+        return self._phrases[phrase]
 
     def _meant(self, text: str) -> tuple[str, ...]:
-        for pattern, replacement in PHRASES:
-            text = re.sub(pattern, replacement, text)
+        for pattern, replacement in _PHRASES:
+            text = pattern.sub(replacement, text)
         return tuple(self.synonyms.get(word, word) for word in words_of(text))
 
     def _closeness(self, label: tuple[str, ...], phrase: Phrase) -> float:
@@ -110,6 +127,8 @@ class Vocabulary:
         own = {word: _likeness(word, phrase.words) for word in label}
         about = {word: max(own[word], _likeness(word, (*phrase.parents, *phrase.described))) for word in label}
         precise = sum(self.weight(w) * about[w] for w in label) / sum(map(self.weight, label))
+        if precise < THRESHOLD:
+            return 0.0
         target = {word: self.weight(word) for word in phrase.words} or {"": 1.0}
         for word in phrase.parents:
             target.setdefault(word, 0.5 * self.weight(word))
@@ -146,10 +165,11 @@ def described(title: str, description: str) -> frozenset[str]:
 
 
 def _likeness(word: str, among: Iterable[str]) -> float:
-    best = 0.0
-    for other in among:
-        if word == other:
-            return 1.0
-        if len(word) >= 4 and fuzz.ratio(word, other) >= ALIKE:
-            best = max(best, 0.95)
-    return best
+    return max((_alike(word, other) for other in among), default=0.0)
+
+
+@lru_cache(maxsize=1 << 16)
+def _alike(word: str, other: str) -> float:
+    if word == other:
+        return 1.0
+    return 0.95 if len(word) >= 4 and fuzz.ratio(word, other) >= ALIKE else 0.0

@@ -22,7 +22,7 @@ from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import read_schema
 from batcher.service.parsing import DocumentProblem, parse
 
-DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
+ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).with_suffix(".json")
 TEXT, NUMBER, DATE = {"type": "string"}, {"type": "number"}, {"type": "string", "format": "date"}
 COMMON = {
@@ -88,7 +88,7 @@ def main() -> int:
     if arguments.folder:
         look_through(arguments.folder)
         return 0
-    verdicts = measure(json.loads(CASES.read_text()), DOCUMENTS)
+    verdicts = measure(json.loads(CASES.read_text()), ROOT)
     fields = verdicts.total()
     print(f"{fields} fields: {verdicts['right']} right, {verdicts['null']} null, {verdicts['wrong']} wrong")
     return 1 if verdicts["wrong"] else 0

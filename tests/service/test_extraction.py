@@ -46,11 +46,11 @@ BENCH = Path(__file__).parents[1] / "bench" / "extraction.py"
 
 
 def test_no_example_is_read_wrong() -> None:
-    """264 fields of fifteen documents: nearly all right, a few null, none wrong."""
+    """Over 300 fields of twenty documents, some of unlike layouts: most are right, some null, none wrong."""
     bench = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("bench", BENCH))
     spec.loader.exec_module(bench)
-    verdicts = bench.measure(json.loads(BENCH.with_suffix(".json").read_text()), bench.DOCUMENTS)
-    assert verdicts["wrong"] == 0 and verdicts["null"] < 0.1 * verdicts.total()
+    verdicts = bench.measure(json.loads(BENCH.with_suffix(".json").read_text()), bench.ROOT)
+    assert verdicts["wrong"] == 0 and verdicts["null"] < 0.15 * verdicts.total()
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------
@@ -74,6 +74,12 @@ def test_no_example_is_read_wrong() -> None:
         ("Status: Shipped.", "status", {"enum": ["open", "shipped"]}, "shipped"),
         ("Pages: 12", "pages", {"anyOf": [{"type": "integer"}, {"type": "null"}]}, 12),
         ("lnvoice number: INV-7", "invoice_number", TEXT, "INV-7"),
+        ("DATE 03/22/26 TIME 14:05", "date", DATE, "2026-03-22"),
+        ("Sales Tax (8.25%) $33.41", "tax", NUMBER, 33.41),
+        ("Rechnung Nr. 2026-117", "invoice_number", TEXT, "2026-117"),
+        ("MwSt. 19 % 169,29 €", "vat_amount", NUMBER, 169.29),
+        ("Zahlbar bis: 21.03.2026", "due_date", DATE, "2026-03-21"),
+        ("Total TTC 1 060,29 €", "total", NUMBER, 1060.29),
     ],
 )
 def test_a_label_names_its_field(text, name, kind, value):
@@ -238,6 +244,17 @@ def test_a_table_of_labels_and_values():
     table = grid(["Customer", "Ferry Inn"], ["Place", "Saltmarsh"], ["Total", "647.04"])
     assert found(table, customer=TEXT, total=NUMBER) == {"customer": "Ferry Inn", "total": 647.04}
     assert found(grid(["Month", "Litres"], ["April", "110"], ["May", "125"]), month=TEXT) == {"month": None}
+
+
+def test_a_letterhead_taken_for_a_table():
+    """Without a header any cell may label the one beside it; with one, none does."""
+    letterhead = grid(["12 Main St", "Invoice #", "10045"], ["Phone: 555-0100", "Due Date", "2026-04-21"])
+    assert found(letterhead, invoice_number=TEXT, due_date=DATE, phone=TEXT) == {
+        "invoice_number": "10045",
+        "due_date": "2026-04-21",
+        "phone": "555-0100",
+    }
+    assert found(grid(["Item", "Count", "Price"], ["Total", "24", "503.00"]), total=NUMBER) == {"total": None}
 
 
 @pytest.mark.parametrize("format", FORMATS)

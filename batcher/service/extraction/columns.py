@@ -18,6 +18,7 @@ from batcher.service.extraction.words import (
     described,
     phrase_of,
     words_of,
+    words_of_name,
 )
 
 SUMMARIES: Final = frozenset("total subtotal sum vat tax shipping discount balance carried forward".split())
@@ -76,7 +77,7 @@ def _matched(array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabula
 
 def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> float:
     """By the property's own name; a lantern's name may stand under "Lantern", too."""
-    phrases = [Phrase(words_of(leaf.name), (), described(leaf.title, leaf.description))]
+    phrases = [Phrase(words_of_name(leaf.name), (), described(leaf.title, leaf.description))]
     if leaf.name == "name":
         phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
     return max(vocabulary.closeness(header, phrase) for phrase in phrases)

@@ -18,7 +18,7 @@ from batcher.service.extraction.found import Tree, Value
 from batcher.service.extraction.pairs import Pair, pairs_of
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast, currencies_in, customs_of, is_percent
-from batcher.service.extraction.words import THRESHOLD, Phrase, Vocabulary, phrase_of, words_of
+from batcher.service.extraction.words import THRESHOLD, Phrase, Vocabulary, phrase_of, words_of, words_of_name
 
 _PAPER: Final = re.compile(r"\b(?:delivery note|credit note|packing slip|order confirmation)\b", re.IGNORECASE)
 _CENTS: Final = re.compile(r"\d[.,]\d\d(?!\d)")
@@ -116,7 +116,7 @@ class _Filling:
 
     def _unlabelled(self, leaves: Iterable[Field]) -> Iterator[tuple[tuple[str, ...], Value]]:
         for leaf in leaves:
-            words = set(words_of(leaf.name))
+            words = set(words_of_name(leaf.name))
             if words == {"currency"} or words == {"currency", "code"}:
                 yield leaf.path, self._currency(leaf)
             elif words - {"document", "report"} == {"title"} and leaf.kind in ("string", "any"):
@@ -169,7 +169,9 @@ class _Filling:
 
     def _first_block(self, leaf: Field, kinds: tuple[str, ...], *, score: float) -> Value:
         """The first line of the first block, if it is of one of these kinds."""
-        first = next((block for block in self.evidence.blocks if block["content"]), None)
+        shown = [block for block in self.evidence.blocks if block["content"]]
+        named = len(shown) > 1 and shown[1]["type"] == "Title" and set(words_of(shown[0]["content"])) <= PAPERS
+        first = shown[1 if named else 0] if shown else None  # "INVOICE" may stand beside who sends it
         if first is None or first["type"] not in kinds or first["bbox"]["page"] != 1:
             return Value()
         line = next((line for line in self.evidence.lines if line.spot.block is first), None)
@@ -229,7 +231,7 @@ def _phrase(leaf: Field) -> Phrase:
 
 def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
     """Words in the names of several fields, the schema's own title, and the document's short headings."""
-    names = Counter(word for leaf in schema.children for word in set(words_of(leaf.name)))
+    names = Counter(word for leaf in schema.children for word in set(words_of_name(leaf.name)))
     yield from (word for word, times in names.items() if times > 1 and word not in DATED | SUMS)
     yield from words_of(schema.title)
     for block in evidence.blocks:
@@ -239,7 +241,7 @@ def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
 
 def _plausible(leaf: Field, pair: Pair) -> bool:
     """What the field's name says about its value, where its type doesn't."""
-    words = set(words_of(f"{leaf.name} {leaf.title}"))
+    words = {*words_of_name(leaf.name), *words_of(leaf.title)}
     if any(word in words and not form.search(pair.value) for word, form in FORMS.items()):
         return False
     if is_percent(pair.value) != bool(words & RATES):

@@ -6,6 +6,7 @@ surely the two belong together.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _TRAILING: Final = re.compile(
 )
 _NUMBERED: Final = re.compile(
     r"(?P<label>.*\b(?:no|nr|number|id|ref)\b\.?|.*[#№])\s*(?P<value>(?=.*\d)\S.*)$", re.IGNORECASE
+)
+_DATED: Final = re.compile(
+    r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
 )
 _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s?%)\)?\s*$")
 
@@ -62,7 +66,7 @@ def _in_line(line: Line) -> Iterator[Pair]:
     if found:
         yield from _after_colons(text, found, line.spot)
         return
-    for pattern, strength in ((_TRAILING, 0.93), (_NUMBERED, 0.9)):
+    for pattern, strength in ((_TRAILING, 0.93), (_NUMBERED, 0.9), (_DATED, 0.88)):
         match = pattern.fullmatch(text) if len(text) <= SHORT_LINE else None
         if match and is_label(match["label"]):
             yield from with_rate(Pair(match["label"], match["value"], strength, line.spot))
@@ -210,10 +214,35 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
         for label, value in zip(row[::2], row[1::2], strict=False):
             if len(row) > 2 and label.strip().endswith(":") and value.strip():
                 yield Pair(label, value, 0.95, evidence.spot_of(value, grid.spot))
-    if len(grid.rows) == 2 and len(grid.rows[0]) > 2:
+        for cell in row:
+            if ":" in cell:
+                yield from _in_line(Line(cell, evidence.spot_of(cell, grid.spot)))
+    yield from _stacked(grid, evidence)
+    if any(c.isdigit() for cell in grid.rows[0] for c in cell):
+        yield from _side_by_side(grid, evidence)
+    elif len(grid.rows) == 2 and len(grid.rows[0]) > 2:
         for label, value in zip(*grid.rows, strict=False):
             if value.strip() and is_label(label):
                 yield Pair(label, value, 0.9, evidence.spot_of(value, grid.spot))
+
+
+def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
+    """A form's cells hold a label in small print, and the value below it."""
+    cells = {cell for row in grid.rows for cell in row}
+    inside = [piece for piece in evidence.pieces if piece.spot.block is grid.spot.block]
+    inside.sort(key=lambda piece: piece.spot.box[1])
+    for index, piece in enumerate(inside):
+        below = _below(piece, inside, index)
+        if below is not None and f"{piece.text} {below.text}" in cells and is_label(piece.text):
+            yield Pair(piece.text, below.text, 0.85, below.spot)
+
+
+def _side_by_side(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
+    """A table without a header may be a letterhead: any cell can label the one to its right, if that holds figures."""
+    for row in grid.rows:
+        for label, value in itertools.pairwise(row):
+            if len(row) > 2 and is_label(label) and any(c.isdigit() for c in value):
+                yield from with_rate(Pair(label, value, 0.85, evidence.spot_of(value, grid.spot)))
 
 
 def _is_key_table(grid: Grid) -> bool:

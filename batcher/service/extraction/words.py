@@ -40,6 +40,15 @@ PHRASES: Final = (  # as regular expressions over plain lower-case words, tried 
     (r"\btotal (?:incl|including|with) (?:vat|tax|gst)\b|\bgrand total\b|\bgross total\b", "total"),
     (r"\b(?:amount|balance|total) (?:due|payable|to pay)\b|\bto pay\b", "total"),
     (r"\b(?:bill|billed|invoice|invoiced|sold) to\b", "customer"),
+    (r"\b(?:sales|value added) tax\b", "tax"),
+    (r"\brechnungs(?:nummer|number)\b", "invoice number"),
+    (r"\bkundennummer\b", "customer number"),
+    (r"\bbestellnummer\b", "order number"),
+    (r"\brechnungsdatum\b", "invoice date"),
+    (r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance|echeance)\b", "due date"),
+    (r"\b(?:total|montant) ht\b", "subtotal"),
+    (r"\b(?:total|montant) ttc\b|\bnet a payer\b", "total"),
+    (r"\bprix unitaire\b|\beinzelpreis\b|\bstuckpreis\b", "unit price"),
     (r"\b(?:payment due|due by|pay by|payable by|due on|payable until|payment date)\b|^due$", "due date"),
     (r"\b(?:date of issue|issued on|date issued|issued|issue date)\b", "issue date"),
     (r"\b(?:date of birth|dob|born)\b", "birth date"),
@@ -53,6 +62,17 @@ SYNONYMS: Final = {
     **dict.fromkeys("vat gst hst mwst tva iva".split(), "tax"),
     **dict.fromkeys("telephone tel mobile".split(), "phone"),
     **dict.fromkeys("reference ref".split(), "reference"),
+    **dict.fromkeys("zwischensumme nettobetrag nettosumme".split(), "subtotal"),
+    **dict.fromkeys("gesamtbetrag gesamtsumme endbetrag rechnungsbetrag endsumme".split(), "total"),
+    **dict.fromkeys("lieferant verkaufer fournisseur".split(), "supplier"),
+    **dict.fromkeys("kunde kaufer auftraggeber".split(), "customer"),
+    **dict.fromkeys("rechnung facture".split(), "invoice"),
+    **dict.fromkeys("menge anzahl quantite".split(), "quantity"),
+    **dict.fromkeys("betrag montant".split(), "amount"),
+    "ust": "tax",
+    "datum": "date",
+    "wahrung": "currency",
+    "devise": "currency",
 }
 SPELLINGS: Final = {
     **dict.fromkeys("no nr num numero nbr nummer".split(), "number"),
@@ -63,8 +83,11 @@ SPELLINGS: Final = {
     "desc": "description",
 }
 COLUMNS: Final = {
-    **dict.fromkeys("item description product article goods service particulars designation".split(), "description"),
-    **dict.fromkeys("amount total sum".split(), "sum"),
+    **dict.fromkeys(
+        "item description product article goods service particulars designation bezeichnung artikel".split(),
+        "description",
+    ),
+    **dict.fromkeys("amount total sum betrag montant gesamtpreis".split(), "sum"),
     **dict.fromkeys("price rate cost".split(), "price"),
     **dict.fromkeys("quantity units pieces pcs".split(), "quantity"),
 }
@@ -99,7 +122,9 @@ class Vocabulary:
         best = self._closeness(plain, phrase)
         if best >= BY_SYNONYM:
             return best
-        return max(best, BY_SYNONYM * self._closeness(meant, self._said(phrase)))
+        said = self._said(phrase)
+        replaced = (meant != plain) + (said.words != phrase.words)
+        return max(best, BY_SYNONYM ** max(1, replaced) * self._closeness(meant, said))
 
     def _read(self, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if label not in self._labels:
@@ -140,8 +165,8 @@ class Vocabulary:
 
 
 def spelled(text: str) -> str:
-    """Plain lower-case words: camelCase parted, accents and signs gone, abbreviations written out."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text.replace("#", " number ").replace("№", " number "))
+    """Plain lower-case words: accents and signs gone, abbreviations written out."""
+    text = text.replace("#", " number ").replace("№", " number ")
     text = unicodedata.normalize("NFKD", text.replace("n°", "number").replace("Nº", "number"))
     bare = "".join(c if c.isalpha() else " " for c in text if not unicodedata.combining(c)).casefold()
     return " ".join(SPELLINGS.get(word, word) for word in bare.split())
@@ -154,9 +179,14 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
     """What a field is called; a mere "name" is that of what it belongs to."""
-    own, above = words_of(name), tuple(word for parent in parents for word in words_of(parent))
+    own, above = words_of_name(name), tuple(word for parent in parents for word in words_of_name(parent))
     about = described(title, description)
     return Phrase((*own, *above), (), about) if own == ("name",) else Phrase(own, above, about)
+
+
+def words_of_name(name: str) -> tuple[str, ...]:
+    """Of a property, where camelCase parts words as well."""
+    return words_of(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
 
 
 def described(title: str, description: str) -> frozenset[str]:

@@ -34,18 +34,22 @@ class UploadAnswer(msgspec.Struct):
     presigned_url: str | None = None
 
 
-class SvixWebhook(msgspec.Struct, tag_field="mode", tag="svix"):
+class Webhook(msgspec.Struct):
+    """Both modes have a default, so `mode` may be missing: an address then means direct, anything else Svix."""
+
+    mode: Literal["svix", "direct"] | None = None
     channels: list[str] | None = None
+    url: str | None = None
 
-
-class DirectWebhook(msgspec.Struct, tag_field="mode", tag="direct"):
-    url: str
+    def __post_init__(self) -> None:
+        if self.mode == "direct" and self.url is None:
+            raise ValueError("A direct webhook needs a `url`")
 
 
 class AsyncOptions(msgspec.Struct):
     metadata: Any = None
     priority: bool = False
-    webhook: SvixWebhook | DirectWebhook | None = None
+    webhook: Webhook | None = None
 
 
 class AgenticText(msgspec.Struct, tag_field="scope", tag="text"):

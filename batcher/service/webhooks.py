@@ -63,10 +63,10 @@ class Webhooks:
     def announce(self, job: Job, status: JobStatus) -> None:
         asked = (msgspec.json.decode(job.raw_config).get("async") or {}) if status in TOLD else {}
         wish = asked.get("webhook")
-        if not wish:
+        if wish is None:
             return
         body = msgspec.json.encode({"status": status, "job_id": job.job_id, "metadata": asked.get("metadata")})
-        if wish["mode"] == "direct":
+        if (wish.get("mode") or ("direct" if wish.get("url") else "svix")) == "direct":
             self._send(job, lambda: self._deliver(wish["url"], body, self._pauses.direct))
             return
         for endpoint in self._endpoints:

@@ -43,6 +43,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.wait(10) == 0, "it ends in good order whatever it was asked"
 
 
+@api.include(path_regex="^/(parse|extract|split|pipeline|classify)_async$").parametrize()
+@settings(max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_every_described_request_is_accepted(case: schemathesis.Case, address: str) -> None:
+    """Whatever a submission says within its schema, it becomes a job: what is wrong with it is found at work."""
+    response = case.call(base_url=address, headers={"Authorization": "Bearer secret"})
+    if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
+        # A schema's integer may be written 50.0, which no client does.
+        assert response.status_code == 200 or "Expected `int`, got `float`" in response.text, response.text
+
+
 @api.parametrize()
 @settings(max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_an_endpoint_keeps_to_the_description(case: schemathesis.Case, address: str) -> None:

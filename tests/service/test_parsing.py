@@ -86,3 +86,22 @@ def test_the_scanner_takes_what_is_read_here() -> None:
     """The table of types for `local` is the reader's own; a service known by its URL may be either."""
     assert types_taken("local") == LOCAL_TYPES == set(EXTENSIONS)
     assert types_taken("reducto-eu") == HOSTED_TYPES and types_taken("") == HOSTED_TYPES | LOCAL_TYPES
+
+
+def test_a_document_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, and before more than those are laid out."""
+    monkeypatch.setattr("batcher.service.parsing.pdf.MOST_PAGES", 3)
+    with pytest.raises(DocumentProblem) as caught:
+        read(EXAMPLES / "documents" / "handbook" / "workshop-handbook.pdf")
+    assert caught.value.name == "DOCUMENT_TOO_LARGE"
+
+
+def test_a_document_without_pages_is_empty(tmp_path: Path) -> None:
+    """Whole, and yet nothing to be read."""
+    path = tmp_path / "none.pdf"
+    objects = (b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 0/Kids[]>>")
+    body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj%sendobj\n" % entry for entry in enumerate(objects, 1))
+    path.write_bytes(body + b"trailer<</Size 3/Root 1 0 R>>\n%%EOF")
+    with pytest.raises(DocumentProblem) as caught:
+        read(path)
+    assert caught.value.name in {"DOCUMENT_EMPTY", "DOCUMENT_CORRUPT"}

@@ -88,6 +88,16 @@ async def test_a_signed_webhook_verifies_and_keeps_its_id(tmp_path, session, lis
     assert first["svix-id"] == second["svix-id"]
 
 
+async def test_a_webhook_s_mode_may_be_left_out(tmp_path, session, listen):
+    """An address means direct, nothing at all means Svix: by the description both modes are defaults."""
+    (direct, url), (signed, other) = await listen(), await listen()
+    async with service(tmp_path, webhooks=[Endpoint(other, SECRET)]) as local:
+        await Client(session, local).parsed(**{"async": {"webhook": {"url": url}}})
+        await Client(session, local).parsed(**{"async": {"webhook": {}}})
+        assert "svix-id" not in (await direct.received.get())[0]
+        assert "svix-id" in (await signed.received.get())[0]
+
+
 async def test_channels_choose_the_endpoints(tmp_path, session, listen):
     """An endpoint that subscribed to another channel hears nothing."""
     (blue, blue_url), (red, red_url) = await listen(), await listen()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import Parsed, parse, properties
 from batcher.service.parsing.chunking import chunks_of
 from batcher.service.parsing.pages import Block, DocumentProblem, Page, table
 from batcher.service.parsing.tables import formatted, split_large
@@ -205,6 +205,7 @@ def test_words_and_lines_have_their_places() -> None:
         ("reports/stock-2026-q2.pdf", {"producer", "created_at", "modified_at"}),
         ("correspondence/repair-agreement.docx", {"created_at"}),
         ("reports/annual-review.pptx", {"created_at"}),
+        ("reports/hours.xlsx", {"created_at"}),
     ],
 )
 def test_a_document_s_properties(name: str, told: set[str]) -> None:
@@ -272,6 +273,16 @@ def test_a_merged_table_remembers_its_parts() -> None:
     (block,) = blocks(Parsed({"chunks": chunks_of(pages, {})}, 2, 0))
     assert block["content"] == "part\ntin\nwick"
     assert [(p["content"], p["bbox"]["page"]) for p in block["merged_tables"]] == [("part\ntin", 1), ("part\nwick", 2)]
+
+
+def test_a_pdf_s_title_and_author_are_read_from_its_xmp() -> None:
+    """Lists are joined, entities stay what they are, and a broken packet tells nothing."""
+    packet = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<r:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><r:Alt><r:li>Wicks</r:li></r:Alt></dc:title>
+<dc:creator><r:Seq><r:li>Ada</r:li><r:li>Ben</r:li></r:Seq></dc:creator></r:Description></r:RDF></x:xmpmeta>"""
+    found = properties._of_xmp(packet)
+    assert (found["title"], found["author"], found["subject"]) == ("Wicks", "Ada, Ben", "")
+    assert not any(properties._of_xmp("no xml").values()) and properties._of_xmp("") == {}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.service.parsing.office import ENCRYPTED
 from batcher.service.parsing.pages import Block, DocumentProblem, Page, corrupt, empty, protected, table
 from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
@@ -81,7 +82,7 @@ def _doc_text(file: _Compound) -> str:
     main = file.read("WordDocument")
     (flags,) = struct.unpack_from("<H", main, _FLAGS)
     if flags & _ENCRYPTED:
-        raise protected()
+        raise protected(ENCRYPTED)
     (characters,) = struct.unpack_from("<I", main, _CHARACTERS)
     start, size = struct.unpack_from("<II", main, _PIECES)
     pieces = file.read("1Table" if flags & _TABLE_ONE else "0Table")[start : start + size]

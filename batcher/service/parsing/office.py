@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, protected, table
 
+ENCRYPTED = "the document is encrypted; encrypted Office documents are not opened here, even with their password"
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
@@ -39,7 +40,7 @@ def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 def _opened(path: Path, open_: Any) -> Any:
     if is_encrypted(path):
-        raise protected()
+        raise protected(ENCRYPTED)
     try:
         return open_(str(path))
     except (KeyError, ValueError, zipfile.BadZipFile, OSError) as error:

@@ -93,8 +93,8 @@ def unsupported(message: str) -> DocumentProblem:
     return DocumentProblem(ErrorName.DOCUMENT_UNSUPPORTED, message, 415)
 
 
-def protected() -> DocumentProblem:
-    return DocumentProblem(ErrorName.DOCUMENT_PASSWORD_PROTECTED, "the document wants a password", 442)
+def protected(message: str = "the document wants a password") -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_PASSWORD_PROTECTED, message, 442)
 
 
 def misconfigured(message: str) -> DocumentProblem:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 NAMES: Final = "title author subject keywords creator producer last_modified_by created_at modified_at".split()
+XMP: Final = {"title": "title", "author": "creator", "subject": "description", "keywords": "Keywords"}
+CORE: Final = {
+    "title": "title",
+    "author": "creator",
+    "subject": "subject",
+    "keywords": "keywords",
+    "last_modified_by": "lastModifiedBy",
+    "created_at": "created",
+    "modified_at": "modified",
+}
 _PDF_DATE: Final = re.compile(r"D:(\d{14})(?:([+-]\d\d)'?(\d\d)|Z)?")
 
 
@@ -28,11 +39,31 @@ def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
     result = reader.parse(path.read_bytes())
     told = result.doc_meta
     return {
+        **_of_xmp((told and told.xmp) or ""),  # liteparse tells no title and author of the older kind
         "creator": None if result.creator == "(unspecified)" else result.creator,
         "producer": result.producer,
         "created_at": _moment(told and told.creation_date),
         "modified_at": _moment(told and told.mod_date),
     }
+
+
+def _of_xmp(packet: str) -> dict[str, Any]:
+    """Title, author, subject and keywords where the document has the newer kind of properties."""
+    from lxml import etree
+
+    if not packet:
+        return {}
+    reader = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+    root = etree.fromstring(packet.encode(), reader)
+    if root is None:
+        return {}
+    found = {name: root.iterfind(f".//{{*}}{tag}") for name, tag in XMP.items()}
+    return {name: _joined(next(nodes, None)) for name, nodes in found.items()}
+
+
+def _joined(node: Any) -> str:
+    """A text, or a list of them."""
+    return "" if node is None else ", ".join(filter(None, (text.strip() for text in node.itertext())))
 
 
 def _moment(written: str | None) -> str | None:
@@ -59,6 +90,22 @@ def _of_slides(path: Path, _password: str | None) -> dict[str, Any]:
     return _of_core(pptx.Presentation(str(path)).core_properties)
 
 
+def _of_workbook(path: Path, _password: str | None) -> dict[str, Any]:
+    """Of XLSX; the older kinds keep them in a place that isn't read here."""
+    from lxml import etree
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read("docProps/core.xml")
+    except (zipfile.BadZipFile, KeyError, OSError):
+        return {}
+    reader = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+    root = etree.fromstring(content, reader)
+    if root is None:
+        return {}
+    return {name: root.findtext(f"{{*}}{tag}") for name, tag in CORE.items()}
+
+
 def _of_core(core: Any) -> dict[str, Any]:
     words = {name: getattr(core, name) for name in ("title", "author", "subject", "keywords", "last_modified_by")}
     return words | {"created_at": _zoned(core.created), "modified_at": _zoned(core.modified)}
@@ -74,4 +121,5 @@ READERS: Final[Mapping[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "pdf": _of_pdf,
     "docx": _of_word,
     "pptx": _of_slides,
+    "sheet": _of_workbook,
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.office import is_encrypted
+from batcher.service.parsing.office import ENCRYPTED, is_encrypted
 from batcher.service.parsing.pages import Page, Rows, corrupt, empty, protected, table
 from batcher.service.parsing.tables import split_large
 
@@ -35,7 +35,7 @@ def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
     import python_calamine
 
     if is_encrypted(path):
-        raise protected()
+        raise protected(ENCRYPTED)
     asked = options.get("spreadsheet") or {}
     excluded = frozenset(asked.get("exclude") or ())
     try:

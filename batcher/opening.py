@@ -23,7 +23,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.journal import journal_of, set_aside
 from batcher.edges.ledger import Ledger, lock, open_ledger
-from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError
+from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError, Unreachable
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]
@@ -125,8 +125,11 @@ async def _first_answer(client: ReductoClient, course: Course, *, patience: floa
             return
         except ServiceError as error:
             refused = isinstance(error, Refused) and not isinstance(error, Busy)
-            if refused or time.monotonic() > until or course.stopped.is_set():
+            if refused or course.stopped.is_set():
                 raise
+            if time.monotonic() > until:
+                words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"
+                raise Unreachable(error.call, f"{words}; try the same words later") from error
             asked = error.retry_after if isinstance(error, Busy) else None
         span = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
         await asyncio.sleep(min(span, max(0.0, until - time.monotonic())))

@@ -70,6 +70,7 @@ class Budget:
 def _words(name: str, cap: float, spent: float, more: float) -> str:
     if more > cap:
         return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
+    spent = round(spent, 2)
     return f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more document needs {more:g}"
 
 

@@ -145,6 +145,8 @@ async def test_a_held_document_is_sent_again_only_by_a_person(words: Words, peer
     assert said.code == 1
     assert "held" in said.err
     assert "may pay twice" in (await batcher("failures", out)).out
+    (nonce,) = rows(out, "SELECT nonce FROM attempts WHERE outcome = 'open'")[0]
+    assert f"with nonce {nonce}" in (await batcher("why", out, "0/letter 0.txt")).out
     assert "0 documents" in (await batcher("retry", out)).err
     assert "may have been paid" in (await batcher("retry", out, "--only", "held")).err
 

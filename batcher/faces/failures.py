@@ -18,8 +18,9 @@ ADVICE: Final = {
     "expired": "the service deleted the result before it was fetched: `batcher retry {what} --only expired` pays again",
     "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays again",
     "stuck": "still running past its deadline: `batcher cancel {what}`, or `batcher retry {what} --only stuck`",
-    "held": "perhaps paid, and it can't be proven: look for it at the service; `batcher retry {what} --only held` "
-    "sends it again and may pay twice",
+    "held": "perhaps paid, and it can't be proven. Each run looks for it again and adopts it; `batcher why {what} "
+    "PATH` says by which nonce, upload and time to look for it at the service. Where it surely isn't there: "
+    "`batcher retry {what} --only held`, which sends it again and may pay twice",
     "cancelled": "`batcher retry {what} --only cancelled` takes it up again",
     "unreadable": "make the file readable; the next run looks again",
     "unsupported": "convert it, or leave it out by `exclude`",

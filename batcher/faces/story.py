@@ -32,7 +32,14 @@ def _attempt(row: dict[str, Any]) -> str:
     credits = row["credits"] if row["credits"] is not None else row["cost"]
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
-    return f"  attempt {row['number']}: {row['outcome']}{reason}, {credits:g} credits, at {row['service']}{job}"
+    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits:g} credits, at {row['service']}{job}"
+    return line + (_where_to_look(row) if row["outcome"] == "open" else "")
+
+
+def _where_to_look(row: dict[str, Any]) -> str:
+    """What tells its job, should there be one, from all others at the service."""
+    moment = datetime.fromtimestamp(row["sent_at"])
+    return f"\n    sent {moment:%Y-%m-%d %H:%M:%S} with nonce {row['nonce']} in its metadata, upload {row['file_id']}"
 
 
 def _twin(row: dict[str, Any]) -> str:

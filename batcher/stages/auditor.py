@@ -27,6 +27,7 @@ LAG: Final = 60.0  # seconds in which the listing may not show a job yet
 OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
 PATIENCE: Final = 30.0  # seconds for the whole of it, and …
 PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
+OWN_PAGES_AT_MOST: Final = 200  # a hundred thousand submissions of one run: more than that isn't worth a long wait
 SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
 
 
@@ -101,7 +102,7 @@ class Auditor:
         now = self._clock()
         since = max(first_sent_at, now - self._retention) - OFF
         unseen = self._ledger.listed_jobs(self._service, self._key_print, accepted_before=now - LAG, alive_at=now)
-        own_pages = -(-len(unseen) // JOBS_PAGE_LIMIT)
+        own_pages = min(-(-len(unseen) // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:
             async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):

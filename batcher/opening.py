@@ -81,7 +81,7 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
             url, key = await stack.enter_async_context(
-                embedded(data_dir, retention=service.result_retention, chaos=service.chaos)
+                embedded(data_dir, retention=service.result_retention, chaos=service.chaos, urls=service.allow_urls)
             )
             key_print = LOCAL  # its key is new each time; its data is not
         else:

@@ -115,8 +115,8 @@ class Replay:
 
     def _document(self, facts: dict[str, Any], at: float) -> int:
         """The document with these facts: the known one, or a new version of its source."""
-        sql = "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND current = 1"
-        row = self._connection.execute(sql, (facts["source"], facts["job"])).fetchone()
+        sql = "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = ? AND current = 1"
+        row = self._connection.execute(sql, (facts["source"], facts["job"], facts["folder"])).fetchone()
         if row is not None and row[1:] == (facts["content"], facts["step"]):
             return int(row[0])
         values = {name: value for name, value in facts.items() if name != "file_id"}

@@ -277,7 +277,9 @@ async def test_a_step_the_manifest_no_longer_names_is_not_sent(manifest: Path, p
 async def test_three_steps_and_one_that_reads_no_job(manifest: Path, peer: Peer, out: Path) -> None:
     """Split and extract both read the parse; classify, which can't, brings an upload of its own."""
     names = ("parse", "split", "extract", "classify")
-    manifest.write_text(json.dumps(chain(peer, *({"name": name, "endpoint": name} for name in names))))
+    steps: dict[str, dict[str, object]] = {name: {"name": name, "endpoint": name} for name in names}
+    steps["split"]["options"] = {"split_description": [{"name": "body", "description": "the letter itself"}]}
+    manifest.write_text(json.dumps(chain(peer, *steps.values())))
     assert (await batcher("run", manifest)).code == 0
     assert jobs(peer) == dict.fromkeys(names, 6)
     assert [set(inputs(peer, name)) for name in names] == [{"reducto"}, {"jobid"}, {"jobid"}, {"reducto"}]

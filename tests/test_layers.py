@@ -28,7 +28,7 @@ HOMES = {
     "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
     "aiofiles": {"edges.client"},
     "obstore": {"edges.mirror"},
-    "pyarrow": {"edges.parquet"},
+    "pyarrow": {"edges.parquet", "edges.listings"},
     "tenacity": {"edges.client"},
     "asyncio_throttle": {"edges.pace"},
     "tqdm": {"faces.progress"},

@@ -68,7 +68,7 @@ def content_key(digest: str, name: str) -> str:
 
 def output_name(name: str, *, suffix: str = ".json") -> str:
     """Where the result of `name` goes, relative to the output directory: inside it, never in batcher's own folder."""
-    parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["document"]
+    parts = [part for part in _SCHEME.sub("", name).split("/") if part not in ("", ".", "..")] or ["document"]
     if parts[0].startswith(OWN_FOLDER):
         parts[0] = f"_{parts[0]}"
     folders = [_fit(part, "", tag=name) for part in parts[:-1]]
@@ -113,6 +113,7 @@ def settled(mtime_ns: int, now: float) -> bool:
     return not 0 <= now - mtime_ns / 1e9 < SETTLING
 
 
+_SCHEME: Final = re.compile(r"^[a-z][a-z0-9]*://")  # of a document by its address
 _ESCAPES: Final = re.compile(r"(\\\\|\\x[0-9a-f]{2})")
 
 

@@ -25,6 +25,7 @@ class Service:
     settle: float | None = None
     max_in_flight: int | None = None  # as many as can be brought home in time
     patience: float = 120.0
+    allow_urls: bool = False  # of the local one: whether it fetches documents by their address
     chaos: str = ""  # faults of the local one, in a rehearsal
 
     @property
@@ -39,9 +40,22 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    directory: Path
+    """One of `directory` and `listing`. Sizes in bytes, ages in seconds."""
+
+    directory: Path | None = None
+    listing: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    min_size: int | None = None
+    max_size: int | None = None
+    newer_than: float | None = None
+    older_than: float | None = None
+
+    @property
+    def place(self) -> Path:
+        place = self.directory or self.listing
+        assert place is not None, "a source is a directory or a listing"
+        return place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +181,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             "result_retention": service.result_retention,
             **({"settle": service.settle} if service.settle is not None else {}),
         },
-        "source": [{"directory": str(source.directory)} for source in manifest.sources],
+        "source": [{"directory" if source.directory else "listing": str(source.place)} for source in manifest.sources],
         "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
         "output": {
             "directory": str(manifest.output.directory),

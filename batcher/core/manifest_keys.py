@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
+from batcher.core.options import problems as body_problems
 from batcher.core.policy import Kind
 from batcher.core.wire import ENDPOINTS, SERVICES
 from batcher.errors import ManifestError, Problem
@@ -43,13 +44,18 @@ SERVICE: Final[Table] = {
     "requests_per_second": Key("number", "a ceiling for submissions"),
     "settle": Key("duration", "how long an unseen submission may still turn up in the listing"),
     "max_in_flight": Key("integer", "how many jobs may be out at once"),
+    "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
     "patience": Key("duration", "how long the service may take for its first answer"),
 }
 SOURCE: Final[Table] = {
     "directory": Key("path", "a folder, taken with all below it"),
     "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
     "exclude": Key("list of strings", "gitignore-style"),
-    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents", not_yet=True),
+    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents, by path or url"),
+    "min_size": Key("size", "smaller files are left out"),
+    "max_size": Key("size", "larger files are left out"),
+    "newer_than": Key("duration", "files that were last changed longer ago are left out"),
+    "older_than": Key("duration", "files that were changed since are left out"),
 }
 JOB: Final[Table] = {
     "name": Key("string", "what this step is called"),
@@ -210,8 +216,9 @@ class _Reading:
         if not sources:
             add(Problem("source", "missing", 'add [source] with directory = "…"'))
         for source in sources:
-            if "directory" not in source:
-                add(Problem("source.directory", "missing", "the folder whose documents are to be taken"))
+            if ("directory" in source) == ("listing" in source):
+                what = "missing" if "directory" not in source else "directory and listing exclude each other"
+                add(Problem("source.directory", what, "a folder, or listing = …, whose documents are to be taken"))
         if "directory" not in output:
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
@@ -227,16 +234,20 @@ class _Reading:
         """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
         names = [job.get("name", "") for job in jobs]
         for number, job in enumerate(jobs):
-            self._check_job(job)
+            self._check_job(job, several=len(jobs) > 1 and bool(names[number]))
             if len(jobs) > 1 and not names[number]:
                 self.problems.append(Problem("job.name", "missing", "each step of a chain has a name of its own"))
             elif names[number] in names[:number]:
                 self.problems.append(Problem("job.name", f"{_shown(names[number])} is named twice"))
 
-    def _check_job(self, job: Mapping[str, Any]) -> None:
+    def _check_job(self, job: Mapping[str, Any], *, several: bool) -> None:
         add = self.problems.append
-        for own in {"input", "async"} & set(job.get("options", {})):
-            add(Problem(f"job.options.{own}", "batcher sets this itself", "take it out"))
+        options, where = dict(job.get("options", {})), f"job.{job['name']}" if several else "job"
+        for own in {"input", "async"} & set(options):
+            add(Problem(f"{where}.options.{own}", "batcher sets this itself", "take it out"))
+            del options[own]
+        endpoint = job.get("endpoint", "parse")
+        self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
             add(
                 Problem("job.name", f"{_shown(job['name'])} can't be part of a file's name", "letters, digits, - and _")
@@ -374,6 +385,18 @@ def _address(value: Any, _folder: Path) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
+_SIZES: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
+
+
+def _size(value: Any, _folder: Path) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"a number of bytes or a size as in 10kB, 25MB or 1GB is wanted, not {_shown(value)}")
+    return int(float(match[1]) * _SIZES[match[2]])
+
+
 READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "string": _of("text", str),
     "number": _of("a number", int, float),
@@ -384,6 +407,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "table of tables": _of("a table", dict),
     "service": _of("a service's name or a table", str, dict),
     "duration": duration,
+    "size": _size,
     "path": _path,
     "url": _url,
     "address": _address,
@@ -402,6 +426,7 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "boolean": {"type": "boolean"},
     "table": {"type": "object"},
     "duration": {"type": ["string", "number"]},
+    "size": {"type": ["string", "integer"]},
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
     "address": {"type": "string"},

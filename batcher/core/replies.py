@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from batcher.core import wire
+from batcher.core.locators import scrubbed
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ def _page_words(body: bytes) -> str:
 def _clip(words: Any) -> str:
     text = words if isinstance(words, str) else msgspec.json.encode(words).decode()
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())  # it may end on a terminal
+    text = scrubbed(text)  # … or in a file: a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
 
 

@@ -38,6 +38,7 @@ class Version:
     upstream: str | None = None
     options: str | None = None
     metadata: str | None = None
+    place: str | None = None
 
 
 class Asked(NamedTuple):
@@ -161,7 +162,8 @@ def _free_output(connection: sqlite3.Connection, version: Version, taken: set[st
 def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) -> None:
     connection.execute(
         "UPDATE documents SET upstream = (SELECT u.id FROM documents u"
-        " WHERE u.source = documents.source AND u.job = ? AND u.current = 1) WHERE id > ? AND job = ?",
+        " WHERE u.source = documents.source AND u.folder = documents.folder AND u.job = ? AND u.current = 1)"
+        " WHERE id > ? AND job = ?",
         (upstream, last, job),
     )
     connection.execute(

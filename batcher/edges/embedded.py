@@ -22,16 +22,19 @@ class _Hello(msgspec.Struct):
 
 
 @asynccontextmanager
-async def embedded(data_dir: Path, *, retention: float, chaos: str = "") -> AsyncIterator[tuple[str, str]]:
+async def embedded(
+    data_dir: Path, *, retention: float, chaos: str = "", urls: bool = False
+) -> AsyncIterator[tuple[str, str]]:
     """(url, key) of a local service that keeps its data in `data_dir`, and so knows the jobs of earlier runs.
 
-    `chaos`: faults to make, in the service's own words for them.
+    `chaos`: faults to make, in the service's own words for them. `urls`: it fetches documents by public addresses.
     """
     key = secrets.token_urlsafe(24)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "batcher.service", "--embedded"),
         *("--data-dir", str(data_dir), "--retention", str(retention)),
         *(("--chaos", chaos) if chaos else ()),
+        *(("--allow-urls",) if urls else ()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -23,9 +23,10 @@ KEPT: Final = (
 )
 KINDS: Final = {kind.__name__: kind for kind in KEPT}
 FACTS: Final = ("source", "folder", "job", "step", "content", "size", "mtime_ns", "inode", "output", "file_id")
-RARE: Final = ("upstream", "options", "metadata")  # only where there are any
+RARE: Final = ("upstream", "options", "metadata", "place")  # only where there are any
 _FACTS: Final = (
-    f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), options, metadata"
+    f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), options, metadata,"
+    " place"
     " FROM documents WHERE id = ?"
 )
 

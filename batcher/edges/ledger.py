@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
@@ -40,6 +40,23 @@ class Change:
     event: Event
     before: State
     after: State
+
+
+class Seen(NamedTuple):
+    """What of a document may change though its bytes are the same."""
+
+    mtime_ns: int
+    inode: int
+    size: int
+    folder: str
+    place: str | None
+    metadata: str | None
+    id: int
+
+
+_TOUCH: Final = (
+    "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, metadata = ? WHERE id = ?"
+)
 
 
 class Ledger(Queries):
@@ -85,11 +102,9 @@ class Ledger(Queries):
         self.tally.update(moved.came)
         self.tally.subtract(moved.went)
 
-    async def touch(self, seen: Sequence[tuple[int, int, int, int]]) -> None:
-        """Note new (mtime_ns, inode, size, id) of documents whose bytes are the same as before."""
-        await self._writer.do(
-            lambda c: c.executemany("UPDATE documents SET mtime_ns = ?, inode = ?, size = ? WHERE id = ?", seen)
-        )
+    async def touch(self, seen: Sequence[Seen]) -> None:
+        """Note where documents are by now, and what else is said of them, whose bytes are the same as before."""
+        await self._writer.do(lambda c: c.executemany(_TOUCH, seen))
 
     async def prove(self, service: str, key_print: str, proof: str) -> None:
         at = self.clock()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from batcher.core.manifest import Job, Manifest
+from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
 from batcher.edges.queries import reader
 from batcher.errors import LedgerError, ManifestError, Problem
@@ -95,15 +95,7 @@ def _with_schema(job: Job, where: str) -> Job:
 
 
 def _checked(manifest: Manifest) -> Manifest:
-    problems = [
-        Problem(
-            "source.directory",
-            f"{source.directory} is not a directory",
-            "check the path; it is relative to the manifest",
-        )
-        for source in manifest.sources
-        if not source.directory.is_dir()
-    ]
+    problems = [problem for source in manifest.sources for problem in _missing(source)]
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
         problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
@@ -113,3 +105,11 @@ def _checked(manifest: Manifest) -> Manifest:
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
+
+
+def _missing(source: Source) -> Iterator[Problem]:
+    hint = "check the path; it is relative to the manifest"
+    if source.directory and not source.directory.is_dir():
+        yield Problem("source.directory", f"{source.directory} is not a directory", hint)
+    if source.listing and not source.listing.is_file():
+        yield Problem("source.listing", f"{source.listing} is not a file", hint)

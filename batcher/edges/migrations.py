@@ -10,7 +10,7 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 7  # PRAGMA user_version; one more with each migration
+VERSION: Final = 8  # PRAGMA user_version; one more with each migration
 
 migrations: Final = Migrations("batcher")
 
@@ -184,6 +184,13 @@ def twins(db: Database) -> None:
     db.create_view("costs", _VIEWS["costs"] + _COSTS_OF_TWINS, replace=True)
 
 
+@migrations()
+def places(db: Database) -> None:
+    """Documents that don't lie where their name says, and the same name in several sources."""
+    for statement in _PLACES:
+        db.execute(statement)
+
+
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_current ON documents(source, job) WHERE current = 1",
     "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
@@ -249,4 +256,12 @@ _CHAINS: Final = (
     """CREATE VIEW steps AS
         SELECT job, state, count(*) AS documents, sum(size) AS bytes FROM documents
         WHERE current = 1 GROUP BY job, state ORDER BY min(id), documents DESC""",
+)
+
+_PLACES: Final = (
+    # Where it is to be found, if not by its name below `folder`: another path there, or the row of a listing that
+    # holds its address. An address itself may be signed, and is never written down.
+    "ALTER TABLE documents ADD COLUMN place TEXT",
+    "DROP INDEX one_current",
+    "CREATE UNIQUE INDEX one_current ON documents(source, job, folder) WHERE current = 1",
 )

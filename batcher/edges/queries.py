@@ -27,6 +27,8 @@ class Known(NamedTuple):
     step: str
     state: State
     folder: str
+    place: str | None
+    metadata: str | None
 
 
 class Due(NamedTuple):
@@ -46,6 +48,7 @@ class Due(NamedTuple):
     on_its_own: bool  # that one's job can't be read any more
     options: str | None
     metadata: str | None
+    place: str | None  # where it is, if not by its name in `folder`
 
 
 class Upstream(NamedTuple):
@@ -163,21 +166,24 @@ class Queries:
     def in_state(self, state: State) -> list[int]:
         return [row[0] for row in self.reader.execute("SELECT id FROM documents WHERE state = ? ORDER BY id", (state,))]
 
-    def known(self, sources: Sequence[str], job: str) -> dict[str, Known]:
-        """The current versions of those of `sources` that the ledger has, by source."""
-        marks = ",".join("?" * len(sources))
+    def known(self, sources: Sequence[str], job: str, *, folder: str, others: Sequence[str] = ()) -> dict[str, Known]:
+        """The current versions of those of `sources` that the ledger has, by source.
+
+        In `folder`, or wherever it was before; but in none of `others`, for there the same name is another document.
+        """
         rows = self.reader.execute(
-            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder FROM documents"
-            f" WHERE current = 1 AND job = ? AND source IN ({marks})",
-            (job, *sources),
+            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, metadata FROM documents"
+            f" WHERE current = 1 AND job = ? AND source IN ({_EACH}) AND folder NOT IN ({_EACH})"
+            " ORDER BY folder = ?",
+            (job, json.dumps(sources), json.dumps(others), folder),
         )
-        return {row[1]: Known(*row) for row in rows}
+        return {row[1]: Known._make((*row[:7], State(row[7]), *row[8:])) for row in rows}
 
     def due(self, now: float, limit: int) -> list[Due]:
         """Documents to upload or submit, longest due first."""
         rows = self.reader.execute(
             "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream, on_its_own,"
-            f" options, metadata FROM {_TO_SUBMIT}"
+            f" options, metadata, place FROM {_TO_SUBMIT}"
             " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
             (now, limit),
         )

@@ -10,25 +10,30 @@ import hashlib
 import os
 import stat
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from pathspec import GitIgnoreSpec
 
-from batcher.core.document import extension_of, name_of
+from batcher.core.chain import Overrides
+from batcher.core.document import extension_of, name_of, path_of
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
 from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
 
 IGNORE_FILE: Final = ".batcherignore"
 BLOCK: Final = 1 << 20
-UNSUPPORTED, UNREADABLE = "unsupported", "unreadable"
+UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as the walk met it: `name` as core.document writes it; `problem` the verdict it can't escape, or None."""
+    """A file as the walk met it: `name` as core.document writes it; `problem` the verdict it can't escape, or None.
+
+    `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of what isn't read here.
+    `metadata` (JSON) and `overrides` of a job's options are what a listing says of it.
+    """
 
     name: str
     size: int = 0
@@ -36,16 +41,51 @@ class Found:
     inode: int = 0
     problem: str | None = None
     reason: str | None = None
+    folder: str = ""
+    place: str | None = None
+    content: str | None = None
+    metadata: str | None = None
+    overrides: Overrides = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder) / os.fsdecode(path_of(self.place or self.name))
 
 
-def walk(source: Source, *, skip: Path, types: Container[str]) -> Iterator[Found]:
+def walk(source: Source, *, skip: Path, types: Container[str], now: float) -> Iterator[Found]:
     """Every document below `source.directory`, in order of name. `skip`, our own output, is left out.
 
     `types` are the extensions taken where the source's own patterns don't say.
     """
-    rules = _Rules(source, types)
+    assert source.directory is not None
+    rules, folder = _Rules(source, types), str(source.directory)
     root = os.fsencode(source.directory)
-    yield from _folder(root, b"", rules, os.fsencode(skip))
+    for found in _folder(root, b"", rules, os.fsencode(skip)):
+        if found.problem or fits(source, found, now):
+            yield replace(found, folder=folder)
+
+
+def fits(source: Source, found: Found, now: float) -> bool:
+    """Whether its size and age are asked for."""
+    age = now - found.mtime_ns / 1e9
+    return (
+        (source.min_size is None or found.size >= source.min_size)
+        and (source.max_size is None or found.size <= source.max_size)
+        and (source.newer_than is None or age <= source.newer_than)
+        and (source.older_than is None or age >= source.older_than)
+    )
+
+
+def found_at(path: bytes, name: str) -> Found:
+    """The file there, by that name; where there is none, with the verdict that it is gone."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return Found(name, problem=GONE, reason="there is no such file")
+    except OSError as error:
+        return Found(name, problem=UNREADABLE, reason=error.strerror)
+    problem, reason = _problem(status)
+    return Found(name, status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
 
 
 def read(path: Path, *, limit: int) -> bytes:

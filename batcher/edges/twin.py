@@ -51,6 +51,7 @@ class TwinService:
     work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = wire.RETENTION
     credits: float = 1.0  # that it bills for a page
+    read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, TwinJob] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -73,6 +74,8 @@ class TwinService:
 
     def content(self, source: str) -> bytes | None:
         """What a job with this input reads: an upload's bytes, or those that an earlier parse was of."""
+        if self.read_addresses and source.startswith(("http://", "https://")):
+            return source.encode()
         if not source.startswith(wire.JOB):
             return self.uploads.get(source)
         job = self.known(source.removeprefix(wire.JOB))

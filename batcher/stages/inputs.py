@@ -1,4 +1,4 @@
-"""What a submission names as its input: the job of the step before it, while that lives, else an upload to be made.
+"""What a submission names as its input: the job of the step before it while that lives, an address, or an upload.
 
 It reads files and the ledger; it calls nobody.
 """
@@ -8,23 +8,35 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from batcher.core import events
 from batcher.core.document import path_of
 from batcher.core.lifecycle import State
+from batcher.core.locators import bare
 from batcher.core.wire import JOB
-from batcher.edges import sources
+from batcher.edges import listings, sources
 from batcher.edges.ledger import Due, Ledger
+from batcher.edges.listings import ROW
 from batcher.errors import SourceChanged, SourceError, SourceGone
 
 SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when another is to read it
 
-# Of a small file its bytes, of a large one where to stream them from; as text, an input the service has already.
-Content = bytes | Path | str | SourceError
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is written down of it."""
+
+    known_as: str
+    source: str = field(repr=False)
+
+
+# Of a small file its bytes, of a large one where to stream them from.
+Content = bytes | Path | Named | SourceError
 
 
 class Inputs:
@@ -40,9 +52,12 @@ class Inputs:
         """All of them read in one go: a trip to another thread for each costs more than the reading."""
         if not due:
             return []
-        known = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
+        jobs = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
         return await asyncio.to_thread(
-            lambda: [(document, ready or _content(document)) for document, ready in zip(due, known, strict=True)]
+            lambda: [
+                (document, Named(job, job) if job else _content(document))
+                for document, job in zip(due, jobs, strict=True)
+            ]
         )
 
     def from_upstream(self, due: Due) -> str | None:
@@ -58,13 +73,20 @@ class Inputs:
         """Why the input that was made ready earlier won't do any more; None where it will."""
         if due.file_id is not None and due.file_id.startswith(JOB):
             return None if due.file_id == self.from_upstream(due) else "the job it was to read is about to expire"
+        if not is_file(due):
+            return None
         if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
             return "the upload is too old"
         return None
 
 
+def is_file(due: Due) -> bool:
+    """Whether its bytes are to be had here, and not only by an address."""
+    return due.place is None or not due.place.startswith(ROW)
+
+
 def path(due: Due) -> Path:
-    return Path(due.folder) / os.fsdecode(path_of(due.source))
+    return Path(due.folder) / os.fsdecode(path_of(due.place or due.source))
 
 
 def source_verdict(document: int, error: SourceError) -> events.Event:
@@ -77,6 +99,8 @@ def source_verdict(document: int, error: SourceError) -> events.Event:
 
 
 def _content(due: Due) -> Content:
+    if not is_file(due):
+        return _address(due)
     where = path(due)
     if due.size > SMALL or due.state is State.UPLOADED:
         return where
@@ -84,3 +108,12 @@ def _content(due: Due) -> Content:
         return sources.read(where, limit=SMALL)
     except SourceError as error:
         return error
+
+
+def _address(due: Due) -> Content:
+    """Read again each time: a signed one isn't kept, and by now it may have been signed anew."""
+    try:
+        url = listings.address(Path(due.folder), str(due.place), due.source)
+    except SourceError as error:
+        return error
+    return Named(bare(url), url)

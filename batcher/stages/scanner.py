@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 
 from batcher.core.chain import Step, steps_of
-from batcher.core.document import SETTLING, content_key, path_of, settled, types_taken
+from batcher.core.document import SETTLING, content_key, settled, types_taken
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
-from batcher.edges import sources
+from batcher.edges import listings, sources
 from batcher.edges.admission import Asked, Version
-from batcher.edges.ledger import Ledger
+from batcher.edges.ledger import Ledger, Seen
 from batcher.edges.queries import Known
 from batcher.edges.sources import Found
 from batcher.errors import SourceError
@@ -37,10 +35,19 @@ class Scanner:
         self._consent = consent
         self._manifest = manifest
         self._clock = clock
+        self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
     async def sort_out(self) -> None:
-        """Before anything is sent: what earlier runs took in and the manifest no longer asks for makes way."""
+        """Before anything is sent: what earlier runs took in and the manifest no longer asks for makes way.
+
+        Raises ManifestError with what is wrong in a listing.
+        """
+        for source in self._manifest.sources:
+            if source.listing is not None:
+                await asyncio.to_thread(
+                    listings.check, source.listing, self._endpoints, urls=_why_no_urls(self._manifest)
+                )
         await self._ledger.retire(self._is_asked_for)
 
     def _is_asked_for(self, asked: Asked) -> bool:
@@ -74,8 +81,7 @@ class Scanner:
 
     async def _walk(self, source: Source) -> bool:
         """Whether some file was still being written."""
-        types = types_taken(self._manifest.service.name)
-        found = sources.walk(source, skip=self._manifest.output.directory, types=types)
+        found = self._found(source)
         restless = False
         while group := await asyncio.to_thread(_take, found):
             calm = [one for one in group if one.problem or settled(one.mtime_ns, self._clock())]
@@ -83,64 +89,90 @@ class Scanner:
             await self._take_in(source, calm)
         return restless
 
+    def _found(self, source: Source) -> Iterator[Found]:
+        if source.listing is not None:
+            return listings.walk(source.listing, self._endpoints)
+        types = types_taken(self._manifest.service.name)
+        return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock())
+
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
-        names = [found.name for found in group]
-        known = {step.name: self._ledger.known(names, step.name) for step in self._steps}
+        known = self._known(source, group)
         fresh = [found for found in group if not self._is_unchanged(found, known)]
         if not fresh:
             return
-        contents = await asyncio.to_thread(_read_all, source.directory, fresh)
+        contents = await asyncio.to_thread(_read_all, fresh)
         versions: list[Version] = []
-        touched: list[tuple[int, int, int, int]] = []
+        touched: list[Seen] = []
         for found, (content, trouble) in zip(fresh, contents, strict=True):
-            self._compare(source, found, content, trouble, known, versions, touched)
+            self._compare(found, content, trouble, known, versions, touched)
         if touched:
             await self._ledger.touch(touched)
         if versions:
             await self._consent.admit(versions)
+
+    def _known(self, source: Source, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
+        names = [found.name for found in group]
+        folder = group[0].folder if group else ""
+        others = [other for other in map(_folder, self._manifest.sources) if other != folder]
+        return {step.name: self._ledger.known(names, step.name, folder=folder, others=others) for step in self._steps}
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
         return all(self._is_same(found, step, known[step.name].get(found.name)) for step in self._steps)
 
     def _is_same(self, found: Found, step: Step, known: Known | None) -> bool:
         """Whether this step of the file needn't be looked at: as far as can be told without reading it."""
-        if known is None or known.step != step.hash or known.state in _LOOK_AGAIN:
+        if known is None or known.step != step.hash_with(found.overrides):
             return False
-        if (known.state in _UNFIT) != (found.problem is not None):
+        if found.problem == State.SOURCE_GONE:
+            return known.state is State.SOURCE_GONE
+        if known.state in _LOOK_AGAIN or (known.state in _UNFIT) != (found.problem is not None):
             return False
+        if (known.folder, known.place, known.metadata) != (found.folder, found.place, found.metadata):
+            return False
+        if found.content is not None:
+            return known.content == found.content
         return (known.size, known.mtime_ns, known.inode) == (found.size, found.mtime_ns, found.inode)
 
     def _compare(
         self,
-        source: Source,
         found: Found,
         content: str | None,
         trouble: str | None,
         known: Mapping[str, Mapping[str, Known]],
         versions: list[Version],
-        touched: list[tuple[int, int, int, int]],
+        touched: list[Seen],
     ) -> None:
         """Each step of a file that was read: a new version where the bytes, the job or the step before it are new."""
         renewed = set[str]()
         for step in self._steps:
-            old = known[step.name].get(found.name)
-            same = old and content and (old.content, old.step) == (content, step.hash) and old.state not in _LOOK_AGAIN
+            old, hash = known[step.name].get(found.name), step.hash_with(found.overrides)
+            same = old and content and (old.content, old.step) == (content, hash) and old.state not in _LOOK_AGAIN
             if old and same and not (step.upstream and step.upstream.name in renewed):
-                touched.append((found.mtime_ns, found.inode, found.size, old.id))
+                touched.append(_seen(found, old))
             else:
                 renewed.add(step.name)
-                versions.append(_version(source, found, step, content, trouble, old))
+                versions.append(_version(found, step, content, trouble, old))
 
 
-def _version(
-    source: Source, found: Found, step: Step, content: str | None, trouble: str | None, old: Known | None
-) -> Version:
+def _why_no_urls(manifest: Manifest) -> str:
+    """Empty where a listing may hold addresses."""
+    if not manifest.service.is_local or manifest.service.allow_urls:
+        return ""
+    return "the local service fetches no addresses unless it is told to: service.allow_urls = true"
+
+
+def _seen(found: Found, old: Known) -> Seen:
+    return Seen(found.mtime_ns, found.inode, found.size, found.folder, found.place, found.metadata, old.id)
+
+
+def _version(found: Found, step: Step, content: str | None, trouble: str | None, old: Known | None) -> Version:
     problem = found.problem or (State.UNREADABLE if trouble else None)
+    options = found.overrides.get(step.name)
     return Version(
         source=found.name,
-        folder=str(source.directory),
+        folder=found.folder,
         job=step.name,
-        step=step.hash,
+        step=step.hash_with(found.overrides),
         content=content,
         size=found.size,
         mtime_ns=found.mtime_ns,
@@ -150,22 +182,30 @@ def _version(
         reason=found.reason or trouble,
         replaces=old.id if old else None,
         upstream=step.upstream.name if step.upstream else None,
+        options=json.dumps(options, sort_keys=True, ensure_ascii=False) if options else None,
+        metadata=found.metadata,
+        place=found.place,
     )
+
+
+def _folder(source: Source) -> str:
+    """Where documents of it are known by their names."""
+    return str(source.directory or source.place.parent)
 
 
 def _take(found: Iterator[Found]) -> list[Found]:
     return list(islice(found, GROUP))
 
 
-def _read_all(directory: Path, group: Sequence[Found]) -> list[tuple[str | None, str | None]]:
+def _read_all(group: Sequence[Found]) -> list[tuple[str | None, str | None]]:
     """(content key, None) or (None, what is wrong) for each."""
-    return [_read(directory, found) for found in group]
+    return [_read(found) for found in group]
 
 
-def _read(directory: Path, found: Found) -> tuple[str | None, str | None]:
-    if found.problem:
-        return None, None
+def _read(found: Found) -> tuple[str | None, str | None]:
+    if found.problem or found.content is not None:
+        return found.content, None
     try:
-        return content_key(sources.digest(directory / os.fsdecode(path_of(found.name))), found.name), None
+        return content_key(sources.digest(found.path), found.place or found.name), None
     except SourceError as error:
         return None, str(error)

@@ -20,7 +20,7 @@ from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
 from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
-from batcher.core.wire import JOB, METADATA_KEY
+from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.pace import Pace
@@ -30,6 +30,7 @@ from batcher.errors import (
     BadReply,
     BudgetSpent,
     Busy,
+    NotFound,
     Outdated,
     Refused,
     ReplyLost,
@@ -39,7 +40,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.stages.course import Course
-from batcher.stages.inputs import Content, Inputs, path, source_verdict
+from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_verdict
 from batcher.stages.watchlist import Watchlist
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
@@ -183,15 +184,15 @@ class Submitter:
             if lapse is not None:
                 await self._ledger.record(events.UploadLapsed(due.id, lapse))
                 return
-            await self._send(due, str(due.file_id))
+            await self._send(due, _named_again(due, content))
             return
-        file_id = content if isinstance(content, str) else await self._upload(due, content)
-        if file_id is not None:
-            await self._send(due, file_id, events.Uploaded(due.id, file_id))
+        named = content if isinstance(content, Named) else await self._upload(due, content)
+        if named is not None:
+            await self._send(due, named, events.Uploaded(due.id, named.known_as))
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
-    async def _upload(self, due: Due, content: bytes | Path | SourceError) -> str | None:
+    async def _upload(self, due: Due, content: bytes | Path | SourceError) -> Named | None:
         if isinstance(content, SourceError):
             raise content
         sha256 = due.content.partition(".")[0]
@@ -207,7 +208,7 @@ class Submitter:
             return None
         self._pace.upload.answered()
         self._answered_at = self._clock()
-        return upload.file_id
+        return Named(upload.file_id, upload.file_id)
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
         """For as long as the service says; it is a verdict only where the fault may be the document's own."""
@@ -223,14 +224,14 @@ class Submitter:
 
     # --- the submission: paid, and sent once ------------------------------------------------------------------------
 
-    async def _send(self, due: Due, file_id: str, *before: events.Event) -> None:
+    async def _send(self, due: Due, named: Named, *before: events.Event) -> None:
         await self._pace.submit.turn()
         if self._course.stopped.is_set():
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        size = await asyncio.to_thread(measure, path(due)) if job.counts_pages else Measure()
-        rate = job.chained_rate if file_id.startswith(JOB) else job.rate
+        size = await asyncio.to_thread(measure, path(due)) if job.counts_pages and is_file(due) else Measure()
+        rate = job.chained_rate if named.known_as.startswith(JOB) else job.rate
         sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
         try:
             await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
@@ -239,7 +240,7 @@ class Submitter:
                 raise
             await self._wait_for_bills(due, error, *before)
             return
-        await self._book(due, await self._post(due, file_id, nonce))
+        await self._book(due, await self._post(due, named, nonce))
         if self._bills_wanted is not None:
             self._bills_wanted = self._ledger.in_flight + 1  # it did fit: so may the next one
 
@@ -261,7 +262,7 @@ class Submitter:
             lost = events.ReplyLost(due.id, f"its answer names job {event.job_id}, which is another document's")
             await self._ledger.record(lost)
 
-    async def _post(self, due: Due, file_id: str, nonce: str) -> events.Event:
+    async def _post(self, due: Due, named: Named, nonce: str) -> events.Event:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
         job = self._assignments[due.job]
         self._headroom.breaker.sent(self._clock())
@@ -273,14 +274,14 @@ class Submitter:
         try:
             job_id = await self._client.run_job(
                 job.endpoint,
-                file_id,
+                named.source,
                 options,
                 metadata={**job.metadata, **metadata, METADATA_KEY: mark},
                 priority=job.priority,
                 webhook=job.webhook,
             )
         except Refused as error:
-            return self._refused(due, file_id, error)
+            return self._refused(due, named.known_as, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._pace.submit.hold(error)
@@ -293,14 +294,16 @@ class Submitter:
         self._pace.submit.answered()
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
 
-    def _refused(self, due: Due, file_id: str, error: Refused) -> events.Event:
+    def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
             self._course.stop(str(error), 4, at_once=isinstance(error, Unauthorised))
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
             self._pace.submit.hold(error)
-        elif file_id.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
+        elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
             return events.UploadLapsed(due.id, str(error))  # it has expired meanwhile, and an upload of its own may do
+        elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
+            return events.Rejected(due.id, str(error), kind=Kind.DOCUMENT)  # there is no upload to be made anew
         event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event
@@ -310,3 +313,10 @@ class Submitter:
         silent = self._clock() - self._answered_at
         if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+
+
+def _named_again(due: Due, content: Content) -> Named:
+    """The input that was made ready earlier. Raises SourceError where its address can't be had any more."""
+    if isinstance(content, SourceError) and not is_file(due):
+        raise content
+    return content if isinstance(content, Named) else Named(str(due.file_id), str(due.file_id))

@@ -52,7 +52,12 @@ def test_all_problems_are_shown_at_once() -> None:
         ("prices.card", {"prices": {"card": "old"}}),
         ("webhook.public_url", {"webhook": {"public_url": "hooks.example.com"}}),
         ("webhook.secret_env", {"webhook": {"mode": "svix"}}),
-        ("source.listing", {"source": {"directory": "in", "listing": "a.csv"}}),
+        ("source.directory", {"source": {"directory": "in", "listing": "a.csv"}}),
+        ("source.max_size", {"source": {"directory": "in", "max_size": "ten"}}),
+        ("job.name", {"job": [{"name": "a"}, {}]}),
+        ("job.name", {"job": [{"name": "a"}, {"name": "a"}]}),
+        ("job.name", {"job": {"name": "../a"}}),
+        ("job.options.settings.page_rang", {"job": {"options": {"settings": {"page_rang": 1}}}}),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, object]) -> None:

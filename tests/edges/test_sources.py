@@ -11,6 +11,8 @@ from batcher.edges import sources
 from batcher.edges.sources import Found, walk
 from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
 
+NOW = 1_800_000_000.0
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -21,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
 
 def found(tree: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> dict[str, Found]:
     source = Source(directory=tree, include=include, exclude=exclude)
-    return {one.name: one for one in walk(source, skip=tree / "out", types=HOSTED_TYPES)}
+    return {one.name: one for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW)}
 
 
 def test_files_of_known_types_are_found_in_order_of_name(tree: Path) -> None:
@@ -86,11 +88,28 @@ def test_a_file_is_what_it_was_or_an_error(tree: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_told(tree: Path) -> None:
     """With the reason; a folder that went away meanwhile is simply not there."""
-    (told,) = walk(Source(directory=tree / "nowhere"), skip=tree / "out", types=HOSTED_TYPES)
+    (told,) = walk(Source(directory=tree / "nowhere"), skip=tree / "out", types=HOSTED_TYPES, now=NOW)
     assert (told.name, told.problem) == (".", "unreadable")
     (tree / "a.pdf").write_text("x")
     (tree / "gone").mkdir()
-    walking = walk(Source(directory=tree), skip=tree / "out", types=HOSTED_TYPES)
+    walking = walk(Source(directory=tree), skip=tree / "out", types=HOSTED_TYPES, now=NOW)
     assert next(walking).name == "a.pdf"
     (tree / "gone").rmdir()
     assert list(walking) == []
+
+
+def test_sizes_and_ages_are_filters(tree: Path) -> None:
+    """Each bound alone, and both."""
+    for name, size, age in (("small.pdf", 10, 5), ("large.pdf", 3000, 5), ("old.pdf", 100, 500)):
+        (tree / name).write_bytes(b"x" * size)
+        os.utime(tree / name, (NOW - age * 86400, NOW - age * 86400))
+
+    def taken(**filters: float) -> set[str]:
+        source = Source(directory=tree, include=("/small.pdf", "/large.pdf", "/old.pdf"), **filters)  # type: ignore[arg-type]
+        return {found.name for found in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW)}
+
+    assert taken(min_size=11) == {"large.pdf", "old.pdf"}
+    assert taken(max_size=2999) == {"small.pdf", "old.pdf"}
+    assert taken(newer_than=30 * 86400.0) == {"small.pdf", "large.pdf"}
+    assert taken(older_than=30 * 86400.0) == {"old.pdf"}
+    assert taken(min_size=11, newer_than=30 * 86400.0) == {"large.pdf"}

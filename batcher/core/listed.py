@@ -1,0 +1,112 @@
+"""What a row of a listing says: which document, what it asks for beside its job's options, and its metadata. Pure."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from batcher.core.chain import Overrides
+from batcher.core.document import name_of
+from batcher.core.locators import bare, is_url, url_key
+from batcher.core.options import partial_problems
+from batcher.core.wire import METADATA_KEY
+
+PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret."""
+
+    name: str
+    path: str | None = None
+    url: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)
+
+    @property
+    def content(self) -> str | None:
+        """What tells its bytes from others', where nobody reads them here."""
+        return url_key(self.url) if self.url else None
+
+
+def read_row(row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool) -> Entry:
+    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError."""
+    place = read_place(row)
+    metadata, overrides = _the_rest(row, endpoints, is_text=is_text)
+    return replace(place, metadata=metadata, overrides=overrides)
+
+
+def read_place(row: Mapping[str, Any]) -> Entry:
+    """As much of the row as says which document it is. Raises ValueError."""
+    path, url = row.get("path") or None, row.get("url") or None
+    if (path is None) == (url is None):
+        raise ValueError("one of path and url is wanted")
+    told = row.get("id")
+    name = None if told in (None, "") else name_of(str(told).encode("utf-8", "surrogateescape"))
+    if url is not None:
+        if not isinstance(url, str) or not is_url(url):
+            raise ValueError("url: an http(s) address is wanted")
+        return Entry(name or bare(url), url=url)
+    if not isinstance(path, str) or "\0" in path:
+        raise ValueError("path: text is wanted")
+    where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
+    return Entry(name or where, path=where)
+
+
+def _the_rest(
+    row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    metadata: dict[str, Any] = {}
+    overrides: dict[str, dict[str, Any]] = {}
+    for column, value in row.items():
+        if column in ("path", "url", "id") or value is None:
+            continue
+        where = _job_of(column, endpoints)
+        if where is None:
+            metadata[column] = value
+        elif value != "":
+            job, keys = where
+            _set(overrides.setdefault(job, {}), keys, _value(value) if is_text else value)
+    if METADATA_KEY in metadata:
+        raise ValueError(f"{METADATA_KEY}: this name is batcher's own; call the column something else")
+    for job, options in overrides.items():
+        _check(endpoints[job], options)
+    return metadata, overrides
+
+
+def _job_of(column: str, endpoints: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """The job that a column is an option of, and the keys below it; None for metadata."""
+    first, *rest = column.split(".")
+    if first == "options" and rest:
+        if len(endpoints) > 1:
+            raise ValueError(f"{column}: of which step? name the column {next(iter(endpoints))}.{column}")
+        return next(iter(endpoints)), rest
+    if first in endpoints and rest[:1] == ["options"] and len(rest) > 1:
+        return first, rest[1:]
+    return None
+
+
+def _set(options: dict[str, Any], keys: list[str], value: Any) -> None:
+    *tables, last = keys
+    for name in tables:
+        options = options.setdefault(name, {})
+    options[last] = value
+
+
+def _value(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _check(endpoint: str, options: Mapping[str, Any]) -> None:
+    if PASSWORD in json.dumps(options):
+        raise ValueError("a listing must not carry passwords; name them by source.passwords_env")
+    found = next(partial_problems(endpoint, options, key="options"), None)
+    if found is not None:
+        raise ValueError(str(found))

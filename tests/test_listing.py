@@ -1,0 +1,234 @@
+"""Documents by a listing, at the command line: paths and addresses, options and metadata of each row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from commandline import batcher, rows
+from peer import Peer, accepts_and_hangs_up, says
+from pyarrow import parquet
+
+OLD = 1_700_000_000
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, inbox: Path, peer: Peer) -> Callable[..., Path]:
+    """Writes one that lists `documents` as CSV, JSON lines or Parquet."""
+
+    def write(documents: list[dict[str, Any]], *, kind: str = "csv", **more: Any) -> Path:
+        listing = tmp_path / f"docs.{kind}"
+        WRITERS[kind](listing, documents)
+        data = {
+            "batch": "listed",
+            "service": {"url": peer.url, "settle": 1},
+            "source": {"listing": listing.name},
+            "output": {"directory": "out"},
+            **more,
+        }
+        (tmp_path / "m.json").write_text(json.dumps(data))
+        return tmp_path / "m.json"
+
+    return write
+
+
+def _csv(path: Path, documents: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(key for document in documents for key in document))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(documents)
+
+
+def _jsonl(path: Path, documents: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+
+
+def _parquet(path: Path, documents: list[dict[str, Any]]) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist(documents), path, row_group_size=2)
+
+
+WRITERS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+
+
+def configs(peer: Peer) -> list[dict[str, Any]]:
+    return [json.loads(job.config) for job in peer.service.jobs.values()]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+async def test_a_row_names_a_document_its_options_and_its_metadata(
+    kind: str, manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """In each of the three formats; a second run sends nothing."""
+    documents = [
+        {"path": "inbox/0/letter 0.txt", "id": "first", "department": "a", "options.settings.timeout": 60},
+        {"path": "inbox/0/letter 1.txt", "id": "", "department": 'b, "quoted"', "options.settings.timeout": None},
+        {"path": "inbox/1/letter 1.txt", "id": "third", "department": "ü", "options.settings.timeout": 90},
+    ]
+    path = manifest(documents, kind=kind)
+    said = await batcher("run", path)
+    assert said.code == 0, said.err
+    assert [name.name for name in sorted(out.glob("*.json"))] == ["first.json", "third.json"]
+    assert (out / "inbox" / "0" / "letter 1.txt.json").exists()
+    sent = {config["async"]["metadata"]["department"]: config.get("settings") for config in configs(peer)}
+    assert sent == {"a": {"timeout": 60}, 'b, "quoted"': None, "ü": {"timeout": 90}}
+    assert (await batcher("run", path)).code == 0
+    assert len(peer.service.jobs) == 3
+
+
+async def test_another_option_is_another_step_and_other_metadata_is_not(
+    manifest: Callable[..., Path], peer: Peer
+) -> None:
+    """What is asked for makes the result; what is only noted does not."""
+    row = {"path": "inbox/0/letter 0.txt", "note": "x", "options.settings.timeout": 60}
+    assert (await batcher("run", manifest([row]))).code == 0
+    assert (await batcher("run", manifest([{**row, "note": "y"}]))).code == 0
+    assert len(peer.service.jobs) == 1
+    assert (await batcher("run", manifest([{**row, "options.settings.timeout": 61}]))).code == 0
+    assert len(peer.service.jobs) == 2
+
+
+async def test_all_rows_that_cannot_be_used_are_told_at_once(manifest: Callable[..., Path], peer: Peer) -> None:
+    """By their lines, before anything is sent."""
+    documents = [
+        {"path": "inbox/0/letter 0.txt", "url": "", "options.settings.page_rang": ""},
+        {"path": "", "url": ""},
+        {"path": "", "url": "ftp://h/a.pdf"},
+        {"path": "inbox/0/letter 1.txt", "options.settings.page_rang": "1"},
+        {"path": "inbox/0/letter 0.txt"},
+    ]
+    said = await batcher("run", manifest(documents))
+    assert said.code == 2
+    assert "docs.csv, line 3: one of path and url is wanted" in said.err
+    assert "line 4: url: an http(s) address is wanted" in said.err
+    assert "line 5: options.settings.page_rang: unknown key (did you mean page_range?)" in said.err
+    assert "line 6: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)" in said.err
+    assert peer.calls["upload"] == 0
+
+
+async def test_so_many_bad_rows_are_counted(manifest: Callable[..., Path]) -> None:
+    """The first are named, the rest is a number."""
+    said = await batcher("run", manifest([{"path": "a.pdf"}, *({"path": ""} for _ in range(50))]))
+    assert said.code == 2
+    assert said.err.count("one of path and url") == 20
+    assert "30 more rows can't be used" in said.err
+
+
+async def test_a_file_that_is_not_there_is_a_verdict_and_the_rest_goes_on(
+    manifest: Callable[..., Path], inbox: Path, peer: Peer, out: Path
+) -> None:
+    """Named again each night, it is no new document each night; once it is there, it is sent."""
+    path = manifest([{"path": "inbox/late.txt"}, {"path": "inbox/0/letter 0.txt"}])
+    assert (await batcher("run", path)).code == 1
+    assert (await batcher("run", path)).code == 0
+    assert rows(out, "SELECT count(*) FROM documents") == [(2,)]
+    (inbox / "late.txt").write_text("at last")
+    os.utime(inbox / "late.txt", (OLD, OLD))
+    assert (await batcher("run", path)).code == 0
+    assert len(peer.service.jobs) == 2
+
+
+# --- addresses ------------------------------------------------------------------------------------------------------
+
+SECRET = "X-Amz-Signature=CANARY"
+SIGNED = f"https://files.example.com/in/a.pdf?{SECRET}"
+
+
+async def test_an_address_is_handed_over_as_it_is_and_written_nowhere(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """The submission has the query; no byte that batcher writes does, whatever the service answers."""
+    peer.service.read_addresses = True
+    answers = iter([says(429, {"detail": f"slow down: {SIGNED}"}), says(422, {"detail": f"can't read {SIGNED}"})])
+
+    async def quoting(peer: Peer, request: Any) -> Any:
+        mood = next(answers, None)
+        return await (mood(peer, request) if mood else peer.run_job(request))
+
+    path = manifest([{"url": SIGNED, "owner": "x"}, {"url": "https://files.example.com/b.pdf"}])
+    peer.moods["run_job"] = quoting
+    said = await batcher("run", path, "--log-json")
+    assert said.code == 1
+    assert (await batcher("retry", path)).code == 0
+    again = await batcher("run", path, "-S", "service.settle=1")
+    assert again.code == 0, again.err
+    assert SIGNED in [config["input"] for config in configs(peer)]
+    assert peer.calls["upload"] == 0
+    assert (out / "files.example.com" / "in" / "a.pdf.json").exists()
+    told = await batcher("why", path, "https://files.example.com/in/a.pdf")
+    assert "https://files.example.com/in/a.pdf" in told.out
+    written = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
+    for text in (written, *(text.encode() for one in (said, again, told) for text in (one.out, one.err))):
+        assert b"CANARY" not in text
+
+
+async def test_a_new_signature_pays_nothing(manifest: Callable[..., Path], peer: Peer) -> None:
+    """The listing is made anew each night, with other rows before it."""
+    peer.service.read_addresses = True
+    assert (await batcher("run", manifest([{"url": SIGNED}]))).code == 0
+    listed = [{"url": "https://files.example.com/new.pdf"}, {"url": SIGNED.replace("CANARY", "OTHER")}]
+    assert (await batcher("run", manifest(listed))).code == 0
+    assert len(peer.service.jobs) == 2
+
+
+async def test_an_unknown_submission_of_an_address_is_adopted_or_held(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """Adopted where the listing shows it; where it doesn't, nobody can prove its absence."""
+    peer.service.read_addresses = True
+    answers = iter([accepts_and_hangs_up, says(500, {})])
+
+    async def lossy(peer: Peer, request: Any) -> Any:
+        mood = next(answers, None)
+        return await (mood(peer, request) if mood else peer.run_job(request))
+
+    peer.moods["run_job"] = lossy
+    said = await batcher("run", manifest([{"url": f"https://h/{n}.pdf"} for n in range(3)]))
+    assert said.code == 1
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("held", 1), ("saved", 2)]
+    assert peer.calls["delete_upload"] == 2, "the spare one of the proof"
+
+
+async def test_the_local_service_fetches_no_addresses_unasked(manifest: Callable[..., Path]) -> None:
+    """Said before anything is sent, with the key to set."""
+    path = manifest([{"url": SIGNED}], service="local")
+    said = await batcher("run", path)
+    assert said.code == 2
+    assert "service.allow_urls = true" in said.err
+    assert "CANARY" not in said.err
+
+
+# --- several sources ------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_name_in_two_sources_is_two_documents(tmp_path: Path, peer: Peer, out: Path) -> None:
+    """Each has a result of its own, run after run; a source that moves as a whole pays nothing."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.txt").write_text(folder)
+        os.utime(tmp_path / folder / "a.txt", (OLD, OLD))
+
+    def write(*folders: str) -> Path:
+        data = {
+            "batch": "b",
+            "service": {"url": peer.url},
+            "source": [{"directory": folder} for folder in folders],
+            "output": {"directory": "out"},
+        }
+        (tmp_path / "m.json").write_text(json.dumps(data))
+        return tmp_path / "m.json"
+
+    for _ in range(2):
+        assert (await batcher("run", write("one", "two"))).code == 0
+        assert len(peer.service.jobs) == 2
+    assert len(list(out.glob("a.txt*.json"))) == 2
+    (tmp_path / "two").rename(tmp_path / "moved")
+    assert (await batcher("run", write("one", "moved"))).code == 0
+    assert len(peer.service.jobs) == 2
+    assert rows(out, "SELECT count(*) FROM documents") == [(2,)]

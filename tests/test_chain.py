@@ -297,3 +297,16 @@ async def test_cancel_leaves_no_step_open(manifest: Path, peer: Peer, out: Path)
         ("extract", "cancelled", 6),
         ("parse", "cancelled", 6),
     ]
+
+
+async def test_the_shipped_chain_runs_on_the_local_service(tmp_path: Path) -> None:
+    """Five invoices, their totals, and no page parsed twice."""
+    manifest = Path(__file__).parents[1] / "manifests" / "chain.toml"
+    said = await batcher("run", manifest, "-S", f"output.directory={tmp_path / 'out'}")
+    assert said.code == 0, said.err
+    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("*.extract.json"))]
+    assert [result["result"][0]["invoice_number"] for result in results] == [f"INV-2026-00{n}" for n in range(1, 6)]
+    assert rows(tmp_path / "out", "SELECT DISTINCT substr(file_id, 1, 5), credits FROM attempts ORDER BY 1") == [
+        ("jobid", 2.0),
+        ("reduc", 1.0),
+    ]

@@ -232,3 +232,15 @@ async def test_the_same_name_in_two_sources_is_two_documents(tmp_path: Path, pee
     assert (await batcher("run", write("one", "moved"))).code == 0
     assert len(peer.service.jobs) == 2
     assert rows(out, "SELECT count(*) FROM documents") == [(2,)]
+
+
+async def test_the_shipped_listing_runs_on_the_local_service(tmp_path: Path) -> None:
+    """Four documents, and of the handbook two pages only."""
+    manifest = Path(__file__).parents[1] / "manifests" / "listing.toml"
+    said = await batcher("run", manifest, "-S", f"output.directory={tmp_path / 'out'}")
+    assert said.code == 0, said.err
+    handbook = json.loads((tmp_path / "out" / "handbook.json").read_text())
+    assert handbook["usage"]["num_pages"] == 2
+    assert rows(tmp_path / "out", "SELECT source, metadata FROM documents ORDER BY source LIMIT 1") == [
+        ("2026-001", '{"department": "accounts"}')
+    ]

@@ -299,6 +299,17 @@ async def test_cancel_leaves_no_step_open(manifest: Path, peer: Peer, out: Path)
     ]
 
 
+async def test_what_is_cleaned_away_is_not_read_by_a_later_step(manifest: Path, peer: Peer, out: Path) -> None:
+    """A chain is cleaned in the end; a step that comes in afterwards brings uploads of its own."""
+    clean = ("-S", "output.clean=saved")
+    assert (await batcher("run", manifest, *clean)).code == 0
+    assert set(inputs(peer, "extract")) == {"jobid"}
+    assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NULL") == [(0,)]
+    again = await batcher("run", manifest, *clean, "-S", "job.extract.options.settings.deep_extract=true", "--yes")
+    assert again.code == 0, again.err
+    assert inputs(peer, "extract")[6:] == ["reducto"] * 6
+
+
 async def test_the_shipped_chain_runs_on_the_local_service(tmp_path: Path) -> None:
     """Five invoices, their totals, and no page parsed twice."""
     manifest = Path(__file__).parents[1] / "manifests" / "chain.toml"

@@ -257,7 +257,7 @@ class Queries:
         row = self.reader.execute(
             "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN attempts a"
             " ON a.content = u.content AND a.step = u.step AND a.outcome = 'saved' WHERE u.id = ?"
-            " ORDER BY a.deadline_at DESC LIMIT 1",
+            " AND a.cleaned_at IS NULL ORDER BY a.deadline_at DESC LIMIT 1",
             (upstream,),
         ).fetchone()
         return row and Upstream(*row)

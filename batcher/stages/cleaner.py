@@ -13,6 +13,7 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import State
+from batcher.core.wire import UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.ledger import Change, Ledger
 from batcher.edges.pace import Pace
@@ -117,5 +118,5 @@ class Cleaner:
     async def _delete(self, finished: Finished) -> None:
         with suppress(NotFound, Gone):  # done before, or by the service itself
             await self._client.delete_job(finished.job_id, include_persisted=True)
-        if finished.file_id is not None:
+        if finished.file_id is not None and finished.file_id.startswith(UPLOAD):
             await self._client.delete_upload(finished.file_id)

@@ -82,6 +82,10 @@ class Peer:
             body["error"] = msgspec.to_builtins(answer.error)
         return web.json_response(body)
 
+    async def delete_job(self, request: web.Request) -> web.StreamResponse:
+        await Twin(self.service, latency=0.0).delete_job(request.match_info["id"])
+        return web.json_response({"job_id": request.match_info["id"]}, status=202)
+
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         await Twin(self.service, latency=0.0).cancel(request.match_info["id"])
         return web.json_response({})
@@ -105,6 +109,7 @@ async def listening(peer: Peer) -> AsyncIterator[Peer]:
         ("DELETE", "/upload/{id:.+}", "delete_upload"),
         ("POST", "/{endpoint}_async", "run_job"),
         ("GET", "/job/{id}", "job"),
+        ("DELETE", "/job/{id}", "delete_job"),
         ("POST", "/cancel/{id}", "cancel"),
         ("GET", "/blob/{id}", "blob"),
         ("GET", "/jobs", "jobs"),

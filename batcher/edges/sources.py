@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
 
 IGNORE_FILE: Final = ".batcherignore"
 BLOCK: Final = 1 << 20
+SORTED: Final = 10_000  # names of a folder that are put in order together
 UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
 
 
@@ -58,7 +60,7 @@ def walk(source: Source, *, skip: Path, types: Container[str], now: float) -> It
     `types` are the extensions taken where the source's own patterns don't say.
     """
     assert source.directory is not None
-    rules, folder = _Rules(source, types), str(source.directory)
+    rules, folder = Rules(source, types), str(source.directory)
     root = os.fsencode(source.directory)
     for found in _folder(root, b"", rules, os.fsencode(skip)):
         if found.problem or fits(source, found, now):
@@ -144,7 +146,7 @@ def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: in
         raise SourceChanged(f"{path}: changed while it was read")
 
 
-class _Rules:
+class Rules:
     """Which names are taken: the manifest's patterns and the ignore files met so far."""
 
     def __init__(self, source: Source, types: Container[str]) -> None:
@@ -176,22 +178,28 @@ class _Rules:
                 yield base, spec
 
 
-def _folder(root: bytes, below: bytes, rules: _Rules, skip: bytes) -> Iterator[Found]:
+def _folder(root: bytes, below: bytes, rules: Rules, skip: bytes) -> Iterator[Found]:
     here = root + b"/" + below if below else root
+    ignored = here + b"/" + IGNORE_FILE.encode()
+    if os.path.lexists(ignored):
+        rules.learn(below, ignored)
     try:
-        names = sorted(os.listdir(here))  # noqa: PTH208 (bytes, and names alone: a folder may hold a million)
-    except OSError as error:
+        for last in _names(here):
+            path, name = here + b"/" + last, below + b"/" + last if below else last
+            if not last.startswith(b".") and path != skip:
+                yield from _entry(root, path, name, rules, skip)
+    except OSError as error:  # of this folder alone: each entry sees to its own
         yield Found(name_of(below or b"."), problem=UNREADABLE, reason=f"folder: {error.strerror}")
-        return
-    if IGNORE_FILE.encode() in names:
-        rules.learn(below, here + b"/" + IGNORE_FILE.encode())
-    for last in names:
-        path, name = here + b"/" + last, below + b"/" + last if below else last
-        if not last.startswith(b".") and path != skip:
-            yield from _entry(root, path, name, rules, skip)
 
 
-def _entry(root: bytes, path: bytes, name: bytes, rules: _Rules, skip: bytes) -> Iterator[Found]:
+def _names(folder: bytes) -> Iterator[bytes]:
+    """In order as far as they come in one go: a folder may hold a million, and they are never all in memory."""
+    with os.scandir(folder) as entries:
+        while names := sorted(entry.name for entry in islice(entries, SORTED)):
+            yield from names
+
+
+def _entry(root: bytes, path: bytes, name: bytes, rules: Rules, skip: bytes) -> Iterator[Found]:
     try:
         status = os.lstat(path)
     except OSError as error:

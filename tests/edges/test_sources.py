@@ -1,6 +1,7 @@
 """A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,20 @@ def test_sizes_and_ages_are_filters(tree: Path) -> None:
     assert taken(newer_than=30 * 86400.0) == {"small.pdf", "large.pdf"}
     assert taken(older_than=30 * 86400.0) == {"old.pdf"}
     assert taken(min_size=11, newer_than=30 * 86400.0) == {"large.pdf"}
+
+
+def test_a_wide_folder_is_walked_whole_and_never_held(tree: Path) -> None:
+    """More names than are put in order together; memory doesn't grow with them."""
+    wide = tree / "wide"
+    wide.mkdir()
+    for number in range(25_000):
+        (wide / f"{number:05}.pdf").touch()
+    tracemalloc.start()
+    try:
+        source = Source(directory=wide)
+        found = sum(1 for _ in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == 25_000
+    assert peak < 2_000_000, "10,000 names are in memory, not 25,000"

@@ -221,6 +221,7 @@ class Run(Collection):
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
+            parts=manifest.output.directory / ".batcher" / "parts",
             clock=clock,
         )
         self.submitter = Submitter(

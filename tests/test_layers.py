@@ -27,7 +27,7 @@ HOMES = {
     "aiohttp": {"edges.client", "edges.webhook", "edges.notify"},
     "sqlite_utils": {"edges.ledger", "edges.migrations", "edges.admission"},
     "aiofiles": {"edges.client"},
-    "obstore": {"edges.mirror"},
+    "obstore": {"edges.mirror", "edges.objects"},
     "pyarrow": {"edges.parquet", "edges.listings"},
     "tenacity": {"edges.client"},
     "asyncio_throttle": {"edges.pace"},

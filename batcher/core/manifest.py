@@ -40,10 +40,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One of `directory` and `listing`. Sizes in bytes, ages in seconds."""
+    """One of `directory`, `listing` and `url`, of a place in an object store. Sizes in bytes, ages in seconds."""
 
     directory: Path | None = None
     listing: Path | None = None
+    url: str | None = None
+    transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_size: int | None = None
@@ -52,10 +54,16 @@ class Source:
     older_than: float | None = None
 
     @property
-    def place(self) -> Path:
-        place = self.directory or self.listing
-        assert place is not None, "a source is a directory or a listing"
-        return place
+    def folder(self) -> str:
+        """Where its documents are known by their names."""
+        if self.listing is not None:
+            return str(self.listing.parent)
+        return str(self.directory or self.url)
+
+    def outline(self) -> dict[str, str]:
+        if self.url is not None:
+            return {"url": self.url}
+        return {"directory": str(self.directory)} if self.directory else {"listing": str(self.listing)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +189,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             "result_retention": service.result_retention,
             **({"settle": service.settle} if service.settle is not None else {}),
         },
-        "source": [{"directory" if source.directory else "listing": str(source.place)} for source in manifest.sources],
+        "source": [source.outline() for source in manifest.sources],
         "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
         "output": {
             "directory": str(manifest.output.directory),

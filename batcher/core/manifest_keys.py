@@ -52,6 +52,10 @@ SOURCE: Final[Table] = {
     "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
     "exclude": Key("list of strings", "gitignore-style"),
     "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents, by path or url"),
+    "url": Key("object store", "a place in one: s3://bucket/prefix, gs://…, az://…"),
+    "transfer": Key(
+        "string", "of objects: uploaded, or fetched by the service by a signed address", ("upload", "presign")
+    ),
     "min_size": Key("size", "smaller files are left out"),
     "max_size": Key("size", "larger files are left out"),
     "newer_than": Key("duration", "files that were last changed longer ago are left out"),
@@ -216,9 +220,10 @@ class _Reading:
         if not sources:
             add(Problem("source", "missing", 'add [source] with directory = "…"'))
         for source in sources:
-            if ("directory" in source) == ("listing" in source):
-                what = "missing" if "directory" not in source else "directory and listing exclude each other"
-                add(Problem("source.directory", what, "a folder, or listing = …, whose documents are to be taken"))
+            named = [key for key in ("directory", "listing", "url") if key in source]
+            if len(named) != 1:
+                what = f"{' and '.join(named)} exclude each other" if named else "missing"
+                add(Problem("source.directory", what, "a folder, or listing = …, or url = …: where documents are"))
         if "directory" not in output:
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
@@ -354,6 +359,12 @@ def _bucket(value: Any, _folder: Path) -> str:
     return value.rstrip("/")
 
 
+def _object_store(value: Any, _folder: Path) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(s3|s3a|gs|az|azure|abfss?)://[^/\s?#@]+(/[^\s?#]*)?", value):
+        raise ValueError(f"a place as in s3://bucket/prefix is wanted, not {_shown(value)}")
+    return value.rstrip("/")
+
+
 def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path], Any]:
     def read(value: Any, _folder: Path) -> Any:
         if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < float("inf"):
@@ -410,6 +421,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "size": _size,
     "path": _path,
     "url": _url,
+    "object store": _object_store,
     "address": _address,
     "bucket": _bucket,
     "count": _positive("a whole number", int),
@@ -429,6 +441,7 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "size": {"type": ["string", "integer"]},
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
+    "object store": {"type": "string"},
     "address": {"type": "string"},
     "bucket": {"type": "string", "format": "uri"},
     "count": {"type": "integer", "minimum": 1},

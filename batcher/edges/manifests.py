@@ -113,3 +113,5 @@ def _missing(source: Source) -> Iterator[Problem]:
         yield Problem("source.directory", f"{source.directory} is not a directory", hint)
     if source.listing and not source.listing.is_file():
         yield Problem("source.listing", f"{source.listing} is not a file", hint)
+    if source.url and find_spec("obstore") is None:
+        yield Problem("source.url", "object stores need obstore, which isn't installed", "pip install 'batcher[s3]'")

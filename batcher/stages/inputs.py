@@ -16,10 +16,11 @@ from batcher.core import events
 from batcher.core.document import path_of
 from batcher.core.lifecycle import State
 from batcher.core.locators import bare
-from batcher.core.wire import JOB
-from batcher.edges import listings, sources
+from batcher.core.wire import JOB, UPLOAD
+from batcher.edges import listings, objects, sources
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.listings import ROW
+from batcher.edges.objects import SIGNED, Fetched
 from batcher.errors import SourceChanged, SourceError, SourceGone
 
 SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
@@ -36,16 +37,17 @@ class Named:
 
 
 # Of a small file its bytes, of a large one where to stream them from.
-Content = bytes | Path | Named | SourceError
+Content = bytes | Path | Fetched | Named | SourceError
 
 
 class Inputs:
     def __init__(
-        self, ledger: Ledger, *, service: str, key_print: str, retention: float, clock: Callable[[], float]
+        self, ledger: Ledger, *, service: str, key_print: str, retention: float, parts: Path, clock: Callable[[], float]
     ) -> None:
         self._ledger = ledger
         self._home = (service, key_print)
         self._left = LEFT * retention
+        self._parts = parts  # where large objects wait to be uploaded
         self._clock = clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
@@ -55,7 +57,7 @@ class Inputs:
         jobs = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
         return await asyncio.to_thread(
             lambda: [
-                (document, Named(job, job) if job else _content(document))
+                (document, Named(job, job) if job else _content(document, self._parts))
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
@@ -73,7 +75,7 @@ class Inputs:
         """Why the input that was made ready earlier won't do any more; None where it will."""
         if due.file_id is not None and due.file_id.startswith(JOB):
             return None if due.file_id == self.from_upstream(due) else "the job it was to read is about to expire"
-        if not is_file(due):
+        if due.file_id is not None and not due.file_id.startswith(UPLOAD):
             return None
         if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
             return "the upload is too old"
@@ -81,8 +83,8 @@ class Inputs:
 
 
 def is_file(due: Due) -> bool:
-    """Whether its bytes are to be had here, and not only by an address."""
-    return due.place is None or not due.place.startswith(ROW)
+    """Whether it is a file on this machine."""
+    return "://" not in due.folder and not (due.place or "").startswith(ROW)
 
 
 def path(due: Due) -> Path:
@@ -98,9 +100,12 @@ def source_verdict(document: int, error: SourceError) -> events.Event:
     return events.Unreadable(document, str(error))
 
 
-def _content(due: Due) -> Content:
+def _content(due: Due, parts: Path) -> Content:
     if not is_file(due):
-        return _address(due)
+        try:
+            return _address(due) or _object(due, parts)
+        except SourceError as error:
+            return error
     where = path(due)
     if due.size > SMALL or due.state is State.UPLOADED:
         return where
@@ -110,10 +115,17 @@ def _content(due: Due) -> Content:
         return error
 
 
-def _address(due: Due) -> Content:
-    """Read again each time: a signed one isn't kept, and by now it may have been signed anew."""
-    try:
-        url = listings.address(Path(due.folder), str(due.place), due.source)
-    except SourceError as error:
-        return error
+def _address(due: Due) -> Named | None:
+    """Where the service fetches it: read or signed again each time, for it isn't kept. None of what we fetch."""
+    if due.place == SIGNED:
+        return Named(f"{due.folder}/{due.source}", objects.signed(due.folder, due.source))
+    if due.place is None:
+        return None
+    url = listings.address(Path(due.folder), due.place, due.source)
     return Named(bare(url), url)
+
+
+def _object(due: Due, parts: Path) -> Content:
+    if due.state is State.UPLOADED:
+        return b""  # it is there already
+    return objects.fetch(due.folder, due.source, due.content, small=SMALL, folder=parts)

@@ -14,12 +14,12 @@ from batcher.core.chain import Step, steps_of
 from batcher.core.document import SETTLING, content_key, settled, types_taken
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
-from batcher.edges import listings, sources
+from batcher.edges import listings, objects, sources
 from batcher.edges.admission import Asked, Version
 from batcher.edges.ledger import Ledger, Seen
 from batcher.edges.queries import Known
 from batcher.edges.sources import Found
-from batcher.errors import SourceError
+from batcher.errors import ManifestError, Problem, SourceError
 from batcher.stages.consent import Consent
 
 GROUP = 256  # files looked up, hashed and admitted together
@@ -48,6 +48,10 @@ class Scanner:
                 await asyncio.to_thread(
                     listings.check, source.listing, self._endpoints, urls=_why_no_urls(self._manifest)
                 )
+            elif source.url is not None:
+                if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
+                    raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
+                await asyncio.to_thread(objects.check, source)
         await self._ledger.retire(self._is_asked_for)
 
     def _is_asked_for(self, asked: Asked) -> bool:
@@ -93,6 +97,8 @@ class Scanner:
         if source.listing is not None:
             return listings.walk(source.listing, self._endpoints)
         types = types_taken(self._manifest.service.name)
+        if source.url is not None:
+            return objects.walk(source, types=types, now=self._clock())
         return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock())
 
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
@@ -113,7 +119,7 @@ class Scanner:
     def _known(self, source: Source, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
         names = [found.name for found in group]
         folder = group[0].folder if group else ""
-        others = [other for other in map(_folder, self._manifest.sources) if other != folder]
+        others = [other for other in (one.folder for one in self._manifest.sources) if other != folder]
         return {step.name: self._ledger.known(names, step.name, folder=folder, others=others) for step in self._steps}
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
@@ -186,11 +192,6 @@ def _version(found: Found, step: Step, content: str | None, trouble: str | None,
         metadata=found.metadata,
         place=found.place,
     )
-
-
-def _folder(source: Source) -> str:
-    """Where documents of it are known by their names."""
-    return str(source.directory or source.place.parent)
 
 
 def _take(found: Iterator[Found]) -> list[Found]:

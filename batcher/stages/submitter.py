@@ -23,6 +23,7 @@ from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.ledger import Due, Ledger
+from batcher.edges.objects import Fetched
 from batcher.edges.pace import Pace
 from batcher.edges.pages import measure
 from batcher.errors import (
@@ -192,10 +193,15 @@ class Submitter:
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
-    async def _upload(self, due: Due, content: bytes | Path | SourceError) -> Named | None:
+    async def _upload(self, due: Due, content: bytes | Path | Fetched | SourceError) -> Named | None:
         if isinstance(content, SourceError):
             raise content
-        sha256 = due.content.partition(".")[0]
+        if isinstance(content, Fetched):
+            try:
+                return await self._upload(due, content.path)
+            finally:
+                content.path.unlink(missing_ok=True)
+        sha256 = due.content.partition(".")[0] if is_file(due) else None  # of an object nobody knew it before
         await self._pace.upload.turn()
         try:
             upload = await self._client.upload(content, name=due.source.rpartition("/")[2], sha256=sha256)
@@ -317,6 +323,6 @@ class Submitter:
 
 def _named_again(due: Due, content: Content) -> Named:
     """The input that was made ready earlier. Raises SourceError where its address can't be had any more."""
-    if isinstance(content, SourceError) and not is_file(due):
+    if isinstance(content, SourceError) and not str(due.file_id).startswith((UPLOAD, JOB)):
         raise content
     return content if isinstance(content, Named) else Named(str(due.file_id), str(due.file_id))

@@ -1,0 +1,158 @@
+"""Documents in object stores (S3, Google's, Azure's), by obstore: listed in streams, signed for the service or fetched.
+
+Credentials, region and endpoint come from the environment, as their own tools have them; none of it is written down.
+Nobody reads an object to tell whether it is new: its ETag and size stand in for the hash of its bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batcher.core.document import content_key, name_of, path_of
+from batcher.core.locators import scrubbed
+from batcher.core.manifest import Source
+from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits
+from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+CHUNK: Final = 1000  # objects listed at once
+BLOCK: Final = 4 << 20  # bytes fetched at once
+GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
+SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A large object, in a file of its own that is to be removed once it is uploaded."""
+
+    path: Path
+
+
+def check(source: Source) -> None:
+    """One look at the listing. Raises ManifestError where the store can't be had."""
+    try:
+        next(iter(_listed(source)), None)
+    except SourceUnreadable as error:
+        hint = "credentials, region and endpoint are taken from the environment, as in AWS_ACCESS_KEY_ID"
+        raise ManifestError(str(source.url), [Problem("source.url", str(error), hint)]) from error
+
+
+def walk(source: Source, *, types: Container[str], now: float) -> Iterator[Found]:
+    """Every document below `source.url`, as the store lists them. Raises SourceUnreadable."""
+    rules = Rules(source, types)
+    for meta in _listed(source):
+        key = os.fsencode(meta["path"])
+        if rules.takes(key) and not rules.excludes(key, folder=False) and not _is_hidden(meta["path"]):
+            found = _found(source, meta)
+            if found.problem or fits(source, found, now):
+                yield found
+
+
+def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:
+    """The object's bytes, or where they lie if there are more than `small`.
+
+    Raises SourceGone, SourceUnreadable, and SourceChanged where it is no longer the one that was listed.
+    """
+    with _Errors(f"{url}/{name}"):
+        import obstore
+
+        answer = obstore.get(_store(url), _key(name))
+        if _content(name, answer.meta) != content:
+            raise SourceChanged(f"{url}/{name}: it has changed since it was listed")
+        if answer.meta["size"] <= small:
+            return bytes(answer.bytes())
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{sha256(f'{url}/{name}'.encode()).hexdigest()[:24]}.object"
+        with path.open("wb") as file:
+            for block in answer.stream(min_chunk_size=BLOCK):
+                file.write(block)
+        return Fetched(path)
+
+
+def signed(url: str, name: str) -> str:
+    """An address by which whoever holds it may read the object for a day. Raises SourceUnreadable."""
+    with _Errors(f"{url}/{name}"):
+        import obstore
+
+        store: Any = _store(url)
+        address: str = obstore.sign(store, "GET", _key(name), GOOD_FOR)
+        return address
+
+
+class _Errors:
+    """obstore's errors as ours."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        from obstore.exceptions import BaseError
+
+        if isinstance(error, FileNotFoundError):
+            raise SourceGone(f"{self._what}: no longer there") from error
+        if isinstance(error, BaseError | OSError | ValueError):
+            raise SourceUnreadable(f"{self._what}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    """The first line: obstore goes on with the configuration of its client."""
+    return scrubbed(" ".join(str(error).split("\n")[0].split()))[:300]
+
+
+def _store(url: str) -> ObjectStore:
+    from obstore.store import from_url
+
+    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")  # a store of one's own, on this machine say
+    options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
+    return from_url(url, **options)
+
+
+def _listed(source: Source) -> Iterator[Any]:
+    with _Errors(str(source.url)):
+        import obstore
+
+        for chunk in obstore.list(_store(str(source.url)), chunk_size=CHUNK):
+            yield from chunk
+
+
+def _found(source: Source, meta: Any) -> Found:
+    name, size = name_of(os.fsencode(meta["path"])), int(meta["size"])
+    problem, reason = None, None
+    if size == 0:
+        problem, reason = UNREADABLE, "empty: 0 bytes"
+    elif size > PRESIGNED_UPLOAD_LIMIT:
+        problem, reason = UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+    return Found(
+        name,
+        size,
+        int(meta["last_modified"].timestamp() * 1e9),
+        problem=problem,
+        reason=reason,
+        folder=str(source.url),
+        place=SIGNED if source.transfer == "presign" else None,
+        content=None if problem else _content(name, meta),
+    )
+
+
+def _content(name: str, meta: Any) -> str:
+    mark = f"{meta['e_tag'] or meta['last_modified']}:{meta['size']}"
+    return content_key(f"etag-{sha256(mark.encode()).hexdigest()}", name)
+
+
+def _key(name: str) -> str:
+    return os.fsdecode(path_of(name))
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") for part in key.split("/"))

@@ -1,0 +1,121 @@
+"""Documents in an object store: S3 as moto plays it on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import pytest
+from commandline import batcher, rows
+from moto.server import ThreadedMotoServer
+from obstore.store import from_url
+from peer import Peer
+
+PLACE = "s3://archive/in"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Six letters below `in/`, one of them hidden, one empty, one elsewhere."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "canary-id",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    _make_bucket(f"http://{host}:{port}/archive")
+    store = from_url("s3://archive", client_options={"allow_http": True})
+    for key, content in {
+        "in/a/eins ü.txt": b"one",
+        "in/a/two.txt": b"two",
+        "in/b/large.txt": b"x" * (2 << 20),
+        "in/b/.hidden.txt": b"hidden",
+        "in/b/note.unknown": b"of no known type",
+        "other/three.txt": b"three",
+    }.items():
+        obstore.put(store, key, content)
+    yield store
+    server.stop()
+
+
+def _make_bucket(url: str) -> None:
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(url, method="PUT"))
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, peer: Peer) -> Path:
+    data = {
+        "batch": "archive",
+        "service": {"url": peer.url},
+        "source": {"url": PLACE},
+        "output": {"directory": "out"},
+    }
+    (tmp_path / "m.json").write_text(json.dumps(data))
+    return tmp_path / "m.json"
+
+
+async def test_objects_are_uploaded_and_known_again_unread(
+    bucket: object, manifest: Path, peer: Peer, out: Path
+) -> None:
+    """By ETag and size; one that is written anew is sent anew, and no large one stays behind on disk."""
+    said = await batcher("run", manifest)
+    assert said.code == 0, said.err
+    assert sorted(len(content) for content in peer.service.uploads.values()) == [3, 3, 2 << 20]
+    found = {str(path.relative_to(out)) for path in out.rglob("*.txt.json")}
+    assert found == {"a/eins ü.txt.json", "a/two.txt.json", "b/large.txt.json"}
+    assert list((out / ".batcher" / "parts").iterdir()) == []
+    assert (await batcher("run", manifest)).code == 0
+    assert len(peer.service.jobs) == 3
+    obstore.put(bucket, "in/a/two.txt", b"two, again")  # type: ignore[arg-type]
+    assert (await batcher("run", manifest)).code == 0
+    assert len(peer.service.jobs) == 4
+
+
+async def test_objects_are_handed_over_by_signed_addresses(
+    bucket: object, manifest: Path, peer: Peer, out: Path
+) -> None:
+    """Nothing is uploaded; the signature stands in the submissions and nowhere on disk."""
+    peer.service.read_addresses = True
+    said = await batcher("run", manifest, "-S", "source.transfer=presign")
+    assert said.code == 0, said.err
+    assert peer.calls["upload"] == 0
+    assert all("X-Amz-Signature=" in job.source for job in peer.service.jobs.values())
+    written = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
+    for text in (written, said.err.encode()):
+        assert b"X-Amz-Signature" not in text
+        assert b"canary" not in text
+    assert rows(out, "SELECT DISTINCT substr(file_id, 1, 15) FROM attempts") == [(PLACE,)]
+    assert (await batcher("run", manifest)).code == 0
+    assert len(peer.service.jobs) == 3, "the way it goes makes no other document of it"
+
+
+async def test_patterns_and_sizes_hold_for_objects_too(bucket: object, manifest: Path, peer: Peer) -> None:
+    """As in a folder."""
+    planned = await batcher("plan", manifest, "--json", "-S", 'source.exclude=["b/"]', "-S", "source.max_size=1MB")
+    assert json.loads(planned.out)["to_send"] == 2, planned.err
+
+
+async def test_a_bucket_that_is_not_there_stops_the_run(bucket: object, manifest: Path, peer: Peer) -> None:
+    """Before anything is sent, with where credentials come from."""
+    said = await batcher("run", manifest, "-S", "source.url=s3://nowhere/in")
+    assert said.code == 2
+    assert "s3://nowhere/in" in said.err
+    assert "environment" in said.err
+    assert "Traceback" not in said.err
+
+
+async def test_an_object_that_vanished_meanwhile_is_gone(bucket: object, manifest: Path, peer: Peer, out: Path) -> None:
+    """A verdict of its own; the others go on."""
+    assert (await batcher("run", manifest, "-S", "limits.max_documents=1")).code == 3
+    obstore.delete(bucket, ["in/a/eins ü.txt", "in/a/two.txt", "in/b/large.txt"])  # type: ignore[arg-type]
+    said = await batcher("run", manifest)
+    assert said.code == 1
+    assert "2 source gone" in said.err

@@ -274,6 +274,14 @@ def test_lists_of_plain_values():
     assert found("Nothing", keywords=texts) == {"keywords": []}
 
 
+def test_a_list_s_odd_cell_is_left_out_and_the_best_label_wins():
+    """One cell that is no number spoils no column; a list behind the very label comes before one behind a synonym."""
+    numbers = {"type": "array", "items": NUMBER}
+    assert found(grid(["Part", "Weights"], ["Tin", "3"], ["Oil", "some"]), weights=numbers) == {"weights": [3]}
+    texts = {"type": "array", "items": TEXT}
+    assert found("Vendors: A, B", "Suppliers: C, D", suppliers=texts) == {"suppliers": ["C", "D"]}
+
+
 # --- values ---------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
+from batcher.service.extraction.schema import Field
+
 THRESHOLD: Final = 0.7  # under it a label names something else
 BY_SYNONYM: Final = 0.93  # of a label that says it in another word
 BY_DESCRIPTION: Final = 0.8  # of one that only the description knows
@@ -182,6 +184,10 @@ def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -
     own, above = words_of_name(name), tuple(word for parent in parents for word in words_of_name(parent))
     about = described(title, description)
     return Phrase((*own, *above), (), about) if own == ("name",) else Phrase(own, above, about)
+
+
+def phrase_for(field: Field) -> Phrase:
+    return phrase_of(field.name, field.path[:-1], field.title, field.description)
 
 
 def words_of_name(name: str) -> tuple[str, ...]:

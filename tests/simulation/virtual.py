@@ -7,6 +7,7 @@ import heapq
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from asyncio_throttle.throttler import Throttler
@@ -76,7 +77,7 @@ class LoopThrottler(Throttler):
 
 def unhurried() -> Pace:
     """Lanes without a rate until something is refused, in the loop's time."""
-    return Pace(*(Lane(throttler=LoopThrottler) for _ in range(4)))
+    return Pace(*(Lane(throttler=LoopThrottler) for _ in fields(Pace)))
 
 
 def run_virtually(work: Coroutine[Any, Any, T], *, start: float = 1_800_000_000.0) -> T:

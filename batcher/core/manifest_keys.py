@@ -234,6 +234,7 @@ class _Reading:
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+        self._check_listings(sources)
 
     def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
@@ -266,6 +267,16 @@ class _Reading:
             self.problems.append(Problem("webhook.secret_env", "missing", hint))
         if asked and not signed and not local and "public_url" not in webhook:
             self.problems.append(Problem("webhook.public_url", "missing", "the address the service can call"))
+
+    def _check_listings(self, sources: list[dict[str, Any]]) -> None:
+        """A document is known by its path below one folder: taken from two sources there, it would be two by turns."""
+        folders = {source["directory"] for source in sources if "directory" in source}
+        taken = set[Path]()
+        for listing in (source["listing"] for source in sources if "listing" in source):
+            if listing.parent in folders or listing.parent in taken:
+                hint = "put the listing into a folder of its own, with paths relative to that"
+                self.problems.append(Problem("source.listing", f"{listing.parent} is a source already", hint))
+            taken.add(listing.parent)
 
     def _check_places(self, directories: list[Path], output: Path | None) -> None:
         for number, directory in enumerate(directories):

@@ -53,6 +53,8 @@ def test_all_problems_are_shown_at_once() -> None:
         ("webhook.public_url", {"webhook": {"public_url": "hooks.example.com"}}),
         ("webhook.secret_env", {"webhook": {"mode": "svix"}}),
         ("source.directory", {"source": {"directory": "in", "listing": "a.csv"}}),
+        ("source.listing", {"source": [{"directory": "in"}, {"listing": "in/a.csv"}]}),
+        ("source.listing", {"source": [{"listing": "a.csv"}, {"listing": "b.csv"}]}),
         ("source.max_size", {"source": {"directory": "in", "max_size": "ten"}}),
         ("job.name", {"job": [{"name": "a"}, {}]}),
         ("job.name", {"job": [{"name": "a"}, {"name": "a"}]}),

@@ -24,7 +24,18 @@ from yarl import URL
 
 from batcher.core import replies, wire
 from batcher.core.document import extension_of
-from batcher.errors import BadReply, Busy, NotFound, ReplyLost, ServiceError, SourceChanged, Unreachable
+from batcher.errors import (
+    BadReply,
+    Busy,
+    NotFound,
+    ReplyLost,
+    ServiceError,
+    SourceChanged,
+    SourceError,
+    SourceGone,
+    SourceUnreadable,
+    Unreachable,
+)
 
 T = TypeVar("T")
 Around = Callable[[bytes], tuple[bytes, bytes]]  # by the first byte of what comes: what goes before and after it
@@ -123,13 +134,14 @@ class ReductoClient:
     async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
         """Store a document's bytes at the service, free of charge; its `file_id` is good for 24 h.
 
-        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those of `sha256`.
+        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those of `sha256`,
+        SourceGone and SourceUnreadable where there are none.
         """
         if isinstance(content, bytes):
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise SourceChanged(f"{name}: its bytes are no longer those that were planned")
             return await self._repeat(lambda: self._upload_bytes(content, name))
-        size = (await asyncio.to_thread(content.stat)).st_size
+        size = await asyncio.to_thread(_size_of, content)
         if size > wire.DIRECT_UPLOAD_LIMIT:
             return await self._repeat(lambda: self._upload_presigned(content, size, name, sha256))
         return await self._repeat(lambda: self._upload_stream(content, size, name, sha256))
@@ -341,7 +353,7 @@ class ReductoClient:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
             raise Unreachable(call, _said(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            if isinstance(error.__cause__, SourceChanged):  # the body broke off by itself; aiohttp only passes it on
+            if isinstance(error.__cause__, SourceError):  # the body broke off by itself; aiohttp only passes it on
                 raise error.__cause__ from None
             raise ReplyLost(call, _said(error)) from error
         if not 200 <= response.status < 300:
@@ -394,6 +406,19 @@ def _multipart(name: str) -> tuple[bytes, bytes]:
     return head.encode(), f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: OSError) -> SourceError:
+    if isinstance(error, FileNotFoundError):
+        return SourceGone(f"{path.name}: no longer there")
+    return SourceUnreadable(f"{path.name}: {error.strerror}")
+
+
 async def _checked_chunks(
     path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
 ) -> AsyncIterator[bytes]:
@@ -401,15 +426,18 @@ async def _checked_chunks(
     digest, sent = hashlib.sha256(), 0
     if head:
         yield head
-    async with aiofiles.open(path, "rb") as file:
-        while chunk := await file.read(CHUNK):
-            digest.update(chunk)
-            sent += len(chunk)
-            if sent > size:
-                raise SourceChanged(f"{path.name}: grew while it was sent")
-            if sent == size and sha256 is not None and digest.hexdigest() != sha256:
-                raise SourceChanged(f"{path.name}: its bytes are no longer those that were planned")
-            yield chunk
+    try:
+        async with aiofiles.open(path, "rb") as file:
+            while chunk := await file.read(CHUNK):
+                digest.update(chunk)
+                sent += len(chunk)
+                if sent > size:
+                    raise SourceChanged(f"{path.name}: grew while it was sent")
+                if sent == size and sha256 is not None and digest.hexdigest() != sha256:
+                    raise SourceChanged(f"{path.name}: its bytes are no longer those that were planned")
+                yield chunk
+    except OSError as error:
+        raise _unread(path, error) from error
     if sent != size:
         raise SourceChanged(f"{path.name}: shrank while it was sent")
     if tail:

@@ -203,7 +203,8 @@ def _entry(root: bytes, path: bytes, name: bytes, rules: Rules, skip: bytes) -> 
     try:
         status = os.lstat(path)
     except OSError as error:
-        if rules.takes(name) and not rules.excludes(name, folder=False):
+        too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
+        if (too_long or rules.takes(name)) and not rules.excludes(name, folder=too_long):
             yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror)
         return
     if stat.S_ISDIR(status.st_mode):

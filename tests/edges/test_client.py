@@ -17,6 +17,8 @@ from batcher.errors import (
     ReplyLost,
     ServiceError,
     SourceChanged,
+    SourceGone,
+    SourceUnreadable,
     Unauthorised,
     Unreachable,
 )
@@ -192,3 +194,12 @@ async def test_a_result_that_names_no_length_still_takes_room(peer: Peer, client
     room = Room()
     _, reserved = await client.job("one", room=room)
     assert reserved == room.taken >= 100_000
+
+
+async def test_a_large_document_that_is_gone_is_no_fault_of_the_service(client: ReductoClient, tmp_path: Path) -> None:
+    """Nor of batcher: the document comes to its verdict, and the run goes on."""
+    with pytest.raises(SourceGone):
+        await client.upload(tmp_path / "gone.pdf", name="gone.pdf")
+    (tmp_path / "folder.pdf").mkdir()
+    with pytest.raises(SourceUnreadable):
+        await client.upload(tmp_path / "folder.pdf", name="folder.pdf")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ class Finding(NamedTuple):
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # mounts are taken down on the way out
     arguments = _arguments()
     modes = [Mode[arguments.mode]] if arguments.mode else list(MODES)
     if lacking := why_no_power_cuts():

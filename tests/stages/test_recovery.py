@@ -12,6 +12,7 @@ from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pace import Pace
 from batcher.edges.twin import Twin, TwinJob, TwinService
+from batcher.errors import ReplyLost
 from batcher.stages.course import Course
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 
@@ -100,6 +101,46 @@ def test_a_person_s_retry_gives_three_more_chances() -> None:
     run_virtually(work())
 
 
+class DeafFence(Twin):
+    """Deletes, and the connection breaks before it says so; as far as batcher knows, it may have died there too."""
+
+    async def delete_upload(self, file_id: str) -> bool:
+        deleted = await super().delete_upload(file_id)
+        if file_id in self.deaf:
+            raise ReplyLost("DELETE /upload", "reset")
+        return deleted
+
+    deaf: frozenset[str] = frozenset()
+
+
+def test_that_an_upload_is_to_be_deleted_is_on_record_before_it_is() -> None:
+    """Else a late POST's job would fail for want of it, and look like the document's own fault."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time)
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _lost(ledger, service)
+        service.jobs.clear()
+        client = DeafFence(service)
+        client.deaf = frozenset(service.uploads)
+        recovery = Recovery(
+            *(ledger, client, Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        await asyncio.sleep(SETTLE / 8)
+        running.cancel()
+        assert not service.uploads
+        assert [attempt.fenced_at is not None for attempt in ledger.unknown()] == [True]
+
+    run_virtually(work())
+
+
 class BrokenListing(Twin):
     """It shows nothing and has no end: ever new cursors, or one and the same."""
 
@@ -146,6 +187,13 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
 
 async def _fenced(ledger: Ledger, service: TwinService) -> None:
     """One document whose submission was accepted, whose reply was lost, and whose upload is deleted by now."""
+    await _lost(ledger, service)
+    service.uploads.clear()
+    await ledger.record(events.Fenced(1, ledger.clock()))
+
+
+async def _lost(ledger: Ledger, service: TwinService) -> None:
+    """One document whose submission was accepted and whose reply was lost."""
     version = Version(
         source="a.pdf",
         folder="/in",
@@ -163,7 +211,6 @@ async def _fenced(ledger: Ledger, service: TwinService) -> None:
         events.Uploaded(1, file_id),
         events.Sending(1, "nonce-1", "twin", "none", 1.0),
         events.ReplyLost(1, "reset"),
-        events.Fenced(1, ledger.clock()),
     )
     service.accept("parse", file_id, '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}')
     await ledger.prove("twin", "none", LISTING)

@@ -103,14 +103,23 @@ class Recovery:
         elif not attempt.has_upload:
             if self._is_hopeless(attempt, sighting):
                 await self._ledger.record(events.Held(attempt.id, f"perhaps paid; {_NO_FENCE}"))
-        elif attempt.fenced_at is None:
-            await self._client.delete_upload(str(attempt.file_id))
-            self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
-            await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        elif attempt.nonce not in self._fence_seen:
+            await self._fence(attempt)
         elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt, sighting):
             await self._ledger.record(events.Held(attempt.id, self._what_lacks(sighting)))
+
+    async def _fence(self, attempt: Unknown) -> None:
+        """Delete its upload: on record before, or a late job would seem to fail by the document's own fault.
+
+        What an earlier run has on record is deleted once more: nobody knows whether that run still came to it.
+        """
+        if attempt.fenced_at is None:
+            await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        await self._client.delete_upload(str(attempt.file_id))
+        self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
+        await self._ledger.record(events.Fenced(attempt.id, self._clock()))
 
     async def _adopt(self, attempt: Unknown, sighting: Sighting) -> None:
         job_id = sighting.jobs.get(attempt.id)

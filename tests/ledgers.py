@@ -74,13 +74,14 @@ def _document(number: int, documents: int, nights: int, rng: random.Random, rows
         times = (f"j{number}.{n}", sent + 0.2, sent + 43_200, ended)
         begun = (number, n, f"n{number}.{n}", "f", "reducto", "k", f"c{number}", "s", outcome, why, cost, sent)
         rows["attempts"].append((*begun, *times, pages, float(pages) if outcome == "saved" else None))
+    took = None if reason else json.dumps({"pages": pages, "duration": (ended - sent) / 2})
     steps = [(night + 5, "Found", "queued"), (sent - 1, "Uploaded", "uploaded"), (sent, "Sending", "sending")]
     steps += [
         (sent + 0.2, "Accepted", "waiting"),
         (ended, "JobFailed", "failed") if reason else (ended, "Ended", "ready"),
     ]
     steps += [] if reason else [(ended + 0.4, "Saved", "saved")]
-    rows["events"] += [(at, number, event, after, None) for at, event, after in steps]
+    rows["events"] += [(at, number, event, after, took if event == "Ended" else None) for at, event, after in steps]
 
 
 def _source(number: int) -> str:

@@ -23,6 +23,8 @@ async def test_the_backfill_leaves_all_four_forms(tmp_path: Path) -> None:
     assert {(row["source"], row["row"]) for row in lines} == {(row["source"], row["row"]) for row in table}
     assert len(lines) == len(table) > saved
     assert rows(out, "SELECT count(*) FROM derived") == [(3 * saved,)]
+    told = "SELECT count(*) FROM events WHERE event = 'Ended' AND json_extract(detail, '$.duration') > 0"
+    assert rows(out, told) == rows(out, "SELECT count(*) FROM events WHERE event = 'Ended'")  # how long each took
 
 
 async def test_pictures_of_pages_are_fetched_from_the_service(tmp_path: Path) -> None:

@@ -157,10 +157,11 @@ class Held(Event):
 
 @dataclass(frozen=True, slots=True)
 class Ended(Event):
-    """The job completed. Units as the service bills them; None where it doesn't say."""
+    """The job completed. Units as the service bills them, `duration` its own seconds; None where it doesn't say."""
 
     pages: int | None
     credits: float | None
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

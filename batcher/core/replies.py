@@ -198,6 +198,7 @@ class Head:
     usage: Mapping[str, Any]
     inner: bytes
     url: str | None
+    duration: float | None = None
 
 
 _HEAD: Final = msgspec.json.Decoder(wire.ResultHead)
@@ -213,7 +214,7 @@ def read_head(body: bytes, job_id: str) -> Head:
     pages = _units(usage.get("num_pages"))
     inner = bytes(head.result) if len(memoryview(head.result)) <= LINK_AT_MOST else b""
     pages = None if pages is None else round(pages)
-    return Head(head.response_type, pages, usage, inner, _link(inner))
+    return Head(head.response_type, pages, usage, inner, _link(inner), _units(head.duration))
 
 
 def _units(number: Any) -> float | None:

@@ -159,6 +159,7 @@ class ResultHead(msgspec.Struct):
     job_id: Any = None
     response_type: Any = None
     usage: Any = None
+    duration: Any = None
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 

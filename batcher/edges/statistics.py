@@ -127,13 +127,15 @@ _TOOK: Final = """
     CREATE TEMP TABLE took AS
     SELECT d.id, d.source, d.size, a.pages, a.credits, a.cost, a.sent_at, a.accepted_at, a.ended_at, a.deadline_at,
            (SELECT max(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Saved') AS saved_at,
-           (SELECT min(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Found') AS found_at
+           (SELECT min(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Found') AS found_at,
+           (SELECT max(json_extract(e.detail, '$.duration')) FROM events e
+            WHERE e.document = d.id AND e.event = 'Ended') AS duration
     FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'saved' WHERE a.accepted_at IS NOT NULL"""
 
 _PHASES: Final = {
-    "waits to be sent": "sent_at - found_at",
-    "at the service": "ended_at - accepted_at",
-    "on its way to disk": "saved_at - ended_at",
+    "waits here to be sent": "sent_at - found_at",
+    "waits at the service, and for us to notice": "saved_at - accepted_at - duration",
+    "is worked on": "duration",
 }
 
 _NAME: Final = """
@@ -197,13 +199,14 @@ def _throughput(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Bucket]:
         (busy[-1].started_at, until),
     ).fetchone()
     start = min(busy[-1].started_at, first)
-    width = max((last - start) / BUCKETS, 0.001)
+    number = max(1, min(BUCKETS, int(last - start)))  # none shorter than a second
+    width = max((last - start) / number, 1.0)
     sql = (
         "SELECT min(?, CAST((saved_at - ?) / ? AS INTEGER)), count(*) FROM temp.took"
         " WHERE saved_at BETWEEN ? AND ? GROUP BY 1"
     )
-    found = dict(db.execute(sql, (BUCKETS - 1, start, width, start, until)))
-    return [Bucket(start + number * width, width, found.get(number, 0)) for number in range(BUCKETS)]
+    found = dict(db.execute(sql, (number - 1, start, width, start, until)))
+    return [Bucket(start + n * width, width, found.get(n, 0)) for n in range(number)]
 
 
 def _quantiles(db: sqlite3.Connection, column: str) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from html import escape
 from typing import Final
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 200, 44, 34, 14
+WIDEST: Final = 64  # of a bar
 LONG: Final = 24  # characters of a cell, from which on it may be broken over lines
 ROOM: Final = WIDTH - LEFT - 8
 
@@ -68,10 +69,11 @@ def _frame(title: str, caption: str, inside: str) -> str:
 
 def _upright(bar: Bar, number: int, of: int, top: float) -> str:
     step = ROOM / of
+    width = min(step * 0.8, WIDEST)
     height = (HEIGHT - BOTTOM - TOP) * bar.value / top
-    x, y = LEFT + number * step + step * 0.1, HEIGHT - BOTTOM - height
+    x, y = LEFT + (number + 0.5) * step - width / 2, HEIGHT - BOTTOM - height
     tip = f"<title>{escape(bar.label)}: {escape(bar.said)}</title>"
-    return f'<rect class="b" x="{x:.1f}" y="{y:.1f}" width="{step * 0.8:.1f}" height="{height:.1f}">{tip}</rect>'
+    return f'<rect class="b" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">{tip}</rect>'
 
 
 def _grid(top: float) -> str:

@@ -118,7 +118,7 @@ def _speed(found: Statistics) -> Iterator[str]:
     names = [f"{quantile:.0%} within" for quantile in QUANTILES]
     longest = max((phase.values[1] for phase in found.phases), default=0.0) or 1.0
     yield table(
-        "Where the time goes: waiting to be sent, against the service's own time with its queue, against the way home",
+        "Where the time goes: waiting, here and in the service's queue, against the service's own work",
         ("part of the way", *names),
         [(phase.name, *map(span_words, phase.values)) for phase in found.phases],
         shares=[phase.values[1] / longest for phase in found.phases],

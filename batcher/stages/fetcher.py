@@ -149,7 +149,7 @@ class Fetcher:
             self._ask_later(watched, error)
             return
         self._jobs.forget(document)
-        ended = events.Ended(document, head.pages, billed(head.usage, self._prices))
+        ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
     async def _stream(self, output: str, head: Head, body: bytes) -> Streamed | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
@@ -95,8 +96,10 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     assert sum(bucket.saved for bucket in seen.throughput) == seen.runs[-1].saved
     assert sum(c.number for c in seen.errors) == 20
     assert sum(c.number for c in seen.overcome) == 20  # each 40th, but for those that failed: each 200th
-    waits = sorted(row[0] for row in db.execute("SELECT ended_at - accepted_at FROM attempts WHERE outcome = 'saved'"))
-    assert dict(seen.phases)["at the service"] == (waits[490], waits[882], waits[970])
+    details = [json.loads(row[0]) for row in db.execute("SELECT detail FROM events WHERE event = 'Ended'")]
+    worked = sorted(detail["duration"] for detail in details)
+    assert dict(seen.phases)["is worked on"] == (worked[490], worked[882], worked[970])
+    assert dict(seen.phases)["waits at the service, and for us to notice"][0] < worked[-1]
     assert seen.largest[0].size == db.execute("SELECT max(size) FROM documents WHERE state = 'saved'").fetchone()[0]
 
 

@@ -132,4 +132,4 @@ async def test_a_batch_without_results_is_an_empty_table(tmp_path: Path) -> None
     """With a header, so that whatever reads it finds its columns."""
     Shelf(tmp_path / "out").ledger.close()
     said = await batcher("export", tmp_path / "out", "--format", "csv")
-    assert said.code == 0 and said.out.splitlines() == ["source,job,job_id,credits,row"]
+    assert said.code == 0 and said.out.splitlines() == ["source,job,job_id,credits,metadata,row"]

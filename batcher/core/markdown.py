@@ -6,6 +6,7 @@ Pieces, not one string: a result of any size passes through. It invents nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -27,13 +28,14 @@ def markdown_of(body: Buffer, origin: Origin, *, images: Mapping[str, str] | Non
 
 def _front_matter(origin: Origin, job_id: str | None) -> str:
     """YAML, in the part of it that is JSON as well."""
-    facts = {
+    facts: dict[str, Any] = {
         "source": origin.source,
         "job": origin.job,
         "job_id": job_id or origin.job_id,
         "pages": origin.pages,
         "credits": origin.credits,
     }
+    facts["metadata"] = msgspec.Raw(origin.metadata.encode()) if origin.metadata else None
     lines = [f"{name}: {msgspec.json.encode(value).decode()}" for name, value in facts.items() if value is not None]
     return "\n".join(["---", *lines, "---", ""])
 

@@ -21,13 +21,17 @@ EXTRACTS: Final = ("extract", "v3_extract")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose result it is, as the ledger knows: what stands beside everything made of it. A copy costs 0 credits."""
+    """Whose result it is, as the ledger knows: what stands beside everything made of it. A copy costs 0 credits.
+
+    `metadata` is a listing's own about that document, as JSON.
+    """
 
     source: str
     job: str
     job_id: str | None
     pages: int | None
     credits: float | None
+    metadata: str | None = None
 
 
 class Block(msgspec.Struct):

@@ -33,6 +33,7 @@ ORIGIN: Final[Columns] = {
     "job": Kind.TEXT,
     "job_id": Kind.TEXT,
     "credits": Kind.NUMBER,
+    "metadata": Kind.TEXT,
     "row": Kind.INTEGER,
 }
 CHUNK: Final[Columns] = {"page": Kind.INTEGER, "last_page": Kind.INTEGER, "content": Kind.TEXT, "embed": Kind.TEXT}
@@ -49,7 +50,9 @@ def rows_of(body: Buffer, origin: Origin) -> Iterator[Row]:
     whose = {"source": origin.source, "job": origin.job, "job_id": result.job_id or origin.job_id}
     for number, fields in enumerate(_fields(result), start=1):
         credits = origin.credits if number == 1 else 0.0
-        yield {**whose, "credits": credits, "row": number} | {_own(name): value for name, value in fields.items()}
+        yield {**whose, "credits": credits, "metadata": origin.metadata, "row": number} | {
+            _own(name): value for name, value in fields.items()
+        }
 
 
 def line_of(body: Buffer, origin: Origin) -> Iterator[bytes]:
@@ -61,10 +64,14 @@ def line_of(body: Buffer, origin: Origin) -> Iterator[bytes]:
         "pages": origin.pages,
         "credits": origin.credits,
     }
-    yield msgspec.json.encode(facts)[:-1] + b',"result":'
+    yield msgspec.json.encode(facts | _metadata(origin))[:-1] + b',"result":'
     for start in range(0, len(body), _PIECE):
         yield bytes(body[start : start + _PIECE]).translate(_NO_LINE_ENDS)
     yield b"}\n"
+
+
+def _metadata(origin: Origin) -> dict[str, msgspec.Raw]:
+    return {"metadata": msgspec.Raw(origin.metadata.encode())} if origin.metadata else {}
 
 
 def lines_of(body: Buffer, origin: Origin) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ class Derivable(NamedTuple):
     job_id: str | None
     pages: int | None
     credits: float | None
+    metadata: str | None = None  # JSON
 
 
 class Derived(NamedTuple):
@@ -45,7 +46,8 @@ _MADE: Final = (
 )
 _DERIVABLE: Final = (
     "SELECT d.id, d.source, d.job, d.output, d.output_sha256, d.output_size, a.job_id, a.pages,"
-    " CASE WHEN d.payer IS NULL THEN coalesce(a.credits, a.cost) ELSE 0.0 END FROM documents d LEFT JOIN attempts a"
+    " CASE WHEN d.payer IS NULL THEN coalesce(a.credits, a.cost) ELSE 0.0 END,"
+    " d.metadata FROM documents d LEFT JOIN attempts a"
     " ON a.rowid = (SELECT max(b.rowid) FROM attempts b WHERE b.document = coalesce(d.payer, d.id)"
     " AND b.outcome = 'saved')"
 )

@@ -25,7 +25,7 @@ _ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff",
 
 
 def origin_of(one: Derivable) -> Origin:
-    return Origin(one.source, one.job, one.job_id, one.pages, one.credits)
+    return Origin(one.source, one.job, one.job_id, one.pages, one.credits, one.metadata)
 
 
 # --- Markdown -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import mmap
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from batcher.core.markdown import markdown_of
 from batcher.core.results import Origin, chunks_of, read_result, records_of
-from batcher.core.rows import Kind, Row, fitted, rows_of, widen
+from batcher.core.rows import Kind, Row, fitted, line_of, rows_of, widen
 
 ORIGIN = Origin("in/a b.pdf", "parse", "j1", 2, 2.5)
 PARSE = {"response_type": "parse", "job_id": "j", "result": {"type": "full", "chunks": [{"content": "# A"}]}}
@@ -81,6 +82,14 @@ def test_markdown_says_whose_it_is() -> None:
     """In front matter that YAML and JSON read alike."""
     text = "".join(markdown_of(body(PARSE), ORIGIN))
     assert text == '---\nsource: "in/a b.pdf"\njob: "parse"\njob_id: "j"\npages: 2\ncredits: 2.5\n---\n\n# A\n'
+
+
+def test_what_a_listing_says_of_a_document_goes_with_it() -> None:
+    """In the front matter, in each row, in each line."""
+    told = replace(ORIGIN, metadata='{"client":"A & B"}')
+    assert '\nmetadata: {"client":"A & B"}\n---\n' in "".join(markdown_of(body(PARSE), told))
+    assert [row["metadata"] for row in rows_of(body(PARSE), told)] == ['{"client":"A & B"}']
+    assert json.loads(b"".join(line_of(body(PARSE), told)))["metadata"] == {"client": "A & B"}
 
 
 def test_the_credits_of_a_document_are_counted_once() -> None:

@@ -43,7 +43,7 @@ class Webhook(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            raise ValueError("A direct webhook needs a `url`")
+            raise ValueError("Object missing required field `url`")  # msgspec's words, so told like any other
 
 
 class AsyncOptions(msgspec.Struct):

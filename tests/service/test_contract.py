@@ -37,8 +37,10 @@ async def test_a_listing(client, query):
 
 async def test_uploads_submissions_and_deletions(client):
     """The small answers."""
-    _, announced = await client.call("POST", "/upload", json={})
-    check(announced, "UploadResponse")
+    for body in ({}, {"file": None}):
+        _, announced = await client.call("POST", "/upload", json=body)
+        check(announced, "UploadResponse")
+        assert announced["presigned_url"]
     file_id = await client.upload()
     _, submitted = await client.call("POST", "/parse_async", json={"input": file_id})
     check(submitted, "AsyncParseResponse")

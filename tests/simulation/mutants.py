@@ -11,7 +11,7 @@ from typing import Any, Final
 from batcher.core import events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
-from batcher.edges.ledger import Ledger, Unknown
+from batcher.edges.ledger import Ledger
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
 from batcher.stages import fetcher
@@ -91,11 +91,6 @@ def _fences_nothing() -> list[Patch]:
 
     healthy = Recovery._judge
     return [(Recovery, "_judge", judge)]
-
-
-def _takes_a_job_for_an_upload() -> list[Patch]:
-    """Deletes what can't be deleted, and believes in its absence."""
-    return [(Unknown, "has_upload", property(lambda self: True))]
 
 
 def _does_not_wait_to_settle() -> list[Patch]:
@@ -185,7 +180,6 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "forgets what was being sent": _forgets_what_was_being_sent,
     "adopts nothing": _adopts_nothing,
     "fences nothing": _fences_nothing,
-    "takes a job for an upload": _takes_a_job_for_an_upload,
     "does not wait to settle": _does_not_wait_to_settle,
     "trusts a listing that has forgotten": _trusts_a_listing_that_has_forgotten,
     "says saved before it is": _says_saved_before_it_is,

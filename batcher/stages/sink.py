@@ -136,7 +136,7 @@ class Sink:
                 await self._ledger.change()
 
     async def _copy_some(self) -> bool:
-        """Whether there may be more to copy."""
+        """Whether there may be more to copy: what came in while these were copied has woken nobody."""
         copies = self._ledger.copies(GROUP)
         for copy in copies:
             event = await self._end_of(copy)
@@ -145,7 +145,7 @@ class Sink:
             await self._ledger.record(event)
             if isinstance(event, events.Promoted | events.Follows):
                 return True  # the others wait for this one now
-        return len(copies) == GROUP
+        return bool(copies)
 
     async def _end_of(self, copy: Copy) -> events.Event | None:
         """None where the disk refuses, which stops the run."""

@@ -7,8 +7,13 @@ import pytest
 from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
-from batcher.core import wire
+from batcher.core import events, wire
 from batcher.core.lifecycle import State
+from batcher.edges.admission import Version
+from batcher.edges.ledger import memory_ledger
+from batcher.edges.store import Written
+from batcher.stages.course import Course
+from batcher.stages.sink import Sink
 
 
 @pytest.fixture
@@ -134,3 +139,37 @@ def test_there_may_be_any_number_of_copies(house: House) -> None:
         assert house.paid() == 1
 
     run_virtually(work())
+
+
+class Shelf:
+    """Takes any copy."""
+
+    def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
+        return Written(target, sha256, 1)
+
+
+def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
+    """Found while the ones before it are being written, and nothing else happens afterwards."""
+
+    async def work() -> None:
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+        await ledger.admit([_same("a.pdf")])
+        await ledger.record(
+            *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
+            *(events.Accepted(1, "job", 1.9e9), events.Ended(1, 1, 1.0), events.Saved(1, "a.pdf.json", "hash", 1)),
+        )
+        await ledger.admit([_same(f"b{number}.pdf") for number in range(9)])
+        late: list[asyncio.Task[None]] = []
+        ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")]))))
+        copying = asyncio.create_task(Sink(ledger, Shelf(), Course()).copy_for_ever())
+        async with asyncio.timeout(3600.0):
+            while ledger.tally[State.SAVED] < 11:
+                await ledger.change()
+        copying.cancel()
+
+    run_virtually(work())
+
+
+def _same(source: str) -> Version:
+    facts = {"folder": "/in", "job": "parse", "step": "s", "content": "c.pdf", "size": 1, "mtime_ns": 0, "inode": 0}
+    return Version(source=source, output=f"{source}.json", **facts)

@@ -9,6 +9,7 @@
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
     │   ├── LedgerNewer      a later version of batcher wrote it
+    │   ├── LedgerOlder      an earlier one did, and nothing has brought it up to date yet
     │   ├── LedgerDamaged    its bytes are not what SQLite wrote
     │   ├── AttemptOpen      the same bytes and step are out already, for another document
     │   └── Outdated         a newer version stands in the document's place: it is not to be sent
@@ -91,6 +92,10 @@ class LedgerForeign(LedgerError):
 
 
 class LedgerNewer(LedgerError):
+    pass
+
+
+class LedgerOlder(LedgerError):
     pass
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from commandline import batcher, rows, start
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, says
+from sqlite_utils import Database
 
 from batcher.core.wire import ErrorName
+from batcher.edges.migrations import APPLICATION_ID, migrations
 
 Words = tuple[object, ...]
 
@@ -158,3 +160,51 @@ async def test_without_a_ledger_each_says_so(command: str, tmp_path: Path) -> No
     said = await batcher(command, tmp_path, *more)
     assert said.code == 2
     assert "batcher run" in said.err
+
+
+READ_ONLY = ["status", "why", "failures", "verify", "report", "export"]
+
+
+@pytest.mark.parametrize("command", READ_ONLY)
+@pytest.mark.parametrize(
+    ("version", "word"), [(1, "the next `batcher run` brings it up to date"), (99, "update batcher")]
+)
+async def test_a_ledger_of_another_schema_is_refused_with_a_word(
+    command: str, version: int, word: str, tmp_path: Path
+) -> None:
+    """Exit 2 and what to type, as long as no run has migrated it; it lies there as it was."""
+    ledger = _first_ledger(tmp_path / "out", version)
+    before = ledger.read_bytes()
+    more = {"why": ["x.pdf"], "report": ["-o", tmp_path / "report.html"]}.get(command, [])
+    said = await batcher(command, tmp_path / "out", *more)
+    assert (said.code, word in said.err, "Traceback" in said.err) == (2, True, False), said.err
+    assert ledger.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", READ_ONLY)
+@pytest.mark.parametrize("content", [b"", b"no database " * 1000])
+async def test_what_is_no_ledger_yet_or_any_more_is_refused_with_a_word(
+    command: str, content: bytes, tmp_path: Path
+) -> None:
+    """A run killed in its first moment leaves an empty file; a broken disk leaves anything."""
+    ledger = tmp_path / "out" / ".batcher" / "ledger.db"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(content)
+    more = {"why": ["x.pdf"], "report": ["-o", tmp_path / "report.html"]}.get(command, [])
+    said = await batcher(command, tmp_path / "out", *more)
+    word = "batcher rebuild" if content else "batcher run"
+    assert (said.code, word in said.err, "Traceback" in said.err) == (2, True, False), said.err
+
+
+def _first_ledger(out: Path, version: int) -> Path:
+    """As the first migration alone left it, marked as of `version`."""
+    path = out / ".batcher" / "ledger.db"
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    migrations.apply(Database(connection), stop_before="indexes")
+    connection.execute("INSERT INTO meta VALUES ('batch', 'out')")
+    connection.commit()
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    return path

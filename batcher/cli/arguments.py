@@ -70,14 +70,9 @@ def known_manifest(what: Path) -> Manifest:
 
 @contextmanager
 def reading(place: Place) -> Iterator[Queries]:
-    """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none."""
-    from batcher.edges.queries import Queries, reader
-    from batcher.errors import LedgerError
+    """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none to be read."""
+    from batcher.edges import schema
+    from batcher.edges.queries import Queries
 
-    if not place.ledger.exists():
-        raise LedgerError(f"{place.ledger}: there is no ledger; `batcher run` makes one")
-    connection = reader(place.ledger)
-    try:
+    with schema.reading(place.ledger) as connection:
         yield Queries(connection)
-    finally:
-        connection.close()

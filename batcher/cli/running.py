@@ -155,12 +155,9 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
     batcher status results/nightly --watch
     """
     from batcher.edges.hold import is_held
-    from batcher.errors import LedgerError
     from batcher.faces.status import status_values, status_words
 
     place = place_of(what)
-    if not place.ledger.exists():
-        raise LedgerError(f"{place.ledger}: there is no ledger; `batcher run` makes one")
     if follow:
         from batcher.faces.watch import watch
 

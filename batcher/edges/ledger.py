@@ -19,13 +19,13 @@ from batcher.core.budget import Budget
 from batcher.core.events import Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
 from batcher.core.twins import Twin
-from batcher.edges import admission, effects, soundness
+from batcher.edges import admission, effects, schema, soundness
 from batcher.edges.hold import lock
 from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
 from batcher.edges.writer import GroupWriter, InlineWriter, Work, Writer
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, OutputError
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -316,28 +316,16 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Raises what is wrong with the file, before the first write to it."""
-    from batcher.edges.migrations import APPLICATION_ID, VERSION
-
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    holds_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
-    if holds_tables and application not in (0, APPLICATION_ID):
-        raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
-    if version > VERSION:
-        raise LedgerNewer(
-            f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); update batcher"
-        )
+    schema.refuse_foreign(connection, path)
     for statement in _PRAGMAS:
         connection.execute(statement)
 
 
 def _back_up(connection: sqlite3.Connection, path: Path) -> None:
     """A copy of an older ledger as it is, before the first migration touches it."""
-    from batcher.edges.migrations import VERSION
-
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     kept = path.with_suffix(f".v{version}.db")
-    if not 0 < version < VERSION or kept.exists():
+    if not 0 < version < schema.VERSION or kept.exists():
         return
     unfinished = Path(f"{kept}.part")
     unfinished.unlink(missing_ok=True)
@@ -350,13 +338,13 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     from sqlite_utils import Database  # costs a quarter of a second to import, and only a run needs it
 
-    from batcher.edges.migrations import APPLICATION_ID, VERSION, migrations
+    from batcher.edges.migrations import migrations
 
-    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION:
         return
     migrations.apply(Database(connection, execute_plugins=False))
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
 def _claim(connection: sqlite3.Connection, path: Path, batch: str) -> None:

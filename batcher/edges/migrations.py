@@ -9,8 +9,9 @@ from typing import Final
 
 from sqlite_utils import Database, Migrations
 
-APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 8  # PRAGMA user_version; one more with each migration
+from batcher.edges.schema import APPLICATION_ID, VERSION
+
+__all__ = ["APPLICATION_ID", "VERSION", "migrations"]
 
 migrations: Final = Migrations("batcher")
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 
 from batcher.core.lifecycle import State
-from batcher.edges.queries import Queries, reader
+from batcher.edges.queries import Queries
+from batcher.edges.schema import readable
 from batcher.errors import LedgerError
 
 T = TypeVar("T")
@@ -75,9 +76,7 @@ class Records(Queries):
             raise LedgerError("only a run writes a ledger; open it with read_only=True")
         place = Path(path)
         file = place / ".batcher" / "ledger.db" if place.is_dir() else place
-        if not file.is_file():
-            raise LedgerError(f"{file}: there is no ledger; `batcher run` makes one")
-        return cls(reader(file))
+        return cls(readable(file))
 
     def __enter__(self) -> Self:
         return self

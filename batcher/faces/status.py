@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from batcher.core.forecast import span
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.quote import dollars
-from batcher.edges.queries import Queries, reader
+from batcher.edges.queries import Queries
+from batcher.edges.schema import reading
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
     from batcher.core.manifest import Manifest
@@ -58,8 +59,15 @@ def _some(words: list[str]) -> list[str]:
 
 
 def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
-    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints them."""
-    with_ledger = Queries(reader(ledger))
+    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints them.
+
+    Raises LedgerError where there is no ledger to be read.
+    """
+    with reading(ledger) as connection:
+        return _values(Queries(connection), under_way=under_way)
+
+
+def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
     documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
     account, price = with_ledger.account(), float(with_ledger.prices().get("dollars_per_credit", 0.015))
     deadline = with_ledger.nearest_deadline()

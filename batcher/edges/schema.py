@@ -1,0 +1,83 @@
+"""Which schema a ledger has, and whether this batcher can read it as it is. It migrates nothing: only a run does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from batcher.edges.queries import reader
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, LedgerOlder
+
+APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
+VERSION: Final = 8  # PRAGMA user_version; one more with each migration
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that can only read, closed in the end. Raises LedgerError where there is no ledger it could read."""
+    with closing(readable(path)) as connection:
+        try:
+            yield connection
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+
+
+def readable(path: Path) -> sqlite3.Connection:
+    """The same, for the caller to close."""
+    if not path.exists():
+        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+    connection = reader(path)
+    try:
+        refuse_foreign(connection, path)
+        refuse_older(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _damaged(path, error) from error
+    except LedgerError:
+        connection.close()
+        raise
+    return connection
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises LedgerForeign and LedgerNewer."""
+    application, version = _marks(connection)
+    if _holds_tables(connection) and application not in (0, APPLICATION_ID):
+        raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
+    if version > VERSION:
+        raise LedgerNewer(
+            f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); update batcher"
+        )
+
+
+def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises LedgerOlder: whoever only reads can't bring it up to date."""
+    _, version = _marks(connection)
+    if version == VERSION:
+        return
+    if not _holds_tables(connection):
+        raise LedgerOlder(f"{path}: there is nothing in this ledger yet; `batcher run` fills it")
+    raise LedgerOlder(
+        f"{path}: written by an older batcher (schema {version}, known here: {VERSION}); "
+        "the next `batcher run` brings it up to date and keeps a copy of it as it is"
+    )
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _holds_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+    """What SQLite says of the disk or of a lock isn't damage."""
+    if isinstance(error, sqlite3.OperationalError):
+        return LedgerError(f"{path}: {error}; it can't be read now")
+    return LedgerDamaged(f"{path}: {error}; `batcher rebuild` makes a new one")

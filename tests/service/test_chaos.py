@@ -50,7 +50,7 @@ async def test_a_late_acceptance_comes_after_the_broken_connection(disturbed, se
 
 async def test_a_fence_makes_a_late_acceptance_fail(disturbed, session):
     """An upload deleted before the late job is read leaves it without input."""
-    async with disturbed("late-acceptance=1:0.05") as service:
+    async with disturbed("late-acceptance=1:1") as service:
         client = Client(session, service)
         file_id = await client.upload()
         with pytest.raises(aiohttp.ClientError):

@@ -62,7 +62,8 @@ class Cleaner:
 
     @property
     def idle(self) -> bool:
-        return not self._pending and not self._in_hand
+        """Whether nothing is left that may be deleted as things stand: a run that sends nothing never changes that."""
+        return (not self._pending or self._must_wait()) and not self._in_hand
 
     async def run(self) -> None:
         """For as long as the run lasts."""

@@ -14,10 +14,17 @@ from house import House
 from virtual import run_virtually
 
 from batcher.care import repair
+from batcher.core import events
 from batcher.core.lifecycle import State
+from batcher.edges.admission import Version
+from batcher.edges.ledger import memory_ledger
+from batcher.edges.pace import Pace
 from batcher.edges.queries import reader
-from batcher.edges.twin import Twin
+from batcher.edges.store import Store
+from batcher.edges.twin import Twin, TwinService
 from batcher.errors import NotFound, ReplyLost
+from batcher.stages.cleaner import Cleaner
+from batcher.stages.course import Course
 
 
 @pytest.fixture
@@ -157,3 +164,32 @@ def cleaned(house: House) -> int:
         return int(connection.execute("SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL").fetchone()[0])
     finally:
         connection.close()
+
+
+def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -> None:
+    """With a chain, jobs are deleted once nothing is open; a collection never gets there, and ends all the same."""
+
+    async def work() -> None:
+        clock = asyncio.get_running_loop().time
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
+        facts = {"folder": "/in", "job": "parse", "step": "s", "size": 1, "mtime_ns": 0, "inode": 0}
+        names = ("a.pdf", "b.pdf")
+        await ledger.admit([Version(source=n, content=n, output=f"{n}.json", **facts) for n in names])
+        await ledger.record(
+            *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
+            *(events.Accepted(1, "job", clock() + 43200.0), events.Ended(1, 1, 1.0)),
+            events.Saved(1, "a.pdf.json", "hash", 1),
+        )
+        client = Twin(TwinService(clock))
+        cleaner = Cleaner(
+            *(ledger, client, Pace(), Course(), Store(Path("absent"))),
+            service="twin",
+            key_print="none",
+            in_the_end=True,
+            is_wanted=lambda document: False,
+            clock=clock,
+        )
+        assert ledger.uncleaned("twin", "none", alive_at=clock()) == [1]
+        assert cleaner.idle
+
+    run_virtually(work())

@@ -265,8 +265,8 @@ def _files(output: Path) -> Iterator[str]:
 
 
 def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
-    """Every version of the document at `path`, newest first, each with its attempts and events. Raises BatcherError."""
-    rows = _rows(ledger, "SELECT * FROM documents WHERE source = ? ORDER BY id DESC", path)
+    """Every version of the document at `path` with attempts and events, by step, newest first. Raises BatcherError."""
+    rows = _rows(ledger, _VERSIONS, path)
     if not rows:
         near = _rows(ledger, "SELECT source FROM documents WHERE source LIKE ? LIMIT 3", f"%{path.rpartition('/')[2]}%")
         hint = f"; near it: {', '.join(row['source'] for row in near)}" if near else ""
@@ -276,6 +276,11 @@ def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
         row["twins"] = _rows(ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"])
         row["events"] = _rows(ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"])
     return rows
+
+
+_VERSIONS = """
+    SELECT d.*, payer.source AS paid_by FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
+    WHERE d.source = ? ORDER BY min(d.id) OVER (PARTITION BY d.job), d.id DESC"""  # a step before those that read it
 
 
 def _rows(ledger: Queries, sql: str, *values: object) -> list[dict[str, Any]]:

@@ -44,6 +44,17 @@ async def test_why_tells_every_attempt_and_what_it_cost(words: Words, peer: Peer
     assert (nobody.code, "no such document" in nobody.err) == (2, True)
 
 
+async def test_why_names_the_document_that_paid(words: Words, peer: Peer, inbox: Path, out: Path) -> None:
+    """A copy's result came of another's job: by path, for nobody knows a document by its number."""
+    first, second = sorted(inbox.rglob("*.txt"))[:2]
+    second.write_bytes(first.read_bytes())
+    assert (await batcher(*words)).code == 0
+    names = [path.relative_to(inbox).as_posix() for path in (first, second)]
+    stories = [(await batcher("why", out, name)).out for name in names]
+    paid_by = [name for name in names if any(f"paid by  {name}: " in story for story in stories)]
+    assert len(paid_by) == 1 and sum("paid by" in story for story in stories) == 1
+
+
 async def test_a_failure_is_told_with_what_to_do_and_can_be_tried_again(words: Words, peer: Peer, out: Path) -> None:
     """All six are refused as unfit; once the service takes them, `retry` and `run` bring them home."""
     peer.moods["run_job"] = says(415, UNPROCESSABLE)

@@ -247,13 +247,13 @@ async def test_killed_in_the_middle_of_the_second_step_nothing_of_the_first_is_r
 
 
 async def test_why_tells_all_steps(manifest: Path, peer: Peer) -> None:
-    """One path, two documents, each with its attempt."""
+    """One path, two documents in the order of the steps, each with its attempt."""
     assert (await batcher("run", manifest)).code == 0
     told = json.loads((await batcher("why", manifest, "0/letter 0.txt", "--json")).out)
-    assert {(row["job"], row["attempts"][0]["file_id"].partition("://")[0]) for row in told} == {
+    assert [(row["job"], row["attempts"][0]["file_id"].partition("://")[0]) for row in told] == [
         ("parse", "reducto"),
         ("extract", "jobid"),
-    }
+    ]
 
 
 async def test_a_missing_result_of_one_step_is_repaired_alone(manifest: Path, peer: Peer, out: Path) -> None:

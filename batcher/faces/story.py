@@ -9,7 +9,7 @@ from batcher.faces.status import plain
 
 
 def story_words(versions: list[dict[str, Any]]) -> str:
-    """Of what `batcher.care.story` found, the newest version first."""
+    """Of what `batcher.care.story` found: step by step, the newest version first."""
     return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
 
 
@@ -21,7 +21,7 @@ def _version(row: dict[str, Any]) -> str:
     if row["output_sha256"]:
         lines.append(f"  result   {row['output']} ({row['output_size']} bytes, sha256 {row['output_sha256'][:16]}…)")
     if row["payer"]:
-        lines.append(f"  paid by  document {row['payer']}: the same bytes and job")
+        lines.append(f"  paid by  {row['paid_by']}: the same bytes and job")
     lines += [_attempt(attempt) for attempt in row["attempts"]]
     lines += [_twin(twin) for twin in row["twins"]]
     lines += [_event(event) for event in row["events"]]

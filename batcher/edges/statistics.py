@@ -37,7 +37,10 @@ class Phase(NamedTuple):
 
 
 class Slow(NamedTuple):
+    """`job` where the batch has several."""
+
     source: str
+    job: str
     size: int
     pages: int | None
     seconds: float
@@ -125,7 +128,8 @@ def statistics(ledger: Queries) -> Statistics:
 
 _TOOK: Final = """
     CREATE TEMP TABLE took AS
-    SELECT d.id, d.source, d.size, a.pages, a.credits, a.cost, a.sent_at, a.accepted_at, a.ended_at, a.deadline_at,
+    SELECT d.id, d.source, d.job, d.size, a.pages, a.credits, a.cost,
+           a.sent_at, a.accepted_at, a.ended_at, a.deadline_at,
            (SELECT max(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Saved') AS saved_at,
            (SELECT min(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Found') AS found_at,
            (SELECT max(json_extract(e.detail, '$.duration')) FROM events e
@@ -242,8 +246,9 @@ def _margins(db: sqlite3.Connection) -> list[Count]:
 
 def _slow(db: sqlite3.Connection, by: str) -> list[Slow]:
     sql = (
-        "SELECT source, size, pages, saved_at - accepted_at FROM temp.took WHERE saved_at NOT NULL"
-        f" ORDER BY {by} DESC, source LIMIT {TOP}"
+        "SELECT source, CASE WHEN (SELECT min(job) < max(job) FROM temp.took) THEN job ELSE '' END,"
+        " size, pages, saved_at - accepted_at FROM temp.took WHERE saved_at NOT NULL"
+        f" ORDER BY {by} DESC, source, id LIMIT {TOP}"
     )
     return [Slow._make(row) for row in db.execute(sql)]
 

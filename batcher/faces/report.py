@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Final
 
 from batcher.core.lifecycle import OPEN, VERDICTS, State
-from batcher.edges.statistics import QUANTILES, Count, Slow, Statistics, span_words
+from batcher.edges.statistics import QUANTILES, Count, RunRow, Slow, Statistics, span_words
 from batcher.faces.page import page
 from batcher.faces.plots import Bar, figure, table
 from batcher.faces.status import plain
@@ -70,7 +70,7 @@ def _standing(found: Statistics) -> Iterator[str]:
                 (
                     str(run.number),
                     _when(run.started_at),
-                    span_words(run.ended_at - run.started_at) if run.ended_at else "goes on, or was cut off",
+                    _lasted(run, found.runs[-1]),
                     f"{run.saved:,}",
                     f"{run.credits:,.1f}",
                     "" if run.exit_code is None else str(run.exit_code),
@@ -78,6 +78,13 @@ def _standing(found: Statistics) -> Iterator[str]:
                 for run in reversed(found.runs)
             ],
         )
+
+
+def _lasted(run: RunRow, last: RunRow) -> str:
+    """One that has no end was cut off, or is the last and may go on."""
+    if run.ended_at:
+        return span_words(run.ended_at - run.started_at)
+    return "goes on, or was cut off" if run is last else "cut off"
 
 
 def _tiles(*tiles: tuple[str, str, str]) -> str:
@@ -194,7 +201,7 @@ def _outstanding(found: Statistics) -> Iterator[str]:
 
 def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
-    return plain(row.source), span_words(max(row.seconds, 0.0)), pages, _size(row.size)
+    return plain(f"{row.source} {row.job}".rstrip()), span_words(max(row.seconds, 0.0)), pages, _size(row.size)
 
 
 def _size(amount: int) -> str:

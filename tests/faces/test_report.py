@@ -103,6 +103,25 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     assert seen.largest[0].size == db.execute("SELECT max(size) FROM documents WHERE state = 'saved'").fetchone()[0]
 
 
+def test_documents_that_stand_out_name_their_step_in_a_chain_alone(tmp_path: Path) -> None:
+    """The same path twice in a table would say nothing."""
+    path = make_ledger(tmp_path / "ledger.db", 10)
+    assert {row.job for row in found(path).slowest} == {""}
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE documents SET job = 'extract' WHERE id % 2")
+    assert {row.job for row in found(path).slowest} == {"parse", "extract"}
+    html = page(path)
+    assert all(f"{row.source} {row.job}" in html for row in found(path).slowest if row.source != ODD)
+
+
+def test_only_the_last_run_may_still_go_on(tmp_path: Path) -> None:
+    """Of those before it, one without an end was cut off: two never hold one ledger."""
+    path = make_ledger(tmp_path / "ledger.db", 10)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE runs SET ended_at = NULL WHERE id <> 2")
+    assert re.findall(r">(goes on, or was cut off|cut off)<", page(path)) == ["goes on, or was cut off", "cut off"]
+
+
 def test_many_documents_take_seconds_and_little_memory(tmp_path: Path) -> None:
     """And a page no longer than that of a thousand; 100,000 of them took 1.7 s and 25 kB when they were looked at."""
     few, many = make_ledger(tmp_path / "few.db", 1_000), make_ledger(tmp_path / "many.db", 20_000)

@@ -46,6 +46,7 @@ class Plan:
     cost: Quote
     forecast: Forecast
     prices: Prices
+    uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
 
     def values(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Plan:
 
     def words(self) -> str:
         lines = [f'batch "{self.batch}" would']
-        lines.append(f"  send       {self.to_send} documents, {self.size / 1e6:.1f} MB")
+        lines.append(f"  send       {self.to_send} documents, {_size(self.size)}")
         lines += [f"             {number} for {job}" for job, number in self.steps.items()]
         if self.again:
             lines.append(
@@ -74,6 +75,8 @@ class Plan:
         if self.to_send:
             first, *others = self.cost.words(self.prices)
             lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
+        if self.uncounted:
+            lines.append(f"             at least: pages of {self.uncounted} that lie elsewhere count as one each")
         lines += self.forecast.words()
         return "\n".join(lines)
 
@@ -115,6 +118,7 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], again: Con
             nearest_deadline_in=_time_left(ledger, time.time()),
         ),
         prices=manifest.prices,
+        uncounted=_uncounted(ledger),
         steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 
@@ -145,6 +149,16 @@ def _measured(ledger: Queries) -> Sizes:
 def _size_to_send(ledger: Queries) -> int:
     """Bytes that are certainly to be uploaded."""
     return int(ledger.reader.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
+
+
+def _uncounted(ledger: Queries) -> int:
+    """Documents in an object store or behind an address."""
+    sql = f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE '%://%')"
+    return int(ledger.reader.execute(sql).fetchone()[0])
+
+
+def _size(amount: int) -> str:
+    return f"{amount / 1e6:.1f} MB" if amount >= 1e5 else f"{amount / 1e3:.1f} kB"
 
 
 def _time_left(ledger: Queries, now: float) -> float | None:

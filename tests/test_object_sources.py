@@ -103,11 +103,18 @@ async def test_patterns_and_sizes_hold_for_objects_too(bucket: object, manifest:
     assert json.loads(planned.out)["to_send"] == 2, planned.err
 
 
+async def test_a_plan_says_that_nobody_counts_pages_elsewhere(bucket: object, manifest: Path, peer: Peer) -> None:
+    """An estimate from one page each is named as the least it comes to; of files at hand nothing is said."""
+    assert "at least: pages of 3 that lie elsewhere count as one each" in (await batcher("plan", manifest)).out
+    assert (await batcher("run", manifest)).code == 0
+    assert "elsewhere" not in (await batcher("plan", manifest)).out
+
+
 async def test_a_bucket_that_is_not_there_stops_the_run(bucket: object, manifest: Path, peer: Peer) -> None:
-    """Before anything is sent, with where credentials come from."""
+    """Before anything is sent, named once, by the store's own word for it and with where credentials come from."""
     said = await batcher("run", manifest, "-S", "source.url=s3://nowhere/in")
     assert said.code == 2
-    assert "s3://nowhere/in" in said.err
+    assert said.err.count("s3://nowhere/in") == 1 and "NoSuchBucket" in said.err and "<" not in said.err
     assert "environment" in said.err
     assert "Traceback" not in said.err
 

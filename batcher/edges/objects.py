@@ -7,6 +7,7 @@ Nobody reads an object to tell whether it is new: its ETag and size stand in for
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 1000  # objects listed at once
 BLOCK: Final = 4 << 20  # bytes fetched at once
 GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
+_CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
 SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
 
 
@@ -43,7 +45,7 @@ def check(source: Source) -> None:
         next(iter(_listed(source)), None)
     except SourceUnreadable as error:
         hint = "credentials, region and endpoint are taken from the environment, as in AWS_ACCESS_KEY_ID"
-        raise ManifestError(str(source.url), [Problem("source.url", str(error), hint)]) from error
+        raise ManifestError(str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]) from error
 
 
 def walk(source: Source, *, types: Container[str], now: float) -> Iterator[Found]:
@@ -106,8 +108,16 @@ class _Errors:
 
 
 def _said(error: BaseException) -> str:
-    """The first line: obstore goes on with the configuration of its client."""
-    return scrubbed(" ".join(str(error).split("\n")[0].split()))[:300]
+    """The first line without its XML, but for the code in it: obstore goes on with the configuration of its client."""
+    whole = str(error)
+    line = " ".join(whole.split("\n")[0].split(": <")[0].split())
+    code = _CODE.search(whole)
+    return scrubbed(line)[:300] + (f" ({code[1]})" if code else "")
+
+
+def _without(url: str, error: Exception) -> str:
+    """Its words where `url` stands before them already."""
+    return str(error).removeprefix(f"{url}: ")
 
 
 def _store(url: str) -> ObjectStore:

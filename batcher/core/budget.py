@@ -68,6 +68,8 @@ class Budget:
 
 
 def _words(name: str, cap: float, spent: float, more: float) -> str:
+    if name == "max_documents":
+        return f"limits.max_documents or --sample, here {cap:g}, is reached: so many were sent in this run"
     if more > cap:
         return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
     spent = round(spent, 2)

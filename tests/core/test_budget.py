@@ -38,6 +38,12 @@ def test_what_would_pass_a_limit_is_refused_in_its_name(name: str) -> None:
     assert refusal is not None and told in refusal
 
 
+def test_a_sample_that_is_sent_is_told_as_what_was_typed() -> None:
+    """Documents are counted, not spent."""
+    refusal = Budget(Limits(max_documents=200), credits_per_page=1.0).refusal(Spend(submissions=200), 1.0)
+    assert refusal is not None and "--sample" in refusal and "spent" not in refusal
+
+
 def test_what_is_out_is_feared_to_be_dense_until_bills_say_otherwise() -> None:
     """And may fit later, save where it wouldn't at its estimate either."""
     budget = Budget(Limits(max_credits=10), credits_per_page=1.0, dense=2.0)

@@ -137,12 +137,12 @@ def _measured(ledger: Queries) -> Sizes:
     """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes."""
     sizes: Sizes = {}
     last: tuple[Path | None, Measure] = None, Measure()
-    rows = ledger.reader.execute(f"SELECT job, folder, source, place {_TO_COME} ORDER BY id")
-    for job, folder, source, place in rows:
+    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content {_TO_COME} ORDER BY id")
+    for job, folder, source, place, content in rows:
         path = Path(folder) / os.fsdecode(path_of(place or source))
         if path != last[0]:  # an address can't be measured, and counts with a page
             last = path, measure(path)
-        sizes.setdefault(job, []).append((extension_of(source), last[1]))
+        sizes.setdefault(job, []).append((extension_of(content), last[1]))
     return sizes
 
 

@@ -234,6 +234,18 @@ async def test_the_same_name_in_two_sources_is_two_documents(tmp_path: Path, pee
     assert rows(out, "SELECT count(*) FROM documents") == [(2,)]
 
 
+async def test_a_text_that_goes_by_an_id_is_known_as_a_text(tmp_path: Path, inbox: Path) -> None:
+    """The id names its result alone: the file's own extension says how it is read, and what that costs."""
+    _csv(tmp_path / "docs.csv", [{"path": "inbox/0/letter 0.txt", "id": "first"}])
+    data = {"service": "local", "source": {"listing": "docs.csv"}, "output": {"directory": "out"}}
+    (tmp_path / "m.json").write_text(json.dumps(data))
+    planned = json.loads((await batcher("plan", tmp_path / "m.json", "--json")).out)
+    assert planned["credits"] == 0.5
+    said = await batcher("run", tmp_path / "m.json")
+    assert said.code == 0, said.err
+    assert json.loads((tmp_path / "out" / "first.json").read_text())["usage"]["credits"] == 0.5
+
+
 async def test_the_shipped_listing_runs_on_the_local_service(tmp_path: Path) -> None:
     """Four documents, and of the handbook two pages only."""
     manifest = Path(__file__).parents[1] / "manifests" / "listing.toml"

@@ -204,7 +204,8 @@ class Submitter:
         sha256 = due.content.partition(".")[0] if is_file(due) else None  # of an object nobody knew it before
         await self._pace.upload.turn()
         try:
-            upload = await self._client.upload(content, name=due.source.rpartition("/")[2], sha256=sha256)
+            name = (due.place or due.source).rpartition("/")[2]  # an id from a listing says nothing of the file's type
+            upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
             return None

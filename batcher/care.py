@@ -6,7 +6,7 @@ Nothing here is sent to the service; what must be fetched or paid again, the nex
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from batcher.core import events
 from batcher.core.document import OWN_FOLDER, name_of
-from batcher.core.lifecycle import OPEN, VERDICTS, State
+from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
 from batcher.core.policy import Kind
 from batcher.edges.clock import SteadyClock
 from batcher.edges.derived import all_made, forget, knows
@@ -39,6 +39,10 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "cancelled": (State.CANCELLED, None),
 }
 UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})  # what `retry` alone takes
+
+
+def _listed(states: Iterable[State]) -> str:
+    return ",".join(f"'{state}'" for state in sorted(states))
 
 
 class Candidate(NamedTuple):
@@ -106,8 +110,7 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
 
 
 def _candidates(ledger: Ledger) -> Iterator[Candidate]:
-    states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
-    sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({states}) ORDER BY id"
+    sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({_listed(VERDICTS)}) ORDER BY id"
     yield from map(_candidate, ledger.reader.execute(sql))
 
 
@@ -135,20 +138,37 @@ def _again(candidate: Candidate) -> events.Event:
 
 async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     """Those that pay for themselves first, so that their copies may wait for them again."""
-    paying, again = [], {c.id for c in chosen if c.payer is None}
-    for candidate in chosen:
-        if candidate.payer is None or not _waits_for(ledger, candidate.payer, again):
-            paying.append(candidate)
-    copies = [c for c in chosen if c not in paying]
-    for group in _groups([_again(c) for c in paying] + [events.Rejoined(c.id) for c in copies]):
+    payers = _payers(ledger, chosen)
+    paying = [c for c in chosen if payers[c.id] == c.id]
+    copies = [events.Rejoined(c.id, payers[c.id]) for c in chosen if payers[c.id] != c.id]
+    for group in _groups([*map(_again, paying), *copies]):
         await ledger.record(*group)
     at_risk = sum(1 for c in paying if c.state in (State.HELD, State.STUCK))
     return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk)
 
 
-def _waits_for(ledger: Queries, payer: int, again: set[int]) -> bool:
-    (state,) = ledger.reader.execute("SELECT state FROM documents WHERE id = ?", (payer,)).fetchone()
-    return payer in again or State(state) in OPEN | {State.SAVED}
+def _payers(ledger: Queries, chosen: Sequence[Candidate]) -> dict[int, int]:
+    """By document the one that pays for its bytes and step, or has, or perhaps has: itself, for one of each among them.
+
+    What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an open submission.
+    """
+    again = {c.id for c in chosen}
+    payers, first = dict[int, int](), dict[tuple[str, str], int]()
+    for candidate in sorted(chosen, key=lambda c: (c.state not in _IN_DOUBT, c.payer is not None, c.id)):
+        same = ledger.reader.execute("SELECT content, step FROM documents WHERE id = ?", (candidate.id,)).fetchone()
+        others = (row[0] for row in ledger.reader.execute(_OTHERS, (candidate.id,)))
+        other = next((document for document in others if document not in again), None)
+        payers[candidate.id] = first.setdefault(same, candidate.id) if other is None else other
+    return payers
+
+
+_IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
+# Of the same bytes and step. None that waits for the document itself: both would wait for ever.
+_OTHERS: Final = f"""
+    SELECT o.id FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
+    WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
+    AND (o.state IN ({_listed(OUT)}) OR o.current = 1 AND o.state IN ({_listed(OPEN | _IN_DOUBT | {State.SAVED})}))
+    ORDER BY o.id"""
 
 
 def _price(ledger: Queries, document: int) -> float:
@@ -192,7 +212,8 @@ def prospects(ledger: Queries, found: Verified, now: float) -> tuple[int, Requeu
     broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
     kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
     rest = [c for c in broken if c not in kept]
-    paying = [c for c in rest if c.payer is None or not _waits_for(ledger, c.payer, {c.id for c in broken})]
+    payers = _payers(ledger, rest)
+    paying = [c for c in rest if payers[c.id] == c.id]
     return len(kept), Requeued(len(rest), sum(_price(ledger, c.id) for c in paying), 0)
 
 

@@ -60,6 +60,7 @@ class Collection:
     """Adopts what can be found again and brings home what is out; submits nothing."""
 
     is_complete = False  # whether its end means that nothing of the batch is left to do
+    submits = False
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Collection:
             retention=manifest.service.result_retention,
             settle=_settle(manifest),
             clock=clock,
+            submits=self.submits,
         )
         self.cleaner = _cleaner(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
         self.auditor = Auditor(
@@ -196,6 +198,8 @@ class Collection:
 
 class Run(Collection):
     """The whole way: scans, submits, and brings home."""
+
+    submits = True
 
     def __init__(
         self,

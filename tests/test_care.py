@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -162,6 +163,42 @@ async def test_a_held_document_is_sent_again_only_by_a_person(words: Words, peer
     assert f"with nonce {nonce}" in (await batcher("why", out, "0/letter 0.txt")).out
     assert "0 documents" in (await batcher("retry", out)).err
     assert "may have been paid" in (await batcher("retry", out, "--only", "held")).err
+
+
+async def test_a_copy_of_what_is_held_is_not_sent_by_a_retry(words: Words, inbox: Path, peer: Peer, out: Path) -> None:
+    """Perhaps its bytes are paid for already: it shares the verdict until a person decides, and no run waits for it."""
+    (inbox / "copy.txt").write_text("letter 0")
+    peer.moods["run_job"] = accepts_and_hangs_up
+    peer.moods["jobs"] = says(200, {"jobs": [], "next_cursor": None})
+    alone = ("-S", 'source.include=["0/letter 0.txt", "copy.txt"]')
+    assert (await batcher(*words, *alone)).code == 1
+    await batcher("retry", out)
+    async with asyncio.timeout(30):
+        await batcher(*words, *alone)
+    assert rows(out, "SELECT state FROM documents ORDER BY id") == [("held",), ("failed",)]
+    assert len(peer.service.jobs) == 1
+    del peer.moods["run_job"], peer.moods["jobs"]
+    await batcher("retry", out, "--only", "held")
+    await batcher("retry", out)
+    assert "2 saved" in (await batcher(*words, *alone)).err
+    assert len(peer.service.jobs) == 2
+
+
+async def test_copies_tried_again_without_their_payer_are_paid_for_once(
+    words: Words, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """Two of them are named, and the first that pays does so for both."""
+    for name in ("x", "y"):
+        (inbox / f"{name}.txt").write_text("letter 0")
+    peer.service.work = lambda job: (0.0, ErrorName.DOCUMENT_CORRUPT)
+    assert (await batcher(*words)).code == 1
+    peer.service.work = lambda job: (0.0, None)
+    paid = len(peer.service.jobs)
+    await batcher("retry", out, "x.txt", "y.txt")
+    async with asyncio.timeout(30):
+        await batcher(*words)
+    assert len(peer.service.jobs) == paid + 1
+    assert rows(out, "SELECT DISTINCT state FROM documents WHERE source IN ('x.txt', 'y.txt')") == [("saved",)]
 
 
 @pytest.mark.parametrize("command", ["why", "failures", "retry", "verify", "cancel", "status"])

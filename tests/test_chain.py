@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -320,4 +321,48 @@ async def test_the_shipped_chain_runs_on_the_local_service(tmp_path: Path) -> No
     assert rows(tmp_path / "out", "SELECT DISTINCT substr(file_id, 1, 5), credits FROM attempts ORDER BY 1") == [
         ("jobid", 2.0),
         ("reduc", 1.0),
+    ]
+
+
+async def test_a_collection_ends_though_later_steps_are_still_to_be_sent(manifest: Path, peer: Peer, out: Path) -> None:
+    """Nothing is cleaned away that they may read, and nobody waits for it."""
+    clean = ("-S", "output.clean=saved")
+    assert (await batcher("run", manifest, "--sample", "6", *clean)).code == 3
+    async with asyncio.timeout(30):
+        assert (await batcher("run", manifest, "--collect", *clean)).code == 0
+    assert not any(job.deleted for job in peer.service.jobs.values())
+    assert (await batcher("run", manifest, *clean)).code == 0
+    assert jobs(peer) == {"parse": 6, "extract": 6}
+    assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NULL") == [(0,)]
+
+
+async def test_copies_tried_again_are_paid_for_once_in_each_step(manifest: Path, inbox: Path, peer: Peer) -> None:
+    """Three of the same bytes failed together, and each one's second step was blocked by its own first."""
+    for name in ("a", "b"):
+        (inbox / f"{name}.txt").write_text("letter 0")
+    peer.service.work = lambda job: (0.0, ErrorName.DOCUMENT_CORRUPT)
+    assert (await batcher("run", manifest)).code == 1
+    peer.service.work = lambda job: (0.0, None)
+    assert (await batcher("retry", manifest)).code == 0
+    async with asyncio.timeout(30):
+        assert (await batcher("run", manifest)).code == 0
+    assert jobs(peer) == {"parse": 12, "extract": 6}
+
+
+async def test_what_is_in_doubt_keeps_no_run_from_its_limit(manifest: Path, peer: Peer, out: Path) -> None:
+    """One of two extracts is of unknown fate and can't be fenced off, and the others are for another run to send."""
+
+    async def swallow(peer: Peer, request: object) -> object:
+        if "extract" not in str(request) or peer.calls["swallowed"]:
+            return await peer.run_job(request)  # type: ignore[arg-type]
+        peer.calls["swallowed"] += 1
+        return await says(500, {})(peer, request)  # type: ignore[arg-type]
+
+    peer.moods["run_job"] = swallow  # type: ignore[assignment]
+    async with asyncio.timeout(40):
+        assert (await batcher("run", manifest, "--sample", "8")).code == 3
+    assert rows(out, "SELECT state, count(*) FROM documents WHERE job = 'extract' GROUP BY 1") == [
+        ("held", 1),
+        ("queued", 4),
+        ("saved", 1),
     ]

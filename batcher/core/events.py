@@ -226,7 +226,9 @@ class Retried(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rejoined(Event):
-    """A copy waits again for the document that pays for it."""
+    """A copy waits again for the document that pays for it: `payer`."""
+
+    payer: int
 
 
 @dataclass(frozen=True, slots=True)

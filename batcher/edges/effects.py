@@ -56,7 +56,7 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
     e.FileMissed: _REASON,
-    e.Rejoined: "reason = NULL, kind = NULL",
+    e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
     e.PayerFailed: _VERDICT,
 }

@@ -53,7 +53,9 @@ class Recovery:
         retention: float,
         settle: float,
         clock: Callable[[], float],
+        submits: bool = True,
     ) -> None:
+        """`submits`: whether the run it is a part of sends anything."""
         self._ledger = ledger
         self._client = client
         self._pace = pace
@@ -63,6 +65,7 @@ class Recovery:
         self._retention = retention
         self._settle = settle
         self._clock = clock
+        self._submits = submits
         self.has_looked_for_held = False
         self._fence_seen: dict[str, float] = {}  # by nonce, in the loop's time
 
@@ -145,6 +148,8 @@ class Recovery:
         """Nothing else is left whose acceptance could still prove the listing."""
         tally = self._ledger.tally
         waiting = tally[State.UNKNOWN] + tally[State.DUPLICATE] + tally[State.FOLLOWING]  # these, for it or for nothing
+        if self._course.home or not self._submits:  # what is left to send is another run's
+            waiting += tally[State.QUEUED] + tally[State.UPLOADED]
         alone = self._ledger.open_documents == waiting
         return alone and self._waited(attempt, sighting) > 3 * self._settle
 

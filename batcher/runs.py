@@ -254,7 +254,7 @@ class Run(Collection):
 
     def is_over(self) -> bool:
         done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
-        return done and self.ledger.open_documents == 0 and self.submitter.idle
+        return done and self.ledger.open_documents == 0 and self.submitter.idle and (not self.chain or self.chain.idle)
 
     def is_home(self) -> bool:
         return super().is_home() and self.submitter.idle

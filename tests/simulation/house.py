@@ -36,6 +36,7 @@ class House:
         self.clean = "never"
         self.limits = Limits()
         self.options: dict[str, object] = {}
+        self.later_jobs: tuple[Job, ...] = ()  # of a chain
         self.course = Course()
 
     def put(self, **files: str) -> None:
@@ -55,7 +56,7 @@ class House:
             batch="b",
             service=Service(name="", url="twin://", settle=SETTLE),
             sources=(Source(directory=self.inbox),),
-            jobs=(Job(options=self.options),),
+            jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
         )

@@ -213,8 +213,11 @@ def _twins_unsaid(world: World) -> Iterator[str]:
 
 
 def _left_behind(world: World) -> Iterator[str]:
-    """What is saved is deleted at the service, while the service still has it."""
-    for (job_id,) in world.database.execute("SELECT job_id FROM attempts WHERE outcome = 'saved'"):
+    """What is saved is deleted at the service, until its time is up by our own reckoning."""
+    rows = world.database.execute(
+        "SELECT job_id FROM attempts WHERE outcome = 'saved' AND deadline_at > ?", (world.now + TOLERANCE,)
+    )
+    for (job_id,) in rows:
         if world.service.known(job_id) is not None:
             yield f"job {job_id} is saved, and still at the service"
 

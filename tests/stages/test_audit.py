@@ -12,6 +12,7 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core import wire
+from batcher.core.manifest import Job
 from batcher.edges.queries import reader
 from batcher.edges.twin import Twin
 from batcher.errors import ReplyLost
@@ -179,16 +180,7 @@ def test_what_was_held_is_adopted_by_the_first_run_whose_listing_shows_it(house:
 
     async def work() -> None:
         house.put(a="one")
-        house.client = client = Forgetful(house.service)
-        lose = client.reach
-
-        async def lost(call: str, act: Callable[[], Any]) -> Any:
-            value = await lose(call, act)
-            if call == "run_job":
-                raise ReplyLost(call, "reset")
-            return value
-
-        client.reach = lost  # type: ignore[method-assign, assignment]
+        house.client = client = _losing_answers(Forgetful(house.service))
         assert await house.run() == {"held": 1}
         await asyncio.sleep(2 * HOUR)
         client.shows = True
@@ -197,6 +189,35 @@ def test_what_was_held_is_adopted_by_the_first_run_whose_listing_shows_it(house:
         assert house.audit.agrees
 
     run_virtually(work())
+
+
+def test_a_run_whose_last_document_lets_another_go_on_is_not_over(house: House) -> None:
+    """The first step was held and its follower blocked; what brings the first one home leaves nothing else open."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.later_jobs = (Job(name="extract", endpoint="extract"),)
+        house.client = _losing_answers(Forgetful(house.service))
+        assert await house.run() == {"held": 1, "blocked": 1}
+        await asyncio.sleep(2 * HOUR)
+        house.client = Twin(house.service)
+        assert await house.run() == {"saved": 2}
+
+    run_virtually(work())
+
+
+def _losing_answers(client: Forgetful) -> Forgetful:
+    """Every submission is accepted, and its answer never comes."""
+    reach = client.reach
+
+    async def lost(call: str, act: Callable[[], Any]) -> Any:
+        value = await reach(call, act)
+        if call == "run_job":
+            raise ReplyLost(call, "reset")
+        return value
+
+    client.reach = lost  # type: ignore[method-assign, assignment]
+    return client
 
 
 def _counted(client: Twin) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 from collections import Counter
@@ -169,6 +170,9 @@ async def test_a_copy_goes_its_own_way_where_its_payer_vanished(manifest: Path, 
     """The first of three is gone before it is sent: the second pays for both steps, the third copies both."""
     for name in ("a", "b", "c"):
         (inbox / f"{name}.txt").write_text("the same")
+        os.utime(
+            inbox / f"{name}.txt", (1_700_000_000, 1_700_000_000)
+        )  # left alone for long enough to be taken at once
     peer.moods["run_job"] = says(401, {"detail": "not now"})
     assert (await batcher("run", manifest)).code == 4
     del peer.moods["run_job"]

@@ -126,6 +126,7 @@ _FOLLOW: Final[dict[type[e.Event], str]] = {
 _TWIN: Final = """
     INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
     SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
+_TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})  # in columns of their own
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in (*DOCUMENT, *ATTEMPT, e.Superseded)}
 
@@ -198,7 +199,5 @@ def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: Stat
 
 
 def _detail(values: dict[str, Any]) -> str | None:
-    told = {
-        name: value for name, value in values.items() if name not in ("document", "at", "state") and value is not None
-    }
+    told = {name: value for name, value in values.items() if name not in _TOLD_ELSEWHERE and value is not None}
     return msgspec.json.encode(told).decode() if told else None

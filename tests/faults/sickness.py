@@ -17,6 +17,7 @@ from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
+PIECE: Final = 32  # bytes that are written in place at once: between two of them the file is torn
 
 
 @contextmanager
@@ -85,7 +86,8 @@ def _writes_in_place() -> list[Patch]:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            store._write_all(fd, item.data)
+            for start in range(0, len(item.data), PIECE):
+                store._write_all(fd, item.data[start : start + PIECE])
             os.fsync(fd)
         finally:
             os.close(fd)

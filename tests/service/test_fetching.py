@@ -23,7 +23,7 @@ async def site():
     app.router.add_get("/never.txt", never)
     for path, place in PLACES.items():
         app.router.add_get(path, redirect_to(place))
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"

@@ -51,7 +51,7 @@ class StandIn:
 async def listening(stand_in: StandIn) -> AsyncIterator[StandIn]:
     app = web.Application()
     app.add_routes([web.post("/v1/chat/completions", stand_in.complete)])
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     stand_in.url = f"http://127.0.0.1:{runner.addresses[0][1]}"

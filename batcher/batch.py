@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 
@@ -14,8 +14,7 @@ import msgspec
 
 import batcher
 from batcher.callback import calling_back
-from batcher.core import events
-from batcher.core.lifecycle import IN_FLIGHT, TO_SUBMIT, State
+from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
@@ -51,13 +50,7 @@ async def cancel_batch(
     manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
 ) -> Summary:
     """Send nothing more, cancel what is out, bring home what had completed by then. Raises as `run_batch` does."""
-
-    async def call_off(ledger: Ledger) -> None:
-        for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
-            waiting = [events.Cancelled(document, "by batcher cancel") for document in ledger.in_state(state)]
-            await ledger.record(*waiting)
-
-    return await _conduct(manifest, Cancellation, course or Course(), watch, rng, before=call_off)
+    return await _conduct(manifest, Cancellation, course or Course(), watch, rng)
 
 
 async def _conduct(
@@ -66,11 +59,9 @@ async def _conduct(
     course: Course,
     watch: Watch | None,
     rng: random.Random | None,
-    *,
-    before: Callable[[Ledger], Awaitable[None]] | None = None,
 ) -> Summary:
     try:
-        summary = await _to_its_end(manifest, kind, course, watch, rng or _chance(), before)
+        summary = await _to_its_end(manifest, kind, course, watch, rng or _chance())
     except BatcherError as error:
         await publish_failure(manifest, error)
         raise
@@ -83,7 +74,6 @@ async def _to_its_end(
     course: Course,
     watch: Watch | None,
     rng: random.Random,
-    before: Callable[[Ledger], Awaitable[None]] | None,
 ) -> Summary:
     began, clock = time.monotonic(), SteadyClock()
     async with AsyncExitStack() as stack:
@@ -101,8 +91,6 @@ async def _to_its_end(
             version=batcher.__version__, service=reached.identity, manifest=json.dumps(outline(manifest))
         )
         await ledger.interrupted()
-        if before is not None:
-            await before(ledger)
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         run = kind(manifest, ledger, store, reached, course, clock=clock, rng=rng, callback=callback)

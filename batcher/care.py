@@ -58,11 +58,15 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps paid already."""
+    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps paid already.
+
+    `recalled` of them are sent again only once their old job has been cancelled, or has ended without a result.
+    """
 
     documents: int
     credits: float
     at_risk: int
+    recalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def _candidate(row: tuple[int, str, str, str | None, int | None, int | None]) ->
 
 
 def _again(candidate: Candidate) -> events.Event:
+    if candidate.state is State.STUCK:
+        return events.Recalled(candidate.id)
     return events.Retried(candidate.id) if candidate.upstream is None else events.Follows(candidate.id)
 
 
@@ -143,8 +149,8 @@ async def _requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     copies = [events.Rejoined(c.id, payers[c.id]) for c in chosen if payers[c.id] != c.id]
     for group in _groups([*map(_again, paying), *copies]):
         await ledger.record(*group)
-    at_risk = sum(1 for c in paying if c.state in (State.HELD, State.STUCK))
-    return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk)
+    at_risk, recalled = (sum(c.state is state for c in paying) for state in (State.HELD, State.STUCK))
+    return Requeued(len(chosen), sum(_price(ledger, c.id) for c in paying), at_risk, recalled)
 
 
 def _payers(ledger: Queries, chosen: Sequence[Candidate]) -> dict[int, int]:

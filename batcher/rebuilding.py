@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core import events
-from batcher.core.lifecycle import Impossible, State
+from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.edges import admission, effects
 from batcher.edges.clock import SteadyClock
 from batcher.edges.journal import Entry, Journal, entries, journal_of
@@ -126,7 +126,11 @@ class Replay:
     def _bring_to_upload(self, document: int, entry: Entry) -> None:
         """Uploads aren't in the journal: they are free, and their id stands with the submission."""
         (state,) = self._connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
-        if State(state) is State.DUPLICATE:
+        if State(state) is State.STUCK:
+            effects.apply(self._connection, events.Lost(document, "sent again"), entry.at)
+        if State(state) in VERDICTS | {State.SAVED}:  # a later step, or a copy: what put it back isn't in the journal
+            effects.apply(self._connection, events.Retried(document), entry.at)
+        elif State(state) is State.DUPLICATE:
             effects.apply(self._connection, events.Promoted(document), entry.at)
         elif State(state) is State.FOLLOWING:
             effects.apply(self._connection, events.UpstreamSaved(document), entry.at)

@@ -16,8 +16,9 @@ from batcher.core.budget import Budget
 from batcher.core.chain import steps_of
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
+from batcher.core.events import Cancelled
 from batcher.core.headroom import Headroom
-from batcher.core.lifecycle import OUT
+from batcher.core.lifecycle import OUT, TO_SUBMIT, State
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
 from batcher.core.policy import with_changes
@@ -104,6 +105,7 @@ class Collection:
             clock=clock,
             submits=self.submits,
         )
+        self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
         self.cleaner = _cleaner(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
         self.auditor = Auditor(
             *(ledger, self.client, self.pace, course, store),
@@ -135,7 +137,7 @@ class Collection:
     def works(self) -> Sequence[Work]:
         stages = (
             *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
-            *(self.hourglass.run, self.deriver.run),
+            *(self.hourglass.run, self.deriver.run, self.canceller.recall),
             *((self.cleaner.run,) if self.cleaner else ()),
         )
         return (*stages, self._heed_calls) if self._callback else stages
@@ -271,9 +273,18 @@ class Run(Collection):
 class Cancellation(Collection):
     """Cancels what is out, and believes only the final status: what completed first is brought home."""
 
+    async def to_its_end(self) -> None:
+        await self._call_off()
+        await super().to_its_end()
+        await self._call_off()  # what a person had wanted sent again, and whose job is cancelled by now
+
     def works(self) -> Sequence[Work]:
-        canceller = Canceller(self.ledger, self.client, self.pace, self.jobs)
-        return (*super().works(), canceller.run)
+        return (*super().works(), self.canceller.run)
+
+    async def _call_off(self) -> None:
+        for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
+            waiting = [Cancelled(document, "by batcher cancel") for document in self.ledger.in_state(state)]
+            await self.ledger.record(*waiting)
 
 
 def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

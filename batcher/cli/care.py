@@ -59,8 +59,9 @@ def failures(what: Path, as_json: bool) -> None:
 def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
     """Put documents that failed back in the queue, for the next run to pay for again.
 
-    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held and stuck ones may have been paid
-    already, so they are taken only when asked for.
+    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have been paid already, and
+    stuck ones are running still, so they are taken only when asked for. Of a stuck one the next run cancels the job
+    first: what completed after all is fetched for nothing, and only where nothing came of it is it paid for again.
 
     \b
     batcher retry manifests/nightly.toml --only expired
@@ -77,6 +78,10 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     click.echo(f"{done.documents} documents are in the queue again, for about {done.credits:g} credits", err=True)
     if done.at_risk:
         click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
+    if done.recalled:
+        click.echo(
+            f"  {done.recalled} of them have a job still: it is cancelled first, and fetched if it completed", err=True
+        )
     click.echo(f"next: {again(what)}", err=True)
 
 

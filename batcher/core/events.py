@@ -225,6 +225,11 @@ class Retried(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled(Event):
+    """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and not before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejoined(Event):
     """A copy waits again for the document that pays for it: `payer`."""
 

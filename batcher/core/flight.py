@@ -15,11 +15,14 @@ from batcher.core.wire import JobAnswer, JobStatus
 LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
 MISSES: Final = 3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
+RECALL_TAKES: Final = 60.0  # seconds that a job still running is given to be cancelled, once that was asked for
+RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
 class Flight(NamedTuple):
     """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile;
-    `reads_job`: its input is an earlier job, which may have expired meanwhile.
+    `reads_job`: its input is an earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled,
+    as the service was asked at `recalled_at`.
     """
 
     document: int
@@ -31,6 +34,8 @@ class Flight(NamedTuple):
     fenced: bool
     output: str
     reads_job: bool = False
+    recalled: bool = False
+    recalled_at: float | None = None
 
 
 def verdict(
@@ -58,6 +63,20 @@ def absence(flight: Flight, said: str, *, misses: int, others_answer: bool, now:
 
 
 def _patience_with(flight: Flight, answer: JobAnswer, now: float) -> events.Event | None:
-    if now < flight.deadline_at + STUCK_AFTER:
+    if flight.recalled and (flight.recalled_at is None or now < flight.recalled_at + RECALL_TAKES):
         return None
-    return events.Stuck(flight.document, f"still {answer.status} past its deadline")
+    if not is_overdue(flight, now):
+        return None
+    which = ", though the service was asked to cancel it" if flight.recalled else ""
+    return events.Stuck(flight.document, f"still {answer.status} past its deadline{which}")
+
+
+def is_overdue(flight: Flight, now: float) -> bool:
+    """Whether it should have ended long ago, so that its own answer is worth a request each time."""
+    return now >= flight.deadline_at + STUCK_AFTER
+
+
+def is_wanted_anew(flight: Flight, event: events.Event) -> bool:
+    """Whether a person wants another attempt after `event`: its recalled job has ended, and brought nothing."""
+    ends = events.Cancelled | events.JobFailed | events.Expired | events.Lost
+    return flight.recalled and isinstance(event, ends)

@@ -31,6 +31,7 @@ from batcher.core.events import (
     Postponed,
     Promoted,
     ProvenAbsent,
+    Recalled,
     RefusedForNow,
     Rejected,
     Rejoined,
@@ -104,7 +105,7 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
 # What was under way for a document when a newer version took its place; none of it leads anywhere.
 _LATE: Final = (
     *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
-    *(Saved, Promoted, PayerFailed, Follows, UpstreamSaved, UpstreamFailed, Cleaned),
+    *(Saved, Promoted, PayerFailed, Retried, Follows, UpstreamSaved, UpstreamFailed, Cleaned),
 )
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {
@@ -157,7 +158,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.BLOCKED: {**_AGAIN, UpstreamSaved: State.QUEUED},
     State.EXPIRED: _AGAIN,
     State.LOST: _AGAIN,
-    State.STUCK: {**_AGAIN, **_JOB_OUT},
+    State.STUCK: {**_JOB_OUT, Recalled: State.WAITING},
     State.HELD: {**_AGAIN, Adopted: State.WAITING},
     State.UNSUPPORTED: _AGAIN,
     State.UNREADABLE: _AGAIN,

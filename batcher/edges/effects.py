@@ -13,6 +13,7 @@ import msgspec
 
 from batcher.core import events as e
 from batcher.core.budget import Budget
+from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OUT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
@@ -50,12 +51,13 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL",
     e.JobFailed: _VERDICT,
     e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
-    e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, paid = paid - 1",
+    e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, paid = max(paid - 1, 0)",
     e.Expired: _REASON,
     e.Lost: _REASON,
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
     e.FileMissed: _REASON,
+    e.Recalled: "paid = 0, reason = NULL, kind = NULL",
     e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
     e.PayerFailed: _VERDICT,
@@ -84,7 +86,9 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Adopted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
     e.ProvenAbsent: f"UPDATE attempts SET outcome = 'void', why = 'proven absent', cost = 0 {_OPEN}",
     e.GivenUp: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    e.Ended: f"UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits {_OUT}",
+    e.Ended: "UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits,"
+    f" why = nullif(why, '{RECALLED}') {_OUT}",
+    e.Recalled: f"UPDATE attempts SET why = '{RECALLED}' {_OUT}",
     e.JobFailed: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.JobToRepeat: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.JobVoided: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at, cost = 0 {_OUT}",
@@ -99,8 +103,6 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.SENDING, e.UploadLapsed): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
     (State.HELD, e.Retried): f"{_PAY_AGAIN} {_OPEN}",
     (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
-    (State.STUCK, e.Retried): f"{_PAY_AGAIN} {_OUT}",
-    (State.STUCK, e.Follows): f"{_PAY_AGAIN} {_OUT}",
     (State.SAVED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from batcher.core.flight import Flight
+from batcher.core.flight import RECALLED, Flight
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
@@ -540,7 +540,7 @@ _WORTH = (
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"
-    f" a.file_id LIKE '{JOB}%'"
+    f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
@@ -550,8 +550,9 @@ def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:
     return int(sum(bill.pages for bill in paid)), sum(bill.credits for bill in paid)
 
 
-def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None]) -> Flight:
-    return Flight(*row[:6], fenced=row[6] is not None, output=row[7], reads_job=bool(row[8]))
+def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None, int]) -> Flight:
+    fenced, reads_job, recalled = row[6] is not None, bool(row[8]), bool(row[9])
+    return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled)
 
 
 def _follower(row: tuple[int, str, str, str | None, str | None]) -> Follower:

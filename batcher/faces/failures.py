@@ -17,7 +17,8 @@ ADVICE: Final = {
     "blocked": "the step before it came to no result; once that is put right, this one follows",
     "expired": "the service deleted the result before it was fetched: `batcher retry {what} --only expired` pays again",
     "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays again",
-    "stuck": "still running past its deadline: `batcher cancel {what}`, or `batcher retry {what} --only stuck`",
+    "stuck": "still running past its deadline: after `batcher retry {what} --only stuck` the next run cancels it, "
+    "fetches it if it completed, and else pays again",
     "held": "perhaps paid, and it can't be proven. Each run looks for it again and adopts it; `batcher why {what} "
     "PATH` says by which nonce, upload and time to look for it at the service. Where it surely isn't there: "
     "`batcher retry {what} --only held`, which sends it again and may pay twice",

@@ -1,4 +1,7 @@
-"""Asks the service to cancel every job that is out. What becomes of each, the fetcher hears from the job itself."""
+"""Asks the service to cancel jobs: every one that is out, or those that a person wants sent again.
+
+What becomes of each, the fetcher hears from the job itself.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,23 @@ class Canceller:
         """For as long as the run lasts: jobs that are adopted later are cancelled too."""
         await self._jobs.caught_up.wait()
         while True:
-            for document in self._jobs.documents():
-                if document not in self._asked:
-                    await self._cancel(document)
+            for document in self._left():
+                await self._cancel(document)
             await self._ledger.change(within=1.0)
+
+    async def recall(self) -> None:
+        """Returns when all have been asked for that a person wants cancelled before they are sent again."""
+        await self._jobs.caught_up.wait()
+        while recalled := [document for document in self._left() if self._is_recalled(document)]:
+            for document in recalled:
+                await self._cancel(document)
+
+    def _left(self) -> list[int]:
+        return [document for document in self._jobs.documents() if document not in self._asked]
+
+    def _is_recalled(self, document: int) -> bool:
+        watched = self._jobs.get(document)
+        return watched is not None and watched.flight.recalled
 
     async def _cancel(self, document: int) -> None:
         watched = self._jobs.get(document)
@@ -38,5 +54,6 @@ class Canceller:
                 self._pace.submit.hold(error)
                 return  # asked again with the next look around
         self._asked.add(document)
+        watched.flight = watched.flight._replace(recalled_at=self._ledger.clock())
         if self._jobs.get(document) is not None:
             self._jobs.fetch(document)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from batcher.core import events
 from batcher.core.cost import billed
-from batcher.core.flight import absence, verdict
+from batcher.core.flight import absence, is_wanted_anew, verdict
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.manifest import Prices
@@ -30,6 +30,7 @@ from batcher.stages.watchlist import Watched, Watchlist
 
 WIDTH: Final = 16  # answers at once
 AGAIN_AFTER_404: Final = 60.0  # seconds
+LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is being cancelled
 
 
 class Fetcher:
@@ -121,11 +122,12 @@ class Fetcher:
             return
         if answer.error is not None:
             self._headroom.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
-        await self._settle(event)
+        await self._settle(event, *self._afterwards(watched, event))
 
     def _still_running(self, watched: Watched) -> None:
         watched.looked(self._looks, done=False)
-        self._jobs.look_in(watched.flight.document, self._looks.next_in(watched.age))
+        span = self._looks.next_in(watched.age)
+        self._jobs.look_in(watched.flight.document, min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span)
 
     async def _completed(self, watched: Watched, body: bytes, reserved: int) -> None:
         document = watched.flight.document
@@ -174,7 +176,7 @@ class Fetcher:
         others = self._answered_at > watched.missed_at or await self._is_another_known(flight.job_id)
         event = absence(flight, str(error), misses=watched.misses, others_answer=others, now=now)
         if event is not None:
-            await self._settle(event)
+            await self._settle(event, *self._afterwards(watched, event))
             return
         lagging = self._looks.next_in(watched.age)
         self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
@@ -191,9 +193,16 @@ class Fetcher:
         self._sink.room.give(reserved)
         return True
 
-    async def _settle(self, event: events.Event) -> None:
+    def _afterwards(self, watched: Watched, event: events.Event) -> Sequence[events.Event]:
+        """What a person had asked for stands on record together with the end it waited for."""
+        if not is_wanted_anew(watched.flight, event):
+            return ()
+        follows = self._ledger.upstream_of(event.document) is not None
+        return (events.Follows(event.document) if follows else events.Retried(event.document),)
+
+    async def _settle(self, event: events.Event, *after: events.Event) -> None:
         self._jobs.forget(event.document)
-        await self._ledger.record(event)
+        await self._ledger.record(event, *after)
         self._course.count(getattr(event, "kind", None))
 
 

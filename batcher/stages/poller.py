@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from batcher.core import events
+from batcher.core.flight import is_overdue
 from batcher.core.looks import Looks
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import Api
@@ -118,9 +119,12 @@ class Poller:
             self._in_vain += 1
             self._pace.list.hold(error)
         for watched in due:
-            if watched.flight.job_id in unseen and not self._in_vain:
-                self._jobs.fetch(watched.flight.document)  # the listing doesn't show it: ask for it by name
-            elif not watched.fetching:
+            if watched.fetching:
+                continue
+            not_shown = watched.flight.job_id in unseen and not self._in_vain
+            if not_shown or is_overdue(watched.flight, self._clock()):  # the listing alone can't settle it: ask by name
+                self._jobs.fetch(watched.flight.document)
+            else:
                 self._look_later(watched)
 
     async def _read_listing(self, unseen: set[str]) -> None:

@@ -158,7 +158,9 @@ class Model:
             case e.Accepted() | e.Adopted():
                 document.paid += 1
             case e.JobVoided():
-                document.paid -= 1
+                document.paid = max(document.paid - 1, 0)
+            case e.Recalled():
+                document.paid = 0
             case e.Saved():
                 document.has_result = True
             case e.Uploaded():
@@ -199,6 +201,7 @@ EVENTS: Final[dict[str, Make]] = {
     "stuck": lambda d, n: e.Stuck(d, "late"),
     "cancelled": lambda d, n: e.Cancelled(d, "by a person"),
     "retried": lambda d, n: e.Retried(d),
+    "recalled": lambda d, n: e.Recalled(d),
     "promoted": lambda d, n: e.Promoted(d),
     "missed": lambda d, n: e.FileMissed(d, "no file"),
     "payer failed": lambda d, n: e.PayerFailed(d, "failed", "document"),

@@ -15,6 +15,9 @@ from commandline import batcher, rows
 from peer import Peer, accepts_and_hangs_up, says
 from pyarrow import parquet
 
+from batcher.edges import listings
+from batcher.errors import SourceChanged
+
 OLD = 1_700_000_000
 
 
@@ -256,3 +259,14 @@ async def test_the_shipped_listing_runs_on_the_local_service(tmp_path: Path) -> 
     assert rows(tmp_path / "out", "SELECT source, metadata FROM documents ORDER BY source LIMIT 1") == [
         ("2026-001", '{"department": "accounts"}')
     ]
+
+
+@pytest.mark.parametrize("row", ['"b"b,https://x.example/a.pdf', "b,https://x.example/b.pdf", "b"])
+def test_a_row_that_was_edited_meanwhile_ends_no_run(row: str, tmp_path: Path) -> None:
+    """Whatever stands in its place by the time of submission, it is that document's own verdict."""
+    listing = tmp_path / "docs.csv"
+    listing.write_text("id,url\na,https://x.example/a.pdf\n")
+    ((place, _, _),) = listings.entries(listing, {"parse": "parse"})
+    listing.write_text(f"id,url\n{row}\n")
+    with pytest.raises(SourceChanged):
+        listings.address(listing, f"{listings.ROW}{place}", "a")

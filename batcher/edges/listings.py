@@ -86,7 +86,7 @@ def address(listing: Path, place: str, name: str) -> str:
         entry = read_place(_table(listing).at(int(place.removeprefix(ROW))))
     except OSError as error:
         raise SourceGone(f"{listing}: {error.strerror}") from error
-    except (ValueError, LookupError, ManifestError) as error:
+    except (ValueError, LookupError, csv.Error, ManifestError) as error:
         raise SourceChanged(f"{listing}: its rows have changed since they were read") from error
     if entry.url is None or entry.name != name:
         raise SourceChanged(f"{listing}: its rows have changed since they were read")

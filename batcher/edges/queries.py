@@ -292,6 +292,11 @@ class Queries:
                 places[document] = (row[0], row[1])
         return places
 
+    def is_copy(self, document: int) -> bool:
+        """Whether it still waits for another's result."""
+        sql = "SELECT 1 FROM documents WHERE id = ? AND current = 1 AND state = 'duplicate'"
+        return self.reader.execute(sql, (document,)).fetchone() is not None
+
     def hashes_at(self, output: str) -> frozenset[str]:
         """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
         return self.hashes_of([output])[output]

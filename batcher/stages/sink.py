@@ -79,6 +79,7 @@ class Sink:
         self._results: deque[Result] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
+        self._placing = asyncio.Lock()  # results and copies: one after the other, so that the newer stands
 
     def put(self, result: Result) -> None:
         self._results.append(result)
@@ -99,12 +100,13 @@ class Sink:
                 self._writing = False
 
     async def _write(self, group: Sequence[Result]) -> None:
-        found = self._ledger.places_of([result.ended.document for result in group])
-        places = [found.get(result.ended.document) for result in group]
-        wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
-        known = self._ledger.hashes_of([output for _, (_, output) in wanted])
-        items = [_item(result, output, known[output]) for result, (_, output) in wanted]
-        outcomes = await asyncio.to_thread(self._store.write_group, items)
+        async with self._placing:
+            found = self._ledger.places_of([result.ended.document for result in group])
+            places = [found.get(result.ended.document) for result in group]
+            wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
+            known = self._ledger.hashes_of([output for _, (_, output) in wanted])
+            items = [_item(result, output, known[output]) for result, (_, output) in wanted]
+            outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
         for (result, (document, _)), outcome in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, OutputError):
@@ -139,7 +141,10 @@ class Sink:
         """Whether there may be more to copy: what came in while these were copied has woken nobody."""
         copies = self._ledger.copies(GROUP)
         for copy in copies:
-            event = await self._end_of(copy)
+            async with self._placing:
+                if not self._ledger.is_copy(copy.id):
+                    continue  # superseded meanwhile: a newer result may stand at its place
+                event = await self._end_of(copy)
             if event is None:
                 return False
             await self._ledger.record(event)

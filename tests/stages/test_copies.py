@@ -1,6 +1,7 @@
 """The same bytes are paid for once, whatever becomes of the document that was to pay for them."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from virtual import run_virtually
 from batcher.core import events, wire
 from batcher.core.lifecycle import State
 from batcher.edges.admission import Version
-from batcher.edges.ledger import memory_ledger
+from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Written
 from batcher.stages.course import Course
 from batcher.stages.sink import Sink
@@ -142,9 +143,13 @@ def test_there_may_be_any_number_of_copies(house: House) -> None:
 
 
 class Shelf:
-    """Takes any copy."""
+    """Takes any copy, and remembers where it was put."""
+
+    def __init__(self) -> None:
+        self.put: list[str] = []
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
+        self.put.append(target)
         return Written(target, sha256, 1)
 
 
@@ -152,13 +157,7 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
     """Found while the ones before it are being written, and nothing else happens afterwards."""
 
     async def work() -> None:
-        ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
-        await ledger.admit([_same("a.pdf")])
-        await ledger.record(
-            *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
-            *(events.Accepted(1, "job", 1.9e9), events.Ended(1, 1, 1.0), events.Saved(1, "a.pdf.json", "hash", 1)),
-        )
-        await ledger.admit([_same(f"b{number}.pdf") for number in range(9)])
+        ledger = await _with_nine_copies()
         late: list[asyncio.Task[None]] = []
         ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")]))))
         copying = asyncio.create_task(Sink(ledger, Shelf(), Course()).copy_for_ever())
@@ -168,6 +167,36 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
         copying.cancel()
 
     run_virtually(work())
+
+
+def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() -> None:
+    """The newer version's result may stand at its place by then."""
+
+    async def work() -> None:
+        ledger, shelf = await _with_nine_copies(), Shelf()
+        edited = replace(_same("b8.pdf"), content="newer.pdf", replaces=10)
+        late: list[asyncio.Task[None]] = []
+        ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([edited]))))
+        copying = asyncio.create_task(Sink(ledger, shelf, Course()).copy_for_ever())
+        async with asyncio.timeout(3600.0):
+            while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:
+                await ledger.change()
+        copying.cancel()
+        assert shelf.put == [f"b{number}.pdf.json" for number in range(8)]
+
+    run_virtually(work())
+
+
+async def _with_nine_copies() -> Ledger:
+    """Of one document that is saved."""
+    ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+    await ledger.admit([_same("a.pdf")])
+    await ledger.record(
+        *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
+        *(events.Accepted(1, "job", 1.9e9), events.Ended(1, 1, 1.0), events.Saved(1, "a.pdf.json", "hash", 1)),
+    )
+    await ledger.admit([_same(f"b{number}.pdf") for number in range(9)])
+    return ledger
 
 
 def _same(source: str) -> Version:

@@ -119,8 +119,8 @@ class Poller:
             self._in_vain += 1
             self._pace.list.hold(error)
         for watched in due:
-            if watched.fetching:
-                continue
+            if watched.fetching or self._jobs.get(watched.flight.document) is not watched:
+                continue  # a webhook was quicker: it may have come home while the listing was read
             not_shown = watched.flight.job_id in unseen and not self._in_vain
             if not_shown or is_overdue(watched.flight, self._clock()):  # the listing alone can't settle it: ask by name
                 self._jobs.fetch(watched.flight.document)

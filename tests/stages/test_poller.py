@@ -1,0 +1,48 @@
+"""What the poller does with the listing, one case at a time."""
+
+import asyncio
+from pathlib import Path
+
+from virtual import run_virtually
+
+from batcher.core import wire
+from batcher.core.flight import Flight
+from batcher.core.looks import Looks
+from batcher.edges.ledger import memory_ledger
+from batcher.edges.pace import Pace
+from batcher.edges.twin import Twin, TwinService
+from batcher.stages.course import Course
+from batcher.stages.poller import Poller
+from batcher.stages.watchlist import Watchlist
+
+
+class Overtaken(Twin):
+    """While the listing is on its way, a job that it doesn't show yet comes home."""
+
+    def __init__(self, service: TwinService, watchlist: Watchlist) -> None:
+        super().__init__(service)
+        self._watchlist = watchlist
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        self._watchlist.forget(1)
+        return wire.JobsPage([])
+
+
+def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more() -> None:
+    """Its webhook was quicker; the others are asked for by name."""
+
+    async def work() -> None:
+        clock = asyncio.get_running_loop().time
+        watchlist, ledger = Watchlist(), memory_ledger(Path("absent.db"), batch="b", clock=clock)
+        client = Overtaken(TwinService(clock), watchlist)
+        poller = Poller(ledger, client, Pace(), Course(), watchlist, Looks(), clock=clock)
+        for number in (1, 2):
+            flight = Flight(number, f"job-{number}", 1, clock(), clock() + 43200.0, 1, False, True, f"{number}.json")
+            watchlist.add(flight, look_in=0.0)
+        await poller._sweep(watchlist.due())
+        assert watchlist.get(1) is None
+        assert watchlist.backlog == 1
+
+    run_virtually(work())

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
 from pathlib import Path
 
-from life import Outcome, inboxes, live, pick
+from life import Outcome, live
 
 CHUNK = 20  # seeds that a worker takes at once
 
@@ -26,9 +26,8 @@ def main() -> int:
     arguments = _arguments()
     first = arguments.first if arguments.first is not None else random.SystemRandom().randrange(1 << 32)
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as root:
-        inboxes(Path(root))
         if arguments.seed is not None:
-            return _tell([live(arguments.seed, pick(arguments.seed, _folders(root)))], verbose=True)
+            return _tell([live(arguments.seed, Path(root))], verbose=True)
         seeds = islice(count(first), arguments.seeds) if arguments.seeds else count(first)
         print(f"seeds from {first} on", flush=True)
         return _tell(_all(seeds, root, until=time.monotonic() + arguments.seconds))
@@ -47,12 +46,8 @@ def _fast_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def _folders(root: str) -> list[Path]:
-    return sorted(Path(root).iterdir())
-
-
 def _live_all(seeds: list[int], root: str) -> list[Outcome]:
-    return [live(seed, pick(seed, _folders(root))) for seed in seeds]
+    return [live(seed, Path(root)) for seed in seeds]
 
 
 def _all(seeds: Iterator[int], root: str, *, until: float) -> Iterator[Outcome]:

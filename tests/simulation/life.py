@@ -1,29 +1,37 @@
-"""One batch from its first run to its end, through every fault that its seed holds; and what must be true then."""
+"""One batch from its first run to its end, through every fault that its seed holds, and all that people do to it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from inbox import Inbox
 from virtual import VirtualLoop, unhurried
-from world import HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
+from witnesses import violations
+from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
-from batcher.core.lifecycle import OPEN, State
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher import care
+from batcher.core import events
+from batcher.core.lifecycle import OPEN, TO_SUBMIT, State
+from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.errors import BatcherError
 from batcher.opening import Reached
-from batcher.runs import Run
+from batcher.runs import Cancellation, Collection, Run, budget_of
 from batcher.stages.course import Course
 
 RUNS_AT_MOST = 40
 SETTLE = 60.0
+LONGEST_RUN = 30 * 24 * HOUR  # what takes longer never ends
 
 
 @dataclass(slots=True)
@@ -31,7 +39,7 @@ class Outcome:
     """What became of a seed. `violations` is empty, or batcher has a defect."""
 
     seed: int
-    documents: int
+    documents: int = 0
     runs: int = 0
     steps: int = 0
     virtual_seconds: float = 0.0
@@ -39,32 +47,149 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
+    def digest(self) -> str:
+        """The same for the same seed, in any process."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-def live(seed: int, inbox: Path) -> Outcome:
-    """Run the batch of `inbox` until nothing is open, with the crashes and outages of `seed` in between."""
-    world = World(seed)
-    manifest = _manifest(inbox, world.rng)
-    contents = {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(inbox.iterdir())}
-    documents = [(source, job.name) for source in contents for job in manifest.jobs]
-    outcome = Outcome(seed, len(documents))
-    world.database = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=world.clock).reader
-    try:
-        while _is_open(world, len(documents)) and outcome.runs < RUNS_AT_MOST:
-            outcome.runs += 1
-            _plan_next(world, last=outcome.runs >= world.rng.randint(3, RUNS_AT_MOST // 2))
-            _run_once(world, manifest)
-        _plan_next(world, last=True)
-        world.stop(downtime=LISTING_LAG)
-        _run_once(world, manifest)  # nothing is left to do but to look for what the last one could not see yet
-    except Exception as error:
-        outcome.violations.append(f"{type(error).__name__}: {error}")
-    outcome.violations += _violations(world, contents, documents)
-    if manifest.output.clean == "saved":
-        outcome.violations += _left_behind(world)
-    outcome.steps, outcome.faults = world.steps, dict(world.faults)
-    outcome.virtual_seconds = world.now - START
-    outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
-    return outcome
+
+def live(seed: int, root: Path) -> Outcome:
+    """Run a batch until nothing is open, with the crashes, outages and people of `seed` in between.
+
+    Its inbox is a folder of its own below `root`, on a file system that should be fast.
+    """
+    with TemporaryDirectory(dir=root) as folder:
+        return _Life(World(seed), Path(folder) / "inbox").lived()
+
+
+class _Life:
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self.outcome = world, Outcome(world.seed)
+        self.inbox = Inbox(folder, world.rng)
+        self.manifest = _manifest(folder, world.rng)
+        self.caps: dict[int, int] = {}  # by run, of those that may send only so many
+        self.pardons: Counter[str] = Counter()  # by digest: a person decided that it may be paid for once more
+        self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
+
+    def lived(self) -> Outcome:
+        world, outcome = self.world, self.outcome
+        path = self.manifest.output.ledger_path
+        world.database = memory_ledger(path, batch=self.manifest.batch, clock=world.clock).reader
+        try:
+            while outcome.runs < RUNS_AT_MOST and not (world.calm and not _is_open(world)):
+                outcome.runs += 1
+                self._one_run(last=outcome.runs > self.stormy)
+            world.stop(downtime=LISTING_LAG)
+            self._one_run(last=True)  # nothing is left to do but to look for what the last one could not see yet
+        except Exception as error:
+            outcome.violations.append(f"{type(error).__name__}: {error}")
+        outcome.violations += violations(world, self.manifest, self.inbox, self.pardons, self.caps)
+        outcome.documents, outcome.steps, outcome.faults = len(self.inbox.now), world.steps, dict(world.faults)
+        outcome.virtual_seconds = world.now - START
+        outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
+        return outcome
+
+    def _one_run(self, *, last: bool) -> None:
+        world, rng = self.world, self.world.rng
+        _plan_next(world, last=last)
+        kind, limits = Run, Limits()
+        if not last:
+            if world.run:
+                self._in_between()
+            kind = rng.choices((Run, Collection, Cancellation), (0.9, 0.07, 0.03))[0]
+            if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
+                limits = Limits(max_documents=rng.randint(1, 5))
+                self.caps[world.run + 1] = int(limits.max_documents or 0)
+        self._process(lambda ledger: self._batch(ledger, kind, limits))
+        if rng.random() < 0.5:
+            world.disk.cut_power()
+
+    def _in_between(self) -> None:
+        """What people do while nothing runs: to the documents, to the results, to the batch."""
+        rng = self.world.rng
+        if rng.random() < 0.3:
+            self.world.faults[self.inbox.change()] += 1
+        if len(self.manifest.jobs) == 1 and rng.random() < 0.1:  # of a chain, copies that are retried may part company
+            self._process(self._retry)
+        if rng.random() < 0.05 and self.world.disk.visible:
+            self.world.disk.visible.pop(rng.choice(sorted(self.world.disk.visible)))
+            self.world.faults["result deleted"] += 1
+            while not self._process(self._repair):
+                pass
+
+    def _process(self, work: Callable[[Ledger], Awaitable[None]]) -> bool:
+        """Whether `work`, in a process of its own, came to its end."""
+        world = self.world
+        loop = VirtualLoop(world.now)
+        world.start(loop)
+        try:
+            loop.run_until_complete(work(Ledger(SimWriter(world), world.database, clock=world.clock)))
+            return True
+        except (BatcherError, Dead):
+            return False
+        except BaseExceptionGroup as errors:
+            if errors.split((BatcherError, Dead))[1] is not None:
+                raise
+            return False
+        finally:
+            world.dies_at = None
+            world.stop(downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR, 36 * HOUR)) * world.rng.random())
+            _bury(loop)
+
+    async def _batch(self, ledger: Ledger, kind: type[Collection], limits: Limits) -> None:
+        world = self.world
+        await ledger.interrupted()
+        if kind is Cancellation:
+            world.faults["cancel"] += 1
+            for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
+                await ledger.record(*(events.Cancelled(one, "by hand") for one in ledger.in_state(state)))
+        if limits.spending:
+            await ledger.keep_to(budget_of(replace(self.manifest, limits=limits)))
+        run = kind(
+            *(self.manifest, ledger, world.disk, Reached(SimTwin(world), "twin", "none")),
+            *(Course(), unhurried()),
+            clock=world.clock,
+            rng=world.rng,
+            callback=Caller(world),
+        )
+        async with asyncio.timeout(LONGEST_RUN):
+            await run.to_its_end()
+            await run.audit()
+
+    async def _retry(self, ledger: Ledger) -> None:
+        """A person puts everything with a verdict back in the queue, and knows that some of it is paid again."""
+        self.world.faults["retry"] += 1
+        await self._requeue(ledger, list(care._candidates(ledger)))
+
+    async def _repair(self, ledger: Ledger) -> None:
+        """As `care.repair` does it, with this world's disk."""
+        sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
+        rows = ledger.reader.execute(sql).fetchall()
+        broken = [care._at(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]
+        kept = [c for c in broken if c.payer is None and care._is_kept(ledger, c.id, ledger.clock())]
+        await ledger.record(*(events.FileMissed(c.id, "deleted") for c in kept))
+        await self._requeue(ledger, [c for c in broken if c not in kept])
+
+    async def _requeue(self, ledger: Ledger, chosen: list[care.Candidate]) -> None:
+        for one in chosen:
+            sql = "SELECT content FROM documents WHERE id = ?"
+            content = ledger.reader.execute(sql, (one.id,)).fetchone()[0] or ""
+            self.pardons[content.partition(".")[0]] += 1
+        await care._requeue(ledger, chosen)
+
+
+class Caller:
+    """A webhook that may come early, late, twice, for nobody's job, or not at all."""
+
+    wish: Mapping[str, str] = {"mode": "direct"}
+    token_key = b"key"
+
+    def __init__(self, world: World) -> None:
+        self.receiver, self._world = self, world
+
+    async def next_job(self) -> str:
+        rng = self._world.rng
+        await asyncio.sleep(rng.expovariate(1 / 600.0))
+        return rng.choice([*list(self._world.service.jobs)[-5:], BOGUS])
 
 
 def _manifest(inbox: Path, rng: random.Random) -> Manifest:
@@ -79,58 +204,24 @@ def _manifest(inbox: Path, rng: random.Random) -> Manifest:
     )
 
 
-# --- between two runs -----------------------------------------------------------------------------------------------
-
-
 def _plan_next(world: World, *, last: bool) -> None:
-    """When the next process dies, and what has happened while none was running."""
+    """When the next process dies, and how the service is while it runs."""
     rng = world.rng
     world.calm, world.dies_at = last, None
     if last:
-        world.outage_until = 0.0
+        world.outage_until = world.storm_until = 0.0
         return
     if rng.random() < 0.8:
         world.dies_at = world.steps + int(rng.expovariate(1 / rng.choice((20, 200, 1000)))) + 1
     if rng.random() < 0.1:
         world.outage_until = world.now + rng.uniform(0, 6 * HOUR)
         world.faults["outage"] += 1
+    if rng.random() < 0.1:
+        world.storm_until = world.now + rng.uniform(0, HOUR)
+        world.faults["storm of refusals"] += 1
     if rng.random() < 0.15:
         world.skew = rng.uniform(-TOLERANCE, TOLERANCE)  # more is set right by the service's own clock
         world.faults["clock jump"] += 1
-
-
-def _run_once(world: World, manifest: Manifest) -> None:
-    loop = VirtualLoop(world.now)
-    world.start(loop)
-    try:
-        loop.run_until_complete(_process(world, manifest))
-    except (BatcherError, Dead):
-        pass
-    except BaseExceptionGroup as errors:
-        if errors.split((BatcherError, Dead))[1] is not None:
-            raise
-    finally:
-        world.stop(downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR)) * world.rng.random())
-        _bury(loop)
-    if world.rng.random() < 0.5:
-        world.disk.cut_power()
-
-
-async def _process(world: World, manifest: Manifest) -> None:
-    ledger = Ledger(SimWriter(world), world.database, clock=world.clock)
-    await ledger.interrupted()
-    run = Run(
-        manifest,
-        ledger,
-        world.disk,
-        Reached(SimTwin(world), "twin", "none"),
-        Course(),
-        unhurried(),
-        clock=world.clock,
-        rng=world.rng,
-    )
-    await run.to_its_end()
-    await run.audit()
 
 
 def _bury(loop: VirtualLoop) -> None:
@@ -150,110 +241,6 @@ def _silence(loop: VirtualLoop) -> Iterator[None]:
     yield
 
 
-# --- what must be true in the end -----------------------------------------------------------------------------------
-
-
-def _is_open(world: World, documents: int) -> bool:
+def _is_open(world: World) -> bool:
     states = ",".join(f"'{state}'" for state in sorted(OPEN))
-    row = world.database.execute(f"SELECT count(*), total(state IN ({states})) FROM documents").fetchone()
-    return bool(row[0] < documents or row[1])
-
-
-def _violations(world: World, contents: dict[str, str], documents: list[tuple[str, str]]) -> list[str]:
-    return [
-        *world.defects,
-        *_not_ended(world, documents),
-        *_paid_twice(world, contents),
-        *_twins_unsaid(world),
-        *_wrong_files(world, contents),
-        *_expired_without_reason(world),
-    ]
-
-
-def _not_ended(world: World, documents: list[tuple[str, str]]) -> Iterator[str]:
-    rows = world.database.execute("SELECT source, job, state FROM documents WHERE current = 1")
-    states = {(source, job): state for source, job, state in rows}
-    for source, job in documents:
-        state = states.get((source, job))
-        if state is None:
-            yield f"{source} was never taken in for {job}"
-        elif state in OPEN:
-            yield f"{source} is still {state} for {job}"
-
-
-def _paid_twice(world: World, contents: dict[str, str]) -> Iterator[str]:
-    """A second job for the same bytes and step is only ever right where the first has failed before it was accepted."""
-    names = {digest: source for source, digest in contents.items()}
-    service = world.service
-    service.catch_up()
-    last: dict[tuple[str, str], str] = {}
-    replayed = {*service.replays, *service.replays.values()}
-    held = {row[0] for row in world.database.execute("SELECT job_id FROM attempts")}
-    for job_id in service.jobs:
-        digest = service.charged.get(job_id)
-        if digest is None or (job_id in replayed and job_id not in held):
-            continue
-        job = service.jobs[job_id]
-        before = service.jobs.get(last.get((job.endpoint, digest), ""))
-        if before is not None and (before.error is None or before.ends_at > job.accepted_at):
-            yield f"{names[digest]} was paid for twice: {before.job_id} and {job_id}"
-        last[job.endpoint, digest] = job_id
-
-
-def _twins_unsaid(world: World) -> Iterator[str]:
-    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, while they can be seen."""
-    if world.now - START > 11 * HOUR:
-        return
-    rows = world.database.execute("SELECT job_id FROM attempts UNION SELECT job_id FROM twins")
-    known = {row[0] for row in rows}
-    for second, first in world.service.replays.items():
-        both = {first, second}
-        if both <= world.service.charged.keys() and not both <= known:
-            yield f"jobs {first} and {second} are one submission, and nobody is told"
-
-
-def _left_behind(world: World) -> Iterator[str]:
-    """What is saved is deleted at the service, until its time is up by our own reckoning."""
-    rows = world.database.execute(
-        "SELECT job_id FROM attempts WHERE outcome = 'saved' AND deadline_at > ?", (world.now + TOLERANCE,)
-    )
-    for (job_id,) in rows:
-        if world.service.known(job_id) is not None:
-            yield f"job {job_id} is saved, and still at the service"
-
-
-def _wrong_files(world: World, contents: dict[str, str]) -> Iterator[str]:
-    rows = world.database.execute("SELECT source, state, output, output_sha256 FROM documents WHERE current = 1")
-    for source, state, output, digest in rows:
-        data = world.disk.visible.get(output)
-        if state != State.SAVED:
-            continue
-        if data is None or sha256(data).hexdigest() != digest:
-            yield f"{source} counts as saved, and its file isn't there"
-        elif contents[source] not in data.decode():
-            yield f"{source} has the result of another document"
-
-
-def _expired_without_reason(world: World) -> Iterator[str]:
-    """A result may only be lost where no process could have fetched it in time."""
-    if world.now - START > 11 * HOUR:
-        return
-    for (source,) in world.database.execute("SELECT source FROM documents WHERE state IN ('expired', 'lost')"):
-        yield f"{source} counts as expired or lost, and nothing was away for so long"
-
-
-def fill(folder: Path, documents: int) -> Path:
-    """An inbox of small letters, two of them the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(documents):
-        text = "the same letter" if number in (1, 2) else f"letter {number}"
-        (folder / f"{number:03}.txt").write_text(text)
-    return folder
-
-
-def inboxes(root: Path, sizes: tuple[int, ...] = (1, 3, 8, 20)) -> list[Path]:
-    return [fill(root / f"inbox-{size}", size) for size in sizes]
-
-
-def pick(seed: int, folders: list[Path]) -> Path:
-    return random.Random(~seed).choice(folders)
+    return bool(world.database.execute(f"SELECT count(*) FROM documents WHERE state IN ({states})").fetchone()[0])

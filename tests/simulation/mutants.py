@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
 
+from world import SimWriter
+
 from batcher.core import events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
-from batcher.edges.ledger import Ledger
+from batcher.edges import admission
+from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
-from batcher.stages import fetcher
+from batcher.stages import fetcher, recovery
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.recovery import Recovery, Sighting
@@ -91,6 +95,11 @@ def _fences_nothing() -> list[Patch]:
 
     healthy = Recovery._judge
     return [(Recovery, "_judge", judge)]
+
+
+def _takes_a_job_for_an_upload() -> list[Patch]:
+    """Deletes what can't be deleted, and believes in its absence."""
+    return [(Unknown, "has_upload", property(lambda self: True))]
 
 
 def _does_not_wait_to_settle() -> list[Patch]:
@@ -170,6 +179,61 @@ def _forgets_to_clean() -> list[Patch]:
     return [(Cleaner, "_hear", silent), (Ledger, "uncleaned", lambda *_, **__: [])]
 
 
+def _commits_without_sync() -> list[Patch]:
+    return [(SimWriter, "synced", False)]
+
+
+def _believes_the_first_404() -> list[Patch]:
+    def credulous(out: flight.Flight, said: str, **_: Any) -> events.Event:
+        return events.Lost(out.document, said)
+
+    return [(fetcher, "absence", credulous)]
+
+
+def _reads_one_page_of_the_listing() -> list[Patch]:
+    async def first_page(client: Any, lane: Any) -> AsyncIterator[Any]:
+        await lane.turn()
+        for row in (await client.jobs()).jobs:
+            yield row
+
+    return [(recovery, "rows", first_page)]
+
+
+def _ignores_the_budget() -> list[Patch]:
+    async def generous(self: Ledger, budget: Any) -> None:
+        pass
+
+    return [(Ledger, "keep_to", generous)]
+
+
+def _pays_for_copies() -> list[Patch]:
+    return [(admission, "_join_copies", lambda connection, last: None)]
+
+
+def _takes_any_result_for_its_own() -> list[Patch]:
+    def trusting(body: bytes, job_id: str) -> Any:
+        return healthy(body, json.loads(body)["job_id"])
+
+    healthy = fetcher.read_head
+    return [(fetcher, "read_head", trusting)]
+
+
+def _lets_old_versions_overwrite() -> list[Patch]:
+    def everywhere(self: Ledger, documents: Sequence[int]) -> dict[int, tuple[int, str]]:
+        marks = ",".join(map(str, documents))
+        rows = self.reader.execute(f"SELECT id, output FROM documents WHERE id IN ({marks})")
+        return {row[0]: (row[0], row[1]) for row in rows}
+
+    return [(Ledger, "places_of", everywhere)]
+
+
+def _holds_without_a_look() -> list[Patch]:
+    def hopeless(self: Recovery, attempt: Any, sighting: Sighting) -> bool:
+        return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+
+    return [(Recovery, "_is_hopeless", hopeless)]
+
+
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
@@ -180,6 +244,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "forgets what was being sent": _forgets_what_was_being_sent,
     "adopts nothing": _adopts_nothing,
     "fences nothing": _fences_nothing,
+    "takes a job for an upload": _takes_a_job_for_an_upload,
     "does not wait to settle": _does_not_wait_to_settle,
     "trusts a listing that has forgotten": _trusts_a_listing_that_has_forgotten,
     "says saved before it is": _says_saved_before_it_is,
@@ -189,4 +254,12 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "audits nothing": _audits_nothing,
     "deletes what it fetches": _deletes_what_it_fetches,
     "forgets to clean": _forgets_to_clean,
+    "commits without sync": _commits_without_sync,
+    "believes the first 404": _believes_the_first_404,
+    "reads one page of the listing": _reads_one_page_of_the_listing,
+    "ignores the budget": _ignores_the_budget,
+    "pays for copies": _pays_for_copies,
+    "takes any result for its own": _takes_any_result_for_its_own,
+    "lets old versions overwrite": _lets_old_versions_overwrite,
+    "holds without a look": _holds_without_a_look,
 }

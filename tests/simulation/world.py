@@ -15,19 +15,37 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from batcher.core import wire
-from batcher.edges.store import Item, Written
+from batcher.core.document import with_tag
+from batcher.core.wire import JobStatus
+from batcher.edges.client import Around, Room
+from batcher.edges.store import Item, Streamed, Written
 from batcher.edges.twin import Twin, TwinJob, TwinService
 from batcher.edges.writer import InlineWriter, Work
-from batcher.errors import BadReply, Busy, OutputError, ReplyLost, ServiceError, Unreachable
+from batcher.errors import (
+    BadReply,
+    Busy,
+    NotFound,
+    OutputError,
+    Refused,
+    ReplyLost,
+    ServiceError,
+    Unauthorised,
+    Unreachable,
+)
 
 T = TypeVar("T")
 HOUR = 3600.0
 START = 1_800_000_000.0
 LISTING_LAG = 30.0  # seconds at most; the protocol's `settle` of 60 covers it
 LATE = 300.0  # seconds after which a request may still be worked off, its connection long dead
+UPLOADS_KEPT = 24 * HOUR
+HIDDEN = 20.0  # seconds at most for which a job is "not found" although it was accepted
+PAGE = 7  # rows of the listing at once
+BOGUS = "no job of anybody's"
 
 
 class Dead(BaseException):
@@ -49,15 +67,23 @@ class Rates:
     stuck: float
     disk_full: float
     ledger_full: float
-    replayed: float
+    suspended: float  # in the middle of a call
+    replayed: float  # the POST, by a proxy
+    hidden: float
+    mixed_up: float  # another request's answer
+    linked: float  # the result stands at a URL
+    key_refused: float
+    no_credits: float
+    endless_listing: float
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Rates:
         def some(most: float) -> float:
             return rng.choice((0.0, 0.0, rng.uniform(0.0, most)))
 
-        most = (0.2, 0.3, 0.2, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.1, 0.02, 0.1)
-        return cls(*(some(one) for one in most))
+        most = (0.2, 0.3, 0.2, 0.3, 0.2, 0.2, 0.15, 0.1, 0.05, 0.1, 0.02)
+        rare = (0.01, 0.1, 0.3, 0.1, 0.5, 0.01, 0.01, 0.1)
+        return cls(*(some(one) for one in (*most, *rare)))
 
 
 @dataclass(slots=True)
@@ -73,9 +99,13 @@ class World:
     alive: bool = True
     calm: bool = False
     outage_until: float = 0.0
+    storm_until: float = 0.0  # of refusals for haste, whoever asks
+    slept: float = 0.0  # seconds that the machine was suspended for in this run: its loop stood still
+    run: int = 0
     service: SimService = field(init=False)
     disk: Disk = field(init=False)
     database: sqlite3.Connection = field(init=False)  # whoever builds the world opens it
+    durable: bytes | None = None  # what a power cut leaves of it, where commits aren't synced
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
     _stopped_at: float = START
@@ -90,14 +120,15 @@ class World:
     @property
     def now(self) -> float:
         """True time: the loop's while a process runs."""
-        return self._loop.time() if self._loop is not None else self._stopped_at
+        return self._loop.time() + self.slept if self._loop is not None else self._stopped_at
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self.alive = loop, True
+        self._loop, self.alive, self.slept, self.run = loop, True, 0.0, self.run + 1
 
     def stop(self, downtime: float) -> None:
         """The process is gone, for so many seconds."""
         self._stopped_at, self._loop, self.alive = self.now + downtime, None, False
+        self.slept = 0.0
 
     def clock(self) -> float:
         """The machine's own, which may be wrong."""
@@ -123,14 +154,22 @@ class SimService(TwinService):
     """Works requests off late, reads its input a little after acceptance, shows jobs in the listing with a lag."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(lambda: world.now, work=self._work)
+        super().__init__(self._moment, work=self._work)
         self.world = world
         self.shown_at: dict[str, float] = {}
         self.reads_at: dict[str, float] = {}
         self.charged: dict[str, str] = {}  # job id: digest of the bytes that were read
+        self.run_of: dict[str, int] = {}  # nonce: number of the run whose submission it is
         self.replays: dict[str, str] = {}  # job id of a POST that something on the way sent again: that of the first
+        self.known_from: dict[str, float] = {}
+        self.linked: set[str] = set()
+        self.uploaded_at: dict[str, float] = {}
         self._late: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
+        self._late_at: float | None = None
+
+    def _moment(self) -> float:
+        return self.world.now if self._late_at is None else self._late_at
 
     def _work(self, job: TwinJob) -> tuple[float, str | None]:
         world = self.world
@@ -143,9 +182,20 @@ class SimService(TwinService):
             error = wire.ErrorName.DOCUMENT_CORRUPT
         return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
 
+    def take_upload(self, content: bytes, extension: str) -> str:
+        file_id = super().take_upload(content, extension)
+        self.uploaded_at[file_id] = self.clock()
+        return file_id
+
     def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
+        if self.clock() > self.uploaded_at.get(source, 0.0) + UPLOADS_KEPT:
+            self.uploads.pop(source, None)
         job = super().accept(endpoint, source, config)
         now, rng = self.clock(), self.world.rng
+        if self.world.strikes("hidden"):
+            self.known_from[job.job_id] = now + rng.uniform(0.0, HIDDEN)
+        if self.world.strikes("linked"):
+            self.linked.add(job.job_id)
         self.shown_at[job.job_id] = now + (0.0 if self.world.calm else rng.uniform(0.0, LISTING_LAG))
         self.reads_at[job.job_id] = now + rng.uniform(0.0, 0.1)
         return job
@@ -156,7 +206,9 @@ class SimService(TwinService):
     def catch_up(self) -> None:
         """Do what should have been done by now: late requests, and jobs that read their input."""
         while self._late and self._late[0][0] <= self.clock():
-            heapq.heappop(self._late)[2]()
+            self._late_at, _, act = heapq.heappop(self._late)
+            act()
+            self._late_at = None
         for job_id in [job_id for job_id, moment in self.reads_at.items() if moment <= self.clock()]:
             del self.reads_at[job_id]
             self._read(self.jobs[job_id])
@@ -168,9 +220,15 @@ class SimService(TwinService):
         else:
             self.charged[job.job_id] = sha256(content).hexdigest()
 
+    def known(self, job_id: str) -> TwinJob | None:
+        return None if self.known_from.get(job_id, 0.0) > self.clock() else super().known(job_id)
+
     def result(self, job: TwinJob) -> bytes:
-        """What was read, by its digest."""
-        return json.dumps({"job_id": job.job_id, "result": self.charged[job.job_id]}).encode()
+        """What was read, by its digest; or where that stands."""
+        told: object = self.charged[job.job_id]
+        if job.job_id in self.linked:
+            told = {"type": "url", "url": f"https://results/{job.job_id}"}
+        return json.dumps({"job_id": job.job_id, "response_type": "extract", "result": told}).encode()
 
 
 class SimTwin(Twin):
@@ -185,6 +243,8 @@ class SimTwin(Twin):
         world.step()
         await asyncio.sleep(rng.uniform(0.001, 0.2))
         world.step()
+        if world.strikes("suspended"):
+            world.slept += rng.choice((60.0, HOUR, 13 * HOUR)) * rng.random()
         world.service.catch_up()
         value = self._met(call, act)
         world.step()
@@ -198,9 +258,14 @@ class SimTwin(Twin):
         world, rng = self.world, self.world.rng
         if world.now < world.outage_until or world.strikes("unreachable"):
             return Unreachable(call, "no route to host")
-        if world.strikes("refused"):
+        if world.now < world.storm_until or world.strikes("refused"):
             wait = rng.choice((None, 1.0, 300.0))
-            return Busy(call, "too many", status=429, name="RATE_LIMIT", retry_after=wait)
+            status, name = rng.choice(((429, "RATE_LIMIT"), (503, "QUEUE_FULL")))
+            return Busy(call, "too many", status=status, name=name, retry_after=wait)
+        if world.strikes("key_refused"):
+            return Unauthorised(call, "no such key, for the moment", status=401)
+        if call == "run_job" and world.strikes("no_credits"):
+            return Refused(call, "no credits left", status=402)
         if world.strikes("lost_before"):
             return ReplyLost(call, "reset before it arrived")
         if call == "run_job" and world.strikes("late"):
@@ -208,17 +273,57 @@ class SimTwin(Twin):
             return ReplyLost(call, "reset, and worked off late")
         value = act()
         if call == "run_job" and world.strikes("replayed"):
-            world.service.replays[act().job_id] = value.job_id  # type: ignore[attr-defined]
+            world.service.later(rng.choice((0.0, 1.0)) * rng.random(), lambda: self._replay(act, value))
         if world.strikes("lost_after"):
             return ReplyLost(call, "reset after it was done")
         if world.strikes("broken"):
             return BadReply(call, "half a body", status=rng.choice((200, 500, 502)))
         return value
 
+    def _replay(self, act: Callable[[], Any], first: Any) -> None:
+        self.world.service.replays[act().job_id] = first.job_id
+
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
         if not self.world.disk.keeps(job_id):
             self.world.defects.append(f"job {job_id} is deleted, and its result isn't durable")
         await super().delete_job(job_id, include_persisted=include_persisted)
+
+    async def run_job(self, *args: Any, **named: Any) -> str:
+        """Who asked is noted with each job, however late it is worked off; and the answer may be another's."""
+        world = self.world
+        world.service.run_of[named["metadata"]["batcher"]["nonce"]] = world.run
+        job_id = await super().run_job(*args, **named)
+        others = [row[0] for row in world.database.execute("SELECT job_id FROM attempts WHERE job_id IS NOT NULL")]
+        return world.rng.choice(others) if others and world.strikes("mixed_up") else job_id
+
+    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
+        service = self.world.service
+        if self.world.strikes("mixed_up"):
+            ended = [one for one in service.charged if service.status(service.jobs[one]) is JobStatus.COMPLETED]
+            job_id = self.world.rng.choice([*ended, job_id])
+        return await super().job(job_id, room=room)
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        page = await super().jobs(cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs)
+        if page.next_cursor and self.world.strikes("endless_listing"):
+            page.next_cursor = cursor or page.next_cursor
+        return page
+
+    async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
+        job_id = url.rpartition("/")[2]
+
+        def act() -> bytes:
+            if self.service.known(job_id) is None:
+                raise NotFound("GET a signed URL", "expired", status=403)
+            body = json.dumps({"of": self.world.service.charged[job_id]}).encode()
+            before, after = around(body[:1])
+            return before + body + after
+
+        data = await self.reach("download", act)
+        self.world.disk.parts[into.name] = data
+        return sha256(data).hexdigest(), len(data)
 
     def listed(self) -> list[TwinJob]:
         service = self.world.service
@@ -232,10 +337,14 @@ class SimWriter(InlineWriter):
         super().__init__(world.database)
         self.world = world
 
+    synced = True  # each commit, before it is answered
+
     async def do(self, work: Work[T]) -> T:
         self.world.step()
         if self.world.strikes("ledger_full"):
             raise OutputError("the ledger can't be written: disk full")
+        if not self.synced and self.world.rng.random() < 0.1:
+            self.world.durable = self.world.database.serialize()
         value = await super().do(work)
         self.world.step()
         return value
@@ -250,28 +359,16 @@ class Disk:
     def __init__(self, world: World) -> None:
         self.world = world
         self.visible: dict[str, bytes] = {}
+        self.parts: dict[str, bytes] = {}
         self._unsynced: set[str] = set()
 
-    def write_group(self, items: list[Item]) -> list[Written | OutputError]:
-        outcomes = [self._write(item) for item in items]
+    def new_part(self) -> Path:
         self.world.step()
-        self._unsynced.clear()
-        return outcomes
-
-    def _write(self, item: Item) -> Written | OutputError:
-        self.world.step()
-        if self.world.strikes("disk_full"):
-            return OutputError(f"{item.output}: disk full")
-        there = self.visible.get(item.output)
-        assert there is None or sha256(there).hexdigest() in {*item.known, sha256(item.data).hexdigest()}, (
-            f"{item.output} would be overwritten, and the ledger doesn't know it"
-        )
-        self.visible[item.output] = item.data
-        self._unsynced.add(item.output)
-        return Written(item.output, sha256(item.data).hexdigest(), len(item.data))
+        return Path(f"part {len(self.parts)}")
 
     def digest(self, output: str) -> str | None:
-        return _digest(self.visible[output]) if output in self.visible else None
+        data = self.visible.get(output)
+        return None if data is None else _digest(data)
 
     def keeps(self, job_id: str) -> bool:
         """Whether the result of that job would outlive a power cut."""
@@ -280,6 +377,26 @@ class Disk:
 
     def size(self, output: str) -> int | None:
         return len(self.visible[output]) if output in self.visible else None
+
+    def write_group(self, items: list[Item | Streamed]) -> list[Written | OutputError]:
+        outcomes = [self._write(item) for item in items]
+        self.world.step()
+        self._unsynced.clear()
+        return outcomes
+
+    def _write(self, item: Item | Streamed) -> Written | OutputError:
+        self.world.step()
+        if self.world.strikes("disk_full"):
+            return OutputError(f"{item.output}: disk full")
+        data = item.data if isinstance(item, Item) else self.parts.pop(item.part.name)
+        digest = _digest(data)
+        for output in (item.output, with_tag(item.output, digest[:8])):
+            there = self.visible.get(output)
+            if there is None or _digest(there) in {*item.known, digest}:
+                self.visible[output] = data
+                self._unsynced.add(output)
+                return Written(output, digest, len(data))
+        return OutputError(f"{item.output}: its names are taken by files that batcher didn't write")
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         data = self.visible.get(source)
@@ -291,6 +408,10 @@ class Disk:
         return outcome
 
     def cut_power(self) -> None:
+        if self.world.durable is not None:
+            self.world.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self.world.database.deserialize(self.world.durable)
+        self.parts.clear()
         for output in sorted(self._unsynced):
             if self.world.rng.random() < 0.5:
                 self.world.faults["file lost"] += 1

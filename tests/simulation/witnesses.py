@@ -1,0 +1,151 @@
+"""What must be true of a simulated batch in the end: by the service's jobs, the files, and the states they led to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+from inbox import Inbox
+from world import HOUR, START, World
+
+from batcher.core import wire
+from batcher.core.lifecycle import OPEN, State
+from batcher.core.manifest import Manifest
+from batcher.edges.clock import TOLERANCE
+
+
+def violations(
+    world: World, manifest: Manifest, inbox: Inbox, pardons: Counter[str], caps: Mapping[int, int]
+) -> list[str]:
+    """`pardons`: how often each digest may be paid for again; `caps`: how many submissions a run may make."""
+    world.service.catch_up()
+    return [
+        *world.defects,
+        *_not_ended(world, manifest, inbox),
+        *_paid_twice(world, inbox, pardons),
+        *_twins_unsaid(world),
+        *_over_budget(world, caps),
+        *_wrong_files(world, inbox),
+        *_expired_without_reason(world),
+        *_held_without_reason(world),
+        *_failed_without_reason(world),
+        *(_left_behind(world) if manifest.output.clean == "saved" else ()),
+    ]
+
+
+def _not_ended(world: World, manifest: Manifest, inbox: Inbox) -> Iterator[str]:
+    rows = world.database.execute("SELECT source, job, state FROM documents WHERE current = 1")
+    states = {(source, job): state for source, job, state in rows}
+    for source in inbox.now:
+        for job in manifest.jobs:
+            state = states.get((source, job.name))
+            if state is None:
+                yield f"{source} was never taken in for {job.name}"
+            elif state in OPEN:
+                yield f"{source} is still {state} for {job.name}"
+
+
+def _paid_twice(world: World, inbox: Inbox, pardons: Counter[str]) -> Iterator[str]:
+    """A second job for the same bytes and step is only ever right where the first has failed before it was accepted.
+
+    A person may decide to pay again. What was sent again on its way nobody can prevent: see `_twins_unsaid`.
+    """
+    service = world.service
+    last: dict[tuple[str, str], str] = {}
+    left = {(endpoint, digest): n for digest, n in pardons.items() for endpoint in ("parse", "extract", "split")}
+    replayed = {*service.replays, *service.replays.values()}
+    held = {row[0] for row in world.database.execute("SELECT job_id FROM attempts")}
+    sql = "SELECT nonce FROM attempts JOIN documents d ON d.id = document WHERE outcome <> 'saved' AND current = 0"
+    forgotten = {row[0] for row in world.database.execute(sql)}
+    for job_id, job in service.jobs.items():
+        digest = service.charged.get(job_id)
+        if digest is None or (job_id in replayed and job_id not in held):
+            continue
+        what = (job.endpoint, digest)
+        before = service.jobs.get(last.get(what, ""))
+        if before is not None and (before.error is None or before.ends_at > job.accepted_at):
+            if before.cancelled:
+                world.faults["paid for after a person had cancelled it"] += 1
+            elif left.get(what):
+                left[what] -= 1
+            elif _nonce(world, before.job_id) in forgotten:
+                world.faults["a copy paid for what was lost with an older version"] += 1
+            else:
+                yield f"{inbox.ever[digest]} was paid for twice: {before.job_id} and {job_id}"
+        last[what] = job_id
+
+
+def _twins_unsaid(world: World) -> Iterator[str]:
+    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, while they can be seen."""
+    if world.now - START > 11 * HOUR:
+        return
+    rows = world.database.execute("SELECT job_id FROM attempts UNION SELECT job_id FROM twins")
+    known = {row[0] for row in rows}
+    for second, first in world.service.replays.items():
+        both = {first, second}
+        if both <= world.service.charged.keys() and not both <= known:
+            yield f"jobs {first} and {second} are one submission, and nobody is told"
+
+
+def _left_behind(world: World) -> Iterator[str]:
+    """What is saved is deleted at the service, until its time is up by our own reckoning."""
+    sql = (
+        "SELECT job_id FROM attempts JOIN documents d ON d.id = document"
+        " WHERE outcome = 'saved' AND current = 1 AND deadline_at > ?"
+    )
+    for (job_id,) in world.database.execute(sql, (world.now + TOLERANCE,)):
+        if world.service.known(job_id) is not None:
+            yield f"job {job_id} is saved, and still at the service"
+
+
+def _over_budget(world: World, caps: Mapping[int, int]) -> Iterator[str]:
+    service = world.service
+    spent: Counter[int] = Counter()
+    for job_id in service.charged:
+        if job_id not in service.replays:
+            spent[service.run_of[_nonce(world, job_id)]] += 1
+    for run, cap in caps.items():
+        if spent[run] > cap:
+            yield f"run {run} might send {cap} documents, and sent {spent[run]}"
+
+
+def _wrong_files(world: World, inbox: Inbox) -> Iterator[str]:
+    rows = world.database.execute("SELECT source, state, output, output_sha256 FROM documents WHERE current = 1")
+    for source, state, output, digest in rows:
+        data = world.disk.visible.get(output)
+        if state != State.SAVED:
+            continue
+        if data is None or sha256(data).hexdigest() != digest:
+            yield f"{source} counts as saved, and its file isn't there"
+        elif source in inbox.now and inbox.now[source] not in data.decode():
+            yield f"{source} has the result of another document, or of an older version"
+
+
+def _expired_without_reason(world: World) -> Iterator[str]:
+    """A result may only be lost where no process could have fetched it in time."""
+    if world.now - START > 11 * HOUR:
+        return
+    for (source,) in world.database.execute("SELECT source FROM documents WHERE state IN ('expired', 'lost')"):
+        yield f"{source} counts as expired or lost, and nothing was away for so long"
+
+
+def _held_without_reason(world: World) -> Iterator[str]:
+    """A person is asked only where the service can't tell: not where there was no look that counted."""
+    reason = "perhaps paid; not proven: absence"
+    rows = world.database.execute("SELECT source FROM documents WHERE state = 'held' AND reason = ?", (reason,))
+    for (source,) in rows:
+        yield f"{source} is held, and the listing would have told"
+
+
+def _failed_without_reason(world: World) -> Iterator[str]:
+    """No document fails for want of the input that we took away, or let lapse."""
+    rows = world.database.execute("SELECT source, reason FROM documents WHERE state = 'failed' AND job = 'parse'")
+    for source, reason in rows:
+        if (reason or "").startswith(wire.ErrorName.INVALID_CONFIG):
+            yield f"{source} failed for want of its upload"
+
+
+def _nonce(world: World, job_id: str) -> str:
+    return str(json.loads(world.service.jobs[job_id].config)["async"]["metadata"]["batcher"]["nonce"])

@@ -14,7 +14,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -314,7 +314,8 @@ def _open_or_make(name: bytes, parent: int) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=parent)
     except FileNotFoundError:
-        os.mkdir(name, 0o755, dir_fd=parent)
+        with suppress(FileExistsError):  # another thread was faster
+            os.mkdir(name, 0o755, dir_fd=parent)
         os.fsync(parent)
         return os.open(name, _FOLDER, dir_fd=parent)
 

@@ -30,6 +30,8 @@ def bucket(patch: pytest.MonkeyPatch, name: str = "out") -> Iterator[S3Store]:
 
 
 def _make(endpoint: str, name: str) -> None:
+    """All of moto's servers in one process share what they hold."""
     import urllib.request
 
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}", method="PUT")).close()
+    for method, path in (("POST", "moto-api/reset"), ("PUT", name)):
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{path}", method=method)).close()

@@ -3,7 +3,9 @@
 import hashlib
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -129,3 +131,17 @@ def test_a_copy_is_made_only_of_what_was_saved(store: Store, root: Path) -> None
     (root / "a.json").write_bytes(b"edited")
     with pytest.raises(FileNotFoundError):
         store.copy("a.json", "c.json", sha256=sha256, known=frozenset())
+
+
+def test_threads_that_need_the_same_folder_at_once_all_get_it(tmp_path: Path) -> None:
+    """The first large results of a run are streamed side by side, and none of them finds a folder there."""
+    together = Barrier(4)
+
+    def first_part(store: Store) -> Path:
+        together.wait()
+        return store.new_part()
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(50):
+            stores = [Store(tmp_path / f"{number}")] * 4
+            assert len(set(threads.map(first_part, stores))) == 4

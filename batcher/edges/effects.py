@@ -147,6 +147,8 @@ def apply(
     before, payer, is_current = State(row[0]), row[2], row[3]
     if isinstance(event, e.Sending) and not is_current:
         raise Outdated(f"document {event.document}: a newer version stands in its place")
+    if isinstance(event, e.PayerFailed | e.Promoted) and before is not State.DUPLICATE:
+        raise Outdated(f"document {event.document} waits for no payer any more")
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"

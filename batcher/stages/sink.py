@@ -16,7 +16,7 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.edges.ledger import Copy, Ledger
 from batcher.edges.store import Item, Store, Streamed, Written, trouble
-from batcher.errors import OutputError
+from batcher.errors import Outdated, OutputError
 from batcher.stages.course import Course
 
 GROUP: Final = 128  # results made durable together
@@ -147,7 +147,10 @@ class Sink:
                 event = await self._end_of(copy)
             if event is None:
                 return False
-            await self._ledger.record(event)
+            try:
+                await self._ledger.record(event)
+            except Outdated:
+                continue  # its payer made way just now: somebody else pays, perhaps this one
             if isinstance(event, events.Promoted | events.Follows):
                 return True  # the others wait for this one now
         return bool(copies)

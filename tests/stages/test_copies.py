@@ -13,6 +13,7 @@ from batcher.core.lifecycle import State
 from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Written
+from batcher.errors import Outdated
 from batcher.stages.course import Course
 from batcher.stages.sink import Sink
 
@@ -202,3 +203,20 @@ async def _with_nine_copies() -> Ledger:
 def _same(source: str) -> Version:
     facts = {"folder": "/in", "job": "parse", "step": "s", "content": "c.pdf", "size": 1, "mtime_ns": 0, "inode": 0}
     return Version(source=source, output=f"{source}.json", **facts)
+
+
+def test_a_copy_whose_payer_makes_way_at_that_moment_gets_no_verdict_of_it() -> None:
+    """The verdict comes too late, and is refused: the copy is in the queue by then."""
+
+    async def work() -> None:
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+        await ledger.admit([_same("a.pdf")])
+        await ledger.admit([_same("b.pdf")])
+        await ledger.record(events.Promoted(2))
+        with pytest.raises(Outdated):
+            await ledger.record(events.PayerFailed(2, "the same document failed", "transient"))
+        with pytest.raises(Outdated):
+            await ledger.record(events.Promoted(2))
+        assert +ledger.tally == {State.QUEUED: 2}
+
+    run_virtually(work())

@@ -17,7 +17,7 @@ from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
-PIECE: Final = 32  # bytes that are written in place at once: between two of them the file is torn
+PIECE: Final = 32  # bytes written at once by what is defective: so many calls show it that some are met
 
 
 @contextmanager
@@ -86,8 +86,8 @@ def _writes_in_place() -> list[Patch]:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            for start in range(0, len(item.data), PIECE):
-                store._write_all(fd, item.data[start : start + PIECE])
+            for piece in _pieces(item.data):
+                store._write_all(fd, piece)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -97,7 +97,15 @@ def _writes_in_place() -> list[Patch]:
 
 
 def _takes_a_short_write_for_a_whole_one() -> list[Patch]:
-    return [(store, "_write_all", os.write)]
+    def write_each_once(fd: int, data: bytes) -> None:
+        for piece in _pieces(data):
+            os.write(fd, piece)
+
+    return [(store, "_write_all", write_each_once)]
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
 
 
 def _digest(body: bytes) -> str:

@@ -84,6 +84,8 @@ class Model:
         document = self.documents[event.document]
         if isinstance(event, e.Sending) and not document.current:
             raise Outdated
+        if isinstance(event, e.PayerFailed | e.Promoted) and document.state is not State.DUPLICATE:
+            raise Outdated  # it stopped waiting between the look and the act
         after = advance(document.state, event)
         copy_of = document.payer if document.state is State.DUPLICATE else None
         if isinstance(event, e.Sending):

@@ -103,15 +103,17 @@ async def test_all_rows_that_cannot_be_used_are_told_at_once(manifest: Callable[
         {"path": "inbox/0/letter 0.txt", "url": "", "options.settings.page_rang": ""},
         {"path": "", "url": ""},
         {"path": "", "url": "ftp://h/a.pdf"},
+        {"path": "inbox/0/letter 1.txt", "url": "https://h/a.pdf"},
         {"path": "inbox/0/letter 1.txt", "options.settings.page_rang": "1"},
         {"path": "inbox/0/letter 0.txt"},
     ]
     said = await batcher("run", manifest(documents))
     assert said.code == 2
-    assert "docs.csv, line 3: one of path and url is wanted" in said.err
+    assert "docs.csv: line 3: a path or a url is wanted" in said.err
     assert "line 4: url: an http(s) address is wanted" in said.err
-    assert "line 5: options.settings.page_rang: unknown key (did you mean page_range?)" in said.err
-    assert "line 6: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)" in said.err
+    assert "line 5: path and url exclude each other" in said.err
+    assert "line 6: options.settings.page_rang: unknown key (did you mean page_range?)" in said.err
+    assert "line 7: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)" in said.err
     assert peer.calls["upload"] == 0
 
 
@@ -119,7 +121,7 @@ async def test_so_many_bad_rows_are_counted(manifest: Callable[..., Path]) -> No
     """The first are named, the rest is a number."""
     said = await batcher("run", manifest([{"path": "a.pdf"}, *({"path": ""} for _ in range(50))]))
     assert said.code == 2
-    assert said.err.count("one of path and url") == 20
+    assert said.err.count("a path or a url") == 20
     assert "30 more rows can't be used" in said.err
 
 

@@ -43,8 +43,10 @@ def read_row(row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: b
 def read_place(row: Mapping[str, Any]) -> Entry:
     """As much of the row as says which document it is. Raises ValueError."""
     path, url = row.get("path") or None, row.get("url") or None
-    if (path is None) == (url is None):
-        raise ValueError("one of path and url is wanted")
+    if path is None and url is None:
+        raise ValueError("a path or a url is wanted")
+    if path is not None and url is not None:
+        raise ValueError("path and url exclude each other")
     told = row.get("id")
     name = None if told in (None, "") else name_of(str(told).encode("utf-8", "surrogateescape"))
     if url is not None:

@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.options import problems as body_problems
 from batcher.core.policy import Kind
-from batcher.core.wire import ENDPOINTS, SERVICES
+from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
 
 Table = dict[str, "Key"]
@@ -39,11 +40,11 @@ class Key:
 SERVICE: Final[Table] = {
     "name": Key("string", "one of the known services", (LOCAL, *SERVICES)),
     "url": Key("url", "a service of the same API somewhere else"),
-    "api_key_env": Key("string", "the environment variable that holds the key"),
-    "result_retention": Key("duration", "how long the service keeps a result, from submission on"),
-    "requests_per_second": Key("number", "a ceiling for submissions"),
+    "api_key_env": Key("variable", "the environment variable that holds the key"),
+    "result_retention": Key("span", "how long the service keeps a result, from submission on"),
+    "requests_per_second": Key("amount", "a ceiling for submissions"),
     "settle": Key("duration", "how long an unseen submission may still turn up in the listing"),
-    "max_in_flight": Key("integer", "how many jobs may be out at once"),
+    "max_in_flight": Key("count", "how many jobs may be out at once"),
     "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
     "patience": Key("duration", "how long the service may take for its first answer"),
 }
@@ -87,7 +88,7 @@ WEBHOOK: Final[Table] = {
     ),
     "public_url": Key("url", "where the service reaches `listen`, direct mode only"),
     "listen": Key("address", "host and port to take webhooks at"),
-    "secret_env": Key("string", "the environment variable that holds the secret; with svix, one or several whsec_…"),
+    "secret_env": Key("variable", "the environment variable that holds the secret; with svix, one or several whsec_…"),
     "channels": Key("list of strings", "svix: only endpoints subscribed to one of these"),
 }
 LIMITS: Final[Table] = {
@@ -95,7 +96,7 @@ LIMITS: Final[Table] = {
     "max_pages": Key("count", "pages of one run, what is out counted in"),
     "max_credits": Key("amount", "credits of one run, what is out counted in"),
     "max_cost": Key("amount", "dollars of one run, what is out counted in"),
-    "pay_again": Key("amount", "credits that changed files or options may cost again without asking; default 100"),
+    "pay_again": Key("number", "credits that changed files or options may cost again without asking; default 100"),
     "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
     "stop_at": Key("clock time", "until when a run submits, by the local clock"),
 }
@@ -111,10 +112,10 @@ NOTIFY: Final[Table] = {
 }
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
-    "attempts": Key("integer", "paid attempts, the first included; never more than three"),
+    "attempts": Key("count", "paid attempts, the first included; never more than three"),
 }
 MANIFEST: Final[Table] = {
-    "batch": Key("string", "the batch's name; default: the file's stem"),
+    "batch": Key("name", "the batch's name; default: the file's stem"),
     "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
     "source": Key("tables", "where documents come from", table=SOURCE),
     "job": Key("tables", "what is done with each; several, each with a name, are the steps of a chain", table=JOB),
@@ -221,20 +222,32 @@ class _Reading:
             add(Problem("source", "missing", 'add [source] with directory = "…"'))
         for source in sources:
             named = [key for key in ("directory", "listing", "url") if key in source]
-            if len(named) != 1:
+            if len(named) > 1 or not (named or self._told("source.directory", "source.listing", "source.url")):
                 what = f"{' and '.join(named)} exclude each other" if named else "missing"
                 add(Problem("source.directory", what, "a folder, or listing = …, or url = …: where documents are"))
-        if "directory" not in output:
+            self._check_bounds(source)
+        if "directory" not in output and not self._told("output.directory"):
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
             near = difflib.get_close_matches(top["service"], (LOCAL, *SERVICES), n=1)
-            add(
-                Problem("service", f"{_shown(top['service'])} is not known", f"did you mean {near[0]}?" if near else "")
-            )
+            known = f"one of: {', '.join((LOCAL, *SERVICES))}, or a table with url = …"
+            hint = f"did you mean {near[0]}?" if near else known
+            add(Problem("service", f"{_shown(top['service'])} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
         self._check_listings(sources)
+
+    def _told(self, *keys: str) -> bool:
+        """Whether a problem of one of these is known: what is there and wrong isn't missing, too."""
+        return any(problem.key in keys for problem in self.problems)
+
+    def _check_bounds(self, source: Mapping[str, Any]) -> None:
+        """Bounds that no file can keep to, for then a night would find no documents and be content."""
+        if source.get("min_size", 0) > source.get("max_size", inf):
+            self.problems.append(Problem("source.min_size", "is above max_size: no file is of such a size"))
+        if source.get("older_than", 0) > source.get("newer_than", inf):
+            self.problems.append(Problem("source.older_than", "is above newer_than: no file is of such an age"))
 
     def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
@@ -252,6 +265,8 @@ class _Reading:
         for own in {"input", "async"} & set(options):
             add(Problem(f"{where}.options.{own}", "batcher sets this itself", "take it out"))
             del options[own]
+        if METADATA_KEY in job.get("metadata", {}):
+            add(Problem(f"{where}.metadata.{METADATA_KEY}", "batcher sets this itself", "take it out"))
         endpoint = job.get("endpoint", "parse")
         self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
@@ -329,12 +344,32 @@ _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def duration(value: Any, _folder: Path | None = None) -> float:
     """Seconds, from a number of them or from text as in 90s, 15m, 12h, 1d."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
         return float(value)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"a duration as in 90s, 15m, 12h or 1d is wanted, not {_shown(value)}")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _span(value: Any, folder: Path) -> float:
+    seconds = duration(value, folder)
+    if not seconds:
+        raise ValueError(f"a duration above 0 is wanted, not {_shown(value)}")
+    return seconds
+
+
+def _name(value: Any, _folder: Path) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(f"a name of one line is wanted, not {_shown(value)}")
+    return value
+
+
+def _variable(value: Any, _folder: Path) -> str:
+    """Not shown where it is none: somebody may have put the secret itself there."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("the name of an environment variable is wanted")
+    return value
 
 
 def _of(what: str, *types: type) -> Callable[[Any, Path], Any]:
@@ -354,7 +389,8 @@ def _path(value: Any, folder: Path) -> Path:
 
 def _strings(value: Any, _folder: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"a list of strings is wanted, not {_shown(value)}")
+        example = f", as in [{_shown(value)}]," if isinstance(value, str) else ""
+        raise ValueError(f"a list of strings{example} is wanted, not {_shown(value)}")
     return tuple(value)
 
 
@@ -378,11 +414,17 @@ def _object_store(value: Any, _folder: Path) -> str:
 
 def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path], Any]:
     def read(value: Any, _folder: Path) -> Any:
-        if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < float("inf"):
+        if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < inf:
             raise ValueError(f"{what} above 0 is wanted, not {_shown(value)}")
         return value
 
     return read
+
+
+def _not_negative(value: Any, _folder: Path) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+        raise ValueError(f"a number, 0 or above, is wanted, not {_shown(value)}")
+    return value
 
 
 def _prices(value: Any, folder: Path) -> dict[str, float]:
@@ -421,14 +463,16 @@ def _size(value: Any, _folder: Path) -> int:
 
 READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "string": _of("text", str),
-    "number": _of("a number", int, float),
-    "integer": _of("a whole number", int),
+    "name": _name,
+    "variable": _variable,
+    "number": _not_negative,
     "boolean": _of("true or false", bool),
     "table": _of("a table", dict),
     "tables": _of("a table or a list of tables", dict, list),
     "table of tables": _of("a table", dict),
     "service": _of("a service's name or a table", str, dict),
     "duration": duration,
+    "span": _span,
     "size": _size,
     "path": _path,
     "url": _url,
@@ -444,11 +488,13 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
 
 _TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "string": {"type": "string"},
-    "number": {"type": "number"},
-    "integer": {"type": "integer"},
+    "name": {"type": "string", "minLength": 1},
+    "variable": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+    "number": {"type": "number", "minimum": 0},
     "boolean": {"type": "boolean"},
     "table": {"type": "object"},
-    "duration": {"type": ["string", "number"]},
+    "duration": {"type": ["string", "number"], "minimum": 0},
+    "span": {"type": ["string", "number"], "exclusiveMinimum": 0},
     "size": {"type": ["string", "integer"]},
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},

@@ -45,7 +45,7 @@ def entries(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, 
     """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError."""
     table = _table(listing)
     for place, number, row in table.rows():
-        words = f"{listing}, {table.word} {number}"
+        words = f"{table.word} {number}"
         if isinstance(row, str):
             yield place, words, row
             continue
@@ -68,7 +68,7 @@ def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "") -> Non
             more += 1
     problems += _twins(listing, endpoints, seen)
     if more:
-        problems.append(Problem(str(listing), f"{more} more rows can't be used"))
+        problems.append(Problem("", f"{more} more rows can't be used"))
     if problems:
         raise ManifestError(str(listing), problems)
 
@@ -137,7 +137,7 @@ def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int]) -> lis
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"
                 problems.append(Problem(words, f"{entry.name} stands in {first[entry.name]} already", hint))
-            first.setdefault(entry.name, words.rpartition(", ")[2])
+            first.setdefault(entry.name, words)
     return problems
 
 

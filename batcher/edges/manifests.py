@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
 from batcher.edges.queries import reader
 from batcher.errors import LedgerError, ManifestError, Problem
+
+_RELATIVE: Final = "check the path; it is relative to the manifest"
 
 
 def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
@@ -64,8 +66,10 @@ def _parse(path: Path) -> dict[str, Any]:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise ManifestError(str(path), [Problem("", "there is no such file", "batcher init writes one")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(str(path), [Problem("", f"can't be read: {error}")]) from error
+    except OSError as error:
+        raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(str(path), [Problem("", f"this is not text in UTF-8: {error}")]) from error
     try:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
@@ -86,8 +90,12 @@ def _with_schema(job: Job, where: str) -> Job:
         return job
     try:
         schema = json.loads(job.schema_file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError(where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
+    except OSError as error:
+        words = f"{job.schema_file}: {error.strerror}"
+        raise ManifestError(where, [Problem("job.schema_file", words, _RELATIVE)]) from error
+    except ValueError as error:
+        words = f"{job.schema_file}: this is not JSON: {error}"
+        raise ManifestError(where, [Problem("job.schema_file", words)]) from error
     if not isinstance(schema, dict):
         raise ManifestError(where, [Problem("job.schema_file", "a JSON object is wanted at the top")])
     instructions = {**job.options.get("instructions", {}), "schema": schema}
@@ -96,6 +104,8 @@ def _with_schema(job: Job, where: str) -> Job:
 
 def _checked(manifest: Manifest) -> Manifest:
     problems = [problem for source in manifest.sources for problem in _missing(source)]
+    if manifest.output.directory.exists() and not manifest.output.directory.is_dir():
+        problems.append(Problem("output.directory", f"{manifest.output.directory} is not a directory", _RELATIVE))
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
         problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
@@ -108,10 +118,9 @@ def _checked(manifest: Manifest) -> Manifest:
 
 
 def _missing(source: Source) -> Iterator[Problem]:
-    hint = "check the path; it is relative to the manifest"
     if source.directory and not source.directory.is_dir():
-        yield Problem("source.directory", f"{source.directory} is not a directory", hint)
+        yield Problem("source.directory", f"{source.directory} is not a directory", _RELATIVE)
     if source.listing and not source.listing.is_file():
-        yield Problem("source.listing", f"{source.listing} is not a file", hint)
+        yield Problem("source.listing", f"{source.listing} is not a file", _RELATIVE)
     if source.url and find_spec("obstore") is None:
         yield Problem("source.url", "object stores need obstore, which isn't installed", "pip install 'batcher[s3]'")

@@ -59,12 +59,44 @@ def test_all_problems_are_shown_at_once() -> None:
         ("job.name", {"job": [{"name": "a"}, {}]}),
         ("job.name", {"job": [{"name": "a"}, {"name": "a"}]}),
         ("job.name", {"job": {"name": "../a"}}),
+        ("job.metadata.batcher", {"job": {"metadata": {"batcher": "x"}}}),
+        ("batch", {"batch": ""}),
+        ("batch", {"batch": "two\nlines"}),
+        ("service.api_key_env", {"service": {"name": "reducto", "api_key_env": "sk-live-0123"}}),
+        ("service.requests_per_second", {"service": {"name": "reducto", "requests_per_second": 0}}),
+        ("service.max_in_flight", {"service": {"name": "reducto", "max_in_flight": 0}}),
+        ("service.result_retention", {"service": {"name": "reducto", "result_retention": 0}}),
+        ("service.settle", {"service": {"name": "reducto", "settle": float("inf")}}),
+        ("limits.pay_again", {"limits": {"pay_again": -1}}),
+        ("retry.FAILED.attempts", {"retry": {"FAILED": {"attempts": 0}}}),
+        ("source.min_size", {"source": {"directory": "in", "min_size": "2MB", "max_size": "1MB"}}),
+        ("source.older_than", {"source": {"directory": "in", "older_than": "2d", "newer_than": "1d"}}),
         ("job.options.settings.page_rang", {"job": {"options": {"settings": {"page_rang": 1}}}}),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, object]) -> None:
     """Ignored in silence, each of these would cost somebody a night."""
     assert key in problems({**GOOD, **data})
+
+
+def test_a_key_that_is_there_and_wrong_is_not_called_missing_as_well() -> None:
+    """One mistake, one message."""
+    for data in ({"source": {"directory": 3}}, {"source": {"listing": ""}}, {"output": {"directory": ["out"]}}):
+        with pytest.raises(ManifestError) as caught:
+            read_manifest({**GOOD, **data}, where="m.toml", folder=Path("/x"), stem="m")
+        assert len(caught.value.problems) == 1
+
+
+def test_a_secret_in_the_place_of_its_variable_is_not_shown() -> None:
+    """Messages end up in logs."""
+    found = problems({**GOOD, "service": {"name": "reducto", "api_key_env": "sk-live-0123"}})
+    assert "sk-live" not in found["service.api_key_env"]
+
+
+def test_nothing_may_be_paid_again_without_asking() -> None:
+    """`pay_again = 0` is a limit, too."""
+    manifest = read_manifest({**GOOD, "limits": {"pay_again": 0}}, where="m", folder=Path("/x"), stem="m")
+    assert manifest.limits.pay_again == 0
 
 
 def test_durations_are_read_in_every_unit() -> None:
@@ -127,6 +159,36 @@ def test_a_schema_file_becomes_part_of_the_options(tmp_path: Path) -> None:
     job = {"endpoint": "extract", "schema_file": "s.json"}
     path.write_text(json.dumps({**GOOD, "service": "reducto", "job": job}))
     assert load(path).jobs[0].options["instructions"]["schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"job\.schema_file: .*s\.json: No such file or directory \(check the path"),
+        ("{", r"job\.schema_file: .*s\.json: this is not JSON: .*line 1"),
+        ("[]", r"job\.schema_file: a JSON object is wanted"),
+    ],
+)
+def test_a_schema_file_that_is_none_is_told_in_words(tmp_path: Path, content: str | None, said: str) -> None:
+    """Not as the interpreter prints its errors."""
+    (tmp_path / "in").mkdir()
+    if content is not None:
+        (tmp_path / "s.json").write_text(content)
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({**GOOD, "job": {"endpoint": "extract", "schema_file": "s.json"}}))
+    with pytest.raises(ManifestError, match=said) as caught:
+        load(path)
+    assert "Errno" not in str(caught.value)
+
+
+def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:
+    """Told before anything is begun."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").touch()
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(GOOD))
+    with pytest.raises(ManifestError, match=r"output\.directory: .*out is not a directory"):
+        load(path)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ Nothing here is sent to the service; what must be fetched or paid again, the nex
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,7 +22,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.derived import all_made, forget, knows
 from batcher.edges.ledger import Ledger, lock, open_existing
 from batcher.edges.press import is_as_made
-from batcher.edges.queries import Queries
+from batcher.edges.queries import Queries, listed
 from batcher.edges.soundness import whole
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
@@ -39,10 +40,6 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "cancelled": (State.CANCELLED, None),
 }
 UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})  # what `retry` alone takes
-
-
-def _listed(states: Iterable[State]) -> str:
-    return ",".join(f"'{state}'" for state in sorted(states))
 
 
 class Candidate(NamedTuple):
@@ -99,7 +96,7 @@ class Verified:
 async def retry(ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()) -> Requeued:
     """Put documents with a verdict back in the queue: those of class `only`, those named, or all that may be tried."""
     with _opened(ledger_path) as ledger:
-        chosen = _with_followers(ledger, _chosen(ledger, only, paths))
+        chosen = _with_dependents(ledger, _chosen(ledger, only, paths))
         return await _requeue(ledger, chosen)
 
 
@@ -114,18 +111,18 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
 
 
 def _candidates(ledger: Ledger) -> Iterator[Candidate]:
-    sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({_listed(VERDICTS)}) ORDER BY id"
+    sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)}) ORDER BY id"
     yield from map(_candidate, ledger.reader.execute(sql))
 
 
-def _with_followers(ledger: Ledger, chosen: list[Candidate]) -> list[Candidate]:
-    """And the later steps that got no further because of one of them, or of one of those."""
-    blocked = [c for c in _candidates(ledger) if c.state is State.BLOCKED]
+def _with_dependents(ledger: Ledger, chosen: list[Candidate]) -> list[Candidate]:
+    """And what shared the fate of one of them, or of one of those: its copies, and the later steps it had blocked."""
+    left = [c for c in _candidates(ledger) if c.state in (State.BLOCKED, State.FAILED) and c not in chosen]
     taken = {c.id for c in chosen}
-    for candidate in blocked:  # in order of number: an earlier step comes first
-        if candidate.upstream in taken and candidate.id not in taken:
-            taken.add(candidate.id)
-            chosen = [*chosen, candidate]
+    while found := [c for c in left if (c.upstream if c.state is State.BLOCKED else c.payer) in taken]:
+        taken |= {c.id for c in found}
+        left = [c for c in left if c.id not in taken]
+        chosen = [*chosen, *found]
     return chosen
 
 
@@ -173,7 +170,7 @@ _IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
 _OTHERS: Final = f"""
     SELECT o.id FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
     WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
-    AND (o.state IN ({_listed(OUT)}) OR o.current = 1 AND o.state IN ({_listed(OPEN | _IN_DOUBT | {State.SAVED})}))
+    AND (o.state IN ({listed(OUT)}) OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
     ORDER BY o.id"""
 
 
@@ -213,33 +210,78 @@ def verify(ledger: Queries, output: Path, path: Path | None = None) -> Verified:
     )
 
 
-def prospects(ledger: Queries, found: Verified, now: float) -> tuple[int, Requeued]:
-    """What `repair` would do about it: how many are fetched again for nothing, and what must be paid for."""
-    broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
-    kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
-    rest = [c for c in broken if c not in kept]
-    payers = _payers(ledger, rest)
-    paying = [c for c in rest if payers[c.id] == c.id]
-    return len(kept), Requeued(len(rest), sum(_price(ledger, c.id) for c in paying), 0)
+def prospects(ledger: Queries, output: Path, found: Verified, now: float) -> tuple[int, Requeued]:
+    """What `repair` would do about it: how many results it gets back for nothing, and what must be paid for."""
+    remedies = _remedies(ledger, Store(output).digest, _broken(ledger, found), now)
+    return remedies.free, _priced(ledger, remedies.paid)
 
 
 async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
-    """`verify`, and what isn't whole is fetched again while the service has it, else paid for again, by the next run.
+    """`verify`, and what isn't whole the next run fetches again, copies from a whole one, or else pays for again.
 
-    Returns what was found, what must be paid for, and how many need only be fetched or copied.
+    Returns what was found, what must be paid for, and how many cost nothing.
     """
     with _opened(ledger_path) as ledger:
         found = verify(ledger, output, ledger_path)
-        broken = [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
-        now = ledger.clock()
-        kept = [c for c in broken if c.payer is None and _is_kept(ledger, c.id, now)]
-        for group in _groups([events.FileMissed(c.id, "its file is missing or changed") for c in kept]):
+        remedies = _remedies(ledger, Store(output).digest, _broken(ledger, found), ledger.clock())
+        paid = _priced(ledger, remedies.paid)
+        for group in _groups(remedies.events()):
             await ledger.record(*group)
-        rest = [c for c in broken if c not in kept]
-        requeued = await _requeue(ledger, rest)
         for format, file in found.unmade:
             await forget(ledger, format, [file])
-        return found, requeued, len(kept)
+        return found, paid, remedies.free
+
+
+@dataclass(frozen=True, slots=True)
+class Remedies:
+    """What sets right each document whose result isn't whole. `copied` says whose file it is made of, or will be."""
+
+    copied: tuple[tuple[Candidate, int], ...]
+    fetched: tuple[Candidate, ...]
+    paid: tuple[Candidate, ...]
+
+    @property
+    def free(self) -> int:
+        return len(self.copied) + len(self.fetched)
+
+    def events(self) -> list[events.Event]:
+        """Those that others wait for come first."""
+        missed = [events.FileMissed(c.id, "its file is missing or changed") for c in self.fetched]
+        return [*missed, *map(_again, self.paid), *(events.Rejoined(c.id, payer) for c, payer in self.copied)]
+
+
+def _remedies(
+    ledger: Queries, digest: Callable[[str], str | None], broken: Sequence[Candidate], now: float
+) -> Remedies:
+    """A whole file of the same bytes and step first: it is here, and its hash was just read."""
+    digest = cache(digest)
+    whole = {c.id: other for c in broken if (other := _whole_one(ledger, digest, c.id)) is not None}
+    fetched = [c for c in broken if c.id not in whole and _is_kept(ledger, c.id, now)]
+    rest = [c for c in broken if c.id not in whole and c not in fetched]
+    payers = _payers(ledger, rest) | whole
+    copied = [(c, payers[c.id]) for c in broken if payers.get(c.id, c.id) != c.id]
+    return Remedies(tuple(copied), tuple(fetched), tuple(c for c in rest if payers[c.id] == c.id))
+
+
+def _broken(ledger: Queries, found: Verified) -> list[Candidate]:
+    return [_at(ledger, output) for _, output in (*found.missing, *found.changed)]
+
+
+def _whole_one(ledger: Queries, digest: Callable[[str], str | None], document: int) -> int | None:
+    """Another document whose result is of the same bytes and step, and lies on disk as it was saved."""
+    others = ledger.reader.execute(_WITH_A_RESULT, (document,))
+    return next((other for other, output, sha256 in others if digest(output) == sha256), None)
+
+
+_WITH_A_RESULT: Final = """
+    SELECT o.id, o.output, o.output_sha256
+    FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
+    WHERE d.id = ? AND o.state IN ('saved', 'superseded') AND o.output_sha256 IS NOT NULL
+    ORDER BY o.current DESC, o.id"""
+
+
+def _priced(ledger: Queries, paying: Sequence[Candidate]) -> Requeued:
+    return Requeued(len(paying), sum(_price(ledger, c.id) for c in paying), 0)
 
 
 def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:

@@ -87,12 +87,13 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 
 @main.command()
 @WHAT
-@click.option("--repair", is_flag=True, help="Have the next run fetch again, or pay again, what isn't whole.")
+@click.option("--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole.")
 @AS_JSON
 def verify(what: Path, repair: bool, as_json: bool) -> None:
     """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit code 1 if not whole.
 
-    Says what `--repair` would cost: a result that the service still has is fetched again for nothing.
+    Says what `--repair` would cost: for nothing comes a result that the service still has, or of which another document
+    of the same bytes has a whole copy.
 
     \b
     batcher verify manifests/nightly.toml
@@ -110,7 +111,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     else:
         with reading(place) as ledger:
             found = hold_against(ledger, place.output, place.ledger)
-            said = prospect_words(*prospects(ledger, found, time.time()), what)
+            said = prospect_words(*prospects(ledger, place.output, found, time.time()), what)
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))
     if said:
         click.echo(said, err=True)

@@ -173,6 +173,18 @@ IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
 OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have
 OPEN: Final = TO_SUBMIT | OUT | {State.DUPLICATE, State.FOLLOWING}
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
+# For such a document nothing is paid any more, so a copy that waits for it stands for itself, and none joins it.
+PAYS_FOR_NOBODY: Final = frozenset(
+    {
+        State.SOURCE_GONE,
+        State.SOURCE_CHANGED,
+        State.UNREADABLE,
+        State.UNSUPPORTED,
+        State.CANCELLED,
+        State.SUPERSEDED,
+        State.BLOCKED,
+    }
+)
 
 
 def advance(state: State, event: Event) -> State:

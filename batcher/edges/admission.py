@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
-from batcher.core.lifecycle import OUT, State
+from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, State
 from batcher.edges import effects
+from batcher.edges.queries import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,6 @@ _COLUMNS: Final = tuple(field.name for field in fields(Version) if field.name no
 _INSERT: Final = (
     f"INSERT INTO documents ({', '.join(_COLUMNS)}, output_key)"
     f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key)"
-)
-_OUT: Final = "('sending', 'unknown', 'waiting', 'ready')"  # also of a version that has been superseded since
-_NEVER_PAYS: Final = (
-    "('source_gone', 'source_changed', 'unreadable', 'unsupported', 'cancelled', 'superseded', 'blocked')"
 )
 _UNSENT: Final = (
     "documents d LEFT JOIN documents u ON u.id = d.upstream"
@@ -173,10 +170,10 @@ def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) 
 
 def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out."""
-    pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN {_NEVER_PAYS}"
+    pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN ({listed(PAYS_FOR_NOBODY)})"
     payer = (
         "SELECT min(p.id) FROM documents p WHERE p.content = documents.content AND p.step = documents.step"
-        f" AND p.id < documents.id AND (({pays}) OR (p.current = 1 AND p.state = 'saved') OR p.state IN {_OUT})"
+        f" AND p.id < documents.id AND (({pays}) OR p.current = 1 AND p.state = 'saved' OR p.state IN ({listed(OUT)}))"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"

@@ -28,6 +28,11 @@ _AGAIN: Final = (
 )
 # Where its input was an earlier step's job: that can't be read any more, so the next input is an upload of its own.
 _PART_WAYS: Final = f"on_its_own = max(on_its_own, coalesce(file_id LIKE '{JOB}%', 0))"
+# What was lost on disk and is made again from a copy's file is no copy: it was paid for itself.
+_PAID_FOR_ITSELF: Final = (
+    "CASE WHEN payer IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM attempts a WHERE a.document = :document AND a.outcome = 'saved') THEN payer END"
+)
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Uploaded: "file_id = :file_id, uploaded_at = :at, tries = 0, due_at = 0",
@@ -48,7 +53,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
     e.GivenUp: _REASON,
     e.Held: _REASON,
-    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL",
+    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL,"
+    f" payer = {_PAID_FOR_ITSELF}",
     e.JobFailed: _VERDICT,
     e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
     e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, paid = max(paid - 1, 0)",

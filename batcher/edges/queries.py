@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -153,6 +153,11 @@ class Copy(NamedTuple):
 def reader(path: Path) -> sqlite3.Connection:
     """A connection that can only read: any number of them may be open beside a run."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+
+
+def listed(states: Iterable[State]) -> str:
+    """As SQL lists them between brackets."""
+    return ",".join(f"'{state}'" for state in sorted(states))
 
 
 class Queries:

@@ -30,21 +30,22 @@ def verify_words(found: Verified) -> str:
     return "\n".join(plain(line) for line in lines)
 
 
-def prospect_words(kept: int, requeued: Requeued, what: Path) -> str:
-    if not kept and not requeued.documents:
+def prospect_words(free: int, paid: Requeued, what: Path) -> str:
+    if not free and not paid.documents:
         return ""
-    return (
-        f"`batcher verify --repair {what}` has {kept} fetched again for nothing, and {requeued.documents} copied or "
-        f"paid for again (about {requeued.credits:g} credits)"
-    )
+    return f"`batcher verify --repair {what}` has {_remedies(free, paid)}"
 
 
-def repair_words(requeued: Requeued, kept: int, again: str) -> str:
-    if not kept and not requeued.documents:
+def repair_words(paid: Requeued, free: int, again: str) -> str:
+    if not free and not paid.documents:
         return ""
+    return f"the next run has {_remedies(free, paid)}\nnext: {again}"
+
+
+def _remedies(free: int, paid: Requeued) -> str:
     return (
-        f"{kept} will be fetched again for nothing, {requeued.documents} copied or paid for again "
-        f"(about {requeued.credits:g} credits)\nnext: {again}"
+        f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
+        f"(about {paid.credits:g} credits)"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core import events
-from batcher.core.lifecycle import State
+from batcher.core.lifecycle import PAYS_FOR_NOBODY, State
 from batcher.edges.ledger import Copy, Ledger
 from batcher.edges.store import Item, Store, Streamed, Written, trouble
 from batcher.errors import Outdated, OutputError
@@ -22,17 +22,6 @@ from batcher.stages.course import Course
 GROUP: Final = 128  # results made durable together
 ROOM: Final = 48 << 20  # bytes
 
-_HANDS_OVER: Final = frozenset(
-    {
-        State.SOURCE_GONE,
-        State.SOURCE_CHANGED,
-        State.UNREADABLE,
-        State.UNSUPPORTED,
-        State.CANCELLED,
-        State.SUPERSEDED,
-        State.BLOCKED,
-    }
-)
 _HAS_A_FILE: Final = frozenset({State.SAVED, State.SUPERSEDED})
 
 
@@ -159,7 +148,7 @@ class Sink:
         """None where the disk refuses, which stops the run."""
         if copy.payer_sha256 is not None and copy.payer_state in _HAS_A_FILE:
             return await self._copy_file(copy)
-        if copy.payer_state in _HANDS_OVER:
+        if copy.payer_state in PAYS_FOR_NOBODY:
             return _on_its_own(copy)
         reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
         return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)

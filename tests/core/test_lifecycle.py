@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from batcher.core import events
-from batcher.core.lifecycle import OPEN, TABLE, VERDICTS, Impossible, State, advance, diagram
+from batcher.core.lifecycle import OPEN, PAYS_FOR_NOBODY, TABLE, VERDICTS, Impossible, State, advance, diagram
 
 EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
 
@@ -52,6 +52,12 @@ def test_nothing_is_sent_again_while_its_fate_is_unknown() -> None:
     """From unknown, the only way back to the queue is proof of absence."""
     back = {kind for kind, target in TABLE[State.UNKNOWN].items() if target in (State.QUEUED, State.UPLOADED)}
     assert back == {events.ProvenAbsent}
+
+
+def test_a_copy_shares_every_end_of_what_was_perhaps_paid_for() -> None:
+    """And of what was refused; only what nobody will pay for any more hands over to it."""
+    shared = {State.SAVED, State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
+    assert set(State) - OPEN - shared == PAYS_FOR_NOBODY
 
 
 def test_the_diagram_names_the_main_road() -> None:

@@ -158,23 +158,24 @@ class _Life:
     async def _retry(self, ledger: Ledger) -> None:
         """A person puts everything with a verdict back in the queue, and knows that some of it is paid again."""
         self.world.faults["retry"] += 1
-        await self._requeue(ledger, list(care._candidates(ledger)))
+        chosen = list(care._candidates(ledger))
+        self._pardon(ledger, chosen)
+        await care._requeue(ledger, chosen)
 
     async def _repair(self, ledger: Ledger) -> None:
         """As `care.repair` does it, with this world's disk."""
         sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
         rows = ledger.reader.execute(sql).fetchall()
         broken = [care._at(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]
-        kept = [c for c in broken if c.payer is None and care._is_kept(ledger, c.id, ledger.clock())]
-        await ledger.record(*(events.FileMissed(c.id, "deleted") for c in kept))
-        await self._requeue(ledger, [c for c in broken if c not in kept])
+        remedies = care._remedies(ledger, self.world.disk.digest, broken, ledger.clock())
+        self._pardon(ledger, [*remedies.paid, *(c for c, _ in remedies.copied)])
+        await ledger.record(*remedies.events())
 
-    async def _requeue(self, ledger: Ledger, chosen: list[care.Candidate]) -> None:
+    def _pardon(self, ledger: Ledger, chosen: list[care.Candidate]) -> None:
         for one in chosen:
             sql = "SELECT content FROM documents WHERE id = ?"
             content = ledger.reader.execute(sql, (one.id,)).fetchone()[0] or ""
             self.pardons[content.partition(".")[0]] += 1
-        await care._requeue(ledger, chosen)
 
 
 class Caller:

@@ -44,7 +44,7 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
     if not manifest.output.start_over:
         _refuse_strangers(manifest, path)
     stack.callback(os.close, lock(path))
-    if manifest.output.start_over and not path.exists():
+    if manifest.output.start_over and not _holds_anything(path):
         set_aside(path)
     ledger = open_ledger(path, batch=manifest.batch, clock=clock)
     stack.callback(ledger.close)
@@ -54,7 +54,7 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
 def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
     """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it."""
     output = manifest.output.directory
-    if ledger.exists():
+    if _holds_anything(ledger):
         return
     results = output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir())
     if results or journal_of(ledger).exists():
@@ -63,6 +63,11 @@ def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
             f"{there} but no ledger at {ledger}; a run would pay for everything anew. "
             "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
         )
+
+
+def _holds_anything(ledger: Path) -> bool:
+    """An empty file is what a run leaves that was killed in its first moment, or what a disk made of a ledger."""
+    return ledger.exists() and ledger.stat().st_size > 0
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:

@@ -113,7 +113,7 @@ async def test_a_result_that_the_service_no_longer_has_is_paid_again_by_repair(
         ledger.execute("UPDATE attempts SET deadline_at = 1")  # twelve hours later
     ledger.close()
     said = await batcher("verify", out, "--repair")
-    assert "1 copied or paid for again" in said.err
+    assert "1 paid for again" in said.err
     assert (await batcher(*words)).code == 0
     assert len(peer.service.jobs) == 7
     assert len(results(out)) == 6
@@ -242,6 +242,44 @@ async def test_what_is_no_ledger_yet_or_any_more_is_refused_with_a_word(
     said = await batcher(command, tmp_path / "out", *more)
     word = "batcher rebuild" if content else "batcher run"
     assert (said.code, word in said.err, "Traceback" in said.err) == (2, True, False), said.err
+
+
+ON_A_LEDGER = [["run", "--collect"], ["cancel"], ["status"], ["retry"], ["verify", "--repair"]]
+
+
+@pytest.mark.parametrize("command", ON_A_LEDGER, ids=lambda command: command[0])
+@pytest.mark.parametrize("content", ["nothing", "no database", "another's database"])
+async def test_a_file_that_is_no_ledger_is_left_as_it_is(command: list[str], content: str, tmp_path: Path) -> None:
+    """Exit 2 and what to type next, of every command that would write to it."""
+    ledger = tmp_path / "out" / ".batcher" / "ledger.db"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"no database " * 1000 if content == "no database" else b"")
+    if content == "another's database":
+        Database(ledger)["books"].insert({"title": "mine"})
+    before = ledger.read_bytes()
+    said = await batcher(command[0], tmp_path / "out", *command[1:])
+    word = "not a ledger of batcher" if content == "another's database" else "batcher rebuild"
+    assert (said.code, word in said.err, "Traceback" in said.err) == (2, True, False), said.err
+    assert ledger.read_bytes() == before
+
+
+async def test_results_beside_an_empty_ledger_are_not_paid_for_again(words: Words, peer: Peer, out: Path) -> None:
+    """A broken disk left nothing of ledger and journal: that is no batch in its first moment."""
+    assert (await batcher(*words)).code == 0
+    for path in (out / ".batcher").glob("ledger.*"):
+        path.unlink()
+    (out / ".batcher" / "ledger.db").touch()
+    said = await batcher(*words)
+    assert (said.code, "batcher rebuild" in said.err) == (2, True)
+    assert len(peer.service.jobs) == 6
+    assert (await batcher(*words, "--start-over")).code == 0
+
+
+async def test_a_run_killed_in_its_first_moment_is_simply_run_again(words: Words, peer: Peer, out: Path) -> None:
+    """It left an empty file and nothing else."""
+    (out / ".batcher").mkdir(parents=True)
+    (out / ".batcher" / "ledger.db").touch()
+    assert (await batcher(*words)).code == 0
 
 
 def _first_ledger(out: Path, version: int) -> Path:

@@ -25,7 +25,7 @@ from batcher.edges.journal import Journal, journal_of
 from batcher.edges.purse import open_purse
 from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
 from batcher.edges.writer import GroupWriter, InlineWriter, Work, Writer
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
+from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -213,8 +213,8 @@ def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -
 
 def open_existing(path: Path, *, clock: Clock) -> Ledger:
     """The ledger at `path`, whichever batch it belongs to. The caller holds its `lock`. Raises LedgerError."""
-    if not path.exists():
-        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+    with schema.reading_any(path):
+        pass  # there is one, and something in it
     return _with_journal(path, _ready(path, None), clock)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
-from batcher.edges.queries import reader
+from batcher.edges import schema
 from batcher.errors import LedgerError, ManifestError, Problem
 
 _RELATIVE: Final = "check the path; it is relative to the manifest"
@@ -52,9 +51,7 @@ def for_directory(
 
 def remembered(ledger: Path) -> Manifest:
     """The manifest that the batch was last run with, but for its job's options. Raises LedgerError."""
-    if not ledger.exists():
-        raise LedgerError(f"{ledger}: there is no ledger; `batcher run` makes one")
-    with closing(reader(ledger)) as connection:
+    with schema.reading_any(ledger) as connection:
         row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
     if row is None:
         raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")

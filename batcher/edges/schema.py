@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,21 +18,37 @@ VERSION: Final = 8  # PRAGMA user_version; one more with each migration
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that can only read, closed in the end. Raises LedgerError where there is no ledger it could read."""
-    with closing(readable(path)) as connection:
-        try:
-            yield connection
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, error) from error
+    with closing(readable(path)) as connection, _translated(path):
+        yield connection
+
+
+@contextmanager
+def reading_any(path: Path) -> Iterator[sqlite3.Connection]:
+    """The same also of an older schema, which the run to come brings up to date: for what all of them have."""
+    with closing(_checked(path, refuse_empty)) as connection, _translated(path):
+        yield connection
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
 
 
 def readable(path: Path) -> sqlite3.Connection:
-    """The same, for the caller to close."""
+    """A connection for the caller to close."""
+    return _checked(path, refuse_older)
+
+
+def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
     if not path.exists():
         raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
     connection = reader(path)
     try:
         refuse_foreign(connection, path)
-        refuse_older(connection, path)
+        refuse(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise _damaged(path, error) from error
@@ -45,11 +61,20 @@ def readable(path: Path) -> sqlite3.Connection:
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Raises LedgerForeign and LedgerNewer."""
     application, version = _marks(connection)
-    if _holds_tables(connection) and application not in (0, APPLICATION_ID):
+    if _holds_tables(connection) and application != APPLICATION_ID and not (application == 0 and _is_begun(connection)):
         raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
     if version > VERSION:
         raise LedgerNewer(
             f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); update batcher"
+        )
+
+
+def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises LedgerOlder: a run that was killed in its first moment leaves such a file, and so does a broken disk."""
+    if not _holds_tables(connection):
+        raise LedgerOlder(
+            f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where there had been something "
+            "`batcher rebuild` makes it anew"
         )
 
 
@@ -58,8 +83,7 @@ def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
     _, version = _marks(connection)
     if version == VERSION:
         return
-    if not _holds_tables(connection):
-        raise LedgerOlder(f"{path}: there is nothing in this ledger yet; `batcher run` fills it")
+    refuse_empty(connection, path)
     raise LedgerOlder(
         f"{path}: written by an older batcher (schema {version}, known here: {VERSION}); "
         "the next `batcher run` brings it up to date and keeps a copy of it as it is"
@@ -74,6 +98,12 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def _holds_tables(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _is_begun(connection: sqlite3.Connection) -> bool:
+    """Whether it is a ledger whose making was cut off before it was marked as one."""
+    sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
+    return connection.execute(sql).fetchone() is not None
 
 
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:

@@ -16,7 +16,8 @@
     ├── SourceError          one document can't be read as it was planned
     │   ├── SourceGone       it is no longer there
     │   ├── SourceChanged    its bytes are not the ones that were hashed
-    │   └── SourceUnreadable permission, I/O error, not a regular file
+    │   ├── SourceUnreadable permission, I/O error, not a regular file
+    │   └── DocumentLocked   it wants a password that nobody named
     ├── OutputError          the disk refuses: full, read-only, failing
     │   └── MirrorError      the object store does; what is on disk is safe
     └── ServiceError         a call to the service did not end in an answer that counts
@@ -124,6 +125,10 @@ class SourceChanged(SourceError):
 
 
 class SourceUnreadable(SourceError):
+    pass
+
+
+class DocumentLocked(SourceError):
     pass
 
 

@@ -20,7 +20,9 @@ from batcher.core.manifest import Manifest, Prices
 from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
+from batcher.edges.passwords import Passwords
 from batcher.edges.queries import Queries
+from batcher.errors import DocumentLocked
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner
@@ -47,6 +49,7 @@ class Plan:
     forecast: Forecast
     prices: Prices
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
+    locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
 
     def values(self) -> dict[str, Any]:
@@ -77,6 +80,10 @@ class Plan:
             lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
         if self.uncounted:
             lines.append(f"             at least: pages of {self.uncounted} that lie elsewhere count as one each")
+        if self.locked:
+            lines.append(
+                f"  locked     {self.locked} want a password: name it by source.passwords_env or passwords_file"
+            )
         lines += self.forecast.words()
         return "\n".join(lines)
 
@@ -84,17 +91,22 @@ class Plan:
 async def make_plan(manifest: Manifest) -> Plan:
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     before = Counter(ledger.tally)
+    passwords = Passwords(manifest.sources, where=manifest.where)
     try:
         consent = Consent(ledger, Course(), unasked=float("inf"))
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         await scanner.run()
-        return _plan(manifest, ledger, before, consent, await asyncio.to_thread(_measured, ledger))
+        sizes = await asyncio.to_thread(_measured, ledger)
+        return _plan(manifest, ledger, before, consent, sizes, await asyncio.to_thread(_locked, ledger, passwords))
     finally:
+        passwords.close()
         ledger.close()
 
 
-def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], again: Consent, sizes: Sizes) -> Plan:
+def _plan(
+    manifest: Manifest, ledger: Ledger, before: Counter[State], again: Consent, sizes: Sizes, locked: int
+) -> Plan:
     tally = ledger.tally
     to_send = sum(map(len, sizes.values()))
     return Plan(
@@ -119,6 +131,7 @@ def _plan(manifest: Manifest, ledger: Ledger, before: Counter[State], again: Con
         ),
         prices=manifest.prices,
         uncounted=_uncounted(ledger),
+        locked=locked,
         steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 
@@ -144,6 +157,20 @@ def _measured(ledger: Queries) -> Sizes:
             last = path, measure(path)
         sizes.setdefault(job, []).append((extension_of(content), last[1]))
     return sizes
+
+
+def _locked(ledger: Queries, passwords: Passwords) -> int:
+    """Files to send that can be tried here, and that nothing opens."""
+    rows = ledger.reader.execute(f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'")
+    return sum(not _opens(passwords, *row) for row in rows)
+
+
+def _opens(passwords: Passwords, folder: str, source: str, place: str | None) -> bool:
+    try:
+        passwords.opening(Path(folder) / os.fsdecode(path_of(place or source)), passwords.of(folder, source, place))
+    except DocumentLocked:
+        return False
+    return True
 
 
 def _size_to_send(ledger: Queries) -> int:

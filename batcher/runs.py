@@ -26,6 +26,7 @@ from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane, Pace
+from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
 from batcher.opening import Clock, Reached
@@ -222,8 +223,9 @@ class Run(Collection):
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
         assignments = {job.name: _assignment(manifest, job, reached, callback) for job in manifest.jobs}
+        self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = Inputs(
-            ledger,
+            *(ledger, self.passwords),
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
@@ -243,7 +245,10 @@ class Run(Collection):
             await self.scanner.sort_out()
         else:
             self.course.stop(self.course.refused, 2, home=True)
-        await super().to_its_end()
+        try:
+            await super().to_its_end()
+        finally:
+            self.passwords.close()
 
     def works(self) -> Sequence[Work]:
         self.curfew.look()

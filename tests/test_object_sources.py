@@ -9,9 +9,10 @@ from pathlib import Path
 import obstore
 import pytest
 from commandline import batcher, rows
+from locked_pdf import locked_pdf
 from moto.server import ThreadedMotoServer
 from obstore.store import from_url
-from peer import Peer
+from peer import Peer, once, says
 
 PLACE = "s3://archive/in"
 
@@ -126,3 +127,20 @@ async def test_an_object_that_vanished_meanwhile_is_gone(bucket: object, manifes
     said = await batcher("run", manifest)
     assert said.code == 1
     assert "2 source gone" in said.err
+
+
+async def test_protected_objects_are_opened_by_reference(
+    bucket: object, manifest: Path, peer: Peer, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried where they are uploaded from here, also those that were there already when they were refused for now."""
+    monkeypatch.setenv("PASSWORDS", "canary-a\ncanary-b")
+    for name, size in {"small": 0, "large": 2 << 20}.items():
+        obstore.put(bucket, f"in/{name}.pdf", locked_pdf("x", "canary-b") + b" " * size)  # type: ignore[arg-type]
+    peer.moods["run_job"] = once(says(429, {"detail": "slow down"}), "run_job")
+    words = ("-S", "source.passwords_env=PASSWORDS", "-S", 'source.include=["*.pdf"]')
+    said = await batcher("run", manifest, *words)
+    assert said.code == 0, said.err
+    sent = [json.loads(job.config)["settings"]["document_password"] for job in peer.service.jobs.values()]
+    assert sent == ["canary-b", "canary-b"]
+    assert list((out / ".batcher" / "parts").iterdir()) == []
+    assert not [file for file in out.rglob("*") if file.is_file() and b"canary" in file.read_bytes()]

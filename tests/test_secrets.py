@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from commandline import Said, batcher, start
+from locked_pdf import locked_pdf
 from peer import Peer, accepts_and_hangs_up, says
 
 KEY = "sk-CANARY-0123456789abcdef"
@@ -62,13 +64,20 @@ def _streams(one: Said) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("log", [[], ["--log-json"]])
 async def test_no_secret_is_written_by_a_run_through_trouble(
-    log: list[str], words: Words, peer: Peer, out: Path
+    log: list[str], words: Words, peer: Peer, inbox: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lost replies, signed links that fail, a password in the options: in no file, no log, no answer to a command."""
+    """Lost replies, signed links that fail, passwords by each way: in no file, no log, no answer to a command."""
+    (inbox / "0" / "locked.pdf").write_bytes(locked_pdf("one", PASSWORD))
+    (inbox / "1" / "locked.pdf").write_bytes(locked_pdf("two", f"{PASSWORD} 2"))
+    (tmp_path / "passwords.txt").write_text(f"{PASSWORD} 2\n")
+    monkeypatch.setenv("PASSWORDS", PASSWORD)
+    by_reference = ("-S", "source.passwords_env=PASSWORDS", "-S", f"source.passwords_file={tmp_path}/passwords.txt")
     peer.moods |= {"job": links_signed, "blob": fails_at_times, "run_job": loses_some}
-    said = await told(*words, *log, "-S", f"job.options.settings.document_password={PASSWORD}")
+    said = await told(*words, *log, *by_reference, "-S", f"job.options.settings.document_password={PASSWORD} 3")
     assert said[0].code == 0, said[0].err
     assert len(list(out.rglob("*.txt.json"))) == 6
+    sent = {json.loads(job.config)["settings"]["document_password"] for job in peer.service.jobs.values()}
+    assert sent == {PASSWORD, f"{PASSWORD} 2", f"{PASSWORD} 3"}
     assert_nothing_tells(said, out)
 
 

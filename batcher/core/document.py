@@ -32,7 +32,13 @@ LOCAL_TYPES: Final = frozenset(
     """.split()
 )
 # Of one and the same bytes these make no other result, so they aren't part of what makes two documents the same.
-_NOT_OF_THE_RESULT: Final = (("settings", "persist_results"), ("settings", "document_password"), ("queue_priority",))
+_NOT_OF_THE_RESULT: Final = (
+    ("settings", "persist_results"),
+    ("settings", "document_password"),
+    ("parsing", "settings", "persist_results"),
+    ("parsing", "settings", "document_password"),
+    ("queue_priority",),
+)
 
 
 def name_of(raw: bytes) -> str:
@@ -99,9 +105,9 @@ def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "", 
 
     So a result of one service, the local one above all, never counts as another's.
     """
-    asked = {key: dict(value) if isinstance(value, Mapping) else value for key, value in options.items()}
+    asked = options
     for path in _NOT_OF_THE_RESULT:
-        _drop(asked, path)
+        asked = _without(asked, path)
     canonical = json.dumps(
         [endpoint, asked, upstream, service], sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
@@ -144,11 +150,14 @@ def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
 _ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")
 
 
-def _drop(asked: dict[str, Any], path: tuple[str, ...]) -> None:
-    *groups, last = path
-    for group in groups:
-        inner = asked.get(group)
-        if not isinstance(inner, dict):
-            return
-        asked = inner
-    asked.pop(last, None)
+def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    """`asked` less what stands at `path`, and less the tables that held nothing else."""
+    first, *rest = path
+    if first not in asked:
+        return asked
+    others = {name: value for name, value in asked.items() if name != first}
+    if not rest:
+        return others
+    below = asked[first]
+    left = _without(below, tuple(rest)) if isinstance(below, Mapping) else below
+    return asked if left is below else {**others, first: left} if left else others

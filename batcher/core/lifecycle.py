@@ -126,6 +126,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         Sending: State.SENDING,
         Postponed: State.UPLOADED,
         UploadLapsed: State.QUEUED,
+        Rejected: State.FAILED,  # no password opens it any more
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
     },

@@ -46,6 +46,8 @@ class Source:
     listing: Path | None = None
     url: str | None = None
     transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
+    passwords_env: str | None = None  # what opens protected documents, by reference: a variable's name, a file
+    passwords_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_size: int | None = None

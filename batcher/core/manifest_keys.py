@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.options import problems as body_problems
+from batcher.core.passwords import PLACES as PASSWORD_PLACES
 from batcher.core.policy import Kind
 from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
@@ -57,6 +58,8 @@ SOURCE: Final[Table] = {
     "transfer": Key(
         "string", "of objects: uploaded, or fetched by the service by a signed address", ("upload", "presign")
     ),
+    "passwords_env": Key("string", "the environment variable that holds passwords of documents, one a line"),
+    "passwords_file": Key("path", "a file of passwords, one a line; or a .csv with the columns path and password"),
     "min_size": Key("size", "smaller files are left out"),
     "max_size": Key("size", "larger files are left out"),
     "newer_than": Key("duration", "files that were last changed longer ago are left out"),
@@ -146,6 +149,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
+    reading.check_passwords(sources, jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
         raise ManifestError(where, reading.problems)
@@ -273,6 +277,14 @@ class _Reading:
             add(
                 Problem("job.name", f"{_shown(job['name'])} can't be part of a file's name", "letters, digits, - and _")
             )
+
+    def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Where no step could hand one on, naming some is a mistake."""
+        endpoints = {job.get("endpoint", "parse") for job in jobs}
+        for key in ("passwords_env", "passwords_file"):
+            if any(key in source for source in sources) and not endpoints & set(PASSWORD_PLACES):
+                what = f"{' and '.join(sorted(endpoints))} can't be given a password"
+                self.problems.append(Problem(f"source.{key}", what, "take it out"))
 
     def check_webhook(self, webhook: Mapping[str, Any], *, asked: bool, service: Mapping[str, Any]) -> None:
         local = "url" not in service and service.get("name", LOCAL) == LOCAL

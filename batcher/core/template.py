@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from batcher.core.passwords import PLACES
+
 
 def commented(
     *, batch: str, service: str, directory: str, output: str, endpoint: str, formats: Sequence[str] = ("json",)
@@ -15,7 +17,9 @@ def commented(
     said = {name: _toml(value) for name, value in values.items()}
     where = f"{{ url = {_toml(service)} }}" if "://" in service else _toml(service)
     written = "" if tuple(formats) == ("json",) else f"formats = {_toml(list(formats))}\n"
-    return _TEMPLATE.format(**said, service=where, options=OPTIONS[endpoint], formats=written or _FORMATS)
+    passwords = _PASSWORDS if endpoint in PLACES else ""
+    options = OPTIONS[endpoint]
+    return _TEMPLATE.format(**said, service=where, options=options, formats=written or _FORMATS, passwords=passwords)
 
 
 def _toml(value: str | list[str]) -> str:
@@ -62,6 +66,8 @@ pipeline_id = "…"                  # as the service's Studio shows it
 
 _FORMATS: Final = '# formats = ["json", "markdown"]   # also jsonl, parquet; json is always written\n'
 
+_PASSWORDS: Final = '# passwords_env = "PASSWORDS"      # a variable with what opens protected documents, a line each\n'
+
 _TEMPLATE: Final = """\
 # A batch for batcher. Only what differs from a default is needed; paths are relative to this file.
 # `batcher plan` shows what a run would do, `batcher run` does it, the same words resume it.
@@ -72,7 +78,7 @@ service = {service}                # local | reducto | reducto-eu | reducto-au, 
 directory = {directory}
 # include = ["**/*.pdf"]           # gitignore-style; default: every type the service takes
 # exclude = ["**/drafts/**"]       # a .batcherignore file in any folder counts too
-
+{passwords}
 [job]
 endpoint = {endpoint}
 {options}

@@ -119,5 +119,7 @@ def _missing(source: Source) -> Iterator[Problem]:
         yield Problem("source.directory", f"{source.directory} is not a directory", _RELATIVE)
     if source.listing and not source.listing.is_file():
         yield Problem("source.listing", f"{source.listing} is not a file", _RELATIVE)
+    if source.passwords_file and not source.passwords_file.is_file():
+        yield Problem("source.passwords_file", f"{source.passwords_file} is not a file", _RELATIVE)
     if source.url and find_spec("obstore") is None:
         yield Problem("source.url", "object stores need obstore, which isn't installed", "pip install 'batcher[s3]'")

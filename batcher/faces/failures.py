@@ -9,7 +9,10 @@ from typing import Any, Final
 from batcher.faces.status import plain
 
 # By state, and for `failed` by class.
+LOCKED: Final = "PASSWORD_PROTECTED"
 ADVICE: Final = {
+    LOCKED: "name its password by source.passwords_env or source.passwords_file, then "
+    "`batcher retry {what} --only document`",
     "transient": "likely to pass: `batcher retry {what} --only transient`",
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
     "configuration": "set the job's options or the key right, then `batcher retry {what} --only configuration`",
@@ -44,7 +47,8 @@ def failure_words(values: Sequence[dict[str, Any]], what: Path) -> str:
 
 
 def _group(value: dict[str, Any], what: Path) -> str:
-    advice = ADVICE.get(value["class"] if value["state"] == "failed" else value["state"], "")
+    cause = value["class"] if value["state"] == "failed" else value["state"]
+    advice = ADVICE.get(LOCKED if cause == "document" and LOCKED in (value["reason"] or "") else cause, "")
     name = value["state"].replace("_", " ")
     lines = [f"{value['documents']} {name}, e.g. {value['example']}", f"  why   {value['reason'] or 'not said'}"]
     if advice:

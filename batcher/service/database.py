@@ -29,7 +29,7 @@ CREATE TABLE jobs (
     created_at REAL NOT NULL,
     duration REAL,
     raw_config TEXT NOT NULL,               -- the request as it is shown, without passwords
-    request TEXT,                           -- as it came, where that differs; forgotten when the job ends
+    request TEXT,                           -- empty where that leaves something out, which is never written
     token TEXT NOT NULL,                    -- makes the addresses of its files unguessable
     persist INTEGER NOT NULL DEFAULT 0,
     linked INTEGER NOT NULL DEFAULT 0,      -- its result holds addresses of files served here

@@ -35,7 +35,10 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An accepted request. `raw_config` is what may be shown of it, `request` the whole of it."""
+    """An accepted request. `raw_config` is what may be shown of it, `request` the whole of it.
+
+    Where the two differ the whole is kept in memory alone, and is empty after a restart.
+    """
 
     type: JobType
     lane: Lane
@@ -74,14 +77,14 @@ class Jobs:
 
     async def create(self, job: Job) -> None:
         """Durable when it returns; only then may the id be told to anyone."""
-        secret = job.request if job.request != job.raw_config else None
+        withheld = None if job.request == job.raw_config else ""
         await self._database.write(
             (
                 "INSERT INTO jobs (job_id, type, lane, status, created_at, raw_config, request, token, persist)"
                 " VALUES (?, ?, ?, 'Pending', ?, ?, ?, ?, ?)",
                 (
                     *(job.job_id, job.type, int(job.lane), job.created_at),
-                    *(job.raw_config, secret, job.token, int(job.persist)),
+                    *(job.raw_config, withheld, job.token, int(job.persist)),
                 ),
             )
         )
@@ -148,7 +151,7 @@ class Jobs:
         return [row["job_id"] for row in rows]
 
     async def _end(self, job_id: str, change: str, values: tuple[Any, ...]) -> None:
-        sql = f"UPDATE jobs SET request = NULL, {change} WHERE job_id = ? AND status = 'Pending'"
+        sql = f"UPDATE jobs SET {change} WHERE job_id = ? AND status = 'Pending'"
         touched = await self._database.write((sql, (*values, job_id)))
         assert touched == 1, f"job {job_id} ended twice"
 
@@ -217,7 +220,7 @@ def _revive(row: sqlite3.Row) -> Job:
         lane=Lane(row["lane"]),
         created_at=row["created_at"],
         raw_config=row["raw_config"],
-        request=row["request"] or row["raw_config"],
+        request=row["raw_config"] if row["request"] is None else row["request"],
         persist=bool(row["persist"]),
         job_id=row["job_id"],
         token=row["token"],

@@ -27,6 +27,7 @@ from batcher.service.workers import Worker
 JOB_SECONDS: Final = 900.0  # wall time one document may take
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
+FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
 CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
 PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
 
@@ -149,6 +150,8 @@ class Queue:
         if self._chaos.hits("fail-transient", job.job_id):
             self._chaos.record("fail-transient", job.job_id)
             return Report(name=transient_failure(job.job_id), code=500, message="Ordered by --chaos")
+        if not job.request:
+            return Report(name=ErrorName.JOB_STATE_ERROR, code=500, message=FORGOTTEN)
         request: dict[str, Any] = msgspec.json.decode(job.request)
         try:
             async with self._inputs.opened(request, job.type) as sources:

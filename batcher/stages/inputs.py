@@ -16,12 +16,14 @@ from batcher.core import events
 from batcher.core.document import path_of
 from batcher.core.lifecycle import State
 from batcher.core.locators import bare
+from batcher.core.policy import Kind
 from batcher.core.wire import JOB, UPLOAD
 from batcher.edges import listings, objects, sources
 from batcher.edges.ledger import Due, Ledger
 from batcher.edges.listings import ROW
 from batcher.edges.objects import SIGNED, Fetched
-from batcher.errors import SourceChanged, SourceError, SourceGone
+from batcher.edges.passwords import Passwords
+from batcher.errors import DocumentLocked, SourceChanged, SourceError, SourceGone
 
 SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
 FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
@@ -30,10 +32,14 @@ LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is written down of it."""
+    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is written down of it.
+
+    `password` opens it, and is written down nowhere.
+    """
 
     known_as: str
     source: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
 
 
 # Of a small file its bytes, of a large one where to stream them from.
@@ -42,9 +48,18 @@ Content = bytes | Path | Fetched | Named | SourceError
 
 class Inputs:
     def __init__(
-        self, ledger: Ledger, *, service: str, key_print: str, retention: float, parts: Path, clock: Callable[[], float]
+        self,
+        ledger: Ledger,
+        passwords: Passwords,
+        *,
+        service: str,
+        key_print: str,
+        retention: float,
+        parts: Path,
+        clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
+        self._passwords = passwords
         self._home = (service, key_print)
         self._left = LEFT * retention
         self._parts = parts  # where large objects wait to be uploaded
@@ -61,6 +76,28 @@ class Inputs:
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
+
+    async def password(self, due: Due, content: Content) -> str | None:
+        """The one that opens it, if it wants any. Raises DocumentLocked where none that is named does."""
+        named = self._passwords.of(due.folder, due.source, due.place)
+        if not named or (due.file_id or "").startswith(JOB) or isinstance(content, SourceError):
+            return None
+        if isinstance(content, Named):
+            return None if content.known_as.startswith(JOB) else named[0]  # nobody reads it here
+        return await asyncio.to_thread(self._opening, due, content, named)
+
+    def _opening(self, due: Due, content: bytes | Path | Fetched, named: Sequence[str]) -> str | None:
+        uploaded = due.state is State.UPLOADED and not is_file(due)  # and not at hand any more
+        there = _object(due._replace(state=State.QUEUED), self._parts) if uploaded else content
+        assert not isinstance(there, Named | SourceError)
+        try:
+            return self._passwords.opening(there.path if isinstance(there, Fetched) else there, named)
+        except DocumentLocked:
+            _remove(content)
+            raise
+        finally:
+            if there is not content:
+                _remove(there)
 
     def from_upstream(self, due: Due) -> str | None:
         """The job of the step before it, where this service can still be asked to read it."""
@@ -93,6 +130,8 @@ def path(due: Due) -> Path:
 
 def source_verdict(document: int, error: SourceError) -> events.Event:
     match error:
+        case DocumentLocked():
+            return events.Rejected(document, str(error), kind=Kind.DOCUMENT)
         case SourceGone():
             return events.SourceGone(document, str(error))
         case SourceChanged():
@@ -123,6 +162,11 @@ def _address(due: Due) -> Named | None:
         return None
     url = listings.address(Path(due.folder), due.place, due.source)
     return Named(bare(url), url)
+
+
+def _remove(content: Content) -> None:
+    if isinstance(content, Fetched):
+        content.path.unlink(missing_ok=True)
 
 
 def _object(due: Due, parts: Path) -> Content:

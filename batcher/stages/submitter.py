@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
+from batcher.core.passwords import opening
 from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
@@ -180,16 +181,17 @@ class Submitter:
             self._in_hand.discard(due.id)
 
     async def _step(self, due: Due, content: Content) -> None:
+        password = await self._inputs.password(due, content)
         if due.state is State.UPLOADED:
             lapse = self._inputs.lapse(due)
             if lapse is not None:
                 await self._ledger.record(events.UploadLapsed(due.id, lapse))
                 return
-            await self._send(due, _named_again(due, content))
+            await self._send(due, replace(_named_again(due, content), password=password))
             return
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is not None:
-            await self._send(due, named, events.Uploaded(due.id, named.known_as))
+            await self._send(due, replace(named, password=password), events.Uploaded(due.id, named.known_as))
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 
@@ -274,6 +276,8 @@ class Submitter:
         job = self._assignments[due.job]
         self._headroom.breaker.sent(self._clock())
         options = merged(job.options, json.loads(due.options)) if due.options else job.options
+        if named.password is not None:
+            options = merged(options, opening(job.endpoint, named.password))
         metadata = json.loads(due.metadata) if due.metadata else {}
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
         if job.token_key is not None:

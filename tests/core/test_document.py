@@ -52,6 +52,10 @@ def test_the_step_hash_ignores_how_it_is_asked() -> None:
         "queue_priority": "batch",
     }
     assert step_hash("parse", secret) == plain
+    assert step_hash("parse", {"settings": {"document_password": "s"}}) == step_hash("parse", {})
+    within = {"parsing": {"settings": {"document_password": "s"}}}
+    assert step_hash("extract", within) == step_hash("extract", {})
+    assert within == {"parsing": {"settings": {"document_password": "s"}}}, "it is still to be sent"
     assert (
         step_hash("parse", {"settings": {"page_range": [2]}})
         != plain

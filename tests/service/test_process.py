@@ -99,6 +99,24 @@ async def test_a_restart_does_not_repeat_what_has_ended(tmp_path, session):
     assert ends == ["Completed"] * 3 and notes.read_text() == "read\nread\n"
 
 
+async def test_a_restart_forgets_passwords_and_says_so(tmp_path, session):
+    """They stand in no file, waiting or not; the job that wanted one fails by a name that has it sent again."""
+    gate = tmp_path / "gate"
+    async with embedded(tmp_path / "data", "--workers", "1") as service:
+        client = Client(session, service)
+        blocked = await client.submit(await client.upload(f"wait for {gate}".encode()))
+        locked = await client.submit(await client.upload(b"text"), settings={"document_password": "hunter2"})
+        service.process.kill()
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    gate.touch()
+    async with embedded(tmp_path / "data") as service:
+        client = Client(session, service)
+        assert await ended(client, blocked) == "Completed"
+        assert await ended(client, locked) == "Failed"
+        _, answer = await client.call("GET", f"/job/{locked}")
+    assert answer["error"]["name"] == "JOB_STATE_ERROR" and "password" in answer["error"]["message"]
+
+
 async def feed(session: aiohttp.ClientSession, service: Embedded, accepted: list[str]) -> None:
     """Submit until the service is gone; only what it has answered for counts."""
     client = Client(session, service)

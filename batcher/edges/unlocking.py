@@ -1,0 +1,146 @@
+"""Tries passwords on a PDF, in a process of its own: a file made to take its reader down takes down no run.
+
+What goes there and comes back is a JSON line each way, so that no password stands in a list of processes. Other
+formats nobody opens here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import resource
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+PATIENCE: Final = 20.0  # seconds for one document, however many passwords
+LARGEST: Final = 256 << 20  # bytes of a PDF that is read whole
+MEMORY: Final = 4 << 30  # bytes of address space, far more than is used
+_PDF, _OLE = b"%PDF-", b"\xd0\xcf\x11\xe0"
+_SEALED: Final = "EncryptedPackage".encode("utf-16-le")  # what an encrypted Office file holds
+
+
+class _Question(msgspec.Struct):
+    passwords: Sequence[str]
+    path: str = ""
+    content: bytes = b""  # where it is in memory
+
+
+class Opened(msgspec.Struct):
+    """By which password, empty where it wants none; not `known` where that couldn't be found out."""
+
+    password: str = msgspec.field(default="")
+    known: bool = True
+
+    def __repr__(self) -> str:
+        return "Opened(…)"
+
+
+def wants_password(content: bytes | Path) -> bool | None:
+    """Whether it may: False surely not, None where nobody here can try one. As good as unread."""
+    if isinstance(content, bytes):
+        return _wants(content)
+    try:
+        with content.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            return _wants(mapped) if len(mapped) <= LARGEST else None
+    except (OSError, ValueError):
+        return None  # whoever reads it next says what is wrong with it
+
+
+def _wants(content: bytes | mmap.mmap) -> bool | None:
+    if content.find(_PDF, 0, 1024) >= 0:
+        return content.find(b"/Encrypt") >= 0
+    return None if content[:4] == _OLE and content.find(_SEALED) >= 0 else False
+
+
+class Unlocker:
+    """Starts its process when the first document wants it, and again where one took it down."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def opened_by(self, content: bytes | Path, passwords: Sequence[str]) -> Opened | None:
+        """The first of `passwords` that opens the PDF; None where none does. Blocking."""
+        of_it = {"content": content} if isinstance(content, bytes) else {"path": str(content)}
+        with self._turn:
+            answer = self._ask(_Question(passwords, **of_it))
+            if answer is None:
+                self._end()
+                return Opened(known=False)
+        return msgspec.json.decode(answer, type=Opened | None)
+
+    def close(self) -> None:
+        with self._turn:
+            self._end()
+
+    def _ask(self, question: _Question) -> bytes | None:
+        """Nothing where it says nothing in time."""
+        process = self._started()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(msgspec.json.encode(question) + b"\n")
+            process.stdin.flush()
+            ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+            return process.stdout.readline() or None if ready else None
+        except OSError:
+            return None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603 (of our own)
+                [sys.executable, "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # Ctrl-C is meant for the run
+            )
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe and pipe.close()
+        process.wait()
+
+
+def _main() -> None:
+    """Until stdin ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    while line := sys.stdin.buffer.readline():
+        question = msgspec.json.decode(line, type=_Question)
+        sys.stdout.buffer.write(msgspec.json.encode(_tried(question)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _tried(question: _Question) -> Opened | None:
+    import liteparse
+
+    content = question.content or Path(question.path).read_bytes()
+    for password in question.passwords:
+        try:
+            liteparse.LiteParse(ocr_enabled=False, quiet=True, target_pages="1", password=password or None).parse(
+                content
+            )
+        except liteparse.ParseError as error:
+            if "password" in str(error).lower():
+                continue
+            return Opened(known=False)
+        return Opened(password)
+    return None
+
+
+if __name__ == "__main__":
+    _main()

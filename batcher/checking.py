@@ -36,25 +36,6 @@ class Checked:
     def values(self) -> dict[str, Any]:
         return {**asdict(self), "is_sound": self.is_sound}
 
-    def words(self) -> str:
-        lines = [
-            f"checked {self.service}:",
-            "  key        accepted",
-            f"  fence      {_FENCE[self.fence]}",
-            f"  listing    {_LISTING[self.listing]}",
-        ]
-        return "\n".join(lines + [f"  warning    {warning}" for warning in self.warnings])
-
-
-_FENCE = {
-    True: "proven: a spare upload was deleted, and is gone",
-    False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is lost will be held",
-}
-_LISTING = {
-    True: "proven: it shows our jobs by what we sent with them",
-    False: "answers, and no job of ours is there to prove it by: the first run will; `--sample 5` is a cheap one",
-}
-
 
 async def check(manifest: Manifest) -> Checked:
     """Raises BatcherError where the batch can't be opened or the service not reached, or refuses the key."""

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batcher.core.forecast import span
+from batcher.core.amounts import span
 from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.policy import Backoff
 from batcher.edges.client import Api, ReductoClient
@@ -41,8 +41,7 @@ class Reached:
 
 def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
     path = manifest.output.ledger_path
-    if not manifest.output.start_over:
-        _refuse_strangers(manifest, path)
+    refuse_strangers(manifest)
     stack.callback(os.close, lock(path))
     if manifest.output.start_over and not _holds_anything(path):
         set_aside(path)
@@ -51,17 +50,23 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
     return ledger
 
 
-def _refuse_strangers(manifest: Manifest, ledger: Path) -> None:
-    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it."""
-    output = manifest.output.directory
-    if _holds_anything(ledger):
+def refuse_strangers(manifest: Manifest) -> None:
+    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it.
+
+    Raises LedgerForeign, unless the manifest says to start over.
+    """
+    output, ledger = manifest.output.directory, manifest.output.ledger_path
+    if manifest.output.start_over or _holds_anything(ledger):
         return
-    results = output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir())
-    if results or journal_of(ledger).exists():
-        there = f"{output}: there are files" if results else f"{journal_of(ledger)}: there is a journal"
+    if journal_of(ledger).exists():
         raise LedgerForeign(
-            f"{there} but no ledger at {ledger}; a run would pay for everything anew. "
+            f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay for everything anew. "
             "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
+        )
+    if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
+        raise LedgerForeign(
+            f"{output}: there are files but no ledger at {ledger}; were they results, a run would pay for them anew. "
+            "Name another output.directory, put the ledger back, or begin without by --start-over"
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from batcher.edges.pages import measure
 from batcher.edges.passwords import Passwords
 from batcher.edges.queries import Queries
 from batcher.errors import DocumentLocked
+from batcher.opening import refuse_strangers
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner
@@ -51,44 +52,22 @@ class Plan:
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
+    refusals: Sequence[tuple[str, str | None, str | None, int, str]] = ()  # what isn't sent: `_REFUSAL` of each
+
+    @property
+    def documents(self) -> int:
+        return self.to_send + self.in_flight + self.saved + self.copies + self.refused
 
     def values(self) -> dict[str, Any]:
         told = asdict(self)
         del told["prices"]
+        told["refusals"] = [dict(zip(_REFUSAL, one, strict=True)) for one in self.refusals]
         return {**told, "credits": self.cost.credits}
-
-    def words(self) -> str:
-        lines = [f'batch "{self.batch}" would']
-        lines.append(f"  send       {self.to_send} documents, {_size(self.size)}")
-        lines += [f"             {number} for {job}" for job, number in self.steps.items()]
-        if self.again:
-            lines.append(
-                f"             {self.again} of them again, which cost {self.again_credits:g} credits:"
-                " files, options or the service have changed"
-            )
-        if self.asks:
-            lines.append("             a run asks before it pays for these (limits.pay_again; --yes agrees)")
-        if self.copies:
-            lines.append(f"  copy       {self.copies} results: the same bytes are paid for once")
-        if self.in_flight:
-            lines.append(f"  bring home {self.in_flight} results of jobs already out")
-        lines.append(f"  leave      {self.saved} as they are: saved, and unchanged since")
-        if self.refused:
-            lines.append(f"  not send   {self.refused}: see `batcher status` after a run for each reason")
-        if self.to_send:
-            first, *others = self.cost.words(self.prices)
-            lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
-        if self.uncounted:
-            lines.append(f"             at least: pages of {self.uncounted} that lie elsewhere count as one each")
-        if self.locked:
-            lines.append(
-                f"  locked     {self.locked} want a password: name it by source.passwords_env or passwords_file"
-            )
-        lines += self.forecast.words()
-        return "\n".join(lines)
 
 
 async def make_plan(manifest: Manifest) -> Plan:
+    """Raises BatcherError where a run would refuse to begin."""
+    refuse_strangers(manifest)
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     before = Counter(ledger.tally)
     passwords = Passwords(manifest.sources, where=manifest.where)
@@ -132,6 +111,7 @@ def _plan(
         prices=manifest.prices,
         uncounted=_uncounted(ledger),
         locked=locked,
+        refusals=ledger.failures(),
         steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 
@@ -184,14 +164,11 @@ def _uncounted(ledger: Queries) -> int:
     return int(ledger.reader.execute(sql).fetchone()[0])
 
 
-def _size(amount: int) -> str:
-    return f"{amount / 1e6:.1f} MB" if amount >= 1e5 else f"{amount / 1e3:.1f} kB"
-
-
 def _time_left(ledger: Queries, now: float) -> float | None:
     deadline = ledger.nearest_deadline_at()
     return None if deadline is None else deadline - now
 
 
+_REFUSAL = ("state", "class", "reason", "documents", "example")
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"

@@ -51,6 +51,36 @@ async def test_an_empty_directory_is_a_batch_without_documents(tmp_path: Path, p
     said = await batcher("run", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url)
     assert said.code == 0
     assert "0 documents" in said.err
+    assert f"nothing in {tmp_path / 'empty'}" in said.err
+    planned = await batcher("plan", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url)
+    assert f"nothing in {tmp_path / 'empty'}" in planned.out
+
+
+async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[object, ...]) -> None:
+    """The second of two saves nothing and costs nothing, and says so."""
+    assert "6 saved in" in (await batcher(*words)).err
+    said = await batcher(*words)
+    assert "6 saved, 0 of them now, in" in said.err
+    assert "in all runs, 0 ($0.00) in this one" in said.err
+
+
+async def test_a_plan_says_why_something_is_not_sent(words: tuple[object, ...], inbox: Path) -> None:
+    """With the document's own reason, before any run."""
+    (inbox / "blank.txt").touch()
+    planned = await batcher("plan", *words[1:])
+    assert "not send   1:" in planned.out and "1 unreadable (empty: 0 bytes), e.g. blank.txt" in planned.out
+    told = json.loads((await batcher("plan", *words[1:], "--json")).out)["refusals"]
+    assert [(one["state"], one["documents"], one["example"]) for one in told] == [("unreadable", 1, "blank.txt")]
+
+
+async def test_a_plan_is_refused_where_the_run_would_be(words: tuple[object, ...], out: Path) -> None:
+    """Files in the output that no ledger knows of: exit 2, with what to do about it."""
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    for command in ("plan", "run"):
+        said = await batcher(command, *words[1:])
+        assert said.code == 2
+        assert "there are files but no ledger" in said.err and "another output.directory" in said.err
 
 
 async def test_a_directory_without_an_output_is_asked_for_one(inbox: Path) -> None:

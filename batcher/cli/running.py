@@ -129,16 +129,17 @@ def plan(
     \b
     batcher plan manifests/nightly.toml --check
     """
+    from batcher.faces.planned import check_words, plan_words
     from batcher.plan import make_plan
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
-    values, words, sound = planned.values(), planned.words(), True
+    values, words, sound = planned.values(), plan_words(planned, manifest), True
     if checks:
         from batcher.checking import check
 
         checked = complete(check(manifest))
-        values["check"], words, sound = checked.values(), f"{words}\n{checked.words()}", checked.is_sound
+        values["check"], words, sound = checked.values(), f"{words}\n{check_words(checked)}", checked.is_sound
     click.echo(json.dumps(values) if as_json else words)
     sys.exit(0 if sound else 1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batcher.core.amounts import span
 from batcher.core.cost import asks_to_persist, leaves_model_open
 from batcher.core.drain import SHARE
 from batcher.core.manifest import Manifest
@@ -74,15 +75,3 @@ def _warnings(manifest: Manifest) -> list[str]:
         f"settings.model is not set: on {CHANGES_ON} the service goes over to r-1, and results and prices with it; "
         'name "legacy" or "r-1"'
     ]
-
-
-def span(seconds: float) -> str:
-    """As people say it: 40 s, 12 min, 3 h 20 min, 2 days."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-    return f"{minutes / 1440:.0f} days"

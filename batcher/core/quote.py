@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from batcher.core.amounts import dollars, many
 from batcher.core.cost import AS_OF, Measure, by_list, rate
 from batcher.core.manifest import Job, Prices
 
@@ -38,7 +39,7 @@ class Quote:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
         else:
             basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
-        lines = [f"{dollars(self.dollars)} or {self.credits:g} credits for {self.pages} pages, {basis}"]
+        lines = [f"{dollars(self.dollars)} or {self.credits:g} credits for {many(self.pages, 'page')}, {basis}"]
         if self.at_most > self.dollars:
             lines.append(f"{dollars(self.at_most)} if every page is dense: tables, figures")
         if self.batch_lane is not None:
@@ -74,7 +75,3 @@ def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *,
         batch_lane=round(cheaper * price, 6) if offered else None,
         by_list=round(by_the_list * price, 6),
     )
-
-
-def dollars(amount: float) -> str:
-    return f"${amount:,.2f}" if amount >= 0.005 or not amount else f"${amount:.2g}"

@@ -8,9 +8,9 @@ import shutil
 import sys
 from typing import Final
 
+from batcher.core.amounts import dollars
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
-from batcher.core.quote import dollars
 from batcher.core.summary import Summary
 from batcher.edges.ledger import lock
 

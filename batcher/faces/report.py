@@ -8,6 +8,7 @@ from html import escape
 from itertools import accumulate
 from typing import Final
 
+from batcher.core.amounts import size
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.edges.statistics import QUANTILES, Count, RunRow, Slow, Statistics, span_words
 from batcher.faces.page import page
@@ -49,7 +50,7 @@ def _standing(found: Statistics) -> Iterator[str]:
     saved, still = by_state.get(State.SAVED, 0), sum(by_state.get(state, 0) for state in OPEN)
     failed = sum(by_state.get(state, 0) for state in VERDICTS)
     yield _tiles(
-        ("documents", f"{total:,}", f"{found.bytes / 1e6:,.1f} MB"),
+        ("documents", f"{total:,}", size(found.bytes)),
         ("results on disk", f"{saved:,}", f"{saved / total:.1%} of all" if total else ""),
         ("not saved", f"{failed:,}", f"{failed / total:.1%} of all" if total else ""),
         ("still to be done", f"{still:,}", "run the batch again" if still else "nothing"),
@@ -201,11 +202,7 @@ def _outstanding(found: Statistics) -> Iterator[str]:
 
 def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
-    return plain(f"{row.source} {row.job}".rstrip()), span_words(max(row.seconds, 0.0)), pages, _size(row.size)
-
-
-def _size(amount: int) -> str:
-    return f"{amount / 1e6:,.1f} MB" if amount >= 1e6 else f"{amount / 1e3:,.1f} kB"
+    return plain(f"{row.source} {row.job}".rstrip()), span_words(max(row.seconds, 0.0)), pages, size(row.size)
 
 
 def _when(moment: float) -> str:

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batcher.core.forecast import span
+from batcher.core.amounts import dollars, many, span
 from batcher.core.lifecycle import OPEN, State
-from batcher.core.quote import dollars
 from batcher.edges.queries import Queries
 from batcher.edges.schema import reading
 
@@ -25,15 +24,12 @@ SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
-    lines = [f'batch "{summary.batch}": {counts(states)} in {span(summary.seconds)}']
-    lines += step_lines(summary.steps)
-    lines += [
-        f"  {number} {_why(state, reason)}, e.g. {plain(example)}"
-        for state, _, reason, number, example in summary.failures
-    ]
+    lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {span(summary.seconds)}']
+    lines += step_lines(summary.steps) if states else nothing_found(manifest)
+    lines += [f"  {failed(number, state, reason, example)}" for state, _, reason, number, example in summary.failures]
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.pages:
-        lines.append(f"  {summary.pages} pages, {summary.credits:g} credits ({dollars(summary.dollars)}) in all runs")
+        lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
     lines.append(f"  results: {manifest.output.directory}")
     lines.append(f"  ledger:  {manifest.output.ledger_path}")
     if summary.reason:
@@ -42,6 +38,28 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     if summary.exit_code == 3 or summary.bring_home_by:
         lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
     return "\n".join(lines)
+
+
+def _now(summary: Summary) -> str:
+    """Of this run, where others had their share."""
+    saved = summary.documents.get(State.SAVED, 0)
+    return f", {summary.saved_in_run} of them now," if summary.saved_in_run < saved else ""
+
+
+def _spent(summary: Summary) -> str:
+    words = f"{summary.credits:g} credits ({dollars(summary.dollars)}) in all runs"
+    if summary.credits_in_run == summary.credits:
+        return words
+    return f"{words}, {summary.credits_in_run:g} ({dollars(summary.dollars_in_run)}) in this one"
+
+
+def nothing_found(manifest: Manifest) -> list[str]:
+    """Where a person should look first whose batch is empty."""
+    return [
+        f"  nothing in {source.outline().popitem()[1]}: no file there is of a type that is taken (`include` names"
+        " others), or fits `exclude`, sizes and ages"
+        for source in manifest.sources
+    ]
 
 
 def trouble_words(summary: Summary) -> str:
@@ -114,10 +132,9 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         speed, left = values["documents_per_second"], values["seconds_left"]
         lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
     for failure in values["failures"]:
-        lines.append(
-            f"  {failure['documents']} {_why(failure['state'], failure['reason'])}, e.g. {plain(failure['example'])}"
-        )
-    lines.append(f"  {values['pages']} pages, {_money(values['cost'], 'spent')} so far")
+        named = (failure["documents"], failure["state"], failure["reason"], failure["example"])
+        lines.append(f"  {failed(*named)}")
+    lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
     lines += [f"  {_money(values['cost'], name)} {told}" for name, told in _TO_TELL if values["cost"][name]]
     if values["cost"]["committed"] or values["cost"]["to_come"]:
         lines.append(f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far")
@@ -145,13 +162,17 @@ def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def counts(states: dict[str, int]) -> str:
-    total = sum(states.values())
-    return f"{total} document{'s' if total != 1 else ''}" + (f": {_states(states)}" if states else "")
+    return many(sum(states.values()), "document") + (f": {_states(states)}" if states else "")
 
 
 def _states(states: Mapping[str, int]) -> str:
     ranked = sorted(states.items(), key=lambda s: -s[1])
     return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in ranked)
+
+
+def failed(number: int, state: str, reason: str | None, example: str) -> str:
+    """A group of documents without a result."""
+    return f"{number} {_why(state, reason)}, e.g. {plain(example)}"
 
 
 def _why(state: str, reason: str | None) -> str:

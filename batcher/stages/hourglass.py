@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from batcher.core.forecast import span
+from batcher.core.amounts import span
 from batcher.edges.ledger import Ledger
 from batcher.stages.course import Course
 from batcher.stages.poller import Poller

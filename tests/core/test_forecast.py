@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from batcher.core.forecast import forecast, span
+from batcher.core.forecast import forecast
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 
 HOUR = 3600.0
@@ -52,8 +52,3 @@ def test_the_service_choosing_the_model_is_worth_a_warning() -> None:
     told = forecast(manifest("reducto"), 1, speed=None, took=None, nearest_deadline_in=None)
     assert "2026-12-07" in told.warnings[0]
     assert not forecast(manifest(), 1, speed=None, took=None, nearest_deadline_in=None).warnings
-
-
-def test_spans_are_said_as_people_do() -> None:
-    """From seconds to days."""
-    assert [span(s) for s in (40, 720, 12000, 43200, 172800)] == ["40 s", "12 min", "3 h 20 min", "12 h", "2 days"]

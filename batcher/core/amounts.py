@@ -1,0 +1,32 @@
+"""Amounts as people read them: money, bytes, spans of time, numbers of things. Pure."""
+
+from __future__ import annotations
+
+
+def many(number: int, thing: str) -> str:
+    """As in 1 document and 2 documents."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 0.005 or not amount else f"${amount:.2g}"
+
+
+def size(amount: int) -> str:
+    """Of so many bytes, in thousands."""
+    for unit, worth in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= worth:
+            return f"{amount / worth:,.1f} {unit}"
+    return f"{amount} bytes"
+
+
+def span(seconds: float) -> str:
+    """As people say it: 40 s, 12 min, 3 h 20 min, 2 days."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{minutes / 1440:.0f} days"

@@ -231,7 +231,7 @@ class Recalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rejoined(Event):
-    """A copy waits again for the document that pays for it: `payer`."""
+    """A copy waits (again) for the document that pays for it, or has: `payer`."""
 
     payer: int
 

@@ -118,6 +118,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.QUEUED: {
         Uploaded: State.UPLOADED,
         Postponed: State.QUEUED,
+        Rejoined: State.DUPLICATE,
         Rejected: State.FAILED,
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
@@ -125,6 +126,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.UPLOADED: {
         Sending: State.SENDING,
         Postponed: State.UPLOADED,
+        Rejoined: State.DUPLICATE,
         UploadLapsed: State.QUEUED,
         Rejected: State.FAILED,  # no password opens it any more
         Cancelled: State.CANCELLED,

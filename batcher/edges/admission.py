@@ -169,11 +169,16 @@ def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) 
 
 
 def _join_copies(connection: sqlite3.Connection, last: int) -> None:
-    """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out."""
+    """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out.
+
+    Else to whom another copy waits for: where that one is no more, the copy is about to pay, and for its like as well.
+    """
     pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN ({listed(PAYS_FOR_NOBODY)})"
     payer = (
-        "SELECT min(p.id) FROM documents p WHERE p.content = documents.content AND p.step = documents.step"
-        f" AND p.id < documents.id AND (({pays}) OR p.current = 1 AND p.state = 'saved' OR p.state IN ({listed(OUT)}))"
+        "SELECT iif(p.state = 'duplicate', p.payer, p.id) FROM documents p WHERE p.content = documents.content"
+        f" AND p.step = documents.step AND p.id < documents.id AND (({pays})"
+        f" OR p.current = 1 AND p.state IN ('saved', 'duplicate') OR p.state IN ({listed(OUT)}))"
+        " ORDER BY p.state = 'duplicate', p.id LIMIT 1"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"

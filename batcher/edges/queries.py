@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import RECALLED, Flight
-from batcher.core.lifecycle import VERDICTS, State
+from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
 
@@ -61,13 +61,17 @@ class Upstream(NamedTuple):
 
 
 class Follower(NamedTuple):
-    """A document whose upstream step has come to an end, and to which."""
+    """A document whose upstream step has come to an end, and to which.
+
+    `payer` is who pays by now, or has paid, for the same bytes and step as one that was blocked.
+    """
 
     id: int
     job: str
     state: State
     reason: str | None
     kind: str | None
+    payer: int | None
 
 
 class Unknown(NamedTuple):
@@ -283,6 +287,15 @@ class Queries:
         """Of all documents with a number over `after`, in their order."""
         rows = self.reader.execute(f"{_FOLLOWER} AND d.id > ? ORDER BY d.id LIMIT ?", (after, limit))
         return [_follower(row) for row in rows]
+
+    def who_has_sent(self, document: int) -> int | None:
+        """The document whose submission of the same bytes and step is out, or may be."""
+        row = self.reader.execute(
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            " WHERE d.id = ? AND a.outcome IN ('open', 'accepted')",
+            (document,),
+        ).fetchone()
+        return row and int(row[0])
 
     def places_of(self, documents: Sequence[int]) -> Mapping[int, tuple[int, str]]:
         """(document, output) that the result of each one's job is for: itself; once superseded, its first copy, if any.
@@ -515,8 +528,13 @@ class Queries:
 
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
 _GOING_ON = "('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate')"
+_WHO_PAYS = f"""
+    SELECT min(o.id) FROM documents o WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
+    AND o.payer IS NOT d.id AND (o.state IN ({listed(OUT)})
+    OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})}))"""
 _FOLLOWER = (
-    "SELECT d.id, u.job, u.state, u.reason, u.kind FROM documents d JOIN documents u ON u.id = d.upstream"
+    "SELECT d.id, u.job, u.state, u.reason, u.kind,"
+    f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL) FROM documents d JOIN documents u ON u.id = d.upstream"
     f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN {_GOING_ON}"
     " OR d.state = 'blocked' AND u.state = 'saved')"
 )
@@ -565,5 +583,5 @@ def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int 
     return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled)
 
 
-def _follower(row: tuple[int, str, str, str | None, str | None]) -> Follower:
+def _follower(row: tuple[int, str, str, str | None, str | None, int | None]) -> Follower:
     return Follower(row[0], row[1], State(row[2]), *row[3:])

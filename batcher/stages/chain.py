@@ -76,6 +76,7 @@ class Chain:
 
 def _event(follower: Follower) -> events.Event:
     if follower.state is State.SAVED:
-        return events.UpstreamSaved(follower.id)
+        payer = follower.payer
+        return events.UpstreamSaved(follower.id) if payer is None else events.Rejoined(follower.id, payer)
     reason = f"{follower.job} {follower.state}: {follower.reason or ''}".rstrip(": ")
     return events.UpstreamFailed(follower.id, reason, follower.kind or follower.state)

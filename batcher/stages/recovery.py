@@ -151,7 +151,12 @@ class Recovery:
         if self._course.home or not self._submits:  # what is left to send is another run's
             waiting += tally[State.QUEUED] + tally[State.UPLOADED]
         alone = self._ledger.open_documents == waiting
-        return alone and self._waited(attempt, sighting) > 3 * self._settle
+        return alone and self._waited(attempt, sighting) > 3 * self._settle and not self._may_yet_be_shown(attempt)
+
+    def _may_yet_be_shown(self, attempt: Unknown) -> bool:
+        """Whether the job by which the listing is to be proven is so young that the listing may still lag behind it."""
+        witness = self._ledger.witness(self._service, self._key_print, since=attempt.fenced_at or 0.0)
+        return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
 
     def _what_lacks(self, sighting: Sighting) -> str:
         if sighting.broken:

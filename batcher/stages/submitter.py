@@ -175,10 +175,18 @@ class Submitter:
         except Outdated:
             return  # edited while it was in hand: its newer version is due by itself
         except AttemptOpen as error:
-            again_at = self._clock() + self._policy.backoff.most
-            await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
+            await self._stand_back(due, error)
         finally:
             self._in_hand.discard(due.id)
+
+    async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
+        """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
+        other = self._ledger.who_has_sent(due.id)
+        if other is not None and other != due.id:
+            await self._ledger.record(events.Rejoined(due.id, other))
+            return
+        again_at = self._clock() + self._policy.backoff.most  # it has just come to its end
+        await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
 
     async def _step(self, due: Due, content: Content) -> None:
         password = await self._inputs.password(due, content)

@@ -1,6 +1,8 @@
 """The same bytes are paid for once, whatever becomes of the document that was to pay for them."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from batcher.edges.admission import Version
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Written
 from batcher.errors import Outdated
+from batcher.stages.chain import Chain
 from batcher.stages.course import Course
 from batcher.stages.sink import Sink
 
@@ -220,3 +223,77 @@ def test_a_copy_whose_payer_makes_way_at_that_moment_gets_no_verdict_of_it() -> 
         assert +ledger.tally == {State.QUEUED: 2}
 
     run_virtually(work())
+
+
+def test_a_newcomer_waits_for_the_copy_that_is_about_to_pay() -> None:
+    """Its payer is no more, and the copy hasn't heard of it yet: one of them pays, not each for itself."""
+
+    async def work() -> None:
+        ledger = await _chain_of("a.pdf", "b.pdf")
+        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.admit([_same("c.pdf"), _later("c.pdf")])
+        assert _waiting_for(ledger) == {3: 1, 4: 2, 5: 1, 6: 2}
+        await ledger.record(events.Promoted(3), events.Follows(4))
+        assert _waiting_for(ledger) == {5: 3, 6: 4}
+
+    run_virtually(work())
+
+
+def test_a_step_that_may_go_on_after_all_waits_for_who_pays_by_now() -> None:
+    """It was blocked, and a copy of it stands for itself since; then its own first step comes home."""
+
+    async def work() -> None:
+        ledger = await _chain_of("a.pdf", "b.pdf")
+        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.record(events.Promoted(3), events.Follows(4), *_saved_by_job(3, "b.pdf"))
+        await ledger.record(events.Rejoined(1, 3), events.Saved(1, "a.pdf.json", "hash", 1))
+        found = asyncio.Event()
+        found.set()
+        going_on = asyncio.create_task(Chain(ledger, found).run())
+        async with asyncio.timeout(60):
+            while ledger.tally[State.FOLLOWING] or ledger.tally[State.BLOCKED]:
+                await ledger.change()
+        going_on.cancel()
+        assert _waiting_for(ledger) == {2: 4}
+        assert ledger.tally[State.QUEUED] == 1
+
+    run_virtually(work())
+
+
+def test_of_two_that_stand_for_themselves_the_second_joins_the_first(house: House) -> None:
+    """However that came about: what is out for the same bytes is waited for, and copied."""
+
+    async def work() -> None:
+        house.put(a="same", b="same")
+        await house.run(until=lambda ledger: sum(ledger.tally.values()) == 2)
+        with closing(sqlite3.connect(house.out / ".batcher" / "ledger.db", isolation_level=None)) as ledger:
+            ledger.execute("UPDATE documents SET state = 'queued', payer = NULL")
+        assert await house.run() == {"saved": 2}
+        assert house.paid() == 1
+
+    run_virtually(work())
+
+
+async def _chain_of(*sources: str) -> Ledger:
+    """Two steps of each, and all of the same bytes: the first source's pay."""
+    ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+    for source in sources:
+        await ledger.admit([_same(source), _later(source)])
+    return ledger
+
+
+def _later(source: str) -> Version:
+    step = {"job": "extract", "step": "t", "upstream": "parse", "output": f"{source}.extract.json"}
+    return replace(_same(source), **step)
+
+
+def _saved_by_job(document: int, source: str) -> list[events.Event]:
+    return [
+        *(events.Uploaded(document, "reducto://1"), events.Sending(document, "n", "twin", "none", 1.0)),
+        *(events.Accepted(document, "job", 1.9e9), events.Ended(document, 1, 1.0)),
+        events.Saved(document, f"{source}.json", "hash", 1),
+    ]
+
+
+def _waiting_for(ledger: Ledger) -> dict[int, int]:
+    return dict(ledger.reader.execute("SELECT id, payer FROM documents WHERE state = 'duplicate'"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from virtual import run_virtually
@@ -185,6 +186,47 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
     run_virtually(work())
 
 
+class HeldUpListing(LateListing):
+    """Its second reading takes five minutes, at whose end another document's job is accepted and comes home."""
+
+    def __init__(self, service: TwinService, ledger: Ledger) -> None:
+        super().__init__(service)
+        self._ledger, self._readings = ledger, 0
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        self._readings += 1
+        if self._readings == 2:
+            await asyncio.sleep(5 * SETTLE)
+            await _saved_another(self._ledger, self.service)
+        return await super().jobs(**more)
+
+
+def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held() -> None:
+    """The job that proves the listing was accepted a moment ago, by when the fence is old: it is shown a little later."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time)
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _lost(ledger, service)
+        service.jobs.clear()
+        recovery = Recovery(
+            *(ledger, HeldUpListing(service, ledger), Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        while ledger.tally[State.UNKNOWN]:
+            await ledger.change()
+        running.cancel()
+        assert +ledger.tally == {State.QUEUED: 1, State.SAVED: 1}
+
+    run_virtually(work())
+
+
 async def _fenced(ledger: Ledger, service: TwinService) -> None:
     """One document whose submission was accepted, whose reply was lost, and whose upload is deleted by now."""
     await _lost(ledger, service)
@@ -192,20 +234,27 @@ async def _fenced(ledger: Ledger, service: TwinService) -> None:
     await ledger.record(events.Fenced(1, ledger.clock()))
 
 
+async def _saved_another(ledger: Ledger, service: TwinService) -> None:
+    """Document 2, by the job that has just been accepted."""
+    await ledger.admit([_version("b.pdf")])
+    sending = events.Sending(2, "nonce-b", "twin", "none", 1.0)
+    await ledger.record(events.Uploaded(2, service.take_upload(b"y", ".pdf")), sending)
+    config = '{"async": {"metadata": {"batcher": {"nonce": "nonce-b"}}}}'
+    job = service.accept("parse", "reducto://b", config)
+    await ledger.record(
+        *(events.Accepted(2, job.job_id, ledger.clock() + 43200.0), events.Ended(2, 1, 1.0)),
+        events.Saved(2, "b.pdf.json", "hash", 1),
+    )
+
+
+def _version(source: str) -> Version:
+    facts = {"folder": "/in", "job": "parse", "step": "s", "content": source, "size": 1, "mtime_ns": 0, "inode": 0}
+    return Version(source=source, output=f"{source}.json", **facts)
+
+
 async def _lost(ledger: Ledger, service: TwinService) -> None:
     """One document whose submission was accepted and whose reply was lost."""
-    version = Version(
-        source="a.pdf",
-        folder="/in",
-        job="parse",
-        step="s",
-        content="c.pdf",
-        size=1,
-        mtime_ns=0,
-        inode=0,
-        output="a.pdf.json",
-    )
-    await ledger.admit([version])
+    await ledger.admit([_version("a.pdf")])
     file_id = service.take_upload(b"x", ".pdf")
     await ledger.record(
         events.Uploaded(1, file_id),

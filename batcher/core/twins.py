@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from batcher.core.policy import WANTS_INPUT
 from batcher.core.wire import ENDED, JobRow, JobStatus
 
+OFF: Final = 60.0  # seconds by which the service's clock may differ from ours
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 _FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
 
@@ -22,22 +24,30 @@ class Whose(NamedTuple):
     nonce: str
     job_id: str | None
     outcome: str
-    fenced: bool
+    fenced_at: float | None  # when its upload was known to be deleted
     credits: float
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """`job_id` at the service is a second job of `attempt`. `status` is the service's word."""
+    """`job_id` at the service is a second job of `attempt`. All else is the service's word; `error` is a name."""
 
     job_id: str
     status: str
     attempt: Whose
+    made_at: float | None = None
+    error: str = ""
 
     @property
     def is_harmless(self) -> bool:
-        """Its upload was deleted before it could be read, as the fence wants it: nothing was paid."""
-        return self.attempt.fenced and self.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        """Its upload was deleted before it could be read, as the fence wants it: nothing was paid.
+
+        A job that was there before the fence may have read it first, whatever became of it then.
+        """
+        if self.attempt.fenced_at is None or self.status == JobStatus.COMPLETED:
+            return False
+        came_after = self.made_at is not None and self.made_at > self.attempt.fenced_at + OFF
+        return came_after or (self.status == JobStatus.FAILED and self.error in WANTS_INPUT)
 
     def __str__(self) -> str:
         ended = self.status.lower() if self.status in ENDED else f"still {self.status}, and can't be cancelled"

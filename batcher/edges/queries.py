@@ -509,13 +509,13 @@ class Queries:
         """The attempt that was made there with one of `nonces`."""
         marks = ",".join("?" * len(nonces))
         row = self.reader.execute(
-            "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at IS NOT NULL,"
+            "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
             " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE b.document = d.id))"
             " FROM attempts a JOIN documents d ON d.id = a.document"
             f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
             (*nonces, service, key_print),
         ).fetchone()
-        return row and Whose._make((*row[:6], bool(row[6]), float(row[7] or 0.0)))
+        return row and Whose._make((*row[:7], float(row[7] or 0.0)))
 
     def nearest_deadline_at(self) -> float | None:
         sql = (

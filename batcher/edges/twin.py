@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,12 +175,14 @@ class Twin:
 
     def _page(self, start: int, limit: int) -> wire.JobsPage:
         known = [job for job in reversed(self.listed()) if self.service.known(job.job_id)]
-        rows = [
-            wire.JobRow(job.job_id, self.service.status(job), raw_config=job.config, source=job.source)
-            for job in known[start : start + limit]
-        ]
+        rows = [self._row(job) for job in known[start : start + limit]]
         more = start + limit < len(known)
         return wire.JobsPage(rows, str(start + limit) if more else None)
+
+    def _row(self, job: TwinJob) -> wire.JobRow:
+        made_at = datetime.fromtimestamp(job.accepted_at, UTC).isoformat()
+        status = self.service.status(job)
+        return wire.JobRow(job.job_id, status, made_at, raw_config=job.config, source=job.source)
 
     def listed(self) -> list[TwinJob]:
         """The jobs that the listing shows, oldest first."""

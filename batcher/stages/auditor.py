@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from batcher.core.summary import Audit
 from batcher.core.twins import Twin, age_of, counts_as_twin, marks_in
-from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
+from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
@@ -107,7 +108,7 @@ class Auditor:
         try:
             async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):
                 await self._read_listing(looking)
-                new = [twin for twin in looking.twins if await self._settle(twin)]
+                new = [settled for twin in looking.twins if (settled := await self._settled(twin)) is not None]
         except (TimeoutError, ServiceError) as error:
             reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
             return [], (f"the jobs at the service were not held against the ledger: {reason}; the next run does it",)
@@ -141,27 +142,32 @@ class Auditor:
             attempt = self._ledger.attempt_of(self._service, self._key_print, [nonce])
         if attempt is None or not counts_as_twin(row, attempt, self._endpoints.get(attempt.job, "")):
             return None
-        return Twin(row.job_id, row.status, attempt)
+        return Twin(row.job_id, row.status, attempt, made_at=age_of(row.created_at))
 
     def _by_upload(self, file_ids: Sequence[str]) -> str | None:
         if self._nonces is None:
             self._nonces = self._ledger.nonces_by_upload()
         return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
 
-    async def _settle(self, twin: Twin) -> bool:
-        """Cancel it where it still runs, and put it on record. False where that was done before, or it cost nothing."""
+    async def _settled(self, twin: Twin) -> Twin | None:
+        """Cancelled where it still ran, and on record. None where that was done before, or where it cost nothing."""
         if twin.status not in ENDED:
-            twin = replace(twin, status=await self._cancelled(twin.job_id))
-        return not twin.is_harmless and await self._ledger.note_twin(twin)
+            await self._cancel(twin.job_id)
+        if twin.status not in ENDED or twin.status == JobStatus.FAILED:
+            twin = await self._as_it_ended(twin)
+        return twin if not twin.is_harmless and await self._ledger.note_twin(twin) else None
 
-    async def _cancelled(self, job_id: str) -> str:
+    async def _cancel(self, job_id: str) -> None:
+        with suppress(NotFound):
+            await self._client.cancel(job_id)
+
+    async def _as_it_ended(self, twin: Twin) -> Twin:
         """What has become of it: only the service's own word counts."""
         try:
-            await self._client.cancel(job_id)
-            answer, _ = await self._client.job(job_id)
+            answer, _ = await self._client.job(twin.job_id)
         except NotFound:
-            return "Cancelled"
-        return answer.status
+            return twin if twin.status in ENDED else replace(twin, status=JobStatus.CANCELLED)
+        return replace(twin, status=answer.status, error=answer.error.name if answer.error else "")
 
     def _doubts(self, looking: _Pass) -> Iterator[str]:
         if looking.unseen:
@@ -176,4 +182,4 @@ def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:
     if looking.unseen or not rows:
         return False
     made_at = age_of(rows[-1].created_at)
-    return made_at is None or made_at < looking.since
+    return made_at is not None and made_at < looking.since

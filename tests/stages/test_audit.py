@@ -14,7 +14,7 @@ from virtual import run_virtually
 from batcher.core import wire
 from batcher.core.manifest import Job
 from batcher.edges.queries import reader
-from batcher.edges.twin import Twin
+from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import ReplyLost
 
 HOUR = 3600.0
@@ -48,6 +48,23 @@ class Deaf(Twin):
         self.service.accept(endpoint, source, config.decode())
 
 
+class DoubledAndLost(Twin):
+    """Each POST is sent twice on its way, and its answer lost; the listing shows jobs when their upload is fenced."""
+
+    ends: tuple[tuple[float, str | None], ...] = ()  # when and how the one ends that isn't adopted
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        if self.ends:
+            work, self.service.work = self.service.work, lambda job: self.ends[0]
+            await super().run_job(endpoint, source, options, **more)
+            self.service.work, self.ends = work, ()
+        await super().run_job(endpoint, source, options, **more)
+        raise ReplyLost("run_job", "reset")
+
+    def listed(self) -> list[TwinJob]:
+        return [job for job in super().listed() if job.accepted_at + 45.0 <= self.service.clock()]
+
+
 class Forgetful(Twin):
     """The listing shows nothing of ours until `shows` is set, or can't be read at all."""
 
@@ -78,7 +95,7 @@ def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House
         assert await house.run() == {"saved": 2}
         assert sorted(twin.partition(":")[0] for twin in house.audit.twins) == ["a.txt", "b.txt"]
         assert not house.audit.agrees
-        assert all("cancelled, 1 credits" in twin for twin in house.audit.twins)
+        assert all(": cancelled, 1 credits" in twin for twin in house.audit.twins)
         cancelled = [(job.job_id,) for job in house.service.jobs.values() if job.cancelled]
         assert sorted(_rows(house, "SELECT job_id FROM twins")) == cancelled
         assert _rows(house, "SELECT count(*), sum(credits) FROM twins") == [(2, 2.0)]
@@ -103,6 +120,31 @@ def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House)
         assert len(house.service.jobs) == 3
         assert house.audit.agrees
         assert house.paid() == 2
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "told"),
+    [
+        (HOUR, None, ["cancelled"]),
+        (1.0, None, ["completed"]),
+        (1.0, wire.ErrorName.DOCUMENT_CORRUPT, ["failed"]),
+        (1.0, wire.ErrorName.INVALID_CONFIG, []),
+    ],
+)
+def test_a_fence_excuses_only_a_job_that_found_no_input(
+    seconds: float, error: str | None, told: list[str], house: House
+) -> None:
+    """Both jobs of one POST were there before their upload was deleted: the second may have read it, and cost."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = client = DoubledAndLost(house.service)
+        client.ends = ((seconds, error),)
+        house.service.work = lambda job: (300.0, None)
+        assert await house.run() == {"saved": 1}
+        assert [twin.split(": ")[2].partition(",")[0] for twin in house.audit.twins] == told
 
     run_virtually(work())
 

@@ -202,7 +202,7 @@ class HeldUpListing(LateListing):
 
 
 def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held() -> None:
-    """The job that proves the listing was accepted a moment ago, by when the fence is old: it is shown a little later."""
+    """The job that proves the listing was accepted a moment ago, and the fence is old: a little later it is shown."""
 
     async def work() -> None:
         loop = asyncio.get_running_loop()

@@ -95,7 +95,7 @@ class Collection:
             clock=clock,
             wall=clock.wall if isinstance(clock, SteadyClock) else clock,
         )
-        makers = makers_for(manifest, ledger, store, self.client, course)
+        makers = makers_for(manifest, ledger, store, self.client, course, asked=self.submits)
         self.deriver = Deriver(ledger, course, makers)
         self.recovery = Recovery(
             *(ledger, self.client, self.pace, course),

@@ -348,6 +348,27 @@ async def test_watch_ends_where_a_run_was_killed(inbox: Path, peer: Peer, tmp_pa
     assert code == 0 and f"{DOCUMENTS} saved" in out
 
 
+async def test_status_tells_of_what_is_out_what_it_costs_at_least(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Nobody counts pages where no limit asks for it: the sum in all goes by what documents cost so far."""
+    told = list[dict[str, Any]]()
+
+    def look(ledger: Ledger) -> None:
+        def hear(change: Change) -> None:
+            if ledger.tally["saved"] == 2 and ledger.in_flight and not told:
+                told.append(status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True))
+
+        ledger.listeners.append(hear)
+
+    peer.service.credits = 30.0
+    overrides = ("service.max_in_flight=2",)
+    await run_batch(for_directory(inbox, tmp_path / "out", service=peer.url, overrides=overrides), watch=look)
+    cost = told[0]["cost"]
+    assert cost["projected"] == pytest.approx(30.0 * DOCUMENTS)
+    assert 0 < cost["committed"] < cost["likely"]
+    words = status_words("out", told[0])
+    assert re.search(r"at least \d credits? \(\$", words), words
+
+
 async def test_status_tells_what_is_spent_committed_and_to_come(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """From the ledger alone, also while a run holds it; in credits and, by the manifest's price of one, in dollars."""
     told = list[dict[str, Any]]()
@@ -387,7 +408,7 @@ async def test_what_expired_is_told_with_its_cost(inbox: Path, peer: Peer, tmp_p
     assert (summary.documents["expired"], summary.dollars) == (1, 0.015)
     told = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
     assert told["cost"]["lost"] == 1
-    assert "1 credits ($0.01) of it for results that never came home" in status_words("out", told)
+    assert "1 credit ($0.01) of it for results that never came home" in status_words("out", told)
 
 
 async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pyarrow.parquet
-from commandline import batcher, rows
+from commandline import batcher, rows, start
+from peer import Peer
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,3 +54,31 @@ async def test_a_format_added_later_is_made_of_what_is_there(tmp_path: Path) -> 
     assert (await batcher(*words, "-S", 'output.formats=["markdown", "jsonl"]')).code == 0
     assert rows(out, "SELECT count(*) FROM attempts") == attempts == [(5,)]
     assert len(list(out.rglob("*.pdf.md"))) == len((out / "results.jsonl").read_text().splitlines()) == 5
+
+
+async def test_a_collection_makes_every_format_of_what_it_brings_home(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """By the output alone, with the columns of the run before it, so that all parts of the data set fit together."""
+    schema = {"type": "object", "properties": {"total": {"type": "number"}, "paid": {"type": "boolean"}}}
+    job = {"endpoint": "extract", "name": "parse", "options": {"instructions": {"schema": schema}}}
+    formats = ("-S", 'output.formats=["markdown", "jsonl", "parquet"]', "-S", f"job={json.dumps(job)}")
+    peer.service.work = lambda job: (3600.0 if len(peer.service.jobs) >= 3 else 0.0, None)
+    process = await start(*words, *formats, "--log-json")
+    await peer.has_jobs(6)
+    assert process.stderr is not None
+    heard = b""
+    while heard.count(b'"Saved"') < 3:
+        heard += await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    for job in peer.service.jobs.values():
+        job.ends_at = 0.0
+    said = await batcher("run", out, "--collect")
+    assert said.code == 0, said.err
+    parts = [pyarrow.parquet.read_schema(part) for part in (out / "results.parquet").rglob("*.parquet")]
+    assert len(parts) == 2 and parts[0] == parts[1]
+    assert str(parts[0].field("total").type) == "double" and str(parts[0].field("paid").type) == "bool"
+    table = pyarrow.parquet.read_table(out / "results.parquet")
+    assert len(set(table.column("source").to_pylist())) == 6
+    assert len(list(out.rglob("*.md"))) == len((out / "results.jsonl").read_text().splitlines()) == 6

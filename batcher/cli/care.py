@@ -70,12 +70,15 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     from dataclasses import asdict
 
     from batcher.care import retry as put_back
+    from batcher.core.amounts import many
 
     done = complete(put_back(place_of(what).ledger, only=only, paths=paths))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
-    click.echo(f"{done.documents} documents are in the queue again, for about {done.credits:g} credits", err=True)
+    verb = "is" if done.documents == 1 else "are"
+    words = f"{many(done.documents, 'document')} {verb} in the queue again, for about {many(done.credits, 'credit')}"
+    click.echo(words, err=True)
     if done.at_risk:
         click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
     if done.recalled:

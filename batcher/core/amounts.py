@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-def many(number: int, thing: str) -> str:
-    """As in 1 document and 2 documents."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def many(number: float, thing: str) -> str:
+    """As in 1 document, 2 documents and 2.5 credits."""
+    return f"{number:.12g} {thing}{'' if number == 1 else 's'}"
 
 
 def dollars(amount: float) -> str:

@@ -196,7 +196,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
         "output": {
             "directory": str(manifest.output.directory),
             "ledger": str(manifest.output.ledger_path),
-            "formats": [one for one in manifest.output.formats if one != "parquet"],  # its columns are the job's
+            "formats": list(manifest.output.formats),
             "lines": manifest.output.lines,
             "images": fetches_pictures(manifest),
             **({"mirror": manifest.output.mirror} if manifest.output.mirror else {}),

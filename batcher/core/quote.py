@@ -39,7 +39,7 @@ class Quote:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
         else:
             basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
-        lines = [f"{dollars(self.dollars)} or {self.credits:g} credits for {many(self.pages, 'page')}, {basis}"]
+        lines = [f"{dollars(self.dollars)} or {many(self.credits, 'credit')} for {many(self.pages, 'page')}, {basis}"]
         if self.at_most > self.dollars:
             lines.append(f"{dollars(self.at_most)} if every page is dense: tables, figures")
         if self.batch_lane is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from batcher.core.amounts import many
 from batcher.core.policy import WANTS_INPUT
 from batcher.core.wire import ENDED, JobRow, JobStatus
 
@@ -54,7 +55,8 @@ class Twin:
         held = (
             f"beside {self.attempt.job_id}" if self.attempt.job_id else f"of an attempt that was {self.attempt.outcome}"
         )
-        return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {self.attempt.credits:g} credits"
+        cost = many(self.attempt.credits, "credit")
+        return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {cost}"
 
 
 def marks_in(row: JobRow) -> tuple[list[str], list[str]]:

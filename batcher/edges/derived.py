@@ -5,9 +5,11 @@ It can all be lost: each is made again from the results on disk, for nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from batcher.core.rows import Columns, Kind
 from batcher.edges.ledger import Ledger
 from batcher.edges.queries import Queries
 
@@ -122,6 +124,22 @@ def lines_file(ledger: Queries) -> str | None:
 
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
     await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('lines', ?)", (name,)))
+
+
+def columns_of(ledger: Queries, job: str) -> Columns | None:
+    """Of the Parquet files of that job, as the last run that knew what it asks for had them."""
+    row = ledger.reader.execute("SELECT value FROM meta WHERE key = ?", (f"columns of {job}",)).fetchone()
+    return {name: Kind(kind) for name, kind in json.loads(row[0]).items()} if row else None
+
+
+async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> None:
+    """None: only its rows can tell."""
+    key = f"columns of {job}"
+    if columns is None:
+        await ledger.write(lambda c: c.execute("DELETE FROM meta WHERE key = ?", (key,)))
+    elif columns != columns_of(ledger, job):
+        text = json.dumps(columns)
+        await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text)))
 
 
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:

@@ -115,8 +115,9 @@ _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
 class Account(NamedTuple):
     """In credits. `lost`, a part of `spent`: for results that never came home, expired ones and the like.
 
-    `failed`: of jobs that failed, should the service bill them; `committed`: estimated, of what is out; `to_come`: the
-    same of what is still to be sent.
+    `failed`: of jobs that failed, should the service bill them. `committed` of what is out, at least: where no limit
+    made anybody count its pages, a page's worth each; `likely` by what documents cost so far, as `to_come` is of what
+    is still to be sent.
     """
 
     pages: int
@@ -124,11 +125,12 @@ class Account(NamedTuple):
     lost: float
     failed: float
     committed: float
+    likely: float
     to_come: float
 
     @property
     def projected(self) -> float:
-        return self.spent + self.failed + self.committed + self.to_come
+        return self.spent + self.failed + self.likely + self.to_come
 
 
 class Finished(NamedTuple):
@@ -379,11 +381,11 @@ class Queries:
         bills = self._bills()
         pages, spent = _paid(bills)
         saved = bills.get("saved", _NOTHING)
-        (committed,) = self.reader.execute(_COMMITTED).fetchone()
+        out, committed = self.reader.execute(_COMMITTED).fetchone()
         (number,) = self.reader.execute(_TO_COME).fetchone()
-        to_come = number * (saved.credits / saved.attempts if saved.attempts else 1.0)
+        each = saved.credits / saved.attempts if saved.attempts else 1.0
         lost, failed = bills.get("lost", _NOTHING).credits, bills.get("void", _NOTHING).cost
-        return Account(pages, spent, lost, failed, float(committed), to_come)
+        return Account(pages, spent, lost, failed, float(committed), max(committed, out * each), number * each)
 
     def since(self, seq: int) -> tuple[int, float]:
         """(documents saved, credits of the jobs that ended) after event `seq`."""
@@ -552,7 +554,9 @@ _SPEED = """
 _BILLS = """
     SELECT outcome, count(*), total(pages), total(cost), total(coalesce(credits, cost))
     FROM attempts WHERE outcome IN ('saved', 'lost', 'void') GROUP BY outcome"""
-_COMMITTED = "SELECT total(cost) FROM attempts INDEXED BY one_open_attempt WHERE outcome IN ('open', 'accepted')"
+_COMMITTED = (
+    "SELECT count(*), total(cost) FROM attempts INDEXED BY one_open_attempt WHERE outcome IN ('open', 'accepted')"
+)
 _TO_COME = "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', 'uploaded')"
 # As the view `failures` has it, but by the states that are verdicts: an index leads to those.
 _FAILURES = f"""

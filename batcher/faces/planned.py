@@ -49,7 +49,7 @@ def _sent(plan: Plan) -> list[str]:
     lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
     if plan.again:
         lines.append(
-            f"             {plan.again} of them again, which cost {plan.again_credits:g} credits:"
+            f"             {plan.again} of them again, which cost {many(plan.again_credits, 'credit')}:"
             " files, options or the service have changed"
         )
     if plan.asks:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Final
 
-from batcher.core.amounts import dollars
+from batcher.core.amounts import dollars, many
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
 from batcher.core.summary import Summary
@@ -34,10 +34,11 @@ def rehearsal_words(summary: Summary) -> str:
     """What it took, and what was lost; to be read below the words of the run itself."""
     lost = {state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)}
     undone = sum(summary.documents.get(state, 0) for state in OPEN)
+    cost = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)})"
     lines = [
         "rehearsal on the local service:",
         f"  wall time    {summary.seconds:.1f} s",
-        f"  cost         {summary.credits:g} credits ({dollars(summary.dollars)}) as the local service counts them",
+        f"  cost         {cost} as the local service counts them",
         f"  peak memory  {_peak() / 1e6:.0f} MB",
         f"  lost         {', '.join(f'{number} {state}' for state, number in lost.items()) or 'nothing'}",
     ]

@@ -47,7 +47,7 @@ def _now(summary: Summary) -> str:
 
 
 def _spent(summary: Summary) -> str:
-    words = f"{summary.credits:g} credits ({dollars(summary.dollars)}) in all runs"
+    words = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)}) in all runs"
     if summary.credits_in_run == summary.credits:
         return words
     return f"{words}, {summary.credits_in_run:g} ({dollars(summary.dollars_in_run)}) in this one"
@@ -135,7 +135,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         named = (failure["documents"], failure["state"], failure["reason"], failure["example"])
         lines.append(f"  {failed(*named)}")
     lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
-    lines += [f"  {_money(values['cost'], name)} {told}" for name, told in _TO_TELL if values["cost"][name]]
+    lines += [f"  {told.format(_money(values['cost'], name))}" for name, told in _TO_TELL if values["cost"][name]]
     if values["cost"]["committed"] or values["cost"]["to_come"]:
         lines.append(f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far")
     lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
@@ -143,14 +143,14 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
 
 
 _TO_TELL = (
-    ("lost", "of it for results that never came home"),
-    ("failed", "more for jobs that failed, should the service bill them"),
-    ("committed", "committed to what is out"),
+    ("lost", "{} of it for results that never came home"),
+    ("failed", "{} more for jobs that failed, should the service bill them"),
+    ("committed", "at least {} committed to what is out"),
 )
 
 
 def _money(cost: dict[str, float], name: str) -> str:
-    return f"{cost[name]:g} credits ({dollars(cost[name] * cost['dollars_per_credit'])})"
+    return f"{many(cost[name], 'credit')} ({dollars(cost[name] * cost['dollars_per_credit'])})"
 
 
 def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from batcher.core.amounts import many
 from batcher.faces.status import plain
 
 
@@ -32,7 +33,7 @@ def _attempt(row: dict[str, Any]) -> str:
     credits = row["credits"] if row["credits"] is not None else row["cost"]
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
-    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits:g} credits, at {row['service']}{job}"
+    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {many(credits, 'credit')}, at {row['service']}{job}"
     return line + (_where_to_look(row) if row["outcome"] == "open" else "")
 
 
@@ -44,7 +45,7 @@ def _where_to_look(row: dict[str, Any]) -> str:
 
 def _twin(row: dict[str, Any]) -> str:
     return (
-        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, {row['credits']:g} credits,"
+        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, {many(row['credits'], 'credit')},"
         f" at {row['service']}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from batcher.core.amounts import many
 from batcher.faces.status import plain
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def verify_words(found: Verified) -> str:
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",
-        [f"{source}: job {job}, {credits:g} credits" for source, job, credits in found.twins],
+        [f"{source}: job {job}, {many(credits, 'credit')}" for source, job, credits in found.twins],
     )
     if found.ledger:
         lines += [f"the ledger: {words}" for words in found.ledger]
@@ -45,7 +46,7 @@ def repair_words(paid: Requeued, free: int, again: str) -> str:
 def _remedies(free: int, paid: Requeued) -> str:
     return (
         f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
-        f"(about {paid.credits:g} credits)"
+        f"(about {many(paid.credits, 'credit')})"
     )
 
 

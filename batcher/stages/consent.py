@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from batcher.core.amounts import many
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest
 from batcher.edges.admission import Version
@@ -91,6 +92,6 @@ def unasked(manifest: Manifest) -> float:
 
 def again_words(documents: int, credits: float) -> str:
     return (
-        f"{documents} document{'s' if documents != 1 else ''} that {'are' if documents != 1 else 'is'} saved would be"
-        f" paid for again, about {credits:g} credits: files, options or the service have changed"
+        f"{many(documents, 'document')} that {'are' if documents != 1 else 'is'} saved would be"
+        f" paid for again, about {many(credits, 'credit')}: files, options or the service have changed"
     )

@@ -6,13 +6,13 @@ What is made, and how it becomes durable, is `edges.press`; here stands when the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from batcher.core.manifest import Job, Manifest, fetches_pictures
-from batcher.core.rows import columns_for
+from batcher.core.rows import Columns, columns_for
 from batcher.edges import derived, press
 from batcher.edges.client import Api
 from batcher.edges.derived import Derivable, Derived, hashes_of, remember
@@ -53,8 +53,13 @@ class Maker(Protocol):
         """Make it and have the ledger remember it. Raises OutputError."""
 
 
-def makers_for(manifest: Manifest, ledger: Ledger, store: Store, client: Api, course: Course) -> list[Maker]:
-    """Those that a manifest asks for; none where json is all it wants."""
+def makers_for(
+    manifest: Manifest, ledger: Ledger, store: Store, client: Api, course: Course, *, asked: bool = True
+) -> list[Maker]:
+    """Those that a manifest asks for; none where json is all it wants.
+
+    Not `asked`: its jobs need not be those that the results at hand were asked for by.
+    """
     makers: list[Maker] = []
     output = manifest.output
     if fetches_pictures(manifest):
@@ -64,7 +69,7 @@ def makers_for(manifest: Manifest, ledger: Ledger, store: Store, client: Api, co
     if "jsonl" in output.formats:
         makers.append(Lines(ledger, store, chunks=output.lines == "chunks"))
     if "parquet" in output.formats:
-        makers.append(Parts(ledger, store, {job.name: job for job in manifest.jobs}))
+        makers.append(Parts(ledger, store, manifest.jobs if asked else ()))
     if output.mirror:
         formats = {maker.format for maker in makers}
         after = next((one for one in ("markdown", "images") if one in formats), None)
@@ -171,7 +176,7 @@ class Parts:
 
     format, after, at_once = "parquet", None, Limit(documents=5_000, size=64 << 20, patient=True)
 
-    def __init__(self, ledger: Ledger, store: Store, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, ledger: Ledger, store: Store, jobs: Sequence[Job]) -> None:
         self._ledger = ledger
         self._store = store
         self._jobs = jobs
@@ -182,13 +187,14 @@ class Parts:
         for name in outdated:
             self._store.path(name).unlink(missing_ok=True)
         await derived.forget(self._ledger, self.format, {*gone, *outdated})
+        for job in self._jobs:
+            await derived.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
 
     async def make(self, group: Sequence[Derivable]) -> None:
         for job, documents in groupby(sorted(group, key=lambda one: one.job), key=lambda one: one.job):
-            await self._part(self._jobs.get(job), list(documents))
+            await self._part(derived.columns_of(self._ledger, job), list(documents))
 
-    async def _part(self, job: Job | None, group: Sequence[Derivable]) -> None:
-        columns = columns_for(job.endpoint, job.options) if job else None
+    async def _part(self, columns: Columns | None, group: Sequence[Derivable]) -> None:
         part, rows = await _thread(press.begin_part, self._store, group, columns)
         if part is None:
             return

@@ -95,7 +95,7 @@ def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House
         assert await house.run() == {"saved": 2}
         assert sorted(twin.partition(":")[0] for twin in house.audit.twins) == ["a.txt", "b.txt"]
         assert not house.audit.agrees
-        assert all(": cancelled, 1 credits" in twin for twin in house.audit.twins)
+        assert all(": cancelled, 1 credit" in twin for twin in house.audit.twins)
         cancelled = [(job.job_id,) for job in house.service.jobs.values() if job.cancelled]
         assert sorted(_rows(house, "SELECT job_id FROM twins")) == cancelled
         assert _rows(house, "SELECT count(*), sum(credits) FROM twins") == [(2, 2.0)]

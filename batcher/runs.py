@@ -41,7 +41,7 @@ from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH, Fetcher
 from batcher.stages.hourglass import Hourglass
 from batcher.stages.inputs import Inputs
-from batcher.stages.makers import makers_for
+from batcher.stages.makers import closing_for, makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
@@ -96,7 +96,7 @@ class Collection:
             wall=clock.wall if isinstance(clock, SteadyClock) else clock,
         )
         makers = makers_for(manifest, ledger, store, self.client, course, asked=self.submits)
-        self.deriver = Deriver(ledger, course, makers)
+        self.deriver = Deriver(ledger, course, makers, closing=closing_for(manifest, ledger, store))
         self.recovery = Recovery(
             *(ledger, self.client, self.pace, course),
             service=reached.identity,

@@ -65,3 +65,45 @@ async def test_a_rehearsal_puts_nothing_there(words: tuple[object, ...], out: Pa
     assert said.code == 0, said.err
     assert (out / ".batcher" / "rehearsal").is_dir()
     assert objects(s3) == {}
+
+
+SETS = ("-S", 'output.mirror="s3://out/night 1"', "-S", 'output.formats=["jsonl", "parquet"]')
+
+
+def sets_on_disk(out: Path) -> dict[str, bytes]:
+    files = [out / "results.jsonl", *(out / "results.parquet").rglob("*.parquet")]
+    return {f"night 1/{file.relative_to(out)}": file.read_bytes() for file in files}
+
+
+def sets_there(store: S3Store) -> dict[str, bytes]:
+    return {name: data for name, data in objects(store).items() if name.endswith((".jsonl", ".parquet"))}
+
+
+async def test_lines_and_parquet_are_mirrored_at_a_run_s_end(
+    words: tuple[object, ...], inbox: Path, out: Path, s3: S3Store
+) -> None:
+    """As they are on disk; a run that makes nothing puts nothing; of a changed document the older part goes."""
+    assert (await batcher(*words, *SETS)).code == 0
+    assert sets_there(s3) == sets_on_disk(out) and len(sets_on_disk(out)) == 2
+    obstore.delete(s3, "night 1/results.jsonl")
+    assert (await batcher(*words, *SETS)).code == 0
+    assert "night 1/results.jsonl" not in objects(s3)
+    (inbox / "0" / "letter 0.txt").write_text("another letter")
+    obstore.put(s3, "night 1/results.parquet/mine.parquet", b"not ours")
+    said = await batcher(*words, *SETS, "--yes")
+    assert said.code == 0, said.err
+    there = sets_there(s3)
+    assert there.pop("night 1/results.parquet/mine.parquet") == b"not ours"
+    assert there == sets_on_disk(out)
+
+
+async def test_sets_that_could_not_be_mirrored_are_by_the_next_run(
+    words: tuple[object, ...], out: Path, s3: S3Store
+) -> None:
+    """To an address that works: exit code 3 by name, and nothing is paid again."""
+    said = await batcher(*words, "-S", 'output.mirror="s3://nowhere/x"', "-S", 'output.formats=["jsonl"]')
+    assert said.code == 3 and "s3://nowhere/x" in said.err
+    again = await batcher(*words, *SETS)
+    assert again.code == 0, again.err
+    assert sets_there(s3) == sets_on_disk(out)
+    assert rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'saved'") == [(6,)]

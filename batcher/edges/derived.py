@@ -142,6 +142,34 @@ async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> Non
         await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text)))
 
 
+class DataSet(NamedTuple):
+    """A file that many documents share, as far as it counts. `mark` tells it from what it was earlier."""
+
+    name: str
+    length: int
+    mark: str
+
+
+def data_sets(ledger: Queries) -> list[DataSet]:
+    """The files of lines and of Parquet."""
+    sql = (
+        "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet')"
+        " GROUP BY file ORDER BY file"  # of lines, the sha256 of the last one
+    )
+    return [DataSet(file, length, f"{length} {sha256}") for file, length, sha256 in ledger.reader.execute(sql)]
+
+
+def mirrored_sets(ledger: Queries) -> dict[str, str]:
+    """Their marks as they were put into an object store last, by the whole address."""
+    row = ledger.reader.execute("SELECT value FROM meta WHERE key = 'mirrored sets'").fetchone()
+    return dict(json.loads(row[0])) if row else {}
+
+
+async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
+    text = json.dumps(marks)
+    await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('mirrored sets', ?)", (text,)))
+
+
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
     rows = list(made)
     await ledger.write(lambda c: c.executemany("INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows))

@@ -6,12 +6,19 @@ read them, and stand in no manifest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.errors import MirrorError
 
-TYPES: Final = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
+TYPES: Final = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
+}
+BLOCK: Final = 4 << 20  # bytes read at once of a file that may be growing
 
 
 class Mirror:
@@ -24,21 +31,41 @@ class Mirror:
             from obstore.store import from_url
         except ImportError as error:
             raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
-        self._put = obstore.put_async
+        self._put, self._delete = obstore.put_async, obstore.delete_async
         try:
             self._store: Any = from_url(self.url)
         except Exception as error:  # obstore's own, one for each kind of address and of configuration
             raise MirrorError(f"{url}: {_said(error)}") from error
 
-    async def put(self, name: str, path: Path) -> None:
-        """The file at `path` under `name`, over whatever was there. Raises MirrorError after obstore's own retries."""
+    async def put(self, name: str, path: Path, *, length: int | None = None) -> None:
+        """The file at `path`, or its first `length` bytes, under `name`, over whatever was there.
+
+        Raises MirrorError after obstore's own retries.
+        """
         if not path.is_file():  # noqa: ASYNC240 (one look; obstore takes it for a bucket that isn't there)
             raise MirrorError(f"{path}: it is gone; `batcher verify` says what to do")
         kind = TYPES.get(path.suffix)
         try:
-            await self._put(self._store, name, path, attributes={"Content-Type": kind} if kind else None)
+            content = path if length is None else _beginning(path, length)
+            await self._put(self._store, name, content, attributes={"Content-Type": kind} if kind else None)
         except Exception as error:  # obstore's own and the system's, which share no base
             raise MirrorError(f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again") from error
+
+    async def remove(self, name: str) -> None:
+        """What was put under `name`, if it's there still. Raises MirrorError."""
+        try:
+            await self._delete(self._store, name)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise MirrorError(f"{self.url}/{name}: {_said(error)}") from error
+
+
+def _beginning(path: Path, length: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while length > 0 and (block := file.read(min(BLOCK, length))):
+            length -= len(block)
+            yield block
 
 
 def _said(error: Exception) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from batcher.core import events
 from batcher.edges.derived import derivable, missing
 from batcher.edges.ledger import Change, Ledger
 from batcher.errors import MirrorError, OutputError
 from batcher.stages.course import Course
-from batcher.stages.makers import Maker
+from batcher.stages.making import Maker
 
 GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"
@@ -33,20 +33,36 @@ class _Bench:
     busy: bool = False
 
 
+class Closing(Protocol):
+    async def conclude(self) -> None:
+        """What is left to do once everything is made. Raises MirrorError."""
+
+
 class Deriver:
-    def __init__(self, ledger: Ledger, course: Course, makers: Sequence[Maker]) -> None:
+    def __init__(
+        self, ledger: Ledger, course: Course, makers: Sequence[Maker], *, closing: Closing | None = None
+    ) -> None:
         self._ledger = ledger
         self._course = course
         self._benches = [_Bench(maker) for maker in makers]
         self._ready = not makers
         self._ending = False
+        self._closing = closing
+        self._saved = 0  # results since the beginning
+        self._closed_at = -1  # and how many of them there were when all was concluded
+        self._made = asyncio.Event()
 
     def finish(self) -> bool:
         """From now on nobody waits for company. Whether all is made."""
         if not self._ending:
             self._ending = True
             self._wake()
-        return self._ready and not any(bench.due or bench.busy for bench in self._benches)
+        if not self._ready or any(bench.due or bench.busy for bench in self._benches):
+            return False
+        if self._closing is None or self._closed_at == self._saved:
+            return True
+        self._made.set()
+        return False
 
     def still_fetches(self, document: int) -> bool:
         """Whether something that its result links to is still to be fetched from the service."""
@@ -64,9 +80,12 @@ class Deriver:
         async with asyncio.TaskGroup() as group:
             for bench in self._benches:
                 group.create_task(self._work(bench))
+            if self._closing is not None:
+                group.create_task(self._close(self._closing))
 
     def _hear(self, change: Change) -> None:
         if isinstance(change.event, events.Saved):
+            self._saved += 1
             for bench in self._benches:
                 bench.due[change.event.document] = change.event.size
                 bench.arrived.set()
@@ -74,6 +93,17 @@ class Deriver:
     def _wake(self) -> None:
         for bench in self._benches:
             bench.arrived.set()
+
+    async def _close(self, closing: Closing) -> None:
+        while True:
+            await self._made.wait()
+            self._made.clear()
+            saved = self._saved
+            try:
+                await closing.conclude()
+            except MirrorError as error:
+                self._course.stop(str(error), 3)
+            self._closed_at = saved
 
     async def _work(self, bench: _Bench) -> None:
         while True:

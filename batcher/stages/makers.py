@@ -6,10 +6,8 @@ What is made, and how it becomes durable, is `edges.press`; here stands when the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
 
 from batcher.core.manifest import Job, Manifest, fetches_pictures
 from batcher.core.rows import Columns, columns_for
@@ -20,37 +18,16 @@ from batcher.edges.ledger import Ledger
 from batcher.edges.lines import free_name
 from batcher.edges.mirror import Mirror
 from batcher.edges.store import Store, Streamed, trouble
-from batcher.errors import OutputError, ServiceError
+from batcher.errors import ServiceError
 from batcher.stages.course import Course
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Of a group: documents, or bytes of results. `patient`: it waits until one of them is reached, or the run ends."""
-
-    documents: int = 128
-    size: int = 32 << 20
-    patient: bool = False
+from batcher.stages.making import Limit, Maker, in_thread
+from batcher.stages.mirroring import Mirrored, MirroredSets
 
 
-class Maker(Protocol):
-    @property
-    def format(self) -> str: ...
-
-    @property
-    def after(self) -> str | None:
-        """Which other one goes first, for the same document."""
-
-    @property
-    def at_once(self) -> Limit: ...
-
-    async def prepare(self) -> None:
-        """Look after what a crash left, or a person changed."""
-
-    async def make(self, group: Sequence[Derivable]) -> None:
-        """Make it and have the ledger remember it. Raises OutputError."""
+def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
+    """What a manifest asks for once all is made."""
+    mirror = manifest.output.mirror
+    return MirroredSets(ledger, store, Mirror(mirror)) if mirror else None
 
 
 def makers_for(
@@ -92,22 +69,22 @@ class Pictures:
         """A picture that is there is whole: it got its name when it was."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        there = await _thread(press.whole, self._store, group)
+        there = await in_thread(press.whole, self._store, group)
         await remember(self._ledger, await asyncio.gather(*map(self._all_of, there)))
 
     async def _all_of(self, one: Derivable) -> Derived:
-        places = await _thread(press.picture_places, self._store, one)
+        places = await in_thread(press.picture_places, self._store, one)
         troubles = [trouble for url, place in places.items() if (trouble := await self._fetch(url, place))]
         note = f"{len(troubles)} of {len(places)} missing: {troubles[0]}" if troubles else None
         if note:
             self._course.warn(f"{one.source}: pictures: {note}")
-        await _thread(press.remove_others, self._store, press.pictures_name(one), places.values())
+        await in_thread(press.remove_others, self._store, press.pictures_name(one), places.values())
         return Derived(one.document, "images", one.sha256, press.pictures_name(one), 0, len(places), None, note)
 
     async def _fetch(self, url: str, place: str) -> str | None:
         if self._store.path(place).is_file():
             return None
-        part = await _thread(self._store.new_part)
+        part = await in_thread(self._store.new_part)
         try:
             digest, size = await self._client.download(url, part)
         except ServiceError as error:
@@ -115,7 +92,7 @@ class Pictures:
             return error.message
         except OSError as error:
             raise trouble(place, error) from error
-        await _thread(press.publish, self._store, Streamed(place, part, digest, size))
+        await in_thread(press.publish, self._store, Streamed(place, part, digest, size))
         return None
 
 
@@ -133,7 +110,7 @@ class Markdown:
 
     async def make(self, group: Sequence[Derivable]) -> None:
         known = {name: hashes_of(self._ledger, name) for name in map(press.markdown_name, group)}
-        await remember(self._ledger, await _thread(press.write_markdown, self._store, group, known))
+        await remember(self._ledger, await in_thread(press.write_markdown, self._store, group, known))
 
 
 class Lines:
@@ -159,9 +136,9 @@ class Lines:
 
     async def make(self, group: Sequence[Derivable]) -> None:
         if not self._file:
-            self._file = await _thread(free_name, self._store.path("."), "results.jsonl")
+            self._file = await in_thread(free_name, self._store.path("."), "results.jsonl")
             await derived.claim_lines_file(self._ledger, self._file)  # before it's there: a crash leaves no stranger
-        rows = await _thread(
+        rows = await in_thread(
             lambda: press.append_lines(self._store, group, self._file, self._length, chunks=self._chunks)
         )
         await remember(self._ledger, rows)
@@ -195,52 +172,8 @@ class Parts:
             await self._part(derived.columns_of(self._ledger, job), list(documents))
 
     async def _part(self, columns: Columns | None, group: Sequence[Derivable]) -> None:
-        part, rows = await _thread(press.begin_part, self._store, group, columns)
+        part, rows = await in_thread(press.begin_part, self._store, group, columns)
         if part is None:
             return
         await remember(self._ledger, rows)
-        await _thread(press.publish, self._store, part)
-
-
-class Mirrored:
-    """Puts each result into an object store, and what lies beside it: its Markdown and pictures, once they are made."""
-
-    format, at_once = "mirror", Limit(documents=16)
-
-    def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, *, after: str | None) -> None:
-        self._ledger = ledger
-        self._store = store
-        self._mirror = mirror
-        self.after = after
-
-    async def prepare(self) -> None:
-        """What was put elsewhere is put here again."""
-        elsewhere = [
-            name for name in derived.files(self._ledger, self.format) if not name.startswith(f"{self._mirror.url}/")
-        ]
-        await derived.forget(self._ledger, self.format, elsewhere)
-
-    async def make(self, group: Sequence[Derivable]) -> None:
-        there = await _thread(press.whole, self._store, group)
-        await remember(self._ledger, await asyncio.gather(*map(self._put, there)))
-
-    async def _put(self, one: Derivable) -> Derived:
-        markdown = derived.made_of(self._ledger, one.document, "markdown")
-        for name in await _thread(press.names_of, self._store, one, markdown):
-            await self._mirror.put(name, self._store.path(name))
-        place = f"{self._mirror.url}/{one.output}"
-        return Derived(one.document, self.format, one.sha256, place, 0, one.size, one.sha256)
-
-
-async def _thread(work: Callable[..., T], *values: Any) -> T:
-    """`work` in a thread, to its end even where this run's is near: nobody writes once the ledger is let go."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *values))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise OutputError(f"{error}: it was changed while a run was under way; run again") from error
-        raise trouble("the output", error) from error
+        await in_thread(press.publish, self._store, part)

@@ -1,0 +1,55 @@
+"""What all makers have in common: how much each takes at once, what it is asked to do, and the thread it blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from batcher.edges.derived import Derivable
+from batcher.edges.store import trouble
+from batcher.errors import OutputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of a group: documents, or bytes of results. `patient`: it waits until one of them is reached, or the run ends."""
+
+    documents: int = 128
+    size: int = 32 << 20
+    patient: bool = False
+
+
+class Maker(Protocol):
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def after(self) -> str | None:
+        """Which other one goes first, for the same document."""
+
+    @property
+    def at_once(self) -> Limit: ...
+
+    async def prepare(self) -> None:
+        """Look after what a crash left, or a person changed."""
+
+    async def make(self, group: Sequence[Derivable]) -> None:
+        """Make it and have the ledger remember it. Raises OutputError."""
+
+
+async def in_thread(work: Callable[..., T], *values: Any) -> T:
+    """`work` in a thread, to its end even where this run's is near: nobody writes once the ledger is let go."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *values))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise OutputError(f"{error}: it was changed while a run was under way; run again") from error
+        raise trouble("the output", error) from error

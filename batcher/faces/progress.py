@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -12,6 +12,7 @@ from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
 from batcher.edges.ledger import Change, Ledger
 
 NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
+AT_ONCE: Final = 0.2  # seconds between two pictures of the bar where nothing is done yet
 
 
 def say(words: str) -> None:
@@ -40,9 +41,16 @@ class Progress:
         if self._bar is None:
             self._say_now_and_then()
         elif change.before in OPEN and change.after not in OPEN:
-            self._bar.total = self._done() + self._ledger.open_documents
-            self._bar.set_postfix_str(self._words(), refresh=False)
+            self._set(self._bar)
             self._bar.update()
+        elif time.monotonic() - self._said_at > AT_ONCE:
+            self._said_at = time.monotonic()
+            self._set(self._bar)
+            self._bar.refresh()
+
+    def _set(self, bar: tqdm[NoReturn]) -> None:
+        bar.total = self._done() + self._ledger.open_documents
+        bar.set_postfix_str(self._words(), refresh=False)
 
     def _say_now_and_then(self) -> None:
         if time.monotonic() - self._said_at < NOW_AND_THEN:

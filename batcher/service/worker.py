@@ -34,7 +34,7 @@ OPEN_FILES: Final = 256
 
 def main(parser: str) -> None:
     """`parser` names the module that offers `parse` and `DocumentProblem`."""
-    out = _keep_stdout()
+    out = _silence_libraries()
     _limit_resources()
     module = importlib.import_module(parser)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -77,10 +77,17 @@ def _lost_input() -> Report:
     return Report(name=ErrorName.INVALID_CONFIG, code=400, message="File not found: the upload is gone")
 
 
-def _keep_stdout() -> BinaryIO:
-    """Our own copy of stdout; whatever a library prints goes to stderr."""
+def _silence_libraries() -> BinaryIO:
+    """Our own copy of stdout. What libraries print on descriptors ("Empty page!!") would only spoil somebody's terminal.
+
+    Python's own words, of a bug of ours, still reach stderr.
+    """
     out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     return out
 
 

@@ -16,6 +16,13 @@ async def test_a_dead_worker_fails_its_own_job_only(client):
     assert alive["status"] == "Completed"
 
 
+async def test_a_library_that_talks_to_the_terminal_is_not_heard(capfd, client):
+    """OCR tells of every empty page: in the middle of somebody's progress bar, were it let."""
+    _, answer = await client.parsed(b"shout")
+    assert answer["status"] == "Completed"
+    assert "own words" not in "".join(capfd.readouterr())
+
+
 async def test_a_caller_s_own_timeout_is_his_fault(client, tmp_path):
     """`settings.timeout` ends the work with CUSTOMER_TIMEOUT."""
     never = f"wait for {tmp_path / 'never'}".encode()

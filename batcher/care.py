@@ -1,4 +1,4 @@
-"""What a person does with a batch between runs: ask why, put back in the queue, hold the disk against the ledger.
+"""What a person does with a batch between runs: put back in the queue, hold the disk against the ledger.
 
 Nothing here is sent to the service; what must be fetched or paid again, the next run does.
 """
@@ -328,34 +328,6 @@ def _files(output: Path) -> Iterator[str]:
         folders[:] = sorted(f for f in folders if not (folder == root and f.startswith(OWN_FOLDER.encode())))
         for file in sorted(files):
             yield name_of(os.path.relpath(os.path.join(folder, file), root))  # noqa: PTH118 (bytes)
-
-
-# --- why ------------------------------------------------------------------------------------------------------------
-
-
-def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
-    """Every version of the document at `path` with attempts and events, by step, newest first. Raises BatcherError."""
-    rows = _rows(ledger, _VERSIONS, path)
-    if not rows:
-        near = _rows(ledger, "SELECT source FROM documents WHERE source LIKE ? LIMIT 3", f"%{path.rpartition('/')[2]}%")
-        hint = f"; near it: {', '.join(row['source'] for row in near)}" if near else ""
-        raise BatcherError(f"{path}: the ledger knows no such document{hint}")
-    for row in rows:
-        row["attempts"] = _rows(ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"])
-        row["twins"] = _rows(ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"])
-        row["events"] = _rows(ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"])
-    return rows
-
-
-_VERSIONS = """
-    SELECT d.*, payer.source AS paid_by FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
-    WHERE d.source = ? ORDER BY min(d.id) OVER (PARTITION BY d.job), d.id DESC"""  # a step before those that read it
-
-
-def _rows(ledger: Queries, sql: str, *values: object) -> list[dict[str, Any]]:
-    cursor = ledger.reader.execute(sql, values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 @contextmanager

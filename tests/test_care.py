@@ -41,8 +41,17 @@ async def test_why_tells_every_attempt_and_what_it_cost(words: Words, peer: Peer
     assert "attempt 2: saved" in said.out
     (version,) = json.loads((await batcher("why", out, source, "--json")).out)
     assert [attempt["outcome"] for attempt in version["attempts"]] == ["void", "saved"]
+    assert "Accepted       waiting     job " in said.out and "kept until 20" in said.out and "{" not in said.out
     nobody = await batcher("why", out, "0/nobody.txt")
     assert (nobody.code, "no such document" in nobody.err) == (2, True)
+
+
+async def test_why_finds_a_document_by_what_a_shell_completes(words: Words, inbox: Path, out: Path) -> None:
+    """By a leading ./, by the file where it lies, by its result."""
+    assert (await batcher(*words)).code == 0
+    for path in ("./0/letter 0.txt", inbox / "0" / "letter 0.txt", "0/letter 0.txt.json"):
+        said = await batcher("why", out, path)
+        assert said.code == 0 and said.out.startswith("0/letter 0.txt parse: saved")
 
 
 async def test_why_names_the_document_that_paid(words: Words, peer: Peer, inbox: Path, out: Path) -> None:

@@ -26,7 +26,7 @@ def why(what: Path, path: str, as_json: bool) -> None:
     \b
     batcher why manifests/nightly.toml invoices/2026/0117.pdf
     """
-    from batcher.care import story
+    from batcher.edges.stories import story
     from batcher.faces.story import story_words
 
     with reading(place_of(what)) as ledger:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from batcher.core.amounts import many
 from batcher.faces.status import plain
 
 
 def story_words(versions: list[dict[str, Any]]) -> str:
-    """Of what `batcher.care.story` found: step by step, the newest version first."""
+    """Of what `edges.stories.story` found: step by step, the newest version first."""
     return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
 
 
@@ -30,11 +31,15 @@ def _version(row: dict[str, Any]) -> str:
 
 
 def _attempt(row: dict[str, Any]) -> str:
-    credits = row["credits"] if row["credits"] is not None else row["cost"]
+    credits = _credits(row["cost"]) + " estimated" if row["credits"] is None else _credits(row["credits"])
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
-    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {many(credits, 'credit')}, at {row['service']}{job}"
+    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits}, at {row['service']}{job}"
     return line + (_where_to_look(row) if row["outcome"] == "open" else "")
+
+
+def _credits(amount: float) -> str:
+    return many(amount, "credit")
 
 
 def _where_to_look(row: dict[str, Any]) -> str:
@@ -52,5 +57,40 @@ def _twin(row: dict[str, Any]) -> str:
 
 def _event(row: dict[str, Any]) -> str:
     moment = datetime.fromtimestamp(row["at"])
-    detail = f"  {row['detail']}" if row["detail"] else ""
-    return f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']}{detail}"
+    return f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']:<10}  {_detail(row['detail'])}".rstrip()
+
+
+def _detail(text: str | None) -> str:
+    """What an event says beside the state: a word or two for each value of a JSON object, or words as they are."""
+    try:
+        told = json.loads(text or "")
+    except ValueError:
+        return text or ""
+    return ", ".join(_words_of(name).format(_said(name, value)) for name, value in told.items())
+
+
+def _words_of(name: str) -> str:
+    return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
+
+
+def _said(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return f"{datetime.fromtimestamp(value):%Y-%m-%d %H:%M:%S}"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+_WORDS: Final = {
+    "reason": "{}",
+    "kind": "class {}",
+    "job_id": "job {}",
+    "file_id": "upload {}",
+    "cost": "about {} credits",
+    "credits": "{} credits",
+    "pages": "{} pages",
+    "duration": "worked on for {} s",
+    "deadline_at": "kept until {}",
+    "due_at": "again at {}",
+    "tries": "tried {} times",
+    "output": "{}",
+    "size": "{} bytes",
+}

@@ -78,7 +78,7 @@ def _lost_input() -> Report:
 
 
 def _silence_libraries() -> BinaryIO:
-    """Our own copy of stdout. What libraries print on descriptors ("Empty page!!") would only spoil somebody's terminal.
+    """Our own copy of stdout. What libraries print ("Empty page!!") would only spoil somebody's terminal.
 
     Python's own words, of a bug of ours, still reach stderr.
     """

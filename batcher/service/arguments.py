@@ -24,7 +24,7 @@ SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
     """`12h`, `30m`, `45s`, `2d` or plain seconds, as seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None:
+    if match is None or not float(match[1]):
         raise click.BadParameter(f"{text!r} is no span of time; write 45s, 30m or 12h")
     return float(match[1]) * SECONDS_IN[match[2]]
 
@@ -43,7 +43,9 @@ FAULT_NAMES: Final = (
     "early-expiry webhook-late webhook-duplicate listing-lag listing-bare"
 )
 OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
-    click.option("--port", default=0, show_default="a free one", help="Port to listen on."),
+    click.option(
+        "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="Port to listen on."
+    ),
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others may reach it."),
     click.option(
         "--allow-host", "hosts", multiple=True, metavar="NAME", help="A Host header to answer to, beside loopback's."
@@ -55,7 +57,13 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         show_default=True,
         help="Where uploads, jobs and results are kept.",
     ),
-    click.option("--workers", default=0, show_default="one per core", help="Processes that read documents."),
+    click.option(
+        "--workers",
+        type=click.IntRange(0),
+        default=0,
+        show_default="one per core",
+        help="Processes that read documents.",
+    ),
     click.option(
         "--retention",
         callback=_span,

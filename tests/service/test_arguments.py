@@ -45,6 +45,15 @@ def test_every_fault_stands_in_the_help() -> None:
     assert FAULT_NAMES in said
 
 
+@pytest.mark.parametrize(
+    "words", [("--port", "99999"), ("--port", "-1"), ("--workers", "-1"), ("--retention", "0"), ("--retention", "soon")]
+)
+def test_what_cannot_be_is_refused_before_anything_starts(words: tuple[str, ...]) -> None:
+    """A service that nobody can reach, without workers, or that forgets at once."""
+    said = CliRunner().invoke(main, ["serve", *words])
+    assert said.exit_code == 2 and words[0] in said.output
+
+
 def test_spans_and_faults_are_read() -> None:
     """As people write them."""
     options = told("--retention", "30m", "--chaos", "slow=0.5:2,reset", "--seed", "7", "--allow-urls")

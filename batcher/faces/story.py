@@ -31,15 +31,12 @@ def _version(row: dict[str, Any]) -> str:
 
 
 def _attempt(row: dict[str, Any]) -> str:
-    credits = _credits(row["cost"]) + " estimated" if row["credits"] is None else _credits(row["credits"])
+    unbilled = row["credits"] is None
+    credits = many(row["cost"] if unbilled else row["credits"], "credit") + (" estimated" if unbilled else "")
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
     line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits}, at {row['service']}{job}"
     return line + (_where_to_look(row) if row["outcome"] == "open" else "")
-
-
-def _credits(amount: float) -> str:
-    return many(amount, "credit")
 
 
 def _where_to_look(row: dict[str, Any]) -> str:
@@ -84,7 +81,7 @@ _WORDS: Final = {
     "kind": "class {}",
     "job_id": "job {}",
     "file_id": "upload {}",
-    "cost": "about {} credits",
+    "cost": "estimated at {} credits",
     "credits": "{} credits",
     "pages": "{} pages",
     "duration": "worked on for {} s",

@@ -16,9 +16,8 @@ from batcher.core.budget import Budget
 from batcher.core.chain import steps_of
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
-from batcher.core.events import Cancelled
 from batcher.core.headroom import Headroom
-from batcher.core.lifecycle import OUT, TO_SUBMIT, State
+from batcher.core.lifecycle import OUT
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
 from batcher.core.policy import with_changes
@@ -279,17 +278,11 @@ class Cancellation(Collection):
     """Cancels what is out, and believes only the final status: what completed first is brought home."""
 
     async def to_its_end(self) -> None:
-        await self._call_off()
+        await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again
         await super().to_its_end()
-        await self._call_off()  # what a person had wanted sent again, and whose job is cancelled by now
 
     def works(self) -> Sequence[Work]:
         return (*super().works(), self.canceller.run)
-
-    async def _call_off(self) -> None:
-        for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
-            waiting = [Cancelled(document, "by batcher cancel") for document in self.ledger.in_state(state)]
-            await self.ledger.record(*waiting)
 
 
 def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

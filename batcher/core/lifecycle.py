@@ -174,7 +174,8 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
 IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
 OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have
-OPEN: Final = TO_SUBMIT | OUT | {State.DUPLICATE, State.FOLLOWING}
+UNSENT: Final = TO_SUBMIT | {State.DUPLICATE, State.FOLLOWING}
+OPEN: Final = UNSENT | OUT
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
 # For such a document nothing is paid any more, so a copy that waits for it stands for itself, and none joins it.
 PAYS_FOR_NOBODY: Final = frozenset(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from batcher.core.budget import Budget
-from batcher.core.events import Event, ReplyLost
-from batcher.core.lifecycle import IN_FLIGHT, OPEN, State
+from batcher.core.events import Cancelled, Event, ReplyLost
+from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.twins import Twin
 from batcher.edges import admission, effects, schema, soundness
 from batcher.edges.hold import lock
@@ -72,6 +72,7 @@ class Ledger(Queries):
         self.listeners: list[Callable[[Change], None]] = []
         self._writer = writer
         self._budget: Budget | None = None
+        self._called_off = ""
         self._changed = asyncio.Event()
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -84,10 +85,12 @@ class Ledger(Queries):
             self._publish(Change(event, before, after))
 
     def _apply(self, connection: sqlite3.Connection, event: Event, at: float) -> tuple[State, State]:
-        step = effects.apply(connection, event, at, budget=self._budget)
+        before, after = effects.apply(connection, event, at, budget=self._budget)
         if self._journal is not None:
             self._journal.note(connection, event, at)
-        return step
+        if self._called_off and after in UNSENT:
+            _, after = self._apply(connection, Cancelled(event.document, self._called_off), at)
+        return before, after
 
     async def admit(self, batch: Sequence[admission.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
@@ -157,6 +160,12 @@ class Ledger(Queries):
         """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
         await self._writer.do(open_purse)
         self._budget = budget
+
+    async def call_off(self, reason: str) -> None:
+        """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back to the queue."""
+        self._called_off = reason
+        for state in sorted(UNSENT):
+            await self.record(*(Cancelled(document, reason) for document in self.in_state(state)))
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
         values = (self.clock(), exit_code, summary, run)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import RECALLED, Flight
-from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
+from batcher.core.lifecycle import OPEN, OUT, TO_SUBMIT, VERDICTS, State
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
 
@@ -199,6 +199,11 @@ class Queries:
             (now, limit),
         )
         return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
+
+    def to_submit(self, documents: Sequence[int]) -> set[int]:
+        """Those of `documents` that are still to be sent."""
+        sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND current = 1 AND state IN ({listed(TO_SUBMIT)})"
+        return {row[0] for row in self.reader.execute(sql, (json.dumps(documents),))}
 
     def next_due_at(self, *, after: float) -> float | None:
         """The first moment after `after` at which a document becomes due."""

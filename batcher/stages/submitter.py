@@ -125,7 +125,11 @@ class Submitter:
         tally = self._ledger.tally
         if tally[State.FOLLOWING] and (self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]):
             return  # what comes after those may fit
-        if self._too_large and self.idle and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
+        if not self._too_large or not self.idle:
+            return
+        left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
+        self._too_large = {document: why for document, why in self._too_large.items() if document in left}
+        if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
             self._course.stop(next(iter(self._too_large.values())), 3, home=True)
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:

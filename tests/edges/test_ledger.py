@@ -291,3 +291,32 @@ async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
     assert kept.execute("SELECT state FROM documents").fetchall() == [("queued",)]
     assert "upstream" not in [row[1] for row in kept.execute("PRAGMA table_info(documents)")]
     assert path.with_suffix(".v1.db").stat().st_mode & 0o777 == 0o600
+
+
+BACK = {
+    "a job to be repeated": (e.JobToRepeat(1, "timeout", NOW),),
+    "a job without its input": (e.JobVoided(1, "gone"),),
+    "a job that a person wanted sent again": (e.Cancelled(1, "by hand"), e.Retried(1)),
+}
+
+
+@pytest.mark.parametrize("what", BACK)
+async def test_what_is_called_off_never_comes_back_to_the_queue(what: str, ledger: Ledger) -> None:
+    """Not for a moment: a crash right after it finds it cancelled."""
+    await ledger.admit([version("a.pdf"), version("b.pdf")])
+    await bring_to_waiting(ledger, 1)
+    seen: list[State] = []
+    ledger.listeners.append(lambda change: seen.append(change.after))
+    await ledger.call_off("by a person")
+    await ledger.record(*BACK[what])
+    assert +ledger.counts() == +ledger.tally == {State.CANCELLED: 2}
+    assert State.QUEUED not in seen
+
+
+async def test_a_submission_in_doubt_that_is_proven_absent_is_called_off_too(ledger: Ledger) -> None:
+    """It was never there, so there is nothing to bring home."""
+    await ledger.admit([version("a.pdf")])
+    await ledger.record(e.Uploaded(1, "reducto://1"), sending(1), e.ReplyLost(1, "reset"))
+    await ledger.call_off("by a person")
+    await ledger.record(e.ProvenAbsent(1))
+    assert +ledger.tally == {State.CANCELLED: 1}

@@ -18,7 +18,7 @@ from batcher.edges.ledger import Ledger, open_ledger
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
 from batcher.opening import Reached
-from batcher.runs import Run
+from batcher.runs import Run, budget_of
 from batcher.stages.course import Course
 
 SETTLE = 60.0
@@ -60,6 +60,8 @@ class House:
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
         )
+        if self.limits.spending:
+            await ledger.keep_to(budget_of(manifest))
         reached = Reached(self.client, "twin://", "none")
         ask, self.course = self.course.ask, Course()
         self.course.ask = ask

@@ -19,8 +19,7 @@ from witnesses import violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
 from batcher import care
-from batcher.core import events
-from batcher.core.lifecycle import OPEN, TO_SUBMIT, State
+from batcher.core.lifecycle import OPEN
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
 from batcher.edges.ledger import Ledger, memory_ledger
@@ -140,8 +139,6 @@ class _Life:
         await ledger.interrupted()
         if kind is Cancellation:
             world.faults["cancel"] += 1
-            for state in (*TO_SUBMIT, State.DUPLICATE, State.FOLLOWING):
-                await ledger.record(*(events.Cancelled(one, "by hand") for one in ledger.in_state(state)))
         if limits.spending:
             await ledger.keep_to(budget_of(replace(self.manifest, limits=limits)))
         run = kind(

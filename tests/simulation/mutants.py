@@ -16,6 +16,7 @@ from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.edges import admission
 from batcher.edges.ledger import Ledger, Unknown
+from batcher.edges.queries import Upstream
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
 from batcher.stages import fetcher, recovery
@@ -234,6 +235,34 @@ def _holds_without_a_look() -> list[Patch]:
     return [(Recovery, "_is_hopeless", hopeless)]
 
 
+def _reads_another_document_s_job() -> list[Patch]:
+    sql = (
+        "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM attempts a JOIN documents d ON d.id = a.document"
+        " WHERE a.outcome = 'saved' AND a.cleaned_at IS NULL AND d.upstream IS NULL ORDER BY a.deadline_at DESC LIMIT 1"
+    )
+
+    def latest(self: Ledger, upstream: int) -> Upstream | None:
+        row = self.reader.execute(sql).fetchone()
+        return row and Upstream(*row)
+
+    return [(Ledger, "upstream_job", latest)]
+
+
+def _pays_again_for_the_step_before() -> list[Patch]:
+    afterwards = fetcher.Fetcher._afterwards
+
+    def from_the_start(self: Any, watched: Any, event: events.Event) -> Sequence[events.Event]:
+        upstream = self._ledger.upstream_of(event.document)
+        sql = "SELECT state FROM documents WHERE id = ?"
+        whole = upstream and self._ledger.reader.execute(sql, (upstream,)).fetchone()[0] == State.SAVED
+        again = (
+            (events.Retried(upstream),) if whole and isinstance(event, events.JobFailed | events.JobToRepeat) else ()
+        )
+        return (*afterwards(self, watched, event), *again)
+
+    return [(fetcher.Fetcher, "_afterwards", from_the_start)]
+
+
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
@@ -262,4 +291,6 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "takes any result for its own": _takes_any_result_for_its_own,
     "lets old versions overwrite": _lets_old_versions_overwrite,
     "holds without a look": _holds_without_a_look,
+    "reads another document's job": _reads_another_document_s_job,
+    "pays again for the step before": _pays_again_for_the_step_before,
 }

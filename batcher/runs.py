@@ -85,6 +85,7 @@ class Collection:
             *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
             manifest.prices,
             policy=policy,
+            deletes=manifest.output.clean == "saved",
             clock=clock,
             rng=rng,
         )

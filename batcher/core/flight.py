@@ -22,7 +22,7 @@ RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an 
 class Flight(NamedTuple):
     """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile;
     `reads_job`: its input is an earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled,
-    as the service was asked at `recalled_at`.
+    as the service was asked at `recalled_at`; `was_saved`: its result was on disk before, and is fetched once more.
     """
 
     document: int
@@ -36,6 +36,7 @@ class Flight(NamedTuple):
     reads_job: bool = False
     recalled: bool = False
     recalled_at: float | None = None
+    was_saved: bool = False
 
 
 def verdict(
@@ -53,10 +54,17 @@ def verdict(
     return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
 
 
-def absence(flight: Flight, said: str, *, misses: int, others_answer: bool, now: float) -> events.Event | None:
-    """What follows from the `misses`-th 404 in a row. None: too soon to tell."""
+def absence(
+    flight: Flight, said: str, *, misses: int, others_answer: bool, deleted: bool, now: float
+) -> events.Event | None:
+    """What follows from the `misses`-th 404 in a row. None: too soon to tell.
+
+    `deleted`: that somebody, perhaps batcher itself, had the service delete it explains why it is gone.
+    """
     if now >= flight.deadline_at:
         return events.Expired(flight.document, said)
+    if deleted:
+        return events.Lost(flight.document, f"{said}; it was deleted at the service")
     if misses >= MISSES and others_answer and now - flight.accepted_at >= LAG:
         return events.Lost(flight.document, said)
     return None

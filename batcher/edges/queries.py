@@ -577,7 +577,8 @@ _WORTH = (
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"
-    f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}'"
+    # Between two runs only what was saved is ready: its file was missed.
+    f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}', d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
@@ -587,9 +588,9 @@ def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:
     return int(sum(bill.pages for bill in paid)), sum(bill.credits for bill in paid)
 
 
-def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None, int]) -> Flight:
-    fenced, reads_job, recalled = row[6] is not None, bool(row[8]), bool(row[9])
-    return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled)
+def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int]) -> Flight:
+    fenced, reads_job, recalled, was_saved = row[6] is not None, bool(row[8]), bool(row[9]), bool(row[10])
+    return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved)
 
 
 def _follower(row: tuple[int, str, str, str | None, str | None, int | None]) -> Follower:

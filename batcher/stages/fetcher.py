@@ -34,6 +34,8 @@ LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is bein
 
 
 class Fetcher:
+    """`deletes`: whether jobs of the batch are deleted at the service once their result is saved."""
+
     def __init__(
         self,
         ledger: Ledger,
@@ -47,9 +49,11 @@ class Fetcher:
         prices: Prices,
         *,
         policy: Policy,
+        deletes: bool,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
+        self._deletes = deletes
         self._ledger = ledger
         self._client = client
         self._pace = pace
@@ -174,7 +178,8 @@ class Fetcher:
         if watched.misses == 1:
             watched.missed_at = _now()
         others = self._answered_at > watched.missed_at or await self._is_another_known(flight.job_id)
-        event = absence(flight, str(error), misses=watched.misses, others_answer=others, now=now)
+        deleted = isinstance(error, Gone) or (flight.was_saved and self._deletes)
+        event = absence(flight, str(error), misses=watched.misses, others_answer=others, deleted=deleted, now=now)
         if event is not None:
             await self._settle(event, *self._afterwards(watched, event))
             return

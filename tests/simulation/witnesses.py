@@ -127,10 +127,16 @@ def _wrong_files(world: World, inbox: Inbox) -> Iterator[str]:
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:
-    """A result may only be lost where no process could have fetched it in time."""
+    """A result may only be lost where no process could have fetched it in time, or a person deleted it on disk later."""
     if world.now - START > 11 * HOUR:
         return
-    for (source,) in world.database.execute("SELECT source FROM documents WHERE state IN ('expired', 'lost')"):
+    sql = (
+        "SELECT source, a.job_id FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'lost'"
+        " WHERE state IN ('expired', 'lost')"
+    )
+    for source, job_id in world.database.execute(sql):
+        if world.faults["result deleted"] and world.service.jobs[job_id].deleted:
+            continue
         yield f"{source} counts as expired or lost, and nothing was away for so long"
 
 

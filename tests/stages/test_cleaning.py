@@ -13,7 +13,7 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.care import repair
+from batcher.care import repair, retry
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.edges.admission import Version
@@ -32,6 +32,17 @@ def house(tmp_path: Path) -> House:
     house = House(tmp_path)
     house.clean = "saved"
     return house
+
+
+class Deaf(Twin):
+    """Jobs are deleted, and the answer is lost."""
+
+    async def reach(self, call: str, act: Callable[[], Any]) -> Any:
+        if call == "delete_job":
+            with suppress(NotFound):
+                await super().reach(call, act)
+            raise ReplyLost(call, "reset")
+        return await super().reach(call, act)
 
 
 def test_jobs_and_uploads_are_gone_when_the_run_ends(house: House) -> None:
@@ -81,16 +92,7 @@ def test_what_a_run_leaves_undone_the_next_one_does(house: House) -> None:
 
     async def work() -> None:
         house.put(a="one", b="two")
-        reach = house.client.reach
-
-        async def deaf(call: str, act: Callable[[], Any]) -> Any:
-            if call == "delete_job":
-                with suppress(NotFound):
-                    await reach(call, act)  # done, and the answer is lost
-                raise ReplyLost(call, "reset")
-            return await reach(call, act)
-
-        house.client.reach = deaf  # type: ignore[method-assign, assignment]
+        house.client = Deaf(house.service)
         assert await house.run() == {"saved": 2}
         assert any("2 jobs could not be deleted" in note for note in house.audit.notes)
         assert cleaned(house) == 0
@@ -112,6 +114,33 @@ def test_a_cleaned_result_that_is_lost_on_disk_must_be_paid_again(house: House) 
     run_virtually(work())
     _, requeued, kept = asyncio.run(repair(house.out / ".batcher" / "ledger.db", house.out))
     assert (requeued.documents, kept) == (1, 0)
+
+
+def test_a_job_that_was_deleted_before_it_was_on_record_is_not_waited_for(house: House) -> None:
+    """Cut off in between, and then the result is lost on disk: a person decides at once, not after twelve hours."""
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = Deaf(house.service)
+        assert await house.run() == {"saved": 1}
+        assert cleaned(house) == 0 and all(job.deleted for job in house.service.jobs.values())
+        house.client = Twin(house.service)
+        (house.out / "a.txt.json").unlink()
+
+    async def again() -> None:
+        began = asyncio.get_running_loop().time()
+        assert await house.run() == {"lost": 1}
+        assert asyncio.get_running_loop().time() - began < 600.0
+        assert house.paid() == 1
+
+    run_virtually(work())
+    ledger = house.out / ".batcher" / "ledger.db"
+    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    assert (requeued.documents, kept) == (0, 1)
+    run_virtually(again())
+    assert asyncio.run(retry(ledger, only="lost")).credits == 1.0
+    run_virtually(_quiet(house))
+    assert house.paid() == 2
 
 
 def test_a_result_paid_for_twice_over_can_be_lost_and_fetched_again(house: House) -> None:

@@ -127,7 +127,7 @@ def _wrong_files(world: World, inbox: Inbox) -> Iterator[str]:
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:
-    """A result may only be lost where no process could have fetched it in time, or a person deleted it on disk later."""
+    """A result may only be lost where no process could have fetched it in time, or where a person deleted it later."""
     if world.now - START > 11 * HOUR:
         return
     sql = (

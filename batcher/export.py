@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -22,8 +23,8 @@ from batcher.core.rows import ORIGIN, Columns, Kind, Row, fitted, line_of, lines
 from batcher.edges import parquet, press
 from batcher.edges.derived import Derivable, results
 from batcher.edges.queries import Queries
-from batcher.edges.store import Store, trouble
-from batcher.errors import BatcherError
+from batcher.edges.store import Store
+from batcher.errors import BatcherError, OutputError
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 WHAT: Final = ("results", "documents", "attempts", "costs")
@@ -73,7 +74,7 @@ def _pieces(ledger: Queries, output: Path, what: str, format: str, chunks: bool,
     if format == "csv":
         return _csv(_rows(ledger, output, what, exported), exported)
     if what == "results":
-        return _results(ledger, Store(output), exported, lines_of if chunks else line_of)
+        return _chunks(ledger, Store(output), exported) if chunks else _results(ledger, Store(output), exported)
     return _counted((_line(row) for row in _table(ledger, TABLES[what])), exported)
 
 
@@ -96,10 +97,15 @@ def _there(ledger: Queries, store: Store, exported: Exported) -> Iterator[Deriva
             exported.missing.append(one.source)
 
 
-def _results(ledger: Queries, store: Store, exported: Exported, of: Callable[..., Iterator[bytes]]) -> Iterator[bytes]:
+def _results(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
     for one in _there(ledger, store, exported):
         exported.rows += 1
-        yield from of(store.read(one.output), press.origin_of(one))
+        yield from line_of(store.read(one.output), press.origin_of(one))
+
+
+def _chunks(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
+    for one in _there(ledger, store, exported):
+        yield from _counted(lines_of(store.read(one.output), press.origin_of(one)), exported)
 
 
 def _table(ledger: Queries, sql: str) -> Iterator[Row]:
@@ -157,6 +163,8 @@ def _columns(rows: Iterable[Row]) -> Columns:
 
 
 def _needed(target: Path | None) -> Path:
+    if find_spec("pyarrow") is None:
+        raise BatcherError("Parquet needs pyarrow, which isn't installed: pip install 'batcher[parquet]'")
     if target is None:
         raise BatcherError("Parquet isn't for a terminal or a pipe: name a file with -o")
     return target
@@ -174,14 +182,19 @@ def _opened(target: Path | None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unfinished(target: Path) -> Iterator[Path]:
-    """A name to write to; the file gets its own when all went well. Raises OutputError."""
+    """A name to write to; the file gets its own when all went well.
+
+    Raises BatcherError where a file can't be there, OutputError where the disk refuses.
+    """
     part = target.with_name(f".{target.name}.part")
     try:
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(target)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise BatcherError(f"{target}: {error.strerror}; name another file with -o") from error
     except OSError as error:
-        raise trouble(str(target), error) from error
+        raise OutputError(f"{target}: {error.strerror}; it wasn't written") from error
     finally:
         part.unlink(missing_ok=True)

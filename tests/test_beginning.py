@@ -86,3 +86,9 @@ def test_each_command_explains_itself(name: str) -> None:
     command = main.commands[name]
     assert command.help and command.help.splitlines()[0].endswith(".")
     assert re.search(rf"^\s+batcher {name}\b", said.output, re.MULTILINE), said.output
+
+
+def test_the_list_of_commands_cuts_no_word_off() -> None:
+    """On the narrowest of usual terminals."""
+    said = CliRunner().invoke(main, ["--help"], terminal_width=80).output
+    assert "..." not in said.partition("Commands:")[2]

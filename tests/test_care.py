@@ -54,6 +54,17 @@ async def test_why_finds_a_document_by_what_a_shell_completes(words: Words, inbo
         assert said.code == 0 and said.out.startswith("0/letter 0.txt parse: saved")
 
 
+async def test_where_nothing_failed_nothing_is_put_back(words: Words, out: Path) -> None:
+    """It is said, and no next run is asked for."""
+    assert (await batcher(*words)).code == 0
+    said = await batcher("retry", out)
+    assert (
+        said.code == 0
+        and "0 documents are in the queue again; `batcher failures`" in said.err
+        and "next:" not in said.err
+    )
+
+
 async def test_why_names_the_document_that_paid(words: Words, peer: Peer, inbox: Path, out: Path) -> None:
     """A copy's result came of another's job: by path, for nobody knows a document by its number."""
     first, second = sorted(inbox.rglob("*.txt"))[:2]

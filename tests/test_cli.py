@@ -90,6 +90,15 @@ async def test_a_directory_without_an_output_is_asked_for_one(inbox: Path) -> No
     assert "-o" in said.err
 
 
+async def test_an_output_in_the_place_of_a_manifest_is_told_apart(words: tuple[object, ...], out: Path) -> None:
+    """Its ledger remembers no options, so no run can begin by it: exit 2, with what to name."""
+    await batcher(*words)
+    for command in ("run", "plan"):
+        said = await batcher(command, out)
+        assert said.code == 2
+        assert "holds results of a batch: name its manifest" in said.err
+
+
 # --- the service ----------------------------------------------------------------------------------------------------
 
 

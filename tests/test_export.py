@@ -70,6 +70,23 @@ async def test_results_as_lines_are_whole(out: Path) -> None:
     assert len(chunks) == 4
 
 
+async def test_the_lines_that_were_written_are_counted(out: Path, tmp_path: Path) -> None:
+    """Not the documents they are of."""
+    said = await batcher("export", out, "--chunks", "-o", tmp_path / "x.jsonl")
+    assert "x.jsonl: 4 rows" in said.err and len(read(tmp_path / "x.jsonl")) == 4
+
+
+@pytest.mark.parametrize("command", [("export",), ("export", "--format", "csv"), ("report",)])
+async def test_a_file_that_cannot_be_there_is_a_slip_of_the_hand(
+    out: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Exit 2 with what to type; nothing about a disk or the service."""
+    for target in (tmp_path / "nowhere" / "x", tmp_path):
+        said = await batcher(command[0], out, *command[1:], "-o", target)
+        assert said.code == 2
+        assert "name another file with -o" in said.err and "service" not in said.err
+
+
 @pytest.mark.parametrize(("what", "rows"), [("documents", 3), ("attempts", 4), ("costs", 4)])
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
 async def test_what_the_ledger_knows(out: Path, tmp_path: Path, what: str, rows: int, format: str) -> None:

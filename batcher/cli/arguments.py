@@ -31,6 +31,10 @@ def manifest_of(what: Path, output: Path | None, endpoint: str, service: str, ov
     from batcher.edges.manifests import for_directory, load
 
     if what.is_dir():
+        if output is None and (what / ".batcher").is_dir():
+            raise click.UsageError(
+                f"{what} holds results of a batch: name its manifest, or its documents and -o {what}"
+            )
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
         return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)

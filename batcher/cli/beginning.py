@@ -69,7 +69,7 @@ def _answer(ctx: click.Context, name: str, value: str) -> str:
     return answer
 
 
-@main.command()
+@main.command(short_help="Print the manifest's JSON Schema.")
 def schema() -> None:
     """Print the manifest's JSON Schema, for editors that complete and check.
 

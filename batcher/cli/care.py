@@ -16,7 +16,7 @@ from batcher.cli.group import main
 CLASSES = ("transient", "document", "configuration", "expired", "lost", "stuck", "held", "cancelled")
 
 
-@main.command()
+@main.command(short_help="Tell one document's whole story.")
 @WHAT
 @click.argument("path")
 @AS_JSON
@@ -34,7 +34,7 @@ def why(what: Path, path: str, as_json: bool) -> None:
     click.echo(json.dumps(versions) if as_json else story_words(versions))
 
 
-@main.command()
+@main.command(short_help="Show what failed, in groups, and what to do about each.")
 @WHAT
 @AS_JSON
 def failures(what: Path, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def failures(what: Path, as_json: bool) -> None:
     click.echo(json.dumps(values) if as_json else failure_words(values, what))
 
 
-@main.command()
+@main.command(short_help="Put documents that failed back in the queue.")
 @WHAT
 @click.argument("paths", nargs=-1)
 @click.option("--only", type=click.Choice(CLASSES), help="Documents of this class alone.")
@@ -76,6 +76,9 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
+    if not done.documents:
+        click.echo("0 documents are in the queue again; `batcher failures` tells what each verdict asks for", err=True)
+        return
     verb = "is" if done.documents == 1 else "are"
     words = f"{many(done.documents, 'document')} {verb} in the queue again, for about {many(done.credits, 'credit')}"
     click.echo(words, err=True)
@@ -88,7 +91,7 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     click.echo(f"next: {again(what)}", err=True)
 
 
-@main.command()
+@main.command(short_help="Hold every saved result against the ledger.")
 @WHAT
 @click.option("--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole.")
 @AS_JSON
@@ -121,7 +124,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     sys.exit(0 if found.is_whole else 1)
 
 
-@main.command()
+@main.command(short_help="Send nothing more, and cancel what is out.")
 @WHAT
 @AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")

@@ -11,7 +11,7 @@ from batcher.cli.arguments import PATH, WHAT, place_of, reading
 from batcher.cli.group import main
 
 
-@main.command()
+@main.command(short_help="Write results, documents, attempts or costs as one file.")
 @WHAT
 @click.option("--format", type=click.Choice(("jsonl", "csv", "parquet")), default="jsonl", show_default=True)
 @click.option(
@@ -49,7 +49,7 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Write a page that shows a batch.")
 @WHAT
 @click.option("-o", "--output", type=PATH, default=Path("report.html"), show_default=True, help="The file to write.")
 def report(what: Path, output: Path) -> None:

@@ -168,7 +168,7 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
     click.echo(json.dumps(values) if as_json else status_words(place.batch, values))
 
 
-@main.command()
+@main.command(short_help="Serve Reducto's API from this machine.")
 @service_options
 def serve(**words: Any) -> None:
     """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if it made one up.

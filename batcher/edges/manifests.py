@@ -62,7 +62,8 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise ManifestError(str(path), [Problem("", "there is no such file", "batcher init writes one")]) from None
+        hint = "check the path; batcher init writes a new one"
+        raise ManifestError(str(path), [Problem("", "there is no such file or directory", hint)]) from None
     except OSError as error:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:

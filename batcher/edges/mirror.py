@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.edges.objects import opened
 from batcher.errors import MirrorError
 
 TYPES: Final = {
@@ -28,12 +29,11 @@ class Mirror:
         self.url = url.rstrip("/")
         try:
             import obstore
-            from obstore.store import from_url
         except ImportError as error:
             raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
         self._put, self._delete = obstore.put_async, obstore.delete_async
         try:
-            self._store: Any = from_url(self.url)
+            self._store: Any = opened(self.url)
         except Exception as error:  # obstore's own, one for each kind of address and of configuration
             raise MirrorError(f"{url}: {_said(error)}") from error
 

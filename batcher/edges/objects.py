@@ -25,6 +25,7 @@ from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, So
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 CHUNK: Final = 1000  # objects listed at once
 BLOCK: Final = 4 << 20  # bytes fetched at once
 GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
@@ -67,7 +68,7 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
     with _Errors(f"{url}/{name}"):
         import obstore
 
-        answer = obstore.get(_store(url), _key(name))
+        answer = obstore.get(opened(url), _key(name))
         if _content(name, answer.meta) != content:
             raise SourceChanged(f"{url}/{name}: it has changed since it was listed")
         if answer.meta["size"] <= small:
@@ -80,12 +81,21 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
         return Fetched(path)
 
 
+def opened(url: str) -> ObjectStore:
+    """The store at `url`, by what the environment says of it. Raises obstore's errors, ImportError."""
+    from obstore.store import from_url
+
+    plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)  # a store of one's own, say
+    options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
+    return from_url(url, **options)
+
+
 def signed(url: str, name: str) -> str:
     """An address by which whoever holds it may read the object for a day. Raises SourceUnreadable."""
     with _Errors(f"{url}/{name}"):
         import obstore
 
-        store: Any = _store(url)
+        store: Any = opened(url)
         address: str = obstore.sign(store, "GET", _key(name), GOOD_FOR)
         return address
 
@@ -120,19 +130,11 @@ def _without(url: str, error: Exception) -> str:
     return str(error).removeprefix(f"{url}: ")
 
 
-def _store(url: str) -> ObjectStore:
-    from obstore.store import from_url
-
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")  # a store of one's own, on this machine say
-    options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
-    return from_url(url, **options)
-
-
 def _listed(source: Source) -> Iterator[Any]:
     with _Errors(str(source.url)):
         import obstore
 
-        for chunk in obstore.list(_store(str(source.url)), chunk_size=CHUNK):
+        for chunk in obstore.list(opened(str(source.url)), chunk_size=CHUNK):
             yield from chunk
 
 
@@ -156,8 +158,13 @@ def _found(source: Source, meta: Any) -> Found:
 
 
 def _content(name: str, meta: Any) -> str:
-    mark = f"{meta['e_tag'] or meta['last_modified']}:{meta['size']}"
+    mark = f"{_tag(meta['e_tag']) or meta['last_modified']}:{meta['size']}"
     return content_key(f"etag-{sha256(mark.encode()).hexdigest()}", name)
+
+
+def _tag(tag: str | None) -> str | None:
+    """In quotes: Azure's listing leaves out those that its answers have."""
+    return f'"{tag.removeprefix("W/").strip(chr(34))}"' if tag else None
 
 
 def _key(name: str) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from batcher.core.chain import Step, steps_of
+from batcher.core.chain import Step, merged, steps_of
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of, path_of
 from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import OUT, VERDICTS, State
-from batcher.core.manifest import Manifest, Prices
+from batcher.core.manifest import Job, Manifest, Prices
+from batcher.core.pages_asked import asked_of
 from batcher.core.quote import Quote, quote
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
@@ -76,7 +78,7 @@ async def make_plan(manifest: Manifest) -> Plan:
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         await scanner.run()
-        sizes = await asyncio.to_thread(_measured, ledger)
+        sizes = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
         return _plan(manifest, ledger, before, consent, sizes, await asyncio.to_thread(_locked, ledger, passwords))
     finally:
         passwords.close()
@@ -126,16 +128,22 @@ def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
     return sum(others, first)
 
 
-def _measured(ledger: Queries) -> Sizes:
-    """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes."""
+def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> Sizes:
+    """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes.
+
+    Pages count as far as the job asks for them, or a listing for that document.
+    """
     sizes: Sizes = {}
     last: tuple[Path | None, Measure] = None, Measure()
-    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content {_TO_COME} ORDER BY id")
-    for job, folder, source, place, content in rows:
+    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options {_TO_COME} ORDER BY id")
+    for name, folder, source, place, content, options in rows:
         path = Path(folder) / os.fsdecode(path_of(place or source))
         if path != last[0]:  # an address can't be measured, and counts with a page
             last = path, measure(path)
-        sizes.setdefault(job, []).append((extension_of(content), last[1]))
+        job, extension = jobs[name], extension_of(content)
+        if options:
+            job = replace(job, options=merged(job.options, json.loads(options)))
+        sizes.setdefault(name, []).append((extension, asked_of(last[1], job, extension)))
     return sizes
 
 

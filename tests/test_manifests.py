@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from batcher.edges.manifests import load
+from batcher.plan import make_plan
+
 ROOT = Path(__file__).parent.parent
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]
 
@@ -80,3 +83,9 @@ def test_pipeline(tmp_path: Path) -> None:
     results = [answer["result"] for answer in answers.values()]
     assert [result["extract"]["result"]["total"]["value"] for result in results] == TOTALS
     assert all(result["parse"]["result"]["chunks"] for result in results)
+
+
+async def test_a_plan_counts_the_pages_that_a_listing_asks_for(tmp_path: Path) -> None:
+    """Two of a handbook's twelve: what its run is billed for."""
+    planned = await make_plan(load(ROOT / "manifests" / "listing.toml", overrides=[f"output.directory={tmp_path}"]))
+    assert (planned.cost.pages, planned.cost.credits) == (5, 5)

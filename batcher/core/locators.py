@@ -34,12 +34,6 @@ def bare(url: str) -> str:
     return f"{parts.scheme}://{host}{port}{quote(unquote(parts.path), safe='/~+,;=@')}"
 
 
-def is_signed(url: str) -> bool:
-    """Whether it holds more than may be written down."""
-    parts = urlsplit(url)
-    return bool(parts.query or parts.username or parts.password)
-
-
 def url_key(url: str) -> str:
     """What stands in for the hash of a document that nobody reads here: where it is, however it is signed today."""
     asked = sorted(pair for pair in parse_qsl(urlsplit(url).query) if not _SIGNING.fullmatch(pair[0]))

@@ -1,7 +1,7 @@
 """Reads a manifest: one table of keys serves the checks, the suggestions and the JSON Schema. Pure.
 
-Every problem is found before any is reported. A key that is planned and not served yet is refused in so many words:
-silently ignored, it would cost somebody a night.
+Every problem is found before any is reported, and an unknown key is one: silently ignored, it would cost somebody a
+night.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Key:
     about: str
     among: tuple[str, ...] = ()
     table: Table | None = None
-    not_yet: bool = False
 
 
 SERVICE: Final[Table] = {
@@ -198,9 +197,6 @@ class _Reading:
             near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(keys)}"
             self.problems.append(Problem(prefix + name, "unknown key", hint))
-            return
-        if key.not_yet:
-            self.problems.append(Problem(prefix + name, "not served by this version of batcher", "take it out"))
             return
         try:
             good[name] = READERS[key.kind](value, self._folder)
@@ -526,11 +522,10 @@ _TYPES: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def _schema(keys: Table) -> dict[str, Any]:
-    served = {name: key for name, key in keys.items() if not key.not_yet}
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {"description": key.about, **_value_schema(key)} for name, key in served.items()},
+        "properties": {name: {"description": key.about, **_value_schema(key)} for name, key in keys.items()},
     }
 
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -364,7 +364,3 @@ def _claim(connection: sqlite3.Connection, path: Path, batch: str) -> None:
             f'{path}: this output belongs to batch "{owner}", not "{batch}"; '
             f'name another output directory, or set batch = "{owner}" to go on with it'
         )
-
-
-def as_counter(rows: Iterable[tuple[str, int]]) -> Counter[State]:
-    return Counter({State(state): number for state, number in rows})

@@ -66,7 +66,8 @@ def refuse_strangers(manifest: Manifest) -> None:
     if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
         raise LedgerForeign(
             f"{output}: there are files but no ledger at {ledger}; were they results, a run would pay for them anew. "
-            "Name another output.directory, put the ledger back, or begin without by --start-over"
+            "`batcher rebuild MANIFEST` makes one of the service's listing; or name another output.directory, put the "
+            "ledger back, or begin without by --start-over"
         )
 
 

@@ -31,43 +31,61 @@ class Rebuilt:
     set_aside: str | None
 
 
-def rebuild(ledger: Path, *, batch: str) -> Rebuilt:
-    """Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
+def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
+    """`batch`: None where nobody says; the first run that goes on with it does.
+
+    Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
-        _check(ledger)
-        made = ledger.with_suffix(".rebuilding.db")
-        for path in (*_parts(made), journal_of(made)):
-            path.unlink(missing_ok=True)
-        open_ledger(made, batch=batch, clock=SteadyClock(), inline=True).close()
-        documents, skipped = _replay(made, journal_of(ledger))
-        aside = _set_aside(ledger)
-        # In this order: whatever stops us in between, there is a journal from which it can be done again.
-        journal_of(made).replace(journal_of(ledger))
-        made.replace(ledger)
-        return Rebuilt(documents, skipped, aside)
+        if not journal_of(ledger).exists() and not (ledger.exists() and healthy(ledger)):
+            raise LedgerError(
+                f"{journal_of(ledger)}: there is no journal to rebuild from; `batcher rebuild MANIFEST` asks the "
+                "service that the manifest names for its listing, `batcher run --start-over` begins anew, and pays for "
+                "everything again"
+            )
+        made, skipped = begin(ledger, batch=batch)
+        return put_in_place(made, ledger, skipped)
 
 
-def _check(ledger: Path) -> None:
+def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
+    """A new ledger beside it with what the journal tells, if there is one, and how many lines of that fit nowhere.
+
+    Raises LedgerError where there is nothing to rebuild.
+    """
     if ledger.exists() and healthy(ledger):
         raise LedgerError(f"{ledger}: it is whole; there is nothing to rebuild")
-    if not journal_of(ledger).exists():
-        raise LedgerError(
-            f"{journal_of(ledger)}: there is no journal to rebuild from; "
-            "`batcher run --start-over` begins anew, and pays for everything again"
-        )
+    made = ledger.with_suffix(".rebuilding.db")
+    for path in (*_parts(made), journal_of(made)):
+        path.unlink(missing_ok=True)
+    open_ledger(made, batch=batch, clock=SteadyClock(), inline=True).close()
+    return made, _replay(made, journal_of(ledger)) if journal_of(ledger).exists() else 0
 
 
-def _replay(made: Path, journal: Path) -> tuple[dict[str, int], int]:
-    """Documents by state, and how many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
+def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
+    documents = _folded(made)
+    aside = _set_aside(ledger)
+    # In this order: whatever stops us in between, there is a journal from which it can be done again.
+    journal_of(made).replace(journal_of(ledger))
+    made.replace(ledger)
+    return Rebuilt(documents, skipped, aside)
+
+
+def _replay(made: Path, journal: Path) -> int:
+    """How many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection, closing(Journal(journal_of(made))) as own:
         connection.execute("BEGIN IMMEDIATE")
         skipped = Replay(connection, own).all(entries(journal))
         own.sync()
         connection.execute("COMMIT")
+        return skipped
+
+
+def _folded(made: Path) -> dict[str, int]:
+    """Documents by state, and all of it in one file."""
+    with closing(sqlite3.connect(made, isolation_level=None)) as connection:
         rows = connection.execute("SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state").fetchall()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return dict(rows), skipped
+        return dict(rows)
 
 
 def _set_aside(ledger: Path) -> str | None:

@@ -290,7 +290,7 @@ async def test_results_beside_an_empty_ledger_are_not_paid_for_again(words: Word
         path.unlink()
     (out / ".batcher" / "ledger.db").touch()
     said = await batcher(*words)
-    assert (said.code, "would pay for them anew" in said.err) == (2, True)
+    assert (said.code, "batcher rebuild MANIFEST" in said.err) == (2, True)
     assert len(peer.service.jobs) == 6
     assert (await batcher(*words, "--start-over")).code == 0
 

@@ -7,7 +7,8 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "errors core edges stages opening callback news runs batch plan checking care rebuilding export api faces cli"
+    "errors core edges stages opening callback news runs batch plan checking care rebuilding relisting export api faces"
+    " cli"
 ).split()
 IMPURE = {
     "asyncio",

@@ -144,20 +144,32 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
 
 @main.command()
 @WHAT
+@click.option("--listing", is_flag=True, help="Ask the service too, where the journal doesn't tell all.")
 @AS_JSON
-def rebuild(what: Path, as_json: bool) -> None:
+def rebuild(what: Path, listing: bool, as_json: bool) -> None:
     """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open.
+
+    Where the journal is lost too, from the manifest's documents, the jobs that the service lists, and the results on
+    disk. A result that none of these proves is held, and not paid for again unless a person says so.
 
     \b
     batcher rebuild manifests/nightly.toml
+    batcher rebuild manifests/nightly.toml --listing
     """
     from dataclasses import asdict
 
+    from batcher.edges.journal import journal_of
     from batcher.faces.status import counts
     from batcher.rebuilding import rebuild as make_anew
+    from batcher.relisting import rebuild_from_listing
 
     place = place_of(what)
-    done = make_anew(place.ledger, batch=place.batch)
+    if listing and what.is_dir():
+        raise click.UsageError("which service to ask stands in the manifest: batcher rebuild MANIFEST --listing")
+    if not what.is_dir() and (listing or not journal_of(place.ledger).exists()):
+        done = complete(rebuild_from_listing(known_manifest(what)))
+    else:
+        done = make_anew(place.ledger, batch=None if what.is_dir() else place.batch)
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return

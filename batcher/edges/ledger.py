@@ -209,8 +209,8 @@ class Ledger(Queries):
 # --- opening --------------------------------------------------------------------------------------------------------
 
 
-def open_ledger(path: Path, *, batch: str, clock: Clock, inline: bool = False) -> Ledger:
-    """The ledger at `path`, made or migrated if need be. The caller holds its `lock`.
+def open_ledger(path: Path, *, batch: str | None, clock: Clock, inline: bool = False) -> Ledger:
+    """The ledger at `path`, made or migrated if need be; of `batch`, or of whichever. The caller holds its `lock`.
 
     Raises LedgerForeign, LedgerNewer, LedgerDamaged, OutputError.
     """

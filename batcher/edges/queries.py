@@ -49,6 +49,7 @@ class Due(NamedTuple):
     options: str | None
     metadata: str | None
     place: str | None  # where it is, if not by its name in `folder`
+    step: str
 
 
 class Upstream(NamedTuple):
@@ -194,7 +195,7 @@ class Queries:
         """Documents to upload or submit, longest due first."""
         rows = self.reader.execute(
             "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream, on_its_own,"
-            f" options, metadata, place FROM {_TO_SUBMIT}"
+            f" options, metadata, place, step FROM {_TO_SUBMIT}"
             " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
             (now, limit),
         )

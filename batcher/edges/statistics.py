@@ -103,7 +103,9 @@ def statistics(ledger: Queries) -> Statistics:
         pages, credits = ledger.spent()
         runs = _runs(db)
         return Statistics(
-            batch=str(db.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()[0]),
+            batch=str(
+                db.execute("SELECT coalesce((SELECT value FROM meta WHERE key = 'batch'), 'rebuilt')").fetchone()[0]
+            ),
             states=[Count(*row) for row in db.execute("SELECT state, documents FROM progress")],
             pages=pages,
             credits=credits,

@@ -16,6 +16,7 @@ from typing import Any
 from batcher.core import events
 from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
+from batcher.core.document import identity
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
 from batcher.core.passwords import opening
@@ -291,7 +292,7 @@ class Submitter:
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
         metadata = json.loads(due.metadata) if due.metadata else {}
-        mark = {"batch": job.batch, "document": due.id, "nonce": nonce}
+        mark = {"batch": job.batch, "document": due.id, "nonce": nonce, "of": identity(due.content, due.step)}
         if job.token_key is not None:
             mark["token"] = token(job.token_key, nonce)
         try:

@@ -19,7 +19,7 @@ from witnesses import violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
 from batcher import care
-from batcher.core.lifecycle import OPEN
+from batcher.core.lifecycle import OPEN, UNSENT
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
 from batcher.edges.ledger import Ledger, memory_ledger
@@ -150,6 +150,8 @@ class _Life:
         )
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
+            if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):
+                world.defects.append("something is still to be sent after all was called off")
             await run.audit()
 
     async def _retry(self, ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ from batcher.core.rows import Columns, Kind, Row, fitted
 from batcher.errors import OutputError
 
 ROWS_AT_ONCE: Final = 2_000
-TEXT_AT_ONCE: Final = 8 << 20  # characters
+TEXT_AT_ONCE: Final = 1 << 20  # characters: groups of 8 MB took some 40 MB more at the peak of a long run
 BLOCK: Final = 1 << 20
 
 

@@ -16,13 +16,15 @@ LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the
 MISSES: Final = 3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
 RECALL_TAKES: Final = 60.0  # seconds that a job still running is given to be cancelled, once that was asked for
+LAPSES: Final = 20 * 3600.0  # seconds an upload may be old: the service keeps it for 24 h
 RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
 class Flight(NamedTuple):
-    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile;
-    `reads_job`: its input is an earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled,
-    as the service was asked at `recalled_at`; `was_saved`: its result was on disk before, and is fetched once more.
+    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile,
+    or may have been gone when the job came to be; `reads_job`: its input is an earlier job, which may have expired
+    meanwhile; `recalled`: a person wants it cancelled, as the service was asked at `recalled_at`; `was_saved`: its
+    result was on disk before, and is fetched once more.
     """
 
     document: int

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from batcher.core.flight import RECALLED, Flight
+from batcher.core.flight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import OPEN, OUT, TO_SUBMIT, VERDICTS, State
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
@@ -577,7 +577,9 @@ _WORTH = (
 )
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _FLIGHT = (
-    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid, a.fenced_at, d.output,"
+    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"
+    # An upload that old may have been gone: the machine slept between the first byte of the POST and its end.
+    f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), d.output,"
     # Between two runs only what was saved is ready: its file was missed.
     f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}', d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"

@@ -14,6 +14,7 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.document import path_of
+from batcher.core.flight import LAPSES
 from batcher.core.lifecycle import State
 from batcher.core.locators import bare
 from batcher.core.policy import Kind
@@ -26,7 +27,6 @@ from batcher.edges.passwords import Passwords
 from batcher.errors import DocumentLocked, SourceChanged, SourceError, SourceGone
 
 SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
-FRESH = 20 * 3600.0  # seconds an upload may be old when it is submitted: the service keeps it for 24 h
 LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when another is to read it
 
 
@@ -114,7 +114,7 @@ class Inputs:
             return None if due.file_id == self.from_upstream(due) else "the job it was to read is about to expire"
         if due.file_id is not None and not due.file_id.startswith(UPLOAD):
             return None
-        if due.uploaded_at is None or self._clock() - due.uploaded_at > FRESH:
+        if due.uploaded_at is None or self._clock() - due.uploaded_at > LAPSES:
             return "the upload is too old"
         return None
 

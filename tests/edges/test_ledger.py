@@ -320,3 +320,19 @@ async def test_a_submission_in_doubt_that_is_proven_absent_is_called_off_too(led
     await ledger.call_off("by a person")
     await ledger.record(e.ProvenAbsent(1))
     assert +ledger.tally == {State.CANCELLED: 1}
+
+
+@pytest.mark.parametrize(("hours", "excused"), [(1.0, False), (23.9, True), (25.0, True)])
+async def test_an_upload_that_was_old_when_its_job_came_to_be_excuses_its_absence(
+    hours: float, excused: bool, path: Path
+) -> None:
+    """The machine slept in the middle of the POST, for so long that the service had let the upload go."""
+    now = NOW
+    ledger = open_ledger(path, batch="b", clock=lambda: now)
+    await ledger.admit([version("a.pdf")])
+    await ledger.record(e.Uploaded(1, "reducto://1"), sending(1))
+    now += hours * 3600.0
+    await ledger.record(e.Accepted(1, "job-1", now + 43200.0))
+    (flight,) = ledger.flights()
+    assert flight.fenced is excused
+    ledger.close()

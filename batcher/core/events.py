@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that has happened to `document`, the ledger's number of it."""
 
     document: int
@@ -18,23 +17,20 @@ class Event:
 # --- before the service has it --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded(Event):
+class Uploaded(Event, frozen=True):
     """Its input is there to be named: an upload's `file_id`, or `jobid://` and the job of the step before it."""
 
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UploadLapsed(Event):
+class UploadLapsed(Event, frozen=True):
     """The input is too old to be submitted, or the service no longer knows it."""
 
     reason: str
     due_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Postponed(Event):
+class Postponed(Event, frozen=True):
     """Nothing came of it this time; `tries` in a row so far, and `due_at` is the moment of the next."""
 
     reason: str
@@ -42,38 +38,31 @@ class Postponed(Event):
     tries: int
 
 
-@dataclass(frozen=True, slots=True)
-class SourceGone(Event):
+class SourceGone(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SourceChanged(Event):
+class SourceChanged(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable(Event):
+class Unreadable(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Promoted(Event):
+class Promoted(Event, frozen=True):
     """The document that was to pay for this one can't; this one stands for itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Follows(Event):
+class Follows(Event, frozen=True):
     """It stands for itself (again), and comes after its upstream step."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamSaved(Event):
+class UpstreamSaved(Event, frozen=True):
     """The step before it is saved: now it is its turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamFailed(Event):
+class UpstreamFailed(Event, frozen=True):
     """The step before it came to a verdict; `kind` is the class of that one, or its state."""
 
     reason: str
@@ -83,8 +72,7 @@ class UpstreamFailed(Event):
 # --- the submission -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Sending(Event):
+class Sending(Event, frozen=True):
     """An attempt is about to be made: on record before the first byte of the POST leaves. `cost` in credits."""
 
     nonce: str
@@ -93,70 +81,60 @@ class Sending(Event):
     cost: float
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted(Event):
+class Accepted(Event, frozen=True):
     job_id: str
     deadline_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedForNow(Event):
+class RefusedForNow(Event, frozen=True):
     """Surely not accepted, and worth another try at `due_at`: nothing was paid."""
 
     reason: str
     due_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected(Event):
+class Rejected(Event, frozen=True):
     """Surely not accepted, and never will be: nothing was paid."""
 
     reason: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyLost(Event):
+class ReplyLost(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fenced(Event):
+class Fenced(Event, frozen=True):
     """Its upload is deleted, so that a late POST can only end as a job without input. `fenced_at` by our own clock."""
 
     fenced_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted(Event):
+class Adopted(Event, frozen=True):
     """Found again in the service's listing."""
 
     job_id: str
     deadline_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenAbsent(Event):
+class ProvenAbsent(Event, frozen=True):
     """Fenced, waited for and listed again: the service never took it."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenUp(Event):
+class GivenUp(Event, frozen=True):
     """Proven absent as often as an attempt may be."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Held(Event):
+class Held(Event, frozen=True):
     reason: str
 
 
 # --- the job --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ended(Event):
+class Ended(Event, frozen=True):
     """The job completed. Units as the service bills them, `duration` its own seconds; None where it doesn't say."""
 
     pages: int | None
@@ -164,8 +142,7 @@ class Ended(Event):
     duration: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Saved(Event):
+class Saved(Event, frozen=True):
     """`output`, relative to the output directory, is on disk, durable, with these bytes."""
 
     output: str
@@ -173,90 +150,76 @@ class Saved(Event):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobFailed(Event):
+class JobFailed(Event, frozen=True):
     """The service's own verdict; `kind` is the policy's class of the error `reason` begins with."""
 
     reason: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobToRepeat(Event):
+class JobToRepeat(Event, frozen=True):
     """The service's own verdict was one that another attempt, from `due_at` on, may well not meet."""
 
     reason: str
     due_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class JobVoided(Event):
+class JobVoided(Event, frozen=True):
     """A job whose input we had fenced off, or that had expired meanwhile, ended for want of it: nothing was paid."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expired(Event):
+class Expired(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lost(Event):
+class Lost(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck(Event):
+class Stuck(Event, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled(Event):
+class Cancelled(Event, frozen=True):
     reason: str
 
 
 # --- people, and newer versions -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Retried(Event):
+class Retried(Event, frozen=True):
     """A person put it back in the queue."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled(Event):
+class Recalled(Event, frozen=True):
     """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and not before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejoined(Event):
+class Rejoined(Event, frozen=True):
     """A copy waits (again) for the document that pays for it, or has: `payer`."""
 
     payer: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileMissed(Event):
+class FileMissed(Event, frozen=True):
     """Its result is no longer on disk as it was saved; the service still has it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned(Event):
+class Cleaned(Event, frozen=True):
     """Its job and its upload are deleted at the service; the result on disk was read again before that."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Superseded(Event):
+class Superseded(Event, frozen=True):
     """A newer version of its source, or of its step, stands in its place, and no job is out for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PayerFailed(Event):
+class PayerFailed(Event, frozen=True):
     """The document that was to pay for this copy came to a verdict, which is this one's too."""
 
     reason: str

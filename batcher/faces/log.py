@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ class Log:
 
     def _hear(self, change: Change) -> None:
         told = {"source": self._ledger.source_of(change.event.document), "from": change.before, "state": change.after}
-        write_line(self._stream, type(change.event).__name__, {**told, **dataclasses.asdict(change.event)})
+        write_line(self._stream, type(change.event).__name__, {**told, **msgspec.structs.asdict(change.event)})
 
 
 def write_line(stream: TextIO, event: str, values: Mapping[str, Any]) -> None:

@@ -74,7 +74,10 @@ class Model:
         if before is not None:
             self._stand_down(before)
         new = Document(source, content)
-        new.payer = next((n for n, d in sorted(self.documents.items()) if self._pays_for(d, content)), None)
+        same = [(n, d) for n, d in sorted(self.documents.items()) if d.content == content]
+        paying = (n for n, d in same if self._pays(d))
+        awaited = (d.payer for _, d in same if d.current and d.state is State.DUPLICATE)  # perhaps no more
+        new.payer = next(paying, None) or next(awaited, None)
         new.state = State.QUEUED if new.payer is None else State.DUPLICATE
         self.documents[len(self.documents) + 1] = new
         return before
@@ -110,9 +113,7 @@ class Model:
     def counts(self) -> Counter[State]:
         return Counter(document.state for document in self.documents.values())
 
-    def _pays_for(self, document: Document, content: str) -> bool:
-        if document.content != content:
-            return False
+    def _pays(self, document: Document) -> bool:
         own = document.current and document.payer is None and document.state not in NEVER_PAYS
         return own or (document.current and document.state is State.SAVED) or document.state in STAYS_OUT
 
@@ -147,7 +148,7 @@ class Model:
         if isinstance(event, e.FileMissed):
             if any(d.out and d.content == document.content for d in self.documents.values()):
                 raise AttemptOpen
-            next(a for a in document.attempts if a.outcome == "saved").outcome = "accepted"
+            next(a for a in reversed(document.attempts) if a.outcome == "saved").outcome = "accepted"
         elif attempt is not None and isinstance(event, e.Retried):
             attempt.outcome = "lost"
         elif attempt is not None and type(event) in CLOSED_BY:

@@ -13,11 +13,17 @@ FOUND: Final = 0.97  # a look that finds the job done makes for a first one at t
 MISSED: Final = 1.05  # … and a first one too soon for one at this: the two balance near two hits in three
 SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
 PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
+SHORT: Final = 2.0  # seconds: of a job as young as that half a share, for there a place is worth more than a request
 
 
 def size_class(size: int) -> int:
     """Doubling classes of bytes: 0 for up to 64 KiB."""
     return max(0, (size >> 16).bit_length())
+
+
+def share(of_age: float, age: float) -> float:
+    """That share of `age` in seconds, and less of the age of jobs that take a few seconds altogether."""
+    return of_age * age * age / (age + SHORT)
 
 
 @dataclass(slots=True)
@@ -34,7 +40,7 @@ class Looks:
 
     def next_in(self, age: float) -> float:
         """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""
-        return min(LATEST, max(SOONEST, age * PATIENCE))
+        return min(LATEST, max(SOONEST, share(PATIENCE, age)))
 
     def learn(self, size: int, age: float, *, done: bool, first: bool = True) -> None:
         """Take in what a look at a job of that size, `age` seconds after its acceptance, found."""

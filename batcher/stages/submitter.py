@@ -47,6 +47,7 @@ from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_
 from batcher.stages.watchlist import Watchlist
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
+AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
@@ -102,6 +103,7 @@ class Submitter:
         self._clock = clock
         self._rng = rng
         self._in_hand: set[int] = set()
+        self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
         self._answered_at = clock()
@@ -111,7 +113,9 @@ class Submitter:
         await self._jobs.caught_up.wait()  # what an earlier run left out comes home before anything new is sent
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
-                due = self._due()
+                due, ahead = self._due()
+                self._ahead.update(document.id for document in ahead)
+                due += ahead
                 self._in_hand.update(document.id for document in due)
                 for document, content in await self._inputs.of(due):
                     group.create_task(self._bring(document, content))
@@ -141,26 +145,39 @@ class Submitter:
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
 
-    def _due(self) -> list[Due]:
+    def _due(self) -> tuple[list[Due], list[Due]]:
+        """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a place is free."""
         room = self._room()
-        if room == 0:
-            return []
-        rows = self._ledger.due(self._clock(), len(self._in_hand) + len(self._too_large) + room)
-        return [row for row in rows if row.id not in self._in_hand and row.id not in self._too_large][:room]
+        ahead = self._room_ahead(room)
+        if room + ahead == 0:
+            return [], []
+        lying = self._ledger.tally[State.UPLOADED] if ahead else 0
+        rows = self._ledger.due(self._clock(), len(self._in_hand) + len(self._too_large) + room + ahead + lying)
+        free = [row for row in rows if row.id not in self._in_hand and row.id not in self._too_large]
+        return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
 
     def _room(self) -> int:
-        """How many more may be taken in hand now; 0 too where few could be, for one query serves many."""
+        """How many more may be submitted now; 0 too where few could be, for one query serves many."""
         if self._jobs.backlog > BACKLOG:
             return 0
         in_hand = len(self._in_hand)
         if self._bills_wanted is not None and (in_hand or 0 < self._bills_wanted <= self._ledger.in_flight):
             return 0
-        hands, places = WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + in_hand)
+        about_to_be_out = in_hand - len(self._ahead)
+        hands, places = WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
         if self._bills_wanted is not None:
             return min(hands, places, 1)
         if places < hands:
             return places  # no more may be out: what comes home is followed at once
         return 0 if hands < WIDTH // 4 and in_hand else hands
+
+    def _room_ahead(self, room: int) -> int:
+        """How many more are worth an upload though there is no place for their jobs."""
+        if self._jobs.backlog > BACKLOG or self._bills_wanted is not None:
+            return 0
+        lying = self._ledger.tally[State.UPLOADED] + len(self._ahead)
+        most = min(WIDTH - len(self._in_hand) - room, AHEAD - lying)
+        return most if most >= WIDTH // 4 else 0
 
     async def _pause(self, *, refill: bool) -> None:
         if refill:
@@ -183,6 +200,7 @@ class Submitter:
             await self._stand_back(due, error)
         finally:
             self._in_hand.discard(due.id)
+            self._ahead.discard(due.id)
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
         """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
@@ -203,8 +221,13 @@ class Submitter:
             await self._send(due, replace(_named_again(due, content), password=password))
             return
         named = content if isinstance(content, Named) else await self._upload(due, content)
-        if named is not None:
-            await self._send(due, replace(named, password=password), events.Uploaded(due.id, named.known_as))
+        if named is None:
+            return
+        uploaded = events.Uploaded(due.id, named.known_as)
+        if due.id in self._ahead:
+            await self._ledger.record(uploaded)
+        else:
+            await self._send(due, replace(named, password=password), uploaded)
 
     # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
 

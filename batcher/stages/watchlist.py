@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from batcher.core.flight import Flight
-from batcher.core.looks import Looks
+from batcher.core.looks import Looks, share
 
-GATHER: Final = 0.03  # of a job's age: a look may come so much late, so that one sweep serves many
+GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
 LONGEST_GATHER: Final = 3.0  # seconds
 
 
@@ -138,7 +138,7 @@ class Watchlist:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
             if watched is not None and watched.look_at == look_at and not watched.fetching:
-                return look_at + min(LONGEST_GATHER, GATHER * (look_at - watched.accepted_at)) - _now()
+                return look_at + min(LONGEST_GATHER, share(GATHER, look_at - watched.accepted_at)) - _now()
             heapq.heappop(self._agenda)  # out of date
         return None
 

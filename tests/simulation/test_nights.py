@@ -27,6 +27,13 @@ def test_a_document_takes_hardly_more_than_its_three_requests(inbox: Path) -> No
     assert sum(night.weather.calls.values()) / DOCUMENTS <= 3.2
 
 
+def test_a_free_place_is_taken_at_once(inbox: Path) -> None:
+    """Jobs of a second, 100 in flight: fifteen waves of them take hardly more than fifteen seconds."""
+    night = Night(DOCUMENTS, lambda job: (1.0, None), max_in_flight=100)
+    assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
+    assert 15.0 <= night.hours * HOUR <= 16.5
+
+
 def test_a_limit_is_found_and_kept(inbox: Path) -> None:
     """Above 60 calls a second the service refuses: after ten seconds fewer than one call in twenty is."""
     night = Night(DOCUMENTS, lambda job: (5.0, None), Weather(most=60))

@@ -173,12 +173,13 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
 
     Else to whom another copy waits for: where that one is no more, the copy is about to pay, and for its like as well.
     """
+    same = "documents p WHERE p.content = documents.content AND p.step = documents.step AND p.id < documents.id"
     pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN ({listed(PAYS_FOR_NOBODY)})"
+    # Each ends with the first that is met: to sort all of the same bytes for each takes the square of their number.
     payer = (
-        "SELECT iif(p.state = 'duplicate', p.payer, p.id) FROM documents p WHERE p.content = documents.content"
-        f" AND p.step = documents.step AND p.id < documents.id AND (({pays})"
-        f" OR p.current = 1 AND p.state IN ('saved', 'duplicate') OR p.state IN ({listed(OUT)}))"
-        " ORDER BY p.state = 'duplicate', p.id LIMIT 1"
+        f"coalesce((SELECT p.id FROM {same} AND (({pays}) OR p.current = 1 AND p.state = 'saved'"
+        f" OR p.state IN ({listed(OUT)})) ORDER BY p.id LIMIT 1),"
+        f" (SELECT p.payer FROM {same} AND p.current = 1 AND p.state = 'duplicate' ORDER BY p.id LIMIT 1))"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"

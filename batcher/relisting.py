@@ -22,6 +22,7 @@ from batcher.core import events as e
 from batcher.core.cost import billed
 from batcher.core.document import identity
 from batcher.core.lifecycle import State
+from batcher.core.locators import bare, is_url
 from batcher.core.manifest import Manifest
 from batcher.core.replies import read_head
 from batcher.core.twins import age_of
@@ -44,7 +45,10 @@ _BETTER: Final = (JobStatus.COMPLETED, JobStatus.FAILED)  # of several jobs of t
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job of this batch as the listing shows it: `of` which bytes and step, and under which nonce it was sent."""
+    """A job of this batch as the listing shows it: `of` which bytes and step, and under which nonce it was sent.
+
+    `input` is what of that may be written down.
+    """
 
     row: JobRow
     of: str
@@ -74,12 +78,13 @@ class _Unsent:
 
 @dataclass(slots=True)
 class _Jobs:
-    by_id: dict[str, Listed] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
     by_content: dict[str, list[Listed]] = field(default_factory=dict)
 
-    def add(self, listed: Listed) -> None:
-        self.by_id[listed.row.job_id] = listed
-        self.by_content.setdefault(listed.of, []).append(listed)
+    def add(self, listed: Listed, *, has_attempt: bool) -> None:
+        self.ids.add(listed.row.job_id)
+        if not has_attempt:
+            self.by_content.setdefault(listed.of, []).append(listed)
 
     def of(self, document: _Unsent, on_disk: str | None) -> Listed | None:
         """The one whose result lies on disk; else the one that came furthest."""
@@ -101,7 +106,7 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuilding.Rebuilt:
         books = open_ledger(made, batch=manifest.batch, clock=moment)
         try:
             await _scan(manifest, books, clock)
-            taking = _Taking(manifest, books, reached, moment, await _listed(manifest, reached))
+            taking = _Taking(manifest, books, reached, moment, await _listed(manifest, books, reached))
             for document in list(_unsent(books)):
                 await taking.take_up(document)
         finally:
@@ -115,13 +120,17 @@ async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:
     await scanner.run()
 
 
-async def _listed(manifest: Manifest, reached: Reached) -> _Jobs:
-    jobs = _Jobs()
+async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
+    """What the journal told of stays with the attempt that it told of."""
+    jobs, known = _Jobs(), {nonce for (nonce,) in books.reader.execute("SELECT nonce FROM attempts")}
     async for row in rows(reached.client, Lane()):
         config = _as_object(row.raw_config)
         mark = _mark_in(config)
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
-            jobs.add(Listed(row, mark["of"], str(mark.get("nonce")), str(config.get("input") or row.source or "")))
+            nonce, sent = str(mark.get("nonce")), str(config.get("input") or row.source or "")
+            bald = msgspec.structs.replace(row, raw_config=None, source=None)  # there may be very many
+            listed = Listed(bald, mark["of"], nonce, bare(sent) if is_url(sent) else sent)
+            jobs.add(listed, has_attempt=nonce in known)
     return jobs
 
 
@@ -148,7 +157,7 @@ class _Taking:
         job = self._jobs.of(document, on_disk)
         if job is not None:
             await self._adopt(document, job, is_saved=job.row.job_id == on_disk)
-        elif on_disk is not None and on_disk not in self._jobs.by_id:  # else it is known to be of other bytes
+        elif on_disk is not None and on_disk not in self._jobs.ids:  # else it is known to be of other bytes
             await self._hold(document, on_disk)
 
     async def _adopt(self, document: _Unsent, job: Listed, *, is_saved: bool) -> None:

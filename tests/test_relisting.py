@@ -75,6 +75,35 @@ async def test_a_job_that_failed_is_listed_and_says_so_again(manifest: Path, pee
     assert len(peer.service.jobs) == 6
 
 
+async def test_a_job_that_the_journal_tells_of_is_no_other_attempt_s(
+    manifest: Path, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """Edited, and put back as it was since: the listing shows the older version's job, which has its attempt."""
+    letter = inbox / "1" / "letter 0.txt"
+    before = letter.read_text()
+    for text in (before, "edited"):
+        letter.write_text(text)
+        assert (await batcher("run", manifest)).code == 0
+    letter.write_text(before)
+    (out / ".batcher" / "ledger.db").unlink()
+    said = await batcher("rebuild", manifest, "--listing", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["documents"] == {"saved": 5, "queued": 1, "duplicate": 1}
+
+
+async def test_no_signature_of_an_address_is_written_down(inbox: Path, manifest: Path, peer: Peer, out: Path) -> None:
+    """The listing shows what was sent, and with it what signed it."""
+    peer.service.read_addresses = True
+    (inbox.parent / "documents.csv").write_text("url\nhttps://files.example.com/in/a.pdf?X-Amz-Signature=CANARY\n")
+    text = manifest.read_text().replace(f'directory = "{inbox}"', f'listing = "{inbox.parent}/documents.csv"')
+    manifest.write_text(text)
+    assert (await batcher("run", manifest)).code == 0
+    lose(out)
+    assert await rebuilt(manifest) == {"saved": 1}
+    assert [path for path in out.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()] == []
+    assert rows(out, "SELECT file_id FROM documents") == [("https://files.example.com/in/a.pdf",)]
+
+
 async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(manifest: Path, peer: Peer, out: Path) -> None:
     """The service has forgotten the jobs by now; the results lie there, and a person decides what to pay again."""
     assert (await batcher("run", manifest)).code == 0

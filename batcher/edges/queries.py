@@ -64,7 +64,7 @@ class Upstream(NamedTuple):
 class Follower(NamedTuple):
     """A document whose upstream step has come to an end, and to which.
 
-    `payer` is who pays by now, or has paid, for the same bytes and step as one that was blocked.
+    Of one that was blocked, `payer` is who pays by now, or has paid, for the `same` bytes and step.
     """
 
     id: int
@@ -73,6 +73,7 @@ class Follower(NamedTuple):
     reason: str | None
     kind: str | None
     payer: int | None
+    same: str | None
 
 
 class Unknown(NamedTuple):
@@ -542,7 +543,8 @@ _WHO_PAYS = f"""
     OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})}))"""
 _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
-    f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL) FROM documents d JOIN documents u ON u.id = d.upstream"
+    f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' || d.step, NULL)"
+    " FROM documents d JOIN documents u ON u.id = d.upstream"
     f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN {_GOING_ON}"
     " OR d.state = 'blocked' AND u.state = 'saved')"
 )
@@ -596,5 +598,5 @@ def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int 
     return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved)
 
 
-def _follower(row: tuple[int, str, str, str | None, str | None, int | None]) -> Follower:
+def _follower(row: tuple[int, str, str, str | None, str | None, int | None, str | None]) -> Follower:
     return Follower(row[0], row[1], State(row[2]), *row[3:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from batcher.core import events
@@ -71,12 +71,21 @@ class Chain:
 
     async def _release(self, followers: Sequence[Follower]) -> None:
         if followers:
-            await self._ledger.record(*map(_event, followers))
+            await self._ledger.record(*_happened(followers))
 
 
-def _event(follower: Follower) -> events.Event:
-    if follower.state is State.SAVED:
+def _happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
+    """Of several that were blocked, and are of the same bytes and step, the first pays: none of them is sent yet."""
+    first: dict[str, int] = {}
+    for follower in followers:
         payer = follower.payer
+        if payer is None and follower.same is not None and follower.state is State.SAVED:
+            payer = first.setdefault(follower.same, follower.id)
+        yield _event(follower, None if payer == follower.id else payer)
+
+
+def _event(follower: Follower, payer: int | None) -> events.Event:
+    if follower.state is State.SAVED:
         return events.UpstreamSaved(follower.id) if payer is None else events.Rejoined(follower.id, payer)
     reason = f"{follower.job} {follower.state}: {follower.reason or ''}".rstrip(": ")
     return events.UpstreamFailed(follower.id, reason, follower.kind or follower.state)

@@ -247,14 +247,25 @@ def test_a_step_that_may_go_on_after_all_waits_for_who_pays_by_now() -> None:
         await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
         await ledger.record(events.Promoted(3), events.Follows(4), *_saved_by_job(3, "b.pdf"))
         await ledger.record(events.Rejoined(1, 3), events.Saved(1, "a.pdf.json", "hash", 1))
-        found = asyncio.Event()
-        found.set()
-        going_on = asyncio.create_task(Chain(ledger, found).run())
-        async with asyncio.timeout(60):
-            while ledger.tally[State.FOLLOWING] or ledger.tally[State.BLOCKED]:
-                await ledger.change()
-        going_on.cancel()
+        await _let_go_on(ledger)
         assert _waiting_for(ledger) == {2: 4}
+        assert ledger.tally[State.QUEUED] == 1
+
+    run_virtually(work())
+
+
+def test_of_two_steps_of_the_same_bytes_that_may_go_on_at_once_one_pays() -> None:
+    """Both were blocked, and both their first steps had come home before anybody looked."""
+
+    async def work() -> None:
+        ledger = await _chain_of("a.pdf", "b.pdf")
+        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.record(events.Promoted(3), events.Follows(4))
+        await ledger.record(events.SourceGone(3, "gone"), events.UpstreamFailed(4, "parse source_gone", "source_gone"))
+        await ledger.record(events.Retried(1), *_saved_by_job(1, "a.pdf"))
+        await ledger.record(events.Rejoined(3, 1), events.Saved(3, "b.pdf.json", "hash", 1))
+        await _let_go_on(ledger)
+        assert _waiting_for(ledger) == {4: 2}
         assert ledger.tally[State.QUEUED] == 1
 
     run_virtually(work())
@@ -274,12 +285,43 @@ def test_of_two_that_stand_for_themselves_the_second_joins_the_first(house: Hous
     run_virtually(work())
 
 
+def test_a_copy_is_joined_at_the_same_cost_however_many_there_are() -> None:
+    """In SQLite's own steps: the fifth hundred of the same bytes takes about as many as the first."""
+
+    async def work() -> None:
+        ledger, steps = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time), [0]
+
+        def count() -> int:
+            steps[-1] += 1
+            return 0
+
+        ledger.reader.set_progress_handler(count, 100)
+        for hundred in range(5):
+            await ledger.admit([_same(f"{hundred}-{number}.pdf") for number in range(100)])
+            steps.append(0)
+        assert steps[4] < 2 * steps[0]
+        assert ledger.tally == {State.QUEUED: 1, State.DUPLICATE: 499}
+
+    run_virtually(work())
+
+
 async def _chain_of(*sources: str) -> Ledger:
     """Two steps of each, and all of the same bytes: the first source's pay."""
     ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
     for source in sources:
         await ledger.admit([_same(source), _later(source)])
     return ledger
+
+
+async def _let_go_on(ledger: Ledger) -> None:
+    """Whatever may."""
+    found = asyncio.Event()
+    found.set()
+    going_on = asyncio.create_task(Chain(ledger, found).run())
+    async with asyncio.timeout(60):
+        while ledger.tally[State.FOLLOWING] or ledger.tally[State.BLOCKED]:
+            await ledger.change()
+    going_on.cancel()
 
 
 def _later(source: str) -> Version:

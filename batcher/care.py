@@ -110,15 +110,15 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
     return found if paths else [c for c in found if c.state in UNASKED]
 
 
-def _candidates(ledger: Ledger) -> Iterator[Candidate]:
+def _candidates(ledger: Queries) -> Iterator[Candidate]:
     sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)}) ORDER BY id"
     yield from map(_candidate, ledger.reader.execute(sql))
 
 
-def _with_dependents(ledger: Ledger, chosen: list[Candidate]) -> list[Candidate]:
+def _with_dependents(ledger: Queries, chosen: list[Candidate]) -> list[Candidate]:
     """And what shared the fate of one of them, or of one of those: its copies, and the later steps it had blocked."""
-    left = [c for c in _candidates(ledger) if c.state in (State.BLOCKED, State.FAILED) and c not in chosen]
     taken = {c.id for c in chosen}
+    left = [c for c in _candidates(ledger) if c.state in (State.BLOCKED, State.FAILED) and c.id not in taken]
     while found := [c for c in left if (c.upstream if c.state is State.BLOCKED else c.payer) in taken]:
         taken |= {c.id for c in found}
         left = [c for c in left if c.id not in taken]
@@ -257,7 +257,8 @@ def _remedies(
     digest = cache(digest)
     whole = {c.id: other for c in broken if (other := _whole_one(ledger, digest, c.id)) is not None}
     fetched = [c for c in broken if c.id not in whole and _is_kept(ledger, c.id, now)]
-    rest = [c for c in broken if c.id not in whole and c not in fetched]
+    settled = {*whole, *(c.id for c in fetched)}
+    rest = [c for c in broken if c.id not in settled]
     payers = _payers(ledger, rest) | whole
     copied = [(c, payers[c.id]) for c in broken if payers.get(c.id, c.id) != c.id]
     return Remedies(tuple(copied), tuple(fetched), tuple(c for c in rest if payers[c.id] == c.id))
@@ -291,7 +292,8 @@ def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:
 
 def _at(ledger: Queries, output: str) -> Candidate:
     """The document whose result is to lie there."""
-    return _candidate(ledger.reader.execute(f"{_CANDIDATE} WHERE current = 1 AND output = ?", (output,)).fetchone())
+    sql = f"{_CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"  # as the index has it
+    return _candidate(ledger.reader.execute(sql, (output,)).fetchone())
 
 
 def _is_kept(ledger: Queries, document: int, now: float) -> bool:

@@ -6,15 +6,20 @@ import asyncio
 import json
 import signal
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from commandline import batcher, rows, start
+from ledgers import make_ledger
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, says
 from sqlite_utils import Database
 
+from batcher import care
 from batcher.core.wire import ErrorName
 from batcher.edges.migrations import APPLICATION_ID, migrations
+from batcher.edges.queries import Queries, reader
 
 Words = tuple[object, ...]
 
@@ -300,6 +305,21 @@ async def test_a_run_killed_in_its_first_moment_is_simply_run_again(words: Words
     (out / ".batcher").mkdir(parents=True)
     (out / ".batcher" / "ledger.db").touch()
     assert (await batcher(*words)).code == 0
+
+
+def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(tmp_path: Path) -> None:
+    """Of 20,000 documents each is found by an index, and none is held against all others."""
+    ledger = make_ledger(tmp_path / "ledger.db", 20_000)
+    with closing(reader(ledger)) as connection:
+        books, began = Queries(connection), time.process_time()
+        found = care.verify(books, tmp_path / "out")
+        free, paid = care.prospects(books, tmp_path / "out", found, now=0.0)
+        assert free + paid.documents == len(found.missing) > 19_000
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        connection.execute("UPDATE documents SET state = 'failed'")
+        books = Queries(connection)
+        assert len(care._with_dependents(books, list(care._candidates(books)))) == 20_000
+    assert time.process_time() - began < 10
 
 
 def _first_ledger(out: Path, version: int) -> Path:

@@ -154,6 +154,8 @@ def apply(
         raise Outdated(f"document {event.document}: a newer version stands in its place")
     if isinstance(event, e.PayerFailed | e.Promoted) and before is not State.DUPLICATE:
         raise Outdated(f"document {event.document} waits for no payer any more")
+    if isinstance(event, e.Adopted) and before is State.SUPERSEDED:
+        raise Outdated(f"document {event.document}: a newer version has taken its place, nobody waits for that job")
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +19,7 @@ from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.pace import Pace
 from batcher.edges.queries import Witness
-from batcher.errors import ServiceError, Unauthorised
+from batcher.errors import Outdated, ServiceError, Unauthorised
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, rows
 
@@ -128,7 +129,8 @@ class Recovery:
         job_id = sighting.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
-            await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
+            with suppress(Outdated):  # it was held, and has been edited since the look began
+                await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""

@@ -89,6 +89,8 @@ class Model:
             raise Outdated
         if isinstance(event, e.PayerFailed | e.Promoted) and document.state is not State.DUPLICATE:
             raise Outdated  # it stopped waiting between the look and the act
+        if isinstance(event, e.Adopted) and document.state is State.SUPERSEDED:
+            raise Outdated  # held a moment ago
         after = advance(document.state, event)
         copy_of = document.payer if document.state is State.DUPLICATE else None
         if isinstance(event, e.Sending):

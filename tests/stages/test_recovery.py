@@ -1,6 +1,7 @@
 """What becomes of submissions whose answer was lost, one case at a time; the simulation has the storms."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,45 @@ def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held(
             await ledger.change()
         running.cancel()
         assert +ledger.tally == {State.QUEUED: 1, State.SAVED: 1}
+
+    run_virtually(work())
+
+
+class EditedMeanwhile(Twin):
+    """The source of document 1 is edited, and taken in anew, while the listing is read."""
+
+    def __init__(self, service: TwinService, ledger: Ledger) -> None:
+        super().__init__(service)
+        self._ledger = ledger
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        page = await super().jobs(**more)
+        await self._ledger.admit([replace(_version("a.pdf"), content="edited", replaces=1)])
+        return page
+
+
+def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> None:
+    """The newer version stands in its place: there is nobody left to adopt its job for."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
+        await _lost(ledger, service)
+        await ledger.record(events.Held(1, "perhaps paid"))
+        recovery = Recovery(
+            *(ledger, EditedMeanwhile(service, ledger), Pace(), Course()),
+            service="twin",
+            key_print="none",
+            retention=43200.0,
+            settle=SETTLE,
+            clock=ledger.clock,
+        )
+        running = asyncio.create_task(recovery.run())
+        await asyncio.sleep(SETTLE)
+        assert not running.done() and recovery.has_looked_for_held
+        running.cancel()
+        assert +ledger.tally == {State.QUEUED: 1, State.SUPERSEDED: 1}
 
     run_virtually(work())
 

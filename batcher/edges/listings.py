@@ -11,11 +11,12 @@ import json
 import os
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
+
+import msgspec
 
 from batcher.core.document import path_of
 from batcher.core.listed import Entry, read_place, read_row
@@ -106,7 +107,7 @@ def _found(listing: Path, place: int, entry: Entry) -> Found:
         )
     path = str(entry.path)
     found = found_at(os.path.join(os.fsencode(listing.parent), path_of(path)), entry.name)  # noqa: PTH118 (bytes)
-    return replace(
+    return msgspec.structs.replace(
         found,
         folder=str(listing.parent),
         place=None if path == entry.name else path,

@@ -190,7 +190,7 @@ class Queries:
             " ORDER BY folder = ?",
             (job, json.dumps(sources), json.dumps(others), folder),
         )
-        return {row[1]: Known._make((*row[:7], State(row[7]), *row[8:])) for row in rows}
+        return {row[1]: Known._make((*row[:7], _STATES[row[7]], *row[8:])) for row in rows}
 
     def due(self, now: float, limit: int) -> list[Due]:
         """Documents to upload or submit, longest due first."""
@@ -535,6 +535,7 @@ class Queries:
         return moment
 
 
+_STATES = {state.value: state for state in State}
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
 _GOING_ON = "('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate')"
 _WHO_PAYS = f"""

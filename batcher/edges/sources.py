@@ -10,11 +10,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from pathspec import GitIgnoreSpec
 
 from batcher.core.chain import Overrides
@@ -29,8 +30,7 @@ SORTED: Final = 10_000  # names of a folder that are put in order together
 UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A file as the walk met it: `name` as core.document writes it; `problem` the verdict it can't escape, or None.
 
     `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of what isn't read here.
@@ -47,7 +47,7 @@ class Found:
     place: str | None = None
     content: str | None = None
     metadata: str | None = None
-    overrides: Overrides = field(default_factory=dict)
+    overrides: Overrides = {}
 
     @property
     def path(self) -> Path:
@@ -60,11 +60,11 @@ def walk(source: Source, *, skip: Path, types: Container[str], now: float) -> It
     `types` are the extensions taken where the source's own patterns don't say.
     """
     assert source.directory is not None
-    rules, folder = Rules(source, types), str(source.directory)
     root = os.fsencode(source.directory)
-    for found in _folder(root, b"", rules, os.fsencode(skip)):
+    tree = _Tree(root, str(source.directory), Rules(source, types), os.fsencode(skip))
+    for found in _folder(tree, b""):
         if found.problem or fits(source, found, now):
-            yield replace(found, folder=folder)
+            yield found
 
 
 def fits(source: Source, found: Found, now: float) -> bool:
@@ -161,6 +161,8 @@ class Rules:
         self._ignored[folder] = GitIgnoreSpec.from_lines(text.splitlines())
 
     def excludes(self, name: bytes, *, folder: bool) -> bool:
+        if self._exclude is None and not self._ignored:
+            return False
         text = os.fsdecode(name) + ("/" if folder else "")
         if self._exclude is not None and self._exclude.match_file(text):
             return True
@@ -178,18 +180,45 @@ class Rules:
                 yield base, spec
 
 
-def _folder(root: bytes, below: bytes, rules: Rules, skip: bytes) -> Iterator[Found]:
-    here = root + b"/" + below if below else root
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    root: bytes
+    folder: str  # the same, as it is written down
+    rules: Rules
+    skip: bytes
+
+
+def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
+    here, rules = tree.root + b"/" + below if below else tree.root, tree.rules
     ignored = here + b"/" + IGNORE_FILE.encode()
     if os.path.lexists(ignored):
         rules.learn(below, ignored)
     try:
         for last in _names(here):
             path, name = here + b"/" + last, below + b"/" + last if below else last
-            if not last.startswith(b".") and path != skip:
-                yield from _entry(root, path, name, rules, skip)
+            if last.startswith(b".") or path == tree.skip:
+                continue
+            try:
+                status = os.lstat(path)
+            except OSError as error:
+                yield from _unseen(tree, name, error)
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if not rules.excludes(name, folder=True):
+                    yield from _folder(tree, name)
+            elif rules.takes(name) and not rules.excludes(name, folder=False):
+                problem, reason = _problem(status)
+                what = (status.st_size, status.st_mtime_ns, status.st_ino)
+                yield Found(name_of(name), *what, problem, reason, tree.folder)
     except OSError as error:  # of this folder alone: each entry sees to its own
-        yield Found(name_of(below or b"."), problem=UNREADABLE, reason=f"folder: {error.strerror}")
+        unread = f"folder: {error.strerror}"
+        yield Found(name_of(below or b"."), problem=UNREADABLE, reason=unread, folder=tree.folder)
+
+
+def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
+    too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
+    if (too_long or tree.rules.takes(name)) and not tree.rules.excludes(name, folder=too_long):
+        yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror, folder=tree.folder)
 
 
 def _names(folder: bytes) -> Iterator[bytes]:
@@ -197,22 +226,6 @@ def _names(folder: bytes) -> Iterator[bytes]:
     with os.scandir(folder) as entries:
         while names := sorted(entry.name for entry in islice(entries, SORTED)):
             yield from names
-
-
-def _entry(root: bytes, path: bytes, name: bytes, rules: Rules, skip: bytes) -> Iterator[Found]:
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
-        if (too_long or rules.takes(name)) and not rules.excludes(name, folder=too_long):
-            yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror)
-        return
-    if stat.S_ISDIR(status.st_mode):
-        if not rules.excludes(name, folder=True):
-            yield from _folder(root, name, rules, skip)
-    elif rules.takes(name) and not rules.excludes(name, folder=False):
-        problem, reason = _problem(status)
-        yield Found(name_of(name), status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
 
 
 def _problem(status: os.stat_result) -> tuple[str | None, str | None]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import difflib
 import json
-import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import time
 from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
+from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
 from batcher.core.policy import Kind
@@ -179,7 +178,7 @@ class _Reading:
     def table(self, data: Any, keys: Table, prefix: str) -> dict[str, Any]:
         """The good values of `data`; a problem for each other one."""
         if not isinstance(data, Mapping):
-            self.problems.append(Problem(prefix.rstrip("."), f"a table is wanted, not {_shown(data)}"))
+            self.problems.append(Problem(prefix.rstrip("."), f"a table is wanted, not {shown(data)}"))
             return {}
         good: dict[str, Any] = {}
         for name, value in data.items():
@@ -207,7 +206,7 @@ class _Reading:
             if key.among and one not in key.among:
                 near = difflib.get_close_matches(str(one), key.among, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(key.among)}"
-                self.problems.append(Problem(prefix + name, f"{_shown(one)} is not known", hint))
+                self.problems.append(Problem(prefix + name, f"{shown(one)} is not known", hint))
 
     def check(
         self,
@@ -232,7 +231,7 @@ class _Reading:
             near = difflib.get_close_matches(top["service"], (LOCAL, *SERVICES), n=1)
             known = f"one of: {', '.join((LOCAL, *SERVICES))}, or a table with url = …"
             hint = f"did you mean {near[0]}?" if near else known
-            add(Problem("service", f"{_shown(top['service'])} is not known", hint))
+            add(Problem("service", f"{shown(top['service'])} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
@@ -257,7 +256,7 @@ class _Reading:
             if len(jobs) > 1 and not names[number]:
                 self.problems.append(Problem("job.name", "missing", "each step of a chain has a name of its own"))
             elif names[number] in names[:number]:
-                self.problems.append(Problem("job.name", f"{_shown(names[number])} is named twice"))
+                self.problems.append(Problem("job.name", f"{shown(names[number])} is named twice"))
 
     def _check_job(self, job: Mapping[str, Any], *, several: bool) -> None:
         add = self.problems.append
@@ -270,9 +269,7 @@ class _Reading:
         endpoint = job.get("endpoint", "parse")
         self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
-            add(
-                Problem("job.name", f"{_shown(job['name'])} can't be part of a file's name", "letters, digits, - and _")
-            )
+            add(Problem("job.name", f"{shown(job['name'])} can't be part of a file's name", "letters, digits, - and _"))
 
     def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
         """Where no step could hand one on, naming some is a mistake."""
@@ -345,182 +342,6 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "batcher manifest", **_schema(MANIFEST)}
 
 
-# --- kinds of values ------------------------------------------------------------------------------------------------
-
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def duration(value: Any, _folder: Path | None = None) -> float:
-    """Seconds, from a number of them or from text as in 90s, 15m, 12h, 1d."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
-        return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a duration as in 90s, 15m, 12h or 1d is wanted, not {_shown(value)}")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _span(value: Any, folder: Path) -> float:
-    seconds = duration(value, folder)
-    if not seconds:
-        raise ValueError(f"a duration above 0 is wanted, not {_shown(value)}")
-    return seconds
-
-
-def _name(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError(f"a name of one line is wanted, not {_shown(value)}")
-    return value
-
-
-def _variable(value: Any, _folder: Path) -> str:
-    """Not shown where it is none: somebody may have put the secret itself there."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("the name of an environment variable is wanted")
-    return value
-
-
-def _of(what: str, *types: type) -> Callable[[Any, Path], Any]:
-    def read(value: Any, _folder: Path) -> Any:
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise ValueError(f"{what} is wanted, not {_shown(value)}")
-        return value
-
-    return read
-
-
-def _path(value: Any, folder: Path) -> Path:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"a path is wanted, not {_shown(value)}")
-    return Path(posixpath.normpath(folder / value))
-
-
-def _strings(value: Any, _folder: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        example = f", as in [{_shown(value)}]," if isinstance(value, str) else ""
-        raise ValueError(f"a list of strings{example} is wanted, not {_shown(value)}")
-    return tuple(value)
-
-
-def _url(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.match(r"https?://[^/\s]+", value):
-        raise ValueError(f"a URL as in https://… is wanted, not {_shown(value)}")
-    return value.rstrip("/")
-
-
-def _bucket(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(s3|gs|az)://[^/\s]+(/.*)?", value):
-        raise ValueError(f"an address as in s3://bucket/prefix, gs://… or az://… is wanted, not {_shown(value)}")
-    return value.rstrip("/")
-
-
-def _object_store(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(s3|s3a|gs|az|azure|abfss?)://[^/\s?#@]+(/[^\s?#]*)?", value):
-        raise ValueError(f"a place as in s3://bucket/prefix is wanted, not {_shown(value)}")
-    return value.rstrip("/")
-
-
-def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path], Any]:
-    def read(value: Any, _folder: Path) -> Any:
-        if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < inf:
-            raise ValueError(f"{what} above 0 is wanted, not {_shown(value)}")
-        return value
-
-    return read
-
-
-def _not_negative(value: Any, _folder: Path) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
-        raise ValueError(f"a number, 0 or above, is wanted, not {_shown(value)}")
-    return value
-
-
-def _prices(value: Any, folder: Path) -> dict[str, float]:
-    if not isinstance(value, dict) or not set(value) <= set(ENDPOINTS):
-        raise ValueError(f"a table of dollars by endpoint ({', '.join(ENDPOINTS)}) is wanted, not {_shown(value)}")
-    return {endpoint: READERS["amount"](dollars, folder) for endpoint, dollars in value.items()}
-
-
-def _clock_time(value: Any, _folder: Path) -> time:
-    if isinstance(value, time):  # TOML has times of its own: stop_at = 06:00:00
-        return value
-    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a time of day as in 06:00 is wanted, not {_shown(value)}")
-    return time(int(match[1]), int(match[2]))
-
-
-def _address(value: Any, _folder: Path) -> tuple[str, int]:
-    match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", value) if isinstance(value, str) else None
-    if match is None or int(match[2]) > 65535:
-        raise ValueError(f"host and port as in 127.0.0.1:8090 are wanted, not {_shown(value)}")
-    return match[1], int(match[2])
-
-
-_SIZES: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
-
-
-def _size(value: Any, _folder: Path) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a number of bytes or a size as in 10kB, 25MB or 1GB is wanted, not {_shown(value)}")
-    return int(float(match[1]) * _SIZES[match[2]])
-
-
-READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
-    "string": _of("text", str),
-    "name": _name,
-    "variable": _variable,
-    "number": _not_negative,
-    "boolean": _of("true or false", bool),
-    "table": _of("a table", dict),
-    "tables": _of("a table or a list of tables", dict, list),
-    "table of tables": _of("a table", dict),
-    "service": _of("a service's name or a table", str, dict),
-    "duration": duration,
-    "span": _span,
-    "size": _size,
-    "path": _path,
-    "url": _url,
-    "object store": _object_store,
-    "address": _address,
-    "bucket": _bucket,
-    "count": _positive("a whole number", int),
-    "amount": _positive("a number", int, float),
-    "prices": _prices,
-    "clock time": _clock_time,
-    "list of strings": _strings,
-}
-
-_TYPES: Final[Mapping[str, dict[str, Any]]] = {
-    "string": {"type": "string"},
-    "name": {"type": "string", "minLength": 1},
-    "variable": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-    "number": {"type": "number", "minimum": 0},
-    "boolean": {"type": "boolean"},
-    "table": {"type": "object"},
-    "duration": {"type": ["string", "number"], "minimum": 0},
-    "span": {"type": ["string", "number"], "exclusiveMinimum": 0},
-    "size": {"type": ["string", "integer"]},
-    "path": {"type": "string"},
-    "url": {"type": "string", "format": "uri"},
-    "object store": {"type": "string"},
-    "address": {"type": "string"},
-    "bucket": {"type": "string", "format": "uri"},
-    "count": {"type": "integer", "minimum": 1},
-    "amount": {"type": "number", "exclusiveMinimum": 0},
-    "prices": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {endpoint: {"type": "number", "exclusiveMinimum": 0} for endpoint in ENDPOINTS},
-    },
-    "clock time": {"type": "string"},
-    "list of strings": {"type": "array", "items": {"type": "string"}},
-}
-
-
 def _schema(keys: Table) -> dict[str, Any]:
     return {
         "type": "object",
@@ -532,7 +353,7 @@ def _schema(keys: Table) -> dict[str, Any]:
 def _value_schema(key: Key) -> dict[str, Any]:
     if key.table is None:
         one_of = {"enum": list(key.among)} if key.among else {}
-        plain = _TYPES[key.kind]
+        plain = TYPES[key.kind]
         return {**plain, "items": {**plain["items"], **one_of}} if "items" in plain else {**plain, **one_of}
     inner = _schema(key.table)
     wrapped: dict[str, dict[str, Any]] = {
@@ -541,7 +362,3 @@ def _value_schema(key: Key) -> dict[str, Any]:
         "table of tables": {"type": "object", "additionalProperties": inner},
     }
     return wrapped.get(key.kind, inner)
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)[:60]

@@ -12,13 +12,11 @@ from batcher.edges.notify import notify
 from batcher.errors import BatcherError
 
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
-_FAILURE: Final = ("state", "class", "reason", "documents", "example")
 
 
 async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Write and tell how a run ended. Returns what went wrong with that, in words; nothing of it is worth an error."""
-    values = {**summary, "failures": [dict(zip(_FAILURE, one, strict=True)) for one in summary["failures"]]}
-    troubles = (_write(manifest, values), await _tell(manifest, values))
+    troubles = (_write(manifest, summary), await _tell(manifest, summary))
     return tuple(filter(None, troubles))
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from batcher.core.chain import Step, merged, steps_of
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of, path_of
@@ -20,6 +22,7 @@ from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.manifest import Job, Manifest, Prices
 from batcher.core.pages_asked import asked_of
 from batcher.core.quote import Quote, quote
+from batcher.core.summary import FailureGroup
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
 from batcher.edges.passwords import Passwords
@@ -54,7 +57,7 @@ class Plan:
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
-    refusals: Sequence[tuple[str, str | None, str | None, int, str]] = ()  # what isn't sent: `_REFUSAL` of each
+    refusals: Sequence[FailureGroup] = ()  # what isn't sent
 
     @property
     def documents(self) -> int:
@@ -63,7 +66,7 @@ class Plan:
     def values(self) -> dict[str, Any]:
         told = asdict(self)
         del told["prices"]
-        told["refusals"] = [dict(zip(_REFUSAL, one, strict=True)) for one in self.refusals]
+        told["refusals"] = msgspec.to_builtins(self.refusals)
         return {**told, "credits": self.cost.credits}
 
 
@@ -177,6 +180,5 @@ def _time_left(ledger: Queries, now: float) -> float | None:
     return None if deadline is None else deadline - now
 
 
-_REFUSAL = ("state", "class", "reason", "documents", "example")
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"

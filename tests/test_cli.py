@@ -73,6 +73,19 @@ async def test_a_plan_says_why_something_is_not_sent(words: tuple[object, ...], 
     assert [(one["state"], one["documents"], one["example"]) for one in told] == [("unreadable", 1, "blank.txt")]
 
 
+async def test_failures_look_the_same_in_all_that_tells_them(words: tuple[object, ...], inbox: Path, out: Path) -> None:
+    """As objects with the same names, from `run`, `status`, `failures`, `plan`, and in the two places of a summary."""
+    (inbox / "blank.txt").touch()
+    run = json.loads((await batcher(*words, "--json")).out)["failures"]
+    status = json.loads((await batcher("status", out, "--json")).out)["failures"]
+    failures = json.loads((await batcher("failures", out, "--json")).out)
+    plan = json.loads((await batcher("plan", *words[1:], "--json")).out)["refusals"]
+    kept = json.loads(rows(out, "SELECT summary FROM runs")[0][0])["failures"]
+    beside = json.loads((out / ".batcher" / "summary.json").read_text())["failures"]
+    blank = {"state": "unreadable", "class": None, "reason": "empty: 0 bytes", "documents": 1, "example": "blank.txt"}
+    assert [run, status, failures, plan, kept, beside] == [[blank]] * 6
+
+
 async def test_a_plan_is_refused_where_the_run_would_be(words: tuple[object, ...], out: Path) -> None:
     """Files in the output that no ledger knows of: exit 2, with what to do about it."""
     out.mkdir()

@@ -44,11 +44,13 @@ def failures(what: Path, as_json: bool) -> None:
     batcher failures manifests/nightly.toml
     batcher failures results/nightly --json | jq '.[0].example'
     """
-    from batcher.faces.failures import failure_values, failure_words
+    import msgspec
+
+    from batcher.faces.failures import failure_words
 
     with reading(place_of(what)) as ledger:
-        values = failure_values(ledger.failures())
-    click.echo(json.dumps(values) if as_json else failure_words(values, what))
+        groups = ledger.failures()
+    click.echo(msgspec.json.encode(groups) if as_json else failure_words(groups, what))
 
 
 @main.command(short_help="Put documents that failed back in the queue.")

@@ -155,6 +155,8 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
     batcher status manifests/nightly.toml
     batcher status results/nightly --watch
     """
+    import msgspec
+
     from batcher.edges.hold import is_held
     from batcher.faces.status import status_values, status_words
 
@@ -165,7 +167,7 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
         watch(place.batch, place.ledger, stream=sys.stdout)
         return
     values = status_values(place.ledger, under_way=is_held(place.ledger))
-    click.echo(json.dumps(values) if as_json else status_words(place.batch, values))
+    click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
 
 
 @main.command(short_help="Serve Reducto's API from this machine.")

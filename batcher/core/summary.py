@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
+
+class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
+    """Documents that came to the same verdict for the same reason, with one of them by name."""
+
+    state: str
+    kind: str | None
+    reason: str | None
+    documents: int
+    example: str
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -37,7 +49,7 @@ class Summary:
 
     batch: str
     documents: Mapping[str, int]
-    failures: tuple[tuple[str, str | None, str | None, int, str], ...]
+    failures: tuple[FailureGroup, ...]
     pages: int
     credits: float
     seconds: float

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import OPEN, OUT, TO_SUBMIT, VERDICTS, State
+from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
 
@@ -369,9 +370,9 @@ class Queries:
             found.setdefault(job, {})[state] = number
         return found
 
-    def failures(self) -> list[tuple[str, str | None, str | None, int, str]]:
-        """(state, class, reason, documents, example), the most frequent first."""
-        return list(self.reader.execute(_FAILURES))
+    def failures(self) -> list[FailureGroup]:
+        """The most frequent first."""
+        return [FailureGroup(*row) for row in self.reader.execute(_FAILURES)]
 
     def spent(self) -> tuple[int, float]:
         """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from batcher.core.lifecycle import State
+from batcher.core.policy import Kind
+from batcher.core.summary import FailureGroup
+from batcher.core.wire import ErrorName
 from batcher.faces.status import plain
 
 # By state, and for `failed` by class.
-LOCKED: Final = "PASSWORD_PROTECTED"
 ADVICE: Final = {
-    LOCKED: "name its password by source.passwords_env or source.passwords_file, then "
-    "`batcher retry {what} --only document`",
     "transient": "likely to pass: `batcher retry {what} --only transient`",
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
     "configuration": "set the job's options or the key right, then `batcher retry {what} --only configuration`",
@@ -32,25 +34,49 @@ ADVICE: Final = {
     "source_changed": "it changed while it was read; the next run takes the newer version",
 }
 
+_NEWER: Final = "the next run takes the newer version"
+_SPLIT: Final = f"split it into smaller files, or leave it out by source.exclude or max_size; {_NEWER}"
+_LESS: Final = "fewer pages at a time (options.settings.page_range) or fewer fields, or split the file"
+_AGAIN: Final = "then `batcher retry {what} --only {kind}`"
+# By the error's name, where that says more than its class. The names are those of `ErrorCode` in the API's description
+# v1.12.20. What they mean is told nowhere but in the names, so the advice says no more than these do.
+BY_NAME: Final = {
+    ErrorName.DOCUMENT_PASSWORD_PROTECTED: f"name its password by source.passwords_env or passwords_file, {_AGAIN}",
+    ErrorName.DOCUMENT_UNSUPPORTED: "convert it to a type that the service reads, or leave it out by source.exclude",
+    ErrorName.DOCUMENT_CORRUPT: f"see whether it opens at all, and save or fetch it anew: {_NEWER}",
+    ErrorName.DOCUMENT_EMPTY: f"see whether there is anything in it, and fetch it anew: {_NEWER}",
+    ErrorName.DOCUMENT_TOO_LARGE: _SPLIT,
+    ErrorName.OFFICE_CONVERSION_TOO_LARGE: f"save it as PDF, or {_SPLIT}",
+    ErrorName.CELL_COUNT_EXCEEDED: _SPLIT,
+    ErrorName.IMAGE_TOO_LARGE: f"make the picture smaller: {_NEWER}",
+    ErrorName.IMAGE_TOO_SMALL: f"scan it anew at a higher resolution: {_NEWER}",
+    ErrorName.IMAGE_INVALID_ASPECT_RATIO: f"it is too long or too narrow: cut it into pieces; {_NEWER}",
+    ErrorName.CONTEXT_WINDOW_EXCEEDED: f"too much for the model at once: {_LESS}",
+    ErrorName.OUTPUT_LIMIT_EXCEEDED: f"too much is asked for at once: {_LESS}",
+    ErrorName.CUSTOMER_TIMEOUT: f"it took longer than options.settings.timeout: raise that, {_AGAIN}",
+    ErrorName.INVALID_SCHEMA: f"set schema_file or options.instructions.schema right, {_AGAIN}",
+    ErrorName.AUTH_ERROR: f"set the key right (REDUCTO_API_KEY, or service.api_key_env), {_AGAIN}",
+    ErrorName.URL_NOT_ALLOWED: "the service doesn't fetch from there: let batcher upload it, from a folder or a store",
+}
+_NAMES: Final = re.compile(rf"\b({'|'.join(ErrorName)})\b")
 
-def failure_values(rows: Sequence[tuple[str, str | None, str | None, int, str]]) -> list[dict[str, Any]]:
-    return [
-        {"state": state, "class": kind, "reason": reason, "documents": number, "example": example}
-        for state, kind, reason, number, example in rows
-    ]
 
-
-def failure_words(values: Sequence[dict[str, Any]], what: Path) -> str:
-    if not values:
+def failure_words(groups: Sequence[FailureGroup], what: Path) -> str:
+    if not groups:
         return "nothing failed"
-    return "\n".join(_group(value, what) for value in values)
+    return "\n".join(_words(group, what) for group in groups)
 
 
-def _group(value: dict[str, Any], what: Path) -> str:
-    cause = value["class"] if value["state"] == "failed" else value["state"]
-    advice = ADVICE.get(LOCKED if cause == "document" and LOCKED in (value["reason"] or "") else cause, "")
-    name = value["state"].replace("_", " ")
-    lines = [f"{value['documents']} {name}, e.g. {value['example']}", f"  why   {value['reason'] or 'not said'}"]
-    if advice:
-        lines.append(f"  next  {advice.format(what=what)}")
+def _words(group: FailureGroup, what: Path) -> str:
+    name = group.state.replace("_", " ")
+    lines = [f"{group.documents} {name}, e.g. {group.example}", f"  why   {group.reason or 'not said'}"]
+    if advice := _advice(group):
+        lines.append(f"  next  {advice.format(what=what, kind=group.kind)}")
     return "\n".join(plain(line) for line in lines)
+
+
+def _advice(group: FailureGroup) -> str:
+    if group.state != State.FAILED:
+        return ADVICE.get(group.state, "")
+    named = _NAMES.search(group.reason or "") if group.kind in (Kind.DOCUMENT, Kind.CONFIGURATION) else None
+    return (named and BY_NAME.get(ErrorName(named[1]))) or ADVICE.get(group.kind or "", "")

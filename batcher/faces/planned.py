@@ -60,7 +60,7 @@ def _sent(plan: Plan) -> list[str]:
 def _not_sent(plan: Plan) -> list[str]:
     if not plan.refused:
         return []
-    told = [failed(number, state, reason, example) for state, _, reason, number, example in plan.refusals[:SHOWN]]
+    told = [failed(group) for group in plan.refusals[:SHOWN]]
     more = len(plan.refusals) - len(told)
     told += [f"… and {more} more reasons"] if more > 0 else []
     return [f"  not send   {plan.refused}:", *(f"             {line}" for line in told)]

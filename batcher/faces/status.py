@@ -15,7 +15,7 @@ from batcher.edges.schema import reading
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
     from batcher.core.manifest import Manifest
-    from batcher.core.summary import Summary
+    from batcher.core.summary import FailureGroup, Summary
 
 
 SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
@@ -26,7 +26,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     states = dict(summary.documents)
     lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {span(summary.seconds)}']
     lines += step_lines(summary.steps) if states else nothing_found(manifest)
-    lines += [f"  {failed(number, state, reason, example)}" for state, _, reason, number, example in summary.failures]
+    lines += [f"  {failed(group)}" for group in summary.failures]
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.pages:
         lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
@@ -66,7 +66,7 @@ def trouble_words(summary: Summary) -> str:
     """What is said with -q: nothing where all went well."""
     lines = [summary.reason] if summary.reason else []
     if summary.exit_code == 1:
-        lines += [f"{number} {_why(state, reason)}" for state, _, reason, number, _ in summary.failures]
+        lines += [_why(group) for group in summary.failures]
     lines += map(plain, _some(summary.audit.words()))
     return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
 
@@ -102,10 +102,7 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
         "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
         "nearest_deadline_at": deadline and deadline[1],
         "warnings": [*_deadline_warning(deadline), *with_ledger.last_warnings()],
-        "failures": [
-            {"state": state, "class": kind, "reason": reason, "documents": number, "example": example}
-            for state, kind, reason, number, example in with_ledger.failures()
-        ],
+        "failures": with_ledger.failures(),
     }
 
 
@@ -131,9 +128,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     if values["seconds_left"] is not None:
         speed, left = values["documents_per_second"], values["seconds_left"]
         lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
-    for failure in values["failures"]:
-        named = (failure["documents"], failure["state"], failure["reason"], failure["example"])
-        lines.append(f"  {failed(*named)}")
+    lines += [f"  {failed(group)}" for group in values["failures"]]
     lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
     lines += [f"  {told.format(_money(values['cost'], name))}" for name, told in _TO_TELL if values["cost"][name]]
     if values["cost"]["committed"] or values["cost"]["to_come"]:
@@ -170,13 +165,13 @@ def _states(states: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in ranked)
 
 
-def failed(number: int, state: str, reason: str | None, example: str) -> str:
-    """A group of documents without a result."""
-    return f"{number} {_why(state, reason)}, e.g. {plain(example)}"
+def failed(group: FailureGroup) -> str:
+    return f"{_why(group)}, e.g. {plain(group.example)}"
 
 
-def _why(state: str, reason: str | None) -> str:
-    return plain(state.replace("_", " ") + (f" ({reason})" if reason else ""))
+def _why(group: FailureGroup) -> str:
+    reason = f" ({group.reason})" if group.reason else ""
+    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}")
 
 
 def plain(text: str, *, keep: str = "") -> str:

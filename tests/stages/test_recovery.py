@@ -181,8 +181,8 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
             await ledger.change()
         running.cancel()
         assert +ledger.tally == {State.HELD: 1}
-        ((_, _, reason, _, _),) = ledger.failures()
-        assert reason and "listing can't be read to its end" in reason
+        (held,) = ledger.failures()
+        assert held.reason and "listing can't be read to its end" in held.reason
 
     run_virtually(work())
 

@@ -21,12 +21,14 @@ def size(amount: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """As people say it: 40 s, 12 min, 3 h 20 min, 2 days."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    """As people say it: 300 ms, 1.5 s, 40 s, 12 min, 3 h 20 min, 2 days."""
+    if 0 < seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 59.5:
+        return f"{seconds:.2g} s"
     minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 48 * 60:
         return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-    return f"{minutes / 1440:.0f} days"
+    return f"{minutes / 1440:.3g} days"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from batcher.core.amounts import span
 from batcher.core.lifecycle import VERDICTS
 from batcher.edges.queries import Queries
 
@@ -232,7 +233,7 @@ def _spans(db: sqlite3.Connection) -> list[Count]:
     found = dict(db.execute(sql))
     if not found:
         return []
-    names = [f"≤ {span_words(bound)}" for bound in SPANS] + ["later"]
+    names = [f"≤ {span(bound)}" for bound in SPANS] + ["later"]
     return [Count(names[n], found.get(n, 0)) for n in range(min(found), max(found) + 1)]
 
 
@@ -264,11 +265,3 @@ def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Change]:
         WHERE e.seq > coalesce((SELECT max(seq) FROM events WHERE at < ?), 0) AND e.state = d.state
         GROUP BY e.state ORDER BY 2 DESC"""
     return [Change(*row) for row in db.execute(sql, (runs[-1].started_at,))]
-
-
-def span_words(seconds: float) -> str:
-    """As short as an axis wants it."""
-    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1000:.0f} ms"

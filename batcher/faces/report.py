@@ -8,9 +8,9 @@ from html import escape
 from itertools import accumulate
 from typing import Final
 
-from batcher.core.amounts import size
+from batcher.core.amounts import size, span
 from batcher.core.lifecycle import OPEN, VERDICTS, State
-from batcher.edges.statistics import QUANTILES, Count, RunRow, Slow, Statistics, span_words
+from batcher.edges.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.faces.page import page
 from batcher.faces.plots import Bar, figure, table
 from batcher.faces.status import plain
@@ -84,7 +84,7 @@ def _standing(found: Statistics) -> Iterator[str]:
 def _lasted(run: RunRow, last: RunRow) -> str:
     """One that has no end was cut off, or is the last and may go on."""
     if run.ended_at:
-        return span_words(run.ended_at - run.started_at)
+        return span(run.ended_at - run.started_at)
     return "goes on, or was cut off" if run is last else "cut off"
 
 
@@ -108,7 +108,7 @@ def _speed(found: Statistics) -> Iterator[str]:
         rate = bucket.saved / bucket.width * 60
         seconds = f"{datetime.fromtimestamp(bucket.at):%H:%M:%S}" if bucket.width < 60 else _clock(bucket.at)
         bars.append(Bar(seconds, rate, f"{rate:,.1f}"))
-    width = span_words(found.throughput[0].width) if found.throughput else ""
+    width = span(found.throughput[0].width) if found.throughput else ""
     yield figure(
         "Results saved per minute",
         f"In the last run that saved any; each bar is {width}." if width else "No run has saved a result yet.",
@@ -128,7 +128,7 @@ def _speed(found: Statistics) -> Iterator[str]:
     yield table(
         "Where the time goes: waiting, here and in the service's queue, against the service's own work",
         ("part of the way", *names),
-        [(phase.name, *map(span_words, phase.values)) for phase in found.phases],
+        [(phase.name, *map(span, phase.values)) for phase in found.phases],
         shares=[phase.values[1] / longest for phase in found.phases],
     )
     yield figure(
@@ -202,7 +202,7 @@ def _outstanding(found: Statistics) -> Iterator[str]:
 
 def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
-    return plain(f"{row.source} {row.job}".rstrip()), span_words(max(row.seconds, 0.0)), pages, size(row.size)
+    return plain(f"{row.source} {row.job}".rstrip()), span(max(row.seconds, 0.0)), pages, size(row.size)
 
 
 def _when(moment: float) -> str:

@@ -21,5 +21,10 @@ def test_small_sums_keep_their_digits() -> None:
 
 
 def test_spans_are_said_as_people_do() -> None:
-    """From seconds to days."""
-    assert [span(s) for s in (40, 720, 12000, 43200, 172800)] == ["40 s", "12 min", "3 h 20 min", "12 h", "2 days"]
+    """From milliseconds to days, each in the unit that fits once it is rounded."""
+    assert [span(s) for s in (0, 0.1, 0.9999, 1, 1.24, 9.99, 40, 59.7)] == [
+        *("0 s", "100 ms", "1 s", "1 s", "1.2 s", "10 s", "40 s", "1 min"),
+    ]
+    assert [span(s) for s in (720, 12000, 43200, 172800, 216000)] == [
+        *("12 min", "3 h 20 min", "12 h", "2 days", "2.5 days"),
+    ]

@@ -29,7 +29,7 @@ _SEALED: Final = "EncryptedPackage".encode("utf-16-le")  # what an encrypted Off
 
 class _Question(msgspec.Struct):
     passwords: Sequence[str]
-    path: str = ""
+    path: bytes = b""  # its name may be no UTF-8
     content: bytes = b""  # where it is in memory
 
 
@@ -69,7 +69,7 @@ class Unlocker:
 
     def opened_by(self, content: bytes | Path, passwords: Sequence[str]) -> Opened | None:
         """The first of `passwords` that opens the PDF; None where none does. Blocking."""
-        of_it = {"content": content} if isinstance(content, bytes) else {"path": str(content)}
+        of_it = {"content": content} if isinstance(content, bytes) else {"path": os.fsencode(content)}
         with self._turn:
             answer = self._ask(_Question(passwords, **of_it))
             if answer is None:
@@ -128,7 +128,7 @@ def _main() -> None:
 def _tried(question: _Question) -> Opened | None:
     import liteparse
 
-    content = question.content or Path(question.path).read_bytes()
+    content = question.content or Path(os.fsdecode(question.path)).read_bytes()
     for password in question.passwords:
         try:
             liteparse.LiteParse(ocr_enabled=False, quiet=True, target_pages="1", password=password or None).parse(

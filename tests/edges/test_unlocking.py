@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def test_what_opens_a_document(content: bytes, opened: str | None, passwords: Pa
     (tmp_path / "x").write_bytes(content)
     named = passwords.of(str(tmp_path), "x")
     assert passwords.opening(content, named) == passwords.opening(tmp_path / "x", named) == opened
+
+
+def test_a_name_that_is_no_utf8_is_opened_like_any_other(passwords: Passwords, tmp_path: Path) -> None:
+    """Older systems left such names."""
+    path = tmp_path / os.fsdecode(b"gr\xfc\xdfe.pdf")
+    path.write_bytes(locked_pdf("x", "two"))
+    assert passwords.opening(path, ("one", "two")) == "two"
 
 
 def test_what_nothing_opens_is_locked(passwords: Passwords) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.flight import RECALLED
-from batcher.core.lifecycle import OUT, Impossible, State, advance
+from batcher.core.lifecycle import OPEN, OUT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
 from batcher.edges.purse import spend
@@ -115,6 +115,13 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.STUCK, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
     (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
 }
+_COPY: Final = frozenset({State.DUPLICATE})
+# What a copy is told of its payer comes too late where it waits for none any more; a person puts verdicts back, too.
+_TOLD_TO: Final[dict[type[e.Event], frozenset[State]]] = {
+    e.PayerFailed: _COPY,
+    e.Promoted: _COPY,
+    e.Follows: _COPY | (frozenset(State) - OPEN),
+}
 _NO_ATTEMPT_OUT: Final = {
     (state, e.Cancelled) for state in (State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING)
 }
@@ -152,7 +159,7 @@ def apply(
     before, payer, is_current = _STATES[row[0]], row[2], row[3]
     if isinstance(event, e.Sending) and not is_current:
         raise Outdated(f"document {event.document}: a newer version stands in its place")
-    if isinstance(event, e.PayerFailed | e.Promoted) and before is not State.DUPLICATE:
+    if before not in _TOLD_TO.get(type(event), (before,)):
         raise Outdated(f"document {event.document} waits for no payer any more")
     if isinstance(event, e.Adopted) and before is State.SUPERSEDED:
         raise Outdated(f"document {event.document}: a newer version has taken its place, nobody waits for that job")

@@ -225,6 +225,19 @@ def test_a_copy_whose_payer_makes_way_at_that_moment_gets_no_verdict_of_it() -> 
     run_virtually(work())
 
 
+def test_a_later_step_whose_payer_makes_way_at_that_moment_is_told_nothing_twice() -> None:
+    """It follows its own first step by then, and is not put there once more."""
+
+    async def work() -> None:
+        ledger = await _chain_of("a.pdf", "b.pdf")
+        await ledger.record(events.Follows(4))
+        with pytest.raises(Outdated):
+            await ledger.record(events.Follows(4))
+        assert ledger.tally[State.FOLLOWING] == 2
+
+    run_virtually(work())
+
+
 def test_a_newcomer_waits_for_the_copy_that_is_about_to_pay() -> None:
     """Its payer is no more, and the copy hasn't heard of it yet: one of them pays, not each for itself."""
 
@@ -267,6 +280,20 @@ def test_of_two_steps_of_the_same_bytes_that_may_go_on_at_once_one_pays() -> Non
         await _let_go_on(ledger)
         assert _waiting_for(ledger) == {4: 2}
         assert ledger.tally[State.QUEUED] == 1
+
+    run_virtually(work())
+
+
+def test_what_joins_another_just_as_a_newer_version_takes_its_place_stays_superseded() -> None:
+    """Between the look at who pays and the word of it the scanner came by."""
+
+    async def work() -> None:
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+        await ledger.admit([_same("a.pdf")])
+        await ledger.admit([replace(_same("b.pdf"), content="other.pdf")])
+        await ledger.admit([replace(_same("b.pdf"), content="newer.pdf", replaces=2)])
+        await ledger.record(events.Rejoined(2, 1))
+        assert +ledger.tally == {State.QUEUED: 2, State.SUPERSEDED: 1}
 
     run_virtually(work())
 

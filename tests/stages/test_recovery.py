@@ -38,18 +38,7 @@ def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
         ledger.clock = lambda: loop.time() + ahead
-        recovery = Recovery(
-            *(ledger, LateListing(service), Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
-        running = asyncio.create_task(recovery.run())
-        while ledger.tally[State.UNKNOWN]:
-            await ledger.change()
-        running.cancel()
+        await _decided(ledger, LateListing(service))
         assert +ledger.tally == {State.WAITING: 1}, "it was there all along"
 
     run_virtually(work())
@@ -65,18 +54,7 @@ def test_a_fence_of_an_earlier_run_is_waited_for_before_anything_is_held() -> No
         await _fenced(ledger, service)
         service.jobs.clear()
         await asyncio.sleep(10 * SETTLE)
-        recovery = Recovery(
-            *(ledger, Twin(service), Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
-        running = asyncio.create_task(recovery.run())
-        while ledger.tally[State.UNKNOWN]:
-            await ledger.change()
-        running.cancel()
+        await _decided(ledger, Twin(service))
         assert +ledger.tally == {State.QUEUED: 1}, "proven absent, so it may be sent anew"
 
     run_virtually(work())
@@ -126,15 +104,7 @@ def test_that_an_upload_is_to_be_deleted_is_on_record_before_it_is() -> None:
         service.jobs.clear()
         client = DeafFence(service)
         client.deaf = frozenset(service.uploads)
-        recovery = Recovery(
-            *(ledger, client, Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
-        running = asyncio.create_task(recovery.run())
+        running = asyncio.create_task(_recovery(ledger, client).run())
         await asyncio.sleep(SETTLE / 8)
         running.cancel()
         assert not service.uploads
@@ -168,18 +138,7 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
         client = BrokenListing(service, new_cursors=new_cursors)
-        recovery = Recovery(
-            *(ledger, client, Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
-        running = asyncio.create_task(recovery.run())
-        while ledger.tally[State.UNKNOWN]:
-            await ledger.change()
-        running.cancel()
+        await _decided(ledger, client)
         assert +ledger.tally == {State.HELD: 1}
         (held,) = ledger.failures()
         assert held.reason and "listing can't be read to its end" in held.reason
@@ -211,18 +170,7 @@ def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held(
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _lost(ledger, service)
         service.jobs.clear()
-        recovery = Recovery(
-            *(ledger, HeldUpListing(service, ledger), Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
-        running = asyncio.create_task(recovery.run())
-        while ledger.tally[State.UNKNOWN]:
-            await ledger.change()
-        running.cancel()
+        await _decided(ledger, HeldUpListing(service, ledger))
         assert +ledger.tally == {State.QUEUED: 1, State.SAVED: 1}
 
     run_virtually(work())
@@ -250,14 +198,7 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _lost(ledger, service)
         await ledger.record(events.Held(1, "perhaps paid"))
-        recovery = Recovery(
-            *(ledger, EditedMeanwhile(service, ledger), Pace(), Course()),
-            service="twin",
-            key_print="none",
-            retention=43200.0,
-            settle=SETTLE,
-            clock=ledger.clock,
-        )
+        recovery = _recovery(ledger, EditedMeanwhile(service, ledger))
         running = asyncio.create_task(recovery.run())
         await asyncio.sleep(SETTLE)
         assert not running.done() and recovery.has_looked_for_held
@@ -265,6 +206,25 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
         assert +ledger.tally == {State.QUEUED: 1, State.SUPERSEDED: 1}
 
     run_virtually(work())
+
+
+def _recovery(ledger: Ledger, client: Twin) -> Recovery:
+    return Recovery(
+        *(ledger, client, Pace(), Course()),
+        service="twin",
+        key_print="none",
+        retention=43200.0,
+        settle=SETTLE,
+        clock=ledger.clock,
+    )
+
+
+async def _decided(ledger: Ledger, client: Twin) -> None:
+    """Returns once nothing is unknown any more."""
+    running = asyncio.create_task(_recovery(ledger, client).run())
+    while ledger.tally[State.UNKNOWN]:
+        await ledger.change()
+    running.cancel()
 
 
 async def _fenced(ledger: Ledger, service: TwinService) -> None:

@@ -87,5 +87,5 @@ def test_the_tables_and_views_it_names_exist(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: 0.0, inline=True)
     views = {name for (name,) in ledger.reader.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
     ledger.close()
-    assert {"progress", "failures", "costs", "timeline"} <= views
-    assert all(f"`{name}` (" in README for name in ("progress", "failures", "costs", "timeline"))
+    assert views == {"progress", "failures", "costs", "timeline", "steps"}
+    assert all(f"`{name}` (" in README for name in views)

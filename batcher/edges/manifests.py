@@ -1,10 +1,10 @@
-"""Manifests on disk: reads TOML and JSON, and makes one of a plain directory. What they mean is `core`'s."""
+"""Manifests on disk: reads TOML, JSON and YAML, and makes one of a plain directory. What they mean is `core`'s."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,14 +68,35 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise ManifestError(str(path), [Problem("", f"this is not text in UTF-8: {error}")]) from error
+    language, read = _LANGUAGES.get(path.suffix, ("TOML", tomllib.loads))
     try:
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        language = "JSON" if path.suffix == ".json" else "TOML"
+        data = read(text)
+    except ImportError as error:
+        hint = "pip install 'batcher[yaml]', or write it in TOML or JSON"
+        raise ManifestError(str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]) from error
+    except ValueError as error:
         raise ManifestError(str(path), [Problem("", f"this is not {language}: {error}")]) from error
     if not isinstance(data, dict):
         raise ManifestError(str(path), [Problem("", "a table is wanted at the top")])
     return data
+
+
+def _yaml(text: str) -> Any:
+    """As YAML 1.2 has it: `no` is a word. Raises ValueError, ImportError without the extra."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+_LANGUAGES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
+    ".json": ("JSON", json.loads),
+    ".yaml": ("YAML", _yaml),
+    ".yml": ("YAML", _yaml),
+}
 
 
 def _with_schemas(manifest: Manifest) -> Manifest:

@@ -1,6 +1,7 @@
 """The manifest: every problem at once, each with its key and what to type instead."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -197,3 +198,28 @@ def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -
 def test_every_shipped_manifest_is_read(path: Path) -> None:
     """They are the first thing a user copies."""
     assert load(path).batch == path.stem
+
+
+def test_the_same_manifest_in_three_languages(tmp_path: Path) -> None:
+    """TOML, JSON and YAML say the same by the same keys; in YAML `no` is a word, as in version 1.2."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "m.toml").write_text(
+        'batch = "no"\n[source]\ndirectory = "in"\ninclude = ["*.pdf"]\n[output]\ndirectory = "out"\n'
+    )
+    (tmp_path / "m.json").write_text(
+        json.dumps({**GOOD, "batch": "no", "source": {"directory": "in", "include": ["*.pdf"]}})
+    )
+    (tmp_path / "m.yaml").write_text(
+        "batch: no\nsource: {directory: in, include: ['*.pdf']}\noutput:\n  directory: out\n"
+    )
+    toml, of_json, of_yaml = (replace(load(tmp_path / f"m.{end}"), where="") for end in ("toml", "json", "yaml"))
+    assert toml == of_json == of_yaml
+
+
+def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    """And a key that is there twice isn't taken for one of them."""
+    for text, word in (("source: [", "line 1"), ("batch: a\nbatch: b\n", "duplicate key")):
+        (tmp_path / "m.yml").write_text(text)
+        with pytest.raises(ManifestError, match=r"not YAML") as caught:
+            load(tmp_path / "m.yml")
+        assert word in str(caught.value)

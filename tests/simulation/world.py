@@ -415,7 +415,7 @@ class Disk:
         for output in sorted(self._unsynced):
             if self.world.rng.random() < 0.5:
                 self.world.faults["file lost"] += 1
-                del self.visible[output]
+                self.visible.pop(output, None)  # a person may have deleted it before
         self._unsynced.clear()
 
 

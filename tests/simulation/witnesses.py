@@ -68,10 +68,10 @@ def _paid_twice(world: World, inbox: Inbox, pardons: Counter[str]) -> Iterator[s
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             if before.cancelled:
                 world.faults["paid for after a person had cancelled it"] += 1
+            elif _nonce(world, before.job_id) in forgotten:  # and no pardon of a person's is used up by it
+                world.faults["a copy paid for what only an older version had"] += 1
             elif left.get(what):
                 left[what] -= 1
-            elif _nonce(world, before.job_id) in forgotten:
-                world.faults["a copy paid for what only an older version had"] += 1
             else:
                 yield f"{inbox.ever[digest]} was paid for twice: {before.job_id} and {job_id}"
         last[what] = job_id

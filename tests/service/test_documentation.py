@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = (ROOT / "examples" / "README.md").read_text()
 SCRIPT = ROOT / "examples" / "serve" / "someone_elses_script.py"
-SAME = {"jpeg": "jpg", "tif": "tiff", "heif": "heic", "apng": "png", "htm": "html", "markdown": "md", "text": "txt"}
-SAME |= {"log": "txt", "dot": "doc", "pgm": "ppm", "pbm": "ppm"}
+SAME = {"jpeg": "jpg", "tif": "tiff", "htm": "html", "markdown": "md"}
 
 
 def section(text: str, title: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import msgspec
 
 from batcher.core.chain import Step, merged, steps_of
 from batcher.core.cost import Measure
-from batcher.core.document import extension_of, path_of
+from batcher.core.document import extension_of
 from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.manifest import Job, Manifest, Prices
@@ -27,6 +26,7 @@ from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
 from batcher.edges.passwords import Passwords
 from batcher.edges.queries import Queries
+from batcher.edges.sources import path_at
 from batcher.errors import DocumentLocked
 from batcher.opening import refuse_strangers
 from batcher.stages.consent import Consent, unasked
@@ -140,7 +140,7 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> Sizes:
     last: tuple[Path | None, Measure] = None, Measure()
     rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options {_TO_COME} ORDER BY id")
     for name, folder, source, place, content, options in rows:
-        path = Path(folder) / os.fsdecode(path_of(place or source))
+        path = path_at(folder, source, place)
         if path != last[0]:  # an address can't be measured, and counts with a page
             last = path, measure(path)
         job, extension = jobs[name], extension_of(content)
@@ -158,7 +158,7 @@ def _locked(ledger: Queries, passwords: Passwords) -> int:
 
 def _opens(passwords: Passwords, folder: str, source: str, place: str | None) -> bool:
     try:
-        passwords.opening(Path(folder) / os.fsdecode(path_of(place or source)), passwords.of(folder, source, place))
+        passwords.opening(path_at(folder, source, place), passwords.of(folder, source, place))
     except DocumentLocked:
         return False
     return True

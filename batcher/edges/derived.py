@@ -118,28 +118,23 @@ def knows(ledger: Queries, file: str) -> bool:
 
 def lines_file(ledger: Queries) -> str | None:
     """The file whose lines are ours, even where it holds none that count."""
-    row = ledger.reader.execute("SELECT value FROM meta WHERE key = 'lines'").fetchone()
-    return row and str(row[0])
+    return ledger.noted("lines")
 
 
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
-    await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('lines', ?)", (name,)))
+    await ledger.note("lines", name)
 
 
 def columns_of(ledger: Queries, job: str) -> Columns | None:
     """Of the Parquet files of that job, as the last run that knew what it asks for had them."""
-    row = ledger.reader.execute("SELECT value FROM meta WHERE key = ?", (f"columns of {job}",)).fetchone()
-    return {name: Kind(kind) for name, kind in json.loads(row[0]).items()} if row else None
+    text = ledger.noted(f"columns of {job}")
+    return {name: Kind(kind) for name, kind in json.loads(text).items()} if text else None
 
 
 async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> None:
     """None: only its rows can tell."""
-    key = f"columns of {job}"
-    if columns is None:
-        await ledger.write(lambda c: c.execute("DELETE FROM meta WHERE key = ?", (key,)))
-    elif columns != columns_of(ledger, job):
-        text = json.dumps(columns)
-        await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text)))
+    if columns != columns_of(ledger, job):
+        await ledger.note(f"columns of {job}", None if columns is None else json.dumps(columns))
 
 
 class DataSet(NamedTuple):
@@ -161,13 +156,11 @@ def data_sets(ledger: Queries) -> list[DataSet]:
 
 def mirrored_sets(ledger: Queries) -> dict[str, str]:
     """Their marks as they were put into an object store last, by the whole address."""
-    row = ledger.reader.execute("SELECT value FROM meta WHERE key = 'mirrored sets'").fetchone()
-    return dict(json.loads(row[0])) if row else {}
+    return dict(json.loads(ledger.noted("mirrored sets") or "{}"))
 
 
 async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
-    text = json.dumps(marks)
-    await ledger.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('mirrored sets', ?)", (text,)))
+    await ledger.note("mirrored sets", json.dumps(marks))
 
 
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:

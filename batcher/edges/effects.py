@@ -13,7 +13,7 @@ import msgspec
 from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.flight import RECALLED
-from batcher.core.lifecycle import OPEN, OUT, Impossible, State, advance
+from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
 from batcher.edges.purse import spend
@@ -116,15 +116,15 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
 }
 _COPY: Final = frozenset({State.DUPLICATE})
-# What a copy is told of its payer comes too late where it waits for none any more; a person puts verdicts back, too.
-_TOLD_TO: Final[dict[type[e.Event], frozenset[State]]] = {
+# What was found out in one moment may come too late in the next: a copy waits for no payer any more (though a person
+# puts verdicts back, too), or what was held has made way for a newer version.
+_IN_TIME: Final[dict[type[e.Event], frozenset[State]]] = {
     e.PayerFailed: _COPY,
     e.Promoted: _COPY,
     e.Follows: _COPY | (frozenset(State) - OPEN),
+    e.Adopted: frozenset(State) - {State.SUPERSEDED},
 }
-_NO_ATTEMPT_OUT: Final = {
-    (state, e.Cancelled) for state in (State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING)
-}
+_NO_ATTEMPT_OUT: Final = {(state, e.Cancelled) for state in UNSENT}
 
 _UPDATE: Final = {
     kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
@@ -142,7 +142,6 @@ _TWIN: Final = """
     SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
 _TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})  # in columns of their own
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
-_STATES: Final = {state.value: state for state in State}  # a look-up costs a tenth of what the enumeration takes for it
 
 
 def apply(
@@ -156,13 +155,11 @@ def apply(
     row = connection.execute(_NOW, (event.document,)).fetchone()
     if row is None:
         raise Impossible(f"there is no document {event.document}")
-    before, payer, is_current = _STATES[row[0]], row[2], row[3]
+    before, payer, is_current = STATES[row[0]], row[2], row[3]
     if isinstance(event, e.Sending) and not is_current:
         raise Outdated(f"document {event.document}: a newer version stands in its place")
-    if before not in _TOLD_TO.get(type(event), (before,)):
-        raise Outdated(f"document {event.document} waits for no payer any more")
-    if isinstance(event, e.Adopted) and before is State.SUPERSEDED:
-        raise Outdated(f"document {event.document}: a newer version has taken its place, nobody waits for that job")
+    if before not in _IN_TIME.get(type(event), (before,)):
+        raise Outdated(f"document {event.document} is {before} by now: {type(event).__name__} comes too late")
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"

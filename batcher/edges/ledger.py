@@ -136,9 +136,14 @@ class Ledger(Queries):
 
     async def note_step(self, job: str, step: str) -> None:
         """What the batch's `job` asks for from now on."""
-        await self._writer.do(
-            lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"step of {job}", step))
-        )
+        await self.note(f"step of {job}", step)
+
+    async def note(self, key: str, value: str | None) -> None:
+        """For `noted` to find; None: nothing any more."""
+        if value is None:
+            await self.write(lambda c: c.execute("DELETE FROM meta WHERE key = ?", (key,)))
+        else:
+            await self.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)))
 
     async def interrupted(self) -> None:
         """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import LAPSES, RECALLED, Flight
-from batcher.core.lifecycle import OPEN, OUT, TO_SUBMIT, VERDICTS, State
+from batcher.core.lifecycle import OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
 from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
@@ -191,7 +191,7 @@ class Queries:
             " ORDER BY folder = ?",
             (job, json.dumps(sources), json.dumps(others), folder),
         )
-        return {row[1]: Known._make((*row[:7], _STATES[row[7]], *row[8:])) for row in rows}
+        return {row[1]: Known._make((*row[:7], STATES[row[7]], *row[8:])) for row in rows}
 
     def due(self, now: float, limit: int) -> list[Due]:
         """Documents to upload or submit, longest due first."""
@@ -266,7 +266,7 @@ class Queries:
         rows = self.reader.execute(
             "SELECT d.id, d.upstream, d.output, p.id, p.state, p.output, p.output_sha256, p.reason, p.kind"
             " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND p.state NOT IN"
-            f" {_GOING_ON} ORDER BY d.id LIMIT ?",
+            f" ({listed(OPEN)}) ORDER BY d.id LIMIT ?",
             (limit,),
         )
         return [Copy._make((*row[:4], State(row[4]), *row[5:])) for row in rows]
@@ -408,8 +408,8 @@ class Queries:
 
     def prices(self) -> dict[str, Any]:
         """Of the manifest that the batch was last run with; empty where that is not known."""
-        row = self.reader.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
-        return dict(json.loads(row[0]).get("prices", {})) if row else {}
+        manifest = self.noted("manifest")
+        return dict(json.loads(manifest).get("prices", {})) if manifest else {}
 
     def last_warnings(self) -> list[str]:
         """Of the latest run that came to its end."""
@@ -440,7 +440,11 @@ class Queries:
 
     def last_step(self, job: str) -> str | None:
         """What the batch's `job` asked for last; None where that isn't on record."""
-        row = self.reader.execute("SELECT value FROM meta WHERE key = ?", (f"step of {job}",)).fetchone()
+        return self.noted(f"step of {job}")
+
+    def noted(self, key: str) -> str | None:
+        """What the batch as a whole has on record under `key`."""
+        row = self.reader.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row and str(row[0])
 
     def worth(self, documents: Sequence[int]) -> dict[int, float]:
@@ -536,9 +540,7 @@ class Queries:
         return moment
 
 
-_STATES = {state.value: state for state in State}
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
-_GOING_ON = "('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate')"
 _WHO_PAYS = f"""
     SELECT min(o.id) FROM documents o WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
     AND o.payer IS NOT d.id AND (o.state IN ({listed(OUT)})
@@ -547,7 +549,7 @@ _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
     f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' || d.step, NULL)"
     " FROM documents d JOIN documents u ON u.id = d.upstream"
-    f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN {_GOING_ON}"
+    f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN ({listed(OPEN)})"
     " OR d.state = 'blocked' AND u.state = 'saved')"
 )
 # Without statistics SQLite would rather sort all that is queued, at every look.

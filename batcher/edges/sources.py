@@ -51,7 +51,12 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        return Path(self.folder) / os.fsdecode(path_of(self.place or self.name))
+        return path_at(self.folder, self.name, self.place)
+
+
+def path_at(folder: str, name: str, place: str | None) -> Path:
+    """Where the document of that name lies: in `folder`, by its name there or else at `place`."""
+    return Path(folder) / os.fsdecode(path_of(place or name))
 
 
 def walk(source: Source, *, skip: Path, types: Container[str], now: float) -> Iterator[Found]:

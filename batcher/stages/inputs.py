@@ -6,14 +6,12 @@ It reads files and the ledger; it calls nobody.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from batcher.core import events
-from batcher.core.document import path_of
 from batcher.core.flight import LAPSES
 from batcher.core.lifecycle import State
 from batcher.core.locators import bare
@@ -125,7 +123,7 @@ def is_file(due: Due) -> bool:
 
 
 def path(due: Due) -> Path:
-    return Path(due.folder) / os.fsdecode(path_of(due.place or due.source))
+    return sources.path_at(due.folder, due.source, due.place)
 
 
 def source_verdict(document: int, error: SourceError) -> events.Event:

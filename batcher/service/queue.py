@@ -76,14 +76,21 @@ class Queue:
 
     def restore(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
-            self._enqueue(job)
+            live = self._live[job.job_id] = LiveJob(job)
+            self._enqueue(live)
 
     async def submit(self, job: Job) -> LiveJob:
         """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait already."""
         if len(self._live) >= LONGEST:
             raise ApiError(ErrorName.QUEUE_FULL, "The queue is full", retry_after=RETRY_AFTER)
-        await self._jobs.create(job)
-        return self._enqueue(job)
+        live = self._live[job.job_id] = LiveJob(job)  # before it can be listed: no one may take it for one that ended
+        try:
+            await self._jobs.create(job)
+        except BaseException:
+            self._live.pop(job.job_id, None)
+            raise
+        self._enqueue(live)
+        return live
 
     def live(self, job_id: str) -> LiveJob | None:
         return self._live.get(job_id)
@@ -112,8 +119,8 @@ class Queue:
             for _ in range(workers):
                 group.create_task(self._serve(self._make_worker()))
 
-    def _enqueue(self, job: Job) -> LiveJob:
-        live = self._live[job.job_id] = LiveJob(job)
+    def _enqueue(self, live: LiveJob) -> None:
+        job = live.job
         place = (job.lane, next(self._order), live)
         if self._chaos.hits("stuck", job.job_id):
             self._chaos.record("stuck", job.job_id)
@@ -122,7 +129,6 @@ class Queue:
             asyncio.get_running_loop().call_later(self._chaos.seconds("slow"), self._waiting.put_nowait, place)
         else:
             self._waiting.put_nowait(place)
-        return live
 
     async def _serve(self, worker: Worker) -> None:
         try:

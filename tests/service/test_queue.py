@@ -9,7 +9,7 @@ import pytest
 from service_client import PARSER, Client
 
 from batcher.core.wire import JobType
-from batcher.service.jobs import Lane
+from batcher.service.jobs import Job, Lane
 from batcher.service.local import LocalService, Options
 from batcher.service.requests import lane_of, read_request
 
@@ -66,3 +66,58 @@ async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):
         gate.touch()
         _, page = await client.call("GET", "/jobs")
         assert (await client.end_of(page["jobs"][0]["job_id"]))["status"] == "Completed"
+
+
+@pytest.fixture
+async def half_accepted(client, monkeypatch, tmp_path):
+    """A submission held between being durable and being queued, its job's id, and what lets it go on."""
+    jobs, durable, gate = client.service.rooms.jobs, asyncio.Event(), asyncio.Event()
+    create = jobs.create
+
+    async def linger(job: Job) -> None:
+        await create(job)
+        durable.set()
+        await gate.wait()
+
+    monkeypatch.setattr(jobs, "create", linger)
+    document = await client.upload(f"note ran in {tmp_path / 'notes'}".encode())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(client.submit(document))
+        await durable.wait()
+        (row,) = (await client.call("GET", "/jobs"))[1]["jobs"]
+        yield row["job_id"], gate
+        gate.set()
+
+
+async def test_a_job_is_under_way_from_the_moment_it_can_be_listed(client, half_accepted):
+    """Before it is queued it can neither be deleted nor seem to have ended."""
+    job_id, gate = half_accepted
+    status, _ = await client.call("DELETE", f"/job/{job_id}")
+    gate.set()
+    assert status == 409
+    assert (await client.end_of(job_id))["status"] == "Completed"
+
+
+async def test_a_cancellation_that_overtakes_the_queueing_holds(client, half_accepted, tmp_path):
+    """The job is not run after all."""
+    job_id, gate = half_accepted
+    await client.call("POST", f"/cancel/{job_id}")
+    gate.set()
+    await client.parsed()  # whoever was queued before has had its turn
+    assert (await client.end_of(job_id))["status"] == "Cancelled"
+    assert not (tmp_path / "notes").exists()
+
+
+async def test_a_job_that_could_not_be_made_durable_is_not_under_way(client, monkeypatch):
+    """Its caller is told, and nothing stays behind that would count as live."""
+    made = []
+
+    async def fail(job: Job) -> None:
+        made.append(job.job_id)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(client.service.rooms.jobs, "create", fail)
+    file_id = await client.upload()
+    async with client.session.post(client.service.url + "/parse_async", json={"input": file_id}) as answer:
+        assert answer.status == 503
+    assert client.service.rooms.queue.live(made[0]) is None

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from batcher.batch import run_batch as conduct
+from batcher.batch.running import run_batch as conduct
 from batcher.core.events import Event
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest

@@ -16,7 +16,9 @@ from ledgers import make_ledger
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, says
 from sqlite_utils import Database
 
-from batcher import care
+from batcher.care.candidates import with_verdict
+from batcher.care.retrying import with_dependents
+from batcher.care.verifying import prospects, verify
 from batcher.core.wire import ErrorName
 from batcher.edges.migrations import APPLICATION_ID, migrations
 from batcher.edges.queries import Queries, reader
@@ -312,13 +314,13 @@ def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
     ledger = make_ledger(tmp_path / "ledger.db", 20_000)
     with closing(reader(ledger)) as connection:
         books, began = Queries(connection), time.process_time()
-        found = care.verify(books, tmp_path / "out")
-        free, paid = care.prospects(books, tmp_path / "out", found, now=0.0)
+        found = verify(books, tmp_path / "out")
+        free, paid = prospects(books, tmp_path / "out", found, now=0.0)
         assert free + paid.documents == len(found.missing) > 19_000
     with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
         connection.execute("UPDATE documents SET state = 'failed'")
         books = Queries(connection)
-        assert len(care._with_dependents(books, list(care._candidates(books)))) == 20_000
+        assert len(with_dependents(books, list(with_verdict(books)))) == 20_000
     assert time.process_time() - began < 10
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from batcher.care import verify
+from batcher.care.verifying import verify
 from batcher.edges.queries import Queries, reader
 
 DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "200"))

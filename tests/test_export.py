@@ -15,8 +15,8 @@ import pytest
 from commandline import batcher
 from shelf import Shelf, parsed
 
+from batcher.care.export import export
 from batcher.edges.queries import Queries, reader
-from batcher.export import export
 
 EXTRACT = {
     "response_type": "extract",

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from batcher.batch.plan import make_plan
 from batcher.edges.manifests import load
-from batcher.plan import make_plan
 
 ROOT = Path(__file__).parent.parent
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]

@@ -22,7 +22,7 @@ import pytest
 from aiohttp import web
 from peer import KEY, UNPROCESSABLE, Peer, listening, says
 
-from batcher.batch import Summary, collect_batch, run_batch
+from batcher.batch.running import Summary, collect_batch, run_batch
 from batcher.cli import main
 from batcher.core.events import Accepted
 from batcher.edges.ledger import Change, Ledger

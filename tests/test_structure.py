@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from sqlite_utils import Database
 
-from batcher.batch import Summary, run_batch
+from batcher.batch.running import Summary, run_batch
 from batcher.core import events
 from batcher.core.flight import Flight
 from batcher.edges.admission import Version

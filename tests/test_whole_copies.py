@@ -14,8 +14,9 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher import care
-from batcher.care import Requeued
+from batcher.care.candidates import Requeued
+from batcher.care.retrying import retry
+from batcher.care.verifying import prospects, repair, verify
 from batcher.core.lifecycle import State
 from batcher.edges.ledger import Ledger
 from batcher.edges.queries import Queries, reader
@@ -103,7 +104,7 @@ def test_copies_come_along_when_their_payer_is_taken_up_again(state: str, house:
     _run(house, until=lambda ledger: ledger.tally[State.WAITING] == 2)
     _bring_to(house, state)
     assert _run(house) == {state: 1, "failed": 1, "saved": 1}
-    done = asyncio.run(care.retry(_ledger(house), only=state))
+    done = asyncio.run(retry(_ledger(house), only=state))
     assert done.documents == 2
     assert _rows(house, "SELECT state FROM documents WHERE source = 'b.txt'") == [("duplicate",)]
     house.service.work = lambda job: (1.0, None)
@@ -115,8 +116,8 @@ def test_copies_of_what_stays_as_it_is_stay_too(house: House) -> None:
     _run(house, until=lambda ledger: ledger.tally[State.WAITING] == 2)
     _bring_to(house, "expired")
     _run(house)
-    assert asyncio.run(care.retry(_ledger(house), only="held")).documents == 0
-    assert asyncio.run(care.retry(_ledger(house), only="lost")).documents == 0
+    assert asyncio.run(retry(_ledger(house), only="held")).documents == 0
+    assert asyncio.run(retry(_ledger(house), only="lost")).documents == 0
 
 
 def _run(house: House, until: Callable[[Ledger], bool] = lambda ledger: False) -> dict[str, int]:
@@ -132,9 +133,9 @@ def _run(house: House, until: Callable[[Ledger], bool] = lambda ledger: False) -
 def _repaired(house: House) -> tuple[int, Requeued]:
     """Free ones and paid ones, by what `verify` foretells and `--repair` does, which are the same."""
     with closing(reader(_ledger(house))) as connection:
-        found = care.verify(Queries(connection), house.out)
-        said = care.prospects(Queries(connection), house.out, found, time.time())
-    _, paid, free = asyncio.run(care.repair(_ledger(house), house.out))
+        found = verify(Queries(connection), house.out)
+        said = prospects(Queries(connection), house.out, found, time.time())
+    _, paid, free = asyncio.run(repair(_ledger(house), house.out))
     assert said == (free, paid)
     return said
 

@@ -71,7 +71,7 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     """
     from dataclasses import asdict
 
-    from batcher.care import retry as put_back
+    from batcher.care.retrying import retry as put_back
     from batcher.core.amounts import many
 
     done = complete(put_back(place_of(what).ledger, only=only, paths=paths))
@@ -107,9 +107,9 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     batcher verify manifests/nightly.toml
     batcher verify results/nightly --repair
     """
-    from batcher.care import prospects
-    from batcher.care import repair as set_right
-    from batcher.care import verify as hold_against
+    from batcher.care.verifying import prospects
+    from batcher.care.verifying import repair as set_right
+    from batcher.care.verifying import verify as hold_against
     from batcher.faces.verified import prospect_words, repair_words, verify_words
 
     place = place_of(what)
@@ -136,7 +136,7 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
     \b
     batcher cancel manifests/nightly.toml
     """
-    from batcher.batch import cancel_batch
+    from batcher.batch.running import cancel_batch
 
     manifest, voice = known_manifest(what), Voice(quiet=quiet)
     summary = conduct(cancel_batch, manifest, voice)
@@ -160,10 +160,10 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from batcher.care.rebuilding import rebuild as make_anew
+    from batcher.care.relisting import rebuild_from_listing
     from batcher.edges.journal import journal_of
     from batcher.faces.status import counts
-    from batcher.rebuilding import rebuild as make_anew
-    from batcher.relisting import rebuild_from_listing
 
     place = place_of(what)
     if listing and what.is_dir():

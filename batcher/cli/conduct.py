@@ -34,7 +34,7 @@ class Voice:
 
 
 def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    """Let `kind`, one of the functions of `batcher.batch`, run its course. Raises what it raises."""
+    """Let `kind`, one of the functions of `batcher.batch.running`, run its course. Raises what it raises."""
     return complete(_conduct(kind, manifest, voice))
 
 

@@ -36,7 +36,7 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     batcher export results/invoices --format parquet -o fields.parquet
     batcher export results/invoices --what attempts | jq .credits
     """
-    from batcher.export import export as write
+    from batcher.care.export import export as write
 
     place = place_of(what)
     with reading(place) as ledger:
@@ -60,8 +60,8 @@ def report(what: Path, output: Path) -> None:
     """
     import time
 
+    from batcher.care.export import unfinished
     from batcher.edges.statistics import statistics
-    from batcher.export import unfinished
     from batcher.faces.report import report_page
 
     place = place_of(what)

@@ -81,7 +81,7 @@ def run(
     batcher run ./inbox -o ./results --service reducto
     batcher run ./results --collect
     """
-    from batcher.batch import collect_batch, run_batch
+    from batcher.batch.running import collect_batch, run_batch
 
     if sample is not None:
         overrides = (*overrides, f"limits.max_documents={sample}")
@@ -129,14 +129,14 @@ def plan(
     \b
     batcher plan manifests/nightly.toml --check
     """
+    from batcher.batch.plan import make_plan
     from batcher.faces.planned import check_words, plan_words
-    from batcher.plan import make_plan
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
     values, words, sound = planned.values(), plan_words(planned, manifest), True
     if checks:
-        from batcher.checking import check
+        from batcher.batch.checking import check
 
         checked = complete(check(manifest))
         values["check"], words, sound = checked.values(), f"{words}\n{check_words(checked)}", checked.is_sound

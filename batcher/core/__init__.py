@@ -1,0 +1,1 @@
+"""DECIDES: the rules, pure. No clock, no chance, no I/O."""

@@ -1,0 +1,1 @@
+"""SHOWS: all that people read."""

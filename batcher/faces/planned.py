@@ -8,9 +8,9 @@ from batcher.core.amounts import many, size
 from batcher.faces.status import failed, nothing_found
 
 if TYPE_CHECKING:
-    from batcher.checking import Checked
+    from batcher.batch.checking import Checked
+    from batcher.batch.plan import Plan
     from batcher.core.manifest import Manifest
-    from batcher.plan import Plan
 
 SHOWN: Final = 8  # reasons why something isn't sent; `--json` has them all
 _FENCE: Final = {

@@ -10,7 +10,8 @@ from batcher.faces.status import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batcher.care import Requeued, Verified
+    from batcher.care.candidates import Requeued
+    from batcher.care.verifying import Verified
 
 SHOWN: Final = 20  # of each kind; `--json` has them all
 

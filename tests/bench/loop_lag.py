@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contest import inbox_of, stub
 
-from batcher.batch import run_batch
+from batcher.batch.running import run_batch
 from batcher.edges.manifests import for_directory
 
 EVERY = 0.005  # seconds between two looks at the clock

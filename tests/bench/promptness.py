@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from batcher.batch import run_batch
+from batcher.batch.running import run_batch
 from batcher.edges.manifests import for_directory
 from batcher.service.chaos import Fault
 from batcher.service.local import LocalService, Options

@@ -17,8 +17,8 @@ from typing import Any
 
 from sickness import planted
 
-from batcher.batch import run_batch
-from batcher.care import retry
+from batcher.batch.running import run_batch
+from batcher.care.retrying import retry
 from batcher.core.events import Saved
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from service_client import PARSER
 
-from batcher.batch import Summary, run_batch
+from batcher.batch.running import Summary, run_batch
 from batcher.core.manifest import Manifest
 from batcher.edges.manifests import for_directory
 from batcher.errors import ManifestError, ReceiverUnusable

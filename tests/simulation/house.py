@@ -11,14 +11,14 @@ from pathlib import Path
 
 from virtual import unhurried
 
+from batcher.batch.opening import Reached
+from batcher.batch.runs import Run, budget_of
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
 from batcher.edges.ledger import Ledger, open_ledger
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
-from batcher.opening import Reached
-from batcher.runs import Run, budget_of
 from batcher.stages.course import Course
 
 SETTLE = 60.0

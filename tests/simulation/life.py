@@ -18,14 +18,16 @@ from virtual import VirtualLoop, unhurried
 from witnesses import violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
-from batcher import care
+from batcher.batch.opening import Reached
+from batcher.batch.runs import Cancellation, Collection, Run, budget_of
+from batcher.care.candidates import Candidate, of_result, with_verdict
+from batcher.care.retrying import requeue
+from batcher.care.verifying import remedies_for
 from batcher.core.lifecycle import OPEN, UNSENT
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
 from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.errors import BatcherError
-from batcher.opening import Reached
-from batcher.runs import Cancellation, Collection, Run, budget_of
 from batcher.stages.course import Course
 
 RUNS_AT_MOST = 40
@@ -157,20 +159,20 @@ class _Life:
     async def _retry(self, ledger: Ledger) -> None:
         """A person puts everything with a verdict back in the queue, and knows that some of it is paid again."""
         self.world.faults["retry"] += 1
-        chosen = list(care._candidates(ledger))
+        chosen = list(with_verdict(ledger))
         self._pardon(ledger, chosen)
-        await care._requeue(ledger, chosen)
+        await requeue(ledger, chosen)
 
     async def _repair(self, ledger: Ledger) -> None:
-        """As `care.repair` does it, with this world's disk."""
+        """As `batcher.care.verifying.repair` does it, with this world's disk."""
         sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
         rows = ledger.reader.execute(sql).fetchall()
-        broken = [care._at(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]
-        remedies = care._remedies(ledger, self.world.disk.digest, broken, ledger.clock())
+        broken = [of_result(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]
+        remedies = remedies_for(ledger, self.world.disk.digest, broken, ledger.clock())
         self._pardon(ledger, [*remedies.paid, *(c for c, _ in remedies.copied)])
         await ledger.record(*remedies.events())
 
-    def _pardon(self, ledger: Ledger, chosen: list[care.Candidate]) -> None:
+    def _pardon(self, ledger: Ledger, chosen: list[Candidate]) -> None:
         for one in chosen:
             sql = "SELECT content FROM documents WHERE id = ?"
             content = ledger.reader.execute(sql, (one.id,)).fetchone()[0] or ""

@@ -16,6 +16,8 @@ from typing import TypeVar
 
 from virtual import unhurried
 
+from batcher.batch.opening import Reached
+from batcher.batch.runs import Run
 from batcher.core import wire
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
@@ -23,8 +25,6 @@ from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Item, Written
 from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, Unreachable
-from batcher.opening import Reached
-from batcher.runs import Run
 from batcher.stages.course import Course
 
 T = TypeVar("T")

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from virtual import run_virtually, unhurried
 
+from batcher.batch.opening import Reached
+from batcher.batch.runs import Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges.ledger import open_ledger
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
-from batcher.opening import Reached
-from batcher.runs import Run
 from batcher.stages.course import Course
 
 DOCUMENTS = 720

@@ -13,7 +13,8 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.care import repair, retry
+from batcher.care.retrying import retry
+from batcher.care.verifying import repair
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.edges.admission import Version

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 from shelf import Shelf, parsed
 
-from batcher.care import verify
+from batcher.care.verifying import verify
 from batcher.core.manifest import Job, Manifest, Output, Service
 from batcher.edges.derived import Derivable
 from batcher.errors import BadReply

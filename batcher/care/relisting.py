@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher import rebuilding
+from batcher.batch.opening import Reached, reach
+from batcher.care import rebuilding
 from batcher.core import events as e
 from batcher.core.cost import billed
 from batcher.core.document import identity
@@ -32,7 +33,6 @@ from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.edges.pace import Lane
 from batcher.edges.store import Store
 from batcher.errors import BadReply
-from batcher.opening import Reached, reach
 from batcher.stages.consent import Consent
 from batcher.stages.course import Course
 from batcher.stages.proving import rows

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from batcher.batch.opening import refuse_strangers
 from batcher.core.chain import Step, merged, steps_of
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of
@@ -28,7 +29,6 @@ from batcher.edges.passwords import Passwords
 from batcher.edges.queries import Queries
 from batcher.edges.sources import path_at
 from batcher.errors import DocumentLocked
-from batcher.opening import refuse_strangers
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner

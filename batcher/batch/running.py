@@ -13,7 +13,10 @@ from dataclasses import asdict, replace
 import msgspec
 
 import batcher
-from batcher.callback import calling_back
+from batcher.batch.callback import calling_back
+from batcher.batch.news import publish, publish_failure
+from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
+from batcher.batch.runs import Cancellation, Collection, Run, budget_of
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
@@ -21,9 +24,6 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
-from batcher.news import publish, publish_failure
-from batcher.opening import open_batch, reach, refuse_foreign_attempts
-from batcher.runs import Cancellation, Collection, Run, budget_of
 from batcher.stages.course import Course
 
 Watch = Callable[[Ledger], None]

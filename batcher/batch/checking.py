@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.core.manifest import Manifest
 from batcher.edges.clock import SteadyClock
 from batcher.edges.pace import Lane
 from batcher.edges.store import Store
-from batcher.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.stages.course import Course
 from batcher.stages.proving import EndlessListing, prove_fence, prove_listing
 

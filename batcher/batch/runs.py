@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from batcher.callback import Callback
+from batcher.batch.callback import Callback
+from batcher.batch.opening import Clock, Reached
 from batcher.core.budget import Budget
 from batcher.core.chain import steps_of
 from batcher.core.cost import rate
@@ -28,7 +29,6 @@ from batcher.edges.pace import Lane, Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
-from batcher.opening import Clock, Reached
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain

@@ -14,9 +14,10 @@ import msgspec
 
 import batcher
 from batcher.batch.callback import calling_back
+from batcher.batch.fittings import budget_of
 from batcher.batch.news import publish, publish_failure
 from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
-from batcher.batch.runs import Cancellation, Collection, Run, budget_of
+from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
@@ -93,7 +94,7 @@ async def _to_its_end(
         await ledger.interrupted()
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
-        run = kind(manifest, ledger, store, reached, course, clock=clock, rng=rng, callback=callback)
+        run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
         await run.to_its_end()
         audit = await run.audit()
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)

@@ -9,35 +9,29 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from batcher.batch.callback import Callback
+from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
-from batcher.core.budget import Budget
-from batcher.core.chain import steps_of
-from batcher.core.cost import rate
-from batcher.core.drain import Drain
-from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import OUT
-from batcher.core.looks import Looks
-from batcher.core.manifest import Job, Manifest
+from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
 from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger
-from batcher.edges.pace import Lane, Pace
+from batcher.edges.pace import Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
-from batcher.stages.cleaner import Cleaner
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.curfew import Curfew
 from batcher.stages.deriver import Deriver
-from batcher.stages.fetcher import WIDTH, Fetcher
+from batcher.stages.fetcher import Fetcher
 from batcher.stages.hourglass import Hourglass
 from batcher.stages.inputs import Inputs
 from batcher.stages.makers import closing_for, makers_for
@@ -45,16 +39,27 @@ from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
 from batcher.stages.sink import Sink
-from batcher.stages.submitter import Assignment, Submitter
+from batcher.stages.submitter import Submitter
 from batcher.stages.watchlist import Watchlist
 
-HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
-HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
-LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
 A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
 
 Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Means(NamedTuple):
+    """What a run of any kind has at its disposal. `pace`: None where the manifest's own is to be kept."""
+
+    manifest: Manifest
+    ledger: Ledger
+    store: Store
+    reached: Reached
+    course: Course
+    clock: Clock
+    rng: random.Random
+    pace: Pace | None = None
+    callback: Callback | None = None
 
 
 class Collection:
@@ -63,23 +68,13 @@ class Collection:
     is_complete = False  # whether its end means that nothing of the batch is left to do
     submits = False
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        ledger: Ledger,
-        store: Store,
-        reached: Reached,
-        course: Course,
-        pace: Pace | None = None,
-        *,
-        clock: Clock,
-        rng: random.Random,
-        callback: Callback | None = None,
-    ) -> None:
-        self.ledger, self.course, self._callback = ledger, course, callback
-        self.client, self.pace, self.jobs, looks = reached.client, pace or _pace(manifest), Watchlist(), _looks(ledger)
+    def __init__(self, means: Means) -> None:
+        manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
+        self.ledger, self.course = ledger, course
+        self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
+        looks = looks_of(ledger)
         policy = with_changes(manifest.retry)
-        self.sink, self.headroom = Sink(ledger, store, course), _headroom(manifest)
+        self.sink, self.headroom = Sink(ledger, store, course), headroom_of(manifest)
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
             *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
@@ -102,12 +97,12 @@ class Collection:
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
-            settle=_settle(manifest),
+            settle=settle_of(manifest),
             clock=clock,
             submits=self.submits,
         )
         self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
-        self.cleaner = _cleaner(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
+        self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
         self.auditor = Auditor(
             *(ledger, self.client, self.pace, course, store),
             service=reached.identity,
@@ -204,25 +199,14 @@ class Run(Collection):
 
     submits = True
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        ledger: Ledger,
-        store: Store,
-        reached: Reached,
-        course: Course,
-        pace: Pace | None = None,
-        *,
-        clock: Clock,
-        rng: random.Random,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(*(manifest, ledger, store, reached, course, pace), clock=clock, rng=rng, callback=callback)
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        manifest, ledger, _, reached, course, clock, rng, _, callback = means
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
-        assignments = {job.name: _assignment(manifest, job, reached, callback) for job in manifest.jobs}
+        assignments = {job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs}
         self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = Inputs(
             *(ledger, self.passwords),
@@ -292,82 +276,3 @@ def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
         error = error.exceptions[0]
     assert isinstance(error, BatcherError)
     return error
-
-
-def budget_of(manifest: Manifest) -> Budget:
-    """With the cheapest step's price for a page: of what is out, it makes as many pages as it can be."""
-    prices = manifest.prices
-    rates = [rate(step.job, prices, chained=step.upstream is not None) for step in steps_of(manifest.jobs)]
-    dense = max(one.dense / one.page for one in rates)
-    return Budget(manifest.limits, min(one.page for one in rates), prices.dollars_per_credit, dense=dense)
-
-
-def _pace(manifest: Manifest) -> Pace:
-    service = manifest.service
-    hosted = service.url is None and not service.is_local
-    submit = Lane(service.requests_per_second)
-    if hosted and service.requests_per_second is None:
-        submit = Lane(HOSTED_RATE, adapts=True)
-    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
-
-
-def _cleaner(
-    manifest: Manifest,
-    reached: Reached,
-    pace: Pace,
-    course: Course,
-    store: Store,
-    deriver: Deriver,
-    *,
-    ledger: Ledger,
-    clock: Clock,
-) -> Cleaner | None:
-    if manifest.output.clean == "never":
-        return None
-    return Cleaner(
-        *(ledger, reached.client, pace, course, store),
-        service=reached.identity,
-        key_print=reached.key_print,
-        in_the_end=len(manifest.jobs) > 1,
-        is_wanted=deriver.still_fetches,
-        clock=clock,
-    )
-
-
-def _looks(ledger: Ledger) -> Looks:
-    looks = Looks()
-    for size, took in ledger.took():
-        looks.seed(size, took)
-    return looks
-
-
-def _headroom(manifest: Manifest) -> Headroom:
-    service = manifest.service
-    exempt = all(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
-    return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
-
-
-def _settle(manifest: Manifest) -> float:
-    if manifest.service.settle is not None:
-        return manifest.service.settle
-    return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
-
-
-def _assignment(manifest: Manifest, job: Job, reached: Reached, callback: Callback | None) -> Assignment:
-    queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
-    return Assignment(
-        batch=manifest.batch,
-        endpoint=job.endpoint,
-        options={**job.options, **queue},
-        metadata=job.metadata,
-        priority=job.priority,
-        service=reached.identity,
-        key_print=reached.key_print,
-        retention=manifest.service.result_retention,
-        patience=manifest.service.patience,
-        rate=rate(job, manifest.prices),
-        chained_rate=rate(job, manifest.prices, chained=True),
-        counts_pages=budget_of(manifest).counts_pages,
-        webhook=callback.wish if callback else None,
-        token_key=callback.token_key if callback else None,
-    )

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from virtual import unhurried
 
+from batcher.batch.fittings import budget_of
 from batcher.batch.opening import Reached
-from batcher.batch.runs import Run, budget_of
+from batcher.batch.runs import Means, Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
@@ -65,9 +66,7 @@ class House:
         reached = Reached(self.client, "twin://", "none")
         ask, self.course = self.course.ask, Course()
         self.course.ask = ask
-        run = Run(
-            manifest, ledger, Store(self.out), reached, self.course, unhurried(), clock=clock, rng=random.Random(1)
-        )
+        run = Run(Means(manifest, ledger, Store(self.out), reached, self.course, clock, random.Random(1), unhurried()))
         task = asyncio.create_task(run.to_its_end())
         while not task.done() and not until(ledger):
             await ledger.change(within=0.5)

@@ -18,8 +18,9 @@ from virtual import VirtualLoop, unhurried
 from witnesses import violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
 
+from batcher.batch.fittings import budget_of
 from batcher.batch.opening import Reached
-from batcher.batch.runs import Cancellation, Collection, Run, budget_of
+from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.care.candidates import Candidate, of_result, with_verdict
 from batcher.care.retrying import requeue
 from batcher.care.verifying import remedies_for
@@ -143,13 +144,9 @@ class _Life:
             world.faults["cancel"] += 1
         if limits.spending:
             await ledger.keep_to(budget_of(replace(self.manifest, limits=limits)))
-        run = kind(
-            *(self.manifest, ledger, world.disk, Reached(SimTwin(world), "twin", "none")),
-            *(Course(), unhurried()),
-            clock=world.clock,
-            rng=world.rng,
-            callback=Caller(world),
-        )
+        reached = Reached(SimTwin(world), "twin", "none")
+        means = Means(self.manifest, ledger, world.disk, reached, Course(), world.clock, world.rng)
+        run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
             if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):

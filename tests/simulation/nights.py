@@ -17,7 +17,7 @@ from typing import TypeVar
 from virtual import unhurried
 
 from batcher.batch.opening import Reached
-from batcher.batch.runs import Run
+from batcher.batch.runs import Means, Run
 from batcher.core import wire
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
@@ -139,12 +139,9 @@ class Night:
             jobs=(Job(queue_priority=self.queue_priority),),
             output=Output(directory=inbox.parent / "never"),
         )
-        run = Run(
-            *(manifest, self.ledger, Shelf(), Reached(WeatherTwin(service, self.weather, began), "twin", "none")),
-            *(Course(warnings=self.warnings), unhurried()),
-            clock=clock,
-            rng=random.Random(5),
-        )
+        reached = Reached(WeatherTwin(service, self.weather, began), "twin", "none")
+        course = Course(warnings=self.warnings)
+        run = Run(Means(manifest, self.ledger, Shelf(), reached, course, clock, random.Random(5), unhurried()))
         if self.weather.away_for:
             self.ledger.listeners.append(lambda change: self._watch_for_the_middle(clock() - began))
         if self.suspend is not None:

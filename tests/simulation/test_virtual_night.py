@@ -8,7 +8,7 @@ import pytest
 from virtual import run_virtually, unhurried
 
 from batcher.batch.opening import Reached
-from batcher.batch.runs import Run
+from batcher.batch.runs import Means, Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
 from batcher.edges.ledger import open_ledger
@@ -50,7 +50,7 @@ async def _night(manifest: Manifest) -> tuple[dict[State, int], TwinService, flo
     ledger = open_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=clock, inline=True)
     store = Store(manifest.output.directory)
     reached = Reached(Twin(service), "twin", "none")
-    run = Run(manifest, ledger, store, reached, Course(), unhurried(), clock=clock, rng=random.Random(1))
+    run = Run(Means(manifest, ledger, store, reached, Course(), clock, random.Random(1), unhurried()))
     await run.to_its_end()
     tally = {state: number for state, number in ledger.counts().items() if number}
     ledger.close()

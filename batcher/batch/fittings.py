@@ -1,0 +1,106 @@
+"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a submission is made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batcher.batch.callback import Callback
+from batcher.batch.opening import Clock, Reached
+from batcher.core.budget import Budget
+from batcher.core.chain import steps_of
+from batcher.core.cost import rate
+from batcher.core.drain import Drain
+from batcher.core.headroom import Headroom
+from batcher.core.looks import Looks
+from batcher.core.manifest import Job, Manifest
+from batcher.edges.ledger import Ledger
+from batcher.edges.pace import Lane, Pace
+from batcher.edges.store import Store
+from batcher.stages.cleaner import Cleaner
+from batcher.stages.course import Course
+from batcher.stages.deriver import Deriver
+from batcher.stages.fetcher import WIDTH
+from batcher.stages.submitter import Assignment
+
+HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
+HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
+LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
+
+
+def budget_of(manifest: Manifest) -> Budget:
+    """With the cheapest step's price for a page: of what is out, it makes as many pages as it can be."""
+    prices = manifest.prices
+    rates = [rate(step.job, prices, chained=step.upstream is not None) for step in steps_of(manifest.jobs)]
+    dense = max(one.dense / one.page for one in rates)
+    return Budget(manifest.limits, min(one.page for one in rates), prices.dollars_per_credit, dense=dense)
+
+
+def pace_of(manifest: Manifest) -> Pace:
+    service = manifest.service
+    hosted = service.url is None and not service.is_local
+    submit = Lane(service.requests_per_second)
+    if hosted and service.requests_per_second is None:
+        submit = Lane(HOSTED_RATE, adapts=True)
+    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+
+
+def cleaner_of(
+    manifest: Manifest,
+    reached: Reached,
+    pace: Pace,
+    course: Course,
+    store: Store,
+    deriver: Deriver,
+    *,
+    ledger: Ledger,
+    clock: Clock,
+) -> Cleaner | None:
+    if manifest.output.clean == "never":
+        return None
+    return Cleaner(
+        *(ledger, reached.client, pace, course, store),
+        service=reached.identity,
+        key_print=reached.key_print,
+        in_the_end=len(manifest.jobs) > 1,
+        is_wanted=deriver.still_fetches,
+        clock=clock,
+    )
+
+
+def looks_of(ledger: Ledger) -> Looks:
+    looks = Looks()
+    for size, took in ledger.took():
+        looks.seed(size, took)
+    return looks
+
+
+def headroom_of(manifest: Manifest) -> Headroom:
+    service = manifest.service
+    exempt = all(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
+    return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
+
+
+def settle_of(manifest: Manifest) -> float:
+    if manifest.service.settle is not None:
+        return manifest.service.settle
+    return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
+
+
+def assignment_of(manifest: Manifest, job: Job, reached: Reached, callback: Callback | None) -> Assignment:
+    queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
+    return Assignment(
+        batch=manifest.batch,
+        endpoint=job.endpoint,
+        options={**job.options, **queue},
+        metadata=job.metadata,
+        priority=job.priority,
+        service=reached.identity,
+        key_print=reached.key_print,
+        retention=manifest.service.result_retention,
+        patience=manifest.service.patience,
+        rate=rate(job, manifest.prices),
+        chained_rate=rate(job, manifest.prices, chained=True),
+        counts_pages=budget_of(manifest).counts_pages,
+        webhook=callback.wish if callback else None,
+        token_key=callback.token_key if callback else None,
+    )

@@ -7,6 +7,7 @@ sent, and nothing is paid.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ from batcher.stages.course import Course
 from batcher.stages.proving import rows
 from batcher.stages.scanner import Scanner
 
+GROUP: Final = 256  # documents put down together: one commit serves many
 UNPROVEN: Final = "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
 _HEAD: Final = msgspec.json.Decoder(ResultHead)
 _BETTER: Final = (JobStatus.COMPLETED, JobStatus.FAILED)  # of several jobs of the same bytes; else one that still runs
@@ -107,8 +109,11 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuilding.Rebuilt:
         try:
             await _scan(manifest, books, clock)
             taking = _Taking(manifest, books, reached, moment, await _listed(manifest, books, reached))
-            for document in list(_unsent(books)):
-                await taking.take_up(document)
+            unsent = list(_unsent(books))
+            for start in range(0, len(unsent), GROUP):
+                async with asyncio.TaskGroup() as together:
+                    for document in unsent[start : start + GROUP]:
+                        together.create_task(taking.take_up(document))
         finally:
             books.close()
         return rebuilding.put_in_place(made, ledger, skipped)
@@ -164,11 +169,9 @@ class _Taking:
         self._moment.at = age_of(job.row.created_at) or self._now
         deadline = self._moment.at + self._manifest.service.result_retention
         cost = float(job.row.num_pages or 1)
-        await self._books.record(
-            *self._sending(document, job.input, job.nonce, cost), e.Accepted(document.id, job.row.job_id, deadline)
-        )
-        if is_saved:
-            await self._books.record(*self._saved(document, job.row.job_id))
+        accepted = e.Accepted(document.id, job.row.job_id, deadline)
+        saved = self._saved(document, job.row.job_id) if is_saved else []
+        await self._books.record(*self._sending(document, job.input, job.nonce, cost), accepted, *saved)
 
     async def _hold(self, document: _Unsent, on_disk: str) -> None:
         result = self._store.path(document.output)

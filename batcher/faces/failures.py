@@ -41,8 +41,8 @@ _AGAIN: Final = "then `batcher retry {what} --only {kind}`"
 # By the error's name, where that says more than its class. The names are those of `ErrorCode` in the API's description
 # v1.12.20. What they mean is told nowhere but in the names, so the advice says no more than these do.
 BY_NAME: Final = {
-    ErrorName.DOCUMENT_PASSWORD_PROTECTED: f"save it without a password ({_NEWER}), or, where one would help, name it "
-    f"by source.passwords_env or passwords_file, {_AGAIN}",
+    ErrorName.DOCUMENT_PASSWORD_PROTECTED: f"name its password by source.passwords_env or passwords_file, {_AGAIN}; "
+    f"or save it without one: {_NEWER}",
     ErrorName.DOCUMENT_UNSUPPORTED: "convert it to a type that the service reads, or leave it out by source.exclude",
     ErrorName.DOCUMENT_CORRUPT: f"see whether it opens at all, and save or fetch it anew: {_NEWER}",
     ErrorName.DOCUMENT_EMPTY: f"see whether there is anything in it, and fetch it anew: {_NEWER}",

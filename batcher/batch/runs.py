@@ -218,6 +218,7 @@ class Run(Collection):
         )
         self.submitter = Submitter(
             *(ledger, self.client, self.pace, course, self.jobs, assignments, inputs, self.headroom),
+            most=manifest.limits.max_documents,
             policy=with_changes(manifest.retry),
             clock=clock,
             rng=rng,

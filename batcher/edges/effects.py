@@ -163,7 +163,7 @@ def apply(
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
-        _keep_to(budget, connection, event.cost)
+        keep_to(budget, connection, event.cost)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
     values["at"], values["state"] = at, after.value  # a plain string: sqlite3 takes longer over others
@@ -194,7 +194,8 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     return True
 
 
-def _keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
+def keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
+    """Raises BudgetSpent where a submission of so many credits would pass a limit."""
     if budget is None:
         return
     spent = spend(connection)

@@ -166,6 +166,10 @@ class Ledger(Queries):
         await self._writer.do(open_purse)
         self._budget = budget
 
+    async def afford(self, cost: float) -> None:
+        """Ahead of a submission of so many credits: raises BudgetSpent where it would pass a limit."""
+        await self._writer.do(lambda c: effects.keep_to(self._budget, c, cost))
+
     async def call_off(self, reason: str) -> None:
         """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back to the queue."""
         self._called_off = reason

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core import events
+from batcher.core.allowance import Allowance
 from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
 from batcher.core.document import identity
@@ -51,6 +52,7 @@ AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
+_NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
@@ -86,6 +88,7 @@ class Submitter:
         inputs: Inputs,
         headroom: Headroom,
         *,
+        most: int | None,
         policy: Policy,
         clock: Callable[[], float],
         rng: random.Random,
@@ -99,6 +102,7 @@ class Submitter:
         self._inputs = inputs
         self._patience = max(assignment.patience for assignment in assignments.values())
         self._headroom = headroom
+        self._allowance = Allowance(most)
         self._policy = policy
         self._clock = clock
         self._rng = rng
@@ -115,6 +119,8 @@ class Submitter:
             while not self._course.stopped.is_set():
                 due, ahead = self._due()
                 self._ahead.update(document.id for document in ahead)
+                for document in due:
+                    self._allowance.promise(document.id)
                 due += ahead
                 self._in_hand.update(document.id for document in due)
                 for document, content in await self._inputs.of(due):
@@ -164,7 +170,10 @@ class Submitter:
         if self._bills_wanted is not None and (in_hand or 0 < self._bills_wanted <= self._ledger.in_flight):
             return 0
         about_to_be_out = in_hand - len(self._ahead)
-        hands, places = WIDTH - in_hand, self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
+        places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
+        if places and not self._allowance.left(1):
+            return 0 if in_hand else 1  # what comes of it, the purse says
+        hands, places = self._allowance.left(WIDTH - in_hand), self._allowance.left(places)
         if self._bills_wanted is not None:
             return min(hands, places, 1)
         if places < hands:
@@ -177,6 +186,7 @@ class Submitter:
             return 0
         lying = self._ledger.tally[State.UPLOADED] + len(self._ahead)
         most = min(WIDTH - len(self._in_hand) - room, AHEAD - lying)
+        most = self._allowance.left(room + lying + most) - room - lying
         return most if most >= WIDTH // 4 else 0
 
     async def _pause(self, *, refill: bool) -> None:
@@ -201,6 +211,7 @@ class Submitter:
         finally:
             self._in_hand.discard(due.id)
             self._ahead.discard(due.id)
+            self._allowance.withdraw(due.id)
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
         """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
@@ -220,6 +231,8 @@ class Submitter:
                 return
             await self._send(due, replace(_named_again(due, content), password=password))
             return
+        if self._allowance.exceeded:
+            await self._ledger.afford(self._assignments[due.job].rate.reserve(Measure()))  # before the upload
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
@@ -285,7 +298,11 @@ class Submitter:
                 raise
             await self._wait_for_bills(due, error, *before)
             return
-        await self._book(due, await self._post(due, named, nonce))
+        self._allowance.use(due.id)
+        event = await self._post(due, named, nonce)
+        if isinstance(event, _NOT_ACCEPTED):
+            self._allowance.give_back()
+        await self._book(due, event)
         if self._bills_wanted is not None:
             self._bills_wanted = self._ledger.in_flight + 1  # it did fit: so may the next one
 

@@ -36,6 +36,7 @@ class House:
         self.audit = Audit()
         self.clean = "never"
         self.limits = Limits()
+        self.max_in_flight: int | None = None
         self.options: dict[str, object] = {}
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
         self.course = Course()
@@ -55,7 +56,7 @@ class House:
         await ledger.interrupted()
         manifest = Manifest(
             batch="b",
-            service=Service(name="", url="twin://", settle=SETTLE),
+            service=Service(name="", url="twin://", settle=SETTLE, max_in_flight=self.max_in_flight),
             sources=(Source(directory=self.inbox),),
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),

@@ -142,10 +142,11 @@ class _Life:
         await ledger.interrupted()
         if kind is Cancellation:
             world.faults["cancel"] += 1
+        manifest = replace(self.manifest, limits=limits)
         if limits.spending:
-            await ledger.keep_to(budget_of(replace(self.manifest, limits=limits)))
+            await ledger.keep_to(budget_of(manifest))
         reached = Reached(SimTwin(world), "twin", "none")
-        means = Means(self.manifest, ledger, world.disk, reached, Course(), world.clock, world.rng)
+        means = Means(manifest, ledger, world.disk, reached, Course(), world.clock, world.rng)
         run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()

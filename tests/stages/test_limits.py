@@ -86,3 +86,31 @@ def _write(house: House, *, pages: int) -> Path:
     path.write_bytes(b"%PDF-1.7 " + b"<</Type/Page>>" * pages)
     os.utime(path, (MTIME, MTIME))
     return path
+
+
+@pytest.mark.parametrize("most_out", [None, 2])
+def test_a_sample_uploads_no_more_than_it_sends(house: House, most_out: int | None) -> None:
+    """Nobody who tries three documents has handed over fifty."""
+
+    async def work() -> None:
+        house.put(**{f"n{number:02}": f"text {number}" for number in range(60)})
+        house.limits, house.max_in_flight = Limits(max_documents=3), most_out
+        tally = await house.run()
+        assert tally == {"saved": 3, "queued": 57}
+        assert len(house.service.uploads) == 3
+        assert house.course.exit_code == 3 and "max_documents" in house.course.reason
+
+    run_virtually(work())
+
+
+def test_a_submission_refused_for_now_gives_its_place_in_the_sample_back(house: House) -> None:
+    """It cost nothing: the same document, or another, is sent in its stead."""
+
+    async def work() -> None:
+        house.put(**{f"n{number:02}": f"text {number}" for number in range(60)})
+        house.client = ReluctantOnce(house.service)
+        house.limits = Limits(max_documents=3)
+        assert await house.run() == {"saved": 3, "queued": 57}
+        assert len(house.service.uploads) == 4
+
+    run_virtually(work())

@@ -13,7 +13,7 @@ FOUND: Final = 0.97  # a look that finds the job done makes for a first one at t
 MISSED: Final = 1.05  # … and a first one too soon for one at this: the two balance near two hits in three
 SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
 PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
-SHORT: Final = 2.0  # seconds: of a job as young as that half a share, for there a place is worth more than a request
+SHORT: Final = 3.0  # seconds: of a job as young as that half a share, for there a place is worth more than a request
 
 
 def size_class(size: int) -> int:

@@ -20,7 +20,7 @@ from batcher.errors import LedgerDamaged, OutputError
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-LINGER: Final = 0.004  # seconds a commit waits for company; about what an fsync costs
+LINGER: Final = 0.002  # seconds a commit waits for company of the same moment; what comes during one is the next one's
 
 
 class Writer(Protocol):

@@ -3,10 +3,16 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = "errors core edges stages batch care api faces cli".split()
+INSIDE = {
+    "batch": "opening callback news fittings runs running plan checking",
+    "care": "candidates retrying verifying rebuilding relisting export",
+}
 IMPURE = {
     "asyncio",
     "os",
@@ -62,6 +68,17 @@ def test_imports_point_one_way() -> None:
             continue
         for other in {room(u) for u in used if u.startswith("batcher.")} & set(ORDER):
             assert ORDER.index(other) <= ORDER.index(room(name)), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("room", INSIDE)
+def test_imports_point_one_way_inside_the_rooms_that_build(room: str) -> None:
+    """What opens a batch knows nothing of what runs it, nor that of what plans it."""
+    order = INSIDE[room].split()
+    inside = {name.partition(".")[2]: used for name, used in modules().items() if name.startswith(f"{room}.")}
+    assert set(inside) == {*order, "__init__"}
+    for name, used in inside.items():
+        for other in {u.split(".")[2] for u in used if u.startswith(f"batcher.{room}.")} & set(order):
+            assert order.index(other) <= order.index(name), f"{room}.{name} imports {other}"
 
 
 def test_the_service_shares_only_the_wire_and_the_errors() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from batcher.core import events
 from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
@@ -18,7 +18,8 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.ledger import Ledger, lock, open_existing
 from batcher.edges.queries import Queries, listed
 
-GROUP: Final = 500
+GROUP: Final = 500  # put down together: one commit serves many
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -100,9 +101,9 @@ def price(ledger: Queries, document: int) -> float:
     return float(row[0]) if row and row[0] else 1.0
 
 
-def groups(happened: Sequence[events.Event]) -> Iterator[Sequence[events.Event]]:
-    for start in range(0, len(happened), GROUP):
-        yield happened[start : start + GROUP]
+def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), GROUP):
+        yield items[start : start + GROUP]
 
 
 @contextmanager

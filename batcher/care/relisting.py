@@ -20,6 +20,7 @@ import msgspec
 
 from batcher.batch.opening import Reached, reach
 from batcher.care import rebuilding
+from batcher.care.candidates import groups
 from batcher.core import events as e
 from batcher.core.cost import billed
 from batcher.core.document import identity
@@ -39,7 +40,6 @@ from batcher.stages.course import Course
 from batcher.stages.proving import rows
 from batcher.stages.scanner import Scanner
 
-GROUP: Final = 256  # documents put down together: one commit serves many
 UNPROVEN: Final = "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
 _HEAD: Final = msgspec.json.Decoder(ResultHead)
 _BETTER: Final = (JobStatus.COMPLETED, JobStatus.FAILED)  # of several jobs of the same bytes; else one that still runs
@@ -109,10 +109,9 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuilding.Rebuilt:
         try:
             await _scan(manifest, books, clock)
             taking = _Taking(manifest, books, reached, moment, await _listed(manifest, books, reached))
-            unsent = list(_unsent(books))
-            for start in range(0, len(unsent), GROUP):
+            for group in groups(list(_unsent(books))):
                 async with asyncio.TaskGroup() as together:
-                    for document in unsent[start : start + GROUP]:
+                    for document in group:
                         together.create_task(taking.take_up(document))
         finally:
             books.close()

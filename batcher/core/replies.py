@@ -16,6 +16,7 @@ import msgspec
 
 from batcher.core import wire
 from batcher.core.locators import scrubbed
+from batcher.core.results import Buffer
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
 
 T = TypeVar("T")
@@ -169,12 +170,13 @@ class _Job(msgspec.Struct):
 _JOB: Final = msgspec.json.Decoder(_Job)
 
 
-def read(call: str, status: int, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T]) -> T:
     """The body decoded, or `BadReply` where it isn't JSON of that shape."""
     try:
         return decoder.decode(body)
     except _MISFITS as error:
-        raise BadReply(call, f"{status}, but not what was asked for: {_misfit(body, error)}", status=status) from error
+        what = _misfit(bytes(body), error)
+        raise BadReply(call, f"{status}, but not what was asked for: {what}", status=status) from error
 
 
 def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
@@ -205,7 +207,7 @@ _HEAD: Final = msgspec.json.Decoder(wire.ResultHead)
 _LINKED: Final = msgspec.json.Decoder(wire.Linked)
 
 
-def read_head(body: bytes, job_id: str) -> Head:
+def read_head(body: Buffer, job_id: str) -> Head:
     """Raises BadReply where the result can't be read, or is another job's than `job_id`."""
     head = read("GET /job", 200, body, _HEAD)
     if head.job_id is not None and head.job_id != job_id:
@@ -251,12 +253,12 @@ def _misfit(body: bytes, error: Exception) -> str:
 # --- results --------------------------------------------------------------------------------------------------------
 
 
-def around(body: bytes, head: Head, first: bytes) -> tuple[bytes, bytes]:
+def around(body: Buffer, head: Head, first: bytes) -> tuple[bytes, bytes]:
     """What stands before and after the link in the result `body`, for what stands at its URL to go between.
 
     `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
     """
-    before, _, after = body.partition(head.inner)
+    before, _, after = bytes(body).partition(head.inner)
     if first == b"[" and head.response_type == "parse":
         return before + b'{"type":"full","chunks":', b"}" + after
     return before, after

@@ -97,10 +97,9 @@ def found_at(path: bytes, name: str) -> Found:
 
 def read(path: Path, *, limit: int) -> bytes:
     """The whole file, of at most `limit` bytes. Raises SourceGone, SourceUnreadable, SourceChanged."""
-    fd = _open(path)
+    fd, before = _open(path)
     try:
-        before = os.fstat(fd)
-        content = b"".join(_blocks(fd, min(before.st_size, limit) + 1))
+        content = b"".join(_blocks(fd, min(before.st_size, limit)))
         _compare(path, before, os.fstat(fd), len(content))
         return content
     except OSError as error:
@@ -111,10 +110,10 @@ def read(path: Path, *, limit: int) -> bytes:
 
 def digest(path: Path) -> str:
     """sha256 of the file, in hex. Raises as `read` does."""
-    fd = _open(path)
+    fd, before = _open(path)
     try:
-        before, sha256, size = os.fstat(fd), hashlib.sha256(), 0
-        for block in _blocks(fd, before.st_size + 1):
+        sha256, size = hashlib.sha256(), 0
+        for block in _blocks(fd, before.st_size):
             sha256.update(block)
             size += len(block)
         _compare(path, before, os.fstat(fd), size)
@@ -125,14 +124,21 @@ def digest(path: Path) -> str:
         os.close(fd)
 
 
-def _blocks(fd: int, most: int) -> Iterator[bytes]:
-    """Up to `most` bytes. No buffer is larger than what is there to read: one of a megabyte costs more than a hash."""
-    while most > 0 and (block := os.read(fd, min(most, BLOCK))):
-        most -= len(block)
+def _blocks(fd: int, size: int) -> Iterator[bytes]:
+    """The `size` bytes that are there, or one more where there are more.
+
+    No buffer is larger than what is there to read: one of a megabyte costs more than a hash.
+    """
+    left = size + 1
+    while block := os.read(fd, min(left, BLOCK)):
+        left -= len(block)
         yield block
+        if left <= 1:
+            return  # a read that finds the end says nothing that the look at the file afterwards doesn't
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> tuple[int, os.stat_result]:
+    """The file and what it is. Raises SourceGone, SourceUnreadable."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -140,10 +146,11 @@ def _open(path: Path) -> int:
     except OSError as error:
         what = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise SourceUnreadable(f"{path}: {what}") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         raise SourceUnreadable(f"{path}: not a regular file")
-    return fd
+    return fd, status
 
 
 def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.document import path_of, with_tag
+from batcher.core.results import Buffer
 from batcher.errors import OutputError
 
 PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
@@ -41,7 +42,7 @@ class Item:
     """`data` for `output`; `known` are the hashes of files there that it may take the place of."""
 
     output: str
-    data: bytes
+    data: Buffer
     known: frozenset[str] = frozenset()
 
 
@@ -320,7 +321,7 @@ def _open_or_make(name: bytes, parent: int) -> int:
         return os.open(name, _FOLDER, dir_fd=parent)
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: Buffer) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]

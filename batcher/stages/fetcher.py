@@ -18,6 +18,7 @@ from batcher.core.looks import Looks
 from batcher.core.manifest import Prices
 from batcher.core.policy import Policy
 from batcher.core.replies import Head, around, read_head
+from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.ledger import Ledger
@@ -117,7 +118,7 @@ class Fetcher:
 
     async def _answered(self, watched: Watched, answer: JobAnswer, reserved: int) -> None:
         if answer.status == JobStatus.COMPLETED and answer.result is not None:
-            await self._completed(watched, bytes(answer.result), reserved)
+            await self._completed(watched, memoryview(answer.result), reserved)
             return
         self._sink.room.give(reserved)
         event = verdict(watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng)
@@ -133,7 +134,7 @@ class Fetcher:
         span = self._looks.next_in(watched.age)
         self._jobs.look_in(watched.flight.document, min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span)
 
-    async def _completed(self, watched: Watched, body: bytes, reserved: int) -> None:
+    async def _completed(self, watched: Watched, body: Buffer, reserved: int) -> None:
         document = watched.flight.document
         watched.looked(self._looks, done=True)
         self._headroom.breaker.note(None, self._clock())
@@ -158,7 +159,7 @@ class Fetcher:
         ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
-    async def _stream(self, output: str, head: Head, body: bytes) -> Streamed | None:
+    async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
         """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
         part = await self._sink.new_part()
         if part is None:

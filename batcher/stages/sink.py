@@ -14,13 +14,14 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import PAYS_FOR_NOBODY, State
+from batcher.core.results import Buffer
 from batcher.edges.ledger import Copy, Ledger
 from batcher.edges.store import Item, Store, Streamed, Written, trouble
 from batcher.errors import Outdated, OutputError
 from batcher.stages.course import Course
 
 GROUP: Final = 128  # results made durable together
-ROOM: Final = 48 << 20  # bytes
+ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much
 
 _HAS_A_FILE: Final = frozenset({State.SAVED, State.SUPERSEDED})
 
@@ -54,7 +55,7 @@ class Result:
 
     ended: events.Ended
     output: str
-    body: bytes
+    body: Buffer
     reserved: int
     streamed: Streamed | None = None
 

@@ -388,7 +388,7 @@ class Disk:
         self.world.step()
         if self.world.strikes("disk_full"):
             return OutputError(f"{item.output}: disk full")
-        data = item.data if isinstance(item, Item) else self.parts.pop(item.part.name)
+        data = bytes(item.data) if isinstance(item, Item) else self.parts.pop(item.part.name)
         digest = _digest(data)
         for output in (item.output, with_tag(item.output, digest[:8])):
             there = self.visible.get(output)

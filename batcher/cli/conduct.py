@@ -131,9 +131,10 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     from asyncio import get_running_loop
 
     from batcher.faces.log import write_line
-    from batcher.faces.progress import say
 
     def stop() -> None:
+        from batcher.faces.progress import say  # and tqdm, which a quiet run that nobody stops has no use for
+
         again = course.stopped.is_set() and not course.home
         course.stop("on request", 3, at_once=again)
         if log_json:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from batcher.core.summary import Summary
     from batcher.edges.client import ReductoClient
     from batcher.edges.manifests import load as load_manifest
-    from batcher.edges.records import Records as Ledger
     from batcher.errors import (
         BatcherError,
         BudgetSpent,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         ServiceUnusable,
         SourceError,
     )
+    from batcher.ledger.records import Records as Ledger
     from batcher.service.local import LocalService
     from batcher.service.local import Options as LocalOptions
 
@@ -59,7 +59,7 @@ __all__ = [
 # Where each name lives, and what it is called there where that differs; the errors all live in one place.
 _HOMES = {
     "Happened": "api",
-    "Ledger": "edges.records:Records",
+    "Ledger": "ledger.records:Records",
     "LocalOptions": "service.local:Options",
     "LocalService": "service.local",
     "Manifest": "core.manifest",

@@ -17,8 +17,8 @@ from batcher.core.events import Event
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest
 from batcher.core.summary import Summary
-from batcher.edges.ledger import Change, Ledger
 from batcher.edges.manifests import load, of_values
+from batcher.ledger.ledger import Change, Ledger
 
 Batch = Manifest | Mapping[str, Any] | str | PathLike[str]
 

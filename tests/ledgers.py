@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from batcher.edges.migrations import APPLICATION_ID, VERSION, migrations
+from batcher.ledger.migrations import APPLICATION_ID, VERSION, migrations
 
 Rows = dict[str, list[tuple[object, ...]]]
 NIGHT = 86_400.0

@@ -20,8 +20,8 @@ from batcher.care.candidates import with_verdict
 from batcher.care.retrying import with_dependents
 from batcher.care.verifying import prospects, verify
 from batcher.core.wire import ErrorName
-from batcher.edges.migrations import APPLICATION_ID, migrations
-from batcher.edges.queries import Queries, reader
+from batcher.ledger.migrations import APPLICATION_ID, migrations
+from batcher.ledger.queries import Queries, reader
 
 Words = tuple[object, ...]
 

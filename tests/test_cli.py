@@ -14,7 +14,7 @@ import pytest
 from commandline import batcher, rows, start
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, ends_early, links, listening, once, says
 
-from batcher.edges.ledger import lock
+from batcher.ledger.ledger import lock
 
 # --- manifests ------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from batcher.care.verifying import verify
-from batcher.edges.queries import Queries, reader
+from batcher.ledger.queries import Queries, reader
 
 DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "200"))
 KILLS = int(os.environ.get("CRASH_KILLS", "20"))

@@ -16,7 +16,7 @@ from commandline import batcher
 from shelf import Shelf, parsed
 
 from batcher.care.export import export
-from batcher.edges.queries import Queries, reader
+from batcher.ledger.queries import Queries, reader
 
 EXTRACT = {
     "response_type": "extract",

@@ -12,7 +12,7 @@ import pytest
 from commandline import batcher, rows, start
 from peer import Peer
 
-from batcher.edges.volume import network_of
+from batcher.ledger.volume import network_of
 
 Words = tuple[object, ...]
 

@@ -20,12 +20,12 @@ from sqlite_utils import Database
 from batcher.batch.running import Summary, run_batch
 from batcher.core import events
 from batcher.core.flight import Flight
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger
 from batcher.edges.manifests import for_directory
-from batcher.edges.migrations import migrations
-from batcher.edges.queries import reader
-from batcher.edges.writer import GroupWriter
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger
+from batcher.ledger.migrations import migrations
+from batcher.ledger.queries import reader
+from batcher.ledger.writer import GroupWriter
 from batcher.stages.course import Course
 from batcher.stages.watchlist import Watchlist
 

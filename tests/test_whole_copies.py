@@ -18,8 +18,8 @@ from batcher.care.candidates import Requeued
 from batcher.care.retrying import retry
 from batcher.care.verifying import prospects, repair, verify
 from batcher.core.lifecycle import State
-from batcher.edges.ledger import Ledger
-from batcher.edges.queries import Queries, reader
+from batcher.ledger.ledger import Ledger
+from batcher.ledger.queries import Queries, reader
 
 NOTHING = Requeued(0, 0.0, 0)
 

@@ -13,9 +13,9 @@ from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
+from batcher.ledger.ledger import Ledger
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.course import Course
 from batcher.stages.deriver import Deriver

@@ -21,9 +21,9 @@ from batcher.core.policy import Backoff
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
-from batcher.edges.journal import journal_of, set_aside
-from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError, Unreachable
+from batcher.ledger.journal import journal_of, set_aside
+from batcher.ledger.ledger import Ledger, lock, open_ledger
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]

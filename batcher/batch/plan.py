@@ -23,12 +23,12 @@ from batcher.core.manifest import Job, Manifest, Prices
 from batcher.core.pages_asked import asked_of
 from batcher.core.quote import Quote, quote
 from batcher.core.summary import FailureGroup
-from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pages import measure
 from batcher.edges.passwords import Passwords
-from batcher.edges.queries import Queries
 from batcher.edges.sources import path_at
 from batcher.errors import DocumentLocked
+from batcher.ledger.ledger import Ledger, memory_ledger
+from batcher.ledger.queries import Queries
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner

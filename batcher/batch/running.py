@@ -22,9 +22,9 @@ from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
-from batcher.edges.ledger import Ledger
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 
 Watch = Callable[[Ledger], None]

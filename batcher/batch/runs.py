@@ -19,11 +19,11 @@ from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
 from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError
+from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain

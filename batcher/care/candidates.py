@@ -15,8 +15,8 @@ from typing import Final, NamedTuple, TypeVar
 from batcher.core import events
 from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
 from batcher.edges.clock import SteadyClock
-from batcher.edges.ledger import Ledger, lock, open_existing
-from batcher.edges.queries import Queries, listed
+from batcher.ledger.ledger import Ledger, lock, open_existing
+from batcher.ledger.queries import Queries, listed
 
 GROUP: Final = 500  # put down together: one commit serves many
 T = TypeVar("T")

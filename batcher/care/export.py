@@ -21,10 +21,10 @@ import msgspec
 
 from batcher.core.rows import ORIGIN, Columns, Kind, Row, fitted, line_of, lines_of, widen
 from batcher.edges import parquet, press
-from batcher.edges.derived import Derivable, results
-from batcher.edges.queries import Queries
 from batcher.edges.store import Store
 from batcher.errors import BatcherError, OutputError
+from batcher.ledger.derived import Derivable, results
+from batcher.ledger.queries import Queries
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 WHAT: Final = ("results", "documents", "attempts", "costs")

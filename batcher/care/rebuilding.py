@@ -15,11 +15,11 @@ from typing import Any
 
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
-from batcher.edges import admission, effects
 from batcher.edges.clock import SteadyClock
-from batcher.edges.journal import Entry, Journal, entries, journal_of
-from batcher.edges.ledger import healthy, lock, open_ledger
 from batcher.errors import AttemptOpen, LedgerError
+from batcher.ledger import admission, effects
+from batcher.ledger.journal import Entry, Journal, entries, journal_of
+from batcher.ledger.ledger import healthy, lock, open_ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,10 @@ from batcher.core.replies import read_head
 from batcher.core.twins import age_of
 from batcher.core.wire import METADATA_KEY, JobRow, JobStatus, ResultHead
 from batcher.edges.clock import SteadyClock
-from batcher.edges.ledger import Ledger, lock, open_ledger
 from batcher.edges.pace import Lane
 from batcher.edges.store import Store
 from batcher.errors import BadReply
+from batcher.ledger.ledger import Ledger, lock, open_ledger
 from batcher.stages.consent import Consent
 from batcher.stages.course import Course
 from batcher.stages.proving import rows

@@ -10,9 +10,9 @@ from batcher.care.candidates import Candidate, Requeued, again, groups, opened, 
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.core.policy import Kind
-from batcher.edges.ledger import Ledger
-from batcher.edges.queries import Queries
 from batcher.errors import BatcherError
+from batcher.ledger.ledger import Ledger
+from batcher.ledger.queries import Queries
 
 # What `--only` may name, and the states and classes it stands for.
 CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {

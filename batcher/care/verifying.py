@@ -16,11 +16,11 @@ from typing import Any, Final
 from batcher.care.candidates import Candidate, Requeued, again, groups, of_result, opened, payers_of, price
 from batcher.core import events
 from batcher.core.document import OWN_FOLDER, name_of
-from batcher.edges.derived import all_made, forget, knows
 from batcher.edges.press import is_as_made
-from batcher.edges.queries import Queries
-from batcher.edges.soundness import whole
 from batcher.edges.store import Store
+from batcher.ledger.derived import all_made, forget, knows
+from batcher.ledger.queries import Queries
+from batcher.ledger.soundness import whole
 
 
 @dataclass(frozen=True, slots=True)

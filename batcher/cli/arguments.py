@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
-    from batcher.edges.queries import Queries
+    from batcher.ledger.queries import Queries
 
 PATH = click.Path(path_type=Path)
 OVERRIDES = click.option(
@@ -75,8 +75,8 @@ def known_manifest(what: Path) -> Manifest:
 @contextmanager
 def reading(place: Place) -> Iterator[Queries]:
     """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none to be read."""
-    from batcher.edges import schema
-    from batcher.edges.queries import Queries
+    from batcher.ledger import schema
+    from batcher.ledger.queries import Queries
 
     with schema.reading(place.ledger) as connection:
         yield Queries(connection)

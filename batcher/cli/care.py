@@ -26,8 +26,8 @@ def why(what: Path, path: str, as_json: bool) -> None:
     \b
     batcher why manifests/nightly.toml invoices/2026/0117.pdf
     """
-    from batcher.edges.stories import story
     from batcher.faces.story import story_words
+    from batcher.ledger.stories import story
 
     with reading(place_of(what)) as ledger:
         versions = story(ledger, path)
@@ -162,8 +162,8 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
 
     from batcher.care.rebuilding import rebuild as make_anew
     from batcher.care.relisting import rebuild_from_listing
-    from batcher.edges.journal import journal_of
     from batcher.faces.status import counts
+    from batcher.ledger.journal import journal_of
 
     place = place_of(what)
     if listing and what.is_dir():

@@ -14,9 +14,9 @@ import click
 if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
     from batcher.core.summary import Summary
-    from batcher.edges.ledger import Ledger
     from batcher.faces.log import Log
     from batcher.faces.progress import Progress
+    from batcher.ledger.ledger import Ledger
     from batcher.stages.course import Course
 
 COLLECT_AFTER: Final = 10_000  # new objects: of those that a document takes hardly any form cycles

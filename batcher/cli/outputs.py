@@ -61,8 +61,8 @@ def report(what: Path, output: Path) -> None:
     import time
 
     from batcher.care.export import unfinished
-    from batcher.edges.statistics import statistics
     from batcher.faces.report import report_page
+    from batcher.ledger.statistics import statistics
 
     place = place_of(what)
     with reading(place) as ledger:

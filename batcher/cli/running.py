@@ -157,8 +157,8 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
     """
     import msgspec
 
-    from batcher.edges.hold import is_held
     from batcher.faces.status import status_values, status_words
+    from batcher.ledger.hold import is_held
 
     place = place_of(what)
     if follow:

@@ -1,1 +1,1 @@
-"""TOUCHES the world: ledger, client, sources, store. No rule of a document's life."""
+"""TOUCHES the world: client, sources, store, webhooks. No rule of a document's life."""

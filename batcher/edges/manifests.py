@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
-from batcher.edges import schema
 from batcher.errors import LedgerError, ManifestError, Problem
+from batcher.ledger import schema
 
 _RELATIVE: Final = "check the path; it is relative to the manifest"
 

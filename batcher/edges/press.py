@@ -15,9 +15,9 @@ from batcher.core.markdown import markdown_of
 from batcher.core.results import Origin, images_of, read_result
 from batcher.core.rows import ORIGIN, OTHER, Columns, Kind, Row, line_of, lines_of, rows_of, widen
 from batcher.edges import lines, parquet
-from batcher.edges.derived import Derivable, Derived
 from batcher.edges.store import Item, Store, Streamed
 from batcher.errors import OutputError
+from batcher.ledger.derived import Derivable, Derived
 
 WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
 _PICTURE: Final = re.compile(r"\d{4,}-[0-9a-f]{8}\.[a-z]+")

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from batcher.edges.ledger import Change, Ledger
+from batcher.ledger.ledger import Change, Ledger
 
 
 class Log:

@@ -9,7 +9,7 @@ from typing import Final, NoReturn, TextIO
 from tqdm import tqdm
 
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
-from batcher.edges.ledger import Change, Ledger
+from batcher.ledger.ledger import Change, Ledger
 
 NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
 AT_ONCE: Final = 0.2  # seconds between two pictures of the bar where nothing is done yet

@@ -12,7 +12,7 @@ from batcher.core.amounts import dollars, many
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest, rehearsal_of
 from batcher.core.summary import Summary
-from batcher.edges.ledger import lock
+from batcher.ledger.ledger import lock
 
 FAULTS: Final = "lost-reply=0.05,reset=0.03,500=0.03,429-1000=0.03,slow=0.1:1,listing-lag=0.1:1"
 LOST: Final = (State.EXPIRED, State.LOST, State.HELD, State.STUCK)

@@ -10,10 +10,10 @@ from typing import Final
 
 from batcher.core.amounts import size, span
 from batcher.core.lifecycle import OPEN, VERDICTS, State
-from batcher.edges.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.faces.page import page
 from batcher.faces.plots import Bar, figure, table
 from batcher.faces.status import plain
+from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 
 SHOWN: Final = 12  # rows of a table; what comes after is summed up in one
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.amounts import dollars, many, span
 from batcher.core.lifecycle import OPEN, State
-from batcher.edges.queries import Queries
-from batcher.edges.schema import reading
+from batcher.ledger.queries import Queries
+from batcher.ledger.schema import reading
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
     from batcher.core.manifest import Manifest

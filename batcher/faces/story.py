@@ -11,7 +11,7 @@ from batcher.faces.status import plain
 
 
 def story_words(versions: list[dict[str, Any]]) -> str:
-    """Of what `edges.stories.story` found: step by step, the newest version first."""
+    """Of what `ledger.stories.story` found: step by step, the newest version first."""
     return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
 
 

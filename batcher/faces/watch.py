@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Final, TextIO
 
-from batcher.edges.hold import is_held
 from batcher.faces.status import status_values, status_words
+from batcher.ledger.hold import is_held
 
 PAUSE: Final = 2.0  # seconds
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"

@@ -17,10 +17,10 @@ from batcher.core.summary import Audit
 from batcher.core.twins import Twin, age_of, counts_as_twin, marks_in
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.edges.client import Api
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
 from batcher.edges.store import Store
 from batcher.errors import NotFound, ServiceError
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 
 LATE: Final = 600.0  # seconds after which no request of ours can turn up any more: what is younger is looked at again

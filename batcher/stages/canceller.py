@@ -6,9 +6,9 @@ What becomes of each, the fetcher hears from the job itself.
 from __future__ import annotations
 
 from batcher.edges.client import Api
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
 from batcher.errors import Busy, Refused, ServiceError
+from batcher.ledger.ledger import Ledger
 from batcher.stages.watchlist import Watchlist
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, State
-from batcher.edges.ledger import Change, Ledger
-from batcher.edges.queries import Follower
+from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.queries import Follower
 
 GROUP: Final = 256
 _ENDS: Final = VERDICTS | {State.SAVED}

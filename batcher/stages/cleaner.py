@@ -15,11 +15,11 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.core.wire import UPLOAD
 from batcher.edges.client import Api
-from batcher.edges.ledger import Change, Ledger
 from batcher.edges.pace import Pace
-from batcher.edges.queries import Finished
 from batcher.edges.store import Store
 from batcher.errors import Gone, NotFound, ServiceError
+from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.queries import Finished
 from batcher.stages.course import Course
 
 WIDTH: Final = 8  # jobs at once

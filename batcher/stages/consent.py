@@ -12,8 +12,8 @@ from typing import Final
 from batcher.core.amounts import many
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 
 HELD_AT_MOST: Final = 50_000  # versions in memory; beyond, they are only counted, and looked for again once agreed to

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from batcher.core import events
-from batcher.edges.derived import derivable, missing
-from batcher.edges.ledger import Change, Ledger
 from batcher.errors import MirrorError, OutputError
+from batcher.ledger.derived import derivable, missing
+from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.course import Course
 from batcher.stages.making import Maker
 

@@ -21,10 +21,10 @@ from batcher.core.replies import Head, around, read_head
 from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Pace
 from batcher.edges.store import Streamed
 from batcher.errors import BadReply, Gone, NotFound, ServiceError, Unauthorised
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 from batcher.stages.sink import Result, Sink
 from batcher.stages.watchlist import Watched, Watchlist

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from batcher.core.amounts import span
-from batcher.edges.ledger import Ledger
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 from batcher.stages.poller import Poller
 

@@ -18,11 +18,11 @@ from batcher.core.locators import bare
 from batcher.core.policy import Kind
 from batcher.core.wire import JOB, UPLOAD
 from batcher.edges import listings, objects, sources
-from batcher.edges.ledger import Due, Ledger
 from batcher.edges.listings import ROW
 from batcher.edges.objects import SIGNED, Fetched
 from batcher.edges.passwords import Passwords
 from batcher.errors import DocumentLocked, SourceChanged, SourceError, SourceGone
+from batcher.ledger.ledger import Due, Ledger
 
 SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
 LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when another is to read it

@@ -11,14 +11,15 @@ from itertools import groupby
 
 from batcher.core.manifest import Job, Manifest, fetches_pictures
 from batcher.core.rows import Columns, columns_for
-from batcher.edges import derived, press
+from batcher.edges import press
 from batcher.edges.client import Api
-from batcher.edges.derived import Derivable, Derived, hashes_of, remember
-from batcher.edges.ledger import Ledger
 from batcher.edges.lines import free_name
 from batcher.edges.mirror import Mirror
 from batcher.edges.store import Store, Streamed, trouble
 from batcher.errors import ServiceError
+from batcher.ledger import derived
+from batcher.ledger.derived import Derivable, Derived, hashes_of, remember
+from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 from batcher.stages.making import Limit, Maker, in_thread
 from batcher.stages.mirroring import Mirrored, MirroredSets

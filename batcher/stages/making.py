@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from batcher.edges.derived import Derivable
 from batcher.edges.store import trouble
 from batcher.errors import OutputError
+from batcher.ledger.derived import Derivable
 
 T = TypeVar("T")
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from batcher.edges import derived, press
-from batcher.edges.derived import Derivable, Derived, remember
-from batcher.edges.ledger import Ledger
+from batcher.edges import press
 from batcher.edges.mirror import Mirror
 from batcher.edges.store import Store
+from batcher.ledger import derived
+from batcher.ledger.derived import Derivable, Derived, remember
+from batcher.ledger.ledger import Ledger
 from batcher.stages.making import Limit, in_thread
 
 

@@ -15,9 +15,9 @@ from batcher.core.flight import is_overdue
 from batcher.core.looks import Looks
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import Api
-from batcher.edges.ledger import Change, Ledger
 from batcher.edges.pace import Pace
 from batcher.errors import ServiceError, Unauthorised
+from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.course import Course
 from batcher.stages.watchlist import Watched, Watchlist
 

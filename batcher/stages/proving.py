@@ -10,9 +10,9 @@ from typing import Final
 
 from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import Api
-from batcher.edges.ledger import Ledger
 from batcher.edges.pace import Lane
 from batcher.errors import BadReply
+from batcher.ledger.ledger import Ledger
 
 LISTING, FENCE = "listing", "fence"
 PAGES_AT_MOST: Final = 2_000  # a million jobs: more than an account makes in the time that jobs are kept

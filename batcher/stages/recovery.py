@@ -16,10 +16,10 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.core.wire import JobRow
 from batcher.edges.client import Api
-from batcher.edges.ledger import Ledger, Unknown
 from batcher.edges.pace import Pace
-from batcher.edges.queries import Witness
 from batcher.errors import Outdated, ServiceError, Unauthorised
+from batcher.ledger.ledger import Ledger, Unknown
+from batcher.ledger.queries import Witness
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, rows
 

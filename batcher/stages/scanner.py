@@ -15,11 +15,11 @@ from batcher.core.document import SETTLING, content_key, settled, types_taken
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
 from batcher.edges import listings, objects, sources
-from batcher.edges.admission import Asked, Version
-from batcher.edges.ledger import Ledger, Seen
-from batcher.edges.queries import Known
 from batcher.edges.sources import Found
 from batcher.errors import ManifestError, Problem, SourceError
+from batcher.ledger.admission import Asked, Version
+from batcher.ledger.ledger import Ledger, Seen
+from batcher.ledger.queries import Known
 from batcher.stages.consent import Consent
 
 GROUP = 256  # files looked up, hashed and admitted together

@@ -15,9 +15,9 @@ from typing import Final
 from batcher.core import events
 from batcher.core.lifecycle import PAYS_FOR_NOBODY, State
 from batcher.core.results import Buffer
-from batcher.edges.ledger import Copy, Ledger
 from batcher.edges.store import Item, Store, Streamed, Written, trouble
 from batcher.errors import Outdated, OutputError
+from batcher.ledger.ledger import Copy, Ledger
 from batcher.stages.course import Course
 
 GROUP: Final = 128  # results made durable together

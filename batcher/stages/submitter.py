@@ -25,7 +25,6 @@ from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
-from batcher.edges.ledger import Due, Ledger
 from batcher.edges.objects import Fetched
 from batcher.edges.pace import Pace
 from batcher.edges.pages import measure
@@ -43,6 +42,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
+from batcher.ledger.ledger import Due, Ledger
 from batcher.stages.course import Course
 from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_verdict
 from batcher.stages.watchlist import Watchlist

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from ledgers import ODD, make_ledger
 
-from batcher.edges.queries import Queries, reader
-from batcher.edges.statistics import Statistics, statistics
 from batcher.faces.report import report_page
+from batcher.ledger.queries import Queries, reader
+from batcher.ledger.statistics import Statistics, statistics
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = (0, 1, 10, 1_000)

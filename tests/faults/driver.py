@@ -21,9 +21,9 @@ from batcher.batch.running import run_batch
 from batcher.care.retrying import retry
 from batcher.core.events import Saved
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
-from batcher.edges import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)
-from batcher.edges.ledger import Change, Ledger
 from batcher.errors import BatcherError
+from batcher.ledger import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)
+from batcher.ledger.ledger import Change, Ledger
 
 UNFORESEEN = 70  # exit code of a run that ended with an error that isn't batcher's own
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from batcher.core import events
-from batcher.edges import ledger, store
+from batcher.edges import store
 from batcher.edges.store import Item, Store, Written
+from batcher.ledger import ledger
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 

@@ -17,9 +17,9 @@ from batcher.batch.runs import Means, Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
-from batcher.edges.ledger import Ledger, open_ledger
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
+from batcher.ledger.ledger import Ledger, open_ledger
 from batcher.stages.course import Course
 
 SETTLE = 60.0

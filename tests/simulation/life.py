@@ -27,8 +27,8 @@ from batcher.care.verifying import remedies_for
 from batcher.core.lifecycle import OPEN, UNSENT
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.edges.clock import TOLERANCE
-from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.errors import BatcherError
+from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.course import Course
 
 RUNS_AT_MOST = 40

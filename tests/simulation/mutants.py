@@ -14,11 +14,11 @@ from world import SimWriter
 from batcher.core import events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
-from batcher.edges import admission
-from batcher.edges.ledger import Ledger, Unknown
-from batcher.edges.queries import Upstream
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
+from batcher.ledger import admission
+from batcher.ledger.ledger import Ledger, Unknown
+from batcher.ledger.queries import Upstream
 from batcher.stages import fetcher, recovery
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner

@@ -21,10 +21,10 @@ from batcher.batch.runs import Means, Run
 from batcher.core import wire
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
-from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Item, Written
 from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, Unreachable
+from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.course import Course
 
 T = TypeVar("T")

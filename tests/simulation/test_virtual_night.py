@@ -11,9 +11,9 @@ from batcher.batch.opening import Reached
 from batcher.batch.runs import Means, Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Manifest, Output, Service, Source
-from batcher.edges.ledger import open_ledger
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
+from batcher.ledger.ledger import open_ledger
 from batcher.stages.course import Course
 
 DOCUMENTS = 720

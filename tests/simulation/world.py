@@ -24,7 +24,6 @@ from batcher.core.wire import JobStatus
 from batcher.edges.client import Around, Room
 from batcher.edges.store import Item, Streamed, Written
 from batcher.edges.twin import Twin, TwinJob, TwinService
-from batcher.edges.writer import InlineWriter, Work
 from batcher.errors import (
     BadReply,
     Busy,
@@ -36,6 +35,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
+from batcher.ledger.writer import InlineWriter, Work
 
 T = TypeVar("T")
 HOUR = 3600.0

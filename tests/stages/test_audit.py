@@ -13,9 +13,9 @@ from virtual import run_virtually
 
 from batcher.core import wire
 from batcher.core.manifest import Job
-from batcher.edges.queries import reader
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import ReplyLost
+from batcher.ledger.queries import reader
 
 HOUR = 3600.0
 

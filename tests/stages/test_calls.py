@@ -5,10 +5,10 @@ from pathlib import Path
 
 from batcher.core import events
 from batcher.core.looks import Looks
-from batcher.edges.admission import Version
-from batcher.edges.ledger import memory_ledger
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.twin import Twin, TwinService
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import memory_ledger
 from batcher.stages.course import Course
 from batcher.stages.poller import Poller
 from batcher.stages.watchlist import Watchlist

@@ -17,13 +17,13 @@ from batcher.care.retrying import retry
 from batcher.care.verifying import repair
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.edges.admission import Version
-from batcher.edges.ledger import memory_ledger
 from batcher.edges.pace import Pace
-from batcher.edges.queries import reader
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
 from batcher.errors import NotFound, ReplyLost
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import memory_ledger
+from batcher.ledger.queries import reader
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.course import Course
 

@@ -12,10 +12,10 @@ from virtual import run_virtually
 
 from batcher.core import events, wire
 from batcher.core.lifecycle import State
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.store import Written
 from batcher.errors import Outdated
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.chain import Chain
 from batcher.stages.course import Course
 from batcher.stages.sink import Sink

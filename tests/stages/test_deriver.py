@@ -16,8 +16,8 @@ from shelf import Shelf, parsed
 
 from batcher.care.verifying import verify
 from batcher.core.manifest import Job, Manifest, Output, Service
-from batcher.edges.derived import Derivable
 from batcher.errors import BadReply
+from batcher.ledger.derived import Derivable
 from batcher.stages import makers
 from batcher.stages.course import Course
 from batcher.stages.deriver import Deriver

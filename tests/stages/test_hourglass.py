@@ -7,10 +7,10 @@ from virtual import run_virtually
 
 from batcher.core import events
 from batcher.core.looks import Looks
-from batcher.edges.admission import Version
-from batcher.edges.ledger import memory_ledger
 from batcher.edges.pace import Pace
 from batcher.edges.twin import Twin, TwinService
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import memory_ledger
 from batcher.stages.course import Course
 from batcher.stages.hourglass import Hourglass
 from batcher.stages.poller import Poller

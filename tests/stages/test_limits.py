@@ -14,10 +14,10 @@ from virtual import run_virtually
 
 from batcher.core import events
 from batcher.core.manifest import Limits
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Change, Ledger
 from batcher.edges.twin import Twin
 from batcher.errors import NotFound
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Change, Ledger
 
 MTIME = 1_700_000_000
 

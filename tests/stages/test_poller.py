@@ -8,9 +8,9 @@ from virtual import run_virtually
 from batcher.core import wire
 from batcher.core.flight import Flight
 from batcher.core.looks import Looks
-from batcher.edges.ledger import memory_ledger
 from batcher.edges.pace import Pace
 from batcher.edges.twin import Twin, TwinService
+from batcher.ledger.ledger import memory_ledger
 from batcher.stages.course import Course
 from batcher.stages.poller import Poller
 from batcher.stages.watchlist import Watchlist

@@ -10,11 +10,11 @@ from virtual import run_virtually
 
 from batcher.core import events, wire
 from batcher.core.lifecycle import State
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger, memory_ledger
 from batcher.edges.pace import Pace
 from batcher.edges.twin import Twin, TwinJob, TwinService
 from batcher.errors import ReplyLost
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.course import Course
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from batcher.core.amounts import span
 from batcher.core.lifecycle import VERDICTS
-from batcher.edges.queries import Queries
+from batcher.ledger.queries import Queries
 
 BUCKETS: Final = 48  # of a run's time
 TOP: Final = 10  # of the slowest, the largest, the most frequent

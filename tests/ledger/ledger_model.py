@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State, advance
-from batcher.edges.admission import Version
-from batcher.edges.ledger import open_ledger
 from batcher.errors import AttemptOpen, Outdated
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import open_ledger
 
 NOW: Final = 1_800_000_000.0
 CLOSED_BY: Final[dict[type[e.Event], str]] = {  # what an event makes of the attempt that is open or accepted

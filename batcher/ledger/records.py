@@ -12,9 +12,9 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 
 from batcher.core.lifecycle import State
-from batcher.edges.queries import Queries
-from batcher.edges.schema import readable
 from batcher.errors import LedgerError
+from batcher.ledger.queries import Queries
+from batcher.ledger.schema import readable
 
 T = TypeVar("T")
 

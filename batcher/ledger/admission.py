@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
 from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
-from batcher.edges import effects
-from batcher.edges.queries import listed
+from batcher.ledger import effects
+from batcher.ledger.queries import listed
 
 
 @dataclass(frozen=True, slots=True)

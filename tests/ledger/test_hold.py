@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.edges.hold import is_held, lock
 from batcher.errors import LedgerLocked
+from batcher.ledger.hold import is_held, lock
 
 
 def test_a_ledger_is_held_as_long_as_its_holder_lives(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
-from batcher.edges.purse import spend
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
+from batcher.ledger.purse import spend
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlite_utils import Database, Migrations
 
-from batcher.edges.schema import APPLICATION_ID, VERSION
+from batcher.ledger.schema import APPLICATION_ID, VERSION
 
 __all__ = ["APPLICATION_ID", "VERSION", "migrations"]
 

@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from batcher.edges.queries import reader
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, LedgerOlder
+from batcher.ledger.queries import reader
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
 VERSION: Final = 8  # PRAGMA user_version; one more with each migration

@@ -1,6 +1,6 @@
 """The ledger against a model of plain dictionaries, and defects of the ledger that the comparison must find.
 
-`LEDGER_EXAMPLES=5000 pytest tests/edges/test_ledger_model.py` looks much longer.
+`LEDGER_EXAMPLES=5000 pytest tests/ledger/test_ledger_model.py` looks much longer.
 """
 
 import os
@@ -14,8 +14,8 @@ from ledger_model import LedgerMachine
 
 from batcher.core import events as e
 from batcher.core.lifecycle import State
-from batcher.edges import admission, effects
-from batcher.edges.ledger import Ledger
+from batcher.ledger import admission, effects
+from batcher.ledger.ledger import Ledger
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
 

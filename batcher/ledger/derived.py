@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from batcher.core.rows import Columns, Kind
-from batcher.edges.ledger import Ledger
-from batcher.edges.queries import Queries
+from batcher.ledger.ledger import Ledger
+from batcher.ledger.queries import Queries
 
 
 class Derivable(NamedTuple):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from batcher.edges.journal import Journal
-from batcher.edges.writer import GroupWriter
 from batcher.errors import OutputError
+from batcher.ledger.journal import Journal
+from batcher.ledger.writer import GroupWriter
 
 
 def connected(path: Path) -> sqlite3.Connection:

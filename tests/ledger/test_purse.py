@@ -9,9 +9,9 @@ from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Limits
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger, open_ledger
 from batcher.errors import BudgetSpent
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger, open_ledger
 
 NOW = 1_800_000_000.0
 

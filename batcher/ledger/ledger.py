@@ -19,13 +19,13 @@ from batcher.core.budget import Budget
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.twins import Twin
-from batcher.edges import admission, effects, schema, soundness
-from batcher.edges.hold import lock
-from batcher.edges.journal import Journal, journal_of
-from batcher.edges.purse import open_purse
-from batcher.edges.queries import Copy, Due, Queries, Unknown, reader
-from batcher.edges.writer import GroupWriter, InlineWriter, Work, Writer
 from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
+from batcher.ledger import admission, effects, schema, soundness
+from batcher.ledger.hold import lock
+from batcher.ledger.journal import Journal, journal_of
+from batcher.ledger.purse import open_purse
+from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
+from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
 
 __all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
 
@@ -356,7 +356,7 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     from sqlite_utils import Database  # costs a quarter of a second to import, and only a run needs it
 
-    from batcher.edges.migrations import migrations
+    from batcher.ledger.migrations import migrations
 
     if connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION:
         return

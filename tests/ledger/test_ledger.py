@@ -12,9 +12,9 @@ import pytest
 
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State
-from batcher.edges.admission import Version
-from batcher.edges.ledger import Ledger, lock, memory_ledger, open_ledger
 from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated, OutputError
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import Ledger, lock, memory_ledger, open_ledger
 
 NOW = 1_800_000_000.0
 
@@ -266,7 +266,7 @@ async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
     """As the first version left it: its documents go on, and the file as it was lies beside it."""
     from sqlite_utils import Database
 
-    from batcher.edges import migrations
+    from batcher.ledger import migrations
 
     path.parent.mkdir()
     old = sqlite3.connect(path)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.document import name_of
-from batcher.edges.queries import Queries
 from batcher.errors import BatcherError
+from batcher.ledger.queries import Queries
 
 
 def story(ledger: Queries, path: str) -> list[dict[str, Any]]:

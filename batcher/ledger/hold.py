@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from batcher.edges.volume import network_of
 from batcher.errors import LedgerError, LedgerLocked, OutputError
+from batcher.ledger.volume import network_of
 
 A_GLANCE: Final = 0.05  # seconds: longer than `is_held` ever keeps a run from starting
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.lifecycle import State
-from batcher.edges.journal import Entry, entries, journal_of
+from batcher.ledger.journal import Entry, entries, journal_of
 
 TAIL: Final = 2 << 20  # bytes of the journal that the start of a run reads: the last thousands of submissions
 SHOWN: Final = 3

@@ -496,11 +496,13 @@ class Queries:
 
     def listed_jobs(self, service: str, key_print: str, *, accepted_before: float, alive_at: float) -> set[str]:
         """Jobs of unaudited attempts that the service's listing has to show."""
-        sql = (
-            f"SELECT job_id FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
-            " AND job_id IS NOT NULL AND cleaned_at IS NULL AND accepted_at < ? AND deadline_at > ?"
-        )
-        return {row[0] for row in self.reader.execute(sql, (service, key_print, accepted_before, alive_at))}
+        sql = f"SELECT job_id {_LISTED} AND accepted_at < ?"
+        return {row[0] for row in self.reader.execute(sql, (service, key_print, alive_at, accepted_before))}
+
+    def number_listed(self, service: str, key_print: str, *, alive_at: float) -> int:
+        """How many of them there are, those included that it may not show yet."""
+        sql = f"SELECT count(*) {_LISTED}"
+        return int(self.reader.execute(sql, (service, key_print, alive_at)).fetchone()[0])
 
     def known_jobs(self, service: str, job_ids: Sequence[str]) -> set[str]:
         """Those of `job_ids` that an attempt holds, or that are on record as twins."""
@@ -582,6 +584,10 @@ _WORTH = (
     " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
 )
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
+_LISTED = (  # at the service, of attempts that no audit has seen settled
+    f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
+    " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ?"
+)
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"
     # An upload that old may have been gone: the machine slept between the first byte of the POST and its end.

@@ -103,7 +103,8 @@ class Auditor:
         now = self._clock()
         since = max(first_sent_at, now - self._retention) - OFF
         unseen = self._ledger.listed_jobs(self._service, self._key_print, accepted_before=now - LAG, alive_at=now)
-        own_pages = min(-(-len(unseen) // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
+        ours = self._ledger.number_listed(self._service, self._key_print, alive_at=now)  # the newest stand before those
+        own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:
             async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):

@@ -16,6 +16,7 @@ from batcher.core.manifest import Job
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import ReplyLost
 from batcher.ledger.queries import reader
+from batcher.stages import auditor
 
 HOUR = 3600.0
 
@@ -120,6 +121,21 @@ def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House)
         assert len(house.service.jobs) == 3
         assert house.audit.agrees
         assert house.paid() == 2
+
+    run_virtually(work())
+
+
+def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the newest, so they stand before the one that it has to show."""
+    monkeypatch.setattr(auditor, "JOBS_PAGE_LIMIT", 2)
+    monkeypatch.setattr(auditor, "SPARE_PAGES", 1)
+    monkeypatch.setattr(auditor, "LAG", 9 * 30.0)
+
+    async def work() -> None:
+        house.put(**{f"n{number}": f"{number}" for number in range(10)})
+        house.max_in_flight = 1
+        assert await house.run() == {"saved": 10}
+        assert house.audit.notes == ()
 
     run_virtually(work())
 

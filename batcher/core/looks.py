@@ -33,6 +33,11 @@ class Looks:
     first: dict[int, float] = field(default_factory=dict)
     too_soon: float = 0.5  # share of first looks, of late, that found a job still running
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether anything is known of how long jobs take."""
+        return bool(self.first)
+
     def first_in(self, size: int) -> float:
         """Seconds from acceptance to the first look."""
         known = self.first.get(size_class(size))

@@ -12,7 +12,7 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.flight import is_overdue
-from batcher.core.looks import Looks
+from batcher.core.looks import SHORT, Looks
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
@@ -85,7 +85,8 @@ class Poller:
 
     def _watch_accepted(self) -> None:
         for flight in self._ledger.flights_of(self._accepted):
-            self._jobs.add(flight, look_in=self._looks.first_in(flight.size))
+            span = self._looks.first_in(flight.size)
+            self._jobs.add(flight, look_in=span, punctual=span < SHORT and self._looks.is_learned)
             if self._early.pop(flight.job_id, self) is None:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()

@@ -24,6 +24,7 @@ class Watched:
     accepted_at: float
     look_at: float
     ours: bool = True  # submitted by this run; of what an earlier one left out nobody knows when it ended
+    company: float = GATHER  # share of its age that the next look may wait for others
     looks: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
@@ -71,10 +72,11 @@ class Watchlist:
         document = self._by_job.get(job_id)
         return None if document is None else self._jobs.get(document)
 
-    def add(self, flight: Flight, *, look_in: float, age: float = 0.0) -> None:
-        """`age` in seconds, of a job that an earlier run left out."""
+    def add(self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False) -> None:
+        """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
         now = _now()
-        self._jobs[flight.document] = Watched(flight, now - age, now + look_in, ours=age == 0.0)
+        watched = Watched(flight, now - age, now + look_in, ours=age == 0.0, company=0.0 if punctual else GATHER)
+        self._jobs[flight.document] = watched
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)
 
@@ -86,6 +88,7 @@ class Watchlist:
         """Look at it `span` seconds from now, and not before."""
         watched = self._jobs[document]
         watched.look_at = _now() + span
+        watched.company = GATHER
         watched.fetching = False
         self._note(document, watched.look_at)
 
@@ -138,7 +141,7 @@ class Watchlist:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
             if watched is not None and watched.look_at == look_at and not watched.fetching:
-                return look_at + min(LONGEST_GATHER, share(GATHER, look_at - watched.accepted_at)) - _now()
+                return look_at + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at)) - _now()
             heapq.heappop(self._agenda)  # out of date
         return None
 

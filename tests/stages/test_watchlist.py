@@ -83,3 +83,19 @@ def test_looks_due_at_about_the_same_time_are_taken_together(virtually: Any) -> 
         assert len(jobs.due()) == 10
 
     virtually(work())
+
+
+def test_a_punctual_look_waits_for_nobody(virtually: Any) -> None:
+    """Not the first one, that is: the look after it may."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        jobs = Watchlist()
+        jobs.add(flight(1), look_in=10.0, punctual=True)
+        await jobs.until_due()
+        assert loop.time() == pytest.approx(1010.0)
+        jobs.look_in(1, 10.0)
+        await jobs.until_due()
+        assert loop.time() > 1020.5
+
+    virtually(work())

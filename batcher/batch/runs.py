@@ -151,8 +151,9 @@ class Collection:
         return self.cleaner is None or self.cleaner.idle
 
     def is_home(self) -> bool:
-        """Whether nothing is out any more."""
-        return self.recovery.has_looked_for_held and not any(self.ledger.tally[state] for state in OUT)
+        """Whether nothing is out any more, and no copy waits for what came home."""
+        out = any(self.ledger.tally[state] for state in OUT)
+        return self.recovery.has_looked_for_held and not out and not self.ledger.copies(1)
 
     async def what_is_being_sent(self) -> None:
         """Returns when no submission waits for its answer any more."""
@@ -190,8 +191,11 @@ class Collection:
         """One last look at all that is out; what has completed is fetched and written."""
         self.poller.look_at_all()
         await asyncio.sleep(TICK)
-        while not self.course.at_once and (self.fetcher.busy or not self.sink.idle or not self.deriver.finish()):
+        while not self.course.at_once and self._is_bringing_home():
             await self.ledger.change(within=TICK)
+
+    def _is_bringing_home(self) -> bool:
+        return self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
 
 
 class Run(Collection):

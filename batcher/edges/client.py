@@ -312,8 +312,10 @@ class ReductoClient:
         async def reserve(length: int) -> None:
             nonlocal taken
             if room is not None and length > taken:
-                length, taken = length - taken, length
+                room.give(taken)  # nobody holds some of it while waiting for more: two that do wait for ever
+                taken = 0
                 await room.take(length)
+                taken = length
 
         try:
             body = await self._exchange("GET", path, reserve=reserve)

@@ -56,6 +56,10 @@ class Lane:
             async with self._gate:
                 await self._throttle.acquire()  # type: ignore[no-untyped-call]
 
+    @property
+    def held_for(self) -> float:
+        return max(0.0, self._free_at - _now())
+
     def pause(self, seconds: float) -> None:
         """Hold this lane, and no other, for at least so long."""
         self._free_at = max(self._free_at, _now() + seconds)

@@ -237,7 +237,10 @@ class Queries:
         """(size of the document, seconds from acceptance to end) of the latest jobs, those of last night included."""
         sql = (
             "SELECT d.size, a.ended_at - a.accepted_at FROM attempts a JOIN documents d ON d.id = a.document"
-            " WHERE a.ended_at IS NOT NULL AND a.outcome = 'saved' ORDER BY a.rowid DESC LIMIT ?"
+            " WHERE a.ended_at IS NOT NULL AND a.outcome = 'saved'"
+            # What a later run brought home had ended nobody knows when.
+            " AND a.accepted_at >= coalesce((SELECT max(started_at) FROM runs WHERE started_at <= a.ended_at), 0)"
+            " ORDER BY a.rowid DESC LIMIT ?"
         )
         return list(self.reader.execute(sql, (limit,)))
 
@@ -586,7 +589,7 @@ _WORTH = (
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 _LISTED = (  # at the service, of attempts that no audit has seen settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
-    " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ?"
+    " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"
 )
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"

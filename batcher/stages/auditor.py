@@ -40,6 +40,7 @@ class _Pass:
     unseen: set[str]
     pages: int
     twins: list[Twin] = field(default_factory=list)
+    is_whole: bool = False  # it went as far back as it had to, or to the listing's end
 
 
 class Auditor:
@@ -113,6 +114,11 @@ class Auditor:
         except (TimeoutError, ServiceError) as error:
             reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
             return [], (f"the jobs at the service were not held against the ledger: {reason}; the next run does it",)
+        if not looking.is_whole:
+            return new, (
+                f"after {looking.pages} pages of a listing that others share not all of our jobs had been shown: "
+                "a second job for one of these documents would not be seen; the next run looks again",
+            )
         await self._ledger.audited(last, sent_before=now - LATE)
         return new, tuple(self._doubts(looking))
 
@@ -125,6 +131,7 @@ class Auditor:
             self._take_in(page.jobs, looking)
             cursor = page.next_cursor
             if not cursor or cursor in seen or _reaches_back(page.jobs, looking):
+                looking.is_whole = True
                 return
             seen.add(cursor)
 

@@ -24,6 +24,7 @@ from batcher.stages.course import Course
 
 WIDTH: Final = 8  # jobs at once
 TRIES: Final = 3  # in one run, beside those of each call
+IN_A_ROW: Final = 2 * TRIES  # failures after which this run deletes nothing more
 
 
 class Cleaner:
@@ -56,6 +57,7 @@ class Cleaner:
         self._is_wanted = is_wanted
         self._pending: dict[int, int] = {}  # tries so far, by document
         self._in_hand = 0
+        self._failures = 0  # in a row
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
         self._pending.update(dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0))
@@ -73,7 +75,10 @@ class Cleaner:
 
     def _hear(self, change: Change) -> None:
         if change.before is State.READY and change.after is State.SAVED:
-            self._pending[change.event.document] = 0
+            if self._failures >= IN_A_ROW:
+                self.left += 1
+            else:
+                self._pending[change.event.document] = 0
 
     async def _clean_for_ever(self) -> None:
         while True:
@@ -108,11 +113,16 @@ class Cleaner:
             await self._delete(finished)
         except ServiceError as error:
             self._pace.clean.hold(error)
-            if tries + 1 < TRIES:
+            self._failures += 1
+            if self._failures >= IN_A_ROW:
+                self.left += 1 + len(self._pending)
+                self._pending.clear()
+            elif tries + 1 < TRIES:
                 self._pending[document] = tries + 1
             else:
                 self.left += 1
             return
+        self._failures = 0
         self._pace.clean.answered()
         await self._ledger.record(events.Cleaned(document, finished.job_id))
 

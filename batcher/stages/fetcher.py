@@ -12,7 +12,7 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.cost import billed
-from batcher.core.flight import absence, is_wanted_anew, verdict
+from batcher.core.flight import LAG, absence, is_wanted_anew, verdict
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.manifest import Prices
@@ -131,6 +131,7 @@ class Fetcher:
 
     def _still_running(self, watched: Watched) -> None:
         watched.looked(self._looks, done=False)
+        watched.asked_at = _now()
         span = self._looks.next_in(watched.age)
         self._jobs.look_in(watched.flight.document, min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span)
 
@@ -171,11 +172,14 @@ class Fetcher:
         except OSError as error:
             self._sink.refuse(output, error)
             return None
+        except ServiceError:
+            await asyncio.to_thread(part.unlink, missing_ok=True)  # the next try begins anew
+            raise
         return Streamed(output, part, digest, size)
 
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
         flight, now = watched.flight, self._clock()
-        watched.misses += 1
+        watched.misses = watched.misses + 1 if now - flight.accepted_at >= LAG else 1  # before that it says nothing
         if watched.misses == 1:
             watched.missed_at = _now()
         others = self._answered_at > watched.missed_at or await self._is_another_known(flight.job_id)

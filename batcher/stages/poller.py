@@ -19,10 +19,12 @@ from batcher.edges.pace import Pace
 from batcher.errors import ServiceError, Unauthorised
 from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.course import Course
-from batcher.stages.watchlist import Watched, Watchlist
+from batcher.stages.watchlist import LONGEST_GATHER, Watched, Watchlist
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
+A_PAGE: Final = 50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
+OWN_WORD: Final = 1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
 EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
 
 
@@ -47,6 +49,7 @@ class Poller:
         self._clock = clock
         self._pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
         self._in_vain = 0
+        self._looking = False
         self._early: dict[str, None] = {}
         self._accepted: list[int] = []
 
@@ -56,16 +59,23 @@ class Poller:
         for flight in self._ledger.flights():
             self._jobs.add(flight, look_in=0.0, age=max(0.001, self._clock() - flight.accepted_at))
         while True:
+            self._looking = True
             await self._look_around()
+            self._looking = False
             self._jobs.caught_up.set()
             await self._jobs.until_due()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a look is due, or under way."""
+        return self._looking or self._jobs.has_due
 
     def look_at_all(self) -> None:
         """One look at all that is out, whenever it was due: for a run that is about to stop."""
         for document in self._jobs.documents():
             watched = self._jobs.get(document)
             if watched is not None and not watched.fetching:
-                self._jobs.look_in(document, 0.0)
+                self._jobs.look_in(document, -LONGEST_GATHER)  # at once: no company is waited for
 
     def ask_now(self, job_id: str) -> None:
         """Somebody says that this job has ended: ask, and believe the answer alone."""
@@ -101,7 +111,7 @@ class Poller:
 
     def _is_worth_a_sweep(self, due: Sequence[Watched]) -> bool:
         """A sweep costs its pages; asking one by one costs only the looks that come too soon."""
-        if len(due) <= FEW:
+        if len(due) <= FEW or self._pace.list.held_for > LONGEST_GATHER:
             return False
         if self._in_vain >= SWEEPS_IN_VAIN:
             self._in_vain = 0
@@ -123,14 +133,19 @@ class Poller:
             if watched.fetching or self._jobs.get(watched.flight.document) is not watched:
                 continue  # a webhook was quicker: it may have come home while the listing was read
             not_shown = watched.flight.job_id in unseen and not self._in_vain
-            if not_shown or is_overdue(watched.flight, self._clock()):  # the listing alone can't settle it: ask by name
+            if not_shown or self._wants_its_own_word(watched):
                 self._jobs.fetch(watched.flight.document)
             else:
                 self._look_later(watched)
 
+    def _wants_its_own_word(self, watched: Watched) -> bool:
+        """Whether the listing alone can't settle it."""
+        long_ago = asyncio.get_running_loop().time() - watched.asked_at > OWN_WORD
+        return long_ago or is_overdue(watched.flight, self._clock())
+
     async def _read_listing(self, unseen: set[str]) -> None:
         """Until all that is due has been seen, or until asking for each by name would have cost no more."""
-        pages, cursor, seen, most = 0, None, set[str](), len(unseen)
+        pages, cursor, seen, most = 0, None, set[str](), max(1, len(unseen) // A_PAGE)
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
             await self._pace.list.turn()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from batcher.core import events
 from batcher.core.allowance import Allowance
 from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
-from batcher.core.document import identity
+from batcher.core.document import extension_of, identity
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
+from batcher.core.manifest import Job
+from batcher.core.pages_asked import asked_of
 from batcher.core.passwords import opening
 from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
@@ -53,6 +56,7 @@ BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothi
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
+LAPSES_AT_MOST = 5  # uploads of one document that the service took and didn't know at once; then it is a verdict
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
@@ -110,7 +114,8 @@ class Submitter:
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
-        self._answered_at = clock()
+        self._lapsed: Counter[int] = Counter()
+        self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
         """Until `course` is stopped; then what is in hand still comes to its end."""
@@ -265,7 +270,7 @@ class Submitter:
             await self._put_off(due, error)
             return None
         self._pace.upload.answered()
-        self._answered_at = self._clock()
+        self._silent_since = None
         return Named(upload.file_id, upload.file_id)
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
@@ -289,6 +294,9 @@ class Submitter:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
         size = await asyncio.to_thread(measure, path(due)) if job.counts_pages and is_file(due) else Measure()
+        if job.counts_pages:
+            options = merged(job.options, json.loads(due.options)) if due.options else job.options
+            size = asked_of(size, Job(endpoint=job.endpoint, options=options), extension_of(due.place or due.source))
         rate = job.chained_rate if named.known_as.startswith(JOB) else job.rate
         sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
         try:
@@ -354,7 +362,7 @@ class Submitter:
         except (ReplyLost, BadReply) as error:
             self._headroom.breaker.note(Kind.PROVIDER, self._clock())
             return events.ReplyLost(due.id, str(error))
-        self._answered_at = self._clock()
+        self._silent_since = None
         self._pace.submit.answered()
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
 
@@ -368,14 +376,25 @@ class Submitter:
             return events.UploadLapsed(due.id, str(error))  # it has expired meanwhile, and an upload of its own may do
         elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
             return events.Rejected(due.id, str(error), kind=Kind.DOCUMENT)  # there is no upload to be made anew
+        elif isinstance(error, NotFound) and not known_as.startswith(JOB):
+            self._lapsed[due.id] += 1
+            if self._lapsed[due.id] >= LAPSES_AT_MOST:
+                self._course.count(Kind.CONFIGURATION)
+                return events.Rejected(due.id, str(error), kind=Kind.CONFIGURATION)
         event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event
 
     def _watch_silence(self, error: ServiceError) -> None:
         """An outage is waited out while anything is in flight; with nothing out there, patience has an end."""
-        silent = self._clock() - self._answered_at
-        if isinstance(error, Unreachable) and not self._ledger.in_flight and silent > self._patience:
+        if isinstance(error, Refused):
+            self._silent_since = None  # that was an answer
+        if not isinstance(error, Unreachable) or self._ledger.in_flight:
+            return
+        if self._silent_since is None:
+            self._silent_since = self._clock()
+        silent = self._clock() - self._silent_since
+        if silent > self._patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
 
 

@@ -23,6 +23,7 @@ class Watched:
     flight: Flight
     accepted_at: float
     look_at: float
+    asked_at: float  # when it was last asked by name, or passed on to be watched
     ours: bool = True  # submitted by this run; of what an earlier one left out nobody knows when it ended
     company: float = GATHER  # share of its age that the next look may wait for others
     looks: int = 0
@@ -75,7 +76,7 @@ class Watchlist:
     def add(self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False) -> None:
         """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
         now = _now()
-        watched = Watched(flight, now - age, now + look_in, ours=age == 0.0, company=0.0 if punctual else GATHER)
+        watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
         self._jobs[flight.document] = watched
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)
@@ -111,6 +112,12 @@ class Watchlist:
                 due[document] = watched
         return list(due.values())
 
+    @property
+    def has_due(self) -> bool:
+        """Whether there is any."""
+        now = _now()
+        return any(watched.look_at <= now and not watched.fetching for watched in self._jobs.values())
+
     async def until_due(self) -> None:
         """Until a look is due, and a little longer, for company."""
         while (span := self._rest()) is None or span > 0:
@@ -141,7 +148,8 @@ class Watchlist:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
             if watched is not None and watched.look_at == look_at and not watched.fetching:
-                return look_at + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at)) - _now()
+                age = max(0.0, look_at - watched.accepted_at)
+                return look_at + min(LONGEST_GATHER, share(watched.company, age)) - _now()
             heapq.heappop(self._agenda)  # out of date
         return None
 

@@ -112,6 +112,41 @@ async def test_an_output_in_the_place_of_a_manifest_is_told_apart(words: tuple[o
         assert "holds results of a batch: name its manifest" in said.err
 
 
+async def test_what_is_said_of_a_directory_is_not_ignored_beside_a_manifest(
+    tmp_path: Path, inbox: Path, peer: Peer
+) -> None:
+    """Exit 2, with the key to set: `--service local` beside a manifest of the hosted service would be paid for."""
+    path = tmp_path / "batch.toml"
+    path.write_text(f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n')
+    for words, key in (
+        (("--service", "local"), "-S service="),
+        (("--endpoint", "extract"), "-S job.endpoint="),
+        (("-o", tmp_path / "elsewhere"), "-S output.directory="),
+    ):
+        for command in ("run", "plan"):
+            said = await batcher(command, path, *words)
+            assert said.code == 2
+            assert key in said.err
+
+
+async def test_results_come_home_also_while_the_inbox_is_away(tmp_path: Path, inbox: Path, peer: Peer) -> None:
+    """A share that isn't mounted keeps nobody from what is paid for, nor from what the ledger knows."""
+    path = tmp_path / "batch.toml"
+    path.write_text(f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n')
+    assert (await batcher("run", path)).code == 0
+    inbox.rename(tmp_path / "away")
+    for words in (("run", path, "--collect"), ("status", path), ("failures", path), ("verify", path)):
+        said = await batcher(*words)
+        assert said.code == 0, said.err
+    assert (await batcher("run", path)).code == 2
+
+
+async def test_nobody_at_stdin_at_all(words: tuple[object, ...]) -> None:
+    """As some schedulers start programs: with it closed."""
+    said = await batcher(*words, before=lambda: os.close(0))
+    assert said.code == 0, said.err
+
+
 # --- the service ----------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +155,26 @@ async def test_a_key_that_is_not_set_is_named(words: tuple[object, ...], out: Pa
     said = await batcher(*words, key=None)
     assert said.code == 2
     assert "REDUCTO_API_KEY" in said.err
+
+
+@pytest.mark.parametrize("key", ["a\nb", "\udcff"])
+async def test_a_key_that_can_be_none_is_named(words: tuple[object, ...], key: str) -> None:
+    """Two lines of a file, or not even text."""
+    said = await batcher(*words, key=key)
+    assert said.code == 2
+    assert "REDUCTO_API_KEY" in said.err and "Traceback" not in said.err
+
+
+async def test_documents_that_are_gone_alike_are_one_failure(words: tuple[object, ...], inbox: Path, out: Path) -> None:
+    """Their names stand beside the reason, not in it."""
+    said = await batcher(*words, "-S", "limits.max_documents=1")
+    assert said.code == 3
+    for path in inbox.rglob("*.txt"):
+        path.unlink()
+    said = await batcher(*words)
+    assert said.code == 1
+    reasons = rows(out, "SELECT DISTINCT reason FROM documents WHERE state = 'source_gone'")
+    assert len(reasons) == 1
 
 
 async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -45,6 +46,20 @@ def read(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
     return rows
+
+
+async def test_only_a_regular_file_is_written(out: Path, tmp_path: Path) -> None:
+    """A pipe or a device isn't put aside for one; a link stays a link."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    for command in ("export", "report"):
+        said = await batcher(command, out, "-o", pipe)
+        assert said.code == 2, said.err
+        assert "not a regular file" in said.err
+        assert pipe.is_fifo()
+    link.symlink_to(tmp_path / "target.csv")
+    assert (await batcher("export", out, "--format", "csv", "-o", link)).code == 0
+    assert link.is_symlink() and read(tmp_path / "target.csv")
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])

@@ -115,6 +115,13 @@ def _key(manifest: Manifest) -> str:
     if not key:
         problem = Problem("service.api_key_env", f"the environment variable {name} isn't set", f"export {name}=…")
         raise ManifestError(manifest.where, [problem])
+    if not (key.isascii() and key.isprintable()):
+        problem = Problem(
+            "service.api_key_env",
+            f"the environment variable {name} holds what no key has: a line break, or a character that isn't ASCII",
+            f"export {name}=…",
+        )
+        raise ManifestError(manifest.where, [problem])
     return key
 
 

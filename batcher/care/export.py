@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -186,6 +186,9 @@ def unfinished(target: Path) -> Iterator[Path]:
 
     Raises BatcherError where a file can't be there, OutputError where the disk refuses.
     """
+    target = target.resolve()  # a link stays one
+    if target.exists() and not target.is_file():
+        raise BatcherError(f"{target}: not a regular file; name another file with -o")
     part = target.with_name(f".{target.name}.part")
     try:
         yield part
@@ -197,4 +200,5 @@ def unfinished(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{target}: {error.strerror}; it wasn't written") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

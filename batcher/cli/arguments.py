@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
@@ -24,10 +25,13 @@ SERVICE = click.option(
     "--service", default="local", show_default=True, help="local, reducto, reducto-eu, reducto-au or a URL."
 )
 WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
+_FOR_A_DIRECTORY = {"output": "output.directory", "endpoint": "job.endpoint", "service": "service"}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
 
 
-def manifest_of(what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...]) -> Manifest:
+def manifest_of(
+    what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], *, sources: bool = True
+) -> Manifest:
     from batcher.edges.manifests import for_directory, load
 
     if what.is_dir():
@@ -38,7 +42,10 @@ def manifest_of(what: Path, output: Path | None, endpoint: str, service: str, ov
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
         return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
-    return load(what, overrides=overrides)
+    for name, key in _FOR_A_DIRECTORY.items():
+        if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} goes with a directory; {what} is a manifest: say -S {key}=… instead")
+    return load(what, overrides=overrides, sources=sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ def place_of(what: Path) -> Place:
         return Place(what.absolute().name, what / ".batcher" / "ledger.db", what)
     from batcher.edges.manifests import load
 
-    manifest = load(what)
+    manifest = load(what, sources=False)
     return Place(manifest.batch, manifest.output.ledger_path, manifest.output.directory)
 
 
@@ -69,7 +76,7 @@ def known_manifest(what: Path) -> Manifest:
     """The manifest at `what`; of an output directory, as much of it as its ledger remembers."""
     from batcher.edges.manifests import load, remembered
 
-    return remembered(place_of(what).ledger) if what.is_dir() else load(what)
+    return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def run(
     if collect and output is None and what.is_dir():
         manifest = known_manifest(what)
     else:
-        manifest = manifest_of(what, output, endpoint, service, overrides)
+        manifest = manifest_of(what, output, endpoint, service, overrides, sources=not collect)
     if start_over:
         manifest = replace(manifest, output=replace(manifest.output, start_over=True))
     if yes:

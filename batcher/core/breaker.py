@@ -22,11 +22,23 @@ class Breaker:
     in_a_row: int = 0
     rests: int = 0
     open_until: float | None = None
+    unanswered: int = 0  # of those in a row: submissions whose answers were lost
+
+    def answered(self) -> None:
+        """A submission was: answers lost before it are no failures in a row, though no job may have ended for hours."""
+        self.in_a_row -= self.unanswered
+        self.unanswered = 0
+        if self.in_a_row < TRIPS_AT:
+            self.rests, self.open_until = 0, None
+
+    def answer_lost(self, now: float) -> None:
+        self.unanswered += 1
+        self.note(Kind.PROVIDER, now)
 
     def note(self, kind: str | None, now: float) -> None:
         """Take in how a document fared: the class of its error, or None where there was none."""
         if kind != Kind.PROVIDER:
-            self.in_a_row, self.rests, self.open_until = 0, 0, None
+            self.in_a_row, self.unanswered, self.rests, self.open_until = 0, 0, 0, None
             return
         self.in_a_row += 1
         if self.in_a_row >= TRIPS_AT and not self._is_resting(now):

@@ -18,13 +18,13 @@ from batcher.ledger import schema
 _RELATIVE: Final = "check the path; it is relative to the manifest"
 
 
-def load(path: Path, *, overrides: Sequence[str] = ()) -> Manifest:
-    """The manifest at `path`, with `-S` assignments laid over it. Raises ManifestError."""
+def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> Manifest:
+    """The manifest at `path`, with `-S` assignments laid over it; its sources must be there. Raises ManifestError."""
     data = _parse(path)
     for assignment in overrides:
         override(data, assignment)
     manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
-    return _checked(_with_schemas(manifest))
+    return _checked(_with_schemas(manifest), sources=sources)
 
 
 def of_values(data: Mapping[str, Any]) -> Manifest:
@@ -121,8 +121,8 @@ def _with_schema(job: Job, where: str) -> Job:
     return replace(job, options={**job.options, "instructions": instructions})
 
 
-def _checked(manifest: Manifest) -> Manifest:
-    problems = [problem for source in manifest.sources for problem in _missing(source)]
+def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
+    problems = [problem for source in manifest.sources if sources for problem in _missing(source)]
     if manifest.output.directory.exists() and not manifest.output.directory.is_dir():
         problems.append(Problem("output.directory", f"{manifest.output.directory} is not a directory", _RELATIVE))
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:

@@ -22,7 +22,7 @@ from batcher.core.chain import Overrides
 from batcher.core.document import extension_of, name_of, path_of
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
-from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
+from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
 
 IGNORE_FILE: Final = ".batcherignore"
 BLOCK: Final = 1 << 20
@@ -122,6 +122,14 @@ def digest(path: Path) -> str:
         raise SourceUnreadable(f"{path}: {error.strerror}") from error
     finally:
         os.close(fd)
+
+
+def reason(error: SourceError, *names: str) -> str:
+    """What is wrong, without the names it may begin with: those stand beside it, and what failed alike is one group."""
+    words = str(error)
+    for name in names:
+        words = words.removeprefix(f"{name}: ")
+    return words
 
 
 def _blocks(fd: int, size: int) -> Iterator[bytes]:

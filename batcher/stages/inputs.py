@@ -126,15 +126,17 @@ def path(due: Due) -> Path:
     return sources.path_at(due.folder, due.source, due.place)
 
 
-def source_verdict(document: int, error: SourceError) -> events.Event:
+def source_verdict(due: Due, error: SourceError) -> events.Event:
+    where = path(due)
+    reason = sources.reason(error, str(where), where.name, f"{due.folder}/{due.source}")
     match error:
         case DocumentLocked():
-            return events.Rejected(document, str(error), kind=Kind.DOCUMENT)
+            return events.Rejected(due.id, reason, kind=Kind.DOCUMENT)
         case SourceGone():
-            return events.SourceGone(document, str(error))
+            return events.SourceGone(due.id, reason)
         case SourceChanged():
-            return events.SourceChanged(document, str(error))
-    return events.Unreadable(document, str(error))
+            return events.SourceChanged(due.id, reason)
+    return events.Unreadable(due.id, reason)
 
 
 def _content(due: Due, parts: Path) -> Content:

@@ -217,4 +217,4 @@ def _read(found: Found) -> tuple[str | None, str | None]:
     try:
         return content_key(sources.digest(found.path), found.place or found.name), None
     except SourceError as error:
-        return None, str(error)
+        return None, sources.reason(error, str(found.path))

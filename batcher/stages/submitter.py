@@ -206,7 +206,7 @@ class Submitter:
         try:
             await self._step(due, content)
         except SourceError as error:
-            await self._ledger.record(source_verdict(due.id, error))
+            await self._ledger.record(source_verdict(due, error))
         except BudgetSpent as error:
             await self._leave_for_another_run(due, error)
         except Outdated:
@@ -259,6 +259,8 @@ class Submitter:
                 content.path.unlink(missing_ok=True)
         sha256 = due.content.partition(".")[0] if is_file(due) else None  # of an object nobody knew it before
         await self._pace.upload.turn()
+        if self._course.stopped.is_set():
+            return None
         try:
             name = (due.place or due.source).rpartition("/")[2]  # an id from a listing says nothing of the file's type
             upload = await self._client.upload(content, name=name, sha256=sha256)
@@ -360,10 +362,11 @@ class Submitter:
             span = self._policy.backoff.span(due.tries, self._rng)
             return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
         except (ReplyLost, BadReply) as error:
-            self._headroom.breaker.note(Kind.PROVIDER, self._clock())
+            self._headroom.breaker.answer_lost(self._clock())
             return events.ReplyLost(due.id, str(error))
         self._silent_since = None
         self._pace.submit.answered()
+        self._headroom.breaker.answered()
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:

@@ -30,6 +30,26 @@ def test_it_opens_rests_and_lets_one_through() -> None:
     assert breaker.room(100.0 + FIRST_REST) == 0
 
 
+def test_lost_answers_are_in_a_row_only_while_none_comes() -> None:
+    """Jobs may take hours: an accepted submission tells as much as one that has ended."""
+    breaker = Breaker()
+    for _ in range(TRIPS_AT):
+        breaker.answer_lost(100.0)
+        breaker.answered()
+    assert breaker.room(100.0) is None
+    for _ in range(TRIPS_AT):
+        breaker.answer_lost(100.0)
+    assert breaker.room(100.0) == 0
+    breaker.answered()
+    assert breaker.room(100.0) is None
+
+
+def test_an_accepted_submission_excuses_no_job_that_failed() -> None:
+    breaker = tripped()
+    breaker.answered()
+    assert breaker.room(100.0) == 0
+
+
 def test_a_success_closes_it_and_a_failure_makes_the_rest_longer() -> None:
     """Twice as long each time."""
     breaker = tripped()

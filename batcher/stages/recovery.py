@@ -17,7 +17,7 @@ from batcher.core.lifecycle import State
 from batcher.core.wire import JobRow
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.errors import Outdated, ServiceError, Unauthorised
+from batcher.errors import Busy, Outdated, Refused, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Witness
 from batcher.stages.course import Course
@@ -69,6 +69,7 @@ class Recovery:
         self._submits = submits
         self.has_looked_for_held = False
         self._fence_seen: dict[str, float] = {}  # by nonce, in the loop's time
+        self._unfenced: set[str] = set()  # by nonce: the service wouldn't delete their uploads, so they may yet arrive
 
     async def run(self) -> None:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
@@ -90,7 +91,7 @@ class Recovery:
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
         try:
-            await prove_fence(self._ledger, self._client, self._service, self._key_print)
+            await self._prove_fence()
             sighting = await self._look_through_listing(unknown)
             for attempt in unknown:
                 await judge(attempt, sighting)
@@ -98,6 +99,14 @@ class Recovery:
             self._course.stop(str(error), 4, at_once=True)
         except ServiceError as error:
             self._pace.list.hold(error)  # nothing is decided in an outage
+
+    async def _prove_fence(self) -> None:
+        """Where a service deletes no uploads nobody's absence is ever proven; what its listing shows is still ours."""
+        try:
+            await prove_fence(self._ledger, self._client, self._service, self._key_print)
+        except Refused as error:
+            if isinstance(error, Busy | Unauthorised):
+                raise
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:
@@ -121,7 +130,12 @@ class Recovery:
         """
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
-        await self._client.delete_upload(str(attempt.file_id))
+        try:
+            await self._client.delete_upload(str(attempt.file_id))
+        except Refused as error:
+            if isinstance(error, Busy | Unauthorised):
+                raise
+            self._unfenced.add(attempt.nonce)
         self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
         await self._ledger.record(events.Fenced(attempt.id, self._clock()))
 
@@ -174,7 +188,7 @@ class Recovery:
     def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
         """An empty listing proves nothing unless the listing is known to show our jobs, those of just now included."""
         proven = self._ledger.proven(self._service, self._key_print)
-        if not {LISTING, FENCE} <= proven or sighting.broken:
+        if not {LISTING, FENCE} <= proven or sighting.broken or attempt.nonce in self._unfenced:
             return False
         fenced_at = attempt.fenced_at or 0.0
         if self._ledger.witness(self._service, self._key_print, since=fenced_at) is None:

@@ -227,6 +227,35 @@ def test_a_service_that_knows_no_upload_ever_gets_each_document_a_few_times(hous
     run_virtually(work())
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(house: House, arrives: bool) -> None:
+    """What can't be fenced off may arrive at any time: it is adopted when it does, and never concluded to be absent."""
+
+    class Keeping(Twin):
+        lost = False
+
+        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+            if self.lost:
+                return await super().run_job(endpoint, source, options, **more)
+            self.lost = True
+            if arrives:
+                await super().run_job(endpoint, source, options, **more)
+            raise ReplyLost("run_job", "reset")
+
+        async def delete_upload(self, file_id: str) -> bool:
+            raise Refused("DELETE /upload", "method not allowed", status=405)
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.client = Keeping(house.service)
+        began = now()
+        ended = await house.run(until=lambda ledger: now() - began > 2 * HOUR)
+        assert ended == ({"saved": 2} if arrives else {"held": 1, "saved": 1})
+        assert house.paid() == (2 if arrives else 1)
+
+    run_virtually(work())
+
+
 ERRORS = (
     Refused("DELETE /job", "method not allowed", status=405),
     BadReply("DELETE /job", "500", status=500),

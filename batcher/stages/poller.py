@@ -144,8 +144,8 @@ class Poller:
         return long_ago or is_overdue(watched.flight, self._clock())
 
     async def _read_listing(self, unseen: set[str]) -> None:
-        """Until all that is due has been seen, or until asking for each by name would have cost no more."""
-        pages, cursor, seen, most = 0, None, set[str](), max(1, len(unseen) // A_PAGE)
+        """Until all that is due has been seen, or until asking for the rest by name is the shorter way."""
+        pages, cursor, seen, most = 0, None, set[str](), self._pages_worth_while(len(unseen))
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
             await self._pace.list.turn()
@@ -156,6 +156,11 @@ class Poller:
                 unseen.discard(row.job_id)
                 self._take_in(row)
         self._pages = max(1, pages)
+
+    def _pages_worth_while(self, due: int) -> int:
+        """As many as our own jobs take, or as are read sooner than what is due is asked for by name."""
+        own = -(-len(self._jobs) // JOBS_PAGE_LIMIT) + 1
+        return min(due, max(own, due // A_PAGE))
 
     def _take_in(self, row: JobRow) -> None:
         watched = self._jobs.of_job(row.job_id)

@@ -141,6 +141,30 @@ async def test_results_come_home_also_while_the_inbox_is_away(tmp_path: Path, in
     assert (await batcher("run", path)).code == 2
 
 
+async def test_a_document_in_the_place_of_a_manifest_is_told_apart(tmp_path: Path) -> None:
+    document = tmp_path / "scan.pdf"
+    document.write_bytes(b"%PDF-1.7\n\xff\xfe\x00")
+    said = await batcher("run", document)
+    assert said.code == 2
+    assert "a directory of documents" in said.err
+
+
+async def test_a_manifest_is_begun_in_the_language_its_name_says(tmp_path: Path) -> None:
+    said = await batcher("init", tmp_path / "batch.json")
+    assert said.code == 2
+    assert "batch.toml" in said.err and not (tmp_path / "batch.json").exists()
+
+
+async def test_a_ledger_that_cannot_be_opened_is_named(words: tuple[object, ...], out: Path) -> None:
+    """Such as a folder of its name: never a traceback."""
+    ledger = out / ".batcher" / "ledger.db"
+    ledger.mkdir(parents=True)
+    for command in (words, ("status", out), ("verify", out)):
+        said = await batcher(*command)
+        assert said.code in (2, 3)
+        assert str(ledger) in said.err and "Traceback" not in said.err, said.err
+
+
 async def test_nobody_at_stdin_at_all(words: tuple[object, ...]) -> None:
     """As some schedulers start programs: with it closed."""
     said = await batcher(*words, before=lambda: os.close(0))
@@ -194,7 +218,7 @@ async def test_a_key_that_is_refused_burns_nothing(
     peer.moods["jobs"] = says(status, {"detail": "Invalid API key"})
     said = await batcher(*words)
     assert said.code == 4
-    assert "Invalid API key" in said.err
+    assert all(word in said.err for word in ("Invalid API key", peer.url, "REDUCTO_API_KEY")), said.err
     assert peer.calls == {"jobs": 1}
     assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
 

@@ -99,7 +99,8 @@ async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> Async
             url, key = service.identity, _key(manifest)
             key_print = fingerprint(key)
         client = await stack.enter_async_context(ReductoClient(url, key))
-        await _first_answer(client, course, patience=service.patience)
+        whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
+        await _first_answer(client, course, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
         if off:
             course.warn(
@@ -134,16 +135,18 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
-async def _first_answer(client: ReductoClient, course: Course, *, patience: float) -> None:
-    """Ask for one row of the listing: it proves address and key, and costs nothing."""
+async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
+    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be."""
     rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
     while True:
         try:
             await client.jobs(limit=1)
             return
         except ServiceError as error:
-            refused = isinstance(error, Refused) and not isinstance(error, Busy)
-            if refused or course.stopped.is_set():
+            if isinstance(error, Refused) and not isinstance(error, Busy):
+                words = f"{error.said}; {whose}"
+                raise type(error)(error.call, words, status=error.status, name=error.name) from error
+            if course.stopped.is_set():
                 raise
             if time.monotonic() > until:
                 words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"

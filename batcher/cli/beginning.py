@@ -47,6 +47,8 @@ def init(
 
     if path.exists():
         raise click.UsageError(f"{path} is there already; name another file")
+    if path.suffix in (".json", ".yaml", ".yml"):
+        raise click.UsageError(f"{path}: it is written as TOML; name {path.with_suffix('.toml')}")
     if sys.stdin.isatty() if ask is None else ask:
         said = {name: _answer(ctx, name, value) for name, value in said.items()}
     text = commented(batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said)

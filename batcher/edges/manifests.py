@@ -67,7 +67,9 @@ def _parse(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise ManifestError(str(path), [Problem("", f"this is not text in UTF-8: {error}")]) from error
+        raise ManifestError(
+            str(path), [Problem("", "this is no text", "name a manifest, or a directory of documents")]
+        ) from error
     language, read = _LANGUAGES.get(path.suffix, ("TOML", tomllib.loads))
     try:
         data = read(text)

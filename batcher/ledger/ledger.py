@@ -259,7 +259,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = _connect(path)
-    except OSError as error:
+    except (OSError, sqlite3.OperationalError) as error:
         raise _refused(path, error) from error
     try:
         _check(connection, path)

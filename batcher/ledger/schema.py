@@ -43,9 +43,14 @@ def readable(path: Path) -> sqlite3.Connection:
 
 
 def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
-    if not path.exists():
-        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
-    connection = reader(path)
+    try:
+        path.stat()
+        connection = reader(path)
+    except FileNotFoundError:
+        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
+    except (OSError, sqlite3.OperationalError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise LedgerError(f"{path}: {said}; see what is there and who may read it") from error
     try:
         refuse_foreign(connection, path)
         refuse(connection, path)

@@ -349,6 +349,14 @@ class Queries:
         ).fetchone()
         return row and Witness(*row)
 
+    def accepted_since(self, service: str, key_print: str, since: float) -> dict[str, Witness]:
+        """Attempts of ours accepted there after `since`, by job."""
+        sql = (
+            "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+            " AND cleaned_at IS NULL AND accepted_at > ?"
+        )
+        return {row[0]: Witness(*row) for row in self.reader.execute(sql, (service, key_print, since))}
+
     def proven(self, service: str, key_print: str) -> frozenset[str]:
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
         return frozenset(row[0] for row in self.reader.execute(sql, (service, key_print)))

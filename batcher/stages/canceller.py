@@ -5,11 +5,16 @@ What becomes of each, the fetcher hears from the job itself.
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Final
+
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.errors import Busy, Refused, ServiceError
+from batcher.errors import BadReply, Busy, Refused, ServiceError
 from batcher.ledger.ledger import Ledger
 from batcher.stages.watchlist import Watchlist
+
+TRIES: Final = 10  # of one job that are answered by a server error; then what the job itself says has to do
 
 
 class Canceller:
@@ -19,6 +24,7 @@ class Canceller:
         self._pace = pace
         self._jobs = jobs
         self._asked: set[int] = set()
+        self._failures: Counter[int] = Counter()
 
     async def run(self) -> None:
         """For as long as the run lasts: jobs that are adopted later are cancelled too."""
@@ -46,13 +52,15 @@ class Canceller:
         watched = self._jobs.get(document)
         if watched is None:
             return
-        await self._pace.submit.turn()
+        await self._pace.clean.turn()  # not the lane of submissions, which need not wait for this
         try:
             await self._client.cancel(watched.flight.job_id)
         except ServiceError as error:
             if isinstance(error, Busy) or not isinstance(error, Refused):
-                self._pace.submit.hold(error)
-                return  # asked again with the next look around
+                self._pace.clean.hold(error)
+                self._failures[document] += isinstance(error, BadReply)
+                if self._failures[document] < TRIES:
+                    return  # asked again with the next look around
         self._asked.add(document)
         watched.flight = watched.flight._replace(recalled_at=self._ledger.clock())
         if self._jobs.get(document) is not None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import State
+from batcher.core.twins import marks_in
 from batcher.core.wire import JobRow
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.errors import Busy, Outdated, Refused, ServiceError, Unauthorised
+from batcher.errors import AttemptOpen, Busy, Outdated, Refused, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
-from batcher.ledger.queries import Witness
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, rows
 
@@ -34,11 +33,13 @@ class Sighting:
 
     begun_at: float  # by the loop's time
     jobs: dict[int, str] = field(default_factory=dict)
-    witnessed: Witness | None = None
+    witnessed: bool = False  # whether it showed the latest job of ours
+    to_show: dict[str, float] = field(default_factory=dict)  # when our jobs were accepted since the earliest fence
+    shown_to: float = 0.0  # … and the latest of them that it showed
     broken: str = ""  # why it wasn't a whole pass
 
 
-Judge = Callable[[Unknown, Sighting], Awaitable[None]]
+Judge = Callable[[Unknown, Sighting], Awaitable[object]]
 
 
 class Recovery:
@@ -110,7 +111,9 @@ class Recovery:
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:
-            await self._adopt(attempt, sighting)
+            if not await self._adopt(attempt, sighting):
+                words = f"perhaps paid: its job {sighting.jobs[attempt.id]} was answered to another document"
+                await self._ledger.record(events.Held(attempt.id, words))
         elif self._is_out_of_reach(attempt):
             await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
         elif not attempt.has_upload:
@@ -139,12 +142,18 @@ class Recovery:
         self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
         await self._ledger.record(events.Fenced(attempt.id, self._clock()))
 
-    async def _adopt(self, attempt: Unknown, sighting: Sighting) -> None:
+    async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:
+        """False where another attempt holds its job: somewhere on the way two answers were mixed up."""
         job_id = sighting.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
-            with suppress(Outdated):  # it was held, and has been edited since the look began
+            try:
                 await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
+            except Outdated:
+                pass  # it was held, and has been edited since the look began
+            except AttemptOpen:
+                return False
+        return True
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
@@ -191,24 +200,32 @@ class Recovery:
         if not {LISTING, FENCE} <= proven or sighting.broken or attempt.nonce in self._unfenced:
             return False
         fenced_at = attempt.fenced_at or 0.0
-        if self._ledger.witness(self._service, self._key_print, since=fenced_at) is None:
+        if not any(moment > fenced_at for moment in sighting.to_show.values()):
             return True
-        return sighting.witnessed is not None and sighting.witnessed.accepted_at > fenced_at
+        return sighting.shown_to > fenced_at
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = Sighting(asyncio.get_running_loop().time())
         witness = self._ledger.witness(self._service, self._key_print, since=0.0)
+        fences = [attempt.fenced_at for attempt in unknown if attempt.fenced_at is not None]
+        young = self._ledger.accepted_since(self._service, self._key_print, min(fences)) if fences else {}
+        sighting.to_show = {job_id: one.accepted_at for job_id, one in young.items()}
         try:
             async for row in rows(self._client, self._pace.list):
                 for attempt in _named(row, unknown):
                     sighting.jobs.setdefault(attempt.id, row.job_id)
                 if witness and row.job_id == witness.job_id and row.mentions(witness.nonce):
-                    sighting.witnessed = witness
+                    sighting.witnessed = True
+                if one := young.get(row.job_id):
+                    if row.mentions(one.nonce):
+                        sighting.shown_to = max(sighting.shown_to, one.accepted_at)
+                    elif marks_in(row)[0]:  # it names another attempt: two answers were mixed up on their way
+                        sighting.to_show.pop(row.job_id, None)
         except EndlessListing as error:
             sighting.broken = error.message
-        if sighting.witnessed or sighting.jobs:
+        if sighting.witnessed or sighting.shown_to or sighting.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
 

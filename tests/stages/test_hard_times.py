@@ -21,7 +21,7 @@ from test_audit import Replaying
 from virtual import run_virtually
 
 from batcher.batch import runs
-from batcher.core import wire
+from batcher.core import events, wire
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Limits
 from batcher.edges.client import ReductoClient
@@ -252,6 +252,94 @@ def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(house: Hou
         ended = await house.run(until=lambda ledger: now() - began > 2 * HOUR)
         assert ended == ({"saved": 2} if arrives else {"held": 1, "saved": 1})
         assert house.paid() == (2 if arrives else 1)
+
+    run_virtually(work())
+
+
+def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(house: House) -> None:
+    """Two answers mixed up on their way, and the second one lost: a person decides, and the others come home."""
+
+    class Crossed(Twin):
+        first: asyncio.Future[str] | None = None
+
+        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+            mine = await super().run_job(endpoint, source, options, **more)
+            if self.first is None:
+                self.first = asyncio.get_running_loop().create_future()
+                return await self.first
+            if self.first.done():
+                return mine
+            self.first.set_result(mine)
+            raise ReplyLost("run_job", "reset")
+
+    async def work() -> None:
+        house.put(a="one", b="two", c="three")
+        house.client = Crossed(house.service)
+        house.service.work = lambda job: (300.0, None)
+        for _ in range(3):
+            tally = await house.run()
+            assert tally["held"] == 1 and tally.keys() <= {"held", "saved", "waiting"}
+            await asyncio.sleep(HOUR)
+
+    run_virtually(work())
+
+
+def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(house: House) -> None:
+    class NoCancel(Twin):
+        async def cancel(self, job_id: str) -> None:
+            raise BadReply("POST /cancel", "500", status=500)
+
+    async def work() -> None:
+        house.put(a="one")
+        house.service.work = lambda job: (1000 * HOUR, None)
+        house.service.retention = 1000 * HOUR
+        assert await house.run() == {"stuck": 1}
+        ledger = open_ledger(house.out / ".batcher" / "ledger.db", batch="b", clock=now, inline=True)
+        await ledger.record(events.Recalled(1))
+        ledger.close()
+        house.client = NoCancel(house.service)
+        house.put(**{f"n{number}": f"{number}" for number in range(50)})
+        house.service.work = lambda job: (30.0, None)
+        began, saved_at = now(), list[float]()
+
+        def until(ledger: Any) -> bool:
+            if ledger.tally[State.SAVED] == 50 and not saved_at:
+                saved_at.append(now() - began)
+            return now() - began > 2 * HOUR
+
+        assert await house.run(until=until) == {"saved": 50, "stuck": 1}
+        assert now() - began < HOUR and saved_at[0] < 40
+
+    run_virtually(work())
+
+
+def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: House) -> None:
+    """It did so in an earlier run; that a row names no attempt now doesn't make it another's."""
+
+    class BareByNow(Twin):
+        bare = False
+        lost = False
+
+        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+            if self.lost:
+                await asyncio.sleep(10.0)  # so that it is accepted after the other one's fence
+                return await super().run_job(endpoint, source, options, **more)
+            self.lost = True
+            await super().run_job(endpoint, source, options, **more)
+            raise ReplyLost("run_job", "reset")
+
+        def _row(self, job: TwinJob) -> wire.JobRow:
+            row = super()._row(job)
+            return wire.JobRow(row.job_id, row.status, row.created_at) if self.bare else row
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.client = client = BareByNow(house.service)
+        assert await house.run() == {"saved": 2}
+        house.put(c="three", d="four")
+        client.bare, client.lost = True, False
+        assert await house.run() == {"saved": 3, "held": 1}
+        assert house.paid() == 4
 
     run_virtually(work())
 

@@ -289,8 +289,7 @@ _OF_THE_DISK: Final = frozenset(
 
 
 def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
-    said = error.strerror if isinstance(error, OSError) else error
-    return OutputError(f"{path}: {said}; make sure of its disk and run again: nothing was submitted")
+    return OutputError(f"{path}: {schema.said_of(error)}; make sure of its disk and run again: nothing was submitted")
 
 
 def _believe(connection: sqlite3.Connection, path: Path) -> None:

@@ -342,20 +342,13 @@ class Queries:
 
     def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
         """The latest attempt of ours accepted there after `since`."""
-        row = self.reader.execute(
-            "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
-            " AND cleaned_at IS NULL AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1",
-            (service, key_print, since),
-        ).fetchone()
+        sql = f"{_ACCEPTED} ORDER BY accepted_at DESC LIMIT 1"
+        row = self.reader.execute(sql, (service, key_print, since)).fetchone()
         return row and Witness(*row)
 
     def accepted_since(self, service: str, key_print: str, since: float) -> dict[str, Witness]:
         """Attempts of ours accepted there after `since`, by job."""
-        sql = (
-            "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
-            " AND cleaned_at IS NULL AND accepted_at > ?"
-        )
-        return {row[0]: Witness(*row) for row in self.reader.execute(sql, (service, key_print, since))}
+        return {row[0]: Witness(*row) for row in self.reader.execute(_ACCEPTED, (service, key_print, since))}
 
     def proven(self, service: str, key_print: str) -> frozenset[str]:
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
@@ -595,6 +588,10 @@ _WORTH = (
     " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
 )
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
+_ACCEPTED = (  # and still at the service, as far as we are concerned
+    "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+    " AND cleaned_at IS NULL AND accepted_at > ?"
+)
 _LISTED = (  # at the service, of attempts that no audit has seen settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
     " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"

@@ -49,8 +49,7 @@ def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> 
     except FileNotFoundError:
         raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
     except (OSError, sqlite3.OperationalError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise LedgerError(f"{path}: {said}; see what is there and who may read it") from error
+        raise LedgerError(f"{path}: {said_of(error)}; see what is there and who may read it") from error
     try:
         refuse_foreign(connection, path)
         refuse(connection, path)
@@ -109,6 +108,11 @@ def _is_begun(connection: sqlite3.Connection) -> bool:
     """Whether it is a ledger whose making was cut off before it was marked as one."""
     sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
     return connection.execute(sql).fetchone() is not None
+
+
+def said_of(error: OSError | sqlite3.Error) -> str:
+    """In the system's or SQLite's words, without the path."""
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:

@@ -75,7 +75,7 @@ class Poller:
         for document in self._jobs.documents():
             watched = self._jobs.get(document)
             if watched is not None and not watched.fetching:
-                self._jobs.look_in(document, -LONGEST_GATHER)  # at once: no company is waited for
+                self._jobs.look_in(document, 0.0, punctual=True)
 
     def ask_now(self, job_id: str) -> None:
         """Somebody says that this job has ended: ask, and believe the answer alone."""

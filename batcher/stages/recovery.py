@@ -106,7 +106,7 @@ class Recovery:
         try:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
         except Refused as error:
-            if isinstance(error, Busy | Unauthorised):
+            if not _is_final(error):
                 raise
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
@@ -136,7 +136,7 @@ class Recovery:
         try:
             await self._client.delete_upload(str(attempt.file_id))
         except Refused as error:
-            if isinstance(error, Busy | Unauthorised):
+            if not _is_final(error):
                 raise
             self._unfenced.add(attempt.nonce)
         self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
@@ -228,6 +228,11 @@ class Recovery:
         if sighting.witnessed or sighting.shown_to or sighting.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
+
+
+def _is_final(error: Refused) -> bool:
+    """Whether the same call would be refused at any other time and with any key."""
+    return not isinstance(error, Busy | Unauthorised)
 
 
 def _named(row: JobRow, unknown: Iterable[Unknown]) -> Iterable[Unknown]:

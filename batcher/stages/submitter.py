@@ -295,10 +295,7 @@ class Submitter:
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        size = await asyncio.to_thread(measure, path(due)) if job.counts_pages and is_file(due) else Measure()
-        if job.counts_pages:
-            options = merged(job.options, json.loads(due.options)) if due.options else job.options
-            size = asked_of(size, Job(endpoint=job.endpoint, options=options), extension_of(due.place or due.source))
+        size = await _size(due, job) if job.counts_pages and is_file(due) else Measure()
         rate = job.chained_rate if named.known_as.startswith(JOB) else job.rate
         sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
         try:
@@ -338,7 +335,7 @@ class Submitter:
         """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
         job = self._assignments[due.job]
         self._headroom.breaker.sent(self._clock())
-        options = merged(job.options, json.loads(due.options)) if due.options else job.options
+        options = _options(due, job)
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
         metadata = json.loads(due.metadata) if due.metadata else {}
@@ -399,6 +396,19 @@ class Submitter:
         silent = self._clock() - self._silent_since
         if silent > self._patience:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+
+
+def _options(due: Due, job: Assignment) -> Mapping[str, Any]:
+    """The step's, and what a listing says of this document alone."""
+    return merged(job.options, json.loads(due.options)) if due.options else job.options
+
+
+async def _size(due: Due, job: Assignment) -> Measure:
+    """What of the file the job asks for."""
+    whole = await asyncio.to_thread(measure, path(due))
+    return asked_of(
+        whole, Job(endpoint=job.endpoint, options=_options(due, job)), extension_of(due.place or due.source)
+    )
 
 
 def _named_again(due: Due, content: Content) -> Named:

@@ -85,11 +85,11 @@ class Watchlist:
         watched = self._jobs.pop(document)
         self._by_job.pop(watched.flight.job_id, None)
 
-    def look_in(self, document: int, span: float) -> None:
-        """Look at it `span` seconds from now, and not before."""
+    def look_in(self, document: int, span: float, *, punctual: bool = False) -> None:
+        """Look at it `span` seconds from now, and not before; where that is to be `punctual`, without company."""
         watched = self._jobs[document]
         watched.look_at = _now() + span
-        watched.company = GATHER
+        watched.company = 0.0 if punctual else GATHER
         watched.fetching = False
         self._note(document, watched.look_at)
 
@@ -148,8 +148,7 @@ class Watchlist:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
             if watched is not None and watched.look_at == look_at and not watched.fetching:
-                age = max(0.0, look_at - watched.accepted_at)
-                return look_at + min(LONGEST_GATHER, share(watched.company, age)) - _now()
+                return look_at + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at)) - _now()
             heapq.heappop(self._agenda)  # out of date
         return None
 

@@ -34,6 +34,7 @@ OPEN_FILES: Final = 256
 
 def main(parser: str) -> None:
     """`parser` names the module that offers `parse` and `DocumentProblem`."""
+    os.umask(0o077)  # results are their owner's alone
     out = _silence_libraries()
     _limit_resources()
     module = importlib.import_module(parser)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,7 +31,12 @@ LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
 CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
+DISK_PAUSE: Final = 2.0  # seconds until an end that couldn't be written is tried again
 PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
+
+End = Callable[[], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -112,7 +119,7 @@ class Queue:
                 async with asyncio.timeout(CANCELLING):
                     await live.ended.wait()
         elif live.status is JobStatus.PENDING:
-            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(job_id))
+            await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(job_id))
 
     async def work(self, workers: int) -> None:
         async with asyncio.TaskGroup() as group:
@@ -142,14 +149,24 @@ class Queue:
 
     async def _run(self, live: LiveJob, worker: Worker) -> None:
         live.status, live.worker = JobStatus.IN_PROGRESS, worker
-        report = await self._report(live, worker)
+        report = await self._safely_reported(live, worker)
         live.worker = None
         if live.cancelled and report.name:
-            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(live.job.job_id))
+            await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(live.job.job_id))
             return
         live.status = JobStatus.COMPLETING
         status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
-        await self._record(live, status, self._conclude(live.job.job_id, report))
+        await self._record(live, status, lambda: self._conclude(live.job.job_id, report))
+
+    async def _safely_reported(self, live: LiveJob, worker: Worker) -> Report:
+        """What nobody foresaw is one job's end and no other's; its worker is not to be trusted with the next."""
+        try:
+            return await self._report(live, worker)
+        except Exception as bug:
+            log.exception("job %s", live.job.job_id)
+            await worker.close()
+            message = f"The service made a mistake; see its log: {type(bug).__name__}"
+            return Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
 
     async def _report(self, live: LiveJob, worker: Worker) -> Report:
         job = live.job
@@ -199,12 +216,24 @@ class Queue:
         else:
             await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
 
-    async def _record(self, live: LiveJob, status: JobStatus, end: Awaitable[None]) -> None:
+    async def _record(self, live: LiveJob, status: JobStatus, end: End) -> None:
         """Durable first; only then does anyone hear of it."""
-        await end
+        await self._written(live, end)
         del self._live[live.job.job_id]
         live.ended.set()
-        self._on_end(live.job, status)
+        try:
+            self._on_end(live.job, status)
+        except Exception:
+            log.exception("job %s has ended, and its webhook is not sent", live.job.job_id)
+
+    async def _written(self, live: LiveJob, end: End) -> None:
+        """A disk that is full for a while must not end the worker that waits for it."""
+        while True:
+            try:
+                return await end()
+            except sqlite3.Error as refusal:
+                log.warning("job %s: its end can't be written down, tried again: %s", live.job.job_id, refusal)
+                await asyncio.sleep(DISK_PAUSE)
 
 
 def _advance(live: LiveJob, stage: str) -> None:

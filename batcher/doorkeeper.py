@@ -21,6 +21,7 @@ Make = Callable[[], asyncio.Protocol]
 
 PROGRESS: Final = 1024  # bytes that a body must bring within `stalled`; a byte now and then is no transfer
 MOST_DESCRIPTORS: Final = 16_384  # more than we ever use, where the system names no limit
+PARSERS: Final = ("aiohttp.http", "aiohttp.web_protocol")  # where what a peer did wrong is raised
 LINE_EVERY: Final = 10.0  # seconds between two lines about malformed requests: who sends them may send many
 
 
@@ -199,7 +200,7 @@ class _Terse(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or not type(error).__module__.startswith("aiohttp.http"):
+        if error is None or not type(error).__module__.startswith(PARSERS):
             return True
         if record.created - self._told_at < LINE_EVERY:
             self._untold += 1

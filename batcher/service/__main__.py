@@ -15,8 +15,10 @@ import secrets
 import signal
 import sys
 import threading
+import warnings
 from typing import Any, Final
 
+import aiohttp
 import click
 
 from batcher.errors import ServiceUnusable
@@ -49,8 +51,15 @@ def serve(options: Options, *, key: str | None) -> None:
     Raises `PlaceUnusable` where the folder or the port can't be had.
     """
     _ask_for_descriptors()
+    _silence_warnings()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve_anyone(options, (key or "").strip()))
+
+
+def _silence_warnings() -> None:
+    """What a client wrote wrongly is told to that client, not to this terminal."""
+    for category in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
+        warnings.simplefilter("ignore", category)
 
 
 async def _serve_anyone(options: Options, key: str) -> None:
@@ -65,6 +74,7 @@ async def _serve_anyone(options: Options, key: str) -> None:
 
 async def _serve_parent(options: Options) -> None:
     _ask_for_descriptors()
+    _silence_warnings()
     with contextlib.suppress(PermissionError):
         os.setsid()  # the terminal's Ctrl-C is the parent's; it closes our stdin when it is done
     key = sys.stdin.buffer.readline().decode().strip() or secrets.token_urlsafe(24)

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -20,7 +21,7 @@ import aiohttp
 from aiohttp import web
 
 from batcher.core.wire import RETENTION
-from batcher.doorkeeper import Doorkeeper, Limits, descriptors, terse
+from batcher.doorkeeper import Doorkeeper, Limits, Make, descriptors
 from batcher.errors import PlaceUnusable
 from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
 from batcher.service.chaos import Chaos, Fault
@@ -33,6 +34,7 @@ from batcher.service.gate import LOOPBACK
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.llm import Consultant, Model
+from batcher.service.protocol import Protocol
 from batcher.service.queue import JOB_SECONDS, Queue
 from batcher.service.reach import Reach, checked_connector
 from batcher.service.results import Results
@@ -153,11 +155,11 @@ async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str
     hosts = LOOPBACK | {options.host, *options.hosts}
     keeper = Doorkeeper(options.limits or Limits(_room_for_connections(options.workers)))
     app = make_app(rooms, key=key, hosts=hosts, keeper=keeper)
-    runner = web.AppRunner(app, access_log=None, logger=terse(__name__), shutdown_timeout=FAREWELL)
+    runner = web.AppRunner(app, shutdown_timeout=FAREWELL)
     await runner.setup()
     try:
         assert runner.server is not None
-        server = await _bind(options, keeper, runner.server)
+        server = await _bind(options, keeper, partial(Protocol, runner.server, loop=asyncio.get_running_loop()))
         watching = asyncio.create_task(keeper.watch())
         try:
             yield _address(server)
@@ -173,11 +175,10 @@ def _room_for_connections(workers: int) -> int:
     return max(16, min(CONNECTIONS, (descriptors() - RESERVED - WORKER_FILES * workers) // 3))
 
 
-async def _bind(options: Options, keeper: Doorkeeper, server: web.Server) -> asyncio.Server:
-    make = keeper.guarding(server)
+async def _bind(options: Options, keeper: Doorkeeper, make: Make) -> asyncio.Server:
     try:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(make, options.host, options.port, backlog=keeper.backlog)
+        return await loop.create_server(keeper.guarding(make), options.host, options.port, backlog=keeper.backlog)
     except (OSError, UnicodeError) as trouble:
         where = f"{options.host}:{options.port}"
         why = getattr(trouble, "strerror", None) or trouble

@@ -206,7 +206,7 @@ class _Terse(logging.Filter):
             self._untold += 1
             return False
         more = f" ({self._untold} more since the last such line)" if self._untold else ""
-        words = str(error).split("\n", 1)[0].strip(" :")
+        words = (getattr(error, "message", "") or str(error)).strip().split("\n", 1)[0]
         record.msg, record.args = f"a malformed request was refused: {words}{more}", ()
         record.exc_info = record.exc_text = None
         self._told_at, self._untold = record.created, 0

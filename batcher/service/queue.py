@@ -26,7 +26,8 @@ from batcher.service.results import Results
 from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
 
-JOB_SECONDS: Final = 900.0  # wall time one document may take
+JOB_SECONDS: Final = 900.0  # processor time one document may take
+BY_THE_CLOCK: Final = 1.5  # times as long: what works without end is found by what it works, not by the clock
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
@@ -139,7 +140,8 @@ class Queue:
 
     async def _serve(self, worker: Worker) -> None:
         try:
-            await worker.warm_up()
+            with contextlib.suppress(OSError):  # it will be told by the first job
+                await worker.warm_up()
             while True:
                 _, _, live = await self._waiting.get()
                 if not live.cancelled:
@@ -187,7 +189,18 @@ class Queue:
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
         report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
+            report = await self._tried_again(live, worker, task, limit)
         return msgspec.structs.replace(report, name=overrun) if report.name == ErrorName.TIMEOUT else report
+
+    async def _tried_again(self, live: LiveJob, worker: Worker, task: Task, limit: float) -> Report:
+        """A death may have come from outside; a second one is the document's doing, and would come every time."""
+        live.status = JobStatus.IN_PROGRESS
+        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        if report.name != ErrorName.SUBPROCESS_CRASHED:
+            return report
+        message = f"The document ended two processes that were reading it. {report.message}"
+        return Report(name=ErrorName.DOCUMENT_CORRUPT, code=415, message=message)
 
     def _task(self, job: Job, request: dict[str, Any], sources: list[Source]) -> Task:
         return Task(
@@ -207,7 +220,7 @@ class Queue:
         parsing = request.get("parsing") or request
         wanted = (parsing.get("settings") or {}).get("timeout")
         if wanted is None or wanted >= self._job_seconds:
-            return self._job_seconds, ErrorName.TIMEOUT
+            return self._job_seconds * BY_THE_CLOCK, ErrorName.TIMEOUT
         return wanted, ErrorName.CUSTOMER_TIMEOUT
 
     async def _conclude(self, job_id: str, report: Report) -> None:

@@ -25,17 +25,7 @@ Ask = Callable[[Question], Reply]
 CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
 CONTEXT_AT_MOST: Final = 10
 PASSING: Final = frozenset(
-    {
-        errno.ENOENT,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EIO,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ENOMEM,
-    }
+    getattr(errno, name) for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
 )
 
 

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, Final
 
@@ -65,8 +66,8 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
         return Report(num_pages=work.pages, duration=duration, linked=linked)
     except (module.DocumentProblem, DocumentProblem) as problem:
         return Report(name=problem.name, code=problem.code, message=problem.message)
-    except FileNotFoundError:
-        return _lost_input()
+    except FileNotFoundError as missing:
+        return _stumbled(missing) if all(Path(source.path).exists() for source in task.sources) else _lost_input()
     except MemoryError:
         message = f"The document needs more memory than the {MEMORY >> 30} GB that are allowed"
         return Report(name=ErrorName.DOCUMENT_TOO_LARGE, code=413, message=message)

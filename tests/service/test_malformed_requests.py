@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -9,6 +10,10 @@ import random
 
 import pytest
 from malformed_uploads import BROKEN, MULTIPART, SOUND, WHOLE, answer, campaign, request, status
+from service_client import PARSER, Client
+
+from batcher.doorkeeper import Limits
+from batcher.service.local import LocalService, Options
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::aiohttp.BadContentDispositionHeader", "ignore::aiohttp.BadContentDispositionParam"
@@ -103,3 +108,29 @@ async def test_json_that_nobody_can_read_again_is_refused(client, place, value):
     status, answer = await client.call("POST", "/parse_async", data=place.format(value).encode("latin-1"))
     assert status == 422 and answer["detail"]
     assert (await client.parsed(b"alive"))[1]["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"POST /upload HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        request(WHOLE, MULTIPART)[:-20],
+        request(b'{"input":', "application/json", path="/parse_async")[:-3],
+    ],
+)
+async def test_half_a_request_is_not_waited_for_without_end(tmp_path, session, said):
+    """Header and body have their time; meanwhile, however many hold on, a real caller is answered."""
+    limits = Limits(connections=8, header=0.4, stalled=0.4, body=0.1)
+    options = Options(tmp_path / "service", workers=1, parser=PARSER, limits=limits)
+    async with LocalService(options, key="secret") as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        pipes = [await asyncio.open_connection(host, int(port)) for _ in range(7)]
+        for _, writer in pipes:
+            writer.write(said)
+        assert (await Client(session, service).parsed(b"alive"))[1]["status"] == "Completed"
+        async with asyncio.timeout(10):
+            ends = await asyncio.gather(*(reader.read() for reader, _ in pipes), return_exceptions=True)
+        for _, writer in pipes:
+            writer.close()
+    assert len(ends) == 7 and len(stored(Client(session, service))) == 1

@@ -51,7 +51,7 @@ def main(parser: str) -> None:
     _send(out, Report(stage="Ready"))
     while True:
         task = msgspec.json.decode(tasks.get(), type=Task)
-        _send(out, _perform(task, module, out, ask))
+        _send(out, _without_paths(_perform(task, module, out, ask), task))
 
 
 def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
@@ -84,6 +84,14 @@ def _stumbled(bug: Exception) -> Report:
         return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=f"The service's disk refuses: {what}")
     message = f"The document was read, and this can't be done with it: {what}"
     return Report(name=ErrorName.DOCUMENT_UNSUPPORTED, code=415, message=message)
+
+
+def _without_paths(report: Report, task: Task) -> Report:
+    """Libraries name the file they were given: a name of ours, another one each time, that tells a caller nothing."""
+    message = report.message
+    for source in task.sources:
+        message = message.replace(repr(source.path), "it").replace(source.path, "it")
+    return msgspec.structs.replace(report, message=message)
 
 
 def _lost_input() -> Report:

@@ -40,6 +40,8 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         os._exit(9)
     if text == "stumble":
         raise KeyError("no relationship with key 'rId7'")
+    if text == "name the file":
+        raise ValueError(f"cannot identify {str(path)!r}")
     if text == "half a character":
         raise ValueError("\ud83d")
     if text == "endless message":

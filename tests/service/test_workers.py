@@ -31,6 +31,12 @@ async def test_what_a_reader_stumbles_over_is_the_document_s_own_fault(client, w
     assert (await client.parsed(b"alive"))[1]["status"] == "Completed"
 
 
+async def test_a_reason_names_no_file_of_the_service_s(client):
+    """The same trouble has the same words for each document, so that it can be counted."""
+    reasons = {(await client.parsed(b"name the file"))[1]["reason"] for _ in range(2)}
+    assert len(reasons) == 1 and str(client.service.options.data_dir) not in reasons.pop()
+
+
 async def test_a_disk_that_refuses_is_not_the_document_s_fault(client):
     """Another try may find room."""
     _, answer = await client.parsed(b"full disk")

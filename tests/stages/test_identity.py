@@ -335,7 +335,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 def test_only_what_is_asked_for_now_is_sent(
     house: House, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    """What an earlier run queued and the manifest leaves out by now is withdrawn and told; it comes back if asked for."""
+    """What an earlier run queued and nothing asks for by now is withdrawn and told; it comes back if asked for."""
 
     async def work() -> None:
         house.put(**{f"a{n}": f"a{n}" for n in range(3)}, **{f"b{n}": f"b{n} " * 20 for n in range(3)})

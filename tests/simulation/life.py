@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.course import Course
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 RUNS_AT_MOST = 40
 SETTLE = 60.0
 LONGEST_RUN = 30 * 24 * HOUR  # what takes longer never ends
@@ -60,14 +62,17 @@ def live(seed: int, root: Path) -> Outcome:
     Its inbox is a folder of its own below `root`, on a file system that should be fast.
     """
     with TemporaryDirectory(dir=root) as folder:
-        return _Life(World(seed), Path(folder) / "inbox").lived()
+        return _Life(World(seed), Path(folder)).lived()
 
 
 class _Life:
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.outcome = world, Outcome(world.seed)
-        self.inbox = Inbox(folder, world.rng)
+        self.inboxes = [Inbox(folder / "inbox", world.rng)]
+        if world.rng.random() < 0.2:  # two folders with the same names go to one output, in turns
+            self.inboxes.append(Inbox(folder / "another inbox", world.rng, texts="note"))
         self.manifest = _manifest(folder, world.rng)
+        self.left_out: dict[int, set[str]] = {}  # by run: digests that nothing asks for in it
         self.caps: dict[int, int] = {}  # by run, of those that may send only so many
         self.pardons: Counter[str] = Counter()  # by digest: a person decided that it may be paid for once more
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
@@ -81,19 +86,24 @@ class _Life:
                 outcome.runs += 1
                 self._one_run(last=outcome.runs > self.stormy)
             world.stop(downtime=LISTING_LAG)
+            for inbox in self.inboxes:
+                self._one_run(last=True, inbox=inbox)
+                world.stop(downtime=LISTING_LAG)
             self._one_run(last=True)  # nothing is left to do but to look for what the last one could not see yet
         except Exception as error:
             outcome.violations.append(f"{type(error).__name__}: {error}")
-        outcome.violations += violations(world, self.manifest, self.inbox, self.pardons, self.caps)
-        outcome.documents, outcome.steps, outcome.faults = len(self.inbox.now), world.steps, dict(world.faults)
+        outcome.violations += violations(world, self.manifest, self.inboxes, self.pardons, self.caps, self.left_out)
+        outcome.documents = sum(len(inbox.now) for inbox in self.inboxes)
+        outcome.steps, outcome.faults = world.steps, dict(world.faults)
         outcome.virtual_seconds = world.now - START
         outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
         return outcome
 
-    def _one_run(self, *, last: bool) -> None:
+    def _one_run(self, *, last: bool, inbox: Inbox | None = None) -> None:
         world, rng = self.world, self.world.rng
         _plan_next(world, last=last)
         kind, limits = Run, Limits()
+        inbox = inbox or rng.choice(self.inboxes)
         if not last:
             if world.run:
                 self._in_between()
@@ -101,19 +111,33 @@ class _Life:
             if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
                 limits = Limits(max_documents=rng.randint(1, 5))
                 self.caps[world.run + 1] = int(limits.max_documents or 0)
-        self._process(lambda ledger: self._batch(ledger, kind, limits))
+        source = self._source(inbox, last=last)
+        self._process(lambda ledger: self._batch(ledger, kind, replace(self.manifest, sources=source, limits=limits)))
         if rng.random() < 0.5:
             world.disk.cut_power()
+
+    def _source(self, inbox: Inbox, *, last: bool) -> tuple[Source, ...]:
+        """What the next run's manifest asks for; now and then some documents are left out."""
+        rng, exclude = self.world.rng, tuple[str, ...]()
+        if last:
+            inbox.restore()
+        elif inbox.now and rng.random() < 0.15:
+            exclude = tuple(rng.sample(sorted(inbox.now), k=rng.randint(1, len(inbox.now))))
+            self.world.faults["left out"] += 1
+        asked = {digest for name, digest in inbox.now.items() if name not in exclude}
+        self.left_out[self.world.run + 1] = {digest for one in self.inboxes for digest in one.ever} - asked
+        return (Source(directory=inbox.folder, exclude=exclude),)
 
     def _in_between(self) -> None:
         """What people do while nothing runs: to the documents, to the results, to the batch."""
         rng = self.world.rng
         if rng.random() < 0.3:
-            self.world.faults[self.inbox.change()] += 1
+            self.world.faults[rng.choice(self.inboxes).change()] += 1
         if len(self.manifest.jobs) == 1 and rng.random() < 0.1:  # of a chain, copies that are retried may part company
             self._process(self._retry)
         if rng.random() < 0.05 and self.world.disk.visible:
-            self.world.disk.visible.pop(rng.choice(sorted(self.world.disk.visible)))
+            data = self.world.disk.visible.pop(rng.choice(sorted(self.world.disk.visible)))
+            self.pardons.update(_DIGEST.findall(data.decode()))  # nobody else may have it any more
             self.world.faults["result deleted"] += 1
             while not self._process(self._repair):
                 pass
@@ -137,13 +161,12 @@ class _Life:
             world.stop(downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR, 36 * HOUR)) * world.rng.random())
             _bury(loop)
 
-    async def _batch(self, ledger: Ledger, kind: type[Collection], limits: Limits) -> None:
+    async def _batch(self, ledger: Ledger, kind: type[Collection], manifest: Manifest) -> None:
         world = self.world
         await ledger.interrupted()
         if kind is Cancellation:
             world.faults["cancel"] += 1
-        manifest = replace(self.manifest, limits=limits)
-        if limits.spending:
+        if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Reached(SimTwin(world), "twin", "none")
         means = Means(manifest, ledger, world.disk, reached, Course(), world.clock, world.rng)
@@ -192,15 +215,15 @@ class Caller:
         return rng.choice([*list(self._world.service.jobs)[-5:], BOGUS])
 
 
-def _manifest(inbox: Path, rng: random.Random) -> Manifest:
+def _manifest(folder: Path, rng: random.Random) -> Manifest:
     """One job, or a chain of two or three."""
     chain = (Job(), Job(name="extract", endpoint="extract"), Job(name="split", endpoint="split"))
     return Manifest(
         batch="life",
         service=Service(name="", url="twin://", settle=SETTLE),
-        sources=(Source(directory=inbox),),
+        sources=(Source(directory=folder / "inbox"),),
         jobs=chain[: rng.choice((1, 1, 2, 3))],
-        output=Output(directory=inbox.parent / "never written", clean=rng.choice(("never", "saved"))),
+        output=Output(directory=folder / "never written", clean=rng.choice(("never", "saved"))),
     )
 
 

@@ -220,12 +220,42 @@ def _takes_any_result_for_its_own() -> list[Patch]:
 
 
 def _lets_old_versions_overwrite() -> list[Patch]:
-    def everywhere(self: Ledger, documents: Sequence[int]) -> dict[int, tuple[int, str]]:
+    def everywhere(self: Ledger, documents: Sequence[int]) -> dict[int, str]:
         marks = ",".join(map(str, documents))
-        rows = self.reader.execute(f"SELECT id, output FROM documents WHERE id IN ({marks})")
-        return {row[0]: (row[0], row[1]) for row in rows}
+        return dict(self.reader.execute(f"SELECT id, output FROM documents WHERE id IN ({marks})"))
 
     return [(Ledger, "places_of", everywhere)]
+
+
+def _forgets_what_superseded_documents_left() -> list[Patch]:
+    sql = (
+        "UPDATE documents SET state = iif(upstream IS NULL, 'queued', 'following'), payer = NULL"
+        " WHERE id > ? AND state = 'duplicate'"
+        " AND (SELECT p.state FROM documents p WHERE p.id = documents.payer) = 'superseded'"
+    )
+
+    def join(connection: Any, last: int) -> None:
+        healthy(connection, last)
+        connection.execute(sql, (last,))
+
+    healthy = admission._join_copies
+    return [(admission, "_join_copies", join)]
+
+
+def _sends_what_nobody_asks_for() -> list[Patch]:
+    async def begin(self: Ledger) -> None:
+        pass
+
+    return [(Ledger, "begin_scan", begin)]
+
+
+def _takes_a_name_in_another_folder_for_the_same() -> list[Patch]:
+    def known(self: Ledger, names: Any, job: str, *, folder: str, others: Any = ()) -> Any:
+        found = healthy(self, names, job, folder=folder, others=others)
+        return {name: one._replace(folder=folder) for name, one in found.items()}
+
+    healthy = Ledger.known
+    return [(Ledger, "known", known)]
 
 
 def _holds_without_a_look() -> list[Patch]:
@@ -290,6 +320,9 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "pays for copies": _pays_for_copies,
     "takes any result for its own": _takes_any_result_for_its_own,
     "lets old versions overwrite": _lets_old_versions_overwrite,
+    "forgets what superseded documents left": _forgets_what_superseded_documents_left,
+    "sends what nobody asks for": _sends_what_nobody_asks_for,
+    "takes a name in another folder for the same": _takes_a_name_in_another_folder_for_the_same,
     "holds without a look": _holds_without_a_look,
     "reads another document's job": _reads_another_document_s_job,
     "pays again for the step before": _pays_again_for_the_step_before,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
 
 from inbox import Inbox
@@ -17,17 +17,26 @@ from batcher.edges.clock import TOLERANCE
 
 
 def violations(
-    world: World, manifest: Manifest, inbox: Inbox, pardons: Counter[str], caps: Mapping[int, int]
+    world: World,
+    manifest: Manifest,
+    inboxes: Sequence[Inbox],
+    pardons: Counter[str],
+    caps: Mapping[int, int],
+    left_out: Mapping[int, Set[str]],
 ) -> list[str]:
-    """`pardons`: how often each digest may be paid for again; `caps`: how many submissions a run may make."""
+    """`pardons`: how often each digest may be paid for again; `caps`: how many submissions a run may make.
+
+    `left_out`: digests that nobody asked for in a run.
+    """
     world.service.catch_up()
     return [
         *world.defects,
-        *_not_ended(world, manifest, inbox),
-        *_paid_twice(world, inbox, pardons),
+        *_not_ended(world, manifest, inboxes),
+        *_paid_twice(world, pardons),
+        *_sent_unasked(world, left_out),
         *_twins_unsaid(world),
         *_over_budget(world, caps),
-        *_wrong_files(world, inbox),
+        *_wrong_files(world, inboxes),
         *_expired_without_reason(world),
         *_held_without_reason(world),
         *_failed_without_reason(world),
@@ -35,19 +44,20 @@ def violations(
     ]
 
 
-def _not_ended(world: World, manifest: Manifest, inbox: Inbox) -> Iterator[str]:
-    rows = world.database.execute("SELECT source, job, state FROM documents WHERE current = 1")
-    states = {(source, job): state for source, job, state in rows}
-    for source in inbox.now:
+def _not_ended(world: World, manifest: Manifest, inboxes: Sequence[Inbox]) -> Iterator[str]:
+    rows = world.database.execute("SELECT folder, source, job, state FROM documents WHERE current = 1")
+    states = {row[:3]: row[3] for row in rows}
+    wanted = [(str(inbox.folder), source) for inbox in inboxes for source in inbox.now]
+    for folder, source in wanted:
         for job in manifest.jobs:
-            state = states.get((source, job.name))
+            state = states.get((folder, source, job.name))
             if state is None:
                 yield f"{source} was never taken in for {job.name}"
             elif state in OPEN:
                 yield f"{source} is still {state} for {job.name}"
 
 
-def _paid_twice(world: World, inbox: Inbox, pardons: Counter[str]) -> Iterator[str]:
+def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
     """A second job for the same bytes and step is only ever right where the first has failed before it was accepted.
 
     A person may decide to pay again. What was sent again on its way nobody can prevent: see `_twins_unsaid`.
@@ -57,8 +67,6 @@ def _paid_twice(world: World, inbox: Inbox, pardons: Counter[str]) -> Iterator[s
     left = {(endpoint, digest): n for digest, n in pardons.items() for endpoint in ("parse", "extract", "split")}
     replayed = {*service.replays, *service.replays.values()}
     held = {row[0] for row in world.database.execute("SELECT job_id FROM attempts")}
-    sql = "SELECT nonce FROM attempts JOIN documents d ON d.id = document WHERE current = 0"
-    forgotten = {row[0] for row in world.database.execute(sql)}
     for job_id, job in service.jobs.items():
         digest = service.charged.get(job_id)
         if digest is None or (job_id in replayed and job_id not in held):
@@ -68,13 +76,18 @@ def _paid_twice(world: World, inbox: Inbox, pardons: Counter[str]) -> Iterator[s
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             if before.cancelled:
                 world.faults["paid for after a person had cancelled it"] += 1
-            elif _nonce(world, before.job_id) in forgotten:  # and no pardon of a person's is used up by it
-                world.faults["a copy paid for what only an older version had"] += 1
             elif left.get(what):
                 left[what] -= 1
             else:
-                yield f"{inbox.ever[digest]} was paid for twice: {before.job_id} and {job_id}"
+                yield f"what begins with {digest[:8]} was paid for twice: {before.job_id} and {job_id}"
         last[what] = job_id
+
+
+def _sent_unasked(world: World, left_out: Mapping[int, Set[str]]) -> Iterator[str]:
+    """Only what the manifest of a run asks for is sent by it."""
+    for job_id, digest in world.service.charged.items():
+        if digest in left_out.get(world.service.run_of[_nonce(world, job_id)], ()):
+            yield f"job {job_id} was sent in a run that didn't ask for what begins with {digest[:8]}"
 
 
 def _twins_unsaid(world: World) -> Iterator[str]:
@@ -114,15 +127,16 @@ def _over_budget(world: World, caps: Mapping[int, int]) -> Iterator[str]:
             yield f"run {run} might send {cap} documents, and sent {spent[run]}"
 
 
-def _wrong_files(world: World, inbox: Inbox) -> Iterator[str]:
-    rows = world.database.execute("SELECT source, state, output, output_sha256 FROM documents WHERE current = 1")
-    for source, state, output, digest in rows:
+def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
+    now = {(str(inbox.folder), source): digest for inbox in inboxes for source, digest in inbox.now.items()}
+    sql = "SELECT folder, source, state, output, output_sha256 FROM documents WHERE current = 1"
+    for folder, source, state, output, digest in world.database.execute(sql):
         data = world.disk.visible.get(output)
         if state != State.SAVED:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-        elif source in inbox.now and inbox.now[source] not in data.decode():
+        elif now.get((folder, source), "") not in data.decode():
             yield f"{source} has the result of another document, or of an older version"
 
 

@@ -22,7 +22,7 @@ from batcher.core import wire
 from batcher.core.document import with_tag
 from batcher.core.wire import JobStatus
 from batcher.edges.client import Around, Room
-from batcher.edges.store import Item, Streamed, Written
+from batcher.edges.store import Item, Streamed, Written, kept_name
 from batcher.edges.twin import Twin, TwinJob, TwinService
 from batcher.errors import (
     BadReply,
@@ -393,14 +393,25 @@ class Disk:
         for output in (item.output, with_tag(item.output, digest[:8])):
             there = self.visible.get(output)
             if there is None or _digest(there) in {*item.known, digest}:
+                if there is not None:
+                    self._keep(there, durable=output not in self._unsynced)
                 self.visible[output] = data
                 self._unsynced.add(output)
                 return Written(output, digest, len(data))
         return OutputError(f"{item.output}: its names are taken by files that batcher didn't write")
 
+    def _keep(self, data: bytes, *, durable: bool) -> None:
+        """Under another name, by a link: it is as durable as it was."""
+        name = kept_name(_digest(data))
+        if name not in self.visible:
+            self.visible[name] = data
+            if not durable:
+                self._unsynced.add(name)
+
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
-        data = self.visible.get(source)
-        if data is None or _digest(data) != sha256:
+        there = (self.visible.get(source), self.visible.get(kept_name(sha256)))
+        data = next((data for data in there if data is not None and _digest(data) == sha256), None)
+        if data is None:
             raise FileNotFoundError(source)
         (outcome,) = self.write_group([Item(target, data, known)])
         if isinstance(outcome, OutputError):

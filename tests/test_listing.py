@@ -182,6 +182,37 @@ async def test_a_new_signature_pays_nothing(manifest: Callable[..., Path], peer:
     assert len(peer.service.jobs) == 2
 
 
+@pytest.mark.parametrize("ids", [("anna", "berta"), ("", "")])
+async def test_addresses_that_differ_in_their_query_alone_are_two_documents(
+    ids: tuple[str, str], manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """Each is sent and gets its own result, with an id or without; the next run knows both, and no query is written."""
+    peer.service.read_addresses = True
+    documents = [{"id": id, "url": f"https://h/get?token=CANARY-{n}"} for n, id in enumerate(ids)]
+    path = manifest(documents)
+    said = await batcher("run", path)
+    assert said.code == 0, said.err
+    assert (await batcher("run", manifest(documents[::-1]))).code == 0
+    assert sorted(config["input"] for config in configs(peer)) == [one["url"] for one in documents]
+    results = [file for file in out.rglob("*.json") if ".batcher" not in file.parts]
+    assert len({file.read_bytes() for file in results}) == len(results) == 2
+    assert not [file for file in out.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()]
+
+
+async def test_parameters_that_the_manifest_ignores_make_no_new_document(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """A session's token that is new each night; what is handed over is the address as it stands there today."""
+    peer.service.read_addresses = True
+    source = {"listing": "docs.csv", "identity": {"ignore": ["token"]}}
+    for night in ("one", "two"):
+        documents = [{"url": f"https://h/get?id={n}&token={night}"} for n in range(2 if night == "one" else 3)]
+        said = await batcher("run", manifest(documents, source=source))
+        assert said.code == 0, said.err
+    sent = [config["input"] for config in configs(peer)]
+    assert sorted(sent) == [f"https://h/get?id={n}&token={night}" for n, night in enumerate(["one", "one", "two"])]
+
+
 async def test_an_unknown_submission_of_an_address_is_adopted_or_held(
     manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:

@@ -218,6 +218,7 @@ class Run(Collection):
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
             parts=manifest.output.directory / ".batcher" / "parts",
+            ignored={str(source.listing): source.ignore for source in manifest.sources},
             clock=clock,
         )
         self.submitter = Submitter(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from batcher.core.chain import Overrides
 from batcher.core.document import name_of
-from batcher.core.locators import bare, is_url, url_key
+from batcher.core.locators import is_url, url_key, url_name
 from batcher.core.options import partial_problems
 from batcher.core.wire import METADATA_KEY
 
@@ -19,29 +19,30 @@ PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret."""
+    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret.
+
+    `content` tells its bytes from others', where nobody reads them here.
+    """
 
     name: str
     path: str | None = None
     url: str | None = field(default=None, repr=False)
+    content: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)
 
-    @property
-    def content(self) -> str | None:
-        """What tells its bytes from others', where nobody reads them here."""
-        return url_key(self.url) if self.url else None
 
-
-def read_row(row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool) -> Entry:
+def read_row(
+    row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool, ignore: Collection[str] = ()
+) -> Entry:
     """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError."""
-    place = read_place(row)
+    place = read_place(row, ignore=ignore)
     metadata, overrides = _the_rest(row, endpoints, is_text=is_text)
     return replace(place, metadata=metadata, overrides=overrides)
 
 
-def read_place(row: Mapping[str, Any]) -> Entry:
-    """As much of the row as says which document it is. Raises ValueError."""
+def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry:
+    """As much of the row as says which document it is; `ignore`: parameters of addresses. Raises ValueError."""
     path, url = row.get("path") or None, row.get("url") or None
     if path is None and url is None:
         raise ValueError("a path or a url is wanted")
@@ -52,7 +53,7 @@ def read_place(row: Mapping[str, Any]) -> Entry:
     if url is not None:
         if not isinstance(url, str) or not is_url(url):
             raise ValueError("url: an http(s) address is wanted")
-        return Entry(name or bare(url), url=url)
+        return Entry(name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore))
     if not isinstance(path, str) or "\0" in path:
         raise ValueError("path: text is wanted")
     where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))

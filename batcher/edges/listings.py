@@ -10,7 +10,7 @@ import csv
 import json
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -42,8 +42,13 @@ class Table(Protocol):
         """Raises ValueError, LookupError, OSError."""
 
 
-def entries(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, str, Entry | str]]:
-    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError."""
+def entries(
+    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()
+) -> Iterator[tuple[int, str, Entry | str]]:
+    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError.
+
+    `ignore` names parameters of addresses that tell no documents apart.
+    """
     table = _table(listing)
     for place, number, row in table.rows():
         words = f"{table.word} {number}"
@@ -51,15 +56,15 @@ def entries(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, 
             yield place, words, row
             continue
         try:
-            yield place, words, read_row(row, endpoints, is_text=table.is_text)
+            yield place, words, read_row(row, endpoints, is_text=table.is_text, ignore=ignore)
         except ValueError as error:
             yield place, words, str(error)
 
 
-def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "") -> None:
+def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "", ignore: Collection[str] = ()) -> None:
     """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no addresses in it."""
     problems, more, seen = list[Problem](), 0, array("Q")
-    for _, words, entry in _readable(listing, endpoints):
+    for _, words, entry in _readable(listing, endpoints, ignore):
         if isinstance(entry, Entry):
             seen.append(_digest(entry.name))
             entry = urls if entry.url and urls else ""
@@ -67,24 +72,24 @@ def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "") -> Non
             problems.append(Problem(words, entry))
         elif entry:
             more += 1
-    problems += _twins(listing, endpoints, seen)
+    problems += _twins(listing, endpoints, seen, ignore)
     if more:
         problems.append(Problem("", f"{more} more rows can't be used"))
     if problems:
         raise ManifestError(str(listing), problems)
 
 
-def walk(listing: Path, endpoints: Mapping[str, str]) -> Iterator[Found]:
+def walk(listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()) -> Iterator[Found]:
     """Every document it lists, in its order; rows that can't be used are left out, for `check` has told them."""
-    for place, _, entry in entries(listing, endpoints):
+    for place, _, entry in entries(listing, endpoints, ignore=ignore):
         if isinstance(entry, Entry):
             yield _found(listing, place, entry)
 
 
-def address(listing: Path, place: str, name: str) -> str:
+def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> str:
     """The URL of the row at `place`, as it stands there now. Raises SourceGone, SourceChanged."""
     try:
-        entry = read_place(_table(listing).at(int(place.removeprefix(ROW))))
+        entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
     except OSError as error:
         raise SourceGone(f"{listing}: {error.strerror}") from error
     except (ValueError, LookupError, csv.Error, ManifestError) as error:
@@ -116,9 +121,11 @@ def _found(listing: Path, place: int, entry: Entry) -> Found:
     )
 
 
-def _readable(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, str, Entry | str]]:
+def _readable(
+    listing: Path, endpoints: Mapping[str, str], ignore: Collection[str]
+) -> Iterator[tuple[int, str, Entry | str]]:
     try:
-        yield from entries(listing, endpoints)
+        yield from entries(listing, endpoints, ignore=ignore)
     except OSError as error:
         raise ManifestError(str(listing), [Problem("source.listing", str(error.strerror))]) from error
 
@@ -127,13 +134,13 @@ def _digest(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int]) -> list[Problem]:
+def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int], ignore: Collection[str]) -> list[Problem]:
     """Names that stand there twice: numbers alone in memory, and a second reading only where there are any."""
     ordered = array("Q", sorted(seen))
     twice = {one for one, next_one in pairwise(ordered) if one == next_one}
     first: dict[str, str] = {}
     problems: list[Problem] = []
-    for _, words, entry in entries(listing, endpoints) if twice else ():
+    for _, words, entry in entries(listing, endpoints, ignore=ignore) if twice else ():
         if isinstance(entry, Entry) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"

@@ -73,7 +73,9 @@ def _from_file(source: Source, where: str) -> Keyring:
         return Keyring()
     try:
         text = path.read_text("utf-8-sig")
-        ring = from_table(text.splitlines(keepends=True)) if path.suffix.lower() == ".csv" else from_lines(text)
+        is_table = path.suffix.lower() == ".csv"
+        lines = text.splitlines(keepends=True)
+        ring = from_table(lines, ignore=source.ignore) if is_table else from_lines(text)
     except UnicodeDecodeError:
         trouble = "it isn't UTF-8"
     except csv.Error:

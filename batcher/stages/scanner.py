@@ -45,9 +45,8 @@ class Scanner:
         """
         for source in self._manifest.sources:
             if source.listing is not None:
-                await asyncio.to_thread(
-                    listings.check, source.listing, self._endpoints, urls=_why_no_urls(self._manifest)
-                )
+                why = _why_no_urls(self._manifest)
+                await asyncio.to_thread(listings.check, source.listing, self._endpoints, urls=why, ignore=source.ignore)
             elif source.url is not None:
                 if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
@@ -100,7 +99,7 @@ class Scanner:
 
     def _found(self, source: Source) -> Iterator[Found]:
         if source.listing is not None:
-            return listings.walk(source.listing, self._endpoints)
+            return listings.walk(source.listing, self._endpoints, ignore=source.ignore)
         types = types_taken(self._manifest.service.name)
         if source.url is not None:
             return objects.walk(source, types=types, now=self._clock())

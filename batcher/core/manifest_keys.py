@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import problems as body_problems
@@ -140,7 +141,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     service = top.get("service", LOCAL)
     service = reading.table(service, SERVICE, "service.") if isinstance(service, Mapping) else {"name": service}
     sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
-    jobs = [reading.table(job, JOB, "job.") for job in reading.tables(top.get("job", {}), "job")] or [{}]
+    jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
@@ -198,6 +199,18 @@ class _Reading:
             self.problems.append(Problem("source.identity", "only a listing holds addresses", "take it out"))
         identity = self.table(source.pop("identity"), IDENTITY, "source.identity.")
         return {**source, **identity}
+
+    def job(self, data: Any) -> dict[str, Any]:
+        """Its options and metadata are sent as JSON: TOML's dates as text, and nothing that JSON has no form for."""
+        job = self.table(data, JOB, "job.")
+        for name in {"options", "metadata"} & set(job):
+            try:
+                job[name] = as_json(job[name], f"job.{name}")
+            except ValueError as error:
+                where, _, what = str(error).partition(": ")
+                self.problems.append(Problem(where, what))
+                del job[name]
+        return job
 
     def tables(self, data: Any, key: str) -> list[Any]:
         if data is None:

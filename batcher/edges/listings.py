@@ -100,7 +100,7 @@ def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = (
 
 
 def _found(listing: Path, place: int, entry: Entry) -> Found:
-    metadata = json.dumps(entry.metadata, ensure_ascii=False) if entry.metadata else None
+    metadata = json.dumps(entry.metadata, ensure_ascii=False, allow_nan=False) if entry.metadata else None
     if entry.url is not None:
         return Found(
             entry.name,
@@ -127,7 +127,7 @@ def _readable(
     try:
         yield from entries(listing, endpoints, ignore=ignore)
     except OSError as error:
-        raise ManifestError(str(listing), [Problem("source.listing", str(error.strerror))]) from error
+        raise ManifestError(str(listing), [Problem("source.listing", error.strerror or str(error))]) from error
 
 
 def _digest(name: str) -> int:
@@ -259,6 +259,8 @@ def _object(line: bytes) -> Row | str:
         row = json.loads(line)
     except ValueError as error:
         return f"not JSON: {error}"
+    except RecursionError:
+        return "not JSON that can be read: nested too deep"
     return row if isinstance(row, dict) else "a JSON object is wanted in each line"
 
 
@@ -271,27 +273,74 @@ class ParquetTable:
         except ImportError:
             problem = Problem("source.listing", "Parquet needs an extra", "pip install 'batcher[parquet]'")
             raise ManifestError(str(path), [problem]) from None
+        self._path = path
         try:
             self._file = parquet.ParquetFile(path)
         except ArrowInvalid as error:
             raise ManifestError(str(path), [Problem("source.listing", f"not Parquet: {error}")]) from error
+        names = self._file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ManifestError(str(path), [Problem("source.listing", "its columns are to have a name of their own")])
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         place = 0
-        for batch in self._file.iter_batches(batch_size=PARQUET_ROWS):
-            for row in batch.to_pylist():
+        for batch in self._batches():
+            for row in _rows_of(batch):
                 yield place, place + 1, row
                 place += 1
+
+    def _batches(self) -> Iterator[Any]:
+        """Raises ManifestError where the file is damaged."""
+        from pyarrow import ArrowException
+
+        try:
+            yield from self._file.iter_batches(batch_size=PARQUET_ROWS)
+        except (ArrowException, OSError) as error:
+            problem = Problem("source.listing", f"damaged: {str(error).splitlines()[0]}", "write it anew")
+            raise ManifestError(str(self._path), [problem]) from error
 
     def at(self, place: int) -> Row:
         left = place
         for group in range(self._file.num_row_groups):
             rows = self._file.metadata.row_group(group).num_rows
             if left < rows:
-                row: Row = self._file.read_row_group(group).slice(left, 1).to_pylist()[0]
+                row = next(_rows_of(self._file.read_row_group(group).slice(left, 1)))
+                if isinstance(row, str):
+                    raise ValueError(row)
                 return row
             left -= rows
         raise LookupError(place)
+
+
+def _rows_of(table: Any) -> Iterator[Row | str]:
+    """Each of them, or which of its values can't be read."""
+    names, columns = table.column_names, [_values(column) for column in table.columns]
+    for values in zip(*columns, strict=True):
+        bad = [f"{name}: {value}" for name, value in zip(names, values, strict=True) if isinstance(value, _Unreadable)]
+        yield "; ".join(bad) or dict(zip(names, values, strict=True))
+
+
+class _Unreadable(str):
+    """Why a value can't be had."""
+
+
+def _values(column: Any) -> list[Any]:
+    """Those of a whole column at once, which is fast; one by one where it holds some that Python has no form for."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_value(scalar) for scalar in column]
+    return values
+
+
+def _value(scalar: Any) -> Any:
+    """Moments to the nanosecond as text; years of five digits and the like not at all."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        if str(scalar.type).startswith(("timestamp[ns", "time64[ns")):
+            return str(scalar.cast("string")).replace(" ", "T", 1)
+        return _Unreadable(f"a {scalar.type} that is out of range")
 
 
 TABLES: Final[Mapping[str, Callable[[Path], Table]]] = {

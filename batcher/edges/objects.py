@@ -19,7 +19,7 @@ from batcher.core.document import content_key, name_of, path_of
 from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
-from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits
+from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits, moment
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _found(source: Source, meta: Any) -> Found:
     return Found(
         name,
         size,
-        int(meta["last_modified"].timestamp() * 1e9),
+        moment(int(meta["last_modified"].timestamp() * 1e9)),
         problem=problem,
         reason=reason,
         folder=str(source.url),

@@ -27,6 +27,8 @@ from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreada
 IGNORE_FILE: Final = ".batcherignore"
 BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
+_LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
+_FAR: Final = 1 << 60  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
 UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
 
 
@@ -91,8 +93,19 @@ def found_at(path: bytes, name: str) -> Found:
         return Found(name, problem=GONE, reason="there is no such file")
     except OSError as error:
         return Found(name, problem=UNREADABLE, reason=error.strerror)
-    problem, reason = _problem(status)
-    return Found(name, status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
+    return Found(name, *facts(status), *_problem(status))
+
+
+def facts(status: os.stat_result) -> tuple[int, int, int]:
+    """Size, time and inode, by which a file is known again: as numbers that a ledger can hold."""
+    return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
+
+
+def moment(ns: int) -> int:
+    """Nanoseconds since the epoch in 64 bits. Past the year 2262 (or before 1677) it is some other time as far away."""
+    if -_LAST <= ns <= _LAST:
+        return ns
+    return _LAST - ns % _FAR if ns > 0 else -_LAST + -ns % _FAR
 
 
 def read(path: Path, *, limit: int) -> bytes:
@@ -227,9 +240,7 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
                 if not rules.excludes(name, folder=True):
                     yield from _folder(tree, name)
             elif rules.takes(name) and not rules.excludes(name, folder=False):
-                problem, reason = _problem(status)
-                what = (status.st_size, status.st_mtime_ns, status.st_ino)
-                yield Found(name_of(name), *what, problem, reason, tree.folder)
+                yield Found(name_of(name), *facts(status), *_problem(status), tree.folder)
     except OSError as error:  # of this folder alone: each entry sees to its own
         unread = f"folder: {error.strerror}"
         yield Found(name_of(below or b"."), problem=UNREADABLE, reason=unread, folder=tree.folder)
@@ -246,6 +257,11 @@ def _names(folder: bytes) -> Iterator[bytes]:
     with os.scandir(folder) as entries:
         while names := sorted(entry.name for entry in islice(entries, SORTED)):
             yield from names
+
+
+def _signed(inode: int) -> int:
+    """The same 64 bits: some file systems use them all."""
+    return inode - (1 << 64) if inode > _LAST else inode
 
 
 def _problem(status: os.stat_result) -> tuple[str | None, str | None]:

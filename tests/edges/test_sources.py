@@ -1,15 +1,19 @@
 """A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
 
 import os
+import sqlite3
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.core.document import HOSTED_TYPES, path_of
 from batcher.core.manifest import Source
 from batcher.edges import sources
-from batcher.edges.sources import Found, walk
+from batcher.edges.sources import Found, facts, moment, walk
 from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
 
 NOW = 1_800_000_000.0
@@ -114,6 +118,29 @@ def test_sizes_and_ages_are_filters(tree: Path) -> None:
     assert taken(newer_than=30 * 86400.0) == {"small.pdf", "large.pdf"}
     assert taken(older_than=30 * 86400.0) == {"old.pdf"}
     assert taken(min_size=11, newer_than=30 * 86400.0) == {"large.pdf"}
+
+
+@pytest.mark.parametrize("year", [1969, 2400])
+def test_a_file_of_any_time_is_known_again(tree: Path, year: int) -> None:
+    """A ledger holds 64 bits: what lies beyond stays as far away, and another time there is another time."""
+    (tree / "a.pdf").write_text("x")
+    seconds = (year - 1970) * 31_556_952
+    times = []
+    for late in (0, 1, 86_400):
+        os.utime(tree / "a.pdf", (seconds + late, seconds + late))
+        times.append(found(tree)["a.pdf"].mtime_ns)
+    assert len(set(times)) == 3
+    assert all((time > NOW * 1e9) is (year > 2100) for time in times)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert [connection.execute("SELECT ?", (time,)).fetchone()[0] for time in times] == times
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True), st.integers(-(2**70), 2**70))
+def test_what_tells_a_file_fits_into_a_ledger(inodes: list[int], ns: int) -> None:
+    """Inodes of all 64 bits, each still one of its own; times however far."""
+    folded = [facts(os.stat_result((0, inode, *[0] * 8), {"st_mtime_ns": ns}))[2] for inode in inodes]
+    assert len(set(folded)) == len(inodes)
+    assert all(-(2**63) <= number < 2**63 for number in (*folded, moment(ns)))
 
 
 def test_a_wide_folder_is_walked_whole_and_never_held(tree: Path) -> None:

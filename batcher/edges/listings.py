@@ -14,13 +14,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from batcher.core.document import path_of
 from batcher.core.listed import Entry, read_place, read_row
 from batcher.edges.sources import Found, found_at
+from batcher.edges.written_text import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone
 
 ROW: Final = "row:"  # how the place of a document begins whose address stands in a listing
@@ -159,27 +160,6 @@ def _table(listing: Path) -> Table:
     return kind(listing)
 
 
-class _Lines:
-    """The lines of a file, and where the next of them begins."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.offset = file.tell()
-        self.number = 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline()
-        if not line:
-            raise StopIteration
-        first = self.offset == 0
-        self.offset += len(line)
-        self.number += 1
-        return line.decode("utf-8-sig" if first else "utf-8")
-
-
 class CsvTable:
     is_text, word = True, "line"
 
@@ -188,7 +168,7 @@ class CsvTable:
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         with self._path.open("rb") as file:
-            lines = _Lines(file)
+            lines = Lines(file)
             reader = csv.reader(lines, strict=True)
             header = self._header(reader)
             while True:
@@ -197,17 +177,21 @@ class CsvTable:
                     values = next(reader)
                 except StopIteration:
                     return
-                except (csv.Error, UnicodeDecodeError) as error:
-                    yield place, number, f"not CSV in UTF-8: {error}"
+                except csv.Error as error:
+                    yield place, number, f"not CSV: {error}"
+                    continue
+                except NotText as error:
+                    yield place, number, str(error)
                     continue
                 if values:
                     yield place, number, _named(header, values)
 
     def at(self, place: int) -> Row:
         with self._path.open("rb") as file:
-            header = self._header(csv.reader(_Lines(file), strict=True))
+            lines = Lines(file)
+            header = self._header(csv.reader(lines, strict=True))
             file.seek(place)
-            row = _named(header, next(csv.reader(_Lines(file), strict=True), []))
+            row = _named(header, next(csv.reader(Lines(file, lines.encoding), strict=True), []))
         if isinstance(row, str):
             raise ValueError(row)
         return row
@@ -215,7 +199,7 @@ class CsvTable:
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
             header = next(reader, [])
-        except (csv.Error, UnicodeDecodeError) as error:
+        except (csv.Error, NotText) as error:
             header, said = [], f": {error}"
         else:
             said = ""
@@ -239,22 +223,30 @@ class JsonTable:
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         with self._path.open("rb") as file:
-            place = 0
-            for number, line in enumerate(file, 1):
+            lines = Lines(file)
+            while True:
+                place, number = lines.offset, lines.number + 1
+                try:
+                    line = next(lines)
+                except StopIteration:
+                    return
+                except NotText as error:
+                    yield place, number, str(error)
+                    continue
                 if line.strip():
                     yield place, number, _object(line)
-                place += len(line)
 
     def at(self, place: int) -> Row:
         with self._path.open("rb") as file:
+            encoding = Lines(file).encoding
             file.seek(place)
-            row = _object(file.readline())
+            row = _object(next(Lines(file, encoding), ""))
         if isinstance(row, str):
             raise ValueError(row)
         return row
 
 
-def _object(line: bytes) -> Row | str:
+def _object(line: str) -> Row | str:
     try:
         row = json.loads(line)
     except ValueError as error:

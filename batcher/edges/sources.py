@@ -22,9 +22,11 @@ from batcher.core.chain import Overrides
 from batcher.core.document import extension_of, name_of, path_of
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.edges.written_text import NotText, text_of
 from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
 
 IGNORE_FILE: Final = ".batcherignore"
+IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on each name
 BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
 _LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
@@ -190,8 +192,7 @@ class Rules:
 
     def learn(self, folder: bytes, path: bytes) -> None:
         """Take in the ignore file at `path`, whose patterns count from `folder` down."""
-        text = read(Path(os.fsdecode(path)), limit=BLOCK).decode("utf-8", "replace")
-        self._ignored[folder] = GitIgnoreSpec.from_lines(text.splitlines())
+        self._ignored[folder] = GitIgnoreSpec.from_lines(_patterns_in(Path(os.fsdecode(path))))
 
     def excludes(self, name: bytes, *, folder: bool) -> bool:
         if self._exclude is None and not self._ignored:
@@ -211,6 +212,18 @@ class Rules:
             base = os.fsdecode(folder) + "/" if folder else ""
             if text.startswith(base):
                 yield base, spec
+
+
+def _patterns_in(path: Path) -> list[str]:
+    """Of an ignore file, each once, where it counts last. Raises SourceError."""
+    size = found_at(os.fsencode(path), "").size
+    if size > IGNORE_LIMIT:
+        raise SourceUnreadable(f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})")
+    try:
+        lines = text_of(read(path, limit=IGNORE_LIMIT)).split("\n")
+    except NotText as error:
+        raise SourceUnreadable(f"{path}: {error}") from error
+    return list(dict.fromkeys(reversed(lines)))[::-1]
 
 
 @dataclass(frozen=True, slots=True)

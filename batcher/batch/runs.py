@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
+from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
 from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
@@ -130,6 +131,16 @@ class Collection:
         except* BatcherError as errors:
             raise _first(errors) from None
 
+    @property
+    def left_out(self) -> LeftOut:
+        """What was met and isn't taken."""
+        return LeftOut()
+
+    @property
+    def unmatched(self) -> str:
+        """Which source has files of which `include` fits none; empty where there is none."""
+        return ""
+
     def works(self) -> Sequence[Work]:
         stages = (
             *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
@@ -239,6 +250,14 @@ class Run(Collection):
             await super().to_its_end()
         finally:
             self.passwords.close()
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self.scanner.left_out
+
+    @property
+    def unmatched(self) -> str:
+        return self.scanner.unmatched
 
     def works(self) -> Sequence[Work]:
         self.curfew.look()

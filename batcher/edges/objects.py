@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.document import content_key, name_of, path_of
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
-from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits, moment
+from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
 
 if TYPE_CHECKING:
@@ -49,15 +50,21 @@ def check(source: Source) -> None:
         raise ManifestError(str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]) from error
 
 
-def walk(source: Source, *, types: Container[str], now: float) -> Iterator[Found]:
-    """Every document below `source.url`, as the store lists them. Raises SourceUnreadable."""
+def walk(source: Source, *, types: Container[str], now: float, left: LeftOut | None = None) -> Iterator[Found]:
+    """Every document below `source.url`, as the store lists them; others count in `left`. Raises SourceUnreadable."""
+    left = LeftOut() if left is None else left
+    yield from fitting(source, _walked(source, types, left), now, left)
+
+
+def _walked(source: Source, types: Container[str], left: LeftOut) -> Iterator[Found]:
     rules = Rules(source, types)
     for meta in _listed(source):
         key = os.fsencode(meta["path"])
-        if rules.takes(key) and not rules.excludes(key, folder=False) and not _is_hidden(meta["path"]):
-            found = _found(source, meta)
-            if found.problem or fits(source, found, now):
-                yield found
+        against = Reason.HIDDEN if _is_hidden(meta["path"]) else rules.against(key)
+        if against is None:
+            yield _found(source, meta)
+        else:
+            left.add(against, name_of(key))
 
 
 def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.document import HOSTED_TYPES, path_of
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.edges import sources
 from batcher.edges.sources import Found, facts, moment, walk
@@ -49,6 +50,44 @@ def test_patterns_are_those_of_gitignore(tree: Path) -> None:
     (tree / "deep" / ".batcherignore").write_text("skip.*\n")
     assert list(found(tree, exclude=("**/drafts/**",))) == ["deep/keep.pdf", "keep.pdf", "skip.pdf"]
     assert list(found(tree, include=("deep/*.pdf",))) == ["deep/keep.pdf"]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.pdf", "*.PDF", "/scan.pdf", "*.p?f", "*.pdf  "])
+def test_the_extension_of_a_pattern_is_meant_in_any_case(tree: Path, pattern: str) -> None:
+    """As types are: scanners write SCAN.PDF, or what was to be left out is sent. The rest of a name is as it is."""
+    for name in ("scan.PDF", "scan.pdf", "scan.Pdf", "scan.txt"):
+        (tree / name).write_text("x")
+    assert list(found(tree, include=(pattern,))) == ["scan.PDF", "scan.Pdf", "scan.pdf"]
+    assert list(found(tree, exclude=(pattern,))) == ["scan.txt"]
+    (tree / ".batcherignore").write_text(pattern)
+    assert list(found(tree)) == ["scan.txt"]
+    assert list(found(tree, include=("SCAN.pdf",))) == []
+
+
+def test_nothing_is_left_out_in_silence(tree: Path) -> None:
+    """Each file and folder that isn't taken is counted once, under its reason."""
+    here = {
+        Reason.TYPE: ["a.tex", "b.TEX", "Makefile", "link.tex"],
+        Reason.LOCK: ["~$letter.docx", "Thumbs.db", "DESKTOP.INI"],
+        Reason.HIDDEN: [".a.pdf", ".~lock.letter.odt#", ".git/x.pdf"],
+        Reason.EXCLUDED: ["no.pdf", "drafts/a.pdf", "drafts/b.pdf"],
+        Reason.IGNORED: ["ignored.pdf"],
+        Reason.SMALL: ["small.pdf"],
+    }
+    for name in ("good.pdf", *(name for names in here.values() for name in names)):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("x" if name == "small.pdf" else "xx")
+    (tree / ".batcherignore").write_text("ignored.pdf")
+    (tree / "link.tex").unlink()
+    (tree / "link.tex").symlink_to(tree / "good.pdf")
+    (tree / "round").symlink_to(tree)
+    left, source = LeftOut(), Source(directory=tree, exclude=("no.*", "drafts"), min_size=2)
+    taken = [one.name for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW, left=left)]
+    assert taken == ["good.pdf"] and left.taken == 1
+    counts = {reason: len(names) for reason, names in here.items()} | {Reason.LINK: 1, Reason.EXCLUDED: 2}
+    assert left.counts == counts
+    assert left.extensions == {"tex": 3, "": 1}
+    assert left.examples[Reason.LINK] == "round"
 
 
 def test_what_is_no_regular_file_gets_a_verdict_and_is_never_opened(tree: Path) -> None:

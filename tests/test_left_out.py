@@ -16,7 +16,7 @@ from batcher.edges.manifests import for_directory
 from batcher.ledger.ledger import memory_ledger
 from batcher.stages.consent import Consent
 from batcher.stages.course import Course
-from batcher.stages.scanner import Scanner
+from batcher.stages.scanner import GROUP, Scanner
 
 
 async def test_what_is_left_out_is_told_by_plan_and_run(inbox: Path, out: Path, peer: Peer) -> None:
@@ -57,3 +57,15 @@ async def test_a_file_that_is_still_being_written_is_told(inbox: Path, out: Path
     ledger.close()
     assert scanner.left_out.counts == {Reason.GROWING: 1}
     assert "copying.txt" in scanner.left_out.words()
+
+
+async def test_an_ignore_file_that_cannot_be_read_ends_a_plan_in_words(inbox: Path, out: Path, peer: Peer) -> None:
+    """However deep it lies and however much was found before it."""
+    for number in range(GROUP + 1):
+        (inbox / f"{number}.txt").write_text(str(number))
+    (inbox / "z").mkdir()
+    (inbox / "z" / ".batcherignore").write_bytes("Entwürfe\n".encode("latin-1"))
+    for command in ("plan", "run"):
+        said = await batcher(command, inbox, "-o", out, "--service", peer.url)
+        assert said.code == 2 and "Traceback" not in said.err
+        assert "z/.batcherignore: line 1: byte 0xfc is not UTF-8; save it as UTF-8" in said.err

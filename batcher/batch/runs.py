@@ -23,7 +23,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.pace import Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
-from batcher.errors import BatcherError
+from batcher.errors import BatcherError, first_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
@@ -129,7 +129,7 @@ class Collection:
                 for task in tasks:
                     task.cancel()
         except* BatcherError as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
 
     @property
     def left_out(self) -> LeftOut:
@@ -293,11 +293,3 @@ class Cancellation(Collection):
 
     def works(self) -> Sequence[Work]:
         return (*super().works(), self.canceller.run)
-
-
-def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, BatcherError)
-    return error

@@ -17,7 +17,7 @@ from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
 from batcher.edges import listings, objects, sources
 from batcher.edges.sources import Found
-from batcher.errors import ManifestError, Problem, SourceError
+from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
 from batcher.ledger.admission import Asked, Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
@@ -86,10 +86,13 @@ class Scanner:
         return "; ".join(told)
 
     async def run(self) -> None:
-        """Walk every source once; `done` is set when the last of it is in the ledger."""
-        await self._walk_all()
-        if await self._consent.settle():
+        """Walk every source once; `done` is set when the last of it is in the ledger. Raises SourceError."""
+        try:
             await self._walk_all()
+            if await self._consent.settle():
+                await self._walk_all()
+        except* BatcherError as errors:
+            raise first_of(errors) from None
         self.done.set()
 
     async def _walk_all(self) -> None:

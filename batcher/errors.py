@@ -197,3 +197,12 @@ class Gone(Refused):
 
 class Busy(Refused):
     pass
+
+
+def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
+    """What tasks that went together failed of, as one error with its own words."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, BatcherError)
+    return error

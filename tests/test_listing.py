@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import decimal
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,7 @@ from peer import Peer, accepts_and_hangs_up, says
 from pyarrow import parquet
 
 from batcher.edges import listings
-from batcher.errors import SourceChanged
+from batcher.errors import ManifestError, SourceChanged
 
 OLD = 1_700_000_000
 
@@ -182,6 +185,37 @@ async def test_a_new_signature_pays_nothing(manifest: Callable[..., Path], peer:
     assert len(peer.service.jobs) == 2
 
 
+@pytest.mark.parametrize("ids", [("anna", "berta"), ("", "")])
+async def test_addresses_that_differ_in_their_query_alone_are_two_documents(
+    ids: tuple[str, str], manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """Each is sent and gets its own result, with an id or without; the next run knows both, and no query is written."""
+    peer.service.read_addresses = True
+    documents = [{"id": id, "url": f"https://h/get?token=CANARY-{n}"} for n, id in enumerate(ids)]
+    path = manifest(documents)
+    said = await batcher("run", path)
+    assert said.code == 0, said.err
+    assert (await batcher("run", manifest(documents[::-1]))).code == 0
+    assert sorted(config["input"] for config in configs(peer)) == [one["url"] for one in documents]
+    results = [file for file in out.rglob("*.json") if ".batcher" not in file.parts]
+    assert len({file.read_bytes() for file in results}) == len(results) == 2
+    assert not [file for file in out.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()]
+
+
+async def test_parameters_that_the_manifest_ignores_make_no_new_document(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """A session's token that is new each night; what is handed over is the address as it stands there today."""
+    peer.service.read_addresses = True
+    source = {"listing": "docs.csv", "identity": {"ignore": ["token"]}}
+    for night in ("one", "two"):
+        documents = [{"url": f"https://h/get?id={n}&token={night}"} for n in range(2 if night == "one" else 3)]
+        said = await batcher("run", manifest(documents, source=source))
+        assert said.code == 0, said.err
+    sent = [config["input"] for config in configs(peer)]
+    assert sorted(sent) == [f"https://h/get?id={n}&token={night}" for n, night in enumerate(["one", "one", "two"])]
+
+
 async def test_an_unknown_submission_of_an_address_is_adopted_or_held(
     manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
@@ -207,6 +241,79 @@ async def test_the_local_service_fetches_no_addresses_unasked(manifest: Callable
     assert said.code == 2
     assert "service.allow_urls = true" in said.err
     assert "CANARY" not in said.err
+
+
+# --- whatever values stand there ------------------------------------------------------------------------------------
+
+VALUES = {
+    "date": (datetime.date(2026, 1, 2), "2026-01-02"),
+    "moment": (datetime.datetime(2026, 1, 2, 3, 4), "2026-01-02T03:04:00"),
+    "decimal": (decimal.Decimal("12.50"), "12.50"),
+    "bytes": (b"x", "x"),
+    "missing": (math.nan, None),
+    "nanoseconds": (pyarrow.scalar(1, pyarrow.timestamp("ns")), "1970-01-01T00:00:00.000000001"),
+    "list of dates": ([datetime.date(2026, 1, 2)], ["2026-01-02"]),
+    "table": ({"on": datetime.date(2026, 1, 2), "share": math.nan}, {"on": "2026-01-02", "share": None}),
+}
+
+
+async def test_a_parquet_listing_may_hold_any_column(manifest: Callable[..., Path], peer: Peer, out: Path) -> None:
+    """What JSON has no kind for goes as text, what is missing not at all; and the lines of results are JSON."""
+    row = {"path": pyarrow.array(["inbox/0/letter 0.txt"])}
+    columns = {name: pyarrow.array([value]) for name, (value, _) in VALUES.items()}
+    output = {"directory": "out", "formats": ["json", "jsonl"]}
+    path = manifest([], kind="parquet", output=output)
+    parquet.write_table(pyarrow.table({**row, **columns}), path.parent / "docs.parquet")
+    said = await batcher("run", path)
+    assert said.code == 0, said.err
+    expected = {name: carried for name, (_, carried) in VALUES.items() if carried is not None}
+    (config,) = configs(peer)
+    assert {name: config["async"]["metadata"].get(name) for name in expected} == expected
+    (line,) = (out / "results.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail)["metadata"] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("Infinity", "infinite"),
+        ("1e999", "infinite"),
+        (r'"\ud83d"', "half a character"),
+        (r'{"\ud83d": 1}', "half a character"),
+        ("[" * 200 + "]" * 200, "nested"),
+        ("[" * 100_000 + "]" * 100_000, "nested"),
+        ("1" * 5000, "not JSON"),
+    ],
+)
+@pytest.mark.parametrize("column", ["score", "options.settings.timeout", "id", "url"])
+async def test_a_value_that_json_cannot_carry_is_refused_by_row(
+    value: str, said: str, column: str, tmp_path: Path
+) -> None:
+    """Before anything is sent; the other rows have nothing against them."""
+    listing = tmp_path / "docs.jsonl"
+    other = "" if column == "url" else '"path": "a.txt", '
+    listing.write_text(f'{{"path": "b.txt"}}\n{{{other}"{column}": {value}}}\n')
+    with pytest.raises(ManifestError) as caught:
+        listings.check(listing, {"parse": "parse"})
+    (problem,) = caught.value.problems
+    assert problem.key == "line 2" and said in problem.message
+
+
+@pytest.mark.parametrize("value", ["NaN", "null", '""'])
+def test_what_is_missing_is_missing_however_a_table_says_it(value: str, tmp_path: Path) -> None:
+    """As pandas writes it, too: such a row is named by its path and has no such option."""
+    listing = tmp_path / "docs.jsonl"
+    listing.write_text(f'{{"path": "a.txt", "url": {value}, "id": {value}, "options.settings.timeout": {value}}}\n')
+    (found,) = listings.walk(listing, {"parse": "parse"})
+    assert (found.name, found.metadata, found.overrides) == ("a.txt", None, {})
+
+
+def test_columns_that_are_a_value_and_a_table_at_once_are_told(tmp_path: Path) -> None:
+    """Rather than one of them being lost, or a traceback."""
+    listing = tmp_path / "docs.csv"
+    listing.write_text("path,options.settings,options.settings.timeout\na.txt,x,60\nb.txt,,60\n")
+    with pytest.raises(ManifestError, match=r"line 2: options\.settings\.timeout"):
+        listings.check(listing, {"parse": "parse"})
 
 
 # --- several sources ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    _make_bucket(f"http://{host}:{port}/archive")
+    _request("PUT", f"http://{host}:{port}/archive")
     store = from_url("s3://archive", client_options={"allow_http": True})
     for key, content in {
         "in/a/eins ü.txt": b"one",
@@ -42,13 +43,14 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     }.items():
         obstore.put(store, key, content)
     yield store
+    _request("POST", f"http://{host}:{port}/moto-api/reset")
     server.stop()
 
 
-def _make_bucket(url: str) -> None:
+def _request(method: str, url: str) -> None:
     import urllib.request
 
-    urllib.request.urlopen(urllib.request.Request(url, method="PUT"))
+    urllib.request.urlopen(urllib.request.Request(url, method=method))
 
 
 @pytest.fixture
@@ -144,3 +146,34 @@ async def test_protected_objects_are_opened_by_reference(
     assert sent == ["canary-b", "canary-b"]
     assert list((out / ".batcher" / "parts").iterdir()) == []
     assert not [file for file in out.rglob("*") if file.is_file() and b"canary" in file.read_bytes()]
+
+
+ODD = ("in/a//b.txt", "in/a/../b.txt", "in/m/./b.txt", "in/zz//b/c.txt")
+
+
+@pytest.mark.parametrize("odd", [*((key,) for key in ODD), ODD])
+async def test_a_key_that_cannot_be_read_is_told_and_the_others_are_done(
+    odd: tuple[str, ...], bucket: object, manifest: Path, peer: Peer, out: Path
+) -> None:
+    """An empty part, or one of dots: obstore refuses the whole page of it."""
+    for key in odd:
+        _put_as_it_stands(key)
+    for key in ("in/k/last.txt", "in/zz/z.txt"):
+        obstore.put(bucket, key, key.encode())  # type: ignore[arg-type]
+    for _ in range(2):
+        said = await batcher("run", manifest)
+        assert said.code in (0, 1), said.err
+    names = ["a/eins ü.txt", "a/two.txt", "b/large.txt", "k/last.txt", "zz/z.txt"]
+    states = dict(rows(out, "SELECT source, state FROM documents"))
+    told = [key.removeprefix("in/") for key in odd]
+    assert states == {**dict.fromkeys(names, "saved"), **dict.fromkeys(told, "unreadable")}
+    assert len(peer.service.jobs) == len(names)
+    assert "Traceback" not in (await batcher("plan", manifest)).err
+
+
+def _put_as_it_stands(key: str) -> None:
+    """By boto's own request: obstore can't name such a key."""
+    import boto3
+
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    boto3.client("s3", endpoint_url=endpoint).put_object(Bucket="archive", Key=key, Body=b"odd")

@@ -58,6 +58,7 @@ class Plan:
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
     refusals: Sequence[FailureGroup] = ()  # what isn't sent
+    left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was
 
     @property
     def documents(self) -> int:
@@ -82,7 +83,9 @@ async def make_plan(manifest: Manifest) -> Plan:
         await scanner.sort_out()
         await scanner.run()
         sizes = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
-        return _plan(manifest, ledger, before, consent, sizes, await asyncio.to_thread(_locked, ledger, passwords))
+        locked, left = await asyncio.to_thread(_locked, ledger, passwords), scanner.left_out
+        plan = _plan(manifest, ledger, before, consent, sizes, locked)
+        return replace(plan, left_out=left.values())
     finally:
         passwords.close()
         ledger.close()

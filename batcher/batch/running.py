@@ -97,7 +97,10 @@ async def _to_its_end(
         run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
         await run.to_its_end()
         audit = await run.audit()
+        if run.unmatched and not course.exit_code:
+            course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
+        summary = replace(summary, left_out=run.left_out.values())
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
+from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
 from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
@@ -22,7 +23,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.pace import Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
-from batcher.errors import BatcherError
+from batcher.errors import BatcherError, first_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
@@ -129,7 +130,17 @@ class Collection:
                 for task in tasks:
                     task.cancel()
         except* BatcherError as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What was met and isn't taken."""
+        return LeftOut()
+
+    @property
+    def unmatched(self) -> str:
+        """Which source has files of which `include` fits none; empty where there is none."""
+        return ""
 
     def works(self) -> Sequence[Work]:
         stages = (
@@ -219,6 +230,7 @@ class Run(Collection):
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
             parts=manifest.output.directory / ".batcher" / "parts",
+            ignored={str(source.listing): source.ignore for source in manifest.sources},
             clock=clock,
         )
         self.submitter = Submitter(
@@ -239,6 +251,14 @@ class Run(Collection):
             await super().to_its_end()
         finally:
             self.passwords.close()
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self.scanner.left_out
+
+    @property
+    def unmatched(self) -> str:
+        return self.scanner.unmatched
 
     def works(self) -> Sequence[Work]:
         self.curfew.look()
@@ -274,11 +294,3 @@ class Cancellation(Collection):
 
     def works(self) -> Sequence[Work]:
         return (*super().works(), self.canceller.run)
-
-
-def _first(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, BatcherError)
-    return error

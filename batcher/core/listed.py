@@ -4,59 +4,71 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from batcher.core.chain import Overrides
 from batcher.core.document import name_of
-from batcher.core.locators import bare, is_url, url_key
+from batcher.core.json_values import as_json
+from batcher.core.locators import is_url, url_key, url_name
 from batcher.core.options import partial_problems
 from batcher.core.wire import METADATA_KEY
 
+_HALVES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those that stand for such a byte
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret."""
+    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret.
+
+    `content` tells its bytes from others', where nobody reads them here.
+    """
 
     name: str
     path: str | None = None
     url: str | None = field(default=None, repr=False)
+    content: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)
 
-    @property
-    def content(self) -> str | None:
-        """What tells its bytes from others', where nobody reads them here."""
-        return url_key(self.url) if self.url else None
 
-
-def read_row(row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool) -> Entry:
+def read_row(
+    row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool, ignore: Collection[str] = ()
+) -> Entry:
     """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError."""
-    place = read_place(row)
+    place = read_place(row, ignore=ignore)
     metadata, overrides = _the_rest(row, endpoints, is_text=is_text)
     return replace(place, metadata=metadata, overrides=overrides)
 
 
-def read_place(row: Mapping[str, Any]) -> Entry:
-    """As much of the row as says which document it is. Raises ValueError."""
-    path, url = row.get("path") or None, row.get("url") or None
+def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry:
+    """As much of the row as says which document it is; `ignore`: parameters of addresses. Raises ValueError."""
+    path, url, told = (_told(row, column) for column in ("path", "url", "id"))
     if path is None and url is None:
         raise ValueError("a path or a url is wanted")
     if path is not None and url is not None:
         raise ValueError("path and url exclude each other")
-    told = row.get("id")
-    name = None if told in (None, "") else name_of(str(told).encode("utf-8", "surrogateescape"))
+    name = None if told is None else name_of(str(told).encode("utf-8", "surrogateescape"))
     if url is not None:
         if not isinstance(url, str) or not is_url(url):
             raise ValueError("url: an http(s) address is wanted")
-        return Entry(name or bare(url), url=url)
+        return Entry(name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore))
     if not isinstance(path, str) or "\0" in path:
         raise ValueError("path: text is wanted")
     where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
     return Entry(name or where, path=where)
+
+
+def _told(row: Mapping[str, Any], column: str) -> Any:
+    """What stands there; None where nothing does, in whatever way a table says that. Raises ValueError."""
+    value = row.get(column)
+    if isinstance(value, str) and column != "url" and not _HALVES.search(value):
+        return value or None  # a path may hold bytes that are no text
+    carried = as_json(value, column)
+    return None if carried == "" else carried
 
 
 def _the_rest(
@@ -65,14 +77,17 @@ def _the_rest(
     metadata: dict[str, Any] = {}
     overrides: dict[str, dict[str, Any]] = {}
     for column, value in row.items():
-        if column in ("path", "url", "id") or value is None:
+        if column in ("path", "url", "id"):
             continue
-        where = _job_of(column, endpoints)
+        where = _job_of(as_json(column, "a column's name"), endpoints)
+        carried = as_json(value, column)
+        if carried is None:
+            continue
         if where is None:
-            metadata[column] = value
-        elif value != "":
+            metadata[column] = carried
+        elif carried != "":
             job, keys = where
-            _set(overrides.setdefault(job, {}), keys, _value(value) if is_text else value)
+            _set(overrides.setdefault(job, {}), keys, _value(carried, column) if is_text else carried)
     if METADATA_KEY in metadata:
         raise ValueError(f"{METADATA_KEY}: this name is batcher's own; call the column something else")
     for job, options in overrides.items():
@@ -96,14 +111,24 @@ def _set(options: dict[str, Any], keys: list[str], value: Any) -> None:
     *tables, last = keys
     for name in tables:
         options = options.setdefault(name, {})
+        if not isinstance(options, dict):
+            raise ValueError(f"options.{'.'.join(keys)}: another column gives {name} a value of its own")
     options[last] = value
 
 
-def _value(text: Any) -> Any:
+def _value(text: Any, column: str) -> Any:
+    """JSON where it is some, else the text as it stands. Raises ValueError."""
     try:
-        return json.loads(text)
+        value = json.loads(text, parse_constant=_no_number)
     except (TypeError, ValueError):
         return text
+    except RecursionError as error:
+        raise ValueError(f"{column}: nested too deep") from error
+    return as_json(value, column)
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is none in JSON")
 
 
 def _check(endpoint: str, options: Mapping[str, Any]) -> None:

@@ -45,6 +45,7 @@ class Source:
     directory: Path | None = None
     listing: Path | None = None
     url: str | None = None
+    ignore: tuple[str, ...] = ()  # parameters of addresses that tell no documents apart, by `identity`
     transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
     passwords_env: str | None = None  # what opens protected documents, by reference: a variable's name, a file
     passwords_file: Path | None = None
@@ -62,10 +63,13 @@ class Source:
             return str(self.listing.parent)
         return str(self.directory or self.url)
 
-    def outline(self) -> dict[str, str]:
+    def outline(self) -> dict[str, Any]:
         if self.url is not None:
             return {"url": self.url}
-        return {"directory": str(self.directory)} if self.directory else {"listing": str(self.listing)}
+        if self.directory is not None:
+            return {"directory": str(self.directory)}
+        identity = {"identity": {"ignore": list(self.ignore)}} if self.ignore else {}
+        return {"listing": str(self.listing), **identity}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

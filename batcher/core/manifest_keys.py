@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import problems as body_problems
@@ -47,11 +48,15 @@ SERVICE: Final[Table] = {
     "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
     "patience": Key("duration", "how long the service may take for its first answer"),
 }
+IDENTITY: Final[Table] = {
+    "ignore": Key("list of strings", 'query parameters that tell no documents apart, as in ["token", "expires"]'),
+}
 SOURCE: Final[Table] = {
     "directory": Key("path", "a folder, taken with all below it"),
     "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
     "exclude": Key("list of strings", "gitignore-style"),
     "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents, by path or url"),
+    "identity": Key("table", "of a listing's addresses: what makes two of them the same document", table=IDENTITY),
     "url": Key("object store", "a place in one: s3://bucket/prefix, gs://…, az://…"),
     "transfer": Key(
         "string", "of objects: uploaded, or fetched by the service by a signed address", ("upload", "presign")
@@ -135,8 +140,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     top = reading.table(data, MANIFEST, "")
     service = top.get("service", LOCAL)
     service = reading.table(service, SERVICE, "service.") if isinstance(service, Mapping) else {"name": service}
-    sources = [reading.table(s, SOURCE, "source.") for s in reading.tables(top.get("source"), "source")]
-    jobs = [reading.table(job, JOB, "job.") for job in reading.tables(top.get("job", {}), "job")] or [{}]
+    sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
+    jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
@@ -184,6 +189,28 @@ class _Reading:
         for name, value in data.items():
             self._one(keys, prefix, name, value, good)
         return good
+
+    def source(self, data: Any) -> dict[str, Any]:
+        """Its `identity` is a table of its own, and counts where there may be addresses."""
+        source = self.table(data, SOURCE, "source.")
+        if "identity" not in source:
+            return source
+        if "directory" in source or "url" in source:
+            self.problems.append(Problem("source.identity", "only a listing holds addresses", "take it out"))
+        identity = self.table(source.pop("identity"), IDENTITY, "source.identity.")
+        return {**source, **identity}
+
+    def job(self, data: Any) -> dict[str, Any]:
+        """Its options and metadata are sent as JSON: TOML's dates as text, and nothing that JSON has no form for."""
+        job = self.table(data, JOB, "job.")
+        for name in {"options", "metadata"} & set(job):
+            try:
+                job[name] = as_json(job[name], f"job.{name}")
+            except ValueError as error:
+                where, _, what = str(error).partition(": ")
+                self.problems.append(Problem(where, what))
+                del job[name]
+        return job
 
     def tables(self, data: Any, key: str) -> list[Any]:
         if data is None:

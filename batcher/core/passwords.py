@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from batcher.core.document import name_of
-from batcher.core.locators import bare, is_url
+from batcher.core.locators import bare, is_url, url_name
 
 # The tables of a request that hold `document_password`, by endpoint; classify takes none.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,8 +46,11 @@ def from_lines(text: str) -> Keyring:
     return Keyring(tuple(filter(None, text.replace("\r\n", "\n").split("\n"))))
 
 
-def from_table(lines: Iterable[str]) -> Keyring:
-    """CSV with the columns `path` and `password`; a row without a path is for all. Raises ValueError."""
+def from_table(lines: Iterable[str], *, ignore: Collection[str] = ()) -> Keyring:
+    """CSV with the columns `path` and `password`; a row without a path is for all. Raises ValueError.
+
+    `ignore` names parameters of addresses that tell no documents apart.
+    """
     rows = csv.DictReader(lines, strict=True)
     if not {"path", "password"} <= set(rows.fieldnames or ()):
         raise ValueError("the columns path and password are wanted")
@@ -55,9 +58,9 @@ def from_table(lines: Iterable[str]) -> Keyring:
     each: dict[str, tuple[str, ...]] = {}
     for row in rows:
         path, password = row["path"], row["password"]
-        if password and path:
-            each[_name(path)] = (*each.get(_name(path), ()), password)
-        elif password:
+        for name in _names(path, ignore) if password and path else ():
+            each[name] = (*each.get(name, ()), password)
+        if password and not path:
             everyone.append(password)
     return Keyring(tuple(everyone), each)
 
@@ -73,8 +76,8 @@ def opening(endpoint: str, password: str) -> dict[str, Any]:
     return options
 
 
-def _name(path: str) -> str:
-    """As documents are called."""
+def _names(path: str, ignore: Collection[str]) -> set[str]:
+    """As its document may be called; an address also by the name that batcher shows of it."""
     if is_url(path):
-        return bare(path)
-    return name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
+        return {url_name(path, ignore=ignore), bare(path), path}
+    return {name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))}

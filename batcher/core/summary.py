@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -65,3 +66,4 @@ class Summary:
     dollars_in_run: float = 0.0
     steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     audit: Audit = Audit()
+    left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was

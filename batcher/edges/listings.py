@@ -10,17 +10,18 @@ import csv
 import json
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from batcher.core.document import path_of
 from batcher.core.listed import Entry, read_place, read_row
 from batcher.edges.sources import Found, found_at
+from batcher.edges.written_text import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone
 
 ROW: Final = "row:"  # how the place of a document begins whose address stands in a listing
@@ -42,8 +43,13 @@ class Table(Protocol):
         """Raises ValueError, LookupError, OSError."""
 
 
-def entries(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, str, Entry | str]]:
-    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError."""
+def entries(
+    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()
+) -> Iterator[tuple[int, str, Entry | str]]:
+    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError.
+
+    `ignore` names parameters of addresses that tell no documents apart.
+    """
     table = _table(listing)
     for place, number, row in table.rows():
         words = f"{table.word} {number}"
@@ -51,15 +57,15 @@ def entries(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, 
             yield place, words, row
             continue
         try:
-            yield place, words, read_row(row, endpoints, is_text=table.is_text)
+            yield place, words, read_row(row, endpoints, is_text=table.is_text, ignore=ignore)
         except ValueError as error:
             yield place, words, str(error)
 
 
-def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "") -> None:
+def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "", ignore: Collection[str] = ()) -> None:
     """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no addresses in it."""
     problems, more, seen = list[Problem](), 0, array("Q")
-    for _, words, entry in _readable(listing, endpoints):
+    for _, words, entry in _readable(listing, endpoints, ignore):
         if isinstance(entry, Entry):
             seen.append(_digest(entry.name))
             entry = urls if entry.url and urls else ""
@@ -67,24 +73,24 @@ def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "") -> Non
             problems.append(Problem(words, entry))
         elif entry:
             more += 1
-    problems += _twins(listing, endpoints, seen)
+    problems += _twins(listing, endpoints, seen, ignore)
     if more:
         problems.append(Problem("", f"{more} more rows can't be used"))
     if problems:
         raise ManifestError(str(listing), problems)
 
 
-def walk(listing: Path, endpoints: Mapping[str, str]) -> Iterator[Found]:
+def walk(listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()) -> Iterator[Found]:
     """Every document it lists, in its order; rows that can't be used are left out, for `check` has told them."""
-    for place, _, entry in entries(listing, endpoints):
+    for place, _, entry in entries(listing, endpoints, ignore=ignore):
         if isinstance(entry, Entry):
             yield _found(listing, place, entry)
 
 
-def address(listing: Path, place: str, name: str) -> str:
+def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> str:
     """The URL of the row at `place`, as it stands there now. Raises SourceGone, SourceChanged."""
     try:
-        entry = read_place(_table(listing).at(int(place.removeprefix(ROW))))
+        entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
     except OSError as error:
         raise SourceGone(f"{listing}: {error.strerror}") from error
     except (ValueError, LookupError, csv.Error, ManifestError) as error:
@@ -95,7 +101,7 @@ def address(listing: Path, place: str, name: str) -> str:
 
 
 def _found(listing: Path, place: int, entry: Entry) -> Found:
-    metadata = json.dumps(entry.metadata, ensure_ascii=False) if entry.metadata else None
+    metadata = json.dumps(entry.metadata, ensure_ascii=False, allow_nan=False) if entry.metadata else None
     if entry.url is not None:
         return Found(
             entry.name,
@@ -116,24 +122,26 @@ def _found(listing: Path, place: int, entry: Entry) -> Found:
     )
 
 
-def _readable(listing: Path, endpoints: Mapping[str, str]) -> Iterator[tuple[int, str, Entry | str]]:
+def _readable(
+    listing: Path, endpoints: Mapping[str, str], ignore: Collection[str]
+) -> Iterator[tuple[int, str, Entry | str]]:
     try:
-        yield from entries(listing, endpoints)
+        yield from entries(listing, endpoints, ignore=ignore)
     except OSError as error:
-        raise ManifestError(str(listing), [Problem("source.listing", str(error.strerror))]) from error
+        raise ManifestError(str(listing), [Problem("source.listing", error.strerror or str(error))]) from error
 
 
 def _digest(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int]) -> list[Problem]:
+def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int], ignore: Collection[str]) -> list[Problem]:
     """Names that stand there twice: numbers alone in memory, and a second reading only where there are any."""
     ordered = array("Q", sorted(seen))
     twice = {one for one, next_one in pairwise(ordered) if one == next_one}
     first: dict[str, str] = {}
     problems: list[Problem] = []
-    for _, words, entry in entries(listing, endpoints) if twice else ():
+    for _, words, entry in entries(listing, endpoints, ignore=ignore) if twice else ():
         if isinstance(entry, Entry) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"
@@ -152,27 +160,6 @@ def _table(listing: Path) -> Table:
     return kind(listing)
 
 
-class _Lines:
-    """The lines of a file, and where the next of them begins."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.offset = file.tell()
-        self.number = 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline()
-        if not line:
-            raise StopIteration
-        first = self.offset == 0
-        self.offset += len(line)
-        self.number += 1
-        return line.decode("utf-8-sig" if first else "utf-8")
-
-
 class CsvTable:
     is_text, word = True, "line"
 
@@ -181,7 +168,7 @@ class CsvTable:
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         with self._path.open("rb") as file:
-            lines = _Lines(file)
+            lines = Lines(file)
             reader = csv.reader(lines, strict=True)
             header = self._header(reader)
             while True:
@@ -190,17 +177,21 @@ class CsvTable:
                     values = next(reader)
                 except StopIteration:
                     return
-                except (csv.Error, UnicodeDecodeError) as error:
-                    yield place, number, f"not CSV in UTF-8: {error}"
+                except csv.Error as error:
+                    yield place, number, f"not CSV: {error}"
+                    continue
+                except NotText as error:
+                    yield place, number, str(error)
                     continue
                 if values:
                     yield place, number, _named(header, values)
 
     def at(self, place: int) -> Row:
         with self._path.open("rb") as file:
-            header = self._header(csv.reader(_Lines(file), strict=True))
+            lines = Lines(file)
+            header = self._header(csv.reader(lines, strict=True))
             file.seek(place)
-            row = _named(header, next(csv.reader(_Lines(file), strict=True), []))
+            row = _named(header, next(csv.reader(Lines(file, lines.encoding), strict=True), []))
         if isinstance(row, str):
             raise ValueError(row)
         return row
@@ -208,7 +199,7 @@ class CsvTable:
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
             header = next(reader, [])
-        except (csv.Error, UnicodeDecodeError) as error:
+        except (csv.Error, NotText) as error:
             header, said = [], f": {error}"
         else:
             said = ""
@@ -232,26 +223,36 @@ class JsonTable:
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         with self._path.open("rb") as file:
-            place = 0
-            for number, line in enumerate(file, 1):
+            lines = Lines(file)
+            while True:
+                place, number = lines.offset, lines.number + 1
+                try:
+                    line = next(lines)
+                except StopIteration:
+                    return
+                except NotText as error:
+                    yield place, number, str(error)
+                    continue
                 if line.strip():
                     yield place, number, _object(line)
-                place += len(line)
 
     def at(self, place: int) -> Row:
         with self._path.open("rb") as file:
+            encoding = Lines(file).encoding
             file.seek(place)
-            row = _object(file.readline())
+            row = _object(next(Lines(file, encoding), ""))
         if isinstance(row, str):
             raise ValueError(row)
         return row
 
 
-def _object(line: bytes) -> Row | str:
+def _object(line: str) -> Row | str:
     try:
         row = json.loads(line)
     except ValueError as error:
         return f"not JSON: {error}"
+    except RecursionError:
+        return "not JSON that can be read: nested too deep"
     return row if isinstance(row, dict) else "a JSON object is wanted in each line"
 
 
@@ -264,27 +265,74 @@ class ParquetTable:
         except ImportError:
             problem = Problem("source.listing", "Parquet needs an extra", "pip install 'batcher[parquet]'")
             raise ManifestError(str(path), [problem]) from None
+        self._path = path
         try:
             self._file = parquet.ParquetFile(path)
         except ArrowInvalid as error:
             raise ManifestError(str(path), [Problem("source.listing", f"not Parquet: {error}")]) from error
+        names = self._file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ManifestError(str(path), [Problem("source.listing", "its columns are to have a name of their own")])
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         place = 0
-        for batch in self._file.iter_batches(batch_size=PARQUET_ROWS):
-            for row in batch.to_pylist():
+        for batch in self._batches():
+            for row in _rows_of(batch):
                 yield place, place + 1, row
                 place += 1
+
+    def _batches(self) -> Iterator[Any]:
+        """Raises ManifestError where the file is damaged."""
+        from pyarrow import ArrowException
+
+        try:
+            yield from self._file.iter_batches(batch_size=PARQUET_ROWS)
+        except (ArrowException, OSError) as error:
+            problem = Problem("source.listing", f"damaged: {str(error).splitlines()[0]}", "write it anew")
+            raise ManifestError(str(self._path), [problem]) from error
 
     def at(self, place: int) -> Row:
         left = place
         for group in range(self._file.num_row_groups):
             rows = self._file.metadata.row_group(group).num_rows
             if left < rows:
-                row: Row = self._file.read_row_group(group).slice(left, 1).to_pylist()[0]
+                row = next(_rows_of(self._file.read_row_group(group).slice(left, 1)))
+                if isinstance(row, str):
+                    raise ValueError(row)
                 return row
             left -= rows
         raise LookupError(place)
+
+
+def _rows_of(table: Any) -> Iterator[Row | str]:
+    """Each of them, or which of its values can't be read."""
+    names, columns = table.column_names, [_values(column) for column in table.columns]
+    for values in zip(*columns, strict=True):
+        bad = [f"{name}: {value}" for name, value in zip(names, values, strict=True) if isinstance(value, _Unreadable)]
+        yield "; ".join(bad) or dict(zip(names, values, strict=True))
+
+
+class _Unreadable(str):
+    """Why a value can't be had."""
+
+
+def _values(column: Any) -> list[Any]:
+    """Those of a whole column at once, which is fast; one by one where it holds some that Python has no form for."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_value(scalar) for scalar in column]
+    return values
+
+
+def _value(scalar: Any) -> Any:
+    """Moments to the nanosecond as text; years of five digits and the like not at all."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        if str(scalar.type).startswith(("timestamp[ns", "time64[ns")):
+            return str(scalar.cast("string")).replace(" ", "T", 1)
+        return _Unreadable(f"a {scalar.type} that is out of range")
 
 
 TABLES: Final[Mapping[str, Callable[[Path], Table]]] = {

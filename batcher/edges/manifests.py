@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
+from batcher.edges.written_text import NotText, read_text
 from batcher.errors import LedgerError, ManifestError, Problem
 from batcher.ledger import schema
 
@@ -60,23 +61,22 @@ def remembered(ledger: Path) -> Manifest:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         hint = "check the path; batcher init writes a new one"
         raise ManifestError(str(path), [Problem("", "there is no such file or directory", hint)]) from None
     except OSError as error:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(
-            str(path), [Problem("", "this is no text", "name a manifest, or a directory of documents")]
-        ) from error
+    except NotText as error:
+        hint = "" if path.suffix in _SUFFIXES else "name a manifest, or a directory of documents"
+        raise ManifestError(str(path), [Problem("", str(error), hint)]) from error
     language, read = _LANGUAGES.get(path.suffix, ("TOML", tomllib.loads))
     try:
         data = read(text)
     except ImportError as error:
         hint = "pip install 'batcher[yaml]', or write it in TOML or JSON"
         raise ManifestError(str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(str(path), [Problem("", f"this is not {language}: {error}")]) from error
     if not isinstance(data, dict):
         raise ManifestError(str(path), [Problem("", "a table is wanted at the top")])
@@ -99,6 +99,7 @@ _LANGUAGES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     ".yaml": ("YAML", _yaml),
     ".yml": ("YAML", _yaml),
 }
+_SUFFIXES: Final = (".toml", *_LANGUAGES)
 
 
 def _with_schemas(manifest: Manifest) -> Manifest:
@@ -110,11 +111,13 @@ def _with_schema(job: Job, where: str) -> Job:
     if job.schema_file is None:
         return job
     try:
-        schema = json.loads(job.schema_file.read_text("utf-8"))
+        schema = json.loads(read_text(job.schema_file))
     except OSError as error:
         words = f"{job.schema_file}: {error.strerror}"
         raise ManifestError(where, [Problem("job.schema_file", words, _RELATIVE)]) from error
-    except ValueError as error:
+    except NotText as error:
+        raise ManifestError(where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
+    except (ValueError, RecursionError) as error:
         words = f"{job.schema_file}: this is not JSON: {error}"
         raise ManifestError(where, [Problem("job.schema_file", words)]) from error
     if not isinstance(schema, dict):

@@ -14,12 +14,14 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from batcher.core.document import content_key, name_of, path_of
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
-from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits
+from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ CHUNK: Final = 1000  # objects listed at once
 BLOCK: Final = 4 << 20  # bytes fetched at once
 GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
+# What obstore says of a key that it can't hold, and by which it refuses all others of the same page.
+_ODD: Final = re.compile(r'invalid path: (?:Error parsing )?Path "(.*)"(?: contained empty|: Encountered)', re.DOTALL)
+_ODD_PARTS: Final = ("", ".", "..")
+_ODD_REASON: Final = "an empty part in its key, or one of dots: neither it nor others there can be read; rename them"
 SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
 
 
@@ -49,15 +55,21 @@ def check(source: Source) -> None:
         raise ManifestError(str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]) from error
 
 
-def walk(source: Source, *, types: Container[str], now: float) -> Iterator[Found]:
-    """Every document below `source.url`, as the store lists them. Raises SourceUnreadable."""
+def walk(source: Source, *, types: Container[str], now: float, left: LeftOut | None = None) -> Iterator[Found]:
+    """Every document below `source.url`, as the store lists them; others count in `left`. Raises SourceUnreadable."""
+    left = LeftOut() if left is None else left
+    yield from fitting(source, _walked(source, types, left), now, left)
+
+
+def _walked(source: Source, types: Container[str], left: LeftOut) -> Iterator[Found]:
     rules = Rules(source, types)
     for meta in _listed(source):
         key = os.fsencode(meta["path"])
-        if rules.takes(key) and not rules.excludes(key, folder=False) and not _is_hidden(meta["path"]):
-            found = _found(source, meta)
-            if found.problem or fits(source, found, now):
-                yield found
+        against = Reason.HIDDEN if _is_hidden(meta["path"]) else rules.against(key)
+        if against is None:
+            yield _found(source, meta)
+        else:
+            left.add(against, name_of(key))
 
 
 def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:
@@ -131,15 +143,66 @@ def _without(url: str, error: Exception) -> str:
 
 
 def _listed(source: Source) -> Iterator[Any]:
-    with _Errors(str(source.url)):
+    """What is known of each object, in the store's order, which is that of their keys. Of an odd one its path alone."""
+    url = str(source.url)
+    with _Errors(url):
         import obstore
 
-        for chunk in obstore.list(opened(str(source.url)), chunk_size=CHUNK):
-            yield from chunk
+        store, last, after = opened(url), "", None
+        while True:
+            try:
+                for chunk in obstore.list(store, offset=after, chunk_size=CHUNK):
+                    for meta in chunk:
+                        last = meta["path"]
+                        yield meta
+                return
+            except obstore.exceptions.BaseError as error:
+                odd = _odd_key(url, error)
+                if odd is None or odd <= last:
+                    raise
+            yield from _between(store, None, last, odd)
+            yield {"path": odd, "size": None}
+            after = last = _past(odd)
+
+
+def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Iterator[Any]:
+    """The objects after `last` and before an odd key, whose whole page obstore refuses: level by level down to it."""
+    import obstore
+
+    try:
+        level = obstore.list_with_delimiter(store, folder)
+    except obstore.exceptions.BaseError:
+        return  # the odd one is of this level
+    objects = {meta["path"]: meta for meta in level["objects"]}
+    for path in sorted([*objects, *level["common_prefixes"]], key=lambda path: path if path in objects else f"{path}/"):
+        if path in objects and last < path < odd:
+            yield objects[path]
+        elif path not in objects and odd.startswith(f"{path}/"):
+            yield from _between(store, path, last, odd)
+        elif path not in objects and f"{path}0" > last and path < odd:
+            for chunk in obstore.list(store, path, offset=last or None, chunk_size=CHUNK):
+                yield from chunk
+
+
+def _odd_key(url: str, error: Exception) -> str | None:
+    """The key, below `url`, that the whole listing fails of; None where it fails of something else."""
+    told = _ODD.search(str(error))
+    below = f"{urlsplit(url).path.strip('/')}/".lstrip("/")
+    return told[1].removeprefix(below) if told else None
+
+
+def _past(odd: str) -> str:
+    """Where a listing goes on that leaves out all below an empty part of a key, or one of dots."""
+    parts = odd.split("/")
+    number = next((n for n, part in enumerate(parts) if part in _ODD_PARTS), len(parts))
+    return "/".join(parts[: number + 1]) + chr(ord("/") + 1)
 
 
 def _found(source: Source, meta: Any) -> Found:
-    name, size = name_of(os.fsencode(meta["path"])), int(meta["size"])
+    name = name_of(os.fsencode(meta["path"]))
+    if meta["size"] is None:
+        return Found(name, problem=UNREADABLE, reason=_ODD_REASON, folder=str(source.url))
+    size = int(meta["size"])
     problem, reason = None, None
     if size == 0:
         problem, reason = UNREADABLE, "empty: 0 bytes"
@@ -148,7 +211,7 @@ def _found(source: Source, meta: Any) -> Found:
     return Found(
         name,
         size,
-        int(meta["last_modified"].timestamp() * 1e9),
+        moment(int(meta["last_modified"].timestamp() * 1e9)),
         problem=problem,
         reason=reason,
         folder=str(source.url),
@@ -172,4 +235,4 @@ def _key(name: str) -> str:
 
 
 def _is_hidden(key: str) -> bool:
-    return any(part.startswith(".") for part in key.split("/"))
+    return any(part.startswith(".") and part not in _ODD_PARTS for part in key.split("/"))

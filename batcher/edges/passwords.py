@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from batcher.core.manifest import Source
 from batcher.core.passwords import Keyring, from_lines, from_table
 from batcher.edges.unlocking import Unlocker, wants_password
+from batcher.edges.written_text import NotText, read_text
 from batcher.errors import DocumentLocked, ManifestError, Problem
 
 
@@ -72,10 +74,11 @@ def _from_file(source: Source, where: str) -> Keyring:
     if path is None:
         return Keyring()
     try:
-        text = path.read_text("utf-8-sig")
-        ring = from_table(text.splitlines(keepends=True)) if path.suffix.lower() == ".csv" else from_lines(text)
-    except UnicodeDecodeError:
-        trouble = "it isn't UTF-8"
+        text = read_text(path)
+        is_table = path.suffix.lower() == ".csv"
+        ring = from_table(StringIO(text), ignore=source.ignore) if is_table else from_lines(text)
+    except NotText as error:
+        trouble = f"it isn't UTF-8 in line {error.line}; save it as UTF-8"  # and no byte of it
     except csv.Error:
         trouble = "it can't be read as CSV"  # in whose words what it holds might stand
     except ValueError as error:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,13 +21,18 @@ from pathspec import GitIgnoreSpec
 
 from batcher.core.chain import Overrides
 from batcher.core.document import extension_of, name_of, path_of
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.edges.written_text import NotText, text_of
 from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
 
 IGNORE_FILE: Final = ".batcherignore"
+IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on each name
 BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
+_LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
+_FAR: Final = 1 << 60  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
 UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
 
 
@@ -59,28 +65,41 @@ def path_at(folder: str, name: str, place: str | None) -> Path:
     return Path(folder) / os.fsdecode(path_of(place or name))
 
 
-def walk(source: Source, *, skip: Path, types: Container[str], now: float) -> Iterator[Found]:
+def walk(
+    source: Source, *, skip: Path, types: Container[str], now: float, left: LeftOut | None = None
+) -> Iterator[Found]:
     """Every document below `source.directory`, in order of name. `skip`, our own output, is left out.
 
-    `types` are the extensions taken where the source's own patterns don't say.
+    `types` are the extensions taken where the source's own patterns don't say; what else is met is counted in `left`.
     """
     assert source.directory is not None
-    root = os.fsencode(source.directory)
-    tree = _Tree(root, str(source.directory), Rules(source, types), os.fsencode(skip))
-    for found in _folder(tree, b""):
-        if found.problem or fits(source, found, now):
-            yield found
+    root, left = os.fsencode(source.directory), LeftOut() if left is None else left
+    tree = _Tree(root, str(source.directory), Rules(source, types), os.fsencode(skip), left)
+    yield from fitting(source, _folder(tree, b""), now, left)
 
 
-def fits(source: Source, found: Found, now: float) -> bool:
-    """Whether its size and age are asked for."""
+def fitting(source: Source, walked: Iterable[Found], now: float, left: LeftOut) -> Iterator[Found]:
+    """Those whose size and age are asked for, and those with a verdict of their own."""
+    for found in walked:
+        reason = None if found.problem else _misfit(source, found, now)
+        if reason is not None:
+            left.add(reason, found.name)
+            continue
+        left.taken += 1
+        yield found
+
+
+def _misfit(source: Source, found: Found, now: float) -> Reason | None:
     age = now - found.mtime_ns / 1e9
-    return (
-        (source.min_size is None or found.size >= source.min_size)
-        and (source.max_size is None or found.size <= source.max_size)
-        and (source.newer_than is None or age <= source.newer_than)
-        and (source.older_than is None or age >= source.older_than)
-    )
+    if source.min_size is not None and found.size < source.min_size:
+        return Reason.SMALL
+    if source.max_size is not None and found.size > source.max_size:
+        return Reason.LARGE
+    if source.newer_than is not None and age > source.newer_than:
+        return Reason.OLD
+    if source.older_than is not None and age < source.older_than:
+        return Reason.NEW
+    return None
 
 
 def found_at(path: bytes, name: str) -> Found:
@@ -91,8 +110,19 @@ def found_at(path: bytes, name: str) -> Found:
         return Found(name, problem=GONE, reason="there is no such file")
     except OSError as error:
         return Found(name, problem=UNREADABLE, reason=error.strerror)
-    problem, reason = _problem(status)
-    return Found(name, status.st_size, status.st_mtime_ns, status.st_ino, problem, reason)
+    return Found(name, *facts(status), *_problem(status))
+
+
+def facts(status: os.stat_result) -> tuple[int, int, int]:
+    """Size, time and inode, by which a file is known again: as numbers that a ledger can hold."""
+    return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
+
+
+def moment(ns: int) -> int:
+    """Nanoseconds since the epoch in 64 bits. Past the year 2262 (or before 1677) it is some other time as far away."""
+    if -_LAST <= ns <= _LAST:
+        return ns
+    return _LAST - ns % _FAR if ns > 0 else -_LAST + -ns % _FAR
 
 
 def read(path: Path, *, limit: int) -> bytes:
@@ -167,31 +197,41 @@ def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: in
 
 
 class Rules:
-    """Which names are taken: the manifest's patterns and the ignore files met so far."""
+    """Which names are taken: the manifest's patterns and the ignore files met so far.
+
+    The extension that a pattern ends with is that type in any case, as types are: **/*.pdf takes SCAN.PDF.
+    """
 
     def __init__(self, source: Source, types: Container[str]) -> None:
         self._types = types
-        self._include = GitIgnoreSpec.from_lines(source.include) if source.include else None
-        self._exclude = GitIgnoreSpec.from_lines(source.exclude) if source.exclude else None
+        self._include = _spec(source.include) if source.include else None
+        self._exclude = _spec(source.exclude) if source.exclude else None
         self._ignored: dict[bytes, GitIgnoreSpec] = {}
 
     def learn(self, folder: bytes, path: bytes) -> None:
         """Take in the ignore file at `path`, whose patterns count from `folder` down."""
-        text = read(Path(os.fsdecode(path)), limit=BLOCK).decode("utf-8", "replace")
-        self._ignored[folder] = GitIgnoreSpec.from_lines(text.splitlines())
+        self._ignored[folder] = _spec(_patterns_in(Path(os.fsdecode(path))))
 
-    def excludes(self, name: bytes, *, folder: bool) -> bool:
+    def against(self, name: bytes) -> Reason | None:
+        """Why a file of that name isn't taken; None where it is."""
+        last = name.rpartition(b"/")[2]
+        if last.startswith(b"~$") or last.lower() in _OF_PROGRAMS:
+            return Reason.LOCK
+        if self._include is None and extension_of(os.fsdecode(name)) not in self._types:
+            return Reason.TYPE
+        if self._include is not None and not self._include.match_file(os.fsdecode(name)):
+            return Reason.NOT_INCLUDED
+        return self.excludes(name, folder=False)
+
+    def excludes(self, name: bytes, *, folder: bool) -> Reason | None:
         if self._exclude is None and not self._ignored:
-            return False
+            return None
         text = os.fsdecode(name) + ("/" if folder else "")
         if self._exclude is not None and self._exclude.match_file(text):
-            return True
-        return any(spec.match_file(text[len(base) :]) for base, spec in self._above(text))
-
-    def takes(self, name: bytes) -> bool:
-        if self._include is not None:
-            return self._include.match_file(os.fsdecode(name))
-        return extension_of(os.fsdecode(name)) in self._types
+            return Reason.EXCLUDED
+        if any(spec.match_file(text[len(base) :]) for base, spec in self._above(text)):
+            return Reason.IGNORED
+        return None
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
         for folder, spec in self._ignored.items():
@@ -200,12 +240,42 @@ class Rules:
                 yield base, spec
 
 
+# Beside people's documents, and none of them: `~$letter.docx` says who has letter.docx open.
+_OF_PROGRAMS: Final = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini"})
+_EXTENSION: Final = re.compile(r"(?<=[^/\\!])\.([^/.\[\]\\\s]+)(?=\s*$)")
+
+
+def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines(_EXTENSION.sub(_in_any_case, pattern) for pattern in patterns)
+
+
+def _in_any_case(extension: re.Match[str]) -> str:
+    return "." + "".join(f"[{c.lower()}{c.upper()}]" if _has_cases(c) else c for c in extension[1])
+
+
+def _has_cases(character: str) -> bool:
+    return character.lower() != character.upper() and len(character.lower()) == len(character.upper()) == 1
+
+
+def _patterns_in(path: Path) -> list[str]:
+    """Of an ignore file, each once, where it counts last. Raises SourceError."""
+    size = found_at(os.fsencode(path), "").size
+    if size > IGNORE_LIMIT:
+        raise SourceUnreadable(f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})")
+    try:
+        lines = text_of(read(path, limit=IGNORE_LIMIT)).split("\n")
+    except NotText as error:
+        raise SourceUnreadable(f"{path}: {error}") from error
+    return list(dict.fromkeys(reversed(lines)))[::-1]
+
+
 @dataclass(frozen=True, slots=True)
 class _Tree:
     root: bytes
     folder: str  # the same, as it is written down
     rules: Rules
     skip: bytes
+    left: LeftOut
 
 
 def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
@@ -216,20 +286,24 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
     try:
         for last in _names(here):
             path, name = here + b"/" + last, below + b"/" + last if below else last
-            if last.startswith(b".") or path == tree.skip:
+            if path == tree.skip or last == IGNORE_FILE.encode():
+                continue
+            if last.startswith(b"."):
+                tree.left.add(Reason.HIDDEN, name_of(name))
                 continue
             try:
                 status = os.lstat(path)
             except OSError as error:
                 yield from _unseen(tree, name, error)
                 continue
-            if stat.S_ISDIR(status.st_mode):
-                if not rules.excludes(name, folder=True):
-                    yield from _folder(tree, name)
-            elif rules.takes(name) and not rules.excludes(name, folder=False):
-                problem, reason = _problem(status)
-                what = (status.st_size, status.st_mtime_ns, status.st_ino)
-                yield Found(name_of(name), *what, problem, reason, tree.folder)
+            is_folder = stat.S_ISDIR(status.st_mode)
+            against = rules.excludes(name, folder=True) if is_folder else rules.against(name)
+            if against is not None:
+                tree.left.add(_of_link(against, path, status), name_of(name))
+            elif is_folder:
+                yield from _folder(tree, name)
+            else:
+                yield Found(name_of(name), *facts(status), *_problem(status), tree.folder)
     except OSError as error:  # of this folder alone: each entry sees to its own
         unread = f"folder: {error.strerror}"
         yield Found(name_of(below or b"."), problem=UNREADABLE, reason=unread, folder=tree.folder)
@@ -237,8 +311,17 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
 
 def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
     too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
-    if (too_long or tree.rules.takes(name)) and not tree.rules.excludes(name, folder=too_long):
+    against = tree.rules.excludes(name, folder=True) if too_long else tree.rules.against(name)
+    if against is not None:
+        tree.left.add(against, name_of(name))
+    else:
         yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror, folder=tree.folder)
+
+
+def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
+    """A link to a folder isn't left out for the name that it goes by."""
+    named = against in (Reason.TYPE, Reason.NOT_INCLUDED)
+    return Reason.LINK if named and stat.S_ISLNK(status.st_mode) and Path(os.fsdecode(path)).is_dir() else against
 
 
 def _names(folder: bytes) -> Iterator[bytes]:
@@ -246,6 +329,11 @@ def _names(folder: bytes) -> Iterator[bytes]:
     with os.scandir(folder) as entries:
         while names := sorted(entry.name for entry in islice(entries, SORTED)):
             yield from names
+
+
+def _signed(inode: int) -> int:
+    """The same 64 bits: some file systems use them all."""
+    return inode - (1 << 64) if inode > _LAST else inode
 
 
 def _problem(status: os.stat_result) -> tuple[str | None, str | None]:

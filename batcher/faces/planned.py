@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batcher.core.amounts import many, size
-from batcher.faces.status import failed, nothing_found
+from batcher.faces.status import failed, nothing_found, plain
 
 if TYPE_CHECKING:
     from batcher.batch.checking import Checked
@@ -31,6 +31,8 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
         lines.append(f"  bring home {many(plan.in_flight, 'result')} of jobs already out")
     lines.append(f"  leave      {plan.saved} as they are: saved, and unchanged since")
     lines += _not_sent(plan)
+    if plan.left_out:
+        lines.append(f"  {plain(plan.left_out['words'])}")
     if not plan.documents:
         lines += nothing_found(manifest)
     if plan.to_send:

@@ -27,6 +27,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {span(summary.seconds)}']
     lines += step_lines(summary.steps) if states else nothing_found(manifest)
     lines += [f"  {failed(group)}" for group in summary.failures]
+    lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.pages:
         lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
@@ -55,11 +56,9 @@ def _spent(summary: Summary) -> str:
 
 def nothing_found(manifest: Manifest) -> list[str]:
     """Where a person should look first whose batch is empty."""
-    return [
-        f"  nothing in {source.outline().popitem()[1]}: no file there is of a type that is taken (`include` names"
-        " others), or fits `exclude`, sizes and ages"
-        for source in manifest.sources
-    ]
+    places = [next(iter(source.outline().values())) for source in manifest.sources]
+    what = "no file there is of a type that is taken (`include` names others), or fits `exclude`, sizes and ages"
+    return [f"  nothing in {place}: {what}" for place in places]
 
 
 def trouble_words(summary: Summary) -> str:

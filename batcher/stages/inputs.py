@@ -6,7 +6,7 @@ It reads files and the ledger; it calls nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,7 @@ class Inputs:
         key_print: str,
         retention: float,
         parts: Path,
+        ignored: Mapping[str, Collection[str]],
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
@@ -61,6 +62,7 @@ class Inputs:
         self._home = (service, key_print)
         self._left = LEFT * retention
         self._parts = parts  # where large objects wait to be uploaded
+        self._ignored = ignored  # parameters that tell no addresses apart, by listing
         self._clock = clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
@@ -70,7 +72,7 @@ class Inputs:
         jobs = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
         return await asyncio.to_thread(
             lambda: [
-                (document, Named(job, job) if job else _content(document, self._parts))
+                (document, Named(job, job) if job else _content(document, self._parts, self._ignored))
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
@@ -139,10 +141,10 @@ def source_verdict(due: Due, error: SourceError) -> events.Event:
     return events.Unreadable(due.id, reason)
 
 
-def _content(due: Due, parts: Path) -> Content:
+def _content(due: Due, parts: Path, ignored: Mapping[str, Collection[str]]) -> Content:
     if not is_file(due):
         try:
-            return _address(due) or _object(due, parts)
+            return _address(due, ignored) or _object(due, parts)
         except SourceError as error:
             return error
     where = path(due)
@@ -154,13 +156,13 @@ def _content(due: Due, parts: Path) -> Content:
         return error
 
 
-def _address(due: Due) -> Named | None:
+def _address(due: Due, ignored: Mapping[str, Collection[str]]) -> Named | None:
     """Where the service fetches it: read or signed again each time, for it isn't kept. None of what we fetch."""
     if due.place == SIGNED:
         return Named(f"{due.folder}/{due.source}", objects.signed(due.folder, due.source))
     if due.place is None:
         return None
-    url = listings.address(Path(due.folder), due.place, due.source)
+    url = listings.address(Path(due.folder), due.place, due.source, ignore=ignored.get(due.folder, ()))
     return Named(bare(url), url)
 
 

@@ -13,11 +13,12 @@ from itertools import islice
 from batcher.core.amounts import many
 from batcher.core.chain import Step, steps_of
 from batcher.core.document import SETTLING, content_key, settled, types_taken
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
 from batcher.edges import listings, objects, sources
 from batcher.edges.sources import Found
-from batcher.errors import ManifestError, Problem, SourceError
+from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
 from batcher.ledger.admission import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
@@ -49,6 +50,7 @@ class Scanner:
         self._tell = tell
         self._namesakes: dict[str, str] = {}  # by name: the other folder that has a document of that name
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
+        self._left: dict[Source, LeftOut] = {}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
     async def sort_out(self) -> None:
@@ -58,9 +60,8 @@ class Scanner:
         """
         for source in self._manifest.sources:
             if source.listing is not None:
-                await asyncio.to_thread(
-                    listings.check, source.listing, self._endpoints, urls=_why_no_urls(self._manifest)
-                )
+                why = _why_no_urls(self._manifest)
+                await asyncio.to_thread(listings.check, source.listing, self._endpoints, urls=why, ignore=source.ignore)
             elif source.url is not None:
                 if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
@@ -72,11 +73,29 @@ class Scanner:
         """What each job of the batch asks for, by its name."""
         return {step.name: step.hash for step in self._steps}
 
+    @property
+    def left_out(self) -> LeftOut:
+        """What the last look at each source left out."""
+        return sum(self._left.values(), LeftOut())
+
+    @property
+    def unmatched(self) -> str:
+        """Of which sources `include` fits nothing that is there, in words; empty where there is none."""
+        told = (
+            f"{next(iter(source.outline().values()))}: include fits nothing there; {left.words()}"
+            for source, left in self._left.items()
+            if left.is_all_unmatched
+        )
+        return "; ".join(told)
+
     async def run(self) -> None:
-        """Walk every source once; `done` is set when the last of it is in the ledger."""
-        await self._walk_all()
-        if await self._consent.settle():
+        """Walk every source once; `done` is set when the last of it is in the ledger. Raises SourceError."""
+        try:
             await self._walk_all()
+            if await self._consent.settle():
+                await self._walk_all()
+        except* BatcherError as errors:
+            raise first_of(errors) from None
         self.withdrawn = await self._ledger.end_scan()
         self._tell_of_what_differs()
         self.done.set()
@@ -103,7 +122,8 @@ class Scanner:
 
     async def _walk(self, source: Source) -> bool:
         """Whether some file was still being written."""
-        found = self._found(source)
+        left = self._left[source] = LeftOut()
+        found = self._found(source, left)
         restless = False
         group = await asyncio.to_thread(_take, found)
         while group:
@@ -111,18 +131,21 @@ class Scanner:
                 coming = ahead.create_task(asyncio.to_thread(_take, found))
                 now = self._clock()
                 calm = [one for one in group if one.problem or settled(one.mtime_ns, now)]
+                for one in group if len(calm) < len(group) else ():
+                    if not (one.problem or settled(one.mtime_ns, now)):
+                        left.add(Reason.GROWING, one.name)
                 restless = restless or len(calm) < len(group)
                 await self._take_in(source, calm)
             group = coming.result()
         return restless
 
-    def _found(self, source: Source) -> Iterator[Found]:
+    def _found(self, source: Source, left: LeftOut) -> Iterator[Found]:
         if source.listing is not None:
-            return listings.walk(source.listing, self._endpoints)
+            return listings.walk(source.listing, self._endpoints, ignore=source.ignore)
         types = types_taken(self._manifest.service.name)
         if source.url is not None:
-            return objects.walk(source, types=types, now=self._clock())
-        return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock())
+            return objects.walk(source, types=types, now=self._clock(), left=left)
+        return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left)
 
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
         known = self._known(source, group)

@@ -57,6 +57,10 @@ def test_all_problems_are_shown_at_once() -> None:
         ("source.listing", {"source": [{"directory": "in"}, {"listing": "in/a.csv"}]}),
         ("source.listing", {"source": [{"listing": "a.csv"}, {"listing": "b.csv"}]}),
         ("source.max_size", {"source": {"directory": "in", "max_size": "ten"}}),
+        ("source.identity", {"source": {"listing": "l/a.csv", "identity": "token"}}),
+        ("source.identity", {"source": {"directory": "in", "identity": {"ignore": ["token"]}}}),
+        ("source.identity.ignore", {"source": {"listing": "l/a.csv", "identity": {"ignore": "token"}}}),
+        ("source.identity.ignores", {"source": {"listing": "l/a.csv", "identity": {"ignores": ["token"]}}}),
         ("job.name", {"job": [{"name": "a"}, {}]}),
         ("job.name", {"job": [{"name": "a"}, {"name": "a"}]}),
         ("job.name", {"job": {"name": "../a"}}),
@@ -129,6 +133,7 @@ def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
     """It is made of the same table."""
     schema = json_schema()
     jsonschema.validate({**GOOD, "service": "local", "job": {"endpoint": "parse"}}, schema)
+    jsonschema.validate({**GOOD, "source": {"listing": "a.csv", "identity": {"ignore": ["token"]}}}, schema)
     for bad in ({"sorce": {}}, {"service": "nowhere"}, {"job": {"endpoint": "prase"}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**GOOD, **bad}, schema)

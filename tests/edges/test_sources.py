@@ -1,15 +1,20 @@
 """A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
 
 import os
+import sqlite3
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.core.document import HOSTED_TYPES, path_of
+from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.edges import sources
-from batcher.edges.sources import Found, walk
+from batcher.edges.sources import Found, facts, moment, walk
 from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
 
 NOW = 1_800_000_000.0
@@ -45,6 +50,44 @@ def test_patterns_are_those_of_gitignore(tree: Path) -> None:
     (tree / "deep" / ".batcherignore").write_text("skip.*\n")
     assert list(found(tree, exclude=("**/drafts/**",))) == ["deep/keep.pdf", "keep.pdf", "skip.pdf"]
     assert list(found(tree, include=("deep/*.pdf",))) == ["deep/keep.pdf"]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.pdf", "*.PDF", "/scan.pdf", "*.p?f", "*.pdf  "])
+def test_the_extension_of_a_pattern_is_meant_in_any_case(tree: Path, pattern: str) -> None:
+    """As types are: scanners write SCAN.PDF, or what was to be left out is sent. The rest of a name is as it is."""
+    for name in ("scan.PDF", "scan.pdf", "scan.Pdf", "scan.txt"):
+        (tree / name).write_text("x")
+    assert list(found(tree, include=(pattern,))) == ["scan.PDF", "scan.Pdf", "scan.pdf"]
+    assert list(found(tree, exclude=(pattern,))) == ["scan.txt"]
+    (tree / ".batcherignore").write_text(pattern)
+    assert list(found(tree)) == ["scan.txt"]
+    assert list(found(tree, include=("SCAN.pdf",))) == []
+
+
+def test_nothing_is_left_out_in_silence(tree: Path) -> None:
+    """Each file and folder that isn't taken is counted once, under its reason."""
+    here = {
+        Reason.TYPE: ["a.tex", "b.TEX", "Makefile", "link.tex"],
+        Reason.LOCK: ["~$letter.docx", "Thumbs.db", "DESKTOP.INI"],
+        Reason.HIDDEN: [".a.pdf", ".~lock.letter.odt#", ".git/x.pdf"],
+        Reason.EXCLUDED: ["no.pdf", "drafts/a.pdf", "drafts/b.pdf"],
+        Reason.IGNORED: ["ignored.pdf"],
+        Reason.SMALL: ["small.pdf"],
+    }
+    for name in ("good.pdf", *(name for names in here.values() for name in names)):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("x" if name == "small.pdf" else "xx")
+    (tree / ".batcherignore").write_text("ignored.pdf")
+    (tree / "link.tex").unlink()
+    (tree / "link.tex").symlink_to(tree / "good.pdf")
+    (tree / "round").symlink_to(tree)
+    left, source = LeftOut(), Source(directory=tree, exclude=("no.*", "drafts"), min_size=2)
+    taken = [one.name for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW, left=left)]
+    assert taken == ["good.pdf"] and left.taken == 1
+    counts = {reason: len(names) for reason, names in here.items()} | {Reason.LINK: 1, Reason.EXCLUDED: 2}
+    assert left.counts == counts
+    assert left.extensions == {"tex": 3, "": 1}
+    assert left.examples[Reason.LINK] == "round"
 
 
 def test_what_is_no_regular_file_gets_a_verdict_and_is_never_opened(tree: Path) -> None:
@@ -114,6 +157,29 @@ def test_sizes_and_ages_are_filters(tree: Path) -> None:
     assert taken(newer_than=30 * 86400.0) == {"small.pdf", "large.pdf"}
     assert taken(older_than=30 * 86400.0) == {"old.pdf"}
     assert taken(min_size=11, newer_than=30 * 86400.0) == {"large.pdf"}
+
+
+@pytest.mark.parametrize("year", [1969, 2400])
+def test_a_file_of_any_time_is_known_again(tree: Path, year: int) -> None:
+    """A ledger holds 64 bits: what lies beyond stays as far away, and another time there is another time."""
+    (tree / "a.pdf").write_text("x")
+    seconds = (year - 1970) * 31_556_952
+    times = []
+    for late in (0, 1, 86_400):
+        os.utime(tree / "a.pdf", (seconds + late, seconds + late))
+        times.append(found(tree)["a.pdf"].mtime_ns)
+    assert len(set(times)) == 3
+    assert all((time > NOW * 1e9) is (year > 2100) for time in times)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert [connection.execute("SELECT ?", (time,)).fetchone()[0] for time in times] == times
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True), st.integers(-(2**70), 2**70))
+def test_what_tells_a_file_fits_into_a_ledger(inodes: list[int], ns: int) -> None:
+    """Inodes of all 64 bits, each still one of its own; times however far."""
+    folded = [facts(os.stat_result((0, inode, *[0] * 8), {"st_mtime_ns": ns}))[2] for inode in inodes]
+    assert len(set(folded)) == len(inodes)
+    assert all(-(2**63) <= number < 2**63 for number in (*folded, moment(ns)))
 
 
 def test_a_wide_folder_is_walked_whole_and_never_held(tree: Path) -> None:

@@ -1,0 +1,75 @@
+"""What JSON can carry, of the values that listings and manifests hold. Pure.
+
+Python, Parquet and TOML know more kinds than JSON: what has one plain form as text is sent as that, and all else is
+refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from math import isfinite, isnan
+from typing import Any, Final
+from uuid import UUID
+
+DEEPEST: Final = 100  # tables and lists inside one another: more is nobody's data, and recursion has its end
+
+
+def as_json(value: Any, where: str, *, depth: int = 0) -> Any:
+    """`value` as JSON has it; what is missing (NaN, as tables of numbers say it) as null. Raises ValueError.
+
+    Dates and times as ISO 8601 has them, decimals with all their digits, bytes where they are text.
+    """
+    if depth > DEEPEST:
+        raise ValueError(f"{where}: nested more than {DEEPEST} deep")
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return _text(value, where)
+        case float():
+            return _number(value, where)
+        case date() | time():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case UUID() | timedelta():
+            return str(value)
+        case bytes():
+            return _decoded(value, where)
+        case Mapping():
+            return {_key(key, where): as_json(one, f"{where}.{key}", depth=depth + 1) for key, one in value.items()}
+        case list() | tuple():
+            return [as_json(one, f"{where}[{n}]", depth=depth + 1) for n, one in enumerate(value)]
+    raise ValueError(f"{where}: {type(value).__name__} has no form in JSON")
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(value[error.start])
+        raise ValueError(f"{where}: {half} is half a character, which no text can hold") from error
+    return value
+
+
+def _number(value: float, where: str) -> float | None:
+    if isnan(value):
+        return None
+    if not isfinite(value):
+        raise ValueError(f"{where}: an infinite number has no form in JSON")
+    return value
+
+
+def _decoded(value: bytes, where: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: bytes that are no text have no form in JSON") from error
+
+
+def _key(key: Any, where: str) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{where}: the names of a table are text in JSON, not {key!r}")
+    return _text(key, where)

@@ -1,5 +1,6 @@
-"""JSON as every reader takes it, out of what a service or a listing may have sent: NaN, half an emoji, bytes that aren't
-UTF-8. What is right already is handed on as it is; what can't be mended is nothing.
+"""JSON as every reader takes it, of what a service or a listing may have sent: NaN, half an emoji, no UTF-8.
+
+What is right already is handed on as it is; what can't be mended is nothing.
 """
 
 from __future__ import annotations

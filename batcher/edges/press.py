@@ -110,7 +110,7 @@ def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *
     """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
     there = whole(store, group)
     of = lines_of if chunks else line_of
-    placed = lines.append(store.path(file), at, (of(store.read(one.output), origin_of(one)) for one in there))
+    placed = lines.append(store.begin(file), at, (of(store.read(one.output), origin_of(one)) for one in there))
     return [Derived(one.document, "jsonl", one.sha256, file, *line) for one, line in zip(there, placed, strict=True)]
 
 

@@ -420,7 +420,8 @@ def _discard(part: _Part) -> None:
 def trouble(output: str, error: OSError) -> OutputError:
     advice = _NEXT.get(error.errno or 0, "check that disk")
     return OutputError(
-        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service"
+        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service",
+        errno=error.errno or 0,
     )
 
 

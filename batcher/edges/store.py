@@ -177,8 +177,10 @@ class Store:
             with self._open_folder_of(output) as (folder, name):
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             with os.fdopen(fd, "rb") as file:
+                if not os.fstat(fd).st_size:
+                    return memoryview(b"")  # which can't be mapped
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except (OSError, ValueError) as error:  # ValueError: an empty file can't be mapped
+        except (OSError, ValueError) as error:
             raise FileNotFoundError(output) from error
 
     def path(self, output: str) -> Path:

@@ -4,7 +4,7 @@ A result is home once its JSON is saved. What is made of it comes after, is reme
 crash leaves unmade the next run makes: so nothing here can cost a result, and nothing here is ever paid for.
 
 What goes wrong with one document is its own: it is told and left to the next run, which tries again, and the others are
-made. Only where one after another fails alike is it the maker's trouble, or the disk's.
+made. Only where one after another fails alike is it the maker's trouble; a disk that is full or failing is the run's.
 """
 
 from __future__ import annotations
@@ -207,11 +207,8 @@ class Deriver:
                 self._course.warn(f"{one.source}: {format} could not be made of its result, which is saved: {why}")
         except OutputError as refusal:  # the ledger's own disk
             self._course.stop(str(refusal), 3, at_once=True)
-        if not bench.failed(type(error).__name__):
-            return
-        if isinstance(error, OutputError):
-            self._course.stop(str(error), 3, at_once=True)
-        self._close_bench(bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}")
+        if bench.failed(type(error).__name__):
+            self._close_bench(bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}")
 
     def _close_bench(self, bench: _Bench, why: str) -> None:
         bench.close()

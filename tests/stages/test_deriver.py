@@ -412,6 +412,7 @@ BYTES = {
     "deeper than anybody reads": b'{"response_type":"extract","result":' + b"[" * 9000 + b"]" * 9000 + b"}",
     "cut off": b'{"response_type":"parse","result":{"chunks":[{"con',
     "no JSON": b"\xff\x00",
+    "nothing": b"",
 }
 
 

@@ -138,7 +138,13 @@ class DocumentLocked(SourceError):
 
 
 class OutputError(BatcherError):
+    """`errno` is what the system said; 0 where it wasn't the system."""
+
     exit_code = 3
+
+    def __init__(self, message: str, *, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class MirrorError(OutputError):

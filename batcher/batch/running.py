@@ -79,7 +79,7 @@ async def _to_its_end(
     began, clock = time.monotonic(), SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
-        store = Store(manifest.output.directory)
+        store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
         reached = await stack.enter_async_context(reach(manifest, course, clock))

@@ -188,6 +188,72 @@ def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
     return wire.JobAnswer(job.status, result, progress, reason, _error_detail(job.error))
 
 
+class _Page(msgspec.Struct):
+    """A page of the job list as it should be."""
+
+    jobs: list[wire.JobRow]
+    next_cursor: str | None = None
+
+
+class _OddPage(msgspec.Struct):
+    """… and as it may come."""
+
+    jobs: list[msgspec.Raw]
+    next_cursor: Any = None
+
+
+class _OddRow(msgspec.Struct):
+    job_id: Any = None
+    status: Any = None
+    created_at: Any = None
+    type: Any = None
+    raw_config: Any = None
+    source: Any = None
+    num_pages: Any = None
+
+
+_PAGE: Final = msgspec.json.Decoder(_Page)
+_ODD_PAGE: Final = msgspec.json.Decoder(_OddPage)
+_ODD_ROW: Final = msgspec.json.Decoder(_OddRow)
+
+
+def read_jobs(call: str, status: int, body: bytes) -> wire.JobsPage:
+    """A page of the job list. A row that can't be read is counted, and keeps no other from being read."""
+    try:
+        page = _PAGE.decode(body)
+    except _MISFITS:
+        return _row_by_row(read(call, status, body, _ODD_PAGE))
+    return wire.JobsPage(page.jobs, page.next_cursor)
+
+
+def _row_by_row(page: _OddPage) -> wire.JobsPage:
+    read_rows = [_job_row(raw) for raw in page.jobs]
+    rows = [row for row in read_rows if row is not None]
+    cursor, is_cursor = _cursor(page.next_cursor)
+    # Behind a cursor that can't be read there are rows that nobody sees.
+    return wire.JobsPage(rows, cursor, len(read_rows) - len(rows) + (not is_cursor))
+
+
+def _job_row(raw: msgspec.Raw) -> wire.JobRow | None:
+    """None where it doesn't say which job it is, or how that one stands."""
+    try:
+        row = _ODD_ROW.decode(raw)
+    except _MISFITS:
+        return None
+    if not (isinstance(row.job_id, str) and row.job_id and isinstance(row.status, str)):
+        return None
+    created_at, kind = ((value if isinstance(value, str) else "") for value in (row.created_at, row.type))
+    pages = None if (number := _units(row.num_pages)) is None else round(number)
+    return wire.JobRow(row.job_id, row.status, created_at, kind, row.raw_config, row.source, pages)
+
+
+def _cursor(value: Any) -> tuple[str | None, bool]:
+    """The cursor, and whether it is one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value), True
+    return (value, True) if value is None or isinstance(value, str) else (None, False)
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere.

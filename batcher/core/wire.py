@@ -174,18 +174,25 @@ class JobRow(msgspec.Struct):
     source: Any = None
     num_pages: int | None = None
 
+    def __post_init__(self) -> None:
+        if not self.job_id:
+            raise ValueError("an empty job_id")
+
     def mentions(self, needle: str) -> bool:
         """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is echoed."""
-        return needle in _as_text(self.raw_config) or needle in _as_text(self.source)
+        return needle in self.text()
 
     def text(self) -> str:
-        """All of the request that it echoes, in whatever form."""
-        return f"{_as_text(self.raw_config)} {_as_text(self.source)}"
+        """All of the request that it echoes, in whatever form; some writers of JSON escape the slash."""
+        return f"{_as_text(self.raw_config)} {_as_text(self.source)}".replace("\\/", "/")
 
 
 class JobsPage(msgspec.Struct):
+    """`unreadable`: rows that are there and can't be read. Whose they are nobody knows, so they may be ours."""
+
     jobs: list[JobRow]
     next_cursor: str | None = None
+    unreadable: int = 0
 
 
 class Upload(msgspec.Struct):

@@ -53,7 +53,6 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _UPLOAD: Final = msgspec.json.Decoder(wire.Upload)
 _SUBMISSION: Final = msgspec.json.Decoder(wire.Submission)
-_JOBS: Final = msgspec.json.Decoder(wire.JobsPage)
 _TEXT: Final = msgspec.json.Decoder(str)
 
 
@@ -243,7 +242,10 @@ class ReductoClient:
         """One page of the account's jobs, newest first as far as is known."""
         query = f"?limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
         query += "&exclude_configs=true" if exclude_configs else ""
-        return await self._repeat(lambda: self._read("/jobs", query, _JOBS))
+        return await self._repeat(lambda: self._read_jobs(query))
+
+    async def _read_jobs(self, query: str) -> wire.JobsPage:
+        return replies.read_jobs("GET /jobs", 200, await self._exchange("GET", f"/jobs{query}"))
 
     async def cancel(self, job_id: str) -> None:
         await self._repeat(lambda: self._exchange("POST", f"/cancel/{quote(job_id, safe='')}"))

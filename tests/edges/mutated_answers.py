@@ -144,7 +144,7 @@ def _read(result: bytes) -> Any:
 
 
 def _jobs(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    page = replies.read("GET /jobs", status, body, msgspec.json.Decoder(wire.JobsPage))
+    page = replies.read_jobs("GET /jobs", status, body)
     for row in page.jobs:
         if row.mentions(NONCE) and NONCE.encode() not in body:
             return "a mention of what isn't there"

@@ -83,6 +83,26 @@ async def test_a_free_call_is_repeated(mood: Handler, peer: Peer, client: Reduct
     assert peer.calls["jobs"] == 2
 
 
+@pytest.mark.parametrize("odd", [None, {"job_id": None, "status": "x"}, {"job_id": "", "status": "x"}, {"job_id": "a"}])
+async def test_one_row_that_can_not_be_read_hides_no_other(odd: object, peer: Peer, client: ReductoClient) -> None:
+    """It is counted: a listing with such a row shows jobs, and never that one isn't there."""
+    good = {"job_id": "b", "status": "Completed", "created_at": None, "raw_config": {"input": "reducto://1"}}
+    peer.moods["jobs"] = says(200, {"jobs": [odd, good], "next_cursor": 7})
+    page = await client.jobs()
+    assert [row.job_id for row in page.jobs] == ["b"] and page.jobs[0].mentions("reducto://1")
+    assert (page.unreadable, page.next_cursor) == (1, "7")
+
+
+@pytest.mark.parametrize("cursor", [True, {"at": 1}, ["a"]])
+async def test_rows_behind_a_cursor_that_is_none_are_not_read(
+    cursor: object, peer: Peer, client: ReductoClient
+) -> None:
+    """Nobody knows what they would have shown."""
+    peer.moods["jobs"] = says(200, {"jobs": [], "next_cursor": cursor})
+    page = await client.jobs()
+    assert (page.jobs, page.unreadable, page.next_cursor) == ([], 1, None)
+
+
 async def test_a_definite_no_is_not_repeated(peer: Peer, client: ReductoClient) -> None:
     """404 once is 404."""
     with pytest.raises(NotFound):

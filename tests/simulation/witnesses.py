@@ -155,11 +155,25 @@ def _expired_without_reason(world: World) -> Iterator[str]:
 
 
 def _held_without_reason(world: World) -> Iterator[str]:
-    """A person is asked only where the service can't tell: not where there was no look that counted."""
-    reason = "perhaps paid; not proven: absence"
-    rows = world.database.execute("SELECT source FROM documents WHERE state = 'held' AND reason = ?", (reason,))
-    for (source,) in rows:
-        yield f"{source} is held, and the listing would have told"
+    """A person is asked only where the service can't tell: not where there was no look that counted.
+
+    Of what the listing doesn't show in time it must have left something out, or somebody has had it deleted.
+    """
+    listing_was_odd = any(what.startswith("listing ") for what in world.faults)
+    left_out = ("the listing doesn't show", "the listing shows no job")
+    rows = world.database.execute("SELECT source, reason FROM documents WHERE state = 'held'")
+    for source, reason in rows:
+        if "internal error" in reason:
+            yield f"{source} is held for an error of ours: {reason}"
+        elif reason.endswith("not proven: absence"):
+            yield f"{source} is held, and nothing spoke against its absence"
+        elif any(words in reason for words in left_out) and not (listing_was_odd or _names_deleted(world, reason)):
+            yield f"{source} is held, and the listing would have told: {reason}"
+
+
+def _names_deleted(world: World, reason: str) -> bool:
+    """Whether a job it names was deleted, by a process that died before it had that on record."""
+    return any(job.deleted for job_id, job in world.service.jobs.items() if job_id in reason)
 
 
 def _failed_without_reason(world: World) -> Iterator[str]:

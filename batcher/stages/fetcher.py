@@ -218,10 +218,6 @@ class Fetcher:
 
     async def _follow(self, watched: Watched, head: Head, body: Buffer) -> None:
         """Fetch what a result links to."""
-        document = watched.flight.document
-        if not self._ledger.places_of([document]):  # the sink asks too; this saves the download
-            await self._settle(events.Superseded(document))
-            return
         try:
             streamed = await self._stream(watched.flight.output, head, body)
         except ServiceError as error:

@@ -23,8 +23,10 @@ from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
 from batcher.edges.store import Store
+from batcher.edges.traces import keeper
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger
+from batcher.stages.boundary import TRACES
 from batcher.stages.course import Course
 
 Watch = Callable[[Ledger], None]
@@ -82,6 +84,7 @@ async def _to_its_end(
         store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
+        course.trace = keeper(manifest.output.directory / TRACES, course.trace)
         reached = await stack.enter_async_context(reach(manifest, course, clock))
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:

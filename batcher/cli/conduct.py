@@ -71,6 +71,8 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
+    if voice.log_json:
+        course.trace = lambda text: write_line(sys.stderr, "InternalError", {"trace": text})
     if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty() and not voice.log_json:
         course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)

@@ -140,16 +140,6 @@ class JobAnswer(msgspec.Struct):
         return self.status in ENDED
 
 
-class Linked(msgspec.Struct):
-    """The inner `result` where it may stand at a URL instead: over about 6 MB, or by `force_url_result`.
-
-    An extract's may have fields of the same names and any type: its schema is the caller's own.
-    """
-
-    type: Any = ""
-    url: Any = ""
-
-
 class ResultHead(msgspec.Struct):
     """What batcher itself reads of a result; everything else in it is passed through unread.
 

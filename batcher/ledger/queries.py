@@ -243,6 +243,15 @@ class Queries:
         sql = f"{_FLIGHT} WHERE d.id IN ({_EACH})"
         return [_flight(row) for row in self.reader.execute(sql, (json.dumps(documents),))]
 
+    def state_of(self, document: int) -> State:
+        return State(self.reader.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()[0])
+
+    def asked_by(self, document: int) -> tuple[str, str | None]:
+        """The job whose step it is, by name, and what a listing asks for beside that job's options, as JSON."""
+        sql = "SELECT job, options FROM documents WHERE id = ?"
+        name, options = self.reader.execute(sql, (document,)).fetchone()
+        return name, options
+
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
         """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
         row = self.reader.execute(

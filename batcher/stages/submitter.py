@@ -9,8 +9,9 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from batcher.core.chain import merged
 from batcher.core.cost import Measure, Rate
 from batcher.core.document import extension_of, identity
 from batcher.core.headroom import Headroom
-from batcher.core.lifecycle import State
+from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.manifest import Job
 from batcher.core.pages_asked import asked_of
 from batcher.core.passwords import opening
@@ -34,6 +35,7 @@ from batcher.edges.pages import measure
 from batcher.errors import (
     AttemptOpen,
     BadReply,
+    BatcherError,
     BudgetSpent,
     Busy,
     NotFound,
@@ -46,6 +48,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.ledger.ledger import Due, Ledger
+from batcher.stages.boundary import INTERNAL, Boundary
 from batcher.stages.course import Course
 from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_verdict
 from batcher.stages.watchlist import Watchlist
@@ -57,6 +60,7 @@ IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 LAPSES_AT_MOST = 5  # uploads of one document that the service took and didn't know at once; then it is a verdict
+Call = Callable[[], Awaitable[str]]
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
@@ -115,6 +119,7 @@ class Submitter:
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
         self._lapsed: Counter[int] = Counter()
+        self._boundary = Boundary(course, "submitting")
         self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
@@ -128,9 +133,27 @@ class Submitter:
                     self._allowance.promise(document.id)
                 due += ahead
                 self._in_hand.update(document.id for document in due)
-                for document, content in await self._inputs.of(due):
+                for document, content in await self._contents(due):
                     group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
+
+    async def _contents(self, due: Sequence[Due]) -> Sequence[tuple[Due, Content]]:
+        """Read together, and each alone where that comes to something that nobody foresaw."""
+        try:
+            return await self._inputs.of(due)
+        except BatcherError:
+            raise
+        except Exception as error:
+            if len(due) > 1:
+                return [pair for document in due for pair in await self._contents([document])]
+            await self._give_up(due[0], error)
+            self._let_go(due[0])
+            return []
+
+    def _let_go(self, due: Due) -> None:
+        self._in_hand.discard(due.id)
+        self._ahead.discard(due.id)
+        self._allowance.withdraw(due.id)
 
     @property
     def idle(self) -> bool:
@@ -213,10 +236,26 @@ class Submitter:
             return  # edited while it was in hand: its newer version is due by itself
         except AttemptOpen as error:
             await self._stand_back(due, error)
+        except BatcherError:
+            raise
+        except Exception as error:
+            await self._give_up(due, error)
+        else:
+            self._boundary.passed()
         finally:
-            self._in_hand.discard(due.id)
-            self._ahead.discard(due.id)
-            self._allowance.withdraw(due.id)
+            self._let_go(due)
+
+    async def _give_up(self, due: Due, error: Exception) -> None:
+        """What nobody foresaw happened to this one: a verdict where nothing was sent, else it's perhaps paid."""
+        reason = self._boundary.caught(error, about=due.source)
+        try:
+            state = self._ledger.state_of(due.id)
+            if state in TO_SUBMIT:
+                await self._ledger.record(events.Rejected(due.id, reason, kind=INTERNAL))
+            elif state is State.SENDING:
+                await self._ledger.record(events.ReplyLost(due.id, reason))
+        except Exception as another:
+            self._boundary.stop(self._boundary.caught(another, about=due.source))
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
         """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
@@ -297,6 +336,7 @@ class Submitter:
         job = self._assignments[due.job]
         size = await _size(due, job) if job.counts_pages and is_file(due) else Measure()
         rate = job.chained_rate if named.known_as.startswith(JOB) else job.rate
+        call = self._call(due, named, nonce)
         sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
         try:
             await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
@@ -306,7 +346,7 @@ class Submitter:
             await self._wait_for_bills(due, error, *before)
             return
         self._allowance.use(due.id)
-        event = await self._post(due, named, nonce)
+        event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
         await self._book(due, event)
@@ -331,10 +371,9 @@ class Submitter:
             lost = events.ReplyLost(due.id, f"its answer names job {event.job_id}, which is another document's")
             await self._ledger.record(lost)
 
-    async def _post(self, due: Due, named: Named, nonce: str) -> events.Event:
-        """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
+    def _call(self, due: Due, named: Named, nonce: str) -> Call:
+        """All that is to be sent, put together before anything is on record: what fails here was surely not sent."""
         job = self._assignments[due.job]
-        self._headroom.breaker.sent(self._clock())
         options = _options(due, job)
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
@@ -342,17 +381,23 @@ class Submitter:
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce, "of": identity(due.content, due.step)}
         if job.token_key is not None:
             mark["token"] = token(job.token_key, nonce)
+        return partial(
+            self._client.run_job,
+            job.endpoint,
+            named.source,
+            options,
+            metadata={**job.metadata, **metadata, METADATA_KEY: mark},
+            priority=job.priority,
+            webhook=job.webhook,
+        )
+
+    async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
+        """The one POST, and what came of it as an event."""
+        self._headroom.breaker.sent(self._clock())
         try:
-            job_id = await self._client.run_job(
-                job.endpoint,
-                named.source,
-                options,
-                metadata={**job.metadata, **metadata, METADATA_KEY: mark},
-                priority=job.priority,
-                webhook=job.webhook,
-            )
+            job_id = await call()
         except Refused as error:
-            return self._refused(due, named.known_as, error)
+            return self._refused(due, known_as, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._pace.submit.hold(error)
@@ -364,7 +409,7 @@ class Submitter:
         self._silent_since = None
         self._pace.submit.answered()
         self._headroom.breaker.answered()
-        return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
+        return events.Accepted(due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention)
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:

@@ -230,7 +230,7 @@ class SimService(TwinService):
         """What was read, by its digest; or where that stands."""
         told: object = self.charged[job.job_id]
         if job.job_id in self.linked:
-            told = {"type": "url", "url": f"https://results/{job.job_id}"}
+            told = {"type": "url", "url": f"https://results/{job.job_id}", "result_id": job.job_id}
         return json.dumps({"job_id": job.job_id, "response_type": "extract", "result": told}).encode()
 
 

@@ -98,6 +98,8 @@ async def _to_its_end(
         await run.to_its_end()
         audit = await run.audit()
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
+        passed = tuple(one.words() for one in await ledger.overruns())
+        summary = replace(summary, notes=(*summary.notes, *passed))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 

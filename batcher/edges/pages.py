@@ -1,6 +1,6 @@
 """Measures a document without reading it properly: enough for an estimate, and never an error.
 
-It asks for no library and trusts no file: what it can't count has one page and no cells.
+It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't `counted`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ BROKEN: Final = (
     *(OSError, ValueError, KeyError, RuntimeError, EOFError, OverflowError),
     *(struct.error, zlib.error, zipfile.BadZipFile),
 )
+UNCOUNTED: Final = Measure(counted=False)
+# Pictures, of which the service reads one page whatever they hold.
+OF_ONE_PAGE: Final = frozenset(
+    ".png .apng .jpg .jpeg .gif .bmp .heic .heif .webp .psd .pcx .ppm .pgm .pbm .cur .ftex .pixar".split()
+)
 PICTURES: Final = 100_000  # of one TIFF: beyond, it's a loop
 _PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 _COUNT: Final = re.compile(rb"/Count\s+(\d{1,6})(?!\d)")
@@ -32,14 +37,17 @@ _VALUE: Final = re.compile(rb"<(?:\w+:)?(?:v|is)>")  # of a cell that isn't empt
 
 
 def measure(path: Path) -> Measure:
-    counter = COUNTERS.get(path.suffix.lower())
+    extension = path.suffix.lower()
+    if extension in OF_ONE_PAGE:
+        return Measure()
+    counter = COUNTERS.get(extension)
     try:
         if counter is None or path.stat().st_size > LARGEST:
-            return Measure()
-        pages, cells = counter(path)
-        return Measure(max(1, pages), cells)
+            return UNCOUNTED
+        pages, cells, counted = counter(path)
+        return Measure(max(1, pages), cells, counted and pages > 0)
     except BROKEN:
-        return Measure()
+        return UNCOUNTED
 
 
 def _of_pdf(path: Path) -> Measure:
@@ -62,10 +70,10 @@ def _texts(raw: bytes) -> Iterator[bytes]:
 
 
 def _of_text(path: Path) -> Measure:
-    """What the program that wrote it counted when it was saved."""
+    """What the program that wrote it counted when it was saved, if it did: a hint, for the service lays it out anew."""
     with zipfile.ZipFile(path) as file, file.open("docProps/app.xml") as part:
         said = _SAID.search(part.read(UNPACKED))
-    return Measure(int(said[1]) if said else 1)
+    return Measure(int(said[1]) if said else 1, counted=False)
 
 
 def _of_slides(path: Path) -> Measure:

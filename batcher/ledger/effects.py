@@ -12,12 +12,13 @@ import msgspec
 
 from batcher.core import events as e
 from batcher.core.budget import Budget
+from batcher.core.claims import Claim, fear
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
-from batcher.ledger.purse import spend
+from batcher.ledger import purse
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
@@ -145,7 +146,12 @@ _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?
 
 
 def apply(
-    connection: sqlite3.Connection, event: e.Event, at: float, *, budget: Budget | None = None
+    connection: sqlite3.Connection,
+    event: e.Event,
+    at: float,
+    *,
+    budget: Budget | None = None,
+    claim: Claim | None = None,
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
 
@@ -163,7 +169,7 @@ def apply(
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
-        keep_to(budget, connection, event.cost)
+        event = keep_to(budget, connection, event, claim)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
     values["at"], values["state"] = at, after.value  # a plain string: sqlite3 takes longer over others
@@ -194,14 +200,32 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     return True
 
 
-def keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
-    """Raises BudgetSpent where a submission of so many credits would pass a limit."""
+def keep_to(
+    budget: Budget | None, connection: sqlite3.Connection, sending: e.Sending, claim: Claim | None
+) -> e.Sending:
+    """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would pass a limit.
+
+    How it is judged, `core.budget` says. Without a `claim` it costs as much as it says.
+    """
     if budget is None:
-        return
-    spent = spend(connection)
-    refusal = budget.refusal(spent, cost)
+        return sending
+    claim = claim or Claim(sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True)
+    spent, feared = purse.spend(connection), fear(claim, purse.lessons(connection, claim.sort))
+    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
     if refusal:
-        raise BudgetSpent(refusal, cost=cost, may_fit=budget.may_fit_later(spent, cost))
+        raise BudgetSpent(refusal, cost=claim.cost)
+    limited = budget.counts_pages
+    probe = purse.awaited(connection, claim.sort) if limited and feared.is_probe else None
+    if probe is not None:
+        raise BudgetSpent(f"what its type costs is being tried with document {probe}", cost=claim.cost, probe=probe)
+    alone = not budget.beside_others(spent, feared)
+    refusal = budget.alone(spent, feared) if alone else None
+    if alone and purse.awaited(connection) is not None:
+        raise BudgetSpent(refusal or "bills are waited for near a limit", cost=claim.cost, may_fit=True)
+    if refusal:
+        raise BudgetSpent(refusal, cost=claim.cost)
+    purse.put_in(connection, sending.nonce, sending.document, claim, feared, alone=alone)
+    return sending if claim.counted else msgspec.structs.replace(sending, cost=feared.credits)
 
 
 def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ async def send(ledger: Ledger, document: int, cost: float = 1.0) -> None:
 
 
 def budget(**limits: float) -> Budget:
-    return Budget(Limits(**limits), credits_per_page=1.0)  # type: ignore[arg-type]
+    return Budget(Limits(**limits))  # type: ignore[arg-type]
 
 
 async def test_a_submission_beyond_the_cap_is_not_on_record(ledger: Ledger) -> None:

@@ -15,17 +15,17 @@ from typing import Final, NamedTuple
 PROBES: Final = 3  # of a type, that may end without a bill before its others are sent on a guess
 UNPROVEN: Final = 64.0  # times the list's price that is feared of a page before the first bill of its type
 DEARER: Final = 1.5  # times the dearest page so far, where bills have shown the list's price to be too low
-FEW: Final = 5  # bills, below which nobody relies on pages being cheaper than the list has them
+FEW: Final = 5  # bills: nobody relies yet on their being the highest, or on pages being cheaper than in the list
 # Bytes for a page, as a rule and at the densest. Zipped formats hold pictures, which fill no page, and text ten times
-# as long as it looks; plain ones are what they are.
-PLAIN: Final = (3000, 400)
-MARKED_UP: Final = (6000, 400)
-PACKED: Final = (50_000, 200)
+# as long as it looks; plain ones are what they are, but lines and slices may be short.
+PLAIN: Final = (3000, 100)
+MARKED_UP: Final = (6000, 100)
+PACKED: Final = (50_000, 50)
 BYTES_OF_A_PAGE: Final = {
     **dict.fromkeys(("txt", "text", "log", "md", "markdown", "csv", "tsv"), PLAIN),
     **dict.fromkeys(("html", "htm", "eml", "rtf"), MARKED_UP),
 }
-PAGES_UNSEEN: Final = 50  # feared of what has neither size nor bill
+PAGES_UNSEEN: Final = 200  # feared of what has neither size nor bill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +121,21 @@ def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
 
 def _guessed_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
     """As many as are likely, and as may be."""
+    usual, densest = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
+    by_size = (claim.size / usual, 1.0 + claim.size / densest) if claim.size else (1.0, PAGES_UNSEEN)
     if not taught.bills:
-        if not claim.size:
-            return 1.0, PAGES_UNSEEN
-        usual, densest = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
-        return claim.size / usual, 1.0 + claim.size / densest
-    margin = 1.0 + 7.0 / sqrt(taught.bills)  # eightfold after one bill, double after fifty
-    if claim.size and taught.bytes:
-        return 1.0 + claim.size * taught.beyond / taught.bytes, margin * (1.0 + claim.size * taught.steepest)
-    return taught.pages / taught.bills, margin * taught.longest
+        return by_size
+    likely, most = _learned_pages(claim, taught, usual)
+    return likely, max(most, by_size[1]) if taught.bills < FEW else most
+
+
+def _learned_pages(claim: Claim, taught: Lessons, usual: float) -> tuple[float, float]:
+    margin = 1.0 + 7.0 / sqrt(taught.bills)  # fourfold after five bills, double after fifty
+    if not claim.size or not taught.bytes:
+        return taught.pages / taught.bills, margin * taught.longest
+    # As though one more of this size had been billed as such types usually are: a large one is no small one repeated.
+    average = (taught.beyond + claim.size / usual) / (taught.bytes + claim.size)
+    return 1.0 + claim.size * average, margin * (1.0 + claim.size * taught.steepest)
 
 
 def _is_priced_by_pages(claim: Claim) -> bool:

@@ -100,9 +100,7 @@ class Budget:
             found.append(Overrun(name, cap, spent, *told))
         return found
 
-    def _passed(
-        self, spend: Spend, out_pages: float, out_credits: float, pages: float, credits: float
-    ) -> str | None:
+    def _passed(self, spend: Spend, out_pages: float, out_credits: float, pages: float, credits: float) -> str | None:
         used = self._caps(spend.pages + out_pages, spend.credits + out_credits)
         more = self._caps(pages, credits)
         for (name, cap, taken), (_, _, wanted) in zip(used, more, strict=True):

@@ -14,11 +14,11 @@ from batcher.core.claims import Claim, Fear, Lessons
 
 LATEST: Final = 10_000  # bills of earlier runs that are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
-_SETTLED: Final = f"({_SAID} OR {{row}}.outcome = 'void')"  # no bill will come, or none but this
+_SETTLED: Final = f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"  # no bill will come, or none but this
 _REFUSED: Final = "({row}.outcome = 'void' AND {row}.cost = 0)"
 _CLAIMED: Final = "(SELECT {column} FROM claims WHERE nonce = {row}.nonce)"
-# What one attempt adds to each column of the purse. A failed job counts with what was expected of it: nobody knows
-# whether it is billed. One whose result was lost is billed, nobody knows how much.
+# What one attempt adds to each column of the purse. A job that ended without a bill counts with what was expected of it:
+# nobody knows whether a failed one costs. One whose result was lost is billed, nobody knows how much.
 _SHARES: Final = {
     "submissions": f"iif({_REFUSED}, 0, 1)",
     "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, {_CLAIMED.replace('{column}', 'pages')}))",
@@ -49,7 +49,9 @@ _LESSON: Final = {
 }
 _HIGHEST: Final = frozenset({"longest", "dearest", "steepest", "longer", "dearer"})  # of all; others are summed up
 _BILL_COMES: Final = f"NOT {_SAID.format(row='OLD')} AND {_SAID.format(row='NEW')}"
-_FAILS: Final = "OLD.outcome = 'accepted' AND NEW.outcome = 'void' AND NEW.cost > 0"
+_ENDS_WITHOUT: Final = (
+    f"OLD.outcome = 'accepted' AND NEW.outcome IN ('void', 'saved') AND NEW.cost > 0 AND NOT {_SAID.format(row='NEW')}"
+)
 
 
 def open_purse(connection: sqlite3.Connection) -> None:
@@ -73,7 +75,7 @@ def _triggers(last: int) -> tuple[str, ...]:
     return (
         f"CREATE TEMP TRIGGER pay AFTER INSERT ON main.attempts BEGIN UPDATE purse SET {_change('+', 'NEW')}; END",
         f"CREATE TEMP TRIGGER learn AFTER UPDATE ON main.attempts WHEN {_BILL_COMES} BEGIN {_learn()}; END",
-        f"CREATE TEMP TRIGGER fail AFTER UPDATE ON main.attempts WHEN {_FAILS} BEGIN"
+        f"CREATE TEMP TRIGGER end_without AFTER UPDATE ON main.attempts WHEN {_ENDS_WITHOUT} BEGIN"
         f" INSERT INTO lessons (sort, ended) VALUES ({_SORT.format(row='NEW')}, 1)"
         " ON CONFLICT (sort) DO UPDATE SET ended = ended + 1; END",
         # One trigger, for its steps need this order; SQLite promises none among triggers.

@@ -80,6 +80,11 @@ def fear(claim: Claim, taught: Lessons) -> Fear:
     return _of_counted(claim, taught) if claim.counted else _of_guessed(claim, taught)
 
 
+def listed(claim: Claim, feared: Fear) -> float:
+    """What as many pages as are expected cost by the list."""
+    return claim.cost if claim.counted else max(claim.least, feared.pages * claim.page)
+
+
 def _of_counted(claim: Claim, taught: Lessons) -> Fear:
     pages = claim.pages * max(1.0, taught.longer)
     seen = taught.dearer
@@ -121,15 +126,22 @@ def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
 
 def _guessed_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
     """As many as are likely, and as may be."""
-    usual, densest = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
-    by_size = (claim.size / usual, 1.0 + claim.size / densest) if claim.size else (1.0, PAGES_UNSEEN)
     if not taught.bills:
-        return by_size
-    likely, most = _learned_pages(claim, taught, usual)
-    return likely, max(most, by_size[1]) if taught.bills < FEW else most
+        return by_size(claim.extension, claim.size)
+    likely, most = _learned_pages(claim, taught)
+    return likely, max(most, by_size(claim.extension, claim.size)[1]) if taught.bills < FEW else most
 
 
-def _learned_pages(claim: Claim, taught: Lessons, usual: float) -> tuple[float, float]:
+def by_size(extension: str, size: int) -> tuple[float, float]:
+    """Pages of a document of so many bytes, of which nothing else is known: as a rule, and at the densest."""
+    if not size:
+        return 1.0, PAGES_UNSEEN
+    usual, densest = BYTES_OF_A_PAGE.get(extension, PACKED)
+    return size / usual, 1.0 + size / densest
+
+
+def _learned_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
+    usual, _ = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
     margin = 1.0 + 7.0 / sqrt(taught.bills)  # fourfold after five bills, double after fifty
     if not claim.size or not taught.bytes:
         return taught.pages / taught.bills, margin * taught.longest

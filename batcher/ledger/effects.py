@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core import events as e
-from batcher.core.budget import Budget
-from batcher.core.claims import Claim, fear
+from batcher.core.budget import Budget, Spend
+from batcher.core.claims import Claim, Fear, fear, listed
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
@@ -210,22 +210,28 @@ def keep_to(
     if budget is None:
         return sending
     claim = claim or Claim(sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True)
-    spent, feared = purse.spend(connection), fear(claim, purse.lessons(connection, claim.sort))
-    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
-    if refusal:
-        raise BudgetSpent(refusal, cost=claim.cost)
-    limited = budget.counts_pages
-    probe = purse.awaited(connection, claim.sort) if limited and feared.is_probe else None
+    spent, feared = afford(budget, connection, claim)
+    cost = listed(claim, feared)
+    probe = purse.awaited(connection, claim.sort) if budget.counts_pages and feared.is_probe else None
     if probe is not None:
-        raise BudgetSpent(f"what its type costs is being tried with document {probe}", cost=claim.cost, probe=probe)
+        raise BudgetSpent(f"what its type costs is being tried with document {probe}", cost=cost, probe=probe)
     alone = not budget.beside_others(spent, feared)
     refusal = budget.alone(spent, feared) if alone else None
     if alone and purse.awaited(connection) is not None:
-        raise BudgetSpent(refusal or "bills are waited for near a limit", cost=claim.cost, may_fit=True)
+        raise BudgetSpent(refusal or "bills are waited for near a limit", cost=cost, may_fit=True)
     if refusal:
-        raise BudgetSpent(refusal, cost=claim.cost)
+        raise BudgetSpent(refusal, cost=cost)
     purse.put_in(connection, sending.nonce, sending.document, claim, feared, alone=alone)
     return sending if claim.counted else msgspec.structs.replace(sending, cost=feared.credits)
+
+
+def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tuple[Spend, Fear]:
+    """What is spent, and what may be added to it. Raises BudgetSpent where no bill to come would make room for that."""
+    spent, feared = purse.spend(connection), fear(claim, purse.lessons(connection, claim.sort))
+    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
+    if refusal:
+        raise BudgetSpent(refusal, cost=listed(claim, feared))
+    return spent, feared
 
 
 def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:

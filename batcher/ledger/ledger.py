@@ -20,7 +20,7 @@ from batcher.core.claims import Claim
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.twins import Twin
-from batcher.errors import BudgetSpent, LedgerDamaged, LedgerForeign, OutputError
+from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
 from batcher.ledger import admission, effects, purse, schema, soundness
 from batcher.ledger.hold import lock
 from batcher.ledger.journal import Journal, journal_of
@@ -171,14 +171,11 @@ class Ledger(Queries):
         await self._writer.do(purse.open_purse)
         self._budget = budget
 
-    async def afford_another(self) -> None:
-        """Ahead of a submission: raises BudgetSpent where no more documents may be sent."""
+    async def afford(self, claim: Claim) -> None:
+        """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are still to come."""
         budget = self._budget
-        if budget is None:
-            return
-        refusal = await self._writer.do(lambda c: budget.beyond_number(purse.spend(c)))
-        if refusal is not None:
-            raise BudgetSpent(refusal, cost=0.0)
+        if budget is not None:
+            await self._writer.do(lambda c: effects.afford(budget, c, claim))
 
     async def overruns(self) -> list[Overrun]:
         """The caps that this run has passed, and by which document."""

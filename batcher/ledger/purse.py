@@ -16,15 +16,14 @@ LATEST: Final = 10_000  # bills of earlier runs that are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
 _SETTLED: Final = f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"  # no bill will come, or none but this
 _REFUSED: Final = "({row}.outcome = 'void' AND {row}.cost = 0)"
-_CLAIMED: Final = "(SELECT {column} FROM claims WHERE nonce = {row}.nonce)"
-# What one attempt adds to each column of the purse. A job that ended without a bill counts with what was expected of it:
-# nobody knows whether a failed one costs. One whose result was lost is billed, nobody knows how much.
+# What one attempt adds to each column of the purse. A job that ended without a bill counts with what was expected of
+# it: nobody knows whether a failed one costs. One whose result was lost is billed, nobody knows how much.
 _SHARES: Final = {
     "submissions": f"iif({_REFUSED}, 0, 1)",
-    "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, {_CLAIMED.replace('{column}', 'pages')}))",
+    "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, (SELECT pages {{claim}}), 1))",
     "credits": f"iif({_SETTLED}, coalesce({{row}}.credits, {{row}}.cost), 0)",
-    "out_pages": f"iif({_SETTLED}, 0, {_CLAIMED.replace('{column}', 'most_pages')})",
-    "out_credits": f"iif({_SETTLED}, 0, {_CLAIMED.replace('{column}', 'most_credits')})",
+    "out_pages": f"iif({_SETTLED}, 0, coalesce((SELECT most_pages {{claim}}), 1))",
+    "out_credits": f"iif({_SETTLED}, 0, coalesce((SELECT most_credits {{claim}}), {{row}}.cost))",
 }
 _CLAIMS: Final = (
     "nonce TEXT PRIMARY KEY, document INTEGER, sort TEXT, cost REAL, counted REAL, pages REAL, credits REAL,"
@@ -57,6 +56,8 @@ _ENDS_WITHOUT: Final = (
 def open_purse(connection: sqlite3.Connection) -> None:
     """Count from now on: what is sent after this, and what becomes of it. What earlier runs were billed teaches."""
     last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM attempts").fetchone()[0])
+    for table in ("purse", "claims", "lessons"):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     columns = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in _SHARES)
     connection.execute(f"CREATE TEMP TABLE purse ({columns})")
     connection.execute("INSERT INTO temp.purse DEFAULT VALUES")
@@ -65,26 +66,27 @@ def open_purse(connection: sqlite3.Connection) -> None:
     lessons = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in Lessons._fields)
     connection.execute(f"CREATE TEMP TABLE lessons (sort TEXT PRIMARY KEY, {lessons}) WITHOUT ROWID")
     _learn_from_earlier_runs(connection)
-    for trigger in _triggers(last):
-        connection.execute(trigger)
+    for name, trigger in _triggers(last).items():
+        connection.execute(f"DROP TRIGGER IF EXISTS temp.{name}")
+        connection.execute(f"CREATE TEMP TRIGGER {name} AFTER {trigger}")
 
 
-def _triggers(last: int) -> tuple[str, ...]:
+def _triggers(last: int) -> dict[str, str]:
     forget = "DELETE FROM claims WHERE nonce = NEW.nonce AND NOT is_out AND NOT is_alone"
     as_feared = "coalesce(NEW.pages, 0) <= most_pages AND coalesce(NEW.credits, 0) <= most_credits"
-    return (
-        f"CREATE TEMP TRIGGER pay AFTER INSERT ON main.attempts BEGIN UPDATE purse SET {_change('+', 'NEW')}; END",
-        f"CREATE TEMP TRIGGER learn AFTER UPDATE ON main.attempts WHEN {_BILL_COMES} BEGIN {_learn()}; END",
-        f"CREATE TEMP TRIGGER end_without AFTER UPDATE ON main.attempts WHEN {_ENDS_WITHOUT} BEGIN"
+    return {
+        "pay": f"INSERT ON main.attempts BEGIN UPDATE purse SET {_change('+', 'NEW')}; END",
+        "learn": f"UPDATE ON main.attempts WHEN NEW.rowid <= {last} AND {_BILL_COMES} BEGIN {_learn()}; END",
+        "end_without": f"UPDATE ON main.attempts WHEN {_ENDS_WITHOUT} BEGIN"
         f" INSERT INTO lessons (sort, ended) VALUES ({_SORT.format(row='NEW')}, 1)"
         " ON CONFLICT (sort) DO UPDATE SET ended = ended + 1; END",
-        # One trigger, for its steps need this order; SQLite promises none among triggers.
-        f"CREATE TEMP TRIGGER settle AFTER UPDATE ON main.attempts WHEN NEW.rowid > {last}"
-        f" AND NOT {_SETTLED.format(row='OLD')} BEGIN"
+        # All in one, for SQLite promises no order among triggers, and the claim goes last.
+        "settle": f"UPDATE ON main.attempts WHEN NEW.rowid > {last} AND NOT {_SETTLED.format(row='OLD')} BEGIN"
+        f" {_learn()};"
         f" UPDATE purse SET {_change('-', 'OLD')}; UPDATE purse SET {_change('+', 'NEW')};"
         f" UPDATE claims SET is_out = NOT {_SETTLED.format(row='NEW')} WHERE nonce = NEW.nonce;"
         f" {forget} AND {as_feared}; END",
-    )
+    }
 
 
 def spend(connection: sqlite3.Connection) -> Spend:
@@ -131,7 +133,9 @@ def last_surprise(connection: sqlite3.Connection) -> Surprise | None:
 
 
 def _change(sign: str, row: str) -> str:
-    return ", ".join(f"{name} = {name} {sign} {share.format(row=row)}" for name, share in _SHARES.items())
+    claim = f"FROM claims WHERE nonce = {row}.nonce"
+    shares = {name: share.format(row=row, claim=claim) for name, share in _SHARES.items()}
+    return ", ".join(f"{name} = {name} {sign} {share}" for name, share in shares.items())
 
 
 def _learn() -> str:
@@ -143,7 +147,8 @@ def _learn() -> str:
     )
     return (
         f"INSERT INTO lessons (sort, {', '.join(_LESSON)}) SELECT {_SORT.format(row='NEW')}, {values}"
-        " FROM documents d LEFT JOIN claims c ON c.nonce = NEW.nonce WHERE d.id = NEW.document"
+        " FROM documents d LEFT JOIN claims c ON c.nonce = NEW.nonce"
+        f" WHERE d.id = NEW.document AND {_BILL_COMES}"
         f" ON CONFLICT (sort) DO UPDATE SET {changes}"
     )
 

@@ -56,7 +56,7 @@ AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
 BILLS_AT_A_TIME = 10  # near a limit: of what is in flight this part comes home before the next is tried
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
-TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
+TOO_LARGE_AT_MOST = 100  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 LAPSES_AT_MOST = 5  # uploads of one document that the service took and didn't know at once; then it is a verdict
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
@@ -151,7 +151,7 @@ class Submitter:
         left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
         self._too_large = {document: why for document, why in self._too_large.items() if document in left}
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
-            self._course.stop(next(iter(self._too_large.values())), 3, home=True)
+            self._course.stop(list(self._too_large.values())[-1], 3, home=True)
 
     def _unpark(self) -> None:
         """Let those go on whose probe has its bill by now, or won't have one."""
@@ -160,10 +160,12 @@ class Submitter:
             self._parked = {document: probe for document, probe in self._parked.items() if probe in awaited}
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
-        """Smaller documents may still fit, up to a point: each try costs an upload."""
+        """Smaller documents may still fit, up to a point: to find that out each file has to be looked at."""
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
+        if self._bills_wanted is not None or self._parked:
+            return  # what waits may fit yet
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
 
@@ -247,8 +249,9 @@ class Submitter:
                 return
             await self._send(due, replace(_named_again(due, content), password=password))
             return
-        if self._allowance.exceeded:
-            await self._ledger.afford_another()  # before the upload
+        if self._allowance.exceeded or self._too_large:
+            chained = isinstance(content, Named) and content.known_as.startswith(JOB)
+            await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
@@ -306,7 +309,7 @@ class Submitter:
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        claim = await self._claim(due, job, named)
+        claim = await self._claim(due, chained=named.known_as.startswith(JOB))
         sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
             await self._ledger.record(*before, sending, claim=claim)  # from here on a crash leaves a trace to follow
@@ -322,9 +325,9 @@ class Submitter:
             self._allowance.give_back()
         await self._book(due, event)
 
-    async def _claim(self, due: Due, job: Assignment, named: Named) -> Claim:
+    async def _claim(self, due: Due, *, chained: bool) -> Claim:
         """What is known of what it will cost; the ledger holds that against the limits."""
-        chained = named.known_as.startswith(JOB)
+        job = self._assignments[due.job]
         rate = job.chained_rate if chained else job.rate
         size, most = Measure(), None
         if job.counts_pages:

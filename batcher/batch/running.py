@@ -103,7 +103,8 @@ async def _to_its_end(
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
-        summary = replace(summary, left_out=run.left_out.values())
+        passed = tuple(one.words() for one in await ledger.overruns())
+        summary = replace(summary, left_out=run.left_out.values(), notes=(*summary.notes, *passed))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 

@@ -1,7 +1,7 @@
 """Measures a document without reading it properly: enough for an estimate, and never an error.
 
-It asks for no library and trusts no file: what it can't count has one page and no cells. Whatever a file says of
-itself, no more is read, unpacked and waited for than is set here; what was counted till then stands.
+It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't `counted`.
+Whatever a file says of itself, no more is read, unpacked and waited for than is set here; what was counted till then stands.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ UNPACKED: Final = 256 << 20  # bytes that all compressed parts of a document com
 SAID: Final = 1 << 20  # bytes of the part that says how many pages a text has
 DIRECTORY: Final = 4 << 20  # bytes read at once of an archive: its directory, some thousands of parts
 SECONDS: Final = 10.0  # for a document; plans and submissions wait in this thread
+UNCOUNTED: Final = Measure(counted=False)
+# Pictures, of which the service reads one page whatever they hold.
+OF_ONE_PAGE: Final = frozenset(
+    ".png .apng .jpg .jpeg .gif .bmp .heic .heif .webp .psd .pcx .ppm .pgm .pbm .cur .ftex .pixar".split()
+)
 PICTURES: Final = 100_000  # of one TIFF: beyond, it's a loop
 PIECE: Final = 1 << 20
 FIRST: Final = 4_096  # bytes of a packed object that are tried first: most hold no more
@@ -39,14 +44,17 @@ _USUAL: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others noth
 
 
 def measure(path: Path) -> Measure:
-    counter = COUNTERS.get(path.suffix.lower())
+    extension = path.suffix.lower()
+    if extension in OF_ONE_PAGE:
+        return Measure()
+    counter = COUNTERS.get(extension)
     try:
         if counter is None or path.stat().st_size > LARGEST:
-            return Measure()
-        counted = counter(path)
-        return Measure(max(1, counted.pages), counted.cells)
+            return UNCOUNTED
+        pages, cells, counted = counter(path)
+        return Measure(max(1, pages), cells, counted and pages > 0)
     except Exception:  # of zipfile, lzma, struct …: there is always one more, and each means that it can't be counted
-        return Measure()
+        return UNCOUNTED
 
 
 class Effort:
@@ -175,10 +183,10 @@ def _opened(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _of_text(path: Path) -> Measure:
-    """What the program that wrote it counted when it was saved."""
+    """What the program that wrote it counted when it was saved, if it did: a hint, for the service lays it out anew."""
     with _archive(path) as archive, _opened(archive, "docProps/app.xml") as part:
         said = _SAID.search(part.read(SAID))
-    return Measure(int(said[1]) if said else 1)
+    return Measure(int(said[1]) if said else 1, counted=False)
 
 
 def _of_slides(path: Path) -> Measure:

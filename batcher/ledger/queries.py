@@ -227,6 +227,21 @@ class Queries:
         sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND current = 1 AND state IN ({listed(TO_SUBMIT)})"
         return {row[0] for row in self.reader.execute(sql, (json.dumps(documents),))}
 
+    def on_their_way(self, documents: Iterable[int]) -> set[int]:
+        """Those of `documents` whose submission is being made, or whose job is out."""
+        states = listed((State.SENDING, State.WAITING, State.READY))
+        sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND state IN ({states})"
+        return {row[0] for row in self.reader.execute(sql, (json.dumps(sorted(documents)),))}
+
+    def pages_of(self, document: int) -> int | None:
+        """As the job that brought it its result, or the same to whom it copied from, was billed for."""
+        row = self.reader.execute(
+            "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            " AND a.outcome = 'saved' WHERE d.id = ?",
+            (document,),
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
     def next_due_at(self, *, after: float) -> float | None:
         """The first moment after `after` at which a document becomes due."""
         sql = f"SELECT min(due_at) FROM {_TO_SUBMIT} AND scan = ? AND due_at > ?"

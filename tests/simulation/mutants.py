@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from world import SimWriter
 
-from batcher.core import events, flight
+from batcher.core import claims, events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
-from batcher.ledger import admission
+from batcher.ledger import admission, purse
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Upstream
 from batcher.stages import fetcher, sighting
@@ -220,6 +220,18 @@ def _ignores_the_budget() -> list[Patch]:
     return [(Ledger, "keep_to", generous)]
 
 
+def _reserves_a_page_for_everything() -> list[Patch]:
+    def one_page(claim: claims.Claim, taught: claims.Lessons) -> claims.Fear:
+        return claims.Fear(1.0, claim.page, 1.0, claim.page)
+
+    return [(claims, "_of_guessed", one_page)]
+
+
+def _waits_for_no_bill() -> list[Patch]:
+    """Neither for a probe's, nor for what is out near a cap."""
+    return [(purse, "awaited", lambda *_: None)]
+
+
 def _pays_for_copies() -> list[Patch]:
     return [(admission, "_join_copies", lambda connection, last: None)]
 
@@ -332,6 +344,8 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "believes any listing": _believes_any_listing,
     "takes any one job for proof of the listing": _takes_any_one_job_for_proof,
     "ignores the budget": _ignores_the_budget,
+    "reserves a page for everything": _reserves_a_page_for_everything,
+    "waits for no bill": _waits_for_no_bill,
     "pays for copies": _pays_for_copies,
     "takes any result for its own": _takes_any_result_for_its_own,
     "lets old versions overwrite": _lets_old_versions_overwrite,

@@ -229,9 +229,16 @@ class SimService(TwinService):
     def result(self, job: TwinJob) -> bytes:
         """What was read, by its digest; or where that stands."""
         told: object = self.charged[job.job_id]
+        pages, credits = self.bill_of(job)
         if job.job_id in self.linked:
             told = {"type": "url", "url": f"https://results/{job.job_id}", "result_id": job.job_id}
-        return json.dumps({"job_id": job.job_id, "response_type": "extract", "result": told}).encode()
+        usage = {"num_pages": pages, "credits": credits}
+        return json.dumps({"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}).encode()
+
+    def bill_of(self, job: TwinJob) -> tuple[int, float]:
+        """By what was read: no letter is as long as it looks."""
+        pages = 1 + int(self.charged[job.job_id][:4], 16) % 6
+        return pages, float(pages)
 
 
 class Replica:

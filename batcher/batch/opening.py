@@ -11,16 +11,19 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batcher.core.amounts import span
 from batcher.core.manifest import LOCAL, Manifest
+from batcher.core.passwords import passwords_in
 from batcher.core.policy import Backoff
+from batcher.core.secrets import Secrets
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
+from batcher.edges.passwords import ring_of
 from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError, Unreachable
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
@@ -84,9 +87,47 @@ def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
         )
 
 
+def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
+    """All that a service may be told and must not have us write down. What isn't there is for others to miss."""
+    secrets.keep(_environment(manifest.service.api_key_env), "the key")
+    for job in manifest.jobs:
+        secrets.keep(passwords_in(job.options), "a password")
+    for source in manifest.sources:
+        with suppress(ManifestError):
+            secrets.keep(ring_of(source, manifest.where), "a password")
+    if manifest.webhook is not None:
+        secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
+    if manifest.notify is not None:
+        secrets.keep([manifest.notify.url], "notify.url")  # whoever knows such an address may post to it
+
+
+def _environment(name: str | None) -> list[str]:
+    """What the variable holds, and each word of it: several secrets may stand there."""
+    held = os.environ.get(name, "").strip() if name else ""
+    words = held.replace(",", " ").split()
+    return [held, *words, *(word.removeprefix("whsec_") for word in words)]
+
+
 @asynccontextmanager
-async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
-    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once."""
+async def reach(
+    manifest: Manifest, course: Course, clock: SteadyClock, secrets: Secrets | None = None
+) -> AsyncIterator[Reached]:
+    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once.
+
+    No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
+    """
+    course.secrets = secrets = Secrets() if secrets is None else secrets
+    keep_secrets(manifest, secrets)
+    try:
+        async with _reached(manifest, course, clock) as reached:
+            yield reached
+    except Exception as error:
+        secrets.clean(error)
+        raise
+
+
+@asynccontextmanager
+async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
     service = manifest.service
     async with AsyncExitStack() as stack:
         if service.is_local:

@@ -41,14 +41,6 @@ def url_key(url: str) -> str:
     return f"url-{sha256(place.encode()).hexdigest()}.{extension_of(urlsplit(url).path)}"
 
 
-def scrubbed(words: str) -> str:
-    """Foreign words as they may be written down: no URL in them keeps its query."""
-    return _QUERY.sub(r"\1?…", words)
-
-
-_QUERY: Final = re.compile(r"(\bhttps?://[^\s\"'<>?]+)\?[^\s\"'<>]*")
-
-
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)

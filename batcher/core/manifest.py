@@ -65,7 +65,16 @@ class Source:
     def outline(self) -> dict[str, str]:
         if self.url is not None:
             return {"url": self.url}
-        return {"directory": str(self.directory)} if self.directory else {"listing": str(self.listing)}
+        where = {"directory": str(self.directory)} if self.directory else {"listing": str(self.listing)}
+        env, file = (
+            self.passwords_env,
+            self.passwords_file,
+        )  # where they stand: whoever brings a batch home cuts them out
+        return {
+            **where,
+            **({"passwords_env": env} if env else {}),
+            **({"passwords_file": str(file)} if file else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
+from batcher.core.secrets import Secrets
+
 PATIENCE: Final = 10.0  # seconds in all
 
 
@@ -24,4 +26,6 @@ async def notify(url: str, news: Mapping[str, Any], *, patience: float = PATIENC
     except TimeoutError:
         return f"notify.url didn't answer within {patience:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return f"notify.url: {str(error) or type(error).__name__}"
+        address = Secrets()
+        address.keep([url], "its address")  # whoever knows it may post to it
+        return f"notify.url: {address.cut(str(error)) or type(error).__name__}"

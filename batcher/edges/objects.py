@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.document import content_key, name_of, path_of
-from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
+from batcher.core.secrets import scrubbed
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
 from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fits
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable

@@ -11,13 +11,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
+
+import msgspec
 
 from batcher.core.budget import Budget
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
+from batcher.core.secrets import Secrets
 from batcher.core.twins import Twin
 from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
 from batcher.ledger import admission, effects, schema, soundness
@@ -60,7 +63,10 @@ _TOUCH: Final = (
 
 
 class Ledger(Queries):
-    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change."""
+    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change.
+
+    Nothing of `secrets` is ever written down here, and no listener hears of it.
+    """
 
     def __init__(
         self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock, journal: Journal | None = None
@@ -73,6 +79,7 @@ class Ledger(Queries):
         self._writer = writer
         self._budget: Budget | None = None
         self._called_off = ""
+        self.secrets = Secrets()
         self._changed = asyncio.Event()
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -80,9 +87,16 @@ class Ledger(Queries):
     async def record(self, *events: Event) -> None:
         """Write all of `events`, in this order and in one transaction; returns when that is durable."""
         at = self.clock()
-        steps = await self._writer.do(lambda c: [self._apply(c, event, at) for event in events])
-        for event, (before, after) in zip(events, steps, strict=True):
+        told = [self._discreet(event) for event in events]
+        steps = await self._writer.do(lambda c: [self._apply(c, event, at) for event in told])
+        for event, (before, after) in zip(told, steps, strict=True):
             self._publish(Change(event, before, after))
+
+    def _discreet(self, event: Event) -> Event:
+        """The reasons of events are foreign words, and here every one of them passes on its way to whoever reads it."""
+        reason = getattr(event, "reason", None)
+        cut = self.secrets.cut(reason) if reason else reason
+        return event if cut == reason else msgspec.structs.replace(event, reason=cut)
 
     def _apply(self, connection: sqlite3.Connection, event: Event, at: float) -> tuple[State, State]:
         before, after = effects.apply(connection, event, at, budget=self._budget)
@@ -94,7 +108,8 @@ class Ledger(Queries):
 
     async def admit(self, batch: Sequence[admission.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
-        moved = await self._writer.do(lambda c: admission.admit(c, batch, self.clock()))
+        told = [replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one for one in batch]
+        moved = await self._writer.do(lambda c: admission.admit(c, told, self.clock()))
         self.tally.update(moved.came)
         self.tally.subtract(moved.went)
         self._wake()
@@ -123,7 +138,12 @@ class Ledger(Queries):
 
     async def note_twin(self, twin: Twin) -> bool:
         """Put it on record, without a change to its document. False where it was there already."""
-        values = {**twin.attempt._asdict(), "job_id": twin.job_id, "status": twin.status, "at": self.clock()}
+        values = {
+            **twin.attempt._asdict(),
+            "job_id": twin.job_id,
+            "status": self.secrets.cut(twin.status),
+            "at": self.clock(),
+        }
         return await self._writer.do(lambda c: effects.note_twin(c, values))
 
     async def audited(self, last: int, *, sent_before: float) -> None:

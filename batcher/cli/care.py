@@ -160,15 +160,15 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from batcher.care.rebuilding import falls_short
     from batcher.care.rebuilding import rebuild as make_anew
     from batcher.care.relisting import rebuild_from_listing
     from batcher.faces.status import counts
-    from batcher.ledger.journal import journal_of
 
     place = place_of(what)
     if listing and what.is_dir():
         raise click.UsageError("which service to ask stands in the manifest: batcher rebuild MANIFEST --listing")
-    if not what.is_dir() and (listing or not journal_of(place.ledger).exists()):
+    if not what.is_dir() and (listing or falls_short(place.ledger)):
         done = complete(rebuild_from_listing(known_manifest(what)))
     else:
         done = make_anew(place.ledger, batch=None if what.is_dir() else place.batch)

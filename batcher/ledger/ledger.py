@@ -25,7 +25,7 @@ from batcher.core.twins import Twin
 from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
 from batcher.ledger import admission, effects, schema, soundness
 from batcher.ledger.hold import lock
-from batcher.ledger.journal import Journal, journal_of
+from batcher.ledger.journal import Journal, journal_of, mark
 from batcher.ledger.purse import open_purse
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
 from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
@@ -320,6 +320,7 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` makes it anew from its "
             "journal, `batcher verify` says all that is wrong"
         )
+    mark(connection, path)
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:

@@ -27,6 +27,7 @@ from batcher.edges.passwords import ring_of
 from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError, Unreachable
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
+from batcher.ledger.schema import is_there
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]
@@ -76,7 +77,7 @@ def refuse_strangers(manifest: Manifest) -> None:
 
 def _holds_anything(ledger: Path) -> bool:
     """An empty file is what a run leaves that was killed in its first moment, or what a disk made of a ledger."""
-    return ledger.exists() and ledger.stat().st_size > 0
+    return is_there(ledger) and ledger.stat().st_size > 0
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:

@@ -23,6 +23,7 @@ from batcher.ledger import admission, effects
 from batcher.ledger.journal import Entry, Journal, discontinuity, entries, journal_of, retold
 from batcher.ledger.ledger import healthy, lock, open_ledger
 from batcher.ledger.queries import reader
+from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
     Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
-        if falls_short(ledger) and not (ledger.exists() and healthy(ledger)):
+        if falls_short(ledger) and not (is_there(ledger) and healthy(ledger)):
             raise LedgerError(
                 f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; `batcher rebuild MANIFEST` "
                 "asks the service that the manifest names for its listing, `batcher run --start-over` begins anew, and "
@@ -52,15 +53,19 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
 
 def falls_short(ledger: Path) -> bool:
     """Whether more may have been sent than the journal tells: it is lost, or isn't the one of the ledger beside it."""
-    if not journal_of(ledger).exists():
+    if not is_there(journal_of(ledger)):
         return True
-    if not ledger.exists():
+    if not is_there(ledger):
         return False
+    refuse_unreadable(ledger)
     try:
         with closing(reader(ledger)) as connection:
             return discontinuity(connection, ledger) is not None
     except sqlite3.DatabaseError:
         return False
+    except PermissionError as error:
+        journal = journal_of(ledger)
+        raise LedgerError(f"{journal}: {error.strerror}; {who_may_read(journal)}") from error
 
 
 def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:

@@ -22,7 +22,7 @@ from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.secrets import Secrets
 from batcher.core.twins import Twin
-from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 from batcher.ledger import admission, effects, schema, soundness
 from batcher.ledger.hold import lock
 from batcher.ledger.journal import Journal, journal_of, mark
@@ -266,18 +266,52 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
 
 
 def healthy(path: Path) -> bool:
-    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both."""
+    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both.
+
+    Raises LedgerError where nobody can tell: it may not be read, its disk fails, another program holds it, it is no
+    ledger of batcher's or a newer one's. Only what is read, and is wrong, is damage.
+    """
+    schema.refuse_unreadable(path)
     try:
         with closing(reader(path)) as connection:
-            connection.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()
+            if not _is_ledger(connection, path):
+                return False
             return not soundness.whole(connection, path)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if code_of(error) in _NOT_OF_ITS_BYTES:
+            words = (
+                f"{path}: {error}; it was left as it is. See who holds it and whether its disk is well, and try again"
+            )
+            raise LedgerError(words) from error
         return False
+    except OSError as error:
+        raise LedgerError(f"{error.filename or path}: {error.strerror}; nothing was changed") from error
+
+
+def _is_ledger(connection: sqlite3.Connection, path: Path) -> bool:
+    """Raises LedgerForeign of another program's, LedgerNewer, LedgerOlder."""
+    try:
+        schema.refuse_foreign(connection, path)
+    except LedgerForeign:
+        if schema.has_our_tables(connection):
+            return False  # it is ours, and the mark that said so is damaged
+        raise
+    if not schema.is_filled(connection):
+        return False
+    schema.refuse_older(connection, path)
+    return True
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary code."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if schema.is_there(path):
+            schema.refuse_unreadable(path)
         connection = _connect(path)
     except (OSError, sqlite3.OperationalError) as error:
         raise _refused(path, error) from error
@@ -290,7 +324,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
         _believe(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+        if code_of(error) in _OF_THE_DISK:
             raise _refused(path, error) from error
         raise LedgerDamaged(f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one") from error
     except OSError as error:
@@ -306,6 +340,11 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
 _OF_THE_DISK: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 )
+
+_NOT_OF_ITS_BYTES: Final = _OF_THE_DISK | {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM),
+    *(sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT),
+}
 
 
 def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:

@@ -9,11 +9,13 @@ import asyncio
 import hmac
 import os
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from batcher.core.amounts import span
 from batcher.core.manifest import LOCAL, Manifest
@@ -98,6 +100,7 @@ def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
             secrets.keep(ring_of(source, manifest.where), "a password")
     if manifest.webhook is not None:
         secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
+        secrets.keep_address(manifest.webhook.public_url or "")
     if manifest.notify is not None:
         secrets.keep([manifest.notify.url], "notify.url")  # whoever knows such an address may post to it
 
@@ -177,6 +180,9 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
+_CERTIFICATES: Final = "SSL_CERT_FILE names a file of those that are to be trusted besides"
+
+
 async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
     """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be."""
     rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
@@ -188,6 +194,9 @@ async def _first_answer(client: ReductoClient, course: Course, whose: str, *, pa
             if isinstance(error, Refused) and not isinstance(error, Busy):
                 words = f"{error.said}; {whose}"
                 raise type(error)(error.call, words, status=error.status, name=error.name) from error
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                words = f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; nothing was sent"
+                raise Unreachable(error.call, words) from error
             if course.stopped.is_set():
                 raise
             if time.monotonic() > until:

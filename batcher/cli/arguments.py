@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,17 @@ def known_manifest(what: Path) -> Manifest:
     from batcher.edges.manifests import load, remembered
 
     return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
+
+
+def as_named(path: str) -> str:
+    """A document as the ledger calls it; of a name that is no text, what stands for its bytes."""
+    from batcher.core.document import name_of
+
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return name_of(os.fsencode(path))
+    return path
 
 
 @contextmanager

@@ -45,6 +45,7 @@ EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that 
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
 CHUNK: Final = 1 << 20
+LONGEST_LINE: Final = 64 << 10  # bytes of a header: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
 LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
@@ -112,7 +113,13 @@ class ReductoClient:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=_within(EXCHANGE))
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=_within(EXCHANGE),
+            trust_env=urlsplit(self._base).hostname not in _LOOPBACK,  # proxies are for what is elsewhere
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
         return self
 
     async def __aexit__(

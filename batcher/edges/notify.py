@@ -17,7 +17,7 @@ PATIENCE: Final = 10.0  # seconds in all
 async def notify(url: str, news: Mapping[str, Any], *, patience: float = PATIENCE) -> str | None:
     """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words."""
     try:
-        async with asyncio.timeout(patience), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(patience), aiohttp.ClientSession(trust_env=True) as session:
             headers = {"Content-Type": "application/json"}
             async with session.post(
                 url, data=msgspec.json.encode(news), headers=headers, allow_redirects=False

@@ -215,6 +215,8 @@ def _is_said_in_vain(child: NodeOrLeaf, parent: BaseNode) -> bool:
         return bool(before.get_code().strip() in (":", "->") and child.type != "suite")
     if parent.type in ("decorator", "import_from", "import_name"):
         return True
+    if parent.type in ("parameters", "param") and child.type == "operator":
+        return True  # the star that only says how an argument is to be passed
     if parent.type == "classdef":
         return child.type != "suite"
     return parent.type == "expr_stmt" and parent.get_code().lstrip().startswith("__all__")

@@ -30,8 +30,8 @@ SECONDS_AT_MOST: Final = 120.0  # for the tests of one change; a loop without en
 
 # The tests that must notice a change: few and fast, for each change costs a run of them.
 TESTS: Final[dict[str, list[str]]] = {
-    "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py"],
-    "batcher/core/policy.py": ["tests/core/test_policy.py"],
+    "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py", "tests/core/test_transitions.py"],
+    "batcher/core/policy.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
 }
 # Imported once, before the first change; batcher itself never is.
 _COMMON: Final = "pytest pytest_asyncio pytest_timeout xdist hypothesis.stateful aiohttp msgspec sqlite_utils click"

@@ -219,7 +219,7 @@ def test_a_repeated_job_waits_longer_than_a_repeated_call() -> None:
 
 
 def test_how_a_job_ends_whose_input_is_gone() -> None:
-    """A deleted upload is not found, or the address of it is no configuration; a read job was deleted, or never ended."""
+    """Its upload isn't found, or is no configuration; the job that it reads was deleted, or never ended."""
     assert {"NOT_FOUND", "INVALID_CONFIG"} == WANTS_INPUT
     deleted = {"JOB_DELETED", "JOB_DELETION_IN_PROGRESS"}
     assert WANTS_INPUT | deleted | {"JOB_NOT_COMPLETE"} == WANTS_JOB

@@ -148,12 +148,12 @@ def test_the_impossible_names_document_state_and_event() -> None:
 
 def test_the_groups_hold_whom_their_names_say() -> None:
     """What is counted as sent, as perhaps paid and as still open decides what a run waits for."""
-    assert TO_SUBMIT == {"queued", "uploaded"}
-    assert IN_FLIGHT == {"waiting", "ready"}
-    assert OUT == {"sending", "unknown", "waiting", "ready"}
-    assert UNSENT == {"queued", "uploaded", "duplicate", "following"}
+    assert {"queued", "uploaded"} == TO_SUBMIT
+    assert {"waiting", "ready"} == IN_FLIGHT
+    assert {"sending", "unknown", "waiting", "ready"} == OUT
+    assert {"queued", "uploaded", "duplicate", "following"} == UNSENT
     assert OPEN == OUT | UNSENT
-    assert VERDICTS == {*NOTHING_IS_OUT, "held", "stuck"}
+    assert {*NOTHING_IS_OUT, "held", "stuck"} == VERDICTS
 
 
 def test_of_what_is_perhaps_paid_only_an_answer_makes_an_end() -> None:

@@ -1,6 +1,6 @@
 """batcher and the service killed at random moments while the service misbehaves: nothing lost, nothing paid twice.
 
-`python tests/crash/kills.py --kills 500` kills longer.
+A few kills here, CRASH_KILLS=30 for more; `python tests/crash/kills.py --kills 500` kills longer.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kills import CHAOS, SERVICE_DIES, Batch, Told
 
-KILLS = int(os.environ.get("CRASH_KILLS", "30"))
+KILLS = int(os.environ.get("CRASH_KILLS", "8"))
 
 
 @pytest.mark.timeout(600)

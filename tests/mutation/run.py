@@ -32,9 +32,18 @@ SECONDS_AT_MOST: Final = 120.0  # for the tests of one change; a loop without en
 TESTS: Final[dict[str, list[str]]] = {
     "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py", "tests/core/test_transitions.py"],
     "batcher/core/policy.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
+    "batcher/core/wire.py": ["tests/core/test_wire.py", "tests/core/test_error_classes.py"],
+    "batcher/core/flight.py": ["tests/core/test_flight.py"],
+    "batcher/core/replies.py": [
+        "tests/core/test_refusals.py",
+        "tests/core/test_results_read.py",
+        "tests/edges/test_client.py",
+    ],
+    "batcher/stages/recovery.py": ["tests/stages/test_proofs.py", "tests/stages/test_recovery.py"],
+    "batcher/stages/fetcher.py": ["tests/stages/test_fetcher.py", "tests/stages/test_room.py"],
+    "batcher/ledger/effects.py": ["tests/ledger/test_effects.py", "tests/ledger/test_ledger.py"],
+    "batcher/ledger/admission.py": ["tests/ledger/test_admission.py", "tests/ledger/test_ledger.py"],
 }
-# Imported once, before the first change; batcher itself never is.
-_COMMON: Final = "pytest pytest_asyncio pytest_timeout xdist hypothesis.stateful aiohttp msgspec sqlite_utils click"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +113,8 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._source, self._path, "exec"), module.__dict__)
 
 
-def _test(change: Change, tests: Sequence[str]) -> None:
-    """In a process of its own. Exit code 0: the tests noticed nothing."""
+def test_in_this_process(change: Change, tests: Sequence[str]) -> None:
+    """And end it, for it has batcher with the change in it. Exit code 0: the tests noticed nothing."""
     os.chdir(ROOT)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
@@ -122,10 +131,17 @@ def run_tests(tests: Iterable[str]) -> int:
     return int(pytest.main([*alone, *tests]))
 
 
+def importable() -> list[str]:
+    """What is imported once, before the first change, to be there in each process; batcher itself never is."""
+    return "pytest pytest_asyncio pytest_timeout xdist hypothesis.stateful aiohttp msgspec sqlite_utils click".split()
+
+
 def outcomes(chosen: Sequence[Change]) -> Iterator[tuple[Change, str]]:
     """Each change with `killed`, `survived` or `timeout`."""
     for change in chosen:
-        process = multiprocessing.get_context("fork").Process(target=_test, args=(change, TESTS[change.module]))
+        process = multiprocessing.get_context("fork").Process(
+            target=test_in_this_process, args=(change, TESTS[change.module])
+        )
         process.start()
         process.join(SECONDS_AT_MOST)
         if process.is_alive():
@@ -151,7 +167,7 @@ def _key(change: Change) -> tuple[str, str, str]:
 
 def main() -> int:
     options = _options()
-    for name in _COMMON.split():
+    for name in importable():
         importlib.import_module(name)
     named = accepted()
     good = True

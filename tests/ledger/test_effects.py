@@ -69,9 +69,19 @@ def _set(db: sqlite3.Connection, document: int, **columns: Any) -> None:
 
 def _attempt(db: sqlite3.Connection, document: int, number: int, outcome: str, **columns: Any) -> None:
     row = {
-        "document": document, "number": number, "nonce": f"n{document}.{number}", "file_id": "reducto://old",
-        "service": "s", "key_print": "k", "content": "abc"[document - 1], "step": "s", "outcome": outcome,
-        "cost": 4.0, "sent_at": AT - 50, "why": None, **columns,
+        "document": document,
+        "number": number,
+        "nonce": f"n{document}.{number}",
+        "file_id": "reducto://old",
+        "service": "s",
+        "key_print": "k",
+        "content": "abc"[document - 1],
+        "step": "s",
+        "outcome": outcome,
+        "cost": 4.0,
+        "sent_at": AT - 50,
+        "why": None,
+        **columns,
     }
     db.execute(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
 
@@ -225,8 +235,15 @@ def test_a_submission_is_on_record_with_all_that_finds_it_again(db: sqlite3.Conn
     assert _difference(before, _rows(db)) == {
         ("document", 1, 0): {"state": "sending"},
         ("attempt", 1, 2): {
-            "nonce": "n-new", "file_id": "reducto://old", "service": "svc", "key_print": "print", "content": "a",
-            "step": "s", "outcome": "open", "cost": 1.5, "sent_at": AT,
+            "nonce": "n-new",
+            "file_id": "reducto://old",
+            "service": "svc",
+            "key_print": "print",
+            "content": "a",
+            "step": "s",
+            "outcome": "open",
+            "cost": 1.5,
+            "sent_at": AT,
         },
     }
     (detail,) = db.execute("SELECT detail FROM events").fetchone()

@@ -91,6 +91,7 @@ def test_a_failed_job_follows_the_policy() -> None:
     """Its error's name, else its reason, is told; as often as it is worth it is sent again."""
     assert said(failed("DOCUMENT_CORRUPT")) == e.JobFailed(3, "DOCUMENT_CORRUPT: why", kind="document")
     assert said(JobAnswer("Failed", reason="broke"), paid=3) == e.JobFailed(3, "UNNAMED: broke", kind="transient")
+    assert said(failed("TIMEOUT", ""), paid=3) == e.JobFailed(3, "TIMEOUT", kind="transient")
     again = said(failed("TIMEOUT"), paid=2)
     assert isinstance(again, e.JobToRepeat)
     assert again.due_at >= IN_TIME

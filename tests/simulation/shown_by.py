@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = Path(__file__).with_suffix(".json")
-WANTED: Final = 3  # seeds of each; where the first is silent one day, another may still speak
+WANTED: Final = 2  # seeds of each; where the first is silent one day, another may still speak
 SEEDS: Final = 2_000
 
 
@@ -30,18 +30,19 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="those whose name has these words")
-    only = parser.parse_args().only
+    parser.add_argument("--wanted", type=int, default=WANTED, help="seeds of each")
+    arguments = parser.parse_args()
     known = {name: seeds for name, seeds in shown_by().items() if name in MUTANTS}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as root:
         for name in MUTANTS:
-            if only in name:
-                known[name] = _seeds_that_show(name, Path(root), before=known.get(name, []))
+            if arguments.only in name:
+                known[name] = _seeds_that_show(name, Path(root), known.get(name, []), arguments.wanted)
                 print(f"{name}: {known[name]}", flush=True)
                 FILE.write_text(json.dumps(known, indent=1) + "\n")
     return 0 if all(known.get(name) for name in MUTANTS) else 1
 
 
-def _seeds_that_show(name: str, root: Path, *, before: list[int]) -> list[int]:
+def _seeds_that_show(name: str, root: Path, before: list[int], wanted: int) -> list[int]:
     """A few are enough, the first of them cheap to find."""
     from life import live
     from mutants import planted
@@ -51,7 +52,7 @@ def _seeds_that_show(name: str, root: Path, *, before: list[int]) -> list[int]:
         for seed in dict.fromkeys((*before, *range(SEEDS))):
             if live(seed, root).violations:
                 found.append(seed)
-            if len(found) == WANTED:
+            if len(found) == wanted:
                 break
     return found
 

@@ -3,6 +3,7 @@
     BatcherError
     ├── ManifestError        what the manifest says can't be done; every problem at once
     ├── ServiceUnusable      the local service can't start here
+    │   └── PlaceUnusable    its folder or its port can't be had: name another one
     ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
     ├── BudgetSpent          one more submission would pass a limit of the manifest's
     ├── LedgerError          the ledger can't be used as it stands
@@ -63,6 +64,10 @@ class ManifestError(BatcherError):
 
 class ServiceUnusable(BatcherError):
     exit_code = 4
+
+
+class PlaceUnusable(ServiceUnusable):
+    exit_code = 2
 
 
 class ReceiverUnusable(BatcherError):

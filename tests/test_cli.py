@@ -189,13 +189,16 @@ async def test_a_key_that_can_be_none_is_named(words: tuple[object, ...], key: s
     assert "REDUCTO_API_KEY" in said.err and "Traceback" not in said.err
 
 
-async def test_documents_that_are_gone_alike_are_one_failure(words: tuple[object, ...], inbox: Path, out: Path) -> None:
+async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: Path, peer: Peer) -> None:
     """Their names stand beside the reason, not in it."""
-    said = await batcher(*words, "-S", "limits.max_documents=1")
-    assert said.code == 3
-    for path in inbox.rglob("*.txt"):
-        path.unlink()
-    said = await batcher(*words)
+    paths = [path.relative_to(inbox.parent) for path in inbox.rglob("*.txt")]
+    listing, manifest = inbox.parent / "listing.csv", inbox.parent / "gone.json"
+    listing.write_text("path\n" + "".join(f"{path}\n" for path in paths))
+    source, service = {"listing": listing.name}, {"url": peer.url}
+    manifest.write_text(json.dumps({"service": service, "source": source, "output": {"directory": str(out)}}))
+    for path in paths:
+        (inbox.parent / path).unlink()
+    said = await batcher("run", manifest)
     assert said.code == 1
     reasons = rows(out, "SELECT DISTINCT reason FROM documents WHERE state = 'source_gone'")
     assert len(reasons) == 1

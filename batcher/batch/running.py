@@ -134,6 +134,7 @@ def _summarise(
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(course.warnings),
         saved_in_run=saved_now,
+        withdrawn=ledger.withdrawn_since(mark),
         credits_in_run=credits_now,
         dollars=round(credits * price, 6),
         dollars_in_run=round(credits_now * price, 6),

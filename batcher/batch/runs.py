@@ -74,7 +74,8 @@ class Collection:
         self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
         looks = looks_of(ledger)
         policy = with_changes(manifest.retry)
-        self.sink, self.headroom = Sink(ledger, store, course), headroom_of(manifest)
+        self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
+        self.headroom = headroom_of(manifest)
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
             *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
@@ -208,7 +209,7 @@ class Run(Collection):
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
-        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock)
+        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
         assignments = {job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs}
         self.passwords = Passwords(manifest.sources, where=manifest.where)

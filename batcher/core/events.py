@@ -219,6 +219,12 @@ class Superseded(Event, frozen=True):
     """A newer version of its source, or of its step, stands in its place, and no job is out for it."""
 
 
+class Withdrawn(Event, frozen=True):
+    """It isn't sent yet, and nothing asks for it any more. Should it be asked for again, it is found anew."""
+
+    reason: str
+
+
 class PayerFailed(Event, frozen=True):
     """The document that was to pay for this copy came to a verdict, which is this one's too."""
 

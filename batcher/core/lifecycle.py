@@ -48,6 +48,7 @@ from batcher.core.events import (
     UploadLapsed,
     UpstreamFailed,
     UpstreamSaved,
+    Withdrawn,
 )
 
 
@@ -72,7 +73,7 @@ class State(StrEnum):
     SOURCE_GONE = "source_gone"
     SOURCE_CHANGED = "source_changed"
     CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"  # a newer version of its source took its place
+    SUPERSEDED = "superseded"  # a newer version of its source took its place, or nobody asks for it any more
 
 
 STATES: Final = {state.value: state for state in State}  # a look-up costs a tenth of what the enumeration takes for it
@@ -87,6 +88,7 @@ _FROM_SOURCE: Final[dict[type[Event], State]] = {
     SourceChanged: State.SOURCE_CHANGED,
     Unreadable: State.UNREADABLE,
     Superseded: State.SUPERSEDED,
+    Withdrawn: State.SUPERSEDED,
 }
 _AGAIN: Final[dict[type[Event], State]] = {
     Retried: State.QUEUED,
@@ -117,6 +119,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         UpstreamFailed: State.BLOCKED,
         Cancelled: State.CANCELLED,
         Superseded: State.SUPERSEDED,
+        Withdrawn: State.SUPERSEDED,
     },
     State.QUEUED: {
         Uploaded: State.UPLOADED,
@@ -154,6 +157,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.DUPLICATE: {
         Saved: State.SAVED,
         Promoted: State.QUEUED,
+        Rejoined: State.DUPLICATE,  # another one has what it waits for
         Follows: State.FOLLOWING,
         PayerFailed: State.FAILED,
         Cancelled: State.CANCELLED,
@@ -171,7 +175,8 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.SOURCE_GONE: _AGAIN,
     State.SOURCE_CHANGED: _AGAIN,
     State.CANCELLED: _AGAIN,
-    State.SUPERSEDED: dict.fromkeys(_LATE, State.SUPERSEDED),
+    # What was paid for it is still fetched where somebody with the same bytes wants it.
+    State.SUPERSEDED: {**dict.fromkeys(_LATE, State.SUPERSEDED), FileMissed: State.READY},
 }
 
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
@@ -180,6 +185,9 @@ OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, o
 UNSENT: Final = TO_SUBMIT | {State.DUPLICATE, State.FOLLOWING}
 OPEN: Final = UNSENT | OUT
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
+# Verdicts that may have cost something. What has the same bytes shares them, even once the document is superseded:
+# a source that was away for a night is not paid for again behind a person's back.
+MAY_HAVE_COST: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD})
 # For such a document nothing is paid any more, so a copy that waits for it stands for itself, and none joins it.
 PAYS_FOR_NOBODY: Final = frozenset(
     {

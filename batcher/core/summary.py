@@ -59,6 +59,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what was told while it went on
     saved_in_run: int = 0
+    withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0

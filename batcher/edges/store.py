@@ -24,6 +24,7 @@ from batcher.core.results import Buffer
 from batcher.errors import OutputError
 
 PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
+REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
 GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
 BLOCK: Final = 1 << 20
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -127,7 +128,7 @@ class Store:
             self._sync(parts, outcomes)
             for number, part in parts.items():
                 if number not in outcomes:
-                    outcomes[number] = _publish(part)
+                    outcomes[number] = self._publish(part, folders)
             for folder in folders.values():
                 os.fsync(folder)
         except OSError as error:  # a folder that can't be synced: nothing of this group counts as durable
@@ -175,24 +176,28 @@ class Store:
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
-        """The result at `source` once more. Raises FileNotFoundError where that isn't what it was, OutputError."""
-        folders: dict[bytes, int] = {}
-        try:
-            folder, name = self._folder_of(source, folders)
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            with os.fdopen(fd, "rb") as file:
-                data = file.read()
-        except OSError as error:
-            raise FileNotFoundError(source) from error
-        finally:
-            for folder in folders.values():
-                os.close(folder)
-        if hashlib.sha256(data).hexdigest() != sha256:
+        """The result at `source` once more, or what was kept of it when a newer one took its place.
+
+        Raises FileNotFoundError where neither is what it was, OutputError.
+        """
+        data = self._bytes_of(source, sha256) or self._bytes_of(kept_name(sha256), sha256)
+        if data is None:
             raise FileNotFoundError(f"{source}: not the bytes that were saved")
         (outcome,) = self.write_group([Item(target, data, known)])
         if isinstance(outcome, OutputError):
             raise outcome
         return outcome
+
+    def _bytes_of(self, output: str, sha256: str) -> bytes | None:
+        """None where the file isn't there, or has other bytes."""
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            with os.fdopen(fd, "rb") as file:
+                data = file.read()
+        except OSError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
     @contextmanager
     def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
@@ -246,6 +251,24 @@ class Store:
             fd = folders[here]
         return fd
 
+    def _publish(self, part: _Part, folders: dict[bytes, int]) -> Written | OutputError:
+        """Give the part its name: the planned one, unless somebody else's file has it."""
+        item = part.item
+        tagged = with_tag(item.output, part.sha256[:8])
+
+        def keep(name: bytes, folder: int, sha256: str) -> None:
+            _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
+
+        try:
+            for output in (item.output, tagged):
+                if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {part.sha256}, keep):
+                    return Written(output, part.sha256, part.size)
+        except OSError as error:
+            return trouble(item.output, error)
+        return OutputError(
+            f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
+        )
+
     def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
         """After a failed sync a file's pages count as clean though they aren't: it is discarded, never synced again."""
         if len(parts) >= GROUP_FOR_SYNCFS and _SYNCFS is not None:
@@ -261,36 +284,47 @@ class Store:
                 outcomes[number] = trouble(part.item.output, error)
 
 
-def _publish(part: _Part) -> Written | OutputError:
-    """Give the part its name: the planned one, unless somebody else's file has it."""
-    item = part.item
-    tagged = with_tag(item.output, part.sha256[:8])
-    try:
-        for output in (item.output, tagged):
-            if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {part.sha256}):
-                return Written(output, part.sha256, part.size)
-    except OSError as error:
-        return trouble(item.output, error)
-    return OutputError(
-        f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
-    )
+def kept_name(sha256: str) -> str:
+    """Where a paid result lies that has no place of its own any more."""
+    return "/".join(map(os.fsdecode, (*REPLACED, f"{sha256}.json".encode())))
 
 
-def _take_name(part: _Part, name: bytes, ours: frozenset[str]) -> bool:
-    """False where a file that isn't one of `ours` has that name."""
+def _take_name(part: _Part, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
+    """False where a file that isn't one of `ours` has that name. What is replaced is kept under another name first."""
     try:
         os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder, follow_symlinks=False)
         return True
     except FileExistsError:
-        if _hash_of(name, part.folder) not in ours:
-            return False
+        there = _hash_of(name, part.folder)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+        if error.errno not in _NO_LINKS:
             raise
-        if _hash_of(name, part.folder) not in {None, *ours}:  # a file system without links
-            return False
+        there = _hash_of(name, part.folder)
+        if there is None:
+            os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder)
+            return True
+    if not there or there not in ours:
+        return False
+    if there != part.sha256:
+        keep(name, part.folder, there)
     os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder)
     return True
+
+
+Keep = Callable[[bytes, int, str], None]  # a file's name, its open folder, its sha256
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
+    """The file under a second name; where the file system knows no links, under that one alone."""
+    try:
+        os.link(name, kept, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
+    except FileExistsError:
+        return  # the same bytes were kept before
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=into)
 
 
 def _hash_of(name: bytes, folder: int) -> str | None:

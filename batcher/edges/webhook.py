@@ -1,6 +1,7 @@
 """Takes webhooks in: a small HTTP server that answers at once and remembers which jobs to ask about.
 
 Whether a message is genuine is `core.signature`'s; asking is the poller's. What is lost here costs time, no result.
+It lies in the run's own process, so connections are few and short: whoever reaches it must not exhaust the run.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from batcher.core.signature import Judge
+from batcher.doorkeeper import Doorkeeper, Limits, descriptors, terse
 from batcher.errors import ReceiverUnusable
 
 LARGEST: Final = 64 << 10  # bytes of a message; ours are a few hundred
 RATE, BURST = 1000.0, 2000.0  # messages a second, and at once: more than the API ends jobs
 READ_WITHIN: Final = 5.0  # seconds for a body to come in whole
+CONNECTIONS: Final = 64  # at once; a message takes a few milliseconds
+SHARE: Final = 8  # of what the process may have open, one part in so many: the run needs the rest
+LIMITS: Final = Limits(CONNECTIONS, header=10.0, idle=30.0, stalled=READ_WITHIN, body=1.0)
 WAITING: Final = 20_000  # jobs to ask about; beyond that the poller finds them by itself
 REMEMBERED: Final = 50_000  # messages taken in, to know their repetitions by
 
@@ -101,21 +107,42 @@ async def receiving(
     clock: Callable[[], float],
     rate: float = RATE,
     burst: float = BURST,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[Receiver]:
     """A receiver that listens as long as the block lasts. Raises ReceiverUnusable where the address can't be had."""
     receiver = Receiver(judge, clock=clock, rate=rate, burst=burst)
-    app = web.Application(client_max_size=LARGEST)
-    app.router.add_post("/{path:.*}", receiver.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, lingering_time=0)
+    keeper = Doorkeeper(replace(limits, connections=min(limits.connections, max(4, descriptors() // SHARE))))
+    runner = _runner(receiver, keeper)
     await runner.setup()
     try:
+        assert runner.server is not None
+        server = await _listen(host, port, keeper, runner.server)
+        receiver.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/"
+        watching = asyncio.create_task(keeper.watch())
         try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ReceiverUnusable(
-                f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or name another one"
-            ) from error
-        receiver.url = f"http://{host}:{runner.addresses[0][1]}/"
-        yield receiver
+            yield receiver
+        finally:
+            watching.cancel()
+            server.close()
     finally:
         await runner.cleanup()
+
+
+def _runner(receiver: Receiver, keeper: Doorkeeper) -> web.AppRunner:
+    async def answer(request: web.Request) -> web.Response:
+        with keeper.attending(request.transport, request.content.is_eof):
+            return await receiver.answer(request)
+
+    app = web.Application(client_max_size=LARGEST)
+    app.router.add_post("/{path:.*}", answer)
+    return web.AppRunner(app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0)
+
+
+async def _listen(host: str, port: int, keeper: Doorkeeper, server: web.Server) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(keeper.guarding(server), host, port, backlog=keeper.backlog)
+    except OSError as error:
+        raise ReceiverUnusable(
+            f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or name another one"
+        ) from error

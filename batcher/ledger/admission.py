@@ -1,17 +1,21 @@
-"""How documents enter the ledger: new ones, new versions of known ones, and copies that will not be paid for again."""
+"""How documents enter the ledger: new ones, new versions of known ones, and copies that will not be paid for again.
+
+Bytes and step decide who pays: whatever was paid for once serves everybody who asks for the same, under any name.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from typing import Final, NamedTuple
+from itertools import count
+from typing import Final
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
-from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
+from batcher.core.lifecycle import MAY_HAVE_COST, OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.ledger import effects
 from batcher.ledger.queries import listed
 
@@ -42,33 +46,23 @@ class Version:
     place: str | None = None
 
 
-class Asked(NamedTuple):
-    """What a document that isn't sent yet asks for: job, hash of the step, its own options and its upstream's."""
-
-    job: str
-    step: str
-    options: str | None
-    upstream_options: str | None
-
-
 @dataclass(slots=True)
 class Moved:
     """Documents by the state they came to and left."""
 
     came: Counter[State] = field(default_factory=Counter)
     went: Counter[State] = field(default_factory=Counter)
+    withdrawn: int = 0
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(Version) if field.name not in ("replaces", "upstream"))
 _INSERT: Final = (
-    f"INSERT INTO documents ({', '.join(_COLUMNS)}, output_key)"
-    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key)"
+    f"INSERT INTO documents ({', '.join(_COLUMNS)}, output_key, scan)"
+    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :output_key, :scan)"
 )
-_UNSENT: Final = (
-    f"documents d LEFT JOIN documents u ON u.id = d.upstream WHERE d.current = 1 AND d.state IN ({listed(UNSENT)})"
+_UNASKED: Final = (
+    f"SELECT id FROM documents WHERE current = 1 AND scan <> ? AND state IN ({listed(UNSENT)}) ORDER BY id LIMIT ?"
 )
-_ASKED: Final = f"SELECT DISTINCT d.job, d.step, d.options, u.options FROM {_UNSENT}"
-_UNASKED: Final = f"SELECT d.id FROM {_UNSENT} AND d.job = ? AND d.step = ? AND d.options IS ? AND u.options IS ?"
 # What a document is now that it stands for itself.
 _ITS_TURN: Final = (
     "iif(upstream IS NULL OR (SELECT u.state FROM documents u WHERE u.id = documents.upstream) = 'saved',"
@@ -76,14 +70,14 @@ _ITS_TURN: Final = (
 )
 
 
-def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -> Moved:
-    """Write `batch` inside the caller's transaction."""
+def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float, *, scan: int = 0) -> Moved:
+    """Write `batch` inside the caller's transaction. `scan` is the number of the scan that found it."""
     moved = Moved()
     for version in batch:
         if version.replaces is not None:
             _stand_down(connection, version.replaces, at, moved)
     last = connection.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
-    rows = _rows(connection, batch)
+    rows = _rows(connection, batch, scan)
     connection.executemany(_INSERT, rows)
     for job, upstream in {(version.job, version.upstream) for version in batch if version.upstream}:
         _follow(connection, last, job, upstream)
@@ -97,27 +91,28 @@ def admit(connection: sqlite3.Connection, batch: Sequence[Version], at: float) -
     return moved
 
 
-def retire(connection: sqlite3.Connection, asked_for: Callable[[Asked], bool], at: float) -> Moved:
-    """What isn't sent yet and isn't asked for any more: its job has another name by now, or other options."""
+def withdraw(connection: sqlite3.Connection, at: float, *, scan: int, limit: int) -> Moved:
+    """Up to `limit` documents that aren't sent yet and that this scan, which has seen everything, didn't find."""
     moved = Moved()
-    for asked in [Asked._make(row) for row in connection.execute(_ASKED)]:
-        if not asked_for(asked):
-            for (document,) in connection.execute(_UNASKED, asked).fetchall():
-                _stand_down(connection, document, at, moved)
+    for (document,) in connection.execute(_UNASKED, (scan, limit)).fetchall():
+        before, after = effects.withdraw(connection, document, at)
+        moved.went[before] += 1
+        moved.came[after] += 1
+        moved.withdrawn += 1
+        _release_copies(connection, document, moved)
     return moved
 
 
 def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
-    """The older version makes way. Where a job is out for it, that is still brought to its end, and written nowhere."""
-    sql = "SELECT state, output_sha256 FROM documents WHERE id = ?"
-    state, result = connection.execute(sql, (document,)).fetchone()
+    """The older version makes way. Where a job is out for it, that is still brought to its end."""
+    (state,) = connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
     connection.execute("UPDATE documents SET current = 0 WHERE id = ?", (document,))
     if State(state) in OUT:
         return
     before, after = effects.apply(connection, Superseded(document), at)
     moved.went[before] += 1
     moved.came[after] += 1
-    if result is None:  # else what it left on disk is good for its copies still
+    if before in UNSENT | PAYS_FOR_NOBODY:  # else what it came to is its copies' too
         _release_copies(connection, document, moved)
 
 
@@ -134,25 +129,102 @@ def _release_copies(connection: sqlite3.Connection, payer: int, moved: Moved) ->
         moved.came[State(state)] += 1
 
 
-def _rows(connection: sqlite3.Connection, batch: Sequence[Version]) -> list[dict[str, object]]:
-    taken: set[str] = set()
+def _rows(connection: sqlite3.Connection, batch: Sequence[Version], scan: int) -> list[dict[str, object]]:
+    names = _Names(connection)
     rows = []
     for version in batch:
         row: dict[str, object] = {name: getattr(version, name) for name in _COLUMNS}
-        row["output"] = _free_output(connection, version, taken)
-        row["output_key"] = collision_key(str(row["output"]))
-        taken.add(str(row["output_key"]))
+        row["output"], row["output_key"] = names.give(version)
+        row["scan"] = scan
         rows.append(row)
     return rows
 
 
-def _free_output(connection: sqlite3.Connection, version: Version, taken: set[str]) -> str:
-    """The planned name, or where another document has it (in other letters, perhaps) one with a tag of the source."""
-    key = collision_key(version.output)
-    sql = "SELECT 1 FROM documents WHERE output_key = ? AND current = 1"
-    if key not in taken and connection.execute(sql, (key,)).fetchone() is None:
-        return version.output
-    return with_tag(version.output, sha256(version.source.encode()).hexdigest()[:8])
+class _Names:
+    """Gives each new document the place of its result: nobody else's, now or ever, whatever the names."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._taken = set[str]()  # keys given away just now, which no row has yet
+        self._folders = set[str]()  # keys of folders on their way that look like results
+
+    def give(self, version: Version) -> tuple[str, str]:
+        """(output, its key). What the document replaces keeps its name, though the planned one may be free by now."""
+        own = self._own(version)
+        planned = self._beside_results(version.output)
+        names = _possible_names(planned, version)
+        if own is not None and own in [next(names) for _ in range(_NAMES_OF_OWN)] and self._is_free(own):
+            return self._took(own)
+        for output in _possible_names(planned, version):
+            if self._is_free(output) and not self._was_anothers(output, version):
+                return self._took(output)
+        raise AssertionError("possible names have no end")
+
+    def _took(self, output: str) -> tuple[str, str]:
+        key = collision_key(output)
+        self._taken.add(key)
+        self._folders.update(collision_key(folder) for folder in _folders_like_results(output))
+        return output, key
+
+    def _own(self, version: Version) -> str | None:
+        sql = "SELECT output FROM documents WHERE id = ?"
+        row = None if version.replaces is None else self._connection.execute(sql, (version.replaces,)).fetchone()
+        return row and str(row[0])
+
+    def _is_free(self, output: str) -> bool:
+        """Neither another's result nor a folder that holds another's."""
+        key = collision_key(output)
+        below = "SELECT 1 FROM documents WHERE current = 1 AND output_key > ? AND output_key < ? LIMIT 1"
+        return not (
+            self._is_taken(key)
+            or key in self._folders
+            or self._connection.execute(below, (f"{key}/", f"{key}0")).fetchone()  # "0" follows "/"
+        )
+
+    def _is_taken(self, key: str) -> bool:
+        sql = "SELECT 1 FROM documents WHERE current = 1 AND output_key = ?"
+        return key in self._taken or self._connection.execute(sql, (key,)).fetchone() is not None
+
+    def _was_anothers(self, output: str, version: Version) -> bool:
+        """Whether a result lies there of a document that is no longer current, and was of another source."""
+        sql = (
+            "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
+            " AND NOT (source = ? AND job = ? AND folder = ?) LIMIT 1"
+        )
+        values = (output, version.source, version.job, version.folder)
+        return self._connection.execute(sql, values).fetchone() is not None
+
+    def _beside_results(self, output: str) -> str:
+        """The same place, but in no folder that has the name of another's result."""
+        for folder in _folders_like_results(output):
+            if self._is_taken(collision_key(folder)):
+                tagged = with_tag(folder, _tag(folder))
+                return self._beside_results(tagged + output.removeprefix(folder))
+        return output
+
+
+_NAMES_OF_OWN: Final = 3  # of the possible names, those that a document can have been given before
+
+
+def _possible_names(planned: str, version: Version) -> Iterator[str]:
+    """The planned name, then with a tag of the source, of the source and its folder, and numbered."""
+    yield planned
+    yield with_tag(planned, _tag(version.source))
+    whole = f"{version.folder}\0{version.source}\0{version.job}"
+    yield with_tag(planned, _tag(whole))
+    for number in count(2):
+        yield with_tag(planned, _tag(f"{whole}\0{number}"))
+
+
+def _tag(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]
+
+
+def _folders_like_results(output: str) -> list[str]:
+    """The folders on its way that end as a result does, the outermost first."""
+    parts = output.split("/")[:-1]
+    ways = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+    return [way for way in ways if way.casefold().endswith(".json")]
 
 
 def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) -> None:
@@ -171,6 +243,7 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     """To the document that pays for the same bytes and step, to a copy that has its result, to a job that is out.
 
     Else to whom another copy waits for: where that one is no more, the copy is about to pay, and for its like as well.
+    Else to one that was superseded and has left a result, or a verdict that may have cost something.
     """
     same = "documents p WHERE p.content = documents.content AND p.step = documents.step AND p.id < documents.id"
     pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN ({listed(PAYS_FOR_NOBODY)})"
@@ -178,13 +251,23 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     payer = (
         f"coalesce((SELECT p.id FROM {same} AND (({pays}) OR p.current = 1 AND p.state = 'saved'"
         f" OR p.state IN ({listed(OUT)})) ORDER BY p.id LIMIT 1),"
-        f" (SELECT p.payer FROM {same} AND p.current = 1 AND p.state = 'duplicate' ORDER BY p.id LIMIT 1))"
+        f" (SELECT p.payer FROM {same} AND p.current = 1 AND p.state = 'duplicate' ORDER BY p.id LIMIT 1),"
+        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND p.output_sha256 IS NOT NULL"
+        f" ORDER BY p.id DESC LIMIT 1),"
+        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {_COUNTS_STILL} ORDER BY p.id DESC LIMIT 1))"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"
         f" WHERE id > ? AND state IN ('queued', 'following') AND ({payer}) IS NOT NULL",
         (last,),
     )
+
+
+# Of a superseded document p: its verdict is that of the bytes, and was reached by a job.
+_COUNTS_STILL: Final = (
+    f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"
+    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' AND a.job_id IS NULL))"
+)
 
 
 def _log(connection: sqlite3.Connection, last: int, at: float) -> None:

@@ -66,6 +66,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
     e.PayerFailed: _VERDICT,
+    e.Superseded: "superseded_from = :before",
+    e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}",
 }
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
@@ -109,6 +111,7 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.HELD, e.Retried): f"{_PAY_AGAIN} {_OPEN}",
     (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
     (State.SAVED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
+    (State.SUPERSEDED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
     (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
@@ -130,7 +133,8 @@ _UPDATE: Final = {
     kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
 }
 _STATE_ONLY: Final = "UPDATE documents SET state = :state WHERE id = :document"
-_NOW: Final = "SELECT state, paid, payer, current FROM documents WHERE id = ?"
+_NOW: Final = "SELECT state, paid, payer, current, scan FROM documents WHERE id = ?"
+_NOBODY_ASKS: Final = "no longer asked for: it isn't among what the sources hold and the manifest takes"
 _OTHERS: Final = "UPDATE documents SET payer = :document WHERE payer = :payer AND state = 'duplicate'"
 _FOLLOW: Final[dict[type[e.Event], str]] = {
     e.Promoted: _OTHERS,
@@ -145,9 +149,17 @@ _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?
 
 
 def apply(
-    connection: sqlite3.Connection, event: e.Event, at: float, *, budget: Budget | None = None
+    connection: sqlite3.Connection,
+    event: e.Event,
+    at: float,
+    *,
+    budget: Budget | None = None,
+    scan: int | None = None,
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
+
+    `scan` is the number of this run's scan once that has seen everything: what it didn't find is withdrawn where it
+    comes back to the queue.
 
     Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would pass a limit: in the transaction
     that puts it on record, for between a look and an act others act too.
@@ -166,7 +178,7 @@ def apply(
         keep_to(budget, connection, event.cost)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
-    values["at"], values["state"] = at, after.value  # a plain string: sqlite3 takes longer over others
+    values["at"], values["state"], values["before"] = at, after.value, before.value  # plain: sqlite3 is slow at others
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
     connection.execute(_LOG, (at, event.document, type(event).__name__, after.value, told))
@@ -174,7 +186,14 @@ def apply(
         _follow_copies(connection, event, payer)
     if not is_current and after not in OUT and after is not State.SUPERSEDED:
         _, after = apply(connection, e.Superseded(event.document), at)  # whatever it came to: nobody waits for it
+    elif scan is not None and after in UNSENT and row[4] != scan:
+        _, after = withdraw(connection, event.document, at)
     return before, after
+
+
+def withdraw(connection: sqlite3.Connection, document: int, at: float) -> tuple[State, State]:
+    """Nobody asks for it any more, and nothing was sent."""
+    return apply(connection, e.Withdrawn(document, _NOBODY_ASKS), at)
 
 
 def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -> None:

@@ -6,6 +6,7 @@ It writes what `core.lifecycle` decided and answers what is due. It starts nothi
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections import Counter
@@ -54,8 +55,10 @@ class Seen(NamedTuple):
     id: int
 
 
+WITHDRAWN_TOGETHER: Final = 500  # in one transaction: nobody waits long for it
+_CONFIRM: Final = "UPDATE documents SET scan = ? WHERE id IN (SELECT value FROM json_each(?))"
 _TOUCH: Final = (
-    "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, metadata = ? WHERE id = ?"
+    "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, metadata = ?, scan = ? WHERE id = ?"
 )
 
 
@@ -73,6 +76,8 @@ class Ledger(Queries):
         self._writer = writer
         self._budget: Budget | None = None
         self._called_off = ""
+        self.scan = 0
+        self._has_scanned = False
         self._changed = asyncio.Event()
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -85,7 +90,8 @@ class Ledger(Queries):
             self._publish(Change(event, before, after))
 
     def _apply(self, connection: sqlite3.Connection, event: Event, at: float) -> tuple[State, State]:
-        before, after = effects.apply(connection, event, at, budget=self._budget)
+        scan = self.scan if self._has_scanned else None
+        before, after = effects.apply(connection, event, at, budget=self._budget, scan=scan)
         if self._journal is not None:
             self._journal.note(connection, event, at)
         if self._called_off and after in UNSENT:
@@ -94,20 +100,46 @@ class Ledger(Queries):
 
     async def admit(self, batch: Sequence[admission.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
-        moved = await self._writer.do(lambda c: admission.admit(c, batch, self.clock()))
-        self.tally.update(moved.came)
-        self.tally.subtract(moved.went)
+        moved = await self._writer.do(lambda c: admission.admit(c, batch, self.clock(), scan=self.scan))
+        self._take_over(moved)
         self._wake()
-
-    async def retire(self, asked_for: Callable[[admission.Asked], bool]) -> None:
-        """Send nothing of what isn't asked for any more; where it is wanted otherwise, the scanner takes it in anew."""
-        moved = await self._writer.do(lambda c: admission.retire(c, asked_for, self.clock()))
-        self.tally.update(moved.came)
-        self.tally.subtract(moved.went)
 
     async def touch(self, seen: Sequence[Seen]) -> None:
         """Note where documents are by now, and what else is said of them, whose bytes are the same as before."""
-        await self._writer.do(lambda c: c.executemany(_TOUCH, seen))
+        rows = [(*one[:-1], self.scan, one.id) for one in seen]
+        await self._writer.do(lambda c: c.executemany(_TOUCH, rows))
+
+    # --- what is asked for ------------------------------------------------------------------------------------------
+
+    async def begin_scan(self) -> None:
+        """From now on only what is admitted or confirmed is sent: an earlier run may have queued other things."""
+        self.scan, self._has_scanned = int(self.noted("scan") or 0) + 1, False
+        await self.note("scan", str(self.scan))
+
+    async def confirm(self, documents: Sequence[int]) -> None:
+        """This scan has found them as they were: they may be sent, or sent again."""
+        await self._writer.do(lambda c: c.execute(_CONFIRM, (self.scan, json.dumps(documents))))
+        self._wake()
+
+    async def end_scan(self) -> int:
+        """It has seen everything: what it didn't find isn't sent, now or later in this run. How many were withdrawn."""
+        self._has_scanned = True
+        total = 0
+        while True:
+            moved = await self._writer.do(
+                lambda c: admission.withdraw(c, self.clock(), scan=self.scan, limit=WITHDRAWN_TOGETHER)
+            )
+            self._take_over(moved)
+            total += moved.withdrawn
+            if not moved.withdrawn:
+                self._wake()
+                return total
+
+    def _take_over(self, moved: admission.Moved) -> None:
+        self.tally.update(moved.came)
+        self.tally.subtract(moved.went)
+
+    # --- the rest of what is on record ------------------------------------------------------------------------------
 
     async def prove(self, service: str, key_print: str, proof: str) -> None:
         at = self.clock()

@@ -266,3 +266,25 @@ _PLACES: Final = (
     "DROP INDEX one_current",
     "CREATE UNIQUE INDEX one_current ON documents(source, job, folder) WHERE current = 1",
 )
+
+
+@migrations()
+def asked_for(db: Database) -> None:
+    """Which documents today's manifest asks for, and what a superseded one had come to."""
+    for statement in _ASKED_FOR:
+        db.execute(statement)
+
+
+_ASKED_FOR: Final = (
+    # The state a superseded document had: what it was paid for, and what became of that, still counts.
+    "ALTER TABLE documents ADD COLUMN superseded_from TEXT",
+    """UPDATE documents SET superseded_from = (
+           SELECT e.state FROM events e WHERE e.document = documents.id AND e.state <> 'superseded'
+           ORDER BY e.seq DESC LIMIT 1)
+       WHERE state = 'superseded'""",
+    # The number of the last scan that found it: only what this run's scan has found is sent.
+    "ALTER TABLE documents ADD COLUMN scan INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX to_submit",
+    """CREATE INDEX to_submit ON documents(scan, due_at, id)
+       WHERE current = 1 AND state IN ('queued', 'uploaded')""",
+)

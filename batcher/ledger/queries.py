@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from batcher.core.flight import LAPSES, RECALLED, Flight
-from batcher.core.lifecycle import OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
+from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
 from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
@@ -30,6 +30,7 @@ class Known(NamedTuple):
     folder: str
     place: str | None
     metadata: str | None
+    scan: int
 
 
 class Due(NamedTuple):
@@ -146,13 +147,18 @@ class Finished(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A document that waits for another's end, and how that one ended. `upstream` is the step before its own."""
+    """A document that waits for another's end, and how that one ended. `upstream` is the step before its own.
+
+    `payer_state` of one that was superseded meanwhile is what it had come to before, with `payer_paid` jobs.
+    """
 
     id: int
     upstream: int | None
     output: str
     payer: int
     payer_state: State
+    payer_current: bool
+    payer_paid: int
     payer_output: str
     payer_sha256: str | None
     payer_reason: str | None
@@ -170,6 +176,10 @@ def listed(states: Iterable[State]) -> str:
 
 
 class Queries:
+    """`scan` is the number of this run's scan: only what that one has found is due."""
+
+    scan = 0
+
     def __init__(self, reader: sqlite3.Connection) -> None:
         self.reader = reader
 
@@ -186,7 +196,8 @@ class Queries:
         In `folder`, or wherever it was before; but in none of `others`, for there the same name is another document.
         """
         rows = self.reader.execute(
-            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, metadata FROM documents"
+            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, metadata, scan"
+            " FROM documents"
             f" WHERE current = 1 AND job = ? AND source IN ({_EACH}) AND folder NOT IN ({_EACH})"
             " ORDER BY folder = ?",
             (job, json.dumps(sources), json.dumps(others), folder),
@@ -198,8 +209,8 @@ class Queries:
         rows = self.reader.execute(
             "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream, on_its_own,"
             f" options, metadata, place, step FROM {_TO_SUBMIT}"
-            " AND due_at <= ? ORDER BY due_at, id LIMIT ?",
-            (now, limit),
+            " AND scan = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            (self.scan, now, limit),
         )
         return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
 
@@ -210,8 +221,8 @@ class Queries:
 
     def next_due_at(self, *, after: float) -> float | None:
         """The first moment after `after` at which a document becomes due."""
-        sql = f"SELECT min(due_at) FROM {_TO_SUBMIT} AND due_at > ?"
-        moment: float | None = self.reader.execute(sql, (after,)).fetchone()[0]
+        sql = f"SELECT min(due_at) FROM {_TO_SUBMIT} AND scan = ? AND due_at > ?"
+        moment: float | None = self.reader.execute(sql, (self.scan, after)).fetchone()[0]
         return moment
 
     def source_of(self, document: int) -> str:
@@ -267,12 +278,41 @@ class Queries:
     def copies(self, limit: int) -> list[Copy]:
         """Copies whose payer has come to an end."""
         rows = self.reader.execute(
-            "SELECT d.id, d.upstream, d.output, p.id, p.state, p.output, p.output_sha256, p.reason, p.kind"
+            "SELECT d.id, d.upstream, d.output, p.id, iif(p.state = 'superseded', p.superseded_from, p.state),"
+            " p.state <> 'superseded', (SELECT count(*) FROM attempts a WHERE a.document = p.id"
+            " AND NOT (a.outcome = 'void' AND a.job_id IS NULL)), p.output, p.output_sha256, p.reason, p.kind"
             " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND p.state NOT IN"
             f" ({listed(OPEN)}) ORDER BY d.id LIMIT ?",
             (limit,),
         )
-        return [Copy._make((*row[:4], State(row[4]), *row[5:])) for row in rows]
+        return [Copy._make((*row[:4], State(row[4]), bool(row[5]), *row[6:])) for row in rows]
+
+    def results_like(self, copy: Copy) -> list[tuple[str, str]]:
+        """(output, sha256) of some results of the same bytes and step, that of its payer first."""
+        rows = self.reader.execute(
+            "SELECT DISTINCT o.output, o.output_sha256 FROM documents d"
+            " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 IS NOT NULL"
+            " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
+            (copy.id, copy.payer),
+        )
+        return list(rows)
+
+    def still_at_service(self, document: int, service: str, key_print: str, *, now: float) -> int | None:
+        """The document whose job brought a result of the same bytes and step, and can be asked for it once more."""
+        row = self.reader.execute(
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            " AND a.outcome = 'saved' JOIN documents o ON o.id = a.document AND o.state IN ('saved', 'superseded')"
+            " WHERE d.id = ? AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND a.deadline_at > ?"
+            " AND a.number = (SELECT max(b.number) FROM attempts b WHERE b.document = o.id AND b.outcome = 'saved')"
+            " ORDER BY a.deadline_at DESC LIMIT 1",
+            (document, service, key_print, now),
+        ).fetchone()
+        return row and int(row[0])
+
+    def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
+        """Those pairs of content and step for which a result or a job is there, or a verdict that still counts."""
+        pairs = json.dumps([pair for pair in wanted if pair[0]])
+        return {(row[0], row[1]) for row in self.reader.execute(_ANSWERED, (pairs,))}
 
     def upstream_job(self, upstream: int) -> Upstream | None:
         """The latest job that brought document `upstream` its result, or the same to whom it copied from."""
@@ -310,18 +350,13 @@ class Queries:
         ).fetchone()
         return row and int(row[0])
 
-    def places_of(self, documents: Sequence[int]) -> Mapping[int, tuple[int, str]]:
-        """(document, output) that the result of each one's job is for: itself; once superseded, its first copy, if any.
+    def places_of(self, documents: Sequence[int]) -> Mapping[int, str]:
+        """Where the results of those of `documents` go that are current; a superseded one has no place of its own.
 
         Asked at the last moment, for a newer version may have taken its place at any time.
         """
         own = f"SELECT id, output FROM documents WHERE id IN ({_EACH}) AND current = 1"
-        copy = "SELECT id, output FROM documents WHERE payer = ? AND state = 'duplicate' ORDER BY id LIMIT 1"
-        places = {row[0]: (row[0], row[1]) for row in self.reader.execute(own, (json.dumps(documents),))}
-        for document in documents:
-            if document not in places and (row := self.reader.execute(copy, (document,)).fetchone()):
-                places[document] = (row[0], row[1])
-        return places
+        return dict(self.reader.execute(own, (json.dumps(documents),)))
 
     def is_copy(self, document: int) -> bool:
         """Whether it still waits for another's result."""
@@ -484,6 +519,11 @@ class Queries:
         ).fetchone()
         return row and Finished._make(row)
 
+    def withdrawn_since(self, seq: int) -> int:
+        """Documents that nobody asked for any more, after event `seq`."""
+        sql = "SELECT count(*) FROM events WHERE seq > ? AND event = 'Withdrawn'"
+        return int(self.reader.execute(sql, (seq,)).fetchone()[0])
+
     def saved_since(self, seq: int) -> list[tuple[str, int]]:
         """(output, size) of the results that were saved after event `seq`."""
         sql = (
@@ -551,6 +591,11 @@ _WHO_PAYS = f"""
     SELECT min(o.id) FROM documents o WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
     AND o.payer IS NOT d.id AND (o.state IN ({listed(OUT)})
     OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})}))"""
+_ANSWERED = f"""
+    SELECT w.value ->> 0, w.value ->> 1 FROM json_each(?) w
+    WHERE EXISTS (SELECT 1 FROM documents d WHERE d.content = w.value ->> 0 AND d.step = w.value ->> 1
+                  AND (d.state IN ({listed(OUT)}) OR d.output_sha256 IS NOT NULL
+                       OR coalesce(d.superseded_from, d.state) IN ({listed(MAY_HAVE_COST)})))"""
 _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
     f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' || d.step, NULL)"

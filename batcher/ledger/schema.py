@@ -12,7 +12,7 @@ from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewe
 from batcher.ledger.queries import reader
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-VERSION: Final = 8  # PRAGMA user_version; one more with each migration
+VERSION: Final = 9  # PRAGMA user_version; one more with each migration
 
 
 @contextmanager

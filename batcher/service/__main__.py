@@ -10,18 +10,22 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import secrets
 import signal
 import sys
 import threading
+import warnings
 from typing import Any, Final
 
+import aiohttp
 import click
 
 from batcher.errors import ServiceUnusable
 from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
 from batcher.service.local import LocalService, Options
 
+DESCRIPTORS: Final = 4096  # as many as we can make use of
 LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
 
 
@@ -42,25 +46,35 @@ def main(embedded: bool, **words: Any) -> None:
 
 
 def serve(options: Options, *, key: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Prints the address, and the key where it had to make one up.
+    """Serve until Ctrl-C or SIGTERM. Prints its address, and the key where none came or an empty one.
 
-    Raises `ServiceUnusable` where the folder or the port can't be had.
+    Raises `PlaceUnusable` where the folder or the port can't be had.
     """
+    _ask_for_descriptors()
+    _silence_warnings()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_anyone(options, key))
+        asyncio.run(_serve_anyone(options, (key or "").strip()))
 
 
-async def _serve_anyone(options: Options, key: str | None) -> None:
+def _silence_warnings() -> None:
+    """What a client wrote wrongly is told to that client, not to this terminal."""
+    for category in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
+        warnings.simplefilter("ignore", category)
+
+
+async def _serve_anyone(options: Options, key: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with LocalService(options, key=key) as service:
         _say(service.url)
-        if key is None:
+        if not key:
             _say(f"{KEY_VARIABLE}={service.key}")
         await stop.wait()
 
 
 async def _serve_parent(options: Options) -> None:
+    _ask_for_descriptors()
+    _silence_warnings()
     with contextlib.suppress(PermissionError):
         os.setsid()  # the terminal's Ctrl-C is the parent's; it closes our stdin when it is done
     key = sys.stdin.buffer.readline().decode().strip() or secrets.token_urlsafe(24)
@@ -82,9 +96,20 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     os._exit(0)
 
 
+def _ask_for_descriptors() -> None:
+    """Each connection takes one; many systems give 256 or 1,024 unless asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS has a limit below its own word for none
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Whoever has closed stdout knows where the service is, or will never: that is no reason to end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

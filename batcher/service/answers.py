@@ -59,8 +59,8 @@ class InvalidRequest(Exception):
     def at(cls, *loc: str | int, msg: str, type: str = "value_error") -> InvalidRequest:
         return cls({"type": type, "loc": list(loc), "msg": msg, "input": None})
 
-    def answer(self) -> web.Response:
-        return as_json({"detail": list(self.problems)}, status=422)
+    def answer(self, *, status: int = 422) -> web.Response:
+        return as_json({"detail": list(self.problems)}, status=status)
 
 
 def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

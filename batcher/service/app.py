@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from batcher.core.wire import ErrorName, JobStatus, JobType
+from batcher.doorkeeper import Doorkeeper
 from batcher.service import gate
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.bodies import BODIES
@@ -59,8 +60,12 @@ class Rooms:
     sync_patience: float = SYNC_PATIENCE
 
 
-def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str] = gate.LOOPBACK) -> web.Application:
-    middlewares = [gate.answer_errors, gate.check_host(hosts), gate.check_key(key), disturb(rooms.chaos, rooms.errands)]
+def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper) -> web.Application:
+    middlewares = [
+        *(gate.attend(keeper), gate.answer_errors, gate.check_text),
+        *(gate.check_host(hosts), gate.check_key(key)),
+        disturb(rooms.chaos, rooms.errands),
+    ]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
     doors = (UploadEndpoints(rooms.uploads), Portal(rooms.endpoints), Doors(rooms))
     app.add_routes([route for door in doors for route in door.routes()])

@@ -124,8 +124,8 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def options_of(words: dict[str, Any]) -> Options:
     """Raises click's UsageError where a secret, or what an option needs, is missing."""
-    from batcher.service.fetching import Reach
     from batcher.service.local import Options
+    from batcher.service.reach import Reach
 
     return Options(
         data_dir=words["data_dir"],

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.errors import ServiceUnusable
+from batcher.errors import PlaceUnusable
 
 Statement = tuple[str, Sequence[Any]]
 
@@ -71,10 +71,15 @@ class Database:
         self._thread = threading.Thread(target=self._commit_groups, name="service-writer", daemon=True)
 
     def __enter__(self) -> Database:
-        self._writer = _open(self._path)
-        _create_schema(self._writer, self._path)
-        self._reader = _open(self._path)
-        self._reader.execute("PRAGMA query_only = 1")
+        try:
+            self._writer = _open(self._path)
+            _create_schema(self._writer, self._path)
+            self._reader = _open(self._path)
+            self._reader.execute("PRAGMA query_only = 1")
+        except sqlite3.Error as trouble:
+            raise PlaceUnusable(
+                f"the local service can't use {self._path}: {trouble}; name another folder with --data-dir"
+            ) from trouble
         self._thread.start()
         return self
 
@@ -143,7 +148,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(SCHEMA):
-        raise ServiceUnusable(f"{path} was written by a later version of batcher; give another --data-dir")
+        raise PlaceUnusable(f"{path} was written by a later version of batcher; give another --data-dir")
     for number in range(version, len(SCHEMA)):
         connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA[number]}PRAGMA user_version = {number + 1};COMMIT;")
 

@@ -5,6 +5,7 @@ Knows which parse options each endpoint's request holds, and where.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from batcher.service.assembly import Assembled, join, noted, own_notes, reread
 from batcher.service.parsing.kinds import kind_of
-from batcher.service.parsing.pages import Page, misconfigured
+from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
 from batcher.service.parsing.selection import selected
 from batcher.service.rendering import Answer
 from batcher.service.tasks import Question, Reply, Source, Task
@@ -23,6 +24,9 @@ Ask = Callable[[Question], Reply]
 
 CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
 CONTEXT_AT_MOST: Final = 10
+PASSING: Final = frozenset(
+    getattr(errno, name) for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,14 @@ class Desk:
     def _read(self, source: Source, options: Mapping[str, Any]) -> Answer:
         if source.job:
             return reread(Path(source.path))
-        answer: Answer = self.module.parse(Path(source.path), extension=source.extension, options=options)
+        try:
+            answer: Answer = self.module.parse(Path(source.path), extension=source.extension, options=options)
+        except (DocumentProblem, self.module.DocumentProblem, MemoryError):
+            raise
+        except Exception as bug:
+            if is_of_the_machine(bug):
+                raise
+            raise corrupt(f"its reader stumbles over it: {type(bug).__name__}: {bug}") from bug
         return answer
 
     def _chosen(self, answer: Answer, source: Source, asked: Any) -> Answer:
@@ -92,6 +103,11 @@ class Desk:
             wide = isinstance(pages, list) and len(pages) > CONTEXT_AT_MOST
         if wide:
             raise misconfigured(f"page_range: a document is classified by {CONTEXT_AT_MOST} pages at most")
+
+
+def is_of_the_machine(bug: Exception) -> bool:
+    """Whether another try may fare better: the disk refused. What else a reader raises it will raise again."""
+    return isinstance(bug, OSError) and bug.errno in PASSING
 
 
 def _with_lines(options: Mapping[str, Any]) -> dict[str, Any]:

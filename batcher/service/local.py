@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -21,34 +21,40 @@ import aiohttp
 from aiohttp import web
 
 from batcher.core.wire import RETENTION
-from batcher.errors import ServiceUnusable
+from batcher.doorkeeper import Doorkeeper, Limits, Make, descriptors
+from batcher.errors import PlaceUnusable
 from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
 from batcher.service.chaos import Chaos, Fault
 from batcher.service.database import Database
 from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.errands import Errands
-from batcher.service.fetching import Fetcher, Reach
+from batcher.service.fetching import Fetcher
+from batcher.service.folder import DATABASE, held
 from batcher.service.gate import LOOPBACK
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.llm import Consultant, Model
+from batcher.service.protocol import Protocol
 from batcher.service.queue import JOB_SECONDS, Queue
+from batcher.service.reach import Reach, checked_connector
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
 from batcher.service.webhooks import Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
 
-LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
 SWEEP: Final = 60.0  # seconds between two looks for what has expired; reads don't depend on it
 FAREWELL: Final = 0.2  # seconds for answers under way when the service ends
+CONNECTIONS: Final = 1024  # at once, where the system lets us have as many
+RESERVED, WORKER_FILES = 64, 8  # descriptors that are not for connections
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds` in seconds.
 
-    `hosts` are Host headers to answer to beside loopback's and `host` itself.
+    `hosts` are Host headers to answer to beside loopback's and `host` itself. `limits` of connections: by default as
+    many as the process may have open, in part.
     """
 
     data_dir: Path
@@ -68,6 +74,7 @@ class Options:
     webhooks: Sequence[Endpoint] = ()
     reach: Reach = field(default_factory=Reach)
     pauses: Pauses = field(default_factory=Pauses)
+    limits: Limits | None = None
 
 
 class LocalService:
@@ -84,9 +91,11 @@ class LocalService:
 
     async def __aenter__(self) -> LocalService:
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(_hold(self.options.data_dir))
+            await stack.enter_async_context(held(self.options.data_dir))
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            self.rooms = stack.enter_context(_open_rooms(self.options, session))
+            connector = checked_connector(_reach_of_webhooks(self.options))
+            checked = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            self.rooms = stack.enter_context(_open_rooms(self.options, session, checked))
             self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options))
             await stack.enter_async_context(_background(self.rooms, self.options))
             self._stack = stack.pop_all()
@@ -102,48 +111,10 @@ class LocalService:
         await _sweep(self.rooms)
 
 
-@contextlib.asynccontextmanager
-async def _hold(folder: Path) -> AsyncIterator[None]:
-    """The folder, made where it is missing, for one service at a time; the lock dies with its holder."""
-    descriptor = _prepare(folder)
-    try:
-        await _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _prepare(folder: Path) -> int:
-    """The folders, for their owner's eyes only, and a descriptor of the lock file."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        for part in ("uploads", "results"):
-            (folder / part).mkdir(mode=0o700, exist_ok=True)
-        for leftover in folder.glob("*/*.part"):  # of a predecessor that was killed in the middle of a transfer
-            leftover.unlink()
-        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as trouble:
-        raise ServiceUnusable(f"the local service can't use {folder}: {trouble.strerror}") from trouble
-
-
-async def _lock(descriptor: int, folder: Path) -> None:
-    patience = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > patience:
-                raise ServiceUnusable(
-                    f"another local service is using {folder}; end it, or name another folder"
-                ) from None
-            await asyncio.sleep(0.05)
-
-
 @contextlib.contextmanager
-def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Rooms]:
+def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aiohttp.ClientSession) -> Iterator[Rooms]:
     folder = options.data_dir
-    with Database(folder / "service.db") as database:
+    with Database(folder / DATABASE) as database:
         chaos = Chaos(options.chaos, options.seed)
         jobs = Jobs(database, clock=options.clock, chaos=chaos, retention=options.retention)
         uploads = Uploads(database, folder / "uploads", clock=options.clock)
@@ -152,7 +123,8 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
         errands = Errands()
         endpoints = Endpoints(database, options.webhooks, clock=options.clock)
         webhooks = Webhooks(
-            *(session, errands),
+            *(session, checked, errands),
+            reach=_reach_of_webhooks(options),
             endpoints=endpoints,
             chaos=chaos,
             clock=options.clock,
@@ -171,20 +143,53 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession) -> Iterator[Ro
         yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, endpoints, options.sync_patience)
 
 
+def _reach_of_webhooks(options: Options) -> Reach:
+    """As for documents; and where all callers are on this machine, each may be called back there."""
+    at_home = options.host in LOOPBACK | {"::1"} and not options.hosts
+    urls, loopback = options.reach.urls, options.reach.loopback
+    return Reach(urls, loopback=at_home or (urls and loopback))
+
+
 @contextlib.asynccontextmanager
 async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str]:
     hosts = LOOPBACK | {options.host, *options.hosts}
-    runner = web.AppRunner(make_app(rooms, key=key, hosts=hosts), access_log=None, shutdown_timeout=FAREWELL)
+    keeper = Doorkeeper(options.limits or Limits(_room_for_connections(options.workers)))
+    app = make_app(rooms, key=key, hosts=hosts, keeper=keeper)
+    runner = web.AppRunner(app, shutdown_timeout=FAREWELL)
     await runner.setup()
     try:
-        await web.TCPSite(runner, options.host, options.port, backlog=1024).start()
-        host, bound = runner.addresses[0][:2]
-        yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
-    except OSError as trouble:
-        where = f"{options.host}:{options.port}"
-        raise ServiceUnusable(f"the local service can't listen on {where}: {trouble.strerror}") from trouble
+        assert runner.server is not None
+        server = await _bind(options, keeper, partial(Protocol, runner.server, loop=asyncio.get_running_loop()))
+        watching = asyncio.create_task(keeper.watch())
+        try:
+            yield _address(server)
+        finally:
+            watching.cancel()
+            server.close()
     finally:
         await runner.cleanup()
+
+
+def _room_for_connections(workers: int) -> int:
+    """An upload under way takes a connection and a file; the rest of a third is for what else is open."""
+    return max(16, min(CONNECTIONS, (descriptors() - RESERVED - WORKER_FILES * workers) // 3))
+
+
+async def _bind(options: Options, keeper: Doorkeeper, make: Make) -> asyncio.Server:
+    try:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(keeper.guarding(make), options.host, options.port, backlog=keeper.backlog)
+    except (OSError, UnicodeError) as trouble:
+        where = f"{options.host}:{options.port}"
+        why = getattr(trouble, "strerror", None) or trouble
+        raise PlaceUnusable(
+            f"the local service can't listen on {where}: {why}; free the port, or name another with --port or --host"
+        ) from trouble
+
+
+def _address(server: asyncio.Server) -> str:
+    host, port = server.sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.asynccontextmanager

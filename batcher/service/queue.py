@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,12 +26,18 @@ from batcher.service.results import Results
 from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
 
-JOB_SECONDS: Final = 900.0  # wall time one document may take
+JOB_SECONDS: Final = 900.0  # processor time one document may take
+BY_THE_CLOCK: Final = 1.5  # times as long: what works without end is found by what it works, not by the clock
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
 CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
+DISK_PAUSE: Final = 2.0  # seconds until an end that couldn't be written is tried again
 PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
+
+End = Callable[[], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -112,7 +120,7 @@ class Queue:
                 async with asyncio.timeout(CANCELLING):
                     await live.ended.wait()
         elif live.status is JobStatus.PENDING:
-            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(job_id))
+            await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(job_id))
 
     async def work(self, workers: int) -> None:
         async with asyncio.TaskGroup() as group:
@@ -132,7 +140,8 @@ class Queue:
 
     async def _serve(self, worker: Worker) -> None:
         try:
-            await worker.warm_up()
+            with contextlib.suppress(OSError):  # it will be told by the first job
+                await worker.warm_up()
             while True:
                 _, _, live = await self._waiting.get()
                 if not live.cancelled:
@@ -142,14 +151,24 @@ class Queue:
 
     async def _run(self, live: LiveJob, worker: Worker) -> None:
         live.status, live.worker = JobStatus.IN_PROGRESS, worker
-        report = await self._report(live, worker)
+        report = await self._safely_reported(live, worker)
         live.worker = None
         if live.cancelled and report.name:
-            await self._record(live, JobStatus.CANCELLED, self._jobs.cancel(live.job.job_id))
+            await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(live.job.job_id))
             return
         live.status = JobStatus.COMPLETING
         status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
-        await self._record(live, status, self._conclude(live.job.job_id, report))
+        await self._record(live, status, lambda: self._conclude(live.job.job_id, report))
+
+    async def _safely_reported(self, live: LiveJob, worker: Worker) -> Report:
+        """What nobody foresaw is one job's end and no other's; its worker is not to be trusted with the next."""
+        try:
+            return await self._report(live, worker)
+        except Exception as bug:
+            log.exception("job %s", live.job.job_id)
+            await worker.close()
+            message = f"The service made a mistake; see its log: {type(bug).__name__}"
+            return Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
 
     async def _report(self, live: LiveJob, worker: Worker) -> Report:
         job = live.job
@@ -170,7 +189,18 @@ class Queue:
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
         report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
+            report = await self._tried_again(live, worker, task, limit)
         return msgspec.structs.replace(report, name=overrun) if report.name == ErrorName.TIMEOUT else report
+
+    async def _tried_again(self, live: LiveJob, worker: Worker, task: Task, limit: float) -> Report:
+        """A death may have come from outside; a second one is the document's doing, and would come every time."""
+        live.status = JobStatus.IN_PROGRESS
+        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        if report.name != ErrorName.SUBPROCESS_CRASHED:
+            return report
+        message = f"The document ended two processes that were reading it. {report.message}"
+        return Report(name=ErrorName.DOCUMENT_CORRUPT, code=415, message=message)
 
     def _task(self, job: Job, request: dict[str, Any], sources: list[Source]) -> Task:
         return Task(
@@ -190,7 +220,7 @@ class Queue:
         parsing = request.get("parsing") or request
         wanted = (parsing.get("settings") or {}).get("timeout")
         if wanted is None or wanted >= self._job_seconds:
-            return self._job_seconds, ErrorName.TIMEOUT
+            return self._job_seconds * BY_THE_CLOCK, ErrorName.TIMEOUT
         return wanted, ErrorName.CUSTOMER_TIMEOUT
 
     async def _conclude(self, job_id: str, report: Report) -> None:
@@ -199,12 +229,24 @@ class Queue:
         else:
             await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
 
-    async def _record(self, live: LiveJob, status: JobStatus, end: Awaitable[None]) -> None:
+    async def _record(self, live: LiveJob, status: JobStatus, end: End) -> None:
         """Durable first; only then does anyone hear of it."""
-        await end
+        await self._written(live, end)
         del self._live[live.job.job_id]
         live.ended.set()
-        self._on_end(live.job, status)
+        try:
+            self._on_end(live.job, status)
+        except Exception:
+            log.exception("job %s has ended, and its webhook is not sent", live.job.job_id)
+
+    async def _written(self, live: LiveJob, end: End) -> None:
+        """A disk that is full for a while must not end the worker that waits for it."""
+        while True:
+            try:
+                return await end()
+            except sqlite3.Error as refusal:
+                log.warning("job %s: its end can't be written down, tried again: %s", live.job.job_id, refusal)
+                await asyncio.sleep(DISK_PAUSE)
 
 
 def _advance(live: LiveJob, stage: str) -> None:

@@ -17,6 +17,7 @@ from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
+NESTED: Final = 200  # levels; schemas have a dozen, and each level costs stack in everything that walks them
 OLD_FORM: Final = (
     "document_url, options, advanced_options and experimental_options belong to the older form of requests, which this "
     "service doesn't take, nor a mixture of both: name the document as `input` and the options as the API does today"
@@ -41,6 +42,7 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 def read_request(body: bytes, type: JobType) -> Body:
     """`InvalidRequest` where the body is no JSON, or not of the endpoint's shape; `ApiError` where it is of old."""
+    _check_whole(body)
     try:
         if any(value is not None for value in msgspec.structs.astuple(_OLDER.decode(body))):
             raise ApiError(ErrorName.INVALID_CONFIG, OLD_FORM)
@@ -49,6 +51,38 @@ def read_request(body: bytes, type: JobType) -> Body:
         raise _explain(str(refusal)) from refusal
     except (msgspec.DecodeError, UnicodeDecodeError) as refusal:
         raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
+
+
+def _check_whole(body: bytes) -> None:
+    """What the shapes skip is read again when the work begins: a number or a depth that nobody can read ends here."""
+    try:
+        value = msgspec.json.decode(body)
+        msgspec.json.encode(value)
+        body.decode()
+    except RecursionError as refusal:
+        raise _too_deep() from refusal
+    except (ValueError, OverflowError, msgspec.MsgspecError) as refusal:
+        raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
+    if _is_deeper(value, NESTED):
+        raise _too_deep()
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest.at("body", 0, msg=f"Nested more than {NESTED} deep", type="recursion_loop")
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        level = [
+            item
+            for one in level
+            if isinstance(one, list | dict)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float) -> Job:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 
 from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT
 from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page
@@ -26,11 +27,14 @@ class UploadEndpoints:
     async def upload(self, request: web.Request) -> web.Response:
         """Bytes as multipart, or none: then the answer says where to PUT them."""
         extension = request.query.get("extension")
-        part = await _file_part(request) if request.content_type.startswith("multipart/") else None
-        if part is None:
-            announced = await self._uploads.announce(clean_extension(extension))
-            return as_json({"file_id": announced.file_id, "presigned_url": _presigned(request, announced)})
-        return await self._receive(part, clean_extension(extension, part.filename))
+        if request.content_type.startswith("multipart/"):
+            with _refusing_what_is_broken():
+                reader = await request.multipart()
+            part = await _file_part(reader)
+            if part is not None:
+                return await self._receive(reader, part, clean_extension(extension, _filename(part)))
+        announced = await self._uploads.announce(clean_extension(extension))
+        return as_json({"file_id": announced.file_id, "presigned_url": _presigned(request, announced)})
 
     async def put_presigned(self, request: web.Request) -> web.Response:
         upload = self._uploads.find_presigned(request.match_info["upload_id"], request.match_info["token"])
@@ -44,28 +48,58 @@ class UploadEndpoints:
         await self._uploads.delete(file_id)
         return as_json({"file_id": file_id})
 
-    async def _receive(self, part: BodyPartReader, extension: str) -> web.Response:
+    async def _receive(self, reader: MultipartReader, part: BodyPartReader, extension: str) -> web.Response:
+        pieces = _pieces(reader, part)
         try:
-            stored = await self._uploads.receive(_pieces(part), extension, limit=DIRECT_UPLOAD_LIMIT)
+            stored = await self._uploads.receive(pieces, extension, limit=DIRECT_UPLOAD_LIMIT)
         except ApiError as too_large:
             return html_page(too_large.code, "Request Entity Too Large")
         return as_json({"file_id": stored.file_id, "presigned_url": None})
 
 
-async def _file_part(request: web.Request) -> BodyPartReader | None:
+async def _file_part(reader: MultipartReader) -> BodyPartReader | None:
     """The part named `file`. Without one the hosted service still answers 200, and so do we."""
-    try:
-        async for part in await request.multipart():
+    with _refusing_what_is_broken():
+        async for part in reader:
             if isinstance(part, BodyPartReader) and part.name == "file":
                 return part
-    except ValueError as broken:
-        raise InvalidRequest.at("body", msg=f"There was an error parsing the body: {broken}") from broken
     return None
 
 
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await part.read_chunk(PIECE):
+async def _pieces(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
+    """The part's bytes, and its end only once all that follows is sound: half a body is no document."""
+    while True:
+        with _refusing_what_is_broken():
+            piece = await part.read_chunk(PIECE)
+            if not piece:
+                await _read_to_end(reader)
+        if not piece:
+            return
         yield piece
+
+
+async def _read_to_end(reader: MultipartReader) -> None:
+    while await reader.next() is not None:
+        pass
+    if not reader.at_eof():
+        raise ValueError("the closing boundary is missing")
+
+
+@contextlib.contextmanager
+def _refusing_what_is_broken() -> Iterator[None]:
+    """Nothing is read here but what the client sent, so whatever the reader stumbles over is the client's doing."""
+    try:
+        yield
+    except (ConnectionError, web.HTTPException):
+        raise
+    except Exception as broken:
+        why = str(broken).strip().split("\n", 1)[0] or type(broken).__name__
+        raise InvalidRequest.at("body", msg=f"There was an error parsing the body: {why}") from broken
+
+
+def _filename(part: BodyPartReader) -> str | None:
+    with _refusing_what_is_broken():
+        return part.filename
 
 
 def _presigned(request: web.Request, upload: Upload) -> str:

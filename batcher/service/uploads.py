@@ -6,6 +6,7 @@ Streams bytes to disk with flat memory. Ids from outside are looked up in the ta
 from __future__ import annotations
 
 import hmac
+import os
 import re
 import secrets
 import sqlite3
@@ -124,6 +125,11 @@ class Uploads:
         return self._folder / upload_id
 
 
+def private(path: str, flags: int) -> int:
+    """An opener for files that are their owner's alone, whatever the umask."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
 def clean_extension(text: str | None, filename: str | None = None) -> str:
     """Both `pdf` and `.pdf` are sent; anything that is no plain extension is left out."""
     wanted = (text or Path(filename or "").suffix).lower().lstrip(".")
@@ -133,7 +139,7 @@ def clean_extension(text: str | None, filename: str | None = None) -> str:
 async def _write(path: Path, pieces: AsyncIterator[bytes], limit: int) -> int:
     """Small uploads in one call, large ones in pieces on a thread; the number of bytes."""
     held, size = bytearray(), 0
-    async with aiofiles.open(path, "wb") as file:
+    async with aiofiles.open(path, "wb", opener=private) as file:
         async for piece in pieces:
             held += piece
             size += len(piece)

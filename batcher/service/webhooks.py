@@ -17,17 +17,23 @@ from typing import Final
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from batcher.core.wire import JobStatus
 from batcher.service.chaos import Chaos
 from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.errands import Errand, Errands
 from batcher.service.jobs import Clock, Job
+from batcher.service.reach import Forbidden, Reach, check_address
 
 DIRECT_PAUSES: Final = (1.0, 2.0, 4.0)  # seconds before each of three retries; the hosted ones are undocumented
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
 WINDOW: Final = aiohttp.ClientTimeout(total=15)  # to acknowledge in
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})
+
+NOT_ALLOWED: Final = (
+    "it leads out of reach; start the service with --allow-urls, and --allow-loopback-urls for this machine"
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +52,18 @@ class Webhooks:
     def __init__(
         self,
         session: aiohttp.ClientSession,
+        checked: aiohttp.ClientSession,
         errands: Errands,
         *,
+        reach: Reach,
         endpoints: Endpoints,
         chaos: Chaos,
         clock: Clock,
         pauses: Pauses,
     ) -> None:
         self._session = session
+        self._checked = checked  # reaches no further than `reach`
+        self._reach = reach
         self._errands = errands
         self._endpoints = endpoints
         self._chaos = chaos
@@ -67,7 +77,7 @@ class Webhooks:
             return
         body = msgspec.json.encode({"status": status, "job_id": job.job_id, "metadata": asked.get("metadata")})
         if (wish.get("mode") or ("direct" if wish.get("url") else "svix")) == "direct":
-            self._send(job, lambda: self._deliver(wish["url"], body, self._pauses.direct))
+            self._send(job, lambda: self._deliver(job.job_id, wish["url"], body))
             return
         for endpoint in self._endpoints:
             if endpoint.wants(wish.get("channels")):
@@ -83,9 +93,13 @@ class Webhooks:
         if self._chaos.strikes("webhook-duplicate", job.job_id):
             self._errands.send(delivery)
 
-    async def _deliver(self, url: str, body: bytes, pauses: Sequence[float]) -> None:
-        for pause in (*pauses, None):
-            if await self._post(url, body, {}):
+    async def _deliver(self, job_id: str, url: str, body: bytes) -> None:
+        for pause in (*self._pauses.direct, None):
+            try:
+                if await self._post(url, body, {}, trusted=False):
+                    return
+            except Forbidden:
+                log.warning("job %s: no webhook is sent where its caller wants it: %s", job_id, NOT_ALLOWED)
                 return
             await _rest(pause)
 
@@ -96,21 +110,34 @@ class Webhooks:
             if endpoint is None or endpoint.disabled:
                 return
             signed = sign(endpoint.secret, message_id, int(self._clock()), body)
-            if await self._post(endpoint.url, body, signed):
+            if await self._call(endpoint, body, signed):
                 await self._endpoints.acknowledged(endpoint_id)
                 return
             await self._endpoints.failed(endpoint_id)
             await _rest(pause)
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement."""
-        headers = {"Content-Type": "application/json", **headers}
+    async def _call(self, endpoint: Endpoint, body: bytes, signed: Mapping[str, str]) -> bool:
+        """Who started the service may send to any address; who added one on the portal is a caller."""
         try:
-            async with self._session.post(
-                url, data=body, headers=headers, timeout=WINDOW, allow_redirects=False
-            ) as answer:
+            return await self._post(endpoint.url, body, signed, trusted=self._endpoints.is_declared(endpoint))
+        except Forbidden:
+            log.warning("no webhook is sent to %s: %s", endpoint.endpoint_id, NOT_ALLOWED)
+            return False
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool) -> bool:
+        """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement. May raise `Forbidden`."""
+        headers = {"Content-Type": "application/json", **headers}
+        session = self._session if trusted else self._checked
+        try:
+            if not trusted:
+                check_address(URL(url), self._reach)
+            async with session.post(url, data=body, headers=headers, timeout=WINDOW, allow_redirects=False) as answer:
                 return 200 <= answer.status < 300
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        except Forbidden:
+            raise
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as trouble:
+            if isinstance(trouble.__cause__, Forbidden):
+                raise trouble.__cause__ from None
             return False
 
 

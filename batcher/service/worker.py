@@ -7,6 +7,7 @@ ends, even in mid-document, so no worker outlives its service. It holds no key a
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import queue
@@ -15,13 +16,14 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, Final
 
 import msgspec
 
 from batcher.core.wire import ErrorName
-from batcher.service.desk import Ask, Desk
+from batcher.service.desk import Ask, Desk, is_of_the_machine
 from batcher.service.duties import perform
 from batcher.service.parsing.pages import DocumentProblem
 from batcher.service.rendering import store
@@ -30,10 +32,12 @@ from batcher.service.tasks import Question, Reply, Report, Task
 MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
 FILE_SIZE: Final = 2 << 30
 OPEN_FILES: Final = 256
+LONGEST_MESSAGE: Final = 2000  # characters
 
 
 def main(parser: str) -> None:
     """`parser` names the module that offers `parse` and `DocumentProblem`."""
+    os.umask(0o077)  # results are their owner's alone
     out = _silence_libraries()
     _limit_resources()
     module = importlib.import_module(parser)
@@ -47,7 +51,7 @@ def main(parser: str) -> None:
     _send(out, Report(stage="Ready"))
     while True:
         task = msgspec.json.decode(tasks.get(), type=Task)
-        _send(out, _perform(task, module, out, ask))
+        _send(out, _without_paths(_perform(task, module, out, ask), task))
 
 
 def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
@@ -62,14 +66,32 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
         return Report(num_pages=work.pages, duration=duration, linked=linked)
     except (module.DocumentProblem, DocumentProblem) as problem:
         return Report(name=problem.name, code=problem.code, message=problem.message)
-    except FileNotFoundError:
-        return _lost_input()
+    except FileNotFoundError as missing:
+        return _stumbled(missing) if all(Path(source.path).exists() for source in task.sources) else _lost_input()
     except MemoryError:
-        return Report(
-            name=ErrorName.SUBPROCESS_CRASHED, code=500, message="The document needs more memory than allowed"
-        )
+        message = f"The document needs more memory than the {MEMORY >> 30} GB that are allowed"
+        return Report(name=ErrorName.DOCUMENT_TOO_LARGE, code=413, message=message)
     except Exception as bug:
-        return Report(name=ErrorName.PROCESSING_FAILED, code=500, message=f"{type(bug).__name__}: {bug}")
+        return _stumbled(bug)
+
+
+def _stumbled(bug: Exception) -> Report:
+    """The same request for the same document ends the same way: only what the machine refuses is worth another try."""
+    what = f"{type(bug).__name__}: {bug}"
+    if isinstance(bug, OSError) and bug.errno == errno.EFBIG:
+        return Report(name=ErrorName.OVERSIZED_RESULT, code=413, message="The result is larger than allowed")
+    if is_of_the_machine(bug):
+        return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=f"The service's disk refuses: {what}")
+    message = f"The document was read, and this can't be done with it: {what}"
+    return Report(name=ErrorName.DOCUMENT_UNSUPPORTED, code=415, message=message)
+
+
+def _without_paths(report: Report, task: Task) -> Report:
+    """Libraries name the file they were given: a name of ours, another one each time, that tells a caller nothing."""
+    message = report.message
+    for source in task.sources:
+        message = message.replace(repr(source.path), "it").replace(source.path, "it")
+    return msgspec.structs.replace(report, message=message)
 
 
 def _lost_input() -> Report:
@@ -92,7 +114,9 @@ def _silence_libraries() -> BinaryIO:
 
 
 def _send(out: BinaryIO, report: Report) -> None:
-    out.write(msgspec.json.encode(report) + b"\n")
+    """Words of a document's may be in a message, half a character among them."""
+    message = report.message.encode(errors="replace").decode()[:LONGEST_MESSAGE]
+    out.write(msgspec.json.encode(msgspec.structs.replace(report, message=message)) + b"\n")
 
 
 def _listen(tasks: queue.SimpleQueue[bytes]) -> None:

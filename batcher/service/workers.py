@@ -27,6 +27,10 @@ _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFI
 Ask = Callable[[Question], Awaitable[Reply]]
 
 
+class _NotReady(OSError):
+    """It died before it had seen a document."""
+
+
 class Worker:
     """One process, one document at a time. `close` ends it at once."""
 
@@ -47,18 +51,26 @@ class Worker:
             limit=LONGEST_LINE,
         )
         assert self._process.stdout is not None
-        await self._process.stdout.readline()
+        if not await self._process.stdout.readline():
+            raise _NotReady(f"it ended with {await self._reap()} before it was ready")
 
     async def perform(self, task: Task, *, seconds: float, on_stage: Callable[[str], None]) -> Report:
         """Run the task to its report; a death is SUBPROCESS_CRASHED, too long is TIMEOUT."""
         try:
             await self.warm_up()
+        except OSError as trouble:
+            message = f"A process that reads documents can't be started: {trouble}"
+            return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
+        try:
             async with asyncio.timeout(seconds):
                 return await self._converse(task, on_stage)
         except TimeoutError:
             await self.close()
             return Report(name=ErrorName.TIMEOUT, code=504, message=f"The document took longer than {seconds:g} s")
         except (BrokenPipeError, ConnectionResetError, EOFError):
+            return await self._autopsy()
+        except (ValueError, msgspec.MsgspecError):  # a line too long, or none of ours: the document's doing
+            self.kill()
             return await self._autopsy()
 
     def kill(self) -> None:
@@ -114,9 +126,8 @@ class Worker:
     async def _autopsy(self) -> Report:
         code = await self._reap()
         if code == -signal.SIGXCPU:
-            return Report(
-                name=ErrorName.TIMEOUT, code=504, message="The document took more processor time than allowed"
-            )
+            message = "The document takes more processor time than allowed"
+            return Report(name=ErrorName.DOCUMENT_TOO_LARGE, code=413, message=message)
         return Report(
             name=ErrorName.SUBPROCESS_CRASHED, code=500, message=f"The process that read the document died ({code})"
         )

@@ -34,7 +34,9 @@ class Consent:
 
     async def admit(self, versions: Sequence[Version]) -> None:
         """Those that cost nothing more than they would in any case pass; the others wait for `settle`."""
-        worth = self._ledger.worth([v.replaces for v in versions if v.replaces and v.state is State.QUEUED])
+        answered = self._ledger.answered([(v.content, v.step) for v in versions if v.replaces])
+        paying = [v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered]
+        worth = self._ledger.worth([v.replaces for v in paying if v.replaces])
         new = worth.keys() - self._counted  # a source whose files were still being written is walked twice
         self._counted |= new
         self.documents += len(new)

@@ -145,9 +145,6 @@ class Fetcher:
             if head.url is not None:
                 self._sink.room.give(reserved)
                 reserved = 0
-                if not self._ledger.places_of([document]):  # the sink asks too; this saves the download
-                    await self._settle(events.Superseded(document))
-                    return
                 streamed = await self._stream(watched.flight.output, head, body)
                 if streamed is None:
                     return

@@ -88,7 +88,7 @@ class Poller:
             del self._early[next(iter(self._early))]
 
     def _hear(self, change: Change) -> None:
-        if isinstance(change.event, events.Accepted | events.Adopted):
+        if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
             if not self._accepted:  # those of one commit are heard of together: one query serves them all
                 asyncio.get_running_loop().call_soon(self._watch_accepted)
             self._accepted.append(change.event.document)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from batcher.core.amounts import many
 from batcher.core.chain import Step, steps_of
 from batcher.core.document import SETTLING, content_key, settled, types_taken
 from batcher.core.lifecycle import State
@@ -17,7 +18,7 @@ from batcher.core.manifest import Manifest, Source
 from batcher.edges import listings, objects, sources
 from batcher.edges.sources import Found
 from batcher.errors import ManifestError, Problem, SourceError
-from batcher.ledger.admission import Asked, Version
+from batcher.ledger.admission import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
 from batcher.stages.consent import Consent
@@ -29,17 +30,29 @@ _LOOK_AGAIN = frozenset({State.SOURCE_GONE, State.SOURCE_CHANGED})
 
 
 class Scanner:
-    def __init__(self, ledger: Ledger, manifest: Manifest, consent: Consent, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        manifest: Manifest,
+        consent: Consent,
+        *,
+        clock: Callable[[], float],
+        tell: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        """`tell` is given what whoever watches the run will want to know."""
         self.done = asyncio.Event()
+        self.withdrawn = 0  # documents that an earlier run had queued and nobody asks for any more
         self._ledger = ledger
         self._consent = consent
         self._manifest = manifest
         self._clock = clock
+        self._tell = tell
+        self._namesakes: dict[str, str] = {}  # by name: the other folder that has a document of that name
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
     async def sort_out(self) -> None:
-        """Before anything is sent: what earlier runs took in and the manifest no longer asks for makes way.
+        """Before anything is sent: from now on only what this scan finds may be.
 
         Raises ManifestError with what is wrong in a listing.
         """
@@ -52,17 +65,7 @@ class Scanner:
                 if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
                 await asyncio.to_thread(objects.check, source)
-        await self._ledger.retire(self._is_asked_for)
-
-    def _is_asked_for(self, asked: Asked) -> bool:
-        step = next((step for step in self._steps if step.name == asked.job), None)
-        if step is None:
-            return False
-        overrides = {step.name: asked.options}
-        if step.upstream:
-            overrides[step.upstream.name] = asked.upstream_options
-        read = {name: json.loads(options) for name, options in overrides.items() if options}
-        return step.hash_with(read) == asked.step
+        await self._ledger.begin_scan()
 
     @property
     def steps(self) -> dict[str, str]:
@@ -74,7 +77,22 @@ class Scanner:
         await self._walk_all()
         if await self._consent.settle():
             await self._walk_all()
+        self.withdrawn = await self._ledger.end_scan()
+        self._tell_of_what_differs()
         self.done.set()
+
+    def _tell_of_what_differs(self) -> None:
+        if self.withdrawn:
+            self._tell(
+                f"{many(self.withdrawn, 'document')} that an earlier run had queued will not be sent: the manifest and "
+                "its sources no longer ask for them"
+            )
+        if self._namesakes:
+            name, folder = next(iter(self._namesakes.items()))
+            self._tell(
+                f"{many(len(self._namesakes), 'document')} have the same names as other documents of {folder}, "
+                f"e.g. {name}: both results are kept, the new ones with a tag in their names"
+            )
 
     async def _walk_all(self) -> None:
         for source in self._manifest.sources:
@@ -109,6 +127,7 @@ class Scanner:
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
         known = self._known(source, group)
         fresh = [found for found in group if not self._is_unchanged(found, known)]
+        await self._confirm(group, fresh, known)
         if not fresh:
             return
         contents = await asyncio.to_thread(_read_all, fresh)
@@ -120,6 +139,20 @@ class Scanner:
             await self._ledger.touch(touched)
         if versions:
             await self._consent.admit(versions)
+
+    async def _confirm(
+        self, group: Sequence[Found], fresh: Sequence[Found], known: Mapping[str, Mapping[str, Known]]
+    ) -> None:
+        """What is as it was may be sent (again). Of what is saved nothing ever is, so nothing needs to be written."""
+        changed = {found.name for found in fresh}
+        unchanged = [
+            of_step.get(found.name) for of_step in known.values() for found in group if found.name not in changed
+        ]
+        waiting = [
+            one.id for one in unchanged if one and one.state is not State.SAVED and one.scan != self._ledger.scan
+        ]
+        if waiting:
+            await self._ledger.confirm(waiting)
 
     def _known(self, source: Source, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
         names = [found.name for found in group]
@@ -160,6 +193,9 @@ class Scanner:
         renewed = set[str]()
         for step in self._steps:
             old, hash = known[step.name].get(found.name), step.hash_with(found.overrides)
+            if old and old.folder != found.folder and old.content != content:
+                self._namesakes[found.name] = old.folder
+                old = None  # of another folder, and not the same bytes moved: another document of the same name
             same = old and content and (old.content, old.step) == (content, hash) and old.state not in _LOOK_AGAIN
             if old and same and not (step.upstream and step.upstream.name in renewed):
                 touched.append(_seen(found, old))

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from batcher.core import events
-from batcher.core.lifecycle import PAYS_FOR_NOBODY, State
+from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
 from batcher.core.results import Buffer
-from batcher.edges.store import Item, Store, Streamed, Written, trouble
+from batcher.edges.store import Item, Store, Streamed, Written, kept_name, trouble
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
 from batcher.stages.course import Course
 
 GROUP: Final = 128  # results made durable together
 ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much
-
-_HAS_A_FILE: Final = frozenset({State.SAVED, State.SUPERSEDED})
 
 
 class Room:
@@ -61,8 +61,9 @@ class Result:
 
 
 class Sink:
-    def __init__(self, ledger: Ledger, store: Store, course: Course) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: Course, *, service: str, key_print: str) -> None:
         self.room = Room()
+        self._account = (service, key_print)  # whose jobs can be asked for results that are missing
         self._ledger = ledger
         self._store = store
         self._course = course
@@ -91,21 +92,16 @@ class Sink:
 
     async def _write(self, group: Sequence[Result]) -> None:
         async with self._placing:
-            found = self._ledger.places_of([result.ended.document for result in group])
-            places = [found.get(result.ended.document) for result in group]
-            wanted = [(result, place) for result, place in zip(group, places, strict=True) if place]
-            known = self._ledger.hashes_of([output for _, (_, output) in wanted])
-            items = [_item(result, output, known[output]) for result, (_, output) in wanted]
+            places = self._ledger.places_of([result.ended.document for result in group])
+            known = self._ledger.hashes_of(list(places.values()))
+            items = [_item(result, places.get(result.ended.document), known) for result in group]
             outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
-        for (result, (document, _)), outcome in zip(wanted, outcomes, strict=True):
+        for result, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, OutputError):
                 self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service
             else:
-                happened += _came_home(result.ended, document, outcome)
-        for result, place in zip(group, places, strict=True):
-            if place is None:  # superseded meanwhile, and no copy waits for it
-                happened += [result.ended, events.Superseded(result.ended.document)]
+                happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
         self.room.give(sum(result.reserved for result in group))  # only now: till here all of it lies in memory
 
@@ -134,38 +130,43 @@ class Sink:
             async with self._placing:
                 if not self._ledger.is_copy(copy.id):
                     continue  # superseded meanwhile: a newer result may stand at its place
-                event = await self._end_of(copy)
-            if event is None:
-                return False
+                try:
+                    happened = await self._end_of(copy)
+                except OutputError as error:
+                    self._course.stop(str(error), 3, at_once=True)
+                    return False
             try:
-                await self._ledger.record(event)
+                await self._ledger.record(*happened)
             except Outdated:
                 continue  # its payer made way just now: somebody else pays, perhaps this one
-            if isinstance(event, events.Promoted | events.Follows):
-                return True  # the others wait for this one now
+            if not isinstance(happened[-1], events.Saved | events.PayerFailed):
+                return True  # the others wait for this one now, or for the job that is asked again
         return bool(copies)
 
-    async def _end_of(self, copy: Copy) -> events.Event | None:
-        """None where the disk refuses, which stops the run."""
-        if copy.payer_sha256 is not None and copy.payer_state in _HAS_A_FILE:
-            return await self._copy_file(copy)
-        if copy.payer_state in PAYS_FOR_NOBODY:
-            return _on_its_own(copy)
-        reason = f"the same document {copy.payer_state}: {copy.payer_reason or ''}".rstrip(": ")
-        return events.PayerFailed(copy.id, reason, copy.payer_kind or copy.payer_state)
+    async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
+        """Raises OutputError where the disk refuses."""
+        for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
+            with suppress(FileNotFoundError):  # no longer what was saved there: the same may lie elsewhere
+                return [_saved(copy.id, await self._copy_file(copy, output, digest))]
+        now = self._ledger.clock()
+        asked = self._ledger.still_at_service(copy.id, *self._account, now=now) if copy.payer_sha256 else None
+        if asked is None:
+            return [_shared_verdict(copy)]
+        missed = events.FileMissed(asked, "no longer on disk as it was saved, and wanted for a copy")
+        return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
 
-    async def _copy_file(self, copy: Copy) -> events.Event | None:
+    async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
         known = self._ledger.hashes_at(copy.output)
-        try:
-            written = await asyncio.to_thread(
-                self._store.copy, copy.payer_output, copy.output, sha256=str(copy.payer_sha256), known=known
-            )
-        except FileNotFoundError:
-            return _on_its_own(copy)  # its payer's result is no longer what it was
-        except OutputError as error:
-            self._course.stop(str(error), 3, at_once=True)
-            return None
-        return _saved(copy.id, written)
+        return await asyncio.to_thread(self._store.copy, output, copy.output, sha256=digest, known=known)
+
+
+def _shared_verdict(copy: Copy) -> events.Event:
+    """What its payer came to is the copy's too, unless that one never had a say: then the copy stands for itself."""
+    verdict = copy.payer_state
+    if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (copy.payer_current or copy.payer_paid):
+        return _on_its_own(copy)
+    reason = f"the same document {verdict}: {copy.payer_reason or ''}".rstrip(": ")
+    return events.PayerFailed(copy.id, reason, copy.payer_kind or verdict)
 
 
 def _on_its_own(copy: Copy) -> events.Event:
@@ -173,16 +174,13 @@ def _on_its_own(copy: Copy) -> events.Event:
     return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)
 
 
-def _came_home(ended: events.Ended, document: int, written: Written) -> list[events.Event]:
-    """The result is `document`'s: of the job's own document, or of a copy where that one has been superseded."""
-    saved = _saved(document, written)
-    return [ended, saved] if document == ended.document else [saved, ended, events.Superseded(ended.document)]
-
-
-def _item(result: Result, output: str, known: frozenset[str]) -> Item | Streamed:
+def _item(result: Result, place: str | None, known: Mapping[str, frozenset[str]]) -> Item | Streamed:
+    """What to write where; a superseded document's result has been paid for, and is kept for who wants it again."""
     if result.streamed:
-        return replace(result.streamed, output=output, known=known)
-    return Item(output, result.body, known)
+        place = place or kept_name(result.streamed.sha256)
+        return replace(result.streamed, output=place, known=known.get(place, frozenset()))
+    place = place or kept_name(sha256(result.body).hexdigest())
+    return Item(place, result.body, known.get(place, frozenset()))
 
 
 def _saved(document: int, written: Written) -> events.Saved:

@@ -36,6 +36,8 @@ CLOSED_BY: Final[dict[type[e.Event], str]] = {  # what an event makes of the att
 }
 NEVER_PAYS: Final = {"source_gone", "source_changed", "unreadable", "unsupported", "cancelled", "superseded"}
 STAYS_OUT: Final = {State.SENDING, State.UNKNOWN, State.WAITING, State.READY}
+NOT_SENT: Final = {State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING}
+COUNTS_STILL: Final = {State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
 
 
 @dataclass(slots=True)
@@ -55,11 +57,18 @@ class Document:
     paid: int = 0
     due_at: float = 0.0
     has_result: bool = False
+    scan: int = 0
+    came_to: State | None = None  # before it was superseded
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
     def out(self) -> Attempt | None:
         return next((a for a in self.attempts if a.outcome in ("open", "accepted")), None)
+
+    @property
+    def had_a_job(self) -> bool:
+        """Or may have had one."""
+        return any(a.outcome != "void" or a.job_id is not None for a in self.attempts)
 
 
 class Model:
@@ -67,17 +76,21 @@ class Model:
 
     def __init__(self) -> None:
         self.documents: dict[int, Document] = {}
+        self.scan, self.has_scanned = 0, False
 
     def admit(self, source: str, content: str) -> int | None:
         """Takes the version in; returns the document it replaces."""
         before = next((n for n, d in self.documents.items() if d.source == source and d.current), None)
         if before is not None:
             self._stand_down(before)
-        new = Document(source, content)
+        new = Document(source, content, scan=self.scan)
         same = [(n, d) for n, d in sorted(self.documents.items()) if d.content == content]
         paying = (n for n, d in same if self._pays(d))
         awaited = (d.payer for _, d in same if d.current and d.state is State.DUPLICATE)  # perhaps no more
-        new.payer = next(paying, None) or next(awaited, None)
+        left = [(n, d) for n, d in reversed(same) if d.state is State.SUPERSEDED]
+        results = (n for n, d in left if d.has_result)
+        verdicts = (n for n, d in left if d.came_to in COUNTS_STILL and d.had_a_job)
+        new.payer = next(paying, None) or next(awaited, None) or next(results, None) or next(verdicts, None)
         new.state = State.QUEUED if new.payer is None else State.DUPLICATE
         self.documents[len(self.documents) + 1] = new
         return before
@@ -102,6 +115,29 @@ class Model:
         self._follow_copy(event, copy_of)
         if not document.current and after not in STAYS_OUT | {State.SUPERSEDED}:
             self._supersede(event.document)
+        elif self.has_scanned and after in NOT_SENT and document.scan != self.scan:
+            self._withdraw(event.document)
+
+    def look_through(self, found: set[int]) -> int:
+        """A scan that finds these documents as they were, and no others. How many were withdrawn."""
+        self.scan += 1
+        for number in found:
+            self.documents[number].scan = self.scan
+        self.has_scanned = True
+        withdrawn = 0
+        while unfound := sorted(n for n, d in self.documents.items() if self._is_unfound(d)):
+            for number in unfound:
+                self._withdraw(number)
+                self._release_copies(number)
+                withdrawn += 1
+        return withdrawn
+
+    def _is_unfound(self, document: Document) -> bool:
+        return document.current and document.state in NOT_SENT and document.scan != self.scan
+
+    def _withdraw(self, number: int) -> None:
+        self._supersede(number)
+        self.documents[number].current = False
 
     def _follow_copy(self, event: e.Event, payer: int | None) -> None:
         """The other copies wait for the one that pays now, or that has what its payer never had."""
@@ -124,9 +160,12 @@ class Model:
         document.current = False
         if document.state in STAYS_OUT:
             return
+        before = document.state
         self._supersede(number)
-        if document.has_result:
-            return
+        if before in NOT_SENT or before in NEVER_PAYS or before is State.BLOCKED:
+            self._release_copies(number)
+
+    def _release_copies(self, number: int) -> None:
         copies = [n for n, d in self.documents.items() if d.payer == number and d.state is State.DUPLICATE]
         for copy in copies:
             self.documents[copy].payer = min(copies) if copy != min(copies) else None
@@ -137,7 +176,7 @@ class Model:
         document = self.documents[number]
         if document.out:
             document.out.outcome = "lost"
-        document.state = advance(document.state, e.Superseded(number))
+        document.came_to, document.state = document.state, advance(document.state, e.Superseded(number))
 
     def _send(self, document: Document, event: e.Sending) -> None:
         assert document.paid < 3
@@ -230,7 +269,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp())
         self.model = Model()
-        self.nonces = 0
+        self.nonces, self.scans = 0, 0
         self._open()
 
     def _open(self) -> None:
@@ -275,11 +314,28 @@ class LedgerMachine(RuleBasedStateMachine):
             if (state := self.model.documents[document].state) in ROAD:
                 self._tell(data.draw(st.sampled_from(ROAD[state]), label="event"), document)
 
+    @precondition(lambda self: any(d.current for d in self.model.documents.values()))
+    @rule(data=st.data())
+    def scan(self, data: Any) -> None:
+        """Some of what is current is found as it was; what isn't sent and wasn't found is withdrawn, now and later."""
+        current = sorted(n for n, d in self.model.documents.items() if d.current)
+        found = set(data.draw(st.lists(st.sampled_from(current), unique=True), label="found"))
+        self.scans += 1
+        self.model.scan = self.scans - 1
+        withdrawn = self.model.look_through(found)
+        assert self.loop.run_until_complete(self._scan(found)) == withdrawn
+
+    async def _scan(self, found: set[int]) -> int:
+        await self.ledger.begin_scan()
+        await self.ledger.confirm(sorted(found))
+        return await self.ledger.end_scan()
+
     @rule()
     def restart(self) -> None:
         """Close, open, and take what was being sent for unknown."""
         self.ledger.close()
         self._open()
+        self.model.scan, self.model.has_scanned = 0, False
         self.loop.run_until_complete(self.ledger.interrupted())
         for document in self.model.documents.values():
             if document.state is State.SENDING:
@@ -315,7 +371,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         documents = self.model.documents.items()
-        due = {n for n, d in documents if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW}
+        waiting = [(n, d) for n, d in documents if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW]
+        due = {n for n, d in waiting if d.scan == self.model.scan}
         assert {row.id for row in self.ledger.due(NOW, 100)} == due
         assert {row.id for row in self.ledger.unknown()} == {n for n, d in documents if d.state is State.UNKNOWN}
         assert {row.document for row in self.ledger.flights()} == {

@@ -43,6 +43,22 @@ async def _forgets(self: Ledger) -> None:
     return None
 
 
+async def _withdraws_nothing(self: Ledger) -> int:
+    return 0
+
+
+def _joins_only_current_ones(connection: Any, last: int) -> None:
+    healthy(connection, last)
+    connection.execute(
+        "UPDATE documents SET state = 'queued', payer = NULL WHERE id > ? AND state = 'duplicate'"
+        " AND (SELECT p.state FROM documents p WHERE p.id = documents.payer) = 'superseded'",
+        (last,),
+    )
+
+
+healthy = admission._join_copies
+
+
 def _all_are_due(self: Ledger, now: float, limit: int) -> list[Any]:
     rows = self.reader.execute("SELECT id FROM documents WHERE state IN ('queued', 'uploaded')")
     return [type("Row", (), {"id": row[0]}) for row in rows]
@@ -80,6 +96,14 @@ def _forgets_what_was_being_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "interrupted", _forgets)
 
 
+def _sends_what_nobody_asks_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "end_scan", _withdraws_nothing)
+
+
+def _forgets_what_superseded_documents_left(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(admission, "_join_copies", _joins_only_current_ones)
+
+
 def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "due", _all_are_due)
 
@@ -96,6 +120,8 @@ def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:
         _sends_every_copy_of_a_payer_that_cannot,
         _forgets_what_was_being_sent,
         _takes_superseded_for_due,
+        _sends_what_nobody_asks_for,
+        _forgets_what_superseded_documents_left,
     ],
     ids=lambda plant: plant.__name__.strip("_").replace("_", " "),
 )

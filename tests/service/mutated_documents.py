@@ -31,7 +31,6 @@ TRUE_FAULTS: Final = frozenset(
         ErrorName.DOCUMENT_PASSWORD_PROTECTED,
         ErrorName.DOCUMENT_TOO_LARGE,
         ErrorName.IMAGE_TOO_LARGE,
-        ErrorName.SUBPROCESS_CRASHED,
         ErrorName.TIMEOUT,
     }
 )

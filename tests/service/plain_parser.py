@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -34,6 +35,21 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     text = path.read_text()
     if text == "die":
         os._exit(9)
+    if text.startswith("die once ") and not (mark := Path(text.removeprefix("die once "))).exists():
+        mark.touch()
+        os._exit(9)
+    if text == "stumble":
+        raise KeyError("no relationship with key 'rId7'")
+    if text == "name the file":
+        raise ValueError(f"cannot identify {str(path)!r}")
+    if text == "half a character":
+        raise ValueError("\ud83d")
+    if text == "endless message":
+        raise ValueError("x" * 10_000_000)
+    if text == "too deep":
+        raise RecursionError
+    if text == "full disk":
+        raise OSError(errno.ENOSPC, "No space left on device")
     if text == "shout":
         os.write(1, b"a library's own words\n")
         os.write(2, b"a library's own words\n")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import re
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from service_client import PARSER, Client
 from batcher.service.chaos import read_orders
 from batcher.service.endpoints import Endpoint
 from batcher.service.local import LocalService, Options
+from batcher.service.reach import Reach
 from batcher.service.webhooks import Pauses, sign
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
@@ -53,6 +55,18 @@ async def listen():
         await runner.cleanup()
 
 
+@pytest.fixture
+def told():
+    """What the service logs of its webhooks, line by line."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.put_nowait(record.getMessage())
+    logger = logging.getLogger("batcher.service.webhooks")
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
 def service(folder, **more) -> LocalService:
     return LocalService(Options(folder / "service", workers=1, parser=PARSER, pauses=QUICK, **more), key="secret")
 
@@ -65,6 +79,43 @@ async def test_a_direct_webhook_tells_status_job_and_metadata(tmp_path, session,
         job_id, _ = await Client(session, local).parsed(**{"async": wish})
         _, body = await listener.received.get()
     assert body == b'{"status":"Completed","job_id":"%s","metadata":{"a":[1,null]}}' % job_id.encode()
+
+
+@pytest.mark.parametrize(
+    ("more", "arrives"),
+    [
+        ({}, True),
+        ({"hosts": ["service.example"]}, False),
+        ({"hosts": ["service.example"], "reach": Reach(urls=True)}, False),
+        ({"hosts": ["service.example"], "reach": Reach(urls=True, loopback=True)}, True),
+    ],
+)
+async def test_a_caller_s_webhook_reaches_no_further_than_his_documents(tmp_path, session, listen, told, more, arrives):
+    """Only where all callers are on this machine may any be called back there without a word for it."""
+    listener, url = await listen()
+    declared, trusted = await listen()
+    async with service(tmp_path, webhooks=[Endpoint(trusted, SECRET)], **more) as local:
+        client = Client(session, local)
+        await local.rooms.endpoints.add(url, ["portal"])
+        await client.parsed(**{"async": {"webhook": {"mode": "direct", "url": url}, "metadata": "direct"}})
+        await client.parsed(**{"async": {"webhook": {"channels": ["portal"]}, "metadata": "portal"}})
+        await declared.received.get()
+        for _ in range(2 if arrives else 0):
+            await listener.received.get()
+        for _ in range(0 if arrives else 2):
+            assert "--allow-urls" in await told.get()
+    assert listener.received.empty()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://169.254.169.254/", "http://2130706432/", "file:///etc", "x"]
+)
+async def test_a_webhook_into_a_network_is_not_sent(tmp_path, session, told, url):
+    """The job itself goes on, and the log says why nobody was called."""
+    async with service(tmp_path, reach=Reach(urls=True)) as local:
+        _, answer = await Client(session, local).parsed(**{"async": {"webhook": {"mode": "direct", "url": url}}})
+        assert "out of reach" in await told.get()
+    assert answer["status"] == "Completed"
 
 
 async def test_a_direct_webhook_is_repeated_three_times(tmp_path, session, listen):

@@ -33,7 +33,7 @@ def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_
         house.put(a="same", b="same", c="same", d="same")
         await house.run(until=lambda ledger: sum(ledger.tally.values()) == 4)
         (house.inbox / "a.txt").unlink()
-        assert await house.run() == {"saved": 3, "source_gone": 1}
+        assert await house.run() == {"saved": 3, "superseded": 1}
         assert house.paid() == 1
 
     run_virtually(work())
@@ -164,7 +164,7 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
         ledger = await _with_nine_copies()
         late: list[asyncio.Task[None]] = []
         ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")]))))
-        copying = asyncio.create_task(Sink(ledger, Shelf(), Course()).copy_for_ever())
+        copying = asyncio.create_task(Sink(ledger, Shelf(), Course(), service="twin", key_print="none").copy_for_ever())
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 11:
                 await ledger.change()
@@ -181,7 +181,7 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
         edited = replace(_same("b8.pdf"), content="newer.pdf", replaces=10)
         late: list[asyncio.Task[None]] = []
         ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([edited]))))
-        copying = asyncio.create_task(Sink(ledger, shelf, Course()).copy_for_ever())
+        copying = asyncio.create_task(Sink(ledger, shelf, Course(), service="twin", key_print="none").copy_for_ever())
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:
                 await ledger.change()

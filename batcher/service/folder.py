@@ -1,0 +1,139 @@
+"""The service's data folder: whose it is, who holds it, and what a killed predecessor left in it.
+
+Nothing is touched before the folder is held, and then only what a service made: `--data-dir ~` must cost nobody a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+from batcher.errors import PlaceUnusable
+
+LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
+MARK: Final = b"batcher's local service keeps its data in this folder\n"  # what the lock file says
+LOCK, DATABASE = "lock", "service.db"
+DATABASES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+PARTS: Final = ("uploads", "results")
+_ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UNFINISHED: Final = re.compile(rf"{_ID}(\.json)?\.part")  # as `uploads`, `fetching` and workers name them
+_JOB: Final = re.compile(_ID)
+
+
+@contextlib.asynccontextmanager
+async def held(folder: Path) -> AsyncIterator[None]:
+    """The folder, made where it is missing, for one service at a time; the lock dies with its holder.
+
+    Raises `PlaceUnusable` where it is another service's at the moment, somebody else's, or can't be had.
+    """
+    with _explained(folder):
+        _make(folder)
+        _check_ownership(folder)
+        descriptor = _open_lock(folder)
+    try:
+        await _lock(descriptor, folder)
+        with _explained(folder):
+            _claim(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as trouble:
+        why = getattr(trouble, "strerror", None) or trouble
+        raise PlaceUnusable(
+            f"the local service can't use {folder}: {why}; name another folder with --data-dir"
+        ) from trouble
+
+
+def _make(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _check_ownership(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    if not names or _is_marked(folder / LOCK, alone=names == {LOCK}) or _is_of_old(names):
+        return
+    raise PlaceUnusable(
+        f"{folder} holds other files and is no folder of a local service; name a new or an empty one, "
+        f"such as --data-dir {folder / 'batcher-service'}"
+    )
+
+
+def _is_marked(lock: Path, *, alone: bool) -> bool:
+    """A lock file without its mark is that of a service which is just beginning, if nothing else is there yet."""
+    if lock.is_symlink() or not lock.is_file():
+        return False
+    with lock.open("rb") as file:
+        said = file.read(len(MARK) + 1)
+    return said == MARK or (alone and not said)
+
+
+def _is_of_old(names: set[str]) -> bool:
+    """Earlier versions left no mark, but these names and no other."""
+    return {LOCK, DATABASE, *PARTS} <= names <= {LOCK, *DATABASES, *PARTS}
+
+
+def _open_lock(folder: Path) -> int:
+    return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+async def _lock(descriptor: int, folder: Path) -> None:
+    patience = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise PlaceUnusable(
+                    f"another local service is using {folder}; end it, or name another folder with --data-dir"
+                ) from None
+        except OSError as trouble:
+            raise PlaceUnusable(
+                f"{folder} can't be locked ({trouble.strerror}); it must be on a local disk"
+            ) from trouble
+        await asyncio.sleep(0.05)
+
+
+def _claim(descriptor: int, folder: Path) -> None:
+    """Ours from here on: marked first, so that no moment leaves a folder nobody knows."""
+    if os.pread(descriptor, len(MARK), 0) != MARK:
+        os.pwrite(descriptor, MARK, 0)
+        os.fsync(descriptor)
+    for part in PARTS:
+        (folder / part).mkdir(mode=0o700, exist_ok=True)
+    os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))  # SQLite would make it 0644
+    for leftover in list(_unfinished(folder)):  # of a predecessor that was killed in the middle of a transfer
+        leftover.unlink(missing_ok=True)
+
+
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Only names that a service makes, in the folders it made."""
+    uploads, results = (folder / part for part in PARTS)
+    yield from (path for path in _files(uploads) if _UNFINISHED.fullmatch(path.name))
+    for path in _entries(results):
+        if path.is_dir() and not path.is_symlink() and _JOB.fullmatch(path.name):
+            yield from (one for one in _files(path) if one.suffix == ".part")
+        elif path.is_file() and _UNFINISHED.fullmatch(path.name):
+            yield path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in _entries(folder) if path.is_file())
+
+
+def _entries(folder: Path) -> list[Path]:
+    """None of a link's: what it leads to is somebody else's."""
+    return [] if folder.is_symlink() else list(folder.iterdir())

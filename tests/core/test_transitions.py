@@ -94,7 +94,13 @@ LIVES: Final[dict[str, Rules]] = {
         ("duplicate", e.Promoted): "queued",
         ("duplicate", e.Follows): "following",
         ("duplicate", e.PayerFailed): "failed",
-        **{(state, e.Rejoined): "duplicate" for state in NOT_SENT_YET},
+        **{(state, e.Rejoined): "duplicate" for state in (*NOT_SENT_YET, "duplicate")},
+    },
+    "what nobody asks for any more is withdrawn while nothing was sent of it": {
+        (state, e.Withdrawn): "superseded" for state in ("following", *NOT_SENT_YET, "duplicate")
+    },
+    "what was paid for an older version is fetched where somebody with the same bytes wants it": {
+        ("superseded", e.FileMissed): "ready"
     },
     "a later step waits for the one before it, and goes on when that is saved after all": {
         ("following", e.UpstreamSaved): "queued",

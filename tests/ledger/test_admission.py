@@ -1,6 +1,5 @@
 """How documents enter the ledger: as they were found, under names of their own, each paid for by one of its like."""
 
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +8,7 @@ import pytest
 
 from batcher.core import events as e
 from batcher.core.lifecycle import State
-from batcher.ledger.admission import Asked, Version
+from batcher.ledger.admission import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 
 NOW: Final = 1_800_000_000.0
@@ -79,6 +78,35 @@ async def test_no_two_documents_are_written_to_one_place(ledger: Ledger) -> None
     assert outputs[1:3] == [f"letter.{tags[0]}.JSON", f"LETTER.{tags[1]}.json"]
 
 
+async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> None:
+    """Same source, three folders: each result has a place of its own, whatever comes first."""
+    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(4)])
+    outputs = [row[0] for row in rows(ledger, "output")]
+    assert outputs[0] == "a.json" and len(set(outputs)) == 4
+    await ledger.admit([version("a", folder="/in/2", output="a.json", content="newer", replaces=3)])
+    assert rows(ledger, "output")[4] == (outputs[2],)
+
+
+async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:
+    """A folder may be called like a result: neither takes the other's place, in one batch or in two."""
+    for first, second in (("x.json", "X.json/y.json"), ("z.json/y.json", "z.json")):
+        await ledger.admit([version(first, output=first), version(second, output=second)])
+        await ledger.admit([version(f"again {second}", output=second)])
+    outputs = [row[0].casefold() for row in rows(ledger, "output")]
+    assert len(set(outputs)) == 6
+    assert not [(one, other) for one in outputs for other in outputs if other.startswith(f"{one}/")]
+
+
+async def test_a_saved_result_of_another_source_keeps_its_place(ledger: Ledger) -> None:
+    """Its document is no longer current, but the file is there, paid for; its own successor may write there."""
+    await ledger.admit([version("a", output="x.json")])
+    put(ledger, 1, state="superseded", current=0, output_sha256="00")
+    await ledger.admit([version("b", output="x.json")])
+    await ledger.admit([version("a", content="newer", output="x.json")])
+    outputs = [row[0] for row in rows(ledger, "output")]
+    assert outputs[1] != "x.json" and outputs[2] == "x.json"
+
+
 async def test_a_newer_version_has_the_place_of_the_older(ledger: Ledger) -> None:
     """There is nobody to tell it apart from."""
     await ledger.admit([version("a")])
@@ -138,6 +166,39 @@ async def test_of_several_that_pay_the_first_is_waited_for(ledger: Ledger) -> No
     assert rows(ledger, "payer")[4] == (3,)
 
 
+async def test_what_comes_back_is_not_paid_for_again(ledger: Ledger) -> None:
+    """Its bytes were paid for under another name or in another night: the latest result of them is waited for."""
+    await ledger.admit([version("a", content="same"), version("b", content="other")])
+    put(ledger, 1, state="superseded", current=0, output_sha256="00", superseded_from="saved")
+    await ledger.admit([version("c", content="same")])
+    assert rows(ledger, "state, payer")[2] == ("duplicate", 1)
+    put(ledger, 3, state="superseded", current=0, payer=None, output_sha256="00", superseded_from="saved")
+    await ledger.admit([version("d", content="same")])
+    assert rows(ledger, "state, payer")[3] == ("duplicate", 3)
+
+
+@pytest.mark.parametrize("was", ["failed", "expired", "lost", "stuck", "held", "queued", "cancelled", "source_gone"])
+@pytest.mark.parametrize(
+    ("outcome", "job_id"), [("void", "j"), ("lost", "j"), ("open", None), ("void", None), (None, None)]
+)
+async def test_a_verdict_that_cost_something_counts_when_its_bytes_come_back(
+    was: str, outcome: str | None, job_id: str | None, ledger: Ledger
+) -> None:
+    """One that no job reached, or that nothing was paid for, doesn't."""
+    await ledger.admit([version("a", content="same")])
+    put(ledger, 1, state="superseded", current=0, superseded_from=was)
+    if outcome is not None:
+        ledger.reader.execute(
+            "INSERT INTO attempts (document, number, nonce, service, key_print, content, step, outcome, cost, sent_at,"
+            " job_id) VALUES (1, 1, 'n', 's', 'k', 'same', 's', ?, 1, 1, ?)",
+            (outcome, job_id),
+        )
+    await ledger.admit([version("b", content="same")])
+    reached = outcome is not None and (outcome, job_id) != ("void", None)
+    counts = reached and was in ("failed", "expired", "lost", "stuck", "held")
+    assert rows(ledger, "state, payer")[1] == (("duplicate", 1) if counts else ("queued", None))
+
+
 async def test_what_differs_is_nobody_s_copy(ledger: Ledger) -> None:
     """In its bytes or in what is asked of them; nor is what has no known bytes, or will never be sent."""
     await ledger.admit([version("a", content="same")])
@@ -169,17 +230,18 @@ async def test_an_older_version_makes_way_unless_its_job_is_out(state: str, ledg
     assert +ledger.tally == +ledger.counts()
 
 
-@pytest.mark.parametrize("has_result", [True, False])
-async def test_copies_of_what_makes_way_pay_for_themselves_unless_there_is_a_result(
-    has_result: bool, ledger: Ledger
+@pytest.mark.parametrize("state", ["queued", "uploaded", "source_gone", "cancelled", "saved", "failed", "expired"])
+async def test_copies_of_what_makes_way_pay_for_themselves_unless_it_came_to_something(
+    state: str, ledger: Ledger
 ) -> None:
-    """The first of them pays, the others wait for it; where the file is there it is good for all of them."""
+    """The first of them pays, the others wait for it; a result or a verdict that was reached is theirs too."""
     await ledger.admit([version(name, content="same") for name in "abcd"])
-    put(ledger, 1, state="saved" if has_result else "failed", output_sha256="00" if has_result else None)
+    put(ledger, 1, state=state, output_sha256="00" if state == "saved" else None)
     put(ledger, 2, state="cancelled")
     await ledger.admit([version("a", content="newer", replaces=1)])
-    waits = [("duplicate", 1), ("duplicate", 1)] if has_result else [("queued", None), ("duplicate", 3)]
-    assert rows(ledger, "state, payer")[1:4] == [("cancelled", 1), *waits]
+    came_to_something = state in ("saved", "failed", "expired")
+    shared, alone = [("duplicate", 1), ("duplicate", 1)], [("queued", None), ("duplicate", 3)]
+    assert rows(ledger, "state, payer")[1:4] == [("cancelled", 1), *(shared if came_to_something else alone)]
     assert +ledger.tally == +ledger.counts()
 
 
@@ -233,7 +295,7 @@ async def test_a_later_step_is_a_copy_before_it_is_a_follower(ledger: Ledger) ->
     put(ledger, 2, state="saved")
     await ledger.admit([step("c", "extract", content="same")])
     assert rows(ledger, "state, payer")[5] == ("duplicate", 4)
-    put(ledger, 4, state="failed")
+    put(ledger, 4, state="uploaded")
     await ledger.admit([step("b", "extract", "parse", content="third", replaces=4)])
     assert rows(ledger, "state, payer")[5] == ("queued", None)
 
@@ -241,64 +303,44 @@ async def test_a_later_step_is_a_copy_before_it_is_a_follower(ledger: Ledger) ->
 # --- what is asked for no longer ------------------------------------------------------------------------------------
 
 
-async def _unsent(ledger: Ledger) -> None:
-    await ledger.admit([step("a", "parse"), step("b", "parse", options='{"o": 1}'), step("c", "parse")])
-    await ledger.admit([step("b", "extract", "parse", options='{"o": 2}')])
+async def scan(ledger: Ledger, *found: int) -> int:
+    """A scan that finds these documents as they were, and nothing else; how many are withdrawn."""
+    await ledger.begin_scan()
+    await ledger.confirm(found)
+    return await ledger.end_scan()
 
 
-async def test_everything_unsent_is_asked_for_once_for_its_kind(ledger: Ledger) -> None:
-    """By job, step, its own options and its upstream's: of a million alike there is one question."""
-    await _unsent(ledger)
-    asked: list[Asked] = []
-    await ledger.retire(lambda one: not asked.append(one))  # type: ignore[func-returns-value]
-    assert sorted(asked, key=str) == sorted(
-        [
-            Asked("parse", "parse", None, None),
-            Asked("parse", "parse", '{"o": 1}', None),
-            Asked("extract", "extract", '{"o": 2}', '{"o": 1}'),
-        ],
-        key=str,
-    )
-    assert [row[0] for row in rows(ledger, "state")] == ["queued", "queued", "queued", "following"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "left"),
-    [
-        (lambda one: one.options is None, ["queued", "superseded", "queued", "superseded"]),
-        (lambda one: one.options == '{"o": 1}', ["superseded", "queued", "superseded", "superseded"]),
-        (lambda one: one.job == "extract", ["superseded", "superseded", "superseded", "following"]),
-        (lambda one: one.upstream_options is None, ["queued", "queued", "queued", "superseded"]),
-    ],
-    ids=["without options", "with options", "by job", "by its upstream's"],
-)
-async def test_what_is_asked_for_no_longer_makes_way(
-    wanted: Callable[[Asked], bool], left: list[str], ledger: Ledger
-) -> None:
-    """And nothing else does."""
-    await _unsent(ledger)
-    await ledger.retire(wanted)
-    assert [row[0] for row in rows(ledger, "state")] == left
-    assert [row[0] for row in rows(ledger, "current")] == [int(state != "superseded") for state in left]
+async def test_what_a_scan_does_not_find_is_withdrawn(ledger: Ledger) -> None:
+    """It is sent neither now nor later in the run, and says why; what was found or admitted meanwhile stays."""
+    await ledger.admit([version("a"), version("b"), version("c")])
+    put(ledger, 3, state="uploaded")
+    await ledger.begin_scan()
+    await ledger.confirm([2])
+    await ledger.admit([version("d")])
+    assert await ledger.end_scan() == 2
+    assert rows(ledger, "state, current") == [("superseded", 0), ("queued", 1), ("superseded", 0), ("queued", 1)]
+    assert [reason and "no longer asked for" in reason for (reason,) in rows(ledger, "reason")] == [
+        *(True, None, True, None)
+    ]
     assert +ledger.tally == +ledger.counts()
+    assert await scan(ledger, 2, 4) == 0
 
 
 @pytest.mark.parametrize("state", [*STILL_OUT, "saved", "failed", "held"])
-async def test_what_was_sent_is_never_retired(state: str, ledger: Ledger) -> None:
+async def test_what_was_sent_is_never_withdrawn(state: str, ledger: Ledger) -> None:
     """It is paid for, or has come to its end."""
     await ledger.admit([version("a")])
     put(ledger, 1, state=state)
-    await ledger.retire(lambda one: False)
+    assert await scan(ledger) == 0
     assert rows(ledger, "state, current") == [(state, 1)]
 
 
-async def test_a_copy_of_what_is_retired_is_asked_for_by_itself(ledger: Ledger) -> None:
-    """It is of another job, that is wanted still: so it pays."""
-    same = {"content": "same", "step": "s"}
-    await ledger.admit([version("a", **same), version("a", job="again", output="again.json", **same)])
-    assert rows(ledger, "state, payer") == [("queued", None), ("duplicate", 1)]
-    await ledger.retire(lambda one: one.job == "again")
-    assert rows(ledger, "state, payer") == [("superseded", None), ("queued", None)]
+async def test_a_copy_of_what_is_withdrawn_is_asked_for_by_itself(ledger: Ledger) -> None:
+    """The first of those that are wanted still pays, the others wait for it."""
+    await ledger.admit([version(name, content="same") for name in "abc"])
+    assert await scan(ledger, 2, 3) == 1
+    assert rows(ledger, "state, payer") == [("superseded", None), ("queued", None), ("duplicate", 2)]
+    assert +ledger.tally == +ledger.counts()
 
 
 async def test_who_was_called_off_by_a_newer_version_tells_so(ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ from batcher.ledger.purse import open_purse
 AT: Final = 1_800_000_000.0
 DOCUMENT: Final = (
     *("state", "payer", "due_at", "tries", "paid", "reason", "kind", "file_id", "uploaded_at"),
-    *("output", "output_sha256", "output_size", "on_its_own", "current"),
+    *("output", "output_sha256", "output_size", "on_its_own", "current", "superseded_from"),
 )
 ATTEMPT: Final = (
     *("nonce", "file_id", "service", "key_print", "content", "step", "outcome", "why", "cost", "sent_at"),
@@ -115,6 +115,11 @@ IS_OUT: Final[Change] = {"outcome": "accepted", "job_id": "new", "accepted_at": 
 CLOSED: Final[Change] = {"why": "why", "ended_at": AT}
 UNPAID: Final[Change] = {"outcome": "void", "why": "why", "cost": 0.0}
 
+
+def _made_way(state: str) -> Change:
+    return {"state": "superseded", "superseded_from": state}
+
+
 CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     # state before, event, what becomes of the document, what of its attempt
     (
@@ -180,14 +185,18 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         for event, state in ((e.Retried(1), "queued"), (e.Follows(1), "following"))
     ),
     (
-        *("waiting", e.Superseded(1), {"state": "superseded"}),
+        *("waiting", e.Superseded(1), _made_way("waiting")),
         {"outcome": "lost", "why": "superseded", "ended_at": AT},
     ),
     *(
-        (state, e.Superseded(1), {"state": "superseded"}, {"outcome": "lost", "why": "superseded"})
+        (state, e.Superseded(1), _made_way(state), {"outcome": "lost", "why": "superseded"})
         for state in ("ready", "stuck", "held")
     ),
-    *((s, e.Superseded(1), {"state": "superseded"}, NOTHING) for s in ("queued", "failed", "saved", "source_gone")),
+    *((s, e.Superseded(1), _made_way(s), NOTHING) for s in ("queued", "failed", "saved", "source_gone")),
+    *(
+        (s, e.Withdrawn(1, "why"), {**_made_way(s), **SAYS_WHY, "current": 0}, NOTHING)
+        for s in ("queued", "uploaded", "following")
+    ),
     ("superseded", e.Retried(1), AFRESH, NOTHING),
     ("superseded", e.SourceGone(1, "why"), SAYS_WHY, NOTHING),
 ]

@@ -89,7 +89,7 @@ async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> Non
 
 async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:
     """A folder may be called like a result: neither takes the other's place, in one batch or in two."""
-    for first, second in (("x.json", "X.json/y.json"), ("z.json/y.json", "z.json")):
+    for first, second in (("in/x.json", "in/X.json/y.json"), ("in/z.json/y.json", "in/z.json")):
         await ledger.admit([version(first, output=first), version(second, output=second)])
         await ledger.admit([version(f"again {second}", output=second)])
     outputs = [row[0].casefold() for row in rows(ledger, "output")]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import multiprocessing
 import sys
 from dataclasses import dataclass
 from typing import Final
 
-from run import ROOT, SECONDS_AT_MOST, Change, importable, test_in_this_process
+from run import ROOT, Change, importable, outcome_of, unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ def _is_noticed(defect: Defect) -> bool:
     change = defect.planted()
     if change is None:
         word = f"no longer has its place in {defect.module}"
-    elif not _is_green(Change(defect.module, "none", 0, "", "", (ROOT / defect.module).read_text()), defect.test):
+    elif not _is_green(unchanged(defect.module), defect.test):
         word = f"can't be judged: {defect.test} is red without it"
     elif _is_green(change, defect.test):
         word = f"is not noticed by {defect.test}"
@@ -165,13 +164,7 @@ def _is_noticed(defect: Defect) -> bool:
 
 
 def _is_green(change: Change, test: str) -> bool:
-    process = multiprocessing.get_context("fork").Process(target=test_in_this_process, args=(change, [test]))
-    process.start()
-    process.join(SECONDS_AT_MOST)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    return process.exitcode == 0
+    return outcome_of(change, [test]) == "survived"
 
 
 if __name__ == "__main__":

@@ -87,6 +87,15 @@ async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> Non
     assert rows(ledger, "output")[4] == (outputs[2],)
 
 
+async def test_a_newer_version_keeps_a_name_with_a_tag(ledger: Ledger) -> None:
+    """Also where the name that it once had to leave to another is free by now: people look where it was."""
+    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(2)])
+    put(ledger, 1, state="superseded", current=0)
+    await ledger.admit([version("a", folder="/in/1", output="a.json", content="newer", replaces=2)])
+    outputs = [row[0] for row in rows(ledger, "output")]
+    assert outputs[0] == "a.json" and outputs[2] == outputs[1] != "a.json"
+
+
 async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:
     """A folder may be called like a result: neither takes the other's place, in one batch or in two."""
     for first, second in (("in/x.json", "in/X.json/y.json"), ("in/z.json/y.json", "in/z.json")):

@@ -371,6 +371,17 @@ def test_an_older_version_is_not_sent(db: sqlite3.Connection) -> None:
         effects.apply(db, SENDING, AT)
 
 
+@pytest.mark.parametrize(("found", "scan", "after"), [(4, 4, "queued"), (3, 4, "superseded"), (3, None, "queued")])
+def test_what_comes_back_to_the_queue_and_was_not_found_is_withdrawn(
+    found: int, scan: int | None, after: str, db: sqlite3.Connection
+) -> None:
+    """By a scan that has seen everything; as long as none has, nobody knows."""
+    _documents(db, "waiting", scan=found)
+    assert effects.apply(db, e.JobToRepeat(1, "why", 0.0), AT, scan=scan)[1] == after
+    _set(db, 3, scan=found)
+    assert effects.apply(db, e.Ended(3, 1, 1.0), AT, scan=scan)[1] == "ready", "it is paid for"
+
+
 # --- inputs that are an earlier job ---------------------------------------------------------------------------------
 
 

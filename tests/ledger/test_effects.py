@@ -501,6 +501,32 @@ def test_what_is_paid_never_falls_below_nothing(db: sqlite3.Connection) -> None:
     assert db.execute("SELECT paid FROM documents WHERE id = 1").fetchone() == (0,)
 
 
+def test_what_was_paid_for_an_older_version_is_fetched_for_its_like(db: sqlite3.Connection) -> None:
+    """The last of its results; not one that is deleted at the service."""
+    _documents(db, "saved")
+    _set(db, 1, state="superseded", current=0)
+    before = _rows(db)
+    effects.apply(db, e.FileMissed(1, "why"), AT)
+    changed = _difference(before, _rows(db))
+    assert changed["document", 1, 0]["state"] == "ready"
+    assert changed["attempt", 1, 2] == {"outcome": "accepted"}
+    assert len(changed) == 2
+    db.execute("UPDATE attempts SET outcome = 'saved', cleaned_at = 1.0 WHERE document = 1 AND number = 2")
+    _set(db, 1, state="superseded")
+    with pytest.raises(AssertionError, match="met 0 attempts"):
+        effects.apply(db, e.FileMissed(1, "why"), AT)
+
+
+@pytest.mark.parametrize("state", ["duplicate", "ready"])
+def test_only_a_copy_hands_on_who_is_waited_for(state: str, db: sqlite3.Connection) -> None:
+    """One that brings home a job of its own has nothing to say of the payer that it had once."""
+    _documents(db, "ready", payer=3)
+    _set(db, 1, state=state)
+    _set(db, 2, payer=3)
+    effects.apply(db, e.Saved(1, "o.json", "00", 1), AT)
+    assert db.execute("SELECT payer FROM documents WHERE id = 2").fetchone() == (1 if state == "duplicate" else 3,)
+
+
 # --- second jobs of one attempt -------------------------------------------------------------------------------------
 
 
@@ -509,8 +535,8 @@ def test_a_second_job_of_an_attempt_is_noted_once(db: sqlite3.Connection) -> Non
     _documents(db, "waiting")
     found = {"job_id": "twin", "nonce": "n1.2", "status": "Completed", "credits": 3.0, "at": AT}
     told = {**found, "document": 1}
-    assert effects.note_twin(db, dict(told))
-    assert not effects.note_twin(db, dict(told))
+    assert effects.note_twin(db, dict(told)) is True
+    assert effects.note_twin(db, dict(told)) is False
     twin = "SELECT service, job_id, document, nonce, status, credits, found_at FROM twins"
     assert db.execute(twin).fetchall() == [("s", "twin", 1, "n1.2", "Completed", 3.0, AT)]
     (logged,) = db.execute("SELECT at, document, event, state, detail FROM events").fetchall()

@@ -278,7 +278,7 @@ def test_a_submission_past_a_limit_is_refused_as_it_is_put_on_record(db: sqlite3
     """Where one may be sent the second isn't, and leaves no trace; without a limit it is."""
     _documents(db, "uploaded")
     open_purse(db)
-    budget = Budget(limits=Limits(max_documents=1), credits_per_page=1.0)
+    budget = Budget(limits=Limits(max_documents=1))
     effects.apply(db, SENDING, AT, budget=budget)
     _set(db, 3, state="uploaded")
     db.execute("DELETE FROM attempts WHERE document = 3")

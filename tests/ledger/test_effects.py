@@ -178,6 +178,8 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ),
     ("saved", e.FileMissed(1, "why"), {"state": "ready", **SAYS_WHY}, {"outcome": "accepted"}),
     ("saved", e.Cleaned(1, "job-2"), NOTHING, {"cleaned_at": AT}),
+    ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
+    ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
     *((s, e.Retried(1), {"state": "queued", **AFRESH}, NOTHING) for s in ("failed", "expired", "saved", "cancelled")),
     *((s, e.Follows(1), {"state": "following", **AFRESH}, NOTHING) for s in ("blocked", "failed", "saved")),
     *(

@@ -71,7 +71,7 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    from batcher.faces.log import traces, write_line
+    from batcher.faces.log import write_line
     from batcher.stages.course import Course
 
     course, shown, face = Course(), list["Log | Progress"](), _face(voice)
@@ -84,10 +84,9 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
         course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)
     try:
-        with traces(manifest.output.ledger_path.with_name("errors.log"), log_json=voice.log_json):
-            summary = await kind(
-                manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
-            )
+        summary = await kind(
+            manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
+        )
     finally:
         for one in shown:
             one.close()

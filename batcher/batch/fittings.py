@@ -13,6 +13,7 @@ from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Manifest
+from batcher.core.outflow import Outflow
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
 from batcher.ledger.ledger import Ledger
@@ -76,8 +77,8 @@ def looks_of(ledger: Ledger) -> Looks:
 
 def headroom_of(manifest: Manifest) -> Headroom:
     service = manifest.service
-    exempt = all(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
-    return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
+    exempt = any(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
+    return Headroom(Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt)
 
 
 def settle_of(manifest: Manifest) -> float:

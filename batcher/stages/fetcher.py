@@ -125,6 +125,8 @@ class Fetcher:
         if event is None:
             self._still_running(watched)
             return
+        if answer.ended and answer.status != JobStatus.CANCELLED:
+            self._learn(watched, None)
         if answer.error is not None:
             self._headroom.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
         await self._settle(event, *self._afterwards(watched, event))
@@ -153,9 +155,15 @@ class Fetcher:
             self._sink.room.give(reserved)
             self._ask_later(watched, error)
             return
+        self._learn(watched, head.duration)
         self._jobs.forget(document)
         ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
+
+    def _learn(self, watched: Watched, work: float | None) -> None:
+        """How fast the service is: one more has ended, between the last look that found it running and now."""
+        since = _now() - watched.running_at
+        self._headroom.outflow.learn(self._clock(), age=watched.age, since=since, work=work)
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
         """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""

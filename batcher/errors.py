@@ -75,14 +75,18 @@ class ReceiverUnusable(BatcherError):
 
 
 class BudgetSpent(BatcherError):
-    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out are known."""
+    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out are known.
+
+    `probe` is the document whose bill is to show what documents of this type cost: no other is sent before that.
+    """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, cost: float, may_fit: bool = False) -> None:
+    def __init__(self, message: str, *, cost: float, may_fit: bool = False, probe: int | None = None) -> None:
         super().__init__(message)
         self.cost = cost
         self.may_fit = may_fit
+        self.probe = probe
 
 
 class LedgerError(BatcherError):
@@ -138,7 +142,13 @@ class DocumentLocked(SourceError):
 
 
 class OutputError(BatcherError):
+    """`errno` is what the system said; 0 where it wasn't the system."""
+
     exit_code = 3
+
+    def __init__(self, message: str, *, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class MirrorError(OutputError):

@@ -165,3 +165,45 @@ async def test_a_batch_without_results_is_an_empty_table(tmp_path: Path) -> None
     Shelf(tmp_path / "out").ledger.close()
     said = await batcher("export", tmp_path / "out", "--format", "csv")
     assert said.code == 0 and said.out.splitlines() == ["source,job,job_id,credits,metadata,row"]
+
+
+FORMULAS = [
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    " =1",
+    "\uff1d1+1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff201",
+]
+HARMLESS = ["-12.50", "+49 %", "1=1", "a-b", "-5", "+1,234.5", "-1e-3", "-3%", "'=1"]
+
+
+async def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    """Neither text that a document says nor a name it gives to a field; numbers stay numbers, also those in text."""
+    shelf = Shelf(tmp_path / "out")
+    fields = {f"f{number}": text for number, text in enumerate([*FORMULAS, *HARMLESS])}
+    record = {**fields, "=name": 1, "number": -2.5}
+    await shelf.save("a.pdf", {"response_type": "extract", "job_id": "j", "result": [record]})
+    shelf.ledger.close()
+    assert (await batcher("export", tmp_path / "out", "--format", "csv", "-o", tmp_path / "x.csv")).code == 0
+    (row,) = read(tmp_path / "x.csv")
+    assert [row[f"f{number}"] for number in range(len(FORMULAS))] == [f"'{text}" for text in FORMULAS]
+    harmless = [row[f"f{len(FORMULAS) + number}"] for number in range(len(HARMLESS))]
+    assert harmless == [("'" if text == "+49 %" else "") + text for text in HARMLESS]
+    assert row["'=name"] == "1" and row["number"] == "-2.5"
+
+
+@pytest.mark.parametrize("command", [("export", "--format", "csv"), ("export", "--format", "parquet"), ("report",)])
+async def test_a_new_file_is_for_its_owner(out: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """One that takes another's place is for whom that was."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    old.chmod(0o664)
+    for target in (old, new):
+        assert (await batcher(command[0], out, *command[1:], "-o", target)).code == 0
+    assert (old.stat().st_mode & 0o777, new.stat().st_mode & 0o777) == (0o664, 0o600)

@@ -30,7 +30,7 @@ IMPURE = {
     "tqdm",
 }
 HOMES = {
-    "aiohttp": {"edges.client", "edges.webhook", "edges.notify"},
+    "aiohttp": {"edges.client", "edges.reach", "edges.webhook", "edges.notify"},
     "sqlite_utils": {"ledger.ledger", "ledger.migrations", "ledger.admission"},
     "aiofiles": {"edges.client"},
     "obstore": {"edges.mirror", "edges.objects"},

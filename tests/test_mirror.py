@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from bucket import bucket
 from commandline import batcher, rows
 from obstore.store import S3Store
 from peer import Peer
+from shelf import Shelf, parsed
+
+from batcher.edges.mirror import Mirror
+from batcher.errors import MirrorError
+from batcher.stages.course import Course
+from batcher.stages.deriver import Deriver
+from batcher.stages.mirroring import Mirrored, MirroredSets
 
 
 @pytest.fixture
@@ -107,3 +115,51 @@ async def test_sets_that_could_not_be_mirrored_are_by_the_next_run(
     assert again.code == 0, again.err
     assert sets_there(s3) == sets_on_disk(out)
     assert rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'saved'") == [(6,)]
+
+
+class Choosy(Mirror):
+    """A store that refuses what is called so, and takes the rest."""
+
+    async def put(self, name: str, path: Path, *, length: int | None = None) -> None:
+        if "refused" in name:
+            raise MirrorError(f"{self.url}/{name}: a name that the store doesn't take")
+        await super().put(name, path, length=length)
+
+
+async def mirrored(shelf: Shelf, url: str) -> Course:
+    course = Course()
+    mirror = Choosy(url)
+    maker = Mirrored(shelf.ledger, shelf.store, mirror, course, after=None)
+    deriver = Deriver(shelf.ledger, course, [maker], closing=MirroredSets(shelf.ledger, shelf.store, mirror))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(deriver.run())
+        while not deriver.finish():
+            await shelf.ledger.change(within=0.02)
+        task.cancel()
+    return course
+
+
+@pytest.mark.parametrize("refused", [1, 2, 5])
+async def test_a_name_that_the_store_refuses_keeps_no_other_from_it(tmp_path: Path, s3: S3Store, refused: int) -> None:
+    """It is told; nothing is stopped; the next run tries it again, and puts what it had put before no second time."""
+    shelf = Shelf(tmp_path)
+    for number in range(refused):
+        await shelf.save(f"refused {number}.pdf", parsed("text"))
+    for number in range(20):
+        await shelf.save(f"{number}.pdf", parsed("text"))
+    course = await mirrored(shelf, "s3://out/x")
+    assert not course.stopped.is_set() and len(course.warnings) == refused
+    assert sorted(objects(s3)) == sorted(f"x/{number}.pdf.json" for number in range(20))
+    obstore.delete(s3, "x/7.pdf.json")
+    again = await mirrored(shelf, "s3://out/x")
+    assert len(again.warnings) == refused and len(objects(s3)) == 19
+    shelf.ledger.close()
+
+
+async def test_a_store_that_is_not_there_is_no_document_s_trouble(tmp_path: Path, s3: S3Store) -> None:
+    """Even of one: exit code 3, and nothing is noted that the next run would have to undo."""
+    shelf = Shelf(tmp_path)
+    await shelf.save("a.pdf", parsed("text"))
+    course = await mirrored(shelf, "s3://nowhere/x")
+    assert course.exit_code == 3 and "s3://nowhere/x" in course.reason and course.warnings == []
+    shelf.ledger.close()

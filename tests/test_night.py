@@ -105,6 +105,24 @@ async def test_a_cap_holds_where_documents_are_dearer_than_estimated(limit: str,
     assert (summary.documents["saved"], unsent(summary)) == (5, DOCUMENTS - 5)
 
 
+async def test_a_cap_that_was_passed_is_told_with_the_document_that_passed_it(inbox: Path, peer: Peer) -> None:
+    """One text was tried, whose price nobody could know; nothing was sent after it."""
+    peer.service.credits = 20.0
+    summary = await run(inbox, peer, "limits.max_credits=5")
+    assert (summary.exit_code, summary.credits, len(peer.service.jobs)) == (3, 20, 1)
+    assert any("max_credits = 5: 20 spent; the last document (" in note for note in summary.notes)
+    assert any("cost 20 and was expected to cost 1" in note for note in summary.notes)
+
+
+async def test_a_plan_says_which_pages_it_could_not_count(tmp_path: Path) -> None:
+    """A long text is no page."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "long.txt").write_text("word " * 12_000)
+    os.utime(tmp_path / "in" / "long.txt", (1_700_000_000, 1_700_000_000))
+    _, out, _ = await batcher("plan", tmp_path / "in", "-o", tmp_path / "out")
+    assert "at least: pages of 1 can't be counted here; by their size 20 pages are likelier" in out
+
+
 async def test_a_cap_that_is_never_reached_changes_nothing(inbox: Path, peer: Peer) -> None:
     """Exit code 0, the last document included."""
     summary = await run(inbox, peer, f"limits.max_documents={DOCUMENTS}")

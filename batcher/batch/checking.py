@@ -42,7 +42,7 @@ async def check(manifest: Manifest) -> Checked:
     course, clock = Course(), SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
-        Store(manifest.output.directory).check_writable()
+        Store(manifest.output.directory, manifest.output.access).check_writable()
         reached = await stack.enter_async_context(reach(manifest, course, clock))
         refuse_foreign_attempts(ledger, reached)
         who = (reached.identity, reached.key_print)

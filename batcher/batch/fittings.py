@@ -7,7 +7,6 @@ from typing import Final
 from batcher.batch.callback import Callback
 from batcher.batch.opening import Clock, Reached
 from batcher.core.budget import Budget
-from batcher.core.chain import steps_of
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
@@ -29,11 +28,7 @@ LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
 
 
 def budget_of(manifest: Manifest) -> Budget:
-    """With the cheapest step's price for a page: of what is out, it makes as many pages as it can be."""
-    prices = manifest.prices
-    rates = [rate(step.job, prices, chained=step.upstream is not None) for step in steps_of(manifest.jobs)]
-    dense = max(one.dense / one.page for one in rates)
-    return Budget(manifest.limits, min(one.page for one in rates), prices.dollars_per_credit, dense=dense)
+    return Budget(manifest.limits, manifest.prices.dollars_per_credit)
 
 
 def pace_of(manifest: Manifest) -> Pace:

@@ -9,6 +9,7 @@ import msgspec
 
 from batcher.core.manifest import Manifest
 from batcher.edges.notify import notify
+from batcher.edges.store import make_file
 from batcher.errors import BatcherError
 
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
@@ -29,6 +30,8 @@ def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     path = manifest.output.ledger_path.with_name("summary.json")
     unfinished = path.with_suffix(".json.part")
     try:
+        unfinished.unlink(missing_ok=True)
+        make_file(unfinished)  # it names documents
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(values)))
         unfinished.replace(path)
     except OSError as error:

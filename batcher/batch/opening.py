@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from batcher.core.policy import Backoff
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
-from batcher.errors import Busy, LedgerForeign, ManifestError, Problem, Refused, ServiceError, Unreachable
+from batcher.edges.store import Store
+from batcher.errors import Busy, LedgerForeign, ManifestError, OutputError, Problem, Refused, ServiceError, Unreachable
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
 from batcher.stages.course import Course
@@ -42,6 +43,8 @@ class Reached:
 def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
     path = manifest.output.ledger_path
     refuse_strangers(manifest)
+    with suppress(OutputError):  # whoever wants to write there says it better
+        Store(manifest.output.directory, manifest.output.access).make_root()
     stack.callback(os.close, lock(path))
     if manifest.output.start_over and not _holds_anything(path):
         set_aside(path)

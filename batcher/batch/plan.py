@@ -15,6 +15,7 @@ import msgspec
 
 from batcher.batch.opening import refuse_strangers
 from batcher.core.chain import Step, merged, steps_of
+from batcher.core.claims import by_size
 from batcher.core.cost import Measure
 from batcher.core.document import extension_of
 from batcher.core.forecast import Forecast, forecast
@@ -55,6 +56,8 @@ class Plan:
     forecast: Forecast
     prices: Prices
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
+    guessed: int = 0  # files of types whose pages can't be counted here: they have one each, or what they say
+    guessed_pages: int = 0  # that such files have as a rule, by their size
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
     refusals: Sequence[FailureGroup] = ()  # what isn't sent
@@ -82,10 +85,10 @@ async def make_plan(manifest: Manifest) -> Plan:
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         await scanner.run()
-        sizes = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
+        sizes, guesses = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
         locked, left = await asyncio.to_thread(_locked, ledger, passwords), scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
-        return replace(plan, left_out=left.values())
+        return replace(plan, left_out=left.values(), guessed=len(guesses), guessed_pages=sum(guesses))
     finally:
         passwords.close()
         ledger.close()
@@ -134,23 +137,27 @@ def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
     return sum(others, first)
 
 
-def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> Sizes:
+def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
     """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes.
 
-    Pages count as far as the job asks for them, or a listing for that document.
+    Pages count as far as the job asks for them, or a listing for that document. And of each file whose pages can't be
+    counted, how many it has as a rule.
     """
     sizes: Sizes = {}
+    guesses: list[int] = []
     last: tuple[Path | None, Measure] = None, Measure()
-    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options {_TO_COME} ORDER BY id")
-    for name, folder, source, place, content, options in rows:
+    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id")
+    for name, folder, source, place, content, options, size in rows:
         path = path_at(folder, source, place)
         if path != last[0]:  # an address can't be measured, and counts with a page
             last = path, measure(path)
+            if not last[1].counted and "://" not in folder and "://" not in (place or source):
+                guesses.append(max(last[1].pages, round(by_size(extension_of(content), size)[0])))
         job, extension = jobs[name], extension_of(content)
         if options:
             job = replace(job, options=merged(job.options, json.loads(options)))
         sizes.setdefault(name, []).append((extension, asked_of(last[1], job, extension)))
-    return sizes
+    return sizes, guesses
 
 
 def _locked(ledger: Queries, passwords: Passwords) -> int:

@@ -23,8 +23,10 @@ from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
 from batcher.edges.store import Store
+from batcher.edges.traces import keeper
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger
+from batcher.stages.boundary import TRACES
 from batcher.stages.course import Course
 
 Watch = Callable[[Ledger], None]
@@ -79,9 +81,10 @@ async def _to_its_end(
     began, clock = time.monotonic(), SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
-        store = Store(manifest.output.directory)
+        store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
+        course.trace = keeper(manifest.output.directory / TRACES, course.trace)
         reached = await stack.enter_async_context(reach(manifest, course, clock))
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:
@@ -100,7 +103,8 @@ async def _to_its_end(
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
-        summary = replace(summary, left_out=run.left_out.values())
+        passed = tuple(one.words() for one in await ledger.overruns())
+        summary = replace(summary, left_out=run.left_out.values(), notes=(*summary.notes, *passed))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 

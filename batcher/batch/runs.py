@@ -26,6 +26,7 @@ from batcher.edges.store import Store
 from batcher.errors import BatcherError, first_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
+from batcher.stages.boundary import kept
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
 from batcher.stages.consent import Consent, unasked
@@ -81,6 +82,7 @@ class Collection:
         self.fetcher = Fetcher(
             *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
             manifest.prices,
+            manifest.jobs,
             policy=policy,
             deletes=manifest.output.clean == "saved",
             clock=clock,
@@ -102,6 +104,8 @@ class Collection:
             settle=settle_of(manifest),
             clock=clock,
             submits=self.submits,
+            endpoints={job.name: job.endpoint for job in manifest.jobs},
+            deletes=manifest.output.clean == "saved",
         )
         self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
         self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
@@ -125,7 +129,7 @@ class Collection:
         """Raises the first BatcherError that no stage could make a verdict of."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(work()) for work in self.works()]
+                tasks = [group.create_task(kept(work, self.course, _name(work))) for work in self.works()]
                 await self._end()
                 for task in tasks:
                     task.cancel()
@@ -294,3 +298,7 @@ class Cancellation(Collection):
 
     def works(self) -> Sequence[Work]:
         return (*super().works(), self.canceller.run)
+
+
+def _name(work: Work) -> str:
+    return f"running the {type(getattr(work, '__self__', work)).__name__.lower()}"

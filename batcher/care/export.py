@@ -1,7 +1,7 @@
 """The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines, CSV or Parquet.
 
 It streams, in as little memory for a million documents as for ten, reads one state of the ledger however long it
-takes, and leaves nothing half written. Older versions of a document are left out.
+takes, and leaves nothing half written. Older versions of a document are left out. In CSV no text is a formula.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +23,7 @@ import msgspec
 
 from batcher.core.rows import ORIGIN, Columns, Kind, Row, fitted, line_of, lines_of, widen
 from batcher.edges import parquet, press
-from batcher.edges.store import Store
+from batcher.edges.store import Store, make_file
 from batcher.errors import BatcherError, OutputError
 from batcher.ledger.derived import Derivable, results
 from batcher.ledger.queries import Queries
@@ -36,6 +38,8 @@ TABLES: Final = {
     ),
     "costs": "SELECT * FROM costs ORDER BY sent_at, source",
 }
+_FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # as OWASP lists them
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
 _SECRET: Final = frozenset({"nonce", "key_print"})
 
 Rows = Callable[[], Iterator[Row]]
@@ -50,19 +54,27 @@ class Exported:
 
 
 def export(
-    ledger: Queries, output: Path, target: Path | None, *, what: str, format: str, chunks: bool = False
+    ledger: Queries,
+    output: Path,
+    target: Path | None,
+    *,
+    what: str,
+    format: str,
+    chunks: bool = False,
+    access: str = "owner",
 ) -> Exported:
     """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables each chunk is a row.
 
+    `access`: who may read a new file.
     Raises BatcherError.
     """
     exported = Exported()
     ledger.reader.execute("BEGIN")  # one state of the ledger, for as long as it takes
     try:
         if format == "parquet":
-            _write_parquet(_needed(target), _rows(ledger, output, what, exported), exported)
+            _write_parquet(_needed(target), _rows(ledger, output, what, exported), exported, access)
         else:
-            with _opened(target) as file:
+            with _opened(target, access) as file:
                 for piece in _pieces(ledger, output, what, format, chunks, exported):
                     file.write(piece)
     finally:
@@ -130,11 +142,18 @@ def _counted(pieces: Iterable[bytes], exported: Exported) -> Iterator[bytes]:
 
 def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
     columns = _columns(rows())
-    yield _record(columns)
+    yield _record(map(_defused, columns))
     for row in rows():
         exported.rows += 1
         fit = fitted(row, columns)
-        yield _record("" if fit[name] is None else fit[name] for name in columns)
+        yield _record("" if fit[name] is None else _defused(fit[name]) for name in columns)
+
+
+def _defused(value: object) -> object:
+    """With an apostrophe before what a spreadsheet would compute: what documents say is anybody's. Numbers stay."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def _record(values: Iterable[object]) -> bytes:
@@ -143,14 +162,14 @@ def _record(values: Iterable[object]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _write_parquet(target: Path, rows: Rows, exported: Exported) -> None:
+def _write_parquet(target: Path, rows: Rows, exported: Exported, access: str) -> None:
     def counted() -> Iterator[Row]:
         for row in rows():
             exported.rows += 1
             yield row
 
     columns = _columns(rows())
-    with unfinished(target) as part:
+    with unfinished(target, access) as part:
         parquet.write(part, columns, counted())
 
 
@@ -171,18 +190,20 @@ def _needed(target: Path | None) -> Path:
 
 
 @contextmanager
-def _opened(target: Path | None) -> Iterator[BinaryIO]:
+def _opened(target: Path | None, access: str) -> Iterator[BinaryIO]:
     if target is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with unfinished(target) as part, part.open("wb") as file:
+    with unfinished(target, access) as part, part.open("wb") as file:
         yield file
 
 
 @contextmanager
-def unfinished(target: Path) -> Iterator[Path]:
-    """A name to write to; the file gets its own when all went well.
+def unfinished(target: Path, access: str = "owner") -> Iterator[Path]:
+    """A file to write to, under another name; it gets its own when all went well.
+
+    A new one is for whom `access` says, one in another's place for whom that was.
 
     Raises BatcherError where a file can't be there, OutputError where the disk refuses.
     """
@@ -191,6 +212,10 @@ def unfinished(target: Path) -> Iterator[Path]:
         raise BatcherError(f"{target}: not a regular file; name another file with -o")
     part = target.with_name(f".{target.name}.part")
     try:
+        part.unlink(missing_ok=True)
+        make_file(part, access)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())

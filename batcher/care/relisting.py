@@ -154,7 +154,7 @@ class _Taking:
     def __init__(self, manifest: Manifest, books: Ledger, reached: Reached, moment: _Moment, jobs: _Jobs) -> None:
         self._manifest, self._books, self._reached = manifest, books, reached
         self._moment, self._now, self._jobs = moment, moment(), jobs
-        self._store = Store(manifest.output.directory)
+        self._store = Store(manifest.output.directory, manifest.output.access)
 
     async def take_up(self, document: _Unsent) -> None:
         on_disk = self._job_on_disk(document.output)

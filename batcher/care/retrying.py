@@ -19,6 +19,7 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "transient": (State.FAILED, frozenset({Kind.TRANSIENT, Kind.PROVIDER})),
     "document": (State.FAILED, frozenset({Kind.DOCUMENT})),
     "configuration": (State.FAILED, frozenset({Kind.CONFIGURATION})),
+    "internal": (State.FAILED, frozenset({"internal"})),
     "expired": (State.EXPIRED, None),
     "lost": (State.LOST, None),
     "stuck": (State.STUCK, None),

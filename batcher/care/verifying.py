@@ -18,7 +18,7 @@ from batcher.core import events
 from batcher.core.document import OWN_FOLDER, name_of
 from batcher.edges.press import is_as_made
 from batcher.edges.store import Store
-from batcher.ledger.derived import all_made, forget, knows
+from batcher.ledger.derived import all_made, forget, knows, unmade
 from batcher.ledger.queries import Queries
 from batcher.ledger.soundness import whole
 
@@ -170,7 +170,9 @@ def _was_made(ledger: Queries, name: str) -> bool:
 
 
 def _unmade(ledger: Queries, store: Store) -> Iterator[tuple[str, str]]:
-    """Each file once, whatever of it is wrong."""
+    """Each file once, whatever of it is wrong; and what the last run couldn't make of a result."""
+    for format, source, why in unmade(ledger):
+        yield format, f"{format} of {source}: {why}"
     for (format, file), rows in groupby(all_made(ledger), key=lambda made: (made.format, made.file)):
         if not is_as_made(store, list(rows)):
             yield format, file

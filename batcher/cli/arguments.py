@@ -79,6 +79,16 @@ def known_manifest(what: Path) -> Manifest:
     return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
 
 
+def access_of(what: Path) -> str:
+    """Who may read what is written of that batch; the owner alone where nobody remembers."""
+    from batcher.errors import BatcherError
+
+    try:
+        return known_manifest(what).output.access
+    except BatcherError:
+        return "owner"
+
+
 @contextmanager
 def reading(place: Place) -> Iterator[Queries]:
     """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none to be read."""

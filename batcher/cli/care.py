@@ -13,7 +13,7 @@ from batcher.cli.arguments import AS_JSON, WHAT, again, known_manifest, place_of
 from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
 
-CLASSES = ("transient", "document", "configuration", "expired", "lost", "stuck", "held", "cancelled")
+CLASSES = ("transient", "document", "configuration", "internal", "expired", "lost", "stuck", "held", "cancelled")
 
 
 @main.command(short_help="Tell one document's whole story.")
@@ -62,8 +62,8 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     """Put documents that failed back in the queue, for the next run to pay for again.
 
     Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have been paid already, and
-    stuck ones are running still, so they are taken only when asked for. Of a stuck one the next run cancels the job
-    first: what completed after all is fetched for nothing, and only where nothing came of it is it paid for again.
+    stuck ones have a job that is paid for, so they are taken only when asked for. Of a stuck one the next run cancels
+    the job if it still runs: what can be fetched by then is fetched for nothing, and only else is it paid for again.
 
     \b
     batcher retry manifests/nightly.toml --only expired

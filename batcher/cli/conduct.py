@@ -64,20 +64,23 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    from batcher.faces.log import write_line
+    from batcher.faces.log import traces, write_line
     from batcher.stages.course import Course
 
     course, shown, face = Course(), list["Log | Progress"](), _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
+    if voice.log_json:
+        course.trace = lambda text: write_line(sys.stderr, "InternalError", {"trace": text})
     if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty() and not voice.log_json:
         course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)
     try:
-        summary = await kind(
-            manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
-        )
+        with traces(manifest.output.ledger_path.with_name("errors.log"), log_json=voice.log_json):
+            summary = await kind(
+                manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
+            )
     finally:
         for one in shown:
             one.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batcher.cli.arguments import PATH, WHAT, place_of, reading
+from batcher.cli.arguments import PATH, WHAT, access_of, place_of, reading
 from batcher.cli.group import main
 
 
@@ -29,7 +29,9 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     """Write results, documents, attempts or costs as one file for other tools.
 
     In CSV and Parquet a result is a row for each chunk, extracted object or section; fields within fields become
-    columns with dots in their names, lists become JSON.
+    columns with dots in their names, lists become JSON. In CSV a text that a spreadsheet would take for a formula (it
+    begins with =, +, -, @ or a tab) has an apostrophe before it; numbers stay numbers. A new file is for its owner
+    alone, unless [output] access says "group".
 
     \b
     batcher export results/invoices --format csv -o fields.csv
@@ -40,7 +42,13 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
 
     place = place_of(what)
     with reading(place) as ledger:
-        done = write(ledger, place.output, output, what=table, format=format, chunks=chunks)
+        done = write(
+            *(ledger, place.output, output),
+            what=table,
+            format=format,
+            chunks=chunks,
+            access=access_of(what),
+        )
     if output is not None:
         click.echo(f"{output}: {done.rows} rows", err=True)
     if done.missing:
@@ -67,6 +75,6 @@ def report(what: Path, output: Path) -> None:
     place = place_of(what)
     with reading(place) as ledger:
         html = report_page(statistics(ledger), made_at=time.time())
-    with unfinished(output) as part:
+    with unfinished(output, access_of(what)) as part:
         part.write_text(html, "utf-8")
     click.echo(f"wrote {output}", err=True)

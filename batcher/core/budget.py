@@ -1,78 +1,127 @@
 """Whether one more submission keeps within the limits of a run, and when its time is up. Pure.
 
-What is committed counts as spent: a job that is out counts with its estimate, raised by what jobs have turned out to
-cost beyond theirs, and as long as few bills are known by what they may cost. So the cap is met from below.
+Caps are met from below. What is out counts with what it may cost at most (see `core.claims`), and as its bill comes in
+the bill takes that place: so what turns out cheaper makes room. While all of that fits, submissions go side by side.
+Where it doesn't, the next one waits for bills as long as any is to come; when none is, it goes alone, if what it is
+expected to cost fits. What was counted then meets the cap; what had to be guessed may pass it, by as much as that one
+document costs beyond what was expected of it, and no more: nothing else is out with it that could surprise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
+from batcher.core.claims import Fear
 from batcher.core.manifest import Limits
 
-CAUTION: Final = 20.0  # pages: so many that cost what they may are counted beside those whose bills are known
 A_DAY: Final = timedelta(days=1)
+ROUNDING: Final = 1e-6
 
 
 class Spend(NamedTuple):
-    """Of the submissions of one run that weren't refused. Estimates in credits; `pages` and `credits` of what ended."""
+    """Of the submissions of one run that weren't refused: what was billed, and what those that are out may cost."""
 
     submissions: int = 0
-    estimated_out: float = 0.0
-    estimated_ended: float = 0.0
     pages: float = 0.0
     credits: float = 0.0
+    out_pages: float = 0.0
+    out_credits: float = 0.0
+
+
+class Overrun(NamedTuple):
+    """A cap that was passed, and the document whose bill did it, if it can be named."""
+
+    name: str
+    cap: float
+    spent: float
+    source: str | None = None
+    cost: float = 0.0
+    expected: float = 0.0
+
+    def words(self) -> str:
+        passed = f"limits.{self.name} = {self.cap:g}: {round(self.spent, 4):g} spent"
+        if self.source is None:
+            return f"{passed}; bills were higher than could be told beforehand"
+        cost, expected = round(self.cost, 4), round(self.expected, 4)
+        return f"{passed}; the last document ({self.source}) cost {cost:g} and was expected to cost {expected:g}"
+
+
+class Surprise(NamedTuple):
+    """A document whose bill wasn't what was expected of it."""
+
+    source: str
+    pages: float
+    credits: float
+    expected_pages: float
+    expected_credits: float
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`credits_per_page` is what estimates were made with; a page may cost `dense` times as much, which bills tell."""
-
     limits: Limits
-    credits_per_page: float
     dollars_per_credit: float = 0.015
-    dense: float = 1.0
 
     @property
     def counts_pages(self) -> bool:
         """Whether it matters how many pages a document has."""
         return any((self.limits.max_pages, self.limits.max_credits, self.limits.max_cost))
 
-    def refusal(self, spend: Spend, cost: float) -> str | None:
-        """Why a submission of so many estimated credits would pass a limit; None where it doesn't."""
-        for name, cap, spent, more in self._measures(spend, cost):
-            if cap is not None and spent + more > cap + 1e-9:
-                return _words(name, cap, spent, more)
+    def beyond_number(self, spend: Spend) -> str | None:
+        """Why no more documents may be sent at all, whatever they cost."""
+        most = self.limits.max_documents
+        if most is None or spend.submissions + 1 <= most:
+            return None
+        return f"limits.max_documents or --sample, here {most:g}, is reached: so many were sent in this run"
+
+    def beside_others(self, spend: Spend, fear: Fear) -> bool:
+        """Whether it fits though all that is out, and it too, cost what they may."""
+        return self._passed(spend, spend.out_pages, spend.out_credits, fear.most_pages, fear.most_credits) is None
+
+    def in_any_case(self, spend: Spend, fear: Fear) -> str | None:
+        """Why it wouldn't fit even if what is out were to cost nothing; None where it might."""
+        return self._passed(spend, 0.0, 0.0, fear.pages, fear.credits)
+
+    def alone(self, spend: Spend, fear: Fear) -> str | None:
+        """Why it doesn't fit, at what is expected of it, beside what is out and will never be billed; or None."""
+        return self._passed(spend, spend.out_pages, spend.out_credits, fear.pages, fear.credits)
+
+    def overruns(self, spend: Spend, last: Surprise | None) -> list[Overrun]:
+        found: list[Overrun] = []
+        price = self.dollars_per_credit
+        bills = (last.pages, last.credits, last.credits * price) if last else ()
+        hopes = (last.expected_pages, last.expected_credits, last.expected_credits * price) if last else ()
+        for number, (name, cap, spent) in enumerate(self._caps(spend.pages, spend.credits)):
+            if cap is None or spent <= cap + ROUNDING:
+                continue
+            by_it = last is not None and bills[number] > hopes[number]
+            told = (last.source, bills[number], hopes[number]) if last is not None and by_it else ()
+            found.append(Overrun(name, cap, spent, *told))
+        return found
+
+    def _passed(self, spend: Spend, out_pages: float, out_credits: float, pages: float, credits: float) -> str | None:
+        used = self._caps(spend.pages + out_pages, spend.credits + out_credits)
+        more = self._caps(pages, credits)
+        for (name, cap, taken), (_, _, wanted) in zip(used, more, strict=True):
+            if cap is not None and taken + wanted > cap + ROUNDING:
+                return _words(name, cap, taken, wanted)
         return None
 
-    def may_fit_later(self, spend: Spend, cost: float) -> bool:
-        """Whether a submission that is refused could fit once the bills of what is out are known."""
-        return bool(spend.estimated_out) and replace(self, dense=1.0).refusal(spend, cost) is None
-
-    def _measures(self, spend: Spend, cost: float) -> list[tuple[str, float | None, float, float]]:
-        """(key, cap, spent and committed, what one more would add) for each limit."""
-        limits, per_page = self.limits, self.credits_per_page
-        dearer = max(1.0, spend.credits / spend.estimated_ended) if spend.estimated_ended else 1.0
-        longer = max(1.0, spend.pages * per_page / spend.estimated_ended) if spend.estimated_ended else 1.0
-        feared = (spend.credits + self.dense * CAUTION * per_page) / (spend.estimated_ended + CAUTION * per_page)
-        credits = spend.credits + spend.estimated_out * max(dearer, feared)
-        pages = spend.pages + spend.estimated_out / per_page * longer
+    def _caps(self, pages: float, credits: float) -> list[tuple[str, float | None, float]]:
+        """(key, cap, what these come to) for each limit on what is billed."""
+        limits = self.limits
         return [
-            ("max_documents", limits.max_documents, spend.submissions, 1),
-            ("max_pages", limits.max_pages, pages, cost / per_page * longer),
-            ("max_credits", limits.max_credits, credits, cost * dearer),
-            ("max_cost", limits.max_cost, credits * self.dollars_per_credit, cost * dearer * self.dollars_per_credit),
+            ("max_pages", limits.max_pages, pages),
+            ("max_credits", limits.max_credits, credits),
+            ("max_cost", limits.max_cost, credits * self.dollars_per_credit),
         ]
 
 
 def _words(name: str, cap: float, spent: float, more: float) -> str:
-    if name == "max_documents":
-        return f"limits.max_documents or --sample, here {cap:g}, is reached: so many were sent in this run"
+    spent, more = round(spent, 4), round(more, 4)
     if more > cap:
         return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
-    spent = round(spent, 2)
     return f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more document needs {more:g}"
 
 

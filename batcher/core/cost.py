@@ -41,10 +41,14 @@ _ENDPOINTS: Final = ("parse", "extract", "split", "classify", "edit")  # a bill 
 
 
 class Measure(NamedTuple):
-    """How large a document is, as far as can be told without reading it. `cells` of a spreadsheet."""
+    """How large a document is, as far as can be told without reading it. `cells` of a spreadsheet.
+
+    `counted`: whether the pages were; else they are what the file says, or one, and the bill may have any number.
+    """
 
     pages: int = 1
     cells: int = 0
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class Rate:
     def reserve(self, measure: Measure) -> float:
         """What a limit counts a submission with until its bill is known: no less than it costs as a rule."""
         return max(self.least, self.page * max(measure.pages, self._units(measure)))
+
+    def is_by_cells(self, measure: Measure, extension: str) -> bool:
+        """Whether it is billed by its cells, which don't get denser."""
+        return bool(self.cells and measure.cells and extension in SHEETS)
 
     def likely(self, measure: Measure, extension: str) -> float:
         return max(self.least, self._sum(measure, extension, self.text if extension in TEXTS else self.page))

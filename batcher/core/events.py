@@ -179,6 +179,8 @@ class Lost(Event, frozen=True):
 
 
 class Stuck(Event, frozen=True):
+    """Its job is paid for and still on record, and its result wasn't to be had. Only a person sends it again."""
+
     reason: str
 
 

@@ -17,6 +17,9 @@ MISSES: Final = 3  # 404s in a row, `LAG` apart, before a job that isn't due to 
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
 RECALL_TAKES: Final = 60.0  # seconds that a job still running is given to be cancelled, once that was asked for
 LAPSES: Final = 20 * 3600.0  # seconds an upload may be old: the service keeps it for 24 h
+PATIENCE: Final = 120.0  # seconds that a completed job is given to show a result that can be read
+SILENCE: Final = 900.0  # seconds in which asking for one job fails while others are answered, before that is its own
+ASKED_AT_LEAST: Final = 3  # times in vain, however long that took
 RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
@@ -44,8 +47,11 @@ class Flight(NamedTuple):
 def verdict(
     flight: Flight, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
 ) -> events.Event | None:
-    """What follows from an answer that carries no result. None: it is still running, or so the service says."""
-    if not answer.ended:
+    """What follows from an answer of a job that didn't complete. None: it is still running, or so the service says.
+
+    One that completed may have been paid for, whatever its answer lacks: what follows is `unread`'s to say.
+    """
+    if answer.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         return _patience_with(flight, answer, now)
     name = answer.error.name if answer.error else ""
     said = (answer.error.message if answer.error else "") or answer.reason or ""
@@ -54,6 +60,33 @@ def verdict(
     if (flight.fenced and name in WANTS_INPUT) or (flight.reads_job and name in WANTS_JOB):
         return events.JobVoided(flight.document, f"{name}: {said}")
     return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
+
+
+def unread(flight: Flight, why: str, *, asked: int, span: float) -> events.Event | None:
+    """What follows where a job completed, and for `span` seconds and `asked` times its result couldn't be read.
+
+    None: ask again. It is paid for, so never another job by itself; only where a person has asked for one already.
+    """
+    if asked < ASKED_AT_LEAST or span < PATIENCE:
+        return None
+    reason = f"completed, but {why}"
+    return events.Lost(flight.document, reason) if flight.recalled else events.Stuck(flight.document, reason)
+
+
+def unanswered(
+    flight: Flight, why: str, *, asked: int, span: float, others_answer: bool, now: float
+) -> events.Event | None:
+    """What follows where asking for a job has failed for `span` seconds and `asked` times. None: ask again.
+
+    An outage is waited out till the job's time is up. What fails for this job alone is its own trouble.
+    """
+    if asked < ASKED_AT_LEAST or span < PATIENCE:
+        return None
+    if is_overdue(flight, now):
+        return events.Stuck(flight.document, f"no answer about its job, and its time is up: {why}")
+    if others_answer and span >= SILENCE:
+        return events.Stuck(flight.document, f"no answer about its job, though others get theirs: {why}")
+    return None
 
 
 def absence(

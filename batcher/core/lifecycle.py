@@ -66,7 +66,7 @@ class State(StrEnum):
     BLOCKED = "blocked"  # the step before it came to a verdict, so that there is nothing to go on with
     EXPIRED = "expired"  # the service deleted the result before it was fetched
     LOST = "lost"  # the service says the result is gone, and its time wasn't up
-    STUCK = "stuck"  # still running past its deadline
+    STUCK = "stuck"  # its job is paid for, and its result wasn't to be had: it runs still, or can't be read
     HELD = "held"  # perhaps paid, can't be proven: a person decides
     UNSUPPORTED = "unsupported"
     UNREADABLE = "unreadable"

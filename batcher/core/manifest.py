@@ -91,6 +91,7 @@ class Output:
     mirror: str | None = None  # an object store's address, where results are put as well
     images: bool | None = None  # whether linked pictures are fetched; None: where the job asks for some
     ledger: Path | None = None
+    access: str = "owner"  # who may read what is written; or "group": the folder's as well
     clean: str = "never"  # or "saved": job and upload are deleted at the service once the result is on disk
     start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
 
@@ -203,6 +204,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             "formats": list(manifest.output.formats),
             "lines": manifest.output.lines,
             "images": fetches_pictures(manifest),
+            "access": manifest.output.access,
             **({"mirror": manifest.output.mirror} if manifest.output.mirror else {}),
         },
     }

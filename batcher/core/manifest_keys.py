@@ -86,6 +86,7 @@ OUTPUT: Final[Table] = {
     "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
+    "access": Key("string", "who may read results: owner alone, or the folder's group as well", ("owner", "group")),
     "clean": Key("string", "whether to delete job and upload once the result is saved", ("never", "saved")),
 }
 WEBHOOK: Final[Table] = {

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from batcher.core.results import Block, Buffer, Chunk, Origin, Record, chunks_of, read_result, records_of
-from batcher.core.rows import flat, text_of
+from batcher.core.rows import flat, metadata_of, text_of
+from batcher.core.strict import encoded, sound
 
 
-def markdown_of(body: Buffer, origin: Origin, *, images: Mapping[str, str] | None = None) -> Iterator[str]:
-    """`images` are the places, relative to the Markdown, of pictures that were fetched, by their address."""
-    result = read_result(body)
+def markdown_of(
+    body: Buffer, origin: Origin, *, images: Mapping[str, str] | None = None, left_out: list[str] | None = None
+) -> Iterator[str]:
+    """`images` are the places, relative to the Markdown, of pictures that were fetched, by their address.
+
+    `left_out` is told what couldn't be read.
+    """
+    result = read_result(body, left_out)
     yield _front_matter(origin, result.job_id)
     for chunk in chunks_of(result):
         text = _with_images(chunk, images or {}).strip()
@@ -29,14 +33,16 @@ def markdown_of(body: Buffer, origin: Origin, *, images: Mapping[str, str] | Non
 def _front_matter(origin: Origin, job_id: str | None) -> str:
     """YAML, in the part of it that is JSON as well."""
     facts: dict[str, Any] = {
-        "source": origin.source,
+        "source": sound(origin.source),
         "job": origin.job,
         "job_id": job_id or origin.job_id,
         "pages": origin.pages,
         "credits": origin.credits,
     }
-    facts["metadata"] = msgspec.Raw(origin.metadata.encode()) if origin.metadata else None
-    lines = [f"{name}: {msgspec.json.encode(value).decode()}" for name, value in facts.items() if value is not None]
+    lines = [f"{name}: {encoded(value).decode()}" for name, value in facts.items() if value is not None]
+    metadata = metadata_of(origin)
+    if metadata is not None:
+        lines.append(f"metadata: {metadata.decode()}")
     return "\n".join(["---", *lines, "---", ""])
 
 

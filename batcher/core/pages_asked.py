@@ -8,6 +8,7 @@ from typing import Any, Final
 from batcher.core.cost import Measure
 from batcher.core.manifest import Job
 
+LONG: Final = 10_000  # pages: longer than what anybody asks for by number
 CONTEXT: Final = 5  # pages of a PDF that a classification reads where none are named
 
 
@@ -26,6 +27,12 @@ def asked_of(size: Measure, job: Job, extension: str) -> Measure:
         else:
             return size
     return size._replace(pages=max(1, len(numbers & set(range(1, size.pages + 1)))))
+
+
+def asked_at_most(job: Job, extension: str) -> int | None:
+    """Pages of any document that the job asks for; None where that depends on the document."""
+    most = asked_of(Measure(LONG), job, extension).pages
+    return most if most < LONG // 2 else None
 
 
 def _numbers(asked: Mapping[str, Any], pages: int) -> Iterable[int]:

@@ -5,8 +5,9 @@ Bodies come in many shapes (the API's own, FastAPI's, the gateway's JSON, nginx'
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from batcher.core import wire
+from batcher.core import syntax, wire
+from batcher.core.links import LOOKED_AT, Asked, BadLink, link_in
 from batcher.core.locators import scrubbed
 from batcher.core.results import Buffer
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
@@ -33,7 +35,7 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
 SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})  # where a submission ends
 FULL_QUEUES: Final = frozenset({wire.ErrorName.QUEUE_FULL, wire.ErrorName.BATCH_QUEUE_FULL, wire.ErrorName.RATE_LIMIT})
 _MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: of bytes that are no UTF-8
-LINK_AT_MOST: Final = 16 << 10  # bytes of an inner result that is looked at for a link; a longer one isn't read
+RETRY_AFTER_AT_MOST: Final = 366 * 86400.0  # seconds; whoever says more means never, and dates end somewhere
 _WORDS_AT_MOST: Final = 500  # of a foreign message; a gateway's page of HTML is longer than it is useful
 _TITLE: Final = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def explanation(body: bytes) -> tuple[str, str]:
     error = _inner(said, "error")
     name = error.get("name") or error.get("type") or ""
     message = error.get("message") or said.get("message") or said.get("reason") or _validation(said.get("detail"))
-    return (name if isinstance(name, str) else ""), _clip(message or said.get("error") or "")
+    return (_clip(name) if isinstance(name, str) else ""), _clip(message or said.get("error") or "")
 
 
 def _validation(detail: Any) -> Any:
@@ -110,10 +112,17 @@ def _page_words(body: bytes) -> str:
 
 
 def _clip(words: Any) -> str:
-    text = words if isinstance(words, str) else msgspec.json.encode(words).decode()
+    text = words if isinstance(words, str) else _spelt(words)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())  # it may end on a terminal
     text = scrubbed(text)  # … or in a file: a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
+
+
+def _spelt(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -136,11 +145,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, 0 or more, from seconds or an HTTP date; the date is compared with the server's own `Date`."""
     said = headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
-        return float(said)
+        return min(RETRY_AFTER_AT_MOST, float(said))
     until, now = http_date(said), http_date(headers.get("Date", ""))
     if until is None:
         return None
-    return max(0.0, until - (datetime.now(UTC).timestamp() if now is None else now))
+    return min(RETRY_AFTER_AT_MOST, max(0.0, until - (datetime.now(UTC).timestamp() if now is None else now)))
 
 
 def http_date(text: str) -> float | None:
@@ -181,42 +190,181 @@ def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T])
 
 def read_job(call: str, status: int, body: bytes) -> wire.JobAnswer:
     """A job's answer; its `result` is a slice of `body`, byte for byte, None where it is null."""
-    job = read(call, status, body, _JOB)
-    result = None if bytes(memoryview(job.result)[:4]) == b"null" else job.result
+    job = _leniently(call, status, body, _JOB, _Job)
+    result = None if _is_null(job.result) else job.result
     progress = _units(job.progress)
     reason = None if job.reason is None else _clip(job.reason)
-    return wire.JobAnswer(job.status, result, progress, reason, _error_detail(job.error))
+    return wire.JobAnswer(_status(job.status), result, progress, reason, _error_detail(job.error))
+
+
+def _status(said: str) -> str:
+    """A word that isn't known may end up in words for people, and must not become a known one on its way there."""
+    if said in wire.ENDED:
+        return said
+    return f"{_clip(said)!r}" if _clip(said) in wire.ENDED else _clip(said)
+
+
+def _leniently(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T], shape: type[T]) -> T:
+    """The same as `read` for an answer that is paid for: nothing beside what is looked for makes it unreadable.
+
+    Half a surrogate pair, NaN, a thousand levels: such are found by their place, and go on as they came.
+    """
+    try:
+        return decoder.decode(body)
+    except _MISFITS as error:
+        try:
+            return msgspec.convert(_of_use(_parts(body), shape), shape)
+        except (syntax.NotWhole, msgspec.ValidationError):
+            raise BadReply(call, f"{status}, but {_misfit(bytes(body), error)}", status=status) from error
+
+
+def _parts(body: Buffer) -> dict[str, bytes]:
+    """Of an object in whatever condition: its values by name, as they stand there. Raises NotWhole."""
+    return {_name(quoted): bytes(memoryview(body)[start:end]) for quoted, start, end in syntax.members(body)}
+
+
+def _name(quoted: bytes) -> str:
+    try:
+        return msgspec.json.decode(quoted, type=str)
+    except _MISFITS:
+        return quoted.decode("utf-8", "replace")
+
+
+def _of_use(parts: Mapping[str, bytes], wanted: type) -> dict[str, Any]:
+    """Of the fields that `wanted` has, what can be read."""
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(wanted):
+        text = parts.get(field.name)
+        if text is None:
+            continue
+        try:
+            values[field.name] = msgspec.Raw(text) if field.type is msgspec.Raw else json.loads(text, strict=False)
+        except _MISFITS:
+            continue
+    return values
+
+
+def _is_null(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:4]) == b"null"
+
+
+class _Page(msgspec.Struct):
+    """A page of the job list as it should be."""
+
+    jobs: list[wire.JobRow]
+    next_cursor: str | None = None
+
+
+class _OddPage(msgspec.Struct):
+    """… and as it may come."""
+
+    jobs: list[msgspec.Raw]
+    next_cursor: Any = None
+
+
+class _OddRow(msgspec.Struct):
+    job_id: Any = None
+    status: Any = None
+    created_at: Any = None
+    type: Any = None
+    raw_config: Any = None
+    source: Any = None
+    num_pages: Any = None
+
+
+_PAGE: Final = msgspec.json.Decoder(_Page)
+_ODD_PAGE: Final = msgspec.json.Decoder(_OddPage)
+_ODD_ROW: Final = msgspec.json.Decoder(_OddRow)
+
+
+def read_jobs(call: str, status: int, body: bytes) -> wire.JobsPage:
+    """A page of the job list. A row that can't be read is counted, and keeps no other from being read."""
+    try:
+        page = _PAGE.decode(body)
+    except _MISFITS:
+        return _row_by_row(read(call, status, body, _ODD_PAGE))
+    return wire.JobsPage(page.jobs, page.next_cursor)
+
+
+def _row_by_row(page: _OddPage) -> wire.JobsPage:
+    read_rows = [_job_row(raw) for raw in page.jobs]
+    rows = [row for row in read_rows if row is not None]
+    cursor, is_cursor = _cursor(page.next_cursor)
+    # Behind a cursor that can't be read there are rows that nobody sees.
+    return wire.JobsPage(rows, cursor, len(read_rows) - len(rows) + (not is_cursor))
+
+
+def _job_row(raw: msgspec.Raw) -> wire.JobRow | None:
+    """None where it doesn't say which job it is, or how that one stands."""
+    try:
+        row = _ODD_ROW.decode(raw)
+    except _MISFITS:
+        return None
+    if not (isinstance(row.job_id, str) and row.job_id and isinstance(row.status, str)):
+        return None
+    created_at, kind = ((value if isinstance(value, str) else "") for value in (row.created_at, row.type))
+    pages = None if (number := _units(row.num_pages)) is None else round(number)
+    return wire.JobRow(row.job_id, row.status, created_at, kind, row.raw_config, row.source, pages)
+
+
+def _cursor(value: Any) -> tuple[str | None, bool]:
+    """The cursor, and whether it is one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value), True
+    return (value, True) if value is None or isinstance(value, str) else (None, False)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere.
 
-    `inner` is that link as it stands in the body, empty where it's too long for one.
+    `link_at` is where that link begins and ends in the body.
     """
 
-    response_type: Any
+    response_type: str
     pages: int | None
     usage: Mapping[str, Any]
-    inner: bytes
+    link_at: tuple[int, int]
     url: str | None
     duration: float | None = None
 
 
 _HEAD: Final = msgspec.json.Decoder(wire.ResultHead)
-_LINKED: Final = msgspec.json.Decoder(wire.Linked)
+_NEVER_NULL: Final = frozenset({"parse", "split", "pipeline", "classify"})  # of these the API says what is in them
 
 
-def read_head(body: Buffer, job_id: str) -> Head:
-    """Raises BadReply where the result can't be read, or is another job's than `job_id`."""
-    head = read("GET /job", 200, body, _HEAD)
+def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked) -> Head:
+    """Raises BadReply where the result can't be read, or is another job's than `job_id`.
+
+    `was_asked`: what the job was asked for, where that has to tell a link from a result.
+    """
+    head = _leniently("GET /job", 200, body, _HEAD, wire.ResultHead)
     if head.job_id is not None and head.job_id != job_id:
         raise BadReply("GET /job", f"a result that names job {_clip(head.job_id)}", status=200)
+    response_type = head.response_type if isinstance(head.response_type, str) else ""
+    if response_type in _NEVER_NULL and _is_null(head.result):
+        raise BadReply("GET /job", "a result of null", status=200)
     usage = head.usage if isinstance(head.usage, dict) else {}
     pages = _units(usage.get("num_pages"))
-    inner = bytes(head.result) if len(memoryview(head.result)) <= LINK_AT_MOST else b""
     pages = None if pages is None else round(pages)
-    return Head(head.response_type, pages, usage, inner, _link(inner), _units(head.duration))
+    url = _link(head.result, response_type, was_asked)
+    place = _place_of_result(body) if url is not None else (0, 0)
+    return Head(response_type, pages, usage, place, url, _units(head.duration))
+
+
+def _link(inner: msgspec.Raw, response_type: str, was_asked: Callable[[], Asked]) -> str | None:
+    if len(memoryview(inner)) > LOOKED_AT:
+        return None
+    try:
+        return link_in(bytes(inner), response_type, was_asked)
+    except BadLink as error:
+        raise BadReply("GET /job", str(error), status=200) from error
+
+
+def _place_of_result(body: Buffer) -> tuple[int, int]:
+    """Where the value of `result` is; of several the last, as every reader takes it."""
+    *_, place = [(start, end) for name, start, end in syntax.members(body) if _name(name) == "result"]
+    return place
 
 
 def _units(number: Any) -> float | None:
@@ -224,19 +372,12 @@ def _units(number: Any) -> float | None:
     return number if sane else None
 
 
-def _link(inner: bytes) -> str | None:
-    if inner[:1] != b"{":
-        return None
-    linked = read("GET /job", 200, inner, _LINKED)
-    return linked.url or None if linked.type == "url" and isinstance(linked.url, str) else None
-
-
 def _error_detail(error: Any) -> wire.ErrorDetail | None:
     if not isinstance(error, dict):
         return None if error is None else wire.ErrorDetail(message=_clip(error))
     name, code = error.get("name"), error.get("code")
     return wire.ErrorDetail(
-        name=name if isinstance(name, str) else "",
+        name=_clip(name) if isinstance(name, str) else "",
         code=code if isinstance(code, int) else 0,
         message=_clip(error.get("message") or ""),
     )
@@ -258,12 +399,8 @@ def around(body: Buffer, head: Head, first: bytes) -> tuple[bytes, bytes]:
 
     `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
     """
-    before, _, after = bytes(body).partition(head.inner)
+    start, end = head.link_at
+    before, after = bytes(memoryview(body)[:start]), bytes(memoryview(body)[end:])
     if first == b"[" and head.response_type == "parse":
         return before + b'{"type":"full","chunks":', b"}" + after
     return before, after
-
-
-def is_closed(first: bytes, last: bytes) -> bool:
-    """Whether JSON that begins with byte `first` may end with `last`: what was cut off hardly ever does."""
-    return (first, last) in {(b"{", b"}"), (b"[", b"]")}

@@ -1,21 +1,26 @@
 """What a result holds, read piece by piece from its JSON as saved: text of a parse, fields of an extract, sections.
 
 Bytes may be a map of a file: only the piece at hand is decoded, so a result of any size takes no more memory than its
-largest chunk. Odd shapes are no error: what can't be read as its kind is handed on as it is.
+largest chunk. Odd shapes are no error: what can't be read as its kind is left out, and said so in `left_out`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-Buffer = bytes | memoryview
+from batcher.core.strict import MISFITS, mended
+from batcher.core.strict import Buffer as Buffer
+
+T = TypeVar("T")
 Record = dict[str, Any]
 
-_MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)
+DEEPEST: Final = 100  # levels of a value: more would be too many for whoever reads what is made of it
+NESTED: Final = 8  # pipelines within pipelines
+MOST_PAGES: Final = 1 << 31
 EXTRACTS: Final = ("extract", "v3_extract")
 
 
@@ -45,8 +50,7 @@ class Block(msgspec.Struct):
     def page(self) -> int | None:
         """In the document itself, from 1 on."""
         box = self.bbox if isinstance(self.bbox, dict) else {}
-        page = box.get("original_page") or box.get("page")
-        return page if isinstance(page, int) else None
+        return next(filter(None, map(_page, (box.get("original_page"), box.get("page")))), None)
 
     @property
     def images(self) -> list[str]:
@@ -71,6 +75,14 @@ class Chunk(msgspec.Struct):
         return (min(pages), max(pages)) if pages else (None, None)
 
 
+class _AnyChunk(msgspec.Struct):
+    """One whose blocks are no blocks: its text is text all the same."""
+
+    content: Any = ""
+    embed: Any = None
+    blocks: Any = None
+
+
 class _Top(msgspec.Struct):
     response_type: Any = None
     job_id: Any = None
@@ -92,62 +104,73 @@ class _Parts(msgspec.Struct):
 _TOP: Final = msgspec.json.Decoder(_Top)
 _CHUNKS: Final = msgspec.json.Decoder(_Chunks)
 _CHUNK: Final = msgspec.json.Decoder(Chunk)
+_ANY_CHUNK: Final = msgspec.json.Decoder(_AnyChunk)
+_ANY: Final = msgspec.json.Decoder()
 _PARTS: Final = msgspec.json.Decoder(_Parts)
 _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`kind` is the service's `response_type`, empty where it says none; `inner` what stands in its `result`."""
+    """`kind` is the service's `response_type`, empty where it says none; `inner` what stands in its `result`.
+
+    `left_out` grows by what couldn't be read, in words, as the rest is.
+    """
 
     kind: str
     job_id: str | None
     inner: msgspec.Raw
+    left_out: list[str] = field(default_factory=list)
 
 
-def read_result(body: Buffer) -> Result:
+def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
     """The outside of a result. One that can't be read is of no kind, and empty."""
+    left_out = [] if left_out is None else left_out
     try:
-        top = _TOP.decode(body)
-    except _MISFITS:
-        return Result("", None, msgspec.Raw(b"null"))
+        top = _decoded(_TOP, body)
+    except MISFITS as error:
+        left_out.append(f"all of it, for it can't be read as JSON of a result: {error}")
+        return Result("", None, msgspec.Raw(b"null"), left_out)
     kind = top.response_type if isinstance(top.response_type, str) else ""
-    return Result(kind, top.job_id if isinstance(top.job_id, str) else None, top.result)
+    return Result(kind, top.job_id if isinstance(top.job_id, str) else None, top.result, left_out)
 
 
-def chunks_of(result: Result) -> Iterator[Chunk]:
+def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
     """Of a parse, and of the parses within a pipeline's result, in reading order."""
     if result.kind == "pipeline":
-        for part in _parts(result).parse:
-            yield from chunks_of(part)
+        for part in _parts(result, depth).parse:
+            yield from chunks_of(part, depth + 1)
         return
     try:
         raws = _CHUNKS.decode(result.inner).chunks
-    except _MISFITS:
+    except MISFITS:
+        if result.kind == "parse":
+            result.left_out.append("its chunks, for there is no list of them")
         return
-    for raw in raws:
-        try:
-            yield _CHUNK.decode(raw)
-        except _MISFITS:
-            continue
+    for number, raw in enumerate(raws, start=1):
+        chunk = _chunk(raw)
+        if chunk is None:
+            result.left_out.append(f"chunk {number}, which is none")
+        else:
+            yield chunk
 
 
-def records_of(result: Result) -> Iterator[Record]:
+def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
     """What isn't text, one record each: extracted objects, sections of a split, the category of a document."""
     if result.kind == "pipeline":
-        parts = _parts(result)
+        parts = _parts(result, depth)
         for part in (*parts.extract, *parts.split):
-            yield from records_of(part)
+            yield from records_of(part, depth + 1)
         return
     if result.kind == "parse":
         return
-    value = _decoded(result.inner)
+    value = _value(result)
     if result.kind in EXTRACTS:
-        yield from (plain(one) for one in _objects(value))
+        yield from (_shallow(one, result) for wrapped in _objects(value) for one in _unwrapped_objects(plain(wrapped)))
     elif result.kind == "split" and isinstance(value, dict):
         yield from _sections(value)
     else:
-        yield from _objects(value)
+        yield from (_shallow(one, result) for one in _objects(value))
 
 
 def images_of(result: Result) -> Iterator[str]:
@@ -161,13 +184,37 @@ def images_of(result: Result) -> Iterator[str]:
                     yield url
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Extracted values without their citations, which an account may get around every leaf."""
+    if depth > DEEPEST + 1:
+        return value
     if isinstance(value, dict):
         if "value" in value and "citations" in value:
-            return plain(value["value"])
-        return {name: plain(inner) for name, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
+            return plain(value["value"], depth + 1)
+        return {name: plain(inner, depth + 1) for name, inner in value.items()}
+    return [plain(inner, depth + 1) for inner in value] if isinstance(value, list) else value
+
+
+def _page(said: Any) -> int | None:
+    is_number = isinstance(said, int) and not isinstance(said, bool)
+    return said if is_number and 0 < said < MOST_PAGES else None
+
+
+def _chunk(raw: msgspec.Raw) -> Chunk | None:
+    try:
+        return _CHUNK.decode(raw)
+    except MISFITS:
+        pass
+    try:
+        odd = _decoded(_ANY_CHUNK, raw)
+    except MISFITS:
+        return None
+    blocks = odd.blocks if isinstance(odd.blocks, list) else []
+    return Chunk(odd.content, odd.embed, [_block(one) for one in blocks if isinstance(one, dict)])
+
+
+def _block(fields: Mapping[str, Any]) -> Block:
+    return Block(**{name: fields.get(name) for name in Block.__struct_fields__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +224,24 @@ class _Pipeline:
     split: list[Result]
 
 
-def _parts(result: Result) -> _Pipeline:
+def _parts(result: Result, depth: int) -> _Pipeline:
+    if depth >= NESTED:
+        result.left_out.append("a pipeline, for it stands within too many others")
+        return _Pipeline([], [], [])
     try:
         parts = _PARTS.decode(result.inner)
-    except _MISFITS:
+    except MISFITS:
+        result.left_out.append("a pipeline's results, for there are none where they should be")
         return _Pipeline([], [], [])
-    return _Pipeline(_results(parts.parse), _results(parts.extract), _results(parts.split))
+    return _Pipeline(*(_results(raw, result.left_out) for raw in (parts.parse, parts.extract, parts.split)))
 
 
-def _results(raw: msgspec.Raw) -> list[Result]:
+def _results(raw: msgspec.Raw, left_out: list[str]) -> list[Result]:
     try:
         raws = _RAWS.decode(raw)
-    except _MISFITS:
+    except MISFITS:
         raws = [] if bytes(memoryview(raw)[:4]) == b"null" else [raw]
-    return [_unwrapped(read_result(one)) for one in raws]
+    return [_unwrapped(read_result(one, left_out)) for one in raws]
 
 
 def _unwrapped(result: Result) -> Result:
@@ -201,11 +252,36 @@ def _unwrapped(result: Result) -> Result:
     return inside if inside.kind else result
 
 
-def _decoded(raw: msgspec.Raw) -> Any:
+def _decoded(decoder: msgspec.json.Decoder[T], raw: Buffer | msgspec.Raw) -> T:
+    """As it is, or mended. Raises one of MISFITS."""
     try:
-        return msgspec.json.decode(raw)
-    except _MISFITS:
+        return decoder.decode(raw)
+    except MISFITS:
+        fixed = mended(memoryview(raw))
+        if fixed is None:
+            raise
+    return decoder.decode(fixed)
+
+
+def _value(result: Result) -> Any:
+    try:
+        return _decoded(_ANY, result.inner)
+    except MISFITS as error:
+        result.left_out.append(f"its result, which can't be read: {error}")
         return None
+
+
+def _shallow(value: Any, result: Result, depth: int = 0) -> Any:
+    """Without what is nested deeper than anybody follows."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth > DEEPEST:
+        if len(result.left_out) < DEEPEST:
+            result.left_out.append(f"what is nested more than {DEEPEST} deep")
+        return None
+    if isinstance(value, list):
+        return [_shallow(inner, result, depth + 1) for inner in value]
+    return {name: _shallow(inner, result, depth + 1) for name, inner in value.items()}
 
 
 def _objects(value: Any) -> list[Record]:
@@ -213,13 +289,30 @@ def _objects(value: Any) -> list[Record]:
     return [one for one in values if isinstance(one, dict)]
 
 
+def _unwrapped_objects(value: Any) -> list[Record]:
+    """Of an object that had citations around it as a whole."""
+    return _objects(value) if isinstance(value, dict | list) else [{"value": value}]
+
+
 def _sections(value: Mapping[str, Any]) -> Iterator[Record]:
     splits = value.get("splits")
     for one in splits if isinstance(splits, list) else []:
         if not isinstance(one, dict):
             continue
-        section = {"section": one.get("name"), "partition": None, "pages": one.get("pages"), "conf": one.get("conf")}
-        yield section
-        for part in one.get("partitions") or []:
+        name = _told(one.get("name"))
+        yield {"section": name, "partition": None, "pages": _told(one.get("pages")), "conf": _told(one.get("conf"))}
+        partitions = one.get("partitions")
+        for part in partitions if isinstance(partitions, list) else []:
             if isinstance(part, dict):
-                yield {**section, "partition": part.get("name"), "pages": part.get("pages"), "conf": part.get("conf")}
+                pages, conf = _told(part.get("pages")), _told(part.get("conf"))
+                yield {"section": name, "partition": _told(part.get("name")), "pages": pages, "conf": conf}
+
+
+def _told(value: Any) -> Any:
+    """Objects and lists, which no column of a section has room for, as JSON."""
+    if not isinstance(value, dict | list):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except RecursionError:
+        return None

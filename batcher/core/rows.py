@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core.results import Buffer, Origin, Record, chunks_of, read_result, records_of
+from batcher.core.strict import encoded, is_readable, is_strict, mended, sound
 
 Columns = Mapping[str, "Kind"]
 Row = dict[str, Any]
@@ -42,43 +43,71 @@ _TYPES: Final = {"boolean": Kind.BOOLEAN, "integer": Kind.INTEGER, "number": Kin
 _PIECE: Final = 1 << 20
 _NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within strings JSON writes them otherwise
 _INT64: Final = 1 << 63
+_LARGEST_NUMBER: Final = 1 << 1023
+_DEEPEST: Final = 32  # names within a column's name; what is nested deeper is JSON
+_MOST_COLUMNS: Final = 1_000  # that a step's rows may add; a record of ten thousand keys is no table
 
 
-def rows_of(body: Buffer, origin: Origin) -> Iterator[Row]:
-    """Of one result. Each row says whose it is; `credits` are the whole document's and stand in its first row alone."""
-    result = read_result(body)
-    whose = {"source": origin.source, "job": origin.job, "job_id": result.job_id or origin.job_id}
+def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[Row]:
+    """Of one result. Each row says whose it is; `credits` are the whole document's and stand in its first row alone.
+
+    `left_out` is told what couldn't be read.
+    """
+    result = read_result(body, left_out)
+    whose = {"source": sound(origin.source), "job": origin.job, "job_id": result.job_id or origin.job_id}
     for number, fields in enumerate(_fields(result), start=1):
         credits = origin.credits if number == 1 else 0.0
-        yield {**whose, "credits": credits, "metadata": origin.metadata, "row": number} | {
-            _own(name): value for name, value in fields.items()
-        }
+        row: Row = {**whose, "credits": credits, "metadata": _text_or_none(origin.metadata), "row": number}
+        for name, value in fields.items():
+            row[_free(row, _own(name))] = value
+        yield row
 
 
-def line_of(body: Buffer, origin: Origin) -> Iterator[bytes]:
-    """The result as one line of JSON Lines, in pieces: whose it is, and the result itself as it came."""
+def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
+    """The result as one line of JSON Lines, in pieces: whose it is, and the result itself as it came.
+
+    Where not every reader of JSON would take it, it is mended; where it is none, null stands there and why.
+    """
     facts = {
-        "source": origin.source,
+        "source": sound(origin.source),
         "job": origin.job,
         "job_id": origin.job_id,
         "pages": origin.pages,
         "credits": origin.credits,
     }
-    yield msgspec.json.encode(facts | _metadata(origin))[:-1] + b',"result":'
-    for start in range(0, len(body), _PIECE):
-        yield bytes(body[start : start + _PIECE]).translate(_NO_LINE_ENDS)
+    yield encoded(facts | _metadata(origin))[:-1] + b',"result":'
+    whole = body if is_readable(body) else mended(body)
+    if whole is None:
+        (left_out if left_out is not None else []).append("its result, for it isn't JSON")
+        yield b'null,"note":"the saved result isn\'t JSON that others could read; it is on disk as it came"}\n'
+        return
+    for start in range(0, len(whole), _PIECE):
+        yield bytes(whole[start : start + _PIECE]).translate(_NO_LINE_ENDS)
     yield b"}\n"
 
 
+def metadata_of(origin: Origin) -> bytes | None:
+    """What a listing says of the document, as JSON; as text where it is none."""
+    if not origin.metadata:
+        return None
+    said = origin.metadata.encode("utf-8", "replace")
+    return said if is_strict(said) else mended(said) or encoded(sound(origin.metadata))
+
+
 def _metadata(origin: Origin) -> dict[str, msgspec.Raw]:
-    return {"metadata": msgspec.Raw(origin.metadata.encode())} if origin.metadata else {}
+    said = metadata_of(origin)
+    return {} if said is None else {"metadata": msgspec.Raw(said)}
 
 
-def lines_of(body: Buffer, origin: Origin) -> Iterator[bytes]:
+def _text_or_none(text: str | None) -> str | None:
+    return text if text is None else sound(text)
+
+
+def lines_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
     """Its rows, each a line."""
     return (
-        msgspec.json.encode({name: v for name, v in row.items() if v is not None}) + b"\n"
-        for row in rows_of(body, origin)
+        encoded({name: v for name, v in row.items() if v is not None}) + b"\n"
+        for row in rows_of(body, origin, left_out)
     )
 
 
@@ -88,11 +117,28 @@ def columns_for(endpoint: str, options: Mapping[str, Any]) -> Columns | None:
         return {**ORIGIN, **CHUNK}
     if endpoint == "split":
         return {**ORIGIN, **SECTION}
-    schema = (options.get("instructions") or {}).get("schema")
+    instructions = options.get("instructions")
+    schema = instructions.get("schema") if isinstance(instructions, Mapping) else None
     if endpoint == "extract" and isinstance(schema, Mapping):
         own = {_own(name): kind for name, kind in _of_schema(schema).items()}
         return {**ORIGIN, **own, OTHER: Kind.TEXT}
     return None
+
+
+def grown(known: Columns | None, found: Mapping[str, Kind | None]) -> Columns:
+    """The columns of a step whose rows alone can tell, so that each of its files can be read with all the others.
+
+    A column keeps the kind it once had, and every number is one kind: a total of 120 may be 117.50 in the next run.
+    Names that differ in case alone many readers take for one: the second is none, and stands in `other`.
+    """
+    columns: dict[str, Kind] = dict(known or ORIGIN)
+    taken = {name.lower() for name in (*columns, OTHER)}
+    for name, kind in found.items():
+        if name.lower() not in taken and len(columns) < _MOST_COLUMNS:
+            taken.add(name.lower())
+            columns[name] = CHUNK.get(name) or _AS_NUMBER.get(kind, kind) or Kind.TEXT
+    columns.pop(OTHER, None)
+    return {**columns, OTHER: Kind.TEXT}
 
 
 def widen(known: dict[str, Kind | None], row: Row) -> None:
@@ -111,7 +157,7 @@ def fitted(row: Row, columns: Columns) -> Row:
     for name, kind in columns.items():
         value = row.get(name)
         fit[name] = _as(value, kind)
-        if fit[name] is None and value is not None:
+        if value is not None and (fit[name] is None or _is_rounded(value, fit[name])):
             other[name] = value
     other |= {name: value for name, value in row.items() if name not in columns}
     if OTHER in columns and other:
@@ -119,19 +165,31 @@ def fitted(row: Row, columns: Columns) -> Row:
     return fit
 
 
-def flat(value: Mapping[str, Any], prefix: str = "") -> Row:
+def flat(value: Mapping[str, Any]) -> Row:
     """Objects within objects as dotted names; lists as JSON, for they have no place in one row."""
     row: Row = {}
-    for name, inner in value.items():
-        if isinstance(inner, Mapping) and inner:
-            row |= flat(inner, f"{prefix}{name}.")
-        else:
-            row[f"{prefix}{name}"] = text_of(inner) if isinstance(inner, list | Mapping) else inner
+    for name, inner in _flat(value, "", 1):
+        row[_free(row, name)] = inner
     return row
 
 
 def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return sound(value) if isinstance(value, str) else encoded(value).decode()
+
+
+def _flat(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and inner and depth < _DEEPEST:
+            yield from _flat(inner, f"{prefix}{name}.", depth + 1)
+        else:
+            yield f"{prefix}{name}", text_of(inner) if isinstance(inner, list | Mapping) else inner
+
+
+def _free(row: Row, name: str) -> str:
+    """`name`, or one like it that this row has no value for yet: {"a": {"b": 1}, "a.b": 2} has both."""
+    while name in row:
+        name += "_"
+    return name
 
 
 def _fields(result: Any) -> Iterator[Record]:
@@ -144,10 +202,11 @@ def _fields(result: Any) -> Iterator[Record]:
 
 def _own(name: str) -> str:
     """The column of a result's own field: some names say whose row it is already."""
-    return f"{name}_" if name in ORIGIN else name
+    return f"{name}_" if name in ORIGIN or name == OTHER else name
 
 
 _WIDER: Final = {frozenset({Kind.INTEGER, Kind.NUMBER}): Kind.NUMBER}
+_AS_NUMBER: Final[Mapping[Kind | None, Kind]] = {Kind.INTEGER: Kind.NUMBER}
 
 
 def _kind(value: Any) -> Kind:
@@ -156,7 +215,9 @@ def _kind(value: Any) -> Kind:
             return Kind.BOOLEAN
         case int() if -_INT64 <= value < _INT64:
             return Kind.INTEGER
-        case int() | float():
+        case int() if -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
+            return Kind.NUMBER
+        case float():
             return Kind.NUMBER
         case _:
             return Kind.TEXT
@@ -171,13 +232,19 @@ def _as(value: Any, kind: Kind) -> Any:
     return value if narrow is kind else None
 
 
-def _of_schema(schema: Mapping[str, Any], prefix: str = "") -> dict[str, Kind]:
+def _is_rounded(value: Any, fit: Any) -> bool:
+    """Whether a column of numbers holds it with fewer digits than it has."""
+    return isinstance(value, int) and isinstance(fit, float) and fit != value
+
+
+def _of_schema(schema: Mapping[str, Any], prefix: str = "", depth: int = 1) -> dict[str, Kind]:
     columns: dict[str, Kind] = {}
-    for name, inner in (schema.get("properties") or {}).items():
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
         if not isinstance(inner, Mapping):
             continue
-        if inner.get("properties"):
-            columns |= _of_schema(inner, f"{prefix}{name}.")
+        if inner.get("properties") and depth < _DEEPEST:
+            columns |= _of_schema(inner, f"{prefix}{name}.", depth + 1)
         else:
             columns[f"{prefix}{name}"] = _of_type(inner.get("type"))
     return columns

@@ -87,7 +87,8 @@ endpoint = {endpoint}
 
 [output]
 directory = {output}
-{formats}
+{formats}# access = "group"                 # results may be read by the folder's group too; default: by you alone
+
 # [limits]                         # of one run; it stops before a cap and brings home what is out
 # max_documents = 5000             # also max_pages, max_credits, max_cost (dollars)
 # max_duration = "7h"              # or stop_at = "06:00", by the local clock

@@ -14,6 +14,8 @@ from batcher.core.wire import ENDED, JobRow, JobStatus
 OFF: Final = 60.0  # seconds by which the service's clock may differ from ours
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 _FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
+# What tells whose job a row is. Words alone don't: an option may hold any address, and what is secret is blotted out.
+_TELLING: Final = re.compile(r'(?:reducto|jobid)://|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w')
 
 
 class Whose(NamedTuple):
@@ -67,7 +69,37 @@ def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
 
 def counts_as_twin(row: JobRow, attempt: Whose, endpoint: str) -> bool:
     """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type, of a job of ours."""
-    return attempt.outcome != "open" and row.type.lower() in ("", endpoint)
+    return attempt.outcome != "open" and fits(row, endpoint)
+
+
+def fits(row: JobRow, endpoint: str) -> bool:
+    """Whether it is a whole job of that endpoint, and no part, of another type, of one."""
+    return row.type.lower() in ("", endpoint)
+
+
+def preference(row: JobRow) -> tuple[bool, bool]:
+    """Of several jobs of one submission the lowest is its own: its type is told, and it may bring a result.
+
+    What repeats a POST once its upload is gone makes a job that fails, and stands above the one that is paid.
+    """
+    return (not row.type, row.status in (JobStatus.FAILED, JobStatus.CANCELLED))
+
+
+def names_upload(text: str, file_id: str) -> bool:
+    """Whether `text` names that very upload, and not one whose id only begins like it."""
+    start = text.find(file_id)
+    while start >= 0:
+        following = text[start + len(file_id) :][:1]
+        if not (following.isalnum() or following in ("_", "-")):
+            return True
+        start = text.find(file_id, start + 1)
+    return False
+
+
+def is_mute(row: JobRow) -> bool:
+    """Whether the request that it echoes says nothing by which it could be told whose job it is."""
+    at_an_address = isinstance(row.source, str) and row.source.startswith(("http://", "https://"))
+    return not at_an_address and _TELLING.search(row.text()) is None
 
 
 def age_of(created_at: str) -> float | None:

@@ -140,16 +140,6 @@ class JobAnswer(msgspec.Struct):
         return self.status in ENDED
 
 
-class Linked(msgspec.Struct):
-    """The inner `result` where it may stand at a URL instead: over about 6 MB, or by `force_url_result`.
-
-    An extract's may have fields of the same names and any type: its schema is the caller's own.
-    """
-
-    type: Any = ""
-    url: Any = ""
-
-
 class ResultHead(msgspec.Struct):
     """What batcher itself reads of a result; everything else in it is passed through unread.
 
@@ -174,18 +164,25 @@ class JobRow(msgspec.Struct):
     source: Any = None
     num_pages: int | None = None
 
+    def __post_init__(self) -> None:
+        if not self.job_id:
+            raise ValueError("an empty job_id")
+
     def mentions(self, needle: str) -> bool:
         """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is echoed."""
-        return needle in _as_text(self.raw_config) or needle in _as_text(self.source)
+        return needle in self.text()
 
     def text(self) -> str:
-        """All of the request that it echoes, in whatever form."""
-        return f"{_as_text(self.raw_config)} {_as_text(self.source)}"
+        """All of the request that it echoes, in whatever form; some writers of JSON escape the slash."""
+        return f"{_as_text(self.raw_config)} {_as_text(self.source)}".replace("\\/", "/")
 
 
 class JobsPage(msgspec.Struct):
+    """`unreadable`: rows that are there and can't be read. Whose they are nobody knows, so they may be ours."""
+
     jobs: list[JobRow]
     next_cursor: str | None = None
+    unreadable: int = 0
 
 
 class Upload(msgspec.Struct):

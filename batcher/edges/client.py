@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import mmap
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiofiles
 import aiohttp
@@ -22,10 +22,12 @@ import msgspec
 import tenacity
 from yarl import URL
 
-from batcher.core import replies, wire
+from batcher.core import replies, syntax, wire
 from batcher.core.document import extension_of
+from batcher.edges.reach import Elsewhere, Resolver, may_lead_to
 from batcher.errors import (
     BadReply,
+    BatcherError,
     Busy,
     NotFound,
     ReplyLost,
@@ -49,11 +51,11 @@ TRIES: Final = 3
 LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_BOM: Final = b"\xef\xbb\xbf"
+_HEADER_AT_MOST: Final = 64 << 10  # bytes of one line
 
 _UPLOAD: Final = msgspec.json.Decoder(wire.Upload)
 _SUBMISSION: Final = msgspec.json.Decoder(wire.Submission)
-_JOBS: Final = msgspec.json.Decoder(wire.JobsPage)
 _TEXT: Final = msgspec.json.Decoder(str)
 
 
@@ -105,29 +107,28 @@ class ReductoClient:
         self._authorization = {"Authorization": f"Bearer {key}"}
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._elsewhere: aiohttp.ClientSession | None = None  # for links, which lead nowhere near this machine
         self._date = ""
 
     def __repr__(self) -> str:
         return f"ReductoClient({self._base!r}, key=…)"
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=_within(EXCHANGE))
+        self._session = _session(self._connections)
+        self._elsewhere = _session(self._connections, Resolver(self._base))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        assert self._session is not None
-        await self._session.close()
+        for session in (self._session, self._elsewhere):
+            assert session is not None
+            await session.close()
 
     @property
     def service_time(self) -> float | None:
         """Seconds since the epoch as of the last answer, by the service's clock; None where it didn't say."""
-        try:
-            return parsedate_to_datetime(self._date).timestamp()
-        except ValueError:
-            return None
+        return replies.http_date(self._date)
 
     # --- uploads ----------------------------------------------------------------------------------------------------
 
@@ -160,13 +161,13 @@ class ReductoClient:
         if length is not None:
             headers["Content-Length"] = str(length)
         extension = extension_of(name)
-        path = f"/upload?extension={quote(extension)}" if extension else "/upload"
+        path = f"/upload?extension={_segment(extension)}" if extension else "/upload"
         answer = await self._exchange("POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD)
         return replies.read("POST /upload", 200, answer, _UPLOAD)
 
     async def _upload_presigned(self, path: Path, size: int, name: str, sha256: str | None) -> wire.Upload:
         """Above what the API takes directly: ask for a place, and put the bytes there without the key."""
-        extension = quote(extension_of(name))
+        extension = _segment(extension_of(name))
         headers = {"Content-Type": "application/json"}
         answer = await self._exchange("POST", f"/upload?extension={extension}", data=b"{}", headers=headers)
         upload = replies.read("POST /upload", 200, answer, _UPLOAD)
@@ -181,7 +182,7 @@ class ReductoClient:
     async def delete_upload(self, file_id: str) -> bool:
         """At once and for good. False where the service knows no such upload."""
         try:
-            await self._repeat(lambda: self._exchange("DELETE", f"/upload/{quote(file_id, safe='')}"))
+            await self._repeat(lambda: self._exchange("DELETE", f"/upload/{_segment(file_id)}"))
         except NotFound:
             return False
         return True
@@ -226,7 +227,7 @@ class ReductoClient:
 
     async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
         """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller to give back."""
-        return await self._repeat(lambda: self._read_job(f"/job/{quote(job_id, safe='')}", room))
+        return await self._repeat(lambda: self._read_job(f"/job/{_segment(job_id)}", room))
 
     async def _read_job(self, path: str, room: Room | None) -> tuple[wire.JobAnswer, int]:
         body, taken = await self._get_into(path, room)
@@ -241,16 +242,19 @@ class ReductoClient:
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
     ) -> wire.JobsPage:
         """One page of the account's jobs, newest first as far as is known."""
-        query = f"?limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
+        query = f"?limit={limit}" + (f"&cursor={_segment(cursor)}" if cursor else "")
         query += "&exclude_configs=true" if exclude_configs else ""
-        return await self._repeat(lambda: self._read("/jobs", query, _JOBS))
+        return await self._repeat(lambda: self._read_jobs(query))
+
+    async def _read_jobs(self, query: str) -> wire.JobsPage:
+        return replies.read_jobs("GET /jobs", 200, await self._exchange("GET", f"/jobs{query}"))
 
     async def cancel(self, job_id: str) -> None:
-        await self._repeat(lambda: self._exchange("POST", f"/cancel/{quote(job_id, safe='')}"))
+        await self._repeat(lambda: self._exchange("POST", f"/cancel/{_segment(job_id)}"))
 
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
         query = "?include_persisted=true" if include_persisted else ""
-        await self._repeat(lambda: self._exchange("DELETE", f"/job/{quote(job_id, safe='')}{query}"))
+        await self._repeat(lambda: self._exchange("DELETE", f"/job/{_segment(job_id)}{query}"))
 
     async def configure_webhook(self) -> str:
         """The address of the portal where endpoints for signed webhooks are set up."""
@@ -263,42 +267,37 @@ class ReductoClient:
     async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
         """Stream what a result links to onto disk, with what `around` says before and after it; (sha256, bytes) of all.
 
-        With `around` it must be JSON, else it may be anything, such as a picture. Without the key; over https, or from
-        the service. Raises BadReply where it isn't whole, OSError of the disk.
+        With `around` the whole of it must be JSON, else it may be anything, such as a picture. Without the key, and
+        only to where a link may lead. Raises BadReply where it isn't whole, OSError of the disk.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in (_LOOPBACK | {urlsplit(self._base).hostname}):
-            raise BadReply("GET result", f"a link to {parts.scheme}://{parts.hostname} is not followed", status=200)
+        if not may_lead_to(url, self._base):
+            raise BadReply("GET a signed URL", f"a link to {_shown(url)} is not followed", status=200)
         return await self._repeat(lambda: self._stream_down(url, into, around))
 
     async def _stream_down(self, url: str, into: Path, around: Around | None) -> tuple[str, int]:
-        assert self._session is not None
-        call, digest, size, first, last, after = "GET a signed URL", hashlib.sha256(), 0, b"", b"", b""
+        assert self._elsewhere is not None
+        call = "GET a signed URL"
         try:
             async with (
-                self._session.get(url, allow_redirects=False, timeout=_NO_SILENCE) as response,
+                self._elsewhere.get(url, allow_redirects=False, timeout=_NO_SILENCE) as response,
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
                     raise replies.refusal(call, response.status, response.headers, b"")
-                async for chunk in response.content.iter_chunked(CHUNK):
-                    text = chunk.strip()
-                    if around is not None and not first and text:
-                        first = text[:1]
-                        before, after = around(first)
-                        chunk = before + chunk
-                    last = text[-1:] or last
-                    digest.update(chunk)
-                    size += await file.write(chunk)
-                digest.update(after)
-                size += await file.write(after)
+                digest, size = await _write_chunks(response.content, file, around)
+        except Elsewhere as error:
+            raise BadReply(call, str(error), status=200) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+            if isinstance(error.__cause__, Elsewhere):
+                raise BadReply(call, str(error.__cause__), status=200) from error
             raise Unreachable(call, _said(error)) from error
-        except (TimeoutError, aiohttp.ClientError) as error:
+        except (aiohttp.InvalidURL, ValueError, OverflowError) as error:
+            raise BadReply(call, f"an address that is none: {type(error).__name__}", status=200) from error
+        except (TimeoutError, ConnectionError, aiohttp.ClientError) as error:
             raise ReplyLost(call, _said(error)) from error
-        if around is not None and not replies.is_closed(first, last):
-            raise BadReply(call, "a result that isn't whole", status=200)
-        return digest.hexdigest(), size
+        if around is not None and not await asyncio.to_thread(_is_json, into):
+            raise BadReply(call, "what it links to isn't JSON, or not the whole of it", status=200)
+        return digest, size
 
     async def _read(self, path: str, query: str, decoder: msgspec.json.Decoder[T]) -> T:
         return replies.read(f"GET {path}", 200, await self._exchange("GET", path + query), decoder)
@@ -341,22 +340,25 @@ class ReductoClient:
         """The body of a 2xx answer. `signed` URLs carry their own right of access and never see the key."""
         assert self._session is not None, "enter the client first: async with ReductoClient(…) as client"
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
-        url = path if signed else self._base + path
         sent = {**(headers or {}), **({} if signed else self._authorization)}
-        request = self._session.request(
-            method, URL(url, encoded=True), data=data, headers=sent, allow_redirects=False, timeout=_within(within)
-        )
         try:
-            async with request as response:
+            url = URL(path if signed else self._base + path, encoded=True)
+            async with self._session.request(
+                method, url, data=data, headers=sent, allow_redirects=False, timeout=_within(within)
+            ) as response:
                 if reserve is not None and response.status == 200:
                     await reserve(response.content_length or 0)
                 body = await response.read()
                 self._date = response.headers.get("Date", "")
+        except BatcherError:
+            raise  # the document's own, out of the body that was sent
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
             raise Unreachable(call, _said(error)) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, ArithmeticError) as error:
             if isinstance(error.__cause__, SourceError):  # the body broke off by itself; aiohttp only passes it on
                 raise error.__cause__ from None
+            if signed and isinstance(error, ValueError | ArithmeticError):
+                raise BadReply(call, f"an address that is none: {type(error).__name__}", status=200) from error
             raise ReplyLost(call, _said(error)) from error
         if not 200 <= response.status < 300:
             raise refusal(call, response.status, response.headers, b"" if signed else self._without_key(body))
@@ -382,6 +384,49 @@ class ReductoClient:
             with attempt:
                 return await call()
         raise AssertionError("tenacity ends with a value or an error")
+
+
+def _session(connections: int, resolver: Resolver | None = None) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300, resolver=resolver)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=_within(EXCHANGE),
+        max_line_size=_HEADER_AT_MOST,
+        max_field_size=_HEADER_AT_MOST,
+    )
+
+
+async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around | None) -> tuple[str, int]:
+    """All that comes, into the file, with what goes around it; (sha256, bytes) of all."""
+    digest, size, after, has_begun = hashlib.sha256(), 0, b"", around is None
+    async for chunk in content.iter_chunked(CHUNK):
+        if around is not None and not has_begun:
+            chunk = chunk.removeprefix(_BOM).lstrip()
+            has_begun = bool(chunk)
+            before, after = around(chunk[:1]) if has_begun else (b"", b"")
+            chunk = before + chunk
+        digest.update(chunk)
+        size += await file.write(chunk)
+    digest.update(after)
+    return digest.hexdigest(), size + await file.write(after)
+
+
+def _is_json(path: Path) -> bool:
+    """Whether the file is whole, read as a map: no more of it is in memory than is being looked at."""
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return syntax.is_whole(text)
+
+
+def _segment(text: str) -> str:
+    """Foreign words as one piece of a path or a query, whatever they are: no "..", no half of a character."""
+    quoted = quote(text, safe="", errors="replace")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
+
+
+def _shown(url: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in url.partition("?")[0])[:100]
 
 
 def _is_worth_repeating(error: BaseException) -> bool:

@@ -31,7 +31,7 @@ class Mirror:
             import obstore
         except ImportError as error:
             raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
-        self._put, self._delete = obstore.put_async, obstore.delete_async
+        self._put, self._delete, self._list = obstore.put_async, obstore.delete_async, obstore.list
         try:
             self._store: Any = opened(self.url)
         except Exception as error:  # obstore's own, one for each kind of address and of configuration
@@ -50,6 +50,15 @@ class Mirror:
             await self._put(self._store, name, content, attributes={"Content-Type": kind} if kind else None)
         except Exception as error:  # obstore's own and the system's, which share no base
             raise MirrorError(f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again") from error
+
+    async def answers(self) -> bool:
+        """Whether the store lets itself be looked into: where it does, what it refuses is its own trouble."""
+        try:
+            async for _ in self._list(self._store, chunk_size=1):
+                break
+        except Exception:  # whatever keeps it from that
+            return False
+        return True
 
     async def remove(self, name: str) -> None:
         """What was put under `name`, if it's there still. Raises MirrorError."""

@@ -22,6 +22,7 @@ from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
 from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
+from batcher.edges.store import make_file
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
             raise SourceChanged(f"{url}/{name}: it has changed since it was listed")
         if answer.meta["size"] <= small:
             return bytes(answer.bytes())
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         path = folder / f"{sha256(f'{url}/{name}'.encode()).hexdigest()[:24]}.object"
+        path.unlink(missing_ok=True)
+        make_file(path)
         with path.open("wb") as file:
             for block in answer.stream(min_chunk_size=BLOCK):
                 file.write(block)

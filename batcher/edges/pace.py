@@ -6,6 +6,7 @@ A lane learns its rate from what is refused, steady rather than in bursts, becau
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,6 +27,7 @@ ONE_WAVE: Final = 1.0  # seconds in which further refusals belong to the first
 FIRST_HOLD: Final = 0.5  # seconds after a failure; twice as long after each further one
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
+STIRS: Final = 60.0  # seconds between two looks at whether a hold still lasts as long as it was to
 
 
 class Lane:
@@ -49,12 +51,16 @@ class Lane:
         if rate:
             self._set(rate)
 
-    async def turn(self) -> None:
-        while (wait := self._free_at - _now()) > 0:  # noqa: ASYNC110 (a moment is waited for, not a change)
-            await asyncio.sleep(wait)
+    async def turn(self, *, most: float = math.inf) -> bool:
+        """False, and no turn, where the lane is held for longer than `most` seconds."""
+        while (wait := self._free_at - _now()) > 0:
+            if wait > most:
+                return False
+            await asyncio.sleep(min(wait, STIRS))
         if self._throttle is not None:
             async with self._gate:
                 await self._throttle.acquire()  # type: ignore[no-untyped-call]
+        return True
 
     @property
     def held_for(self) -> float:
@@ -64,14 +70,21 @@ class Lane:
         """Hold this lane, and no other, for at least so long."""
         self._free_at = max(self._free_at, _now() + seconds)
 
-    def hold(self, error: ServiceError) -> None:
-        """A call failed: wait as long as the service asks, or else longer from failure to failure."""
+    def shorten(self, most: float) -> None:
+        """From now on it is held for no longer than so many seconds."""
+        self._free_at = min(self._free_at, _now() + most)
+
+    def hold(self, error: ServiceError, *, most: float = math.inf) -> None:
+        """A call failed: wait as long as the service asks, or else longer from failure to failure.
+
+        At `most` so many seconds, whatever it asks: for lanes where a wait can cost a result, and a look costs nothing.
+        """
         first = FIRST_HOLD
         if isinstance(error, Busy) and error.status == 429:
             self._slow_down()
             first = FIRST_HOLD_OF_TOO_FAST
         if isinstance(error, Busy) and error.retry_after is not None:
-            self.pause(error.retry_after)
+            self.pause(min(error.retry_after, most))
         elif _now() >= self._free_at:  # the others of a wave that fails together change nothing
             self.pause(min(LONGEST_HOLD, first * 2.0 ** min(self._failures, 10)))
             self._failures += 1

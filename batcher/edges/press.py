@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import b64decode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from batcher.core.document import beside
 from batcher.core.markdown import markdown_of
 from batcher.core.results import Origin, images_of, read_result
-from batcher.core.rows import ORIGIN, OTHER, Columns, Kind, Row, line_of, lines_of, rows_of, widen
+from batcher.core.rows import Columns, Kind, Row, grown, line_of, lines_of, rows_of, widen
 from batcher.edges import lines, parquet
 from batcher.edges.store import Item, Store, Streamed
 from batcher.errors import OutputError
@@ -21,6 +23,7 @@ from batcher.ledger.derived import Derivable, Derived
 
 WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
 _PICTURE: Final = re.compile(r"\d{4,}-[0-9a-f]{8}\.[a-z]+")
+_IN_PLACE: Final = "data:"
 _ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "svg"})
 
 
@@ -28,18 +31,38 @@ def origin_of(one: Derivable) -> Origin:
     return Origin(one.source, one.job, one.job_id, one.pages, one.credits, one.metadata)
 
 
+class Notes:
+    """What was left out of what is made of each document, for want of anything that could be read."""
+
+    def __init__(self) -> None:
+        self._left_out: dict[int, list[str]] = {}
+
+    def of(self, one: Derivable) -> list[str]:
+        """To be grown by whoever reads that result, from its beginning."""
+        self._left_out[one.document] = []
+        return self._left_out[one.document]
+
+    def words(self, document: int) -> str | None:
+        left_out = self._left_out.get(document)
+        if not left_out:
+            return None
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        return f"left out: {left_out[0]}{more}"
+
+
 # --- Markdown -------------------------------------------------------------------------------------------------------
 
 
 def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]) -> list[Derived]:
     """A file beside each result. `known`: hashes of what may be replaced, by name. Raises OutputError, the first."""
-    there = whole(store, group)
-    items = [_markdown(store, one, known[markdown_name(one)]) for one in there]
+    there, notes = whole(store, group), Notes()
+    items = [_markdown(store, one, known[markdown_name(one)], notes.of(one)) for one in there]
     made = []
     for one, outcome in zip(there, store.write_group(items), strict=True):
         if isinstance(outcome, OutputError):
             raise outcome
-        made.append(Derived(one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256))
+        row = Derived(one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256)
+        made.append(row._replace(note=notes.words(one.document)))
     return made
 
 
@@ -47,9 +70,10 @@ def markdown_name(one: Derivable) -> str:
     return beside(one.output, ".md")
 
 
-def _markdown(store: Store, one: Derivable, known: frozenset[str]) -> Item | Streamed:
+def _markdown(store: Store, one: Derivable, known: frozenset[str], left_out: list[str]) -> Item | Streamed:
     name = markdown_name(one)
-    pieces = markdown_of(store.read(one.output), origin_of(one), images=_pictures(store, one))
+    images = _pictures(store, one)
+    pieces = markdown_of(store.read(one.output), origin_of(one), images=images, left_out=left_out)
     if one.size <= WHOLE:
         return Item(name, "".join(pieces).encode(), known)
     part, digest, size = store.new_part(), hashlib.sha256(), 0
@@ -89,8 +113,25 @@ def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
     """Pictures in `folder` that belong to an earlier result."""
     names = {place.rpartition("/")[2] for place in places}
     for file in store.path(folder).glob("*"):
-        if file.name not in names and _PICTURE.fullmatch(file.name):
+        if file.name not in names and _PICTURE.fullmatch(file.name) and file.is_file():
             file.unlink()
+
+
+def picture_in(url: str) -> bytes | None:
+    """What an address holds itself, as in data:image/png;base64,…; None where it is elsewhere.
+
+    Raises ValueError where it is no address of either kind.
+    """
+    if not url.startswith(_IN_PLACE):
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"{url[:100]} is no address")
+        return None
+    kind, comma, text = url.removeprefix(_IN_PLACE).partition(",")
+    content = unquote_to_bytes(text)
+    picture = b64decode(content) if kind.endswith(";base64") else content
+    if not comma or not picture:
+        raise ValueError("a picture in its own address, of which nothing can be read")
+    return picture
 
 
 def _mark(url: str) -> str:
@@ -99,7 +140,11 @@ def _mark(url: str) -> str:
 
 
 def _ending(url: str) -> str:
-    ending = url.partition("?")[0].rpartition("/")[2].rpartition(".")[2].lower()
+    if url.startswith(_IN_PLACE):
+        kind = url.partition(",")[0].partition(";")[0]  # as in data:image/svg+xml
+        ending = kind.rpartition("/")[2].removesuffix("+xml").lower()
+    else:
+        ending = url.partition("?")[0].rpartition("/")[2].rpartition(".")[2].lower()
     return ending if ending in _ENDINGS else "png"
 
 
@@ -108,26 +153,31 @@ def _ending(url: str) -> str:
 
 def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool) -> list[Derived]:
     """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
-    there = whole(store, group)
+    there, notes = whole(store, group), Notes()
     of = lines_of if chunks else line_of
-    placed = lines.append(store.path(file), at, (of(store.read(one.output), origin_of(one)) for one in there))
-    return [Derived(one.document, "jsonl", one.sha256, file, *line) for one, line in zip(there, placed, strict=True)]
+    written = (of(store.read(one.output), origin_of(one), notes.of(one)) for one in there)
+    placed = lines.append(store.begin(file), at, written)
+    return [
+        Derived(one.document, "jsonl", one.sha256, file, *line, note=notes.words(one.document))
+        for one, line in zip(there, placed, strict=True)
+    ]
 
 
 # --- Parquet --------------------------------------------------------------------------------------------------------
 
 
-def begin_part(
-    store: Store, group: Sequence[Derivable], columns: Columns | None
-) -> tuple[Streamed | None, list[Derived]]:
-    """A file of the group's rows, not visible yet, and what to remember of it before it is."""
-    there = whole(store, group)
-    if not there:
-        return None, []
-    part = store.new_part()
-    size, sha256 = parquet.write(part, columns or found_columns(rows(store, there)), rows(store, there))
+def begin_part(store: Store, there: Sequence[Derivable], columns: Columns) -> tuple[Streamed, list[Derived]]:
+    """A file of the rows of results that are whole, not visible yet, and what to remember of it before it is."""
+    part, notes = store.new_part(), Notes()
+    try:
+        size, sha256 = parquet.write(part, columns, rows(store, there, notes))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     name = f"results.parquet/{there[0].job}/part-{part.name}.parquet"
-    made = [Derived(one.document, "parquet", one.sha256, name, 0, size, sha256) for one in there]
+    made = [
+        Derived(one.document, "parquet", one.sha256, name, 0, size, sha256, notes.words(one.document)) for one in there
+    ]
     return Streamed(name, part, sha256, size), made
 
 
@@ -137,23 +187,24 @@ def publish(store: Store, part: Streamed) -> None:
         raise outcome
 
 
-def rows(store: Store, group: Iterable[Derivable]) -> Iterator[Row]:
+def rows(store: Store, group: Iterable[Derivable], notes: Notes | None = None) -> Iterator[Row]:
     for one in group:
-        yield from rows_of(store.read(one.output), origin_of(one))
+        yield from rows_of(store.read(one.output), origin_of(one), notes.of(one) if notes else None)
 
 
-def found_columns(found: Iterable[Row]) -> Columns:
-    """Wide enough for all rows; what holds nothing anywhere is text."""
-    kinds: dict[str, Kind | None] = dict(ORIGIN)
-    for row in found:
+def found_columns(store: Store, there: Iterable[Derivable], known: Columns | None) -> Columns:
+    """Wide enough for all their rows, so far as those that are `known` leave them free."""
+    kinds: dict[str, Kind | None] = {}
+    for row in rows(store, there):
         widen(kinds, row)
-    return {name: kind or Kind.TEXT for name, kind in kinds.items() if name != OTHER} | {OTHER: Kind.TEXT}
+    return grown(known, kinds)
 
 
 def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
     """A result and what lies beside it; the result itself comes last."""
     folder = pictures_name(one)
-    pictures = sorted(f"{folder}/{file.name}" for file in store.path(folder).glob("*"))
+    files = store.path(folder).glob("*")
+    pictures = sorted(f"{folder}/{file.name}" for file in files if _PICTURE.fullmatch(file.name) and file.is_file())
     return [*pictures, *([markdown] if markdown else []), one.output]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from batcher.core.document import path_of, with_tag
 from batcher.core.results import Buffer
@@ -27,6 +27,9 @@ PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that wh
 REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
 GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
 BLOCK: Final = 1 << 20
+FILES: Final = {"owner": 0o600, "group": 0o640}  # what documents say is as confidential as the ledger
+FOLDERS: Final = {"owner": 0o700, "group": 0o750}
+_OWN: Final = b"/.batcher"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEXT: Final = {
@@ -79,13 +82,26 @@ class _Part:
 
 
 class Store:
-    def __init__(self, root: Path) -> None:
+    """`access`: who may read what it writes, whatever the umask: the owner alone, or the group of the folder too.
+
+    Folders that are there keep their modes, as do files that grow.
+    """
+
+    def __init__(self, root: Path, access: str = "owner") -> None:
         self._root = root
+        self._access = access
+
+    def make_root(self) -> None:
+        """And the folders above it that are missing. Raises OutputError."""
+        try:
+            self._make_root()
+        except OSError as error:
+            raise trouble(str(self._root), error) from error
 
     def check_writable(self) -> None:
         """Raises OutputError where a result could not be written."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             fd = os.open(self._root, _FOLDER)
             try:
                 name = b".batcher-" + secrets.token_hex(4).encode()
@@ -112,7 +128,19 @@ class Store:
         finally:
             for folder in folders.values():
                 os.close(folder)
-        return self._root.joinpath(*map(os.fsdecode, PARTS), secrets.token_hex(12))
+        part = self._root.joinpath(*map(os.fsdecode, PARTS), secrets.token_hex(12))
+        try:
+            make_file(part)
+        except OSError as error:
+            raise trouble(str(part), error) from error
+        return part
+
+    def begin(self, output: str) -> Path:
+        """A file that is to grow at `output`, in the root itself: made empty unless it's there. Raises OSError."""
+        path = self.path(output)
+        with suppress(FileExistsError):
+            make_file(path, self._access)
+        return path
 
     def write_group(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
         """All of `items`, durable when this returns; one that can't be written fails alone."""
@@ -150,8 +178,10 @@ class Store:
             with self._open_folder_of(output) as (folder, name):
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             with os.fdopen(fd, "rb") as file:
+                if not os.fstat(fd).st_size:
+                    return memoryview(b"")  # which can't be mapped
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except (OSError, ValueError) as error:  # ValueError: an empty file can't be mapped
+        except (OSError, ValueError) as error:
             raise FileNotFoundError(output) from error
 
     def path(self, output: str) -> Path:
@@ -180,24 +210,34 @@ class Store:
 
         Raises FileNotFoundError where neither is what it was, OutputError.
         """
-        data = self._bytes_of(source, sha256) or self._bytes_of(kept_name(sha256), sha256)
-        if data is None:
-            raise FileNotFoundError(f"{source}: not the bytes that were saved")
-        (outcome,) = self.write_group([Item(target, data, known)])
+        part = self.new_part()
+        try:
+            found = (self._streamed(output, part, sha256) for output in (source, kept_name(sha256)))
+            size = next((size for size in found if size is not None), None)
+            if size is None:
+                raise FileNotFoundError(f"{source}: not the bytes that were saved")
+            (outcome,) = self.write_group([Streamed(target, part, sha256, size, known)])
+        finally:
+            part.unlink(missing_ok=True)
         if isinstance(outcome, OutputError):
             raise outcome
         return outcome
 
-    def _bytes_of(self, output: str, sha256: str) -> bytes | None:
-        """None where the file isn't there, or has other bytes."""
+    def _streamed(self, output: str, part: Path, sha256: str) -> int | None:
+        """How many bytes were copied, a block at a time; None where `output` is not, or no longer, of that hash.
+
+        A disk that can't be read just now says nothing about what lies on it: that is an OutputError.
+        """
         try:
             with self._open_folder_of(output) as (folder, name):
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             with os.fdopen(fd, "rb") as file:
-                data = file.read()
-        except OSError:
-            return None
-        return data if hashlib.sha256(data).hexdigest() == sha256 else None
+                copied, size = _copied(file, part)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise trouble(output, error) from error
+        return size if copied == sha256 else None
 
     @contextmanager
     def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
@@ -219,11 +259,13 @@ class Store:
         if isinstance(item, Streamed):
             name = os.fsencode(item.part.name)
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parts)
+            _let_in(fd, FILES[self._access])
             return _Part(item, folder, parts, name, fd, item.sha256, item.size)
         name = secrets.token_hex(12).encode()
-        fd = os.open(name, _NEW, 0o644, dir_fd=parts)
+        fd = os.open(name, _NEW, 0o600, dir_fd=parts)
         part = _Part(item, folder, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
         try:
+            _let_in(fd, FILES[self._access])
             _write_all(part.fd, item.data)
         except OSError:
             os.close(part.fd)
@@ -241,13 +283,13 @@ class Store:
         here = b""
         fd = folders.get(here)
         if fd is None:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._make_root()
             fd = folders[here] = os.open(self._root, _FOLDER)
         for parent in parents:
             assert parent not in (b"", b".", b".."), parents
             here += b"/" + parent
             if here not in folders:
-                folders[here] = _open_or_make(parent, fd)
+                folders[here] = _open_or_make(parent, fd, self._mode_of(here))
             fd = folders[here]
         return fd
 
@@ -268,6 +310,19 @@ class Store:
         return OutputError(
             f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
         )
+
+    def _mode_of(self, folder: bytes) -> int:
+        """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any case."""
+        is_own = folder == _OWN or folder.startswith(_OWN + b"/")
+        return FOLDERS["owner" if is_own else self._access]
+
+    def _make_root(self) -> None:
+        for folder in reversed([self._root, *self._root.parents]):
+            if folder.exists():
+                continue
+            with suppress(FileExistsError):  # another thread was faster
+                folder.mkdir(0o700)
+                _let_into(os.open(folder, _FOLDER), FOLDERS[self._access])
 
     def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
         """After a failed sync a file's pages count as clean though they aren't: it is discarded, never synced again."""
@@ -312,6 +367,7 @@ def _take_name(part: _Part, name: bytes, ours: frozenset[str], keep: Keep) -> bo
 
 
 Keep = Callable[[bytes, int, str], None]  # a file's name, its open folder, its sha256
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
@@ -345,12 +401,45 @@ def _hash_of(name: bytes, folder: int) -> str | None:
     return digest.hexdigest()
 
 
-def _open_or_make(name: bytes, parent: int) -> int:
+def make_file(path: Path, access: str = "owner") -> None:
+    """An empty one. Raises FileExistsError, OSError."""
+    fd = os.open(path, _NEW, 0o600)
+    try:
+        _let_in(fd, FILES[access])
+    finally:
+        os.close(fd)
+
+
+def _let_in(fd: int, mode: int) -> None:
+    """Give it that mode if it has another: few have, and a group's bits are set against any umask."""
+    there = os.fstat(fd).st_mode
+    if stat.S_IMODE(there) & 0o777 != mode:
+        os.fchmod(fd, mode | (there & stat.S_ISGID))  # what a folder hands down stays
+
+
+def _let_into(folder: int, mode: int) -> None:
+    try:
+        _let_in(folder, mode)
+    finally:
+        os.close(folder)
+
+
+def _copied(file: BinaryIO, part: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with part.open("wb") as copy:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += copy.write(block)
+    return digest.hexdigest(), size
+
+
+def _open_or_make(name: bytes, parent: int, mode: int) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=parent)
     except FileNotFoundError:
         with suppress(FileExistsError):  # another thread was faster
-            os.mkdir(name, 0o755, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
+            _let_into(os.open(name, _FOLDER, dir_fd=parent), mode)
         os.fsync(parent)
         return os.open(name, _FOLDER, dir_fd=parent)
 
@@ -371,7 +460,8 @@ def _discard(part: _Part) -> None:
 def trouble(output: str, error: OSError) -> OutputError:
     advice = _NEXT.get(error.errno or 0, "check that disk")
     return OutputError(
-        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service"
+        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service",
+        errno=error.errno or 0,
     )
 
 

@@ -52,6 +52,7 @@ class TwinService:
     work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = wire.RETENTION
     credits: float = 1.0  # that it bills for a page
+    bill: Callable[[TwinJob], tuple[int, float]] | None = None  # pages and credits; None: one page, and its credits
     read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, TwinJob] = field(default_factory=dict)
@@ -101,11 +102,12 @@ class TwinService:
     def result(self, job: TwinJob) -> bytes:
         """One block that says which bytes were read, so that a witness can tell one result from another."""
         digest = hashlib.sha256(self.content(job.source) or b"").hexdigest()
+        pages, credits = self.bill(job) if self.bill else (1, self.credits)
         return json.dumps(
             {
                 "job_id": job.job_id,
                 "response_type": job.endpoint,
-                "usage": {"num_pages": 1, "credits": self.credits},
+                "usage": {"num_pages": pages, "credits": credits},
                 "result": {"type": "full", "chunks": [{"content": digest, "blocks": []}]},
             }
         ).encode()

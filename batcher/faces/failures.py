@@ -19,11 +19,13 @@ ADVICE: Final = {
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
     "configuration": "set the job's options or the key right, then `batcher retry {what} --only configuration`",
     "document": "look at the file itself: another attempt would end the same way",
+    "internal": "a fault of batcher's own, and nothing was paid: please report it with .batcher/errors.log of the "
+    "output; `batcher retry {what} --only internal` tries again",
     "blocked": "the step before it came to no result; once that is put right, this one follows",
     "expired": "the service deleted the result before it was fetched: `batcher retry {what} --only expired` pays again",
     "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays again",
-    "stuck": "still running past its deadline: after `batcher retry {what} --only stuck` the next run cancels it, "
-    "fetches it if it completed, and else pays again",
+    "stuck": "its job is paid for, and its result wasn't to be had: after `batcher retry {what} --only stuck` the next "
+    "run cancels the job if it still runs, fetches what it made if that can be read by then, and else pays again",
     "held": "perhaps paid, and it can't be proven. Each run looks for it again and adopts it; `batcher why {what} "
     "PATH` says by which nonce, upload and time to look for it at the service. Where it surely isn't there: "
     "`batcher retry {what} --only held`, which sends it again and may pay twice",

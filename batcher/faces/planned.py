@@ -38,12 +38,20 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     if plan.to_send:
         first, *others = plan.cost.words(plan.prices)
         lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
+    if plan.guessed:
+        lines.append(f"             at least: pages of {plan.guessed} can't be counted here{_likely(plan)}")
     if plan.uncounted:
         lines.append(f"             at least: pages of {plan.uncounted} that lie elsewhere count as one each")
     if plan.locked:
         lines.append(f"  locked     {plan.locked} want a password: name it by source.passwords_env or passwords_file")
     lines += plan.forecast.words()
     return "\n".join(lines)
+
+
+def _likely(plan: Plan) -> str:
+    return (
+        f"; by their size {many(plan.guessed_pages, 'page')} are likelier" if plan.guessed_pages > plan.guessed else ""
+    )
 
 
 def _sent(plan: Plan) -> list[str]:

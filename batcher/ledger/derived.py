@@ -43,6 +43,7 @@ class Derived(NamedTuple):
 
 
 _SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
+NOTHING: Final = ""  # the file of what couldn't be made
 _MADE: Final = (
     "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND x.result_sha256 = d.output_sha256)"
 )
@@ -82,32 +83,41 @@ def hashes_of(ledger: Queries, file: str) -> frozenset[str]:
 
 def files(ledger: Queries, format: str) -> dict[str, int]:
     """The files of a format and how far each is known."""
-    sql = "SELECT file, max(start + size) FROM derived WHERE format = ? GROUP BY file"
-    return dict(ledger.reader.execute(sql, (format,)))
+    sql = "SELECT file, max(start + size) FROM derived WHERE format = ? AND file <> ? GROUP BY file"
+    return dict(ledger.reader.execute(sql, (format, NOTHING)))
+
+
+def unmade(ledger: Queries) -> list[tuple[str, str, str]]:
+    """(format, source, why) of what the last run couldn't make of current results."""
+    sql = (
+        "SELECT x.format, d.source, x.note FROM derived x JOIN documents d ON d.id = x.document"
+        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file = ? ORDER BY x.format, d.source"
+    )
+    return ledger.reader.execute(sql, (NOTHING,)).fetchall()
 
 
 def outdated(ledger: Queries, format: str) -> list[str]:
     """Files that hold something of a document which is no longer saved as it was, or has a newer version."""
     sql = (
-        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ?"
+        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ? AND x.file <> ?"
         f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
     )
-    return [row[0] for row in ledger.reader.execute(sql, (format,))]
+    return [row[0] for row in ledger.reader.execute(sql, (format, NOTHING))]
 
 
 def all_made(ledger: Queries) -> Iterator[Derived]:
     """Of current results, in the order of their files."""
     sql = (
         "SELECT x.* FROM derived x JOIN documents d ON d.id = x.document"
-        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 ORDER BY x.format, x.file, x.start"
+        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file <> ? ORDER BY x.format, x.file, x.start"
     )
-    return (Derived._make(row) for row in ledger.reader.execute(sql))
+    return (Derived._make(row) for row in ledger.reader.execute(sql, (NOTHING,)))
 
 
 def made_of(ledger: Queries, document: int, format: str) -> str | None:
     """The file of that format, whose document it is."""
-    sql = "SELECT file FROM derived WHERE document = ? AND format = ?"
-    row = ledger.reader.execute(sql, (document, format)).fetchone()
+    sql = "SELECT file FROM derived WHERE document = ? AND format = ? AND file <> ?"
+    row = ledger.reader.execute(sql, (document, format, NOTHING)).fetchone()
     return row and str(row[0])
 
 
@@ -131,6 +141,17 @@ def columns_of(ledger: Queries, job: str) -> Columns | None:
     return {name: Kind(kind) for name, kind in json.loads(text).items()} if text else None
 
 
+def found_columns_of(ledger: Queries, job: str) -> Columns | None:
+    """Of the Parquet files of a job whose rows alone can tell, as far as they have told."""
+    text = ledger.noted(f"columns found in {job}")
+    return {name: Kind(kind) for name, kind in json.loads(text).items()} if text else None
+
+
+async def note_found_columns(ledger: Ledger, job: str, columns: Columns) -> None:
+    if columns != found_columns_of(ledger, job):
+        await ledger.note(f"columns found in {job}", json.dumps(columns))
+
+
 async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> None:
     """None: only its rows can tell."""
     if columns != columns_of(ledger, job):
@@ -148,7 +169,7 @@ class DataSet(NamedTuple):
 def data_sets(ledger: Queries) -> list[DataSet]:
     """The files of lines and of Parquet."""
     sql = (
-        "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet')"
+        "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet') AND file <> ''"
         " GROUP BY file ORDER BY file"  # of lines, the sha256 of the last one
     )
     return [DataSet(file, length, f"{length} {sha256}") for file, length, sha256 in ledger.reader.execute(sql)]
@@ -166,6 +187,11 @@ async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
     rows = list(made)
     await ledger.write(lambda c: c.executemany("INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows))
+
+
+async def give_up(ledger: Ledger, one: Derivable, format: str, why: str) -> None:
+    """It can't be made of that result; the next run tries again."""
+    await remember(ledger, [Derived(one.document, format, one.sha256, NOTHING, note=why)])
 
 
 async def forget(ledger: Ledger, format: str, names: Iterable[str]) -> None:

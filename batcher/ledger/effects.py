@@ -11,13 +11,14 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core import events as e
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, Spend
+from batcher.core.claims import Claim, Fear, fear, listed
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
 from batcher.core.wire import JOB
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
-from batcher.ledger.purse import spend
+from batcher.ledger import purse
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
@@ -155,6 +156,7 @@ def apply(
     *,
     budget: Budget | None = None,
     scan: int | None = None,
+    claim: Claim | None = None,
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
 
@@ -175,7 +177,7 @@ def apply(
     after = advance(before, event)
     if isinstance(event, e.Sending):
         assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
-        keep_to(budget, connection, event.cost)
+        event = keep_to(budget, connection, event, claim)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
     values["at"], values["state"], values["before"] = at, after.value, before.value  # plain: sqlite3 is slow at others
@@ -213,14 +215,38 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     return True
 
 
-def keep_to(budget: Budget | None, connection: sqlite3.Connection, cost: float) -> None:
-    """Raises BudgetSpent where a submission of so many credits would pass a limit."""
+def keep_to(
+    budget: Budget | None, connection: sqlite3.Connection, sending: e.Sending, claim: Claim | None
+) -> e.Sending:
+    """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would pass a limit.
+
+    How it is judged, `core.budget` says. Without a `claim` it costs as much as it says.
+    """
     if budget is None:
-        return
-    spent = spend(connection)
-    refusal = budget.refusal(spent, cost)
+        return sending
+    claim = claim or Claim(sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True)
+    spent, feared = afford(budget, connection, claim)
+    cost = listed(claim, feared)
+    probe = purse.awaited(connection, claim.sort) if budget.counts_pages and feared.is_probe else None
+    if probe is not None:
+        raise BudgetSpent(f"what its type costs is being tried with document {probe}", cost=cost, probe=probe)
+    alone = not budget.beside_others(spent, feared)
+    refusal = budget.alone(spent, feared) if alone else None
+    if alone and purse.awaited(connection) is not None:
+        raise BudgetSpent(refusal or "bills are waited for near a limit", cost=cost, may_fit=True)
     if refusal:
-        raise BudgetSpent(refusal, cost=cost, may_fit=budget.may_fit_later(spent, cost))
+        raise BudgetSpent(refusal, cost=cost)
+    purse.put_in(connection, sending.nonce, sending.document, claim, feared, alone=alone)
+    return sending if claim.counted else msgspec.structs.replace(sending, cost=feared.credits)
+
+
+def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tuple[Spend, Fear]:
+    """What is spent, and what may be added to it. Raises BudgetSpent where no bill to come would make room for that."""
+    spent, feared = purse.spend(connection), fear(claim, purse.lessons(connection, claim.sort))
+    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
+    if refusal:
+        raise BudgetSpent(refusal, cost=listed(claim, feared))
+    return spent, feared
 
 
 def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:

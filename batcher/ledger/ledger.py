@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, Overrun
+from batcher.core.claims import Claim
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.twins import Twin
 from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
-from batcher.ledger import admission, effects, schema, soundness
+from batcher.ledger import admission, effects, purse, schema, soundness
 from batcher.ledger.hold import lock
 from batcher.ledger.journal import Journal, journal_of
-from batcher.ledger.purse import open_purse
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
 from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
 
@@ -82,16 +82,21 @@ class Ledger(Queries):
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    async def record(self, *events: Event) -> None:
-        """Write all of `events`, in this order and in one transaction; returns when that is durable."""
+    async def record(self, *events: Event, claim: Claim | None = None) -> None:
+        """Write all of `events`, in this order and in one transaction; returns when that is durable.
+
+        `claim` is what a submission among them may cost, where limits are to be kept.
+        """
         at = self.clock()
-        steps = await self._writer.do(lambda c: [self._apply(c, event, at) for event in events])
+        steps = await self._writer.do(lambda c: [self._apply(c, event, at, claim) for event in events])
         for event, (before, after) in zip(events, steps, strict=True):
             self._publish(Change(event, before, after))
 
-    def _apply(self, connection: sqlite3.Connection, event: Event, at: float) -> tuple[State, State]:
+    def _apply(
+        self, connection: sqlite3.Connection, event: Event, at: float, claim: Claim | None = None
+    ) -> tuple[State, State]:
         scan = self.scan if self._has_scanned else None
-        before, after = effects.apply(connection, event, at, budget=self._budget, scan=scan)
+        before, after = effects.apply(connection, event, at, budget=self._budget, scan=scan, claim=claim)
         if self._journal is not None:
             self._journal.note(connection, event, at)
         if self._called_off and after in UNSENT:
@@ -195,12 +200,21 @@ class Ledger(Queries):
 
     async def keep_to(self, budget: Budget) -> None:
         """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
-        await self._writer.do(open_purse)
+        await self._writer.do(purse.open_purse)
         self._budget = budget
 
-    async def afford(self, cost: float) -> None:
-        """Ahead of a submission of so many credits: raises BudgetSpent where it would pass a limit."""
-        await self._writer.do(lambda c: effects.keep_to(self._budget, c, cost))
+    async def afford(self, claim: Claim) -> None:
+        """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are still to come."""
+        budget = self._budget
+        if budget is not None:
+            await self._writer.do(lambda c: effects.afford(budget, c, claim))
+
+    async def overruns(self) -> list[Overrun]:
+        """The caps that this run has passed, and by which document."""
+        budget = self._budget
+        if budget is None:
+            return []
+        return await self._writer.do(lambda c: budget.overruns(purse.spend(c), purse.last_surprise(c)))
 
     async def call_off(self, reason: str) -> None:
         """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back to the queue."""

@@ -89,6 +89,7 @@ class Unknown(NamedTuple):
     sent_at: float
     fenced_at: float | None
     absences: int
+    job: str = ""
 
     @property
     def has_upload(self) -> bool:
@@ -102,6 +103,13 @@ class Witness(NamedTuple):
     job_id: str
     nonce: str
     accepted_at: float
+
+
+class Holder(NamedTuple):
+    """The attempt that holds a job: what the row of that job must name."""
+
+    nonce: str
+    file_id: str | None
 
 
 class Bill(NamedTuple):
@@ -219,6 +227,21 @@ class Queries:
         sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND current = 1 AND state IN ({listed(TO_SUBMIT)})"
         return {row[0] for row in self.reader.execute(sql, (json.dumps(documents),))}
 
+    def on_their_way(self, documents: Iterable[int]) -> set[int]:
+        """Those of `documents` whose submission is being made, or whose job is out."""
+        states = listed((State.SENDING, State.WAITING, State.READY))
+        sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND state IN ({states})"
+        return {row[0] for row in self.reader.execute(sql, (json.dumps(sorted(documents)),))}
+
+    def pages_of(self, document: int) -> int | None:
+        """As the job that brought it its result, or the same to whom it copied from, was billed for."""
+        row = self.reader.execute(
+            "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            " AND a.outcome = 'saved' WHERE d.id = ?",
+            (document,),
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
     def next_due_at(self, *, after: float) -> float | None:
         """The first moment after `after` at which a document becomes due."""
         sql = f"SELECT min(due_at) FROM {_TO_SUBMIT} AND scan = ? AND due_at > ?"
@@ -234,6 +257,15 @@ class Queries:
     def flights_of(self, documents: Sequence[int]) -> list[Flight]:
         sql = f"{_FLIGHT} WHERE d.id IN ({_EACH})"
         return [_flight(row) for row in self.reader.execute(sql, (json.dumps(documents),))]
+
+    def state_of(self, document: int) -> State:
+        return State(self.reader.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()[0])
+
+    def asked_by(self, document: int) -> tuple[str, str | None]:
+        """The job whose step it is, by name, and what a listing asks for beside that job's options, as JSON."""
+        sql = "SELECT job, options FROM documents WHERE id = ?"
+        name, options = self.reader.execute(sql, (document,)).fetchone()
+        return name, options
 
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
         """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
@@ -269,7 +301,7 @@ class Queries:
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
             " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent' AND b.sent_at >="
-            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event = 'Retried'))"
+            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event = 'Retried')), d.job"
             " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = ?",
             (state.value,),
         )
@@ -377,13 +409,28 @@ class Queries:
 
     def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
         """The latest attempt of ours accepted there after `since`."""
-        sql = f"{_ACCEPTED} ORDER BY accepted_at DESC LIMIT 1"
+        sql = f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1"
         row = self.reader.execute(sql, (service, key_print, since)).fetchone()
         return row and Witness(*row)
 
-    def accepted_since(self, service: str, key_print: str, since: float) -> dict[str, Witness]:
-        """Attempts of ours accepted there after `since`, by job."""
-        return {row[0]: Witness(*row) for row in self.reader.execute(_ACCEPTED, (service, key_print, since))}
+    def accepted_jobs(self, service: str, key_print: str, *, alive_at: float) -> dict[str, float]:
+        """Jobs of ours that the service still has, as far as we know, and when each was accepted."""
+        sql = f"SELECT job_id, accepted_at {_ACCEPTED} AND {_ALIVE}"
+        return dict(self.reader.execute(sql, (service, key_print, alive_at)))
+
+    def still_accepted(
+        self, service: str, key_print: str, job_ids: Sequence[str], *, alive_at: float
+    ) -> dict[str, str]:
+        """Those of `job_ids` that it still has, and what became of the attempt of each."""
+        sql = f"SELECT job_id, outcome {_ACCEPTED} AND {_ALIVE} AND job_id IN ({_EACH})"
+        values = (service, key_print, alive_at, json.dumps(job_ids))
+        return dict(self.reader.execute(sql, values))
+
+    def holders(self, service: str, job_ids: Sequence[str]) -> dict[str, Holder]:
+        """The attempts that hold those of `job_ids` that are ours."""
+        sql = f"SELECT job_id, nonce, file_id FROM attempts WHERE service = ? AND job_id IN ({_EACH})"
+        rows = self.reader.execute(sql, (service, json.dumps(job_ids)))
+        return {row[0]: Holder(*row[1:]) for row in rows}
 
     def proven(self, service: str, key_print: str) -> frozenset[str]:
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
@@ -633,10 +680,11 @@ _WORTH = (
     " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
 )
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
-_ACCEPTED = (  # and still at the service, as far as we are concerned
-    "SELECT job_id, nonce, accepted_at FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
-    " AND cleaned_at IS NULL AND accepted_at > ?"
+_ACCEPTED = (  # and not deleted by us
+    "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL AND cleaned_at IS NULL"
 )
+# Nor by the service, at its time or before: where somebody else's result is wanted by now, it hasn't been asked.
+_ALIVE = "deadline_at > ? AND (outcome <> 'lost' OR why IS 'superseded')"
 _LISTED = (  # at the service, of attempts that no audit has seen settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
     " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"

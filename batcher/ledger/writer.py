@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EIO
 from typing import Any, Final, Protocol, TypeVar
 
 from batcher.errors import LedgerDamaged, OutputError
@@ -169,7 +170,7 @@ def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Sha
 def _translated(error: BaseException) -> BaseException:
     """What the disk did to us, in our own words; anything else as it is."""
     if isinstance(error, sqlite3.OperationalError | OSError):
-        return OutputError(f"the ledger can't be written: {error}; make sure of its disk and run again")
+        return OutputError(f"the ledger can't be written: {error}; make sure of its disk and run again", errno=EIO)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
         return LedgerDamaged(f"the ledger: {error}; nothing more is submitted")
     return error

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from batcher.core.amounts import many
 from batcher.core.summary import Audit
 from batcher.core.twins import Twin, age_of, counts_as_twin, marks_in
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
@@ -40,6 +41,7 @@ class _Pass:
     unseen: set[str]
     pages: int
     twins: list[Twin] = field(default_factory=list)
+    unreadable: int = 0  # rows
     is_whole: bool = False  # it went as far back as it had to, or to the listing's end
 
 
@@ -119,8 +121,10 @@ class Auditor:
                 f"after {looking.pages} pages of a listing that others share not all of our jobs had been shown: "
                 "a second job for one of these documents would not be seen; the next run looks again",
             )
-        await self._ledger.audited(last, sent_before=now - LATE)
-        return new, tuple(self._doubts(looking))
+        doubts = tuple(self._doubts(looking))
+        if not doubts:  # else the next run looks again, as long as these jobs are kept
+            await self._ledger.audited(last, sent_before=now - LATE)
+        return new, doubts
 
     async def _read_listing(self, looking: _Pass) -> None:
         cursor, seen = None, set[str]()
@@ -128,6 +132,7 @@ class Auditor:
             await self._pace.list.turn()
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
             self._pace.list.answered()
+            looking.unreadable += page.unreadable
             self._take_in(page.jobs, looking)
             cursor = page.next_cursor
             if not cursor or cursor in seen or _reaches_back(page.jobs, looking):
@@ -182,6 +187,11 @@ class Auditor:
             yield (
                 f"the service's listing doesn't show {len(looking.unseen)} of our jobs, e.g. {min(looking.unseen)}: "
                 "a second job for one of these documents would not be seen"
+            )
+        if looking.unreadable:
+            yield (
+                f"{many(looking.unreadable, 'row')} of the service's listing can't be read: "
+                "a second job for one of these documents may be among them"
             )
 
 

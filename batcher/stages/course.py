@@ -19,6 +19,7 @@ class Course:
     home: bool = False  # what is out is waited for, however long it takes
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
+    trace: Callable[[str], None] = lambda text: None  # keeps what whoever mends batcher wants to know
     ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
     refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)

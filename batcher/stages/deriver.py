@@ -2,18 +2,23 @@
 
 A result is home once its JSON is saved. What is made of it comes after, is remembered once it is durable, and what a
 crash leaves unmade the next run makes: so nothing here can cost a result, and nothing here is ever paid for.
+
+What goes wrong with one document is its own: it is told and left to the next run, which tries again, and the others are
+made. Only where one after another fails alike is it the maker's trouble; a disk that is full or failing is the run's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from batcher.core import events
-from batcher.errors import MirrorError, OutputError
-from batcher.ledger.derived import derivable, missing
+from batcher.errors import LedgerError, MirrorError, OutputError
+from batcher.ledger.derived import NOTHING, derivable, forget, give_up, missing
 from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.course import Course
 from batcher.stages.making import Maker
@@ -21,6 +26,9 @@ from batcher.stages.making import Maker
 GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"
 LINGER: Final = 0.1  # seconds that a group waits for company
+ALIKE: Final = 3  # documents in a row that fail in the same way: the fourth would as well
+OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO})
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,6 +39,24 @@ class _Bench:
     due: dict[int, int] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     busy: bool = False
+    closed: bool = False  # for the rest of this run
+    failure: str = ""  # what the last document failed with, and how many have so in a row
+    in_a_row: int = 0
+
+    def close(self) -> None:
+        self.closed = True
+        self.due.clear()
+
+    def failed(self, failure: str) -> bool:
+        """Whether that was once too often."""
+        self.in_a_row = self.in_a_row + 1 if failure == self.failure else 1
+        self.failure = failure
+        return self.in_a_row >= ALIKE
+
+    def succeeded(self, documents: Sequence[int]) -> None:
+        self.failure, self.in_a_row = "", 0
+        for document in documents:
+            self.due.pop(document, None)
 
 
 class Closing(Protocol):
@@ -73,8 +99,7 @@ class Deriver:
         """For as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
         for bench in self._benches:
-            await bench.maker.prepare()
-            bench.due |= missing(self._ledger, bench.maker.format)
+            await self._prepare(bench)
         self._ready = True
         self._wake()
         async with asyncio.TaskGroup() as group:
@@ -83,10 +108,21 @@ class Deriver:
             if self._closing is not None:
                 group.create_task(self._close(self._closing))
 
+    async def _prepare(self, bench: _Bench) -> None:
+        await forget(self._ledger, bench.maker.format, [NOTHING])  # what couldn't be made may be by now
+        try:
+            await bench.maker.prepare()
+        except (OSError, OutputError) as error:  # a folder where a file was, and the like
+            self._close_bench(bench, f"what there is of it can't be looked after: {error}")
+        else:
+            bench.due |= missing(self._ledger, bench.maker.format)
+
     def _hear(self, change: Change) -> None:
         if isinstance(change.event, events.Saved):
             self._saved += 1
             for bench in self._benches:
+                if bench.closed:
+                    continue
                 bench.due[change.event.document] = change.event.size
                 bench.arrived.set()
 
@@ -129,15 +165,51 @@ class Deriver:
     async def _make(self, bench: _Bench, documents: Sequence[int]) -> None:
         bench.busy = True
         try:
-            await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
-        except MirrorError as error:
-            bench.due.clear()  # not in this run
-            self._course.stop(str(error), 3)  # the disk goes on taking results: what is out comes home
-        except OutputError as error:
-            self._course.stop(str(error), 3, at_once=True)  # the next run makes what is missing
-        else:
-            for document in documents:
-                bench.due.pop(document, None)
+            await self._try(bench, documents)
             self._wake()
         finally:
             bench.busy = False
+
+    async def _try(self, bench: _Bench, documents: Sequence[int]) -> None:
+        try:
+            await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
+        except MirrorError as error:
+            bench.close()
+            self._course.stop(str(error), 3)  # the disk goes on taking results: what is out comes home
+        except LedgerError:
+            raise
+        except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
+            if isinstance(error, OutputError) and error.errno in OF_THE_DISK:
+                self._course.stop(str(error), 3, at_once=True)  # the next run makes what is missing
+            else:
+                await self._find(bench, documents, error)
+        else:
+            bench.succeeded(documents)
+
+    async def _find(self, bench: _Bench, documents: Sequence[int], error: Exception) -> None:
+        """Which of `documents` it was: by halves, for a data set of parts with one row each would be none."""
+        if len(documents) == 1:
+            await self._give_up(bench, documents[0], error)
+            return
+        middle = len(documents) // 2
+        for half in (documents[:middle], documents[middle:]):
+            if not bench.closed and not self._course.at_once:
+                await self._try(bench, half)
+
+    async def _give_up(self, bench: _Bench, document: int, error: Exception) -> None:
+        """Of that document, in this run."""
+        bench.due.pop(document, None)
+        format, why = bench.maker.format, f"{type(error).__name__}: {error}"
+        _log.error("%s of document %d could not be made", format, document, exc_info=error)
+        try:
+            for one in derivable(self._ledger, format, [document]):
+                await give_up(self._ledger, one, format, why)
+                self._course.warn(f"{one.source}: {format} could not be made of its result, which is saved: {why}")
+        except OutputError as refusal:  # the ledger's own disk
+            self._course.stop(str(refusal), 3, at_once=True)
+        if bench.failed(type(error).__name__):
+            self._close_bench(bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}")
+
+    def _close_bench(self, bench: _Bench, why: str) -> None:
+        bench.close()
+        self._course.warn(f"{bench.maker.format}: no more of it is made in this run: {why}; the next run tries again")

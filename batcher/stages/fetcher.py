@@ -6,16 +6,21 @@ What an answer means is `core.flight`'s. It looks for nothing by itself and writ
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from batcher.core import events
+from batcher.core.chain import merged
 from batcher.core.cost import billed
-from batcher.core.flight import LAG, absence, is_wanted_anew, verdict
+from batcher.core.flight import LAG, PATIENCE, absence, is_wanted_anew, unanswered, unread, verdict
 from batcher.core.headroom import Headroom
+from batcher.core.lifecycle import IN_FLIGHT
+from batcher.core.links import Asked, asked
 from batcher.core.looks import Looks
-from batcher.core.manifest import Prices
+from batcher.core.manifest import Job, Prices
 from batcher.core.policy import Policy
 from batcher.core.replies import Head, around, read_head
 from batcher.core.results import Buffer
@@ -23,14 +28,16 @@ from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
 from batcher.edges.store import Streamed
-from batcher.errors import BadReply, Gone, NotFound, ServiceError, Unauthorised
+from batcher.errors import BadReply, BatcherError, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger
+from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
-from batcher.stages.sink import Result, Sink
+from batcher.stages.sink import Loan, Result, Sink
 from batcher.stages.watchlist import Watched, Watchlist
 
 WIDTH: Final = 16  # answers at once
 AGAIN_AFTER_404: Final = 60.0  # seconds
+LONGEST_LAST_WAIT: Final = 5.0  # seconds that a run which is about to end waits for its turn
 LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is being cancelled
 
 
@@ -48,6 +55,7 @@ class Fetcher:
         sink: Sink,
         headroom: Headroom,
         prices: Prices,
+        steps: Sequence[Job] = (),
         *,
         policy: Policy,
         deletes: bool,
@@ -64,16 +72,18 @@ class Fetcher:
         self._sink = sink
         self._headroom = headroom
         self._prices = prices
+        self._steps = steps  # as the manifest has them
         self._policy = policy
         self._clock = clock
         self._rng = rng
+        self._boundary = Boundary(course, "fetching", at_once=True)
         self._asking = 0
         self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
 
     @property
     def busy(self) -> bool:
-        """Whether something is still to be fetched, or on its way."""
-        return self._jobs.backlog > 0 or self._asking > 0
+        """Whether something is still to be fetched, or on its way. What has to wait for long doesn't count."""
+        return self._asking > 0 or (self._jobs.backlog > 0 and self._pace.fetch.held_for < LONGEST_LAST_WAIT)
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -88,8 +98,26 @@ class Fetcher:
             self._asking += 1
             try:
                 await self._ask(watched)
+                self._boundary.passed()
+            except BatcherError:
+                raise
+            except Exception as error:
+                await self._give_up(watched.flight.document, error)
             finally:
                 self._asking -= 1
+
+    async def _give_up(self, document: int, error: Exception) -> None:
+        """What nobody foresaw happened to this one. Its job is paid for, so it stays on record for a person to say."""
+        reason = self._boundary.caught(error, about=self._ledger.source_of(document))
+        if self._course.at_once:
+            return  # it befalls all: none of them is given up, and the next run looks at them again
+        try:
+            if self._jobs.get(document) is not None:
+                self._jobs.forget(document)
+            if self._ledger.state_of(document) in IN_FLIGHT:
+                await self._ledger.record(events.Stuck(document, reason))
+        except Exception as another:
+            self._boundary.stop(self._boundary.caught(another, about=self._ledger.source_of(document)))
 
     async def _ask(self, watched: Watched) -> None:
         try:
@@ -99,28 +127,62 @@ class Fetcher:
             self._course.stop(str(error), 4, at_once=True)
         except (NotFound, Gone) as error:
             self._pace.fetch.answered()
+            watched.silences = 0
             await self._missing(watched, error)
         except ServiceError as error:
-            self._ask_later(watched, error)
+            await self._unanswered(watched, error)
         else:
             self._pace.fetch.answered()
             self._answered_at = _now()
             self._headroom.drain.learn(self._answered_at - began)
-            watched.misses = 0
-            await self._answered(watched, answer, reserved)
+            watched.misses = watched.silences = 0
+            loan = Loan(self._sink.room, reserved)
+            try:
+                await self._answered(watched, answer, loan)
+            finally:
+                loan.give_back()
 
-    def _ask_later(self, watched: Watched, error: ServiceError) -> None:
+    async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
         """The lane waits where the service is unwell; this job waits in any case, so that it holds up no other."""
-        if not (isinstance(error, BadReply) and error.status == 200):
-            self._pace.fetch.hold(error)
-        self._jobs.look_in(watched.flight.document, self._policy.backoff.span(watched.failures + 1, self._rng))
-        watched.failures += 1
-
-    async def _answered(self, watched: Watched, answer: JobAnswer, reserved: int) -> None:
-        if answer.status == JobStatus.COMPLETED and answer.result is not None:
-            await self._completed(watched, memoryview(answer.result), reserved)
+        now, last_at = _now(), watched.failed_at
+        if watched.silences == 0:
+            watched.silent_since = now
+        watched.silences += 1
+        event = unanswered(
+            watched.flight,
+            str(error),
+            asked=watched.silences,
+            span=now - watched.silent_since,
+            others_answer=self._answered_at > watched.silent_since,
+            now=self._clock(),
+        )
+        if event is not None:
+            await self._settle(event)
             return
-        self._sink.room.give(reserved)
+        self._ask_later(watched)
+        if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
+            self._leave_alone(watched, error)  # others were answered meanwhile: no reason for these to wait
+        elif not (isinstance(error, BadReply) and error.status == 200):
+            self._pace.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
+
+    def _leave_alone(self, watched: Watched, error: ServiceError) -> None:
+        """For as long as the service wants, of this job alone."""
+        if isinstance(error, Busy) and error.retry_after is not None:
+            most = self._jobs.patience_with(error, self._clock())
+            self._jobs.look_in(watched.flight.document, min(error.retry_after, most))
+
+    def _ask_later(self, watched: Watched, *, within: float = math.inf) -> None:
+        watched.failures += 1
+        watched.failed_at = _now()
+        span = self._policy.backoff.span(watched.failures, self._rng)
+        self._jobs.look_in(watched.flight.document, min(span, within))
+
+    async def _answered(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
+        if answer.status == JobStatus.COMPLETED:
+            await self._completed(watched, answer, loan)
+            return
+        loan.give_back()
+        watched.failures = 0
         event = verdict(watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng)
         if event is None:
             self._still_running(watched)
@@ -137,24 +199,62 @@ class Fetcher:
         span = self._looks.next_in(watched.age)
         self._jobs.look_in(watched.flight.document, min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span)
 
-    async def _completed(self, watched: Watched, body: Buffer, reserved: int) -> None:
-        document = watched.flight.document
-        watched.looked(self._looks, done=True)
+    async def _completed(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
+        if watched.unread == 0:
+            watched.looked(self._looks, done=True)
         self._headroom.breaker.note(None, self._clock())
-        streamed: Streamed | None = None
-        try:
-            head = read_head(body, watched.flight.job_id)
-            if head.url is not None:
-                self._sink.room.give(reserved)
-                reserved = 0
-                streamed = await self._stream(watched.flight.output, head, body)
-                if streamed is None:
-                    return
-                body = b""
-        except ServiceError as error:
-            self._sink.room.give(reserved)
-            self._ask_later(watched, error)
+        if answer.result is None:
+            await self._unread(watched, "without a result")
             return
+        body = memoryview(answer.result)
+        try:
+            head = read_head(body, watched.flight.job_id, lambda: self._was_asked(watched.flight.document))
+        except BadReply as error:
+            await self._unread(watched, f"its result can't be read: {error.message}")
+            return
+        if head.url is None:
+            self._put(watched, head, body, loan.handed_on())
+            return
+        loan.give_back()
+        await self._follow(watched, head, body)
+
+    async def _follow(self, watched: Watched, head: Head, body: Buffer) -> None:
+        """Fetch what a result links to."""
+        try:
+            streamed = await self._stream(watched.flight.output, head, body)
+        except ServiceError as error:
+            await self._unlinked(watched, error)
+            return
+        if streamed is not None:
+            self._put(watched, head, b"", 0, streamed)
+
+    async def _unlinked(self, watched: Watched, error: ServiceError) -> None:
+        """Nothing whole came of a link: the job is asked for a fresh one. A definite no, again and again, is an end.
+
+        An outage of what keeps the results has its end with their time.
+        """
+        definite = isinstance(error, BadReply | Refused) and not isinstance(error, Busy)
+        if definite or self._clock() >= watched.flight.deadline_at:
+            await self._unread(watched, f"what its result links to can't be had: {error.message}")
+        else:
+            self._ask_later(watched)
+
+    async def _unread(self, watched: Watched, why: str) -> None:
+        """It completed, and its result isn't to be had yet."""
+        if watched.unread == 0:
+            watched.unread_since = _now()
+        watched.unread += 1
+        span = _now() - watched.unread_since
+        event = unread(watched.flight, why, asked=watched.unread, span=span)
+        if event is None:
+            self._ask_later(watched, within=max(0.0, PATIENCE - span) + 1.0)
+        else:
+            self._learn(watched, None)
+            await self._settle(event, *self._afterwards(watched, event))
+
+    def _put(self, watched: Watched, head: Head, body: Buffer, reserved: int, streamed: Streamed | None = None) -> None:
+        """On to the sink: from here on it is the sink's to bring home."""
+        document = watched.flight.document
         self._learn(watched, head.duration)
         self._jobs.forget(document)
         ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
@@ -164,6 +264,12 @@ class Fetcher:
         """How fast the service is: one more has ended, between the last look that found it running and now."""
         since = _now() - watched.running_at
         self._headroom.outflow.learn(self._clock(), age=watched.age, since=since, work=work)
+
+    def _was_asked(self, document: int) -> Asked:
+        """What tells an extract from a link: of a step that the manifest has no more, nobody knows."""
+        name, options = self._ledger.asked_by(document)
+        job = next((job for job in self._steps if job.name == name), None)
+        return Asked() if job is None else asked(job.endpoint, merged(job.options, json.loads(options or "{}")))
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
         """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
@@ -219,6 +325,10 @@ class Fetcher:
         self._jobs.forget(event.document)
         await self._ledger.record(event, *after)
         self._course.count(getattr(event, "kind", None))
+
+
+def _is_too_fast(error: ServiceError) -> bool:
+    return isinstance(error, Busy) and error.status == 429
 
 
 def _now() -> float:

@@ -5,9 +5,12 @@ What is made, and how it becomes durable, is `edges.press`; here stands when the
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import groupby
+from pathlib import Path
+from typing import Final
 
 from batcher.core.manifest import Job, Manifest, fetches_pictures
 from batcher.core.rows import Columns, columns_for
@@ -21,8 +24,10 @@ from batcher.ledger import derived
 from batcher.ledger.derived import Derivable, Derived, hashes_of, remember
 from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
-from batcher.stages.making import Limit, Maker, in_thread
+from batcher.stages.making import Limit, Maker, in_thread, to_their_ends
 from batcher.stages.mirroring import Mirrored, MirroredSets
+
+_log: Final = logging.getLogger(__name__)
 
 
 def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
@@ -43,15 +48,15 @@ def makers_for(
     if fetches_pictures(manifest):
         makers.append(Pictures(ledger, store, client, course))
     if "markdown" in output.formats:
-        makers.append(Markdown(ledger, store))
+        makers.append(Markdown(ledger, store, course))
     if "jsonl" in output.formats:
-        makers.append(Lines(ledger, store, chunks=output.lines == "chunks"))
+        makers.append(Lines(ledger, store, course, chunks=output.lines == "chunks"))
     if "parquet" in output.formats:
-        makers.append(Parts(ledger, store, manifest.jobs if asked else ()))
+        makers.append(Parts(ledger, store, course, manifest.jobs if asked else ()))
     if output.mirror:
         formats = {maker.format for maker in makers}
         after = next((one for one in ("markdown", "images") if one in formats), None)
-        makers.append(Mirrored(ledger, store, Mirror(output.mirror), after=after))
+        makers.append(Mirrored(ledger, store, Mirror(output.mirror), course, after=after))
     return makers
 
 
@@ -71,7 +76,10 @@ class Pictures:
 
     async def make(self, group: Sequence[Derivable]) -> None:
         there = await in_thread(press.whole, self._store, group)
-        await remember(self._ledger, await asyncio.gather(*map(self._all_of, there)))
+        made, error = await to_their_ends(map(self._all_of, there))
+        await remember(self._ledger, made)
+        if error is not None:
+            raise error
 
     async def _all_of(self, one: Derivable) -> Derived:
         places = await in_thread(press.picture_places, self._store, one)
@@ -80,21 +88,47 @@ class Pictures:
         if note:
             self._course.warn(f"{one.source}: pictures: {note}")
         await in_thread(press.remove_others, self._store, press.pictures_name(one), places.values())
-        return Derived(one.document, "images", one.sha256, press.pictures_name(one), 0, len(places), None, note)
+        number = len(places) - len(troubles)
+        return Derived(one.document, "images", one.sha256, press.pictures_name(one), 0, number, None, note)
 
     async def _fetch(self, url: str, place: str) -> str | None:
         if self._store.path(place).is_file():
             return None
         part = await in_thread(self._store.new_part)
         try:
-            digest, size = await self._client.download(url, part)
-        except ServiceError as error:
-            part.unlink(missing_ok=True)
-            return error.message
+            digest, size = await self._bring(url, part)
+            if not size:
+                raise ValueError("it came empty")
         except OSError as error:
             raise trouble(place, error) from error
+        except Exception as error:  # of an address that a document's author may have written, whatever it is
+            part.unlink(missing_ok=True)
+            return _why(error)
         await in_thread(press.publish, self._store, Streamed(place, part, digest, size))
         return None
+
+    async def _bring(self, url: str, part: Path) -> tuple[str, int]:
+        picture = press.picture_in(url)
+        if picture is None:
+            return await self._client.download(url, part)
+        await in_thread(part.write_bytes, picture)
+        return sha256(picture).hexdigest(), len(picture)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ServiceError):
+        return error.message
+    if not isinstance(error, ValueError):
+        _log.error("a picture could not be fetched", exc_info=error)
+    return f"{error}" or type(error).__name__
+
+
+def _tell(course: Course, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
+    """Of what is made, but not of all that the result holds."""
+    sources = {one.document: one.source for one in group}
+    for row in rows:
+        if row.note:
+            course.warn(f"{sources[row.document]}: {row.format}: {row.note}; the JSON on disk is as it came")
 
 
 class Markdown:
@@ -102,16 +136,19 @@ class Markdown:
 
     format, after, at_once = "markdown", "images", Limit()
 
-    def __init__(self, ledger: Ledger, store: Store) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: Course) -> None:
         self._ledger = ledger
         self._store = store
+        self._course = course
 
     async def prepare(self) -> None:
         """Nothing can be half made: each file is whole or not there."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
         known = {name: hashes_of(self._ledger, name) for name in map(press.markdown_name, group)}
-        await remember(self._ledger, await in_thread(press.write_markdown, self._store, group, known))
+        rows = await in_thread(press.write_markdown, self._store, group, known)
+        await remember(self._ledger, rows)
+        _tell(self._course, group, rows)
 
 
 class Lines:
@@ -119,9 +156,10 @@ class Lines:
 
     format, after, at_once = "jsonl", None, Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, *, chunks: bool) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: Course, *, chunks: bool) -> None:
         self._ledger = ledger
         self._store = store
+        self._course = course
         self._chunks = chunks
         self._file = ""
         self._length = 0
@@ -144,6 +182,7 @@ class Lines:
         )
         await remember(self._ledger, rows)
         self._length = max([self._length, *(row.start + row.size for row in rows)])
+        _tell(self._course, group, rows)
 
 
 class Parts:
@@ -154,27 +193,44 @@ class Parts:
 
     format, after, at_once = "parquet", None, Limit(documents=5_000, size=64 << 20, patient=True)
 
-    def __init__(self, ledger: Ledger, store: Store, jobs: Sequence[Job]) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: Course, jobs: Sequence[Job]) -> None:
         self._ledger = ledger
         self._store = store
+        self._course = course
         self._jobs = jobs
 
     async def prepare(self) -> None:
-        gone = [name for name in derived.files(self._ledger, self.format) if not self._store.path(name).is_file()]
-        outdated = derived.outdated(self._ledger, self.format)
+        for job in self._jobs:
+            await derived.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
+        names = derived.files(self._ledger, self.format)
+        gone = [name for name in names if not self._store.path(name).is_file()]
+        outdated = {*derived.outdated(self._ledger, self.format), *filter(self._has_its_own_columns, names)}
         for name in outdated:
             self._store.path(name).unlink(missing_ok=True)
         await derived.forget(self._ledger, self.format, {*gone, *outdated})
-        for job in self._jobs:
-            await derived.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
+
+    def _has_its_own_columns(self, name: str) -> bool:
+        """Of a version that gave each file the columns of its own rows: no two of them need be alike."""
+        job = name.split("/")[1]
+        return derived.columns_of(self._ledger, job) is None and derived.found_columns_of(self._ledger, job) is None
 
     async def make(self, group: Sequence[Derivable]) -> None:
         for job, documents in groupby(sorted(group, key=lambda one: one.job), key=lambda one: one.job):
-            await self._part(derived.columns_of(self._ledger, job), list(documents))
+            there = await in_thread(press.whole, self._store, documents)
+            if there:
+                await self._part(await self._columns(job, there), there)
 
-    async def _part(self, columns: Columns | None, group: Sequence[Derivable]) -> None:
-        part, rows = await in_thread(press.begin_part, self._store, group, columns)
-        if part is None:
-            return
+    async def _columns(self, job: str, there: Sequence[Derivable]) -> Columns:
+        """Of all the step's files: by what it asks for, or else by what its rows have held so far."""
+        columns = derived.columns_of(self._ledger, job)
+        if columns is None:
+            known = derived.found_columns_of(self._ledger, job)
+            columns = await in_thread(press.found_columns, self._store, there, known)
+            await derived.note_found_columns(self._ledger, job, columns)  # before there is a file that has them
+        return columns
+
+    async def _part(self, columns: Columns, there: Sequence[Derivable]) -> None:
+        part, rows = await in_thread(press.begin_part, self._store, there, columns)
         await remember(self._ledger, rows)
         await in_thread(press.publish, self._store, part)
+        _tell(self._course, there, rows)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import errno
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -38,7 +39,17 @@ class Maker(Protocol):
         """Look after what a crash left, or a person changed."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        """Make it and have the ledger remember it. Raises OutputError."""
+        """Make it and have the ledger remember it. Raises OutputError, and whatever nobody foresaw: of one document.
+
+        What was made of the others in the group by then is remembered, or is made again.
+        """
+
+
+async def to_their_ends(work: Iterable[Awaitable[T]]) -> tuple[list[T], BaseException | None]:
+    """What came of all of it, and the first error: none is left at work behind another's back."""
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    errors = [one for one in outcomes if isinstance(one, BaseException)]
+    return [one for one in outcomes if not isinstance(one, BaseException)], next(iter(errors), None)
 
 
 async def in_thread(work: Callable[..., T], *values: Any) -> T:
@@ -51,5 +62,6 @@ async def in_thread(work: Callable[..., T], *values: Any) -> T:
         raise
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise OutputError(f"{error}: it was changed while a run was under way; run again") from error
+            words = f"{error}: it was changed while a run was under way; run again"
+            raise OutputError(words, errno=errno.ENOENT) from error
         raise trouble("the output", error) from error

@@ -5,27 +5,44 @@ Each object is put whole. What was put is remembered; nothing here touches an ob
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 from batcher.edges import press
 from batcher.edges.mirror import Mirror
 from batcher.edges.store import Store
+from batcher.errors import MirrorError
 from batcher.ledger import derived
 from batcher.ledger.derived import Derivable, Derived, remember
 from batcher.ledger.ledger import Ledger
-from batcher.stages.making import Limit, in_thread
+from batcher.stages.course import Course
+from batcher.stages.making import Limit, in_thread, to_their_ends
+
+IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
+MANY_IN_A_ROW: Final = 100  # and of one that has: a folder of names that are too long, say, is no reason to stop
+
+
+class Missed(NamedTuple):
+    one: Derivable
+    error: MirrorError
 
 
 class Mirrored:
-    """Puts each result into an object store, and what lies beside it: its Markdown and pictures, once they are made."""
+    """Puts each result into an object store, and what lies beside it: its Markdown and pictures, once they are made.
+
+    What the store refuses while it takes others is told, and put by the next run; a store that refuses all is away.
+    """
 
     format, at_once = "mirror", Limit(documents=16)
 
-    def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, *, after: str | None) -> None:
+    def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, course: Course, *, after: str | None) -> None:
         self._ledger = ledger
         self._store = store
         self._mirror = mirror
+        self._course = course
+        self._has_taken = False  # anything, at any time
+        self._refused = 0  # in a row
         self.after = after
 
     async def prepare(self) -> None:
@@ -34,10 +51,36 @@ class Mirrored:
             name for name in derived.files(self._ledger, self.format) if not name.startswith(f"{self._mirror.url}/")
         ]
         await derived.forget(self._ledger, self.format, elsewhere)
+        self._has_taken = bool(derived.files(self._ledger, self.format))
 
     async def make(self, group: Sequence[Derivable]) -> None:
         there = await in_thread(press.whole, self._store, group)
-        await remember(self._ledger, await asyncio.gather(*map(self._put, there)))
+        outcomes, error = await to_their_ends(map(self._tried, there))
+        made = [one for one in outcomes if isinstance(one, Derived)]
+        await remember(self._ledger, made)
+        await self._take_in([one for one in outcomes if isinstance(one, Missed)], has_taken=bool(made))
+        if error is not None:
+            raise error
+
+    async def _take_in(self, missed: Sequence[Missed], *, has_taken: bool) -> None:
+        """Raises MirrorError where it isn't about these documents."""
+        self._has_taken = self._has_taken or has_taken
+        self._refused = 0 if has_taken else self._refused + len(missed)
+        if missed and not has_taken and await self._is_away():
+            raise missed[0].error
+        for one, error in missed:
+            await derived.give_up(self._ledger, one, self.format, str(error))
+            self._course.warn(f"{one.source}: not in the object store: {error}")
+
+    async def _is_away(self) -> bool:
+        too_many = MANY_IN_A_ROW if self._has_taken else IN_A_ROW
+        return self._refused >= too_many or not await self._mirror.answers()
+
+    async def _tried(self, one: Derivable) -> Derived | Missed:
+        try:
+            return await self._put(one)
+        except MirrorError as error:
+            return Missed(one, error)
 
     async def _put(self, one: Derivable) -> Derived:
         markdown = derived.made_of(self._ledger, one.document, "markdown")
@@ -56,18 +99,38 @@ class MirroredSets:
         self._mirror = mirror
 
     async def conclude(self) -> None:
-        """Put what has changed since. A file of lines is put anew where it has grown. Raises MirrorError."""
+        """Put what has changed since. A file of lines is put anew where it has grown.
+
+        Raises MirrorError, the first, once the others have been tried.
+        """
         sets = {f"{self._mirror.url}/{one.name}": one for one in derived.data_sets(self._ledger)}
         known = derived.mirrored_sets(self._ledger)
+        errors = list[MirrorError]()
         for place, one in sets.items():
             if known.get(place) != one.mark and self._store.path(one.name).is_file():
-                await self._mirror.put(one.name, self._store.path(one.name), length=one.length)
-                known[place] = one.mark
+                with _kept(errors):
+                    await self._mirror.put(one.name, self._store.path(one.name), length=one.length)
+                    known[place] = one.mark
+                    await derived.note_mirrored_sets(self._ledger, known)
+                await self._stop_if_away(errors)
+        for place in [place for place in known if place not in sets]:
+            with _kept(errors):
+                if place.startswith(f"{self._mirror.url}/"):
+                    await self._mirror.remove(place.removeprefix(f"{self._mirror.url}/"))
+                del known[place]
                 await derived.note_mirrored_sets(self._ledger, known)
-        gone = [place for place in known if place not in sets]
-        for place in gone:
-            if place.startswith(f"{self._mirror.url}/"):
-                await self._mirror.remove(place.removeprefix(f"{self._mirror.url}/"))
-        if gone:
-            kept = {place: mark for place, mark in known.items() if place in sets}
-            await derived.note_mirrored_sets(self._ledger, kept)
+            await self._stop_if_away(errors)
+        if errors:
+            raise errors[0]
+
+    async def _stop_if_away(self, errors: list[MirrorError]) -> None:
+        if errors and not await self._mirror.answers():
+            raise errors[0]
+
+
+@contextmanager
+def _kept(errors: list[MirrorError]) -> Iterator[None]:
+    try:
+        yield
+    except MirrorError as error:
+        errors.append(error)

@@ -16,15 +16,17 @@ from batcher.core.looks import SHORT, Looks
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.errors import ServiceError, Unauthorised
+from batcher.errors import BatcherError, ServiceError, Unauthorised
 from batcher.ledger.ledger import Change, Ledger
+from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
-from batcher.stages.watchlist import LONGEST_GATHER, Watched, Watchlist
+from batcher.stages.watchlist import BETWEEN_LOOKS, LONGEST_GATHER, Watched, Watchlist
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 A_PAGE: Final = 50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
 OWN_WORD: Final = 1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
+AFTER_TROUBLE: Final = 5.0  # seconds between two looks, where the first came to nothing that anybody foresaw
 EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
 
 
@@ -49,6 +51,7 @@ class Poller:
         self._clock = clock
         self._pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
         self._in_vain = 0
+        self._boundary = Boundary(course, "looking at jobs", at_once=True)
         self._looking = False
         self._early: dict[str, None] = {}
         self._accepted: list[int] = []
@@ -60,7 +63,7 @@ class Poller:
             self._jobs.add(flight, look_in=0.0, age=max(0.001, self._clock() - flight.accepted_at))
         while True:
             self._looking = True
-            await self._look_around()
+            await self._look_around_safely()
             self._looking = False
             self._jobs.caught_up.set()
             await self._jobs.until_due()
@@ -100,9 +103,25 @@ class Poller:
             if self._early.pop(flight.job_id, self) is None:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()
+        for lane in (self._pace.fetch, self._pace.list):
+            if lane.held_for > BETWEEN_LOOKS:  # what was adopted may have less time left than all others
+                lane.shorten(self._jobs.longest_wait(self._clock()))
 
-    async def _look_around(self) -> None:
+    async def _look_around_safely(self) -> None:
+        """What nobody foresaw in it costs one look: what was due is looked at again."""
         due = self._jobs.due()
+        try:
+            await self._look_at(due)
+            self._boundary.passed()
+        except BatcherError:
+            raise
+        except Exception as error:
+            self._boundary.caught(error, about="a look at the jobs that are out")
+            for watched in due:
+                if self._jobs.get(watched.flight.document) is watched and not watched.fetching:
+                    self._jobs.look_in(watched.flight.document, AFTER_TROUBLE)
+
+    async def _look_at(self, due: Sequence[Watched]) -> None:
         if self._is_worth_a_sweep(due):
             await self._sweep(due)
             return
@@ -128,7 +147,7 @@ class Poller:
             self._course.stop(str(error), 4, at_once=True)
         except ServiceError as error:
             self._in_vain += 1
-            self._pace.list.hold(error)
+            self._pace.list.hold(error, most=self._jobs.patience_with(error, self._clock()))
         for watched in due:
             if watched.fetching or self._jobs.get(watched.flight.document) is not watched:
                 continue  # a webhook was quicker: it may have come home while the listing was read
@@ -148,7 +167,8 @@ class Poller:
         pages, cursor, seen, most = 0, None, set[str](), self._pages_worth_while(len(unseen))
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
-            await self._pace.list.turn()
+            if not await self._pace.list.turn(most=LONGEST_GATHER):
+                break  # somebody else was told to wait meanwhile; a look by name costs no more than the wait
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True)
             self._pace.list.answered()
             pages, cursor = pages + 1, page.next_cursor
@@ -164,7 +184,7 @@ class Poller:
 
     def _take_in(self, row: JobRow) -> None:
         watched = self._jobs.of_job(row.job_id)
-        if watched is None or row.status not in ENDED:
+        if watched is None or row.status not in ENDED or watched.is_resting:
             return
         self._jobs.fetch(watched.flight.document)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow
+from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow, JobsPage
 from batcher.edges.client import Api
 from batcher.edges.pace import Lane
 from batcher.errors import BadReply
@@ -23,13 +23,22 @@ class EndlessListing(BadReply):
 
 
 async def rows(client: Api, lane: Lane) -> AsyncIterator[JobRow]:
-    """Every job that the listing shows, to its last cursor. Raises EndlessListing."""
+    """Every job that the listing shows, to its last cursor. Raises EndlessListing, and BadReply for one row of it."""
+    async for page in pages(client, lane):
+        if page.unreadable:
+            raise BadReply("GET /jobs", f"{page.unreadable} rows that can't be read", status=200)
+        for row in page.jobs:
+            yield row
+
+
+async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
+    """The listing to its last cursor, with what of it can be read. Raises EndlessListing."""
     cursor, seen = None, set[str]()
     for _ in range(PAGES_AT_MOST):
         await lane.turn()
         page = await client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-        for row in page.jobs:
-            yield row
+        lane.answered()
+        yield page
         cursor = page.next_cursor
         if not cursor:
             return

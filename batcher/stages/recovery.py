@@ -1,43 +1,45 @@
 """Finds out what became of submissions whose answer was lost, before anything is paid a second time.
 
 Look for it in the service's listing: found, it is adopted. Not found: fence it off by deleting its upload, let `settle`
-pass, look again; only then is it proven absent and may be sent anew. Where the means can't be trusted, it is held.
+pass, look again; only then is it proven absent and may be sent anew, and only by a listing that shows all it must show
+of ours. Where the means can't be trusted, it is held, in bounded time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from batcher.core import events
+from batcher.core.amounts import many
 from batcher.core.lifecycle import State
-from batcher.core.twins import marks_in
-from batcher.core.wire import JobRow
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.errors import AttemptOpen, Busy, Outdated, Refused, ServiceError, Unauthorised
+from batcher.errors import (
+    AttemptOpen,
+    BatcherError,
+    Busy,
+    Gone,
+    NotFound,
+    Outdated,
+    Refused,
+    ServiceError,
+    Unauthorised,
+)
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.stages.course import Course
-from batcher.stages.proving import FENCE, LISTING, EndlessListing, prove_fence, rows
+from batcher.stages.proving import FENCE, LISTING, prove_fence
+from batcher.stages.sighting import MARGIN, Look, Sighting
 
 ABSENCES_AT_MOST: Final = 3
-MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
+PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
+REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
+FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
+CLEANED_AT_ONCE: Final = 8  # jobs whose deletion a crash may have kept off the record
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
-
-
-@dataclass(slots=True)
-class Sighting:
-    """What one whole pass over the listing showed: jobs by unknown document, and our latest known job, if it did."""
-
-    begun_at: float  # by the loop's time
-    jobs: dict[int, str] = field(default_factory=dict)
-    witnessed: bool = False  # whether it showed the latest job of ours
-    to_show: dict[str, float] = field(default_factory=dict)  # when our jobs were accepted since the earliest fence
-    shown_to: float = 0.0  # … and the latest of them that it showed
-    broken: str = ""  # why it wasn't a whole pass
-
+_log: Final = logging.getLogger(__name__)
 
 Judge = Callable[[Unknown, Sighting], Awaitable[object]]
 
@@ -56,8 +58,13 @@ class Recovery:
         settle: float,
         clock: Callable[[], float],
         submits: bool = True,
+        endpoints: Mapping[str, str] | None = None,
+        deletes: bool = False,
     ) -> None:
-        """`submits`: whether the run it is a part of sends anything."""
+        """`submits`: whether the run it is a part of sends anything. `endpoints` by job name.
+
+        `deletes`: whether jobs are deleted at the service once their results are saved.
+        """
         self._ledger = ledger
         self._client = client
         self._pace = pace
@@ -68,9 +75,24 @@ class Recovery:
         self._settle = settle
         self._clock = clock
         self._submits = submits
+        self._endpoints = endpoints or {}
+        self._deletes = deletes
+        self._look = Look(
+            *(ledger, client, pace.list),
+            service=service,
+            key_print=key_print,
+            endpoints=self._endpoints,
+            clock=clock,
+        )
         self.has_looked_for_held = False
-        self._fence_seen: dict[str, float] = {}  # by nonce, in the loop's time
-        self._unfenced: set[str] = set()  # by nonce: the service wouldn't delete their uploads, so they may yet arrive
+        self._looked_since: dict[str, float] = {}  # by nonce, in the loop's time, as all that follows
+        self._fence_seen: dict[str, float] = {}
+        self._unfenced: set[str] = set()  # the service wouldn't delete their uploads, so they may yet arrive
+        self._fence_fails: dict[str, _Failed] = {}
+        self._fences_in_vain = 0  # in a row, in this pass
+        self._late: dict[str, float] = {}  # jobs of ours that weren't shown, and how old they were by then
+        self._lag = 0.0  # the most by which the listing was seen to be behind
+        self._rest = 0.0  # seconds, longer from one failure of the listing to the next
 
     async def run(self) -> None:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
@@ -79,7 +101,7 @@ class Recovery:
             unknown = self._ledger.unknown()
             if unknown:
                 await self._pass(unknown, self._judge)
-                await asyncio.sleep(self._settle / 4)
+                await asyncio.sleep(max(self._settle / 4, self._rest))
             else:
                 await self._ledger.change()
 
@@ -91,56 +113,55 @@ class Recovery:
         self.has_looked_for_held = True
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
+        """What can't be judged keeps no other from being judged, nor does a listing that can't be read."""
+        self._fences_in_vain = 0
         try:
             await self._prove_fence()
             sighting = await self._look_through_listing(unknown)
             for attempt in unknown:
-                await judge(attempt, sighting)
+                await self._judge_alone(attempt, sighting, judge)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
-        except ServiceError as error:
-            self._pace.list.hold(error)  # nothing is decided in an outage
+
+    async def _judge_alone(self, attempt: Unknown, sighting: Sighting, judge: Judge) -> None:
+        try:
+            await judge(attempt, sighting)
+        except BatcherError:
+            raise
+        except Exception as error:
+            _log.exception("document %d: what became of its submission can't be judged", attempt.id)
+            words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
+            await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
         """Where a service deletes no uploads nobody's absence is ever proven; what its listing shows is still ours."""
         try:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
-        except Refused as error:
-            if not _is_final(error):
-                raise
+        except Unauthorised:
+            raise
+        except ServiceError as error:
+            _log.info("the spare upload can't be deleted yet: %s", error)
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:
             if not await self._adopt(attempt, sighting):
                 words = f"perhaps paid: its job {sighting.jobs[attempt.id]} was answered to another document"
                 await self._ledger.record(events.Held(attempt.id, words))
-        elif self._is_out_of_reach(attempt):
+            return
+        if self._is_out_of_reach(attempt):
             await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
-        elif not attempt.has_upload:
-            if self._is_hopeless(attempt, sighting):
-                await self._ledger.record(events.Held(attempt.id, f"perhaps paid; {_NO_FENCE}"))
-        elif attempt.nonce not in self._fence_seen:
+            return
+        if self._is_to_be_fenced(attempt, sighting):
             await self._fence(attempt)
-        elif self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
+        if self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
             await self._ledger.record(self._absent(attempt))
         elif self._is_hopeless(attempt, sighting):
-            await self._ledger.record(events.Held(attempt.id, self._what_lacks(sighting)))
+            await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, sighting)))
 
-    async def _fence(self, attempt: Unknown) -> None:
-        """Delete its upload: on record before, or a late job would seem to fail by the document's own fault.
-
-        What an earlier run has on record is deleted once more: nobody knows whether that run still came to it.
-        """
-        if attempt.fenced_at is None:
-            await self._ledger.record(events.Fenced(attempt.id, self._clock()))
-        try:
-            await self._client.delete_upload(str(attempt.file_id))
-        except Refused as error:
-            if not _is_final(error):
-                raise
-            self._unfenced.add(attempt.nonce)
-        self._fence_seen[attempt.nonce] = asyncio.get_running_loop().time()
-        await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+    def _absent(self, attempt: Unknown) -> events.Event:
+        if attempt.absences + 1 >= ABSENCES_AT_MOST:
+            return events.GivenUp(attempt.id, f"proven absent {ABSENCES_AT_MOST} times: its submissions never arrive")
+        return events.ProvenAbsent(attempt.id)
 
     async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:
         """False where another attempt holds its job: somewhere on the way two answers were mixed up."""
@@ -155,85 +176,196 @@ class Recovery:
                 return False
         return True
 
+    # --- the fence --------------------------------------------------------------------------------------------------
+
+    def _is_to_be_fenced(self, attempt: Unknown, sighting: Sighting) -> bool:
+        """Not where a part of its job shows that it has arrived, nor before the listing could be looked through."""
+        is_due = attempt.has_upload and attempt.nonce not in self._fence_seen
+        return is_due and attempt.id not in sighting.parts and not sighting.broken
+
+    async def _fence(self, attempt: Unknown) -> None:
+        """Delete its upload: on record before, or a late job would seem to fail by the document's own fault.
+
+        What an earlier run has on record is deleted once more: nobody knows whether that run still came to it.
+        """
+        failed = self._fence_fails.get(attempt.nonce)
+        if self._fences_in_vain >= FENCES_IN_VAIN or (failed and _now() < failed.again_at):
+            return
+        if attempt.fenced_at is None:
+            await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        try:
+            await self._client.delete_upload(str(attempt.file_id))
+        except Unauthorised:
+            raise
+        except ServiceError as error:
+            if not _is_final(error):
+                self._fence_later(attempt, error)
+                return
+            self._unfenced.add(attempt.nonce)
+        self._fences_in_vain = 0
+        self._fence_fails.pop(attempt.nonce, None)
+        self._fence_seen[attempt.nonce] = _now()
+        await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+
+    def _fence_later(self, attempt: Unknown, error: ServiceError) -> None:
+        self._fences_in_vain += 1
+        failed = self._fence_fails.get(attempt.nonce)
+        wait = min(REST_AT_MOST, 2 * failed.wait if failed else self._settle / 4)
+        asked_for = error.retry_after if isinstance(error, Busy) else None
+        self._fence_fails[attempt.nonce] = _Failed(str(error), wait, _now() + max(wait, asked_for or 0.0))
+
+    # --- what may be concluded --------------------------------------------------------------------------------------
+
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
         """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
         return self._clock() - attempt.sent_at > self._retention - MARGIN
 
     def _has_settled(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """Whether the listing was begun `settle` after the fence, by the time of this run alone.
+        """Whether the listing was begun long enough after the fence, by the time of this run alone.
 
         The machine's clock may have been set between two runs, so a fence of an earlier one counts from our start.
         """
-        return self._waited(attempt, sighting) >= self._settle
+        fenced = self._fence_seen.get(attempt.nonce)
+        return fenced is not None and sighting.begun_at - fenced >= self._span
+
+    @property
+    def _span(self) -> float:
+        """`settle`, or longer where the listing was seen to be further behind."""
+        return max(self._settle, min(2 * self._lag, PATIENCE))
+
+    def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
+        """Absence is proven by what must be there, those jobs of ours included that were accepted just now."""
+        return not self._doubt(attempt, sighting)
+
+    def _doubt(self, attempt: Unknown, sighting: Sighting) -> str:
+        """Why this pass can't tell that its submission never arrived; empty where it can."""
+        not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
+        if sighting.broken or not_proven or not attempt.has_upload:
+            return self._what_is_missing(attempt, sighting, not_proven)
+        return self._shaky(attempt, sighting) or self._not_fenced(attempt) or self._too_early(attempt, sighting)
+
+    def _not_fenced(self, attempt: Unknown) -> str:
+        if attempt.nonce in self._fence_seen and attempt.nonce not in self._unfenced:
+            return ""
+        failed = self._fence_fails.get(attempt.nonce)
+        return f"its upload can't be deleted{f': {failed.why}' if failed else ''}"
+
+    def _what_is_missing(self, attempt: Unknown, sighting: Sighting, not_proven: set[str]) -> str:
+        if sighting.broken:
+            return f"the listing can't be read to its end: {sighting.broken}"
+        if not attempt.has_upload:
+            return _NO_FENCE
+        return f"not proven: {', '.join(sorted(not_proven))}"
+
+    def _shaky(self, attempt: Unknown, sighting: Sighting) -> str:
+        """What the listing shows too little of."""
+        if part := sighting.parts.get(attempt.id):
+            return f"the listing shows job {part}, a part of its job, and not the job itself"
+        if sighting.unreadable:
+            return f"{many(sighting.unreadable, 'row')} of the listing can't be read, and may be its job's"
+        if job_id := sighting.lacking(self._settle):
+            return f"the listing doesn't show job {job_id}, which the service accepted before"
+        if job_id := sighting.anybodys(self._endpoints.get(attempt.job, ""), attempt.sent_at):
+            return f"the listing doesn't say what job {job_id} is of, so it may be its job"
+        return ""
+
+    def _too_early(self, attempt: Unknown, sighting: Sighting) -> str:
+        """What more there may be to see in a little while."""
+        if sighting.lags_since(attempt.fenced_at or 0.0):
+            return "the listing shows no job that the service accepted since its upload was deleted"
+        waited = self._waited(attempt, sighting)
+        if sighting.shown_to is None and not (waited > 3 * self._settle and self._is_alone(waited)):
+            return "the listing shows no job of ours"
+        return ""
 
     def _waited(self, attempt: Unknown, sighting: Sighting) -> float:
-        return sighting.begun_at - self._fence_seen.setdefault(attempt.nonce, sighting.begun_at)
+        """Since this run first looked for it."""
+        return sighting.begun_at - self._looked_since.setdefault(attempt.nonce, sighting.begun_at)
+
+    # --- what is given up on ----------------------------------------------------------------------------------------
 
     def _is_hopeless(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """Nothing else is left whose acceptance could still prove the listing."""
+        """Nothing else is left whose acceptance could still prove the listing, and it has had its time."""
+        if attempt.nonce in self._fence_seen and not self._has_settled(attempt, sighting):
+            return False
+        waited = self._waited(attempt, sighting)
+        is_enough = waited > self._patience(attempt, sighting) and self._is_alone(waited)
+        return is_enough and not self._may_yet_be_shown(attempt)
+
+    def _patience(self, attempt: Unknown, sighting: Sighting) -> float:
+        """Longer where the service may come to itself."""
+        may_pass = sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
+        return max(3 * self._settle, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
+
+    def _is_alone(self, waited: float) -> bool:
+        """What is left waits for these, or for nothing; what is to be sent may be waiting for them without a word."""
         tally = self._ledger.tally
-        waiting = tally[State.UNKNOWN] + tally[State.DUPLICATE] + tally[State.FOLLOWING]  # these, for it or for nothing
-        if self._course.home or not self._submits:  # what is left to send is another run's
-            waiting += tally[State.QUEUED] + tally[State.UPLOADED]
-        alone = self._ledger.open_documents == waiting
-        return alone and self._waited(attempt, sighting) > 3 * self._settle and not self._may_yet_be_shown(attempt)
+        company = tally[State.SENDING] + tally[State.WAITING] + tally[State.READY]
+        sends = self._submits and not self._course.home  # else what is left to send is another run's
+        if sends and waited <= PATIENCE:
+            company += tally[State.QUEUED] + tally[State.UPLOADED]
+        return company == 0
 
     def _may_yet_be_shown(self, attempt: Unknown) -> bool:
         """Whether the job by which the listing is to be proven is so young that the listing may still lag behind it."""
         witness = self._ledger.witness(self._service, self._key_print, since=attempt.fenced_at or 0.0)
         return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
 
-    def _what_lacks(self, sighting: Sighting) -> str:
-        if sighting.broken:
-            return f"perhaps paid; the listing can't be read to its end: {sighting.broken}"
-        lacking = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
-        return f"perhaps paid; not proven: {', '.join(sorted(lacking)) or 'absence'}"
-
-    def _absent(self, attempt: Unknown) -> events.Event:
-        if attempt.absences + 1 >= ABSENCES_AT_MOST:
-            return events.GivenUp(attempt.id, f"proven absent {ABSENCES_AT_MOST} times: its submissions never arrive")
-        return events.ProvenAbsent(attempt.id)
-
-    def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """An empty listing proves nothing unless the listing is known to show our jobs, those of just now included."""
-        proven = self._ledger.proven(self._service, self._key_print)
-        if not {LISTING, FENCE} <= proven or sighting.broken or attempt.nonce in self._unfenced:
-            return False
-        fenced_at = attempt.fenced_at or 0.0
-        if not any(moment > fenced_at for moment in sighting.to_show.values()):
-            return True
-        return sighting.shown_to > fenced_at
+    def _what_lacks(self, attempt: Unknown, sighting: Sighting) -> str:
+        return f"perhaps paid; {self._doubt(attempt, sighting) or 'not proven: absence'}"
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
-        sighting = Sighting(asyncio.get_running_loop().time())
-        witness = self._ledger.witness(self._service, self._key_print, since=0.0)
-        fences = [attempt.fenced_at for attempt in unknown if attempt.fenced_at is not None]
-        young = self._ledger.accepted_since(self._service, self._key_print, min(fences)) if fences else {}
-        sighting.to_show = {job_id: one.accepted_at for job_id, one in young.items()}
-        try:
-            async for row in rows(self._client, self._pace.list):
-                for attempt in _named(row, unknown):
-                    sighting.jobs.setdefault(attempt.id, row.job_id)
-                if witness and row.job_id == witness.job_id and row.mentions(witness.nonce):
-                    sighting.witnessed = True
-                if one := young.get(row.job_id):
-                    if row.mentions(one.nonce):
-                        sighting.shown_to = max(sighting.shown_to, one.accepted_at)
-                    elif marks_in(row)[0]:  # it names another attempt: two answers were mixed up on their way
-                        sighting.to_show.pop(row.job_id, None)
-        except EndlessListing as error:
-            sighting.broken = error.message
-        if sighting.witnessed or sighting.shown_to or sighting.jobs:
+        sighting = await self._look.through(unknown)
+        if sighting.broken:
+            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 4)
+            return sighting
+        self._rest = 0.0
+        await self._excuse_deleted(sighting)
+        self._learn_lag(sighting)
+        if sighting.shown_to is not None or sighting.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
 
+    async def _excuse_deleted(self, sighting: Sighting) -> None:
+        """A crash may have kept off the record that we had jobs deleted; the service tells, if it knows any other."""
+        unshown = list(sighting.unshown)
+        few = self._deletes and sighting.shown_to is not None and len(unshown) <= CLEANED_AT_ONCE
+        if few and sighting.saved.issuperset(unshown):
+            for job_id in unshown:
+                if await self._is_gone(job_id):
+                    del sighting.unshown[job_id]
 
-def _is_final(error: Refused) -> bool:
+    async def _is_gone(self, job_id: str) -> bool:
+        try:
+            await self._client.job(job_id)
+        except (NotFound, Gone):
+            return True
+        except ServiceError:
+            pass
+        return False
+
+    def _learn_lag(self, sighting: Sighting) -> None:
+        """By how much the listing is behind is seen by what it shows in the end."""
+        shown = [age for job_id, age in self._late.items() if job_id not in sighting.unshown and age <= PATIENCE]
+        self._lag = max(self._lag, *shown, 0.0)
+        ages = {job_id: sighting.seen_at - accepted_at for job_id, accepted_at in sighting.unshown.items()}
+        self._late = {job_id: age for job_id, age in ages.items() if age >= self._settle}
+
+
+class _Failed(NamedTuple):
+    """Why; how long was waited; and when it is tried again, in the loop's time."""
+
+    why: str
+    wait: float
+    again_at: float
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_final(error: ServiceError) -> bool:
     """Whether the same call would be refused at any other time and with any key."""
-    return not isinstance(error, Busy | Unauthorised)
-
-
-def _named(row: JobRow, unknown: Iterable[Unknown]) -> Iterable[Unknown]:
-    return (a for a in unknown if row.mentions(a.nonce) or (a.has_upload and row.mentions(str(a.file_id))))
+    return isinstance(error, Refused) and not isinstance(error, Busy | Unauthorised)

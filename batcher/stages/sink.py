@@ -46,6 +46,22 @@ class Room:
         self._freed.set()
 
 
+class Loan:
+    """What was taken of `room` for one answer: it goes back once, whatever comes of it, or goes on with the result."""
+
+    def __init__(self, room: Room, amount: int) -> None:
+        self._room = room
+        self._amount = amount
+
+    def give_back(self) -> None:
+        self._room.give(self.handed_on())
+
+    def handed_on(self) -> int:
+        """It is somebody else's to give back from now on."""
+        amount, self._amount = self._amount, 0
+        return amount
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written.

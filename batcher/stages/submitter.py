@@ -9,20 +9,22 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batcher.core import events
 from batcher.core.allowance import Allowance
 from batcher.core.chain import merged
+from batcher.core.claims import Claim
 from batcher.core.cost import Measure, Rate
 from batcher.core.document import extension_of, identity
 from batcher.core.headroom import Headroom
-from batcher.core.lifecycle import State
+from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.manifest import Job
-from batcher.core.pages_asked import asked_of
+from batcher.core.pages_asked import asked_at_most, asked_of
 from batcher.core.passwords import opening
 from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.signature import token
@@ -30,10 +32,11 @@ from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.objects import Fetched
 from batcher.edges.pace import Pace
-from batcher.edges.pages import measure
+from batcher.edges.pages import UNCOUNTED, measure
 from batcher.errors import (
     AttemptOpen,
     BadReply,
+    BatcherError,
     BudgetSpent,
     Busy,
     NotFound,
@@ -46,6 +49,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.ledger.ledger import Due, Ledger
+from batcher.stages.boundary import INTERNAL, Boundary
 from batcher.stages.course import Course
 from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_verdict
 from batcher.stages.watchlist import Watchlist
@@ -53,10 +57,12 @@ from batcher.stages.watchlist import Watchlist
 WIDTH = 48  # documents in hand at once; more connections only cost more
 AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
+BILLS_AT_A_TIME = 10  # near a limit: of what is in flight this part comes home before the next is tried
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
-TOO_LARGE_AT_MOST = 16  # documents passed over for what is left of a limit
+TOO_LARGE_AT_MOST = 100  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 LAPSES_AT_MOST = 5  # uploads of one document that the service took and didn't know at once; then it is a verdict
+Call = Callable[[], Awaitable[str]]
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
@@ -114,7 +120,10 @@ class Submitter:
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
+        self._hands = WIDTH  # how many documents may be in hand at once: one where a limit is near, more as they fit
+        self._parked: dict[int, int] = {}  # documents that wait for what another of their type will cost, and for which
         self._lapsed: Counter[int] = Counter()
+        self._boundary = Boundary(course, "submitting")
         self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
@@ -122,15 +131,34 @@ class Submitter:
         await self._jobs.caught_up.wait()  # what an earlier run left out comes home before anything new is sent
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
+                self._unpark()
                 due, ahead = self._due()
                 self._ahead.update(document.id for document in ahead)
                 for document in due:
                     self._allowance.promise(document.id)
                 due += ahead
                 self._in_hand.update(document.id for document in due)
-                for document, content in await self._inputs.of(due):
+                for document, content in await self._contents(due):
                     group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
+
+    async def _contents(self, due: Sequence[Due]) -> Sequence[tuple[Due, Content]]:
+        """Read together, and each alone where that comes to something that nobody foresaw."""
+        try:
+            return await self._inputs.of(due)
+        except BatcherError:
+            raise
+        except Exception as error:
+            if len(due) > 1:
+                return [pair for document in due for pair in await self._contents([document])]
+            await self._give_up(due[0], error)
+            self._let_go(due[0])
+            return []
+
+    def _let_go(self, due: Due) -> None:
+        self._in_hand.discard(due.id)
+        self._ahead.discard(due.id)
+        self._allowance.withdraw(due.id)
 
     @property
     def idle(self) -> bool:
@@ -146,13 +174,21 @@ class Submitter:
         left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
         self._too_large = {document: why for document, why in self._too_large.items() if document in left}
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
-            self._course.stop(next(iter(self._too_large.values())), 3, home=True)
+            self._course.stop(list(self._too_large.values())[-1], 3, home=True)
+
+    def _unpark(self) -> None:
+        """Let those go on whose probe has its bill by now, or won't have one."""
+        if self._parked:
+            awaited = self._ledger.on_their_way(set(self._parked.values()))
+            self._parked = {document: probe for document, probe in self._parked.items() if probe in awaited}
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
-        """Smaller documents may still fit, up to a point: each try costs an upload."""
+        """Smaller documents may still fit, up to a point: to find that out each file has to be looked at."""
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
+        if self._bills_wanted is not None or self._parked:
+            return  # what waits may fit yet
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
             self._course.stop(str(error), 3, home=True)
 
@@ -163,8 +199,9 @@ class Submitter:
         if room + ahead == 0:
             return [], []
         lying = self._ledger.tally[State.UPLOADED] if ahead else 0
-        rows = self._ledger.due(self._clock(), len(self._in_hand) + len(self._too_large) + room + ahead + lying)
-        free = [row for row in rows if row.id not in self._in_hand and row.id not in self._too_large]
+        taken = {*self._in_hand, *self._too_large, *self._parked}
+        rows = self._ledger.due(self._clock(), len(taken) + room + ahead + lying)
+        free = [row for row in rows if row.id not in taken]
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
 
     def _room(self) -> int:
@@ -178,9 +215,8 @@ class Submitter:
         places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
         if places and not self._allowance.left(1):
             return 0 if in_hand else 1  # what comes of it, the purse says
-        hands, places = self._allowance.left(WIDTH - in_hand), self._allowance.left(places)
-        if self._bills_wanted is not None:
-            return min(hands, places, 1)
+        width = min(self._hands, WIDTH - len(self._parked))
+        hands, places = self._allowance.left(max(0, width - in_hand)), self._allowance.left(places)
         if places < hands:
             return places  # no more may be out: what comes home is followed at once
         return 0 if hands < WIDTH // 4 and in_hand else hands
@@ -190,7 +226,7 @@ class Submitter:
         if self._jobs.backlog > BACKLOG or self._bills_wanted is not None:
             return 0
         lying = self._ledger.tally[State.UPLOADED] + len(self._ahead)
-        most = min(WIDTH - len(self._in_hand) - room, AHEAD - lying)
+        most = min(self._hands - len(self._parked) - len(self._in_hand) - room, AHEAD - lying)
         most = self._allowance.left(room + lying + most) - room - lying
         return most if most >= WIDTH // 4 else 0
 
@@ -213,10 +249,26 @@ class Submitter:
             return  # edited while it was in hand: its newer version is due by itself
         except AttemptOpen as error:
             await self._stand_back(due, error)
+        except BatcherError:
+            raise
+        except Exception as error:
+            await self._give_up(due, error)
+        else:
+            self._boundary.passed()
         finally:
-            self._in_hand.discard(due.id)
-            self._ahead.discard(due.id)
-            self._allowance.withdraw(due.id)
+            self._let_go(due)
+
+    async def _give_up(self, due: Due, error: Exception) -> None:
+        """What nobody foresaw happened to this one: a verdict where nothing was sent, else it's perhaps paid."""
+        reason = self._boundary.caught(error, about=due.source)
+        try:
+            state = self._ledger.state_of(due.id)
+            if state in TO_SUBMIT:
+                await self._ledger.record(events.Rejected(due.id, reason, kind=INTERNAL))
+            elif state is State.SENDING:
+                await self._ledger.record(events.ReplyLost(due.id, reason))
+        except Exception as another:
+            self._boundary.stop(self._boundary.caught(another, about=due.source))
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
         """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
@@ -236,8 +288,9 @@ class Submitter:
                 return
             await self._send(due, replace(_named_again(due, content), password=password))
             return
-        if self._allowance.exceeded:
-            await self._ledger.afford(self._assignments[due.job].rate.reserve(Measure()))  # before the upload
+        if self._allowance.exceeded or self._too_large:
+            chained = isinstance(content, Named) and content.known_as.startswith(JOB)
+            await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
@@ -295,31 +348,58 @@ class Submitter:
             return
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        size = await _size(due, job) if job.counts_pages and is_file(due) else Measure()
-        rate = job.chained_rate if named.known_as.startswith(JOB) else job.rate
-        sending = events.Sending(due.id, nonce, job.service, job.key_print, rate.reserve(size))
+        claim = await self._claim(due, chained=named.known_as.startswith(JOB))
+        call = self._call(due, named, nonce)
+        sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
-            await self._ledger.record(*before, sending)  # from here on a crash leaves a trace to follow
+            await self._ledger.record(*before, sending, claim=claim)  # from here on a crash leaves a trace to follow
         except BudgetSpent as error:
-            if not (error.may_fit and self._may_wait()):
+            if not error.may_fit and error.probe is None:
                 raise
             await self._wait_for_bills(due, error, *before)
             return
         self._allowance.use(due.id)
-        event = await self._post(due, named, nonce)
+        self._bills_wanted, self._hands = None, min(WIDTH, 2 * self._hands)  # it did fit: so may the next ones
+        event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
         await self._book(due, event)
-        if self._bills_wanted is not None:
-            self._bills_wanted = self._ledger.in_flight + 1  # it did fit: so may the next one
 
-    def _may_wait(self) -> bool:
-        """Whether anything will yet change what is spent: what is held or unknown may stay so for ever."""
-        return bool(self._ledger.in_flight) or len(self._in_hand) > 1 or self._bills_wanted != 0
+    async def _claim(self, due: Due, *, chained: bool) -> Claim:
+        """What is known of what it will cost; the ledger holds that against the limits."""
+        job = self._assignments[due.job]
+        rate = job.chained_rate if chained else job.rate
+        size, most = Measure(), None
+        if job.counts_pages:
+            read = self._ledger.pages_of(due.upstream) if chained and due.upstream is not None else None
+            size, most = await _size(due, job, read)
+        extension = extension_of(due.content)
+        by_cells = rate.is_by_cells(size, extension)
+        return Claim(
+            sort=f"{due.step} {extension}",
+            cost=rate.reserve(size),
+            page=rate.page,
+            dense=rate.page if by_cells else rate.dense,
+            least=rate.least,
+            extension=extension,
+            size=due.size,
+            pages=size.pages,
+            counted=size.counted,
+            most=most,
+            by_cells=by_cells,
+            trusted=job.options.get("queue_priority") == "batch",  # its first bill may be half a day off
+        )
 
     async def _wait_for_bills(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
-        """What is out may turn out to cost less than it might: from now on one at a time, as jobs come home."""
-        self._bills_wanted = self._ledger.in_flight
+        """What is out may turn out to cost less than it might: as jobs come home it is tried again, one at a time.
+
+        What waits for a probe of its type alone holds up no other type.
+        """
+        if error.probe is not None:
+            self._parked[due.id] = error.probe
+        else:
+            out = self._ledger.in_flight
+            self._bills_wanted, self._hands = out - out // BILLS_AT_A_TIME, 1
         await self._ledger.record(*before, events.Postponed(due.id, str(error), self._clock(), due.tries))
 
     async def _book(self, due: Due, event: events.Event) -> None:
@@ -331,10 +411,9 @@ class Submitter:
             lost = events.ReplyLost(due.id, f"its answer names job {event.job_id}, which is another document's")
             await self._ledger.record(lost)
 
-    async def _post(self, due: Due, named: Named, nonce: str) -> events.Event:
-        """The one POST, and what came of it as an event: nothing that is raised by it passes this line."""
+    def _call(self, due: Due, named: Named, nonce: str) -> Call:
+        """All that is to be sent, put together before anything is on record: what fails here was surely not sent."""
         job = self._assignments[due.job]
-        self._headroom.breaker.sent(self._clock())
         options = _options(due, job)
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
@@ -342,17 +421,23 @@ class Submitter:
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce, "of": identity(due.content, due.step)}
         if job.token_key is not None:
             mark["token"] = token(job.token_key, nonce)
+        return partial(
+            self._client.run_job,
+            job.endpoint,
+            named.source,
+            options,
+            metadata={**job.metadata, **metadata, METADATA_KEY: mark},
+            priority=job.priority,
+            webhook=job.webhook,
+        )
+
+    async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
+        """The one POST, and what came of it as an event."""
+        self._headroom.breaker.sent(self._clock())
         try:
-            job_id = await self._client.run_job(
-                job.endpoint,
-                named.source,
-                options,
-                metadata={**job.metadata, **metadata, METADATA_KEY: mark},
-                priority=job.priority,
-                webhook=job.webhook,
-            )
+            job_id = await call()
         except Refused as error:
-            return self._refused(due, named.known_as, error)
+            return self._refused(due, known_as, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._pace.submit.hold(error)
@@ -364,7 +449,7 @@ class Submitter:
         self._silent_since = None
         self._pace.submit.answered()
         self._headroom.breaker.answered()
-        return events.Accepted(due.id, job_id, deadline_at=self._clock() + job.retention)
+        return events.Accepted(due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention)
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
@@ -403,12 +488,13 @@ def _options(due: Due, job: Assignment) -> Mapping[str, Any]:
     return merged(job.options, json.loads(due.options)) if due.options else job.options
 
 
-async def _size(due: Due, job: Assignment) -> Measure:
-    """What of the file the job asks for."""
-    whole = await asyncio.to_thread(measure, path(due))
-    return asked_of(
-        whole, Job(endpoint=job.endpoint, options=_options(due, job)), extension_of(due.place or due.source)
-    )
+async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, int | None]:
+    """What of the document the job asks for, and how many pages at most; `read` are those an earlier job has read."""
+    whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
+    if read is not None:
+        whole = whole._replace(pages=read, counted=True)
+    asked, extension = Job(endpoint=job.endpoint, options=_options(due, job)), extension_of(due.content)
+    return asked_of(whole, asked, extension), asked_at_most(asked, extension)
 
 
 def _named_again(due: Due, content: Content) -> Named:

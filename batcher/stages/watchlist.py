@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from batcher.core.flight import Flight
 from batcher.core.looks import Looks, share
+from batcher.errors import Busy, ServiceError
 
 GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
 LONGEST_GATHER: Final = 3.0  # seconds
+OF_WHAT_IS_LEFT: Final = 0.5  # share of the time to the nearest deadline that passes before the next look at the latest
+BETWEEN_LOOKS: Final = 30.0  # seconds, however near a deadline is
+NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need not have any more
 
 
 @dataclass(slots=True)
@@ -29,13 +34,23 @@ class Watched:
     looks: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
-    failures: int = 0
+    failures: int = 0  # to get an answer, or a result that can be read, in a row
+    failed_at: float = 0.0  # the last of them
+    silent_since: float = 0.0  # the first of those that were no answer, in a row
+    silences: int = 0
+    unread_since: float = 0.0  # when it was first said to have completed, and couldn't be read
+    unread: int = 0  # how often
     fetching: bool = False
     running_at: float = 0.0  # when it was last known not to have ended
 
     @property
     def age(self) -> float:
         return _now() - self.accepted_at
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it was asked for in vain, and isn't to be asked for again yet."""
+        return self.failures > 0 and self.look_at > _now()
 
     def looked(self, looks: Looks, *, done: bool) -> None:
         """Count a look at it, and let it teach `looks`."""
@@ -105,6 +120,20 @@ class Watchlist:
         watched.fetching = True
         heapq.heappush(self._to_fetch, (watched.flight.deadline_at, document))
         self._fetchable.set()
+
+    def patience_with(self, error: ServiceError, now: float) -> float:
+        """Seconds for which the lane that got it may be held; `now` as deadlines are told.
+
+        No wait costs a result that a look in time would have saved.
+        """
+        asked_for = error.retry_after if isinstance(error, Busy) else None
+        return math.inf if asked_for is None or asked_for <= BETWEEN_LOOKS else self.longest_wait(now)
+
+    def longest_wait(self, now: float) -> float:
+        """Seconds until what is nearest to its deadline has to be looked at again, at the latest."""
+        left = [watched.flight.deadline_at - now for watched in self._jobs.values()]
+        in_time = min((span for span in left if span > 0), default=None)
+        return NO_DEADLINE if in_time is None else max(BETWEEN_LOOKS, in_time * OF_WHAT_IS_LEFT)
 
     def due(self) -> list[Watched]:
         """The jobs to look at now, each once."""

@@ -4,56 +4,74 @@ from datetime import datetime, time
 
 import pytest
 
-from batcher.core.budget import Budget, Spend, nearest
+from batcher.core.budget import Budget, Spend, Surprise, nearest
+from batcher.core.claims import Fear
 from batcher.core.manifest import Limits
 
-FITS = {
-    "nothing limits it": (Limits(), Spend(900, 900.0), 50.0),
-    "the last document": (Limits(max_documents=3), Spend(submissions=2), 1.0),
-    "the last credit": (Limits(max_credits=10), Spend(9, estimated_out=9.0), 1.0),
-    "the last page": (Limits(max_pages=10), Spend(4, estimated_ended=6.0, pages=6.0, credits=6.0), 4.0),
+ONE = Fear(pages=1.0, credits=1.0, most_pages=1.0, most_credits=2.0)
+FITS_BESIDE = {
+    "nothing limits it": (Limits(), Spend(900, 900.0, 900.0, 900.0, 900.0)),
+    "the last credit": (Limits(max_credits=10), Spend(8, 4.0, 4.0, 4.0, 4.0)),
+    "the last page": (Limits(max_pages=10), Spend(4, 4.0, 4.0, 5.0, 50.0)),
 }
-TOO_MUCH = {
-    "one document more": (Limits(max_documents=3), Spend(submissions=3), 1.0, "max_documents"),
-    "what is out counts": (Limits(max_credits=10), Spend(9, estimated_out=9.5), 1.0, "max_credits"),
-    "dollars": (Limits(max_cost=0.15), Spend(10, estimated_out=10.0), 1.0, "max_cost"),
-    "dearer than estimated so far": (Limits(max_credits=12), Spend(6, 4.0, 2.0, 2.0, 4.0), 1.0, "max_credits"),
-    "longer than estimated so far": (Limits(max_pages=12), Spend(6, 4.0, 2.0, 4.0, 2.0), 1.0, "max_pages"),
-    "a cap below one document": (Limits(max_credits=0.5), Spend(), 1.0, "less than one document"),
+NOT_BESIDE = {
+    "what is out counts with what it may cost": (Limits(max_credits=10), Spend(8, 4.0, 4.0, 4.0, 4.5)),
+    "pages that are out": (Limits(max_pages=10), Spend(9, 4.0, 4.0, 5.5, 5.0)),
+    "dollars": (Limits(max_cost=0.15), Spend(10, out_credits=9.0)),
 }
 
 
-@pytest.mark.parametrize("name", FITS)
-def test_what_fits_is_let_through(name: str) -> None:
+@pytest.mark.parametrize("name", FITS_BESIDE)
+def test_what_fits_at_its_most_goes_beside_others(name: str) -> None:
     """Up to the cap, and the cap itself."""
-    limits, spend, cost = FITS[name]
-    assert Budget(limits, credits_per_page=1.0).refusal(spend, cost) is None
+    limits, spend = FITS_BESIDE[name]
+    assert Budget(limits).beside_others(spend, ONE)
 
 
-@pytest.mark.parametrize("name", TOO_MUCH)
-def test_what_would_pass_a_limit_is_refused_in_its_name(name: str) -> None:
-    """Before the cap is passed, not after."""
-    limits, spend, cost, told = TOO_MUCH[name]
-    refusal = Budget(limits, credits_per_page=1.0).refusal(spend, cost)
-    assert refusal is not None and told in refusal
+@pytest.mark.parametrize("name", NOT_BESIDE)
+def test_what_might_pass_a_limit_does_not_go_beside_others(name: str) -> None:
+    """But it isn't refused for good: bills may make room for it."""
+    limits, spend = NOT_BESIDE[name]
+    budget = Budget(limits)
+    assert not budget.beside_others(spend, ONE) and budget.in_any_case(spend, ONE) is None
+
+
+def test_with_nothing_out_it_goes_at_what_is_expected() -> None:
+    """And is refused in the limit's name where that is too much."""
+    budget = Budget(Limits(max_credits=10))
+    assert budget.alone(Spend(9, 9.0, 9.0), ONE) is None
+    assert "max_credits = 10 is reached" in (budget.alone(Spend(9, 9.0, 9.5), ONE) or "")
+
+
+def test_what_was_never_billed_stays_reserved() -> None:
+    """Held or lost: it counts with what it may cost, though nobody waits for it."""
+    budget = Budget(Limits(max_credits=10))
+    assert budget.alone(Spend(9, 7.0, 7.0, 1.0, 2.5), ONE)
+
+
+def test_a_document_that_fits_under_no_circumstances_waits_for_nothing() -> None:
+    """Smaller ones may still go."""
+    told = Budget(Limits(max_pages=20)).in_any_case(Spend(3, out_pages=3.0), Fear(30.0, 30.0, 30.0, 60.0))
+    assert told is not None and "less than one document needs (30)" in told
 
 
 def test_a_sample_that_is_sent_is_told_as_what_was_typed() -> None:
     """Documents are counted, not spent."""
-    refusal = Budget(Limits(max_documents=200), credits_per_page=1.0).refusal(Spend(submissions=200), 1.0)
+    refusal = Budget(Limits(max_documents=200)).beyond_number(Spend(submissions=200))
     assert refusal is not None and "--sample" in refusal and "spent" not in refusal
+    assert Budget(Limits(max_documents=200)).beyond_number(Spend(submissions=199)) is None
 
 
-def test_what_is_out_is_feared_to_be_dense_until_bills_say_otherwise() -> None:
-    """And may fit later, save where it wouldn't at its estimate either."""
-    budget = Budget(Limits(max_credits=10), credits_per_page=1.0, dense=2.0)
-    assert budget.refusal(Spend(4, estimated_out=4.0), 1.0) is None
-    assert budget.refusal(Spend(5, estimated_out=5.0), 1.0)
-    assert budget.may_fit_later(Spend(5, estimated_out=5.0), 1.0)
-    assert not budget.may_fit_later(Spend(10, estimated_out=10.0), 1.0)
-    assert not budget.may_fit_later(Spend(10, 0.0, 10.0, 10.0, 10.0), 1.0), "nothing is out that could change it"
-    known = Budget(Limits(max_credits=1000), credits_per_page=1.0, dense=2.0)
-    assert known.refusal(Spend(980, 80.0, 900.0, 900.0, 900.0), 1.0) is None, "nine hundred bills are evidence"
+def test_a_cap_that_was_passed_is_told_with_the_document_and_its_figures() -> None:
+    """In the unit of the limit."""
+    spend, last = Spend(40, 104.0, 104.0), Surprise("x.docx", 6.0, 6.0, 2.0, 2.0)
+    (told,) = Budget(Limits(max_credits=100)).overruns(spend, last)
+    assert told.words() == (
+        "limits.max_credits = 100: 104 spent; the last document (x.docx) cost 6 and was expected to cost 2"
+    )
+    (told,) = Budget(Limits(max_cost=1.5)).overruns(spend, last)
+    assert "cost 0.09 and was expected to cost 0.03" in told.words()
+    assert Budget(Limits(max_pages=104)).overruns(spend, last) == []
 
 
 def test_a_night_that_begins_late_is_over() -> None:

@@ -2,16 +2,18 @@
 
 import json
 import mmap
+import random
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from batcher.core.markdown import markdown_of
-from batcher.core.results import Origin, chunks_of, read_result, records_of
-from batcher.core.rows import Kind, Row, fitted, line_of, rows_of, widen
+from batcher.core.results import Origin, chunks_of, images_of, read_result, records_of
+from batcher.core.rows import Kind, Row, fitted, grown, line_of, lines_of, rows_of, widen
 
 ORIGIN = Origin("in/a b.pdf", "parse", "j1", 2, 2.5)
 PARSE = {"response_type": "parse", "job_id": "j", "result": {"type": "full", "chunks": [{"content": "# A"}]}}
@@ -140,3 +142,144 @@ def test_a_large_result_takes_no_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000
+
+
+def made_of(saved: bytes, origin: Origin = ORIGIN) -> tuple[list[Row], str, list[str]]:
+    """Everything that is made of a result: rows, Markdown, and its line, which any reader of JSON takes."""
+    left_out: list[str] = []
+    rows = list(rows_of(saved, origin, left_out))
+    for line in lines_of(saved, origin):
+        strictly(line)
+    line = b"".join(line_of(saved, origin))
+    assert line.endswith(b"\n") and b"\n" not in line[:-1]
+    strictly(line)
+    known: dict[str, Kind | None] = {}
+    for row in rows:
+        widen(known, row)
+    for row in rows:
+        fitted(row, grown(None, known))
+    list(images_of(read_result(saved)))
+    return rows, "".join(markdown_of(saved, origin, images={"https://a/b.png": "x y.png"})), left_out
+
+
+def strictly(line: bytes) -> Any:
+    """As readers do that take no NaN and no half characters."""
+    read = json.loads(line, parse_constant=_refuse)
+    msgspec.json.Decoder(msgspec.Raw).decode(line)
+    json.dumps(read, ensure_ascii=False).encode()
+    return read
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} isn't JSON")
+
+
+DEEP = b'{"response_type":"extract","result":[' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"]}"
+HALVES: dict[str, bytes] = {
+    "a number that is none": b'{"response_type":"extract","result":[{"a":NaN,"b":-Infinity,"c":1e999}]}',
+    "half an emoji": b'{"response_type":"parse","result":{"chunks":[{"content":"x \\ud83d y"}]}}',
+    "half an emoji in a name": b'{"response_type":"extract","result":[{"\\udc00":"\\ud83d\\ude00"}]}',
+    "bytes that are no UTF-8": b'{"response_type":"parse","result":{"chunks":[{"content":"x \xff y"}]}}',
+    "a mark before it": b'\xef\xbb\xbf{"response_type":"parse","result":{"chunks":[{"content":"x y"}]}}',
+    "a control character": b'{"response_type":"parse","result":{"chunks":[{"content":"x \x01\n y"}]}}',
+    "more digits than a number has": b'{"response_type":"extract","result":[{"a":' + b"9" * 5000 + b"}]}",
+    "an integer beyond all columns": b'{"response_type":"extract","result":[{"a":1' + b"0" * 400 + b"}]}",
+    "blocks that are none": b'{"response_type":"parse","result":{"chunks":[{"content":"x","blocks":[3]}]}}',
+    "pages that are none": b'{"response_type":"parse","result":{"chunks":[{"content":"x","blocks":'
+    b'[{"bbox":{"page":true}},{"bbox":{"page":1e30,"original_page":"1"}}]}]}}',
+    "parts of a split that are none": b'{"response_type":"split","result":{"splits":[{"name":"a","partitions":5}]}}',
+    "citations around all of it": b'{"response_type":"extract","result":{"value":"x","citations":[]}}',
+    "names that say nothing": b'{"response_type":"extract","result":[{"":1,"\\u0000":2,"source":3,"row":4,"other":5}]}',
+    "names within names": b'{"response_type":"extract","result":[{"a":{"b":1},"a.b":2,"A.B":3}]}',
+    "names that are there twice": b'{"response_type":"extract","result":[{"a":1,"a":2}]}',
+    "450 levels": DEEP,
+}
+
+
+@pytest.mark.parametrize("what", HALVES)
+def test_whatever_was_saved_something_is_made_of_it(what: str) -> None:
+    """Rows and text come out, though a piece be missing; the line is JSON as every reader takes it."""
+    rows, text, _ = made_of(HALVES[what])
+    assert len(rows) >= 1 and len(text) > 60
+
+
+@pytest.mark.parametrize(
+    "saved", [b'["abc', b"{" * 100_000, b"[" * 200_000 + b"]" * 200_000, b"\x00", b"NaN", b"{} {}"]
+)
+def test_what_cannot_be_read_at_all_is_left_out_and_said_so(saved: bytes) -> None:
+    """Its line still says whose it was."""
+    rows, _, left_out = made_of(saved)
+    assert rows == []
+    assert saved == b"NaN" or (left_out and strictly(b"".join(line_of(saved, ORIGIN)))["note"])
+
+
+def test_what_is_nested_too_deeply_is_left_out_and_said_so() -> None:
+    """The rest of that value stays."""
+    rows, _, left_out = made_of(DEEP)
+    assert len(rows) == 1 and "deep" in left_out[0]
+
+
+def test_no_name_takes_the_place_of_another() -> None:
+    """Neither batcher's own columns nor one spelt with a dot; each value is somewhere in the row."""
+    (row,) = rows_of(HALVES["names within names"], ORIGIN)
+    assert (row["a.b"], row["a.b_"], row["A.B"]) == (1, 2, 3)
+    (row,) = rows_of(HALVES["names that say nothing"], ORIGIN)
+    assert (row["source"], row["source_"], row["row_"], row["other_"]) == (ORIGIN.source, 3, 4, 5)
+
+
+@pytest.mark.parametrize("said", ['{"score":NaN}', '{"a":"\\ud83d"}', "{", "\ud800", "5", '{"x":' * 2000])
+def test_whatever_a_listing_said_the_line_is_json(said: str) -> None:
+    """Metadata of earlier versions included."""
+    told = replace(ORIGIN, metadata=said, source="a\udcff.pdf")
+    made_of(body(PARSE), told)
+    assert "metadata" in strictly(b"".join(line_of(body(PARSE), told)))
+
+
+KEYS = [
+    *"response_type result chunks blocks content bbox page original_page image_url extra page_image_url type".split(),
+    *"splits name pages conf partitions parse extract split value citations usage job_id embed source row".split(),
+    *("other", "", "\0", "Source", "a.b", "\u202e"),
+]
+LEAVES = [
+    *(None, True, 0, -1, 1.5, 10**25, 10**400, float("nan"), float("-inf"), 1e308),
+    *("", "x", "url", "https://a/b.png", "data:image/png;base64,AA==", "\u202e", "\ud83d", "parse", "pipeline"),
+]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_shape_of_a_result_is_an_error(seed: int) -> None:
+    """A hundred made-up results of each seed, by the names that results have; then with a byte changed."""
+    rng = random.Random(seed)
+
+    def value(depth: int) -> Any:
+        kind = rng.random()
+        if depth <= 0 or kind < 0.25:
+            return rng.choice(LEAVES)
+        if kind < 0.55:
+            return [value(depth - 1) for _ in range(rng.randrange(4))]
+        return {rng.choice(KEYS): value(depth - 1) for _ in range(rng.randrange(6))}
+
+    for _ in range(100):
+        kind = rng.choice(["parse", "extract", "split", "pipeline", "v3_extract", "classify", 5])
+        saved = json.dumps({"response_type": kind, "job_id": "j", "result": value(6)}).encode()
+        made_of(saved)
+        made_of(saved[: rng.randrange(len(saved))])
+        at = rng.randrange(len(saved))
+        made_of(saved[:at] + bytes([rng.randrange(256)]) + saved[at + 1 :])
+
+
+def test_a_step_keeps_its_columns_from_run_to_run() -> None:
+    """A total of 120 and one of 117.50 stand in one column of numbers, and what no longer fits beside it."""
+    first = grown(None, {"total": Kind.INTEGER, "paid": Kind.BOOLEAN, "page": Kind.INTEGER, "note": None})
+    later = grown(first, {"total": Kind.TEXT, "paid": Kind.NUMBER, "vat": Kind.INTEGER, "TOTAL": Kind.NUMBER})
+    assert (first["total"], first["paid"], first["page"], first["note"]) == ("number", "boolean", "integer", "text")
+    assert {name: later[name] for name in first} == dict(first)
+    assert later["vat"] == "number" and "TOTAL" not in later
+    row = fitted({"total": "120 EUR", "paid": 3, "TOTAL": 1}, later)
+    assert row["total"] is None and json.loads(row["other"]) == {"total": "120 EUR", "paid": 3, "TOTAL": 1}
+
+
+def test_digits_that_a_number_has_no_room_for_are_kept() -> None:
+    """Beside it, for a column of numbers rounds them."""
+    row = fitted({"id": 2**60 + 1}, grown(None, {"id": Kind.INTEGER}))
+    assert row["id"] == float(2**60) and json.loads(row["other"]) == {"id": 2**60 + 1}

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ import msgspec
 import pytest
 from aiohttp import web
 from commandline import batcher, rows
-from mutated_answers import campaign
-from peer import Handler, Peer, once, says
+from mutated_answers import ODD, campaign
+from peer import Handler, Peer, links, once, says
 
 from batcher.core import replies, wire
 
@@ -65,7 +67,7 @@ def with_inner(inner: dict[str, Any]) -> Handler:
     async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
         answer: Any = await Peer.job(peer, request)
         body = replies._object(answer.body)
-        body["result"]["result"] = inner
+        body["result"] |= {"response_type": "extract", "result": inner}
         return web.json_response(body)
 
     return mood
@@ -77,6 +79,8 @@ def with_inner(inner: dict[str, Any]) -> Handler:
         ("run_job", _says_one_job),
         ("job", with_inner({"type": 5, "url": None})),
         ("job", with_inner({"type": "url", "url": ["not", "one"]})),
+        ("job", with_inner({"type": "url", "url": "https://attacker.example/x"})),
+        ("job", with_inner({"type": "url", "url": "https://attacker.example/x", "owner": "ACME"})),
         ("upload", once(says(200, {"file_id": ""}), "upload")),
         ("jobs", says(200, {"jobs": [{"job_id": "", "status": ""}], "next_cursor": "x"})),
     ],
@@ -84,6 +88,8 @@ def with_inner(inner: dict[str, Any]) -> Handler:
         "one job for all",
         "a schema with type and url",
         "a link that is none",
+        "a schema filled with an address",
+        "a schema filled with an address, and more",
         "an upload without a name",
         "an odd listing",
     ],
@@ -97,15 +103,56 @@ async def test_a_run_ends_well_against_it(call: str, mood: Handler, peer: Peer, 
     assert len(peer.service.jobs) == 6
 
 
-async def test_a_storm_of_them_ends_no_run(peer: Peer, words: tuple[object, ...], out: Path) -> None:
-    """One answer in three is mutated: whatever it comes to, it says so in our own words, and nothing is paid twice."""
+@pytest.mark.parametrize("is_linked", [False, True], ids=["in the answers", "behind links"])
+async def test_a_storm_of_them_ends_no_run(peer: Peer, words: tuple[object, ...], out: Path, is_linked: bool) -> None:
+    """One answer in three is mutated: whatever it comes to, it says so in our own words, and nothing is paid twice.
+
+    What was paid the service is asked, and not the ledger.
+    """
     rng = random.Random(SEED)
-    for call in ("upload", "run_job", "job", "jobs"):
+    for call in ("upload", "run_job", "job", "jobs", "blob"):
         peer.moods[call] = scratching(rng, call)
+    if is_linked:
+        peer.moods["job"] = links
     said = await batcher(*words, "-S", "service.patience=5")
     assert "Traceback" not in said.err, f"MUTATED_SEED={SEED}\n{said.err}"
     assert said.code in (0, 1, 4)
+    assert most_paid(peer) <= 1, f"MUTATED_SEED={SEED}"
     assert set(rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'saved' GROUP BY content, step")) <= {(1,)}
+
+
+async def test_a_storm_of_odd_results_pays_for_none_again(peer: Peer, words: tuple[object, ...]) -> None:
+    """Half of all answers about a job lack their result, or something of it, or hold something odd in its place."""
+    rng = random.Random(SEED)
+    peer.moods["job"] = twisting(rng)
+    said = await batcher(*words)
+    assert "Traceback" not in said.err, f"MUTATED_SEED={SEED}\n{said.err}"
+    assert said.code == 0, f"MUTATED_SEED={SEED}\n{said.err}"
+    assert (len(peer.service.jobs), most_paid(peer)) == (6, 1), f"MUTATED_SEED={SEED}"
+
+
+def most_paid(peer: Peer) -> int:
+    """How many jobs that got their input the service made of one document, at the most."""
+    configs = [json.loads(job.config) for job in peer.service.paid()]
+    return max(Counter(c["async"]["metadata"]["batcher"]["document"] for c in configs).values(), default=0)
+
+
+def twisting(rng: random.Random) -> Handler:
+    async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
+        answer: Any = await Peer.job(peer, request)
+        body = replies._object(answer.body)
+        if rng.random() > 0.5 or "result" not in body:
+            return answer
+        match rng.randrange(3):
+            case 0:
+                del body["result"]
+            case 1:
+                body["result"] = rng.choice([None, None, *ODD])
+            case 2:
+                body["result"]["job_id"] = "another"
+        return web.Response(body=json.dumps(body).encode(), content_type="application/json")
+
+    return mood
 
 
 def scratching(rng: random.Random, call: str) -> Handler:

@@ -1,8 +1,12 @@
 """Results on disk: whole or not there, inside the output directory, over nothing that isn't ours."""
 
+import errno
 import hashlib
+import os
 import resource
 import signal
+import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -10,7 +14,7 @@ from threading import Barrier
 import pytest
 
 from batcher.core.document import output_name
-from batcher.edges.store import Item, Store, Written
+from batcher.edges.store import Item, Store, Streamed, Written
 from batcher.errors import OutputError
 
 
@@ -145,3 +149,113 @@ def test_threads_that_need_the_same_folder_at_once_all_get_it(tmp_path: Path) ->
         for number in range(50):
             stores = [Store(tmp_path / f"{number}")] * 4
             assert len(set(threads.map(first_part, stores))) == 4
+
+
+def modes_below(root: Path) -> dict[str, int]:
+    """Of the root and all that is in it."""
+    return {str(path.relative_to(root)): path.stat().st_mode & 0o7777 for path in (root, *root.rglob("*"))}
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], object]]:
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077])
+@pytest.mark.parametrize(("access", "file", "folder"), [("owner", 0o600, 0o700), ("group", 0o640, 0o750)])
+def test_what_is_written_is_read_by_whom_it_is_for(
+    access: str, file: int, folder: int, mask: int, tmp_path: Path, umask: Callable[[int], object]
+) -> None:
+    """Whatever the umask: written at once, streamed, copied, growing. Batcher's own folder is always its owner's."""
+    umask(mask)
+    root = tmp_path / "new" / "out"
+    store = Store(root, access)
+    store.write_group([Item("a/b.json", b"1")])
+    part = store.new_part()
+    part.write_bytes(b"2")
+    store.write_group([Streamed("a/c.json", part, digest(b"2"), 1)])
+    store.copy("a/b.json", "d/e.json", sha256=digest(b"1"), known=frozenset())
+    store.begin("results.jsonl").write_bytes(b"{}")
+    store.new_part()
+    modes = modes_below(root)
+    own = {name: modes.pop(name) for name in list(modes) if name.startswith(".batcher")}
+    assert {own.pop(".batcher"), own.pop(".batcher/parts")} == {0o700} and set(own.values()) == {0o600}
+    files = {name for name in modes if name.endswith((".json", ".jsonl"))}
+    assert {name: modes[name] for name in files} == dict.fromkeys(files, file) and len(files) == 4
+    assert {mode for name, mode in modes.items() if name not in files} == {folder}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == folder
+
+
+def test_a_folder_that_was_there_keeps_its_mode_and_hands_down_its_group(store: Store, root: Path) -> None:
+    """A person made it so; a result that takes another's place is for the owner all the same."""
+    (root / "a").mkdir(parents=True)
+    root.chmod(0o2755)
+    (root / "a").chmod(0o2775)
+    (root / "a" / "b.json").write_bytes(b"old")
+    (root / "a" / "b.json").chmod(0o644)
+    Store(root, "group").write_group([Item("a/b.json", b"new", frozenset({digest(b"old")})), Item("n/b.json", b"1")])
+    modes = modes_below(root)
+    assert (modes["."], modes["a"], modes["a/b.json"], modes["n"]) == (0o2755, 0o2775, 0o640, 0o2750)
+
+
+def test_a_copy_of_any_size_takes_no_memory(store: Store, root: Path) -> None:
+    """It is streamed."""
+    data = bytes(40 << 20)
+    store.write_group([Item("a.json", data)])
+    sha256 = digest(data)
+    del data
+    tracemalloc.start(1)
+    try:
+        store.copy("a.json", "b.json", sha256=sha256, known=frozenset())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20 and (root / "b.json").stat().st_size == 40 << 20
+    assert left_over(root) == []
+
+
+def test_what_a_newer_result_replaces_is_kept_and_can_be_copied(store: Store, root: Path) -> None:
+    """An edit that is taken back finds its first result again, whatever stands in its place by now."""
+    (first,) = store.write_group([Item("a.json", b"first")])
+    assert isinstance(first, Written)
+    store.write_group([Item("a.json", b"second", frozenset({first.sha256}))])
+    again = store.copy("a.json", "b.json", sha256=first.sha256, known=frozenset())
+    assert (again.sha256, (root / "b.json").read_bytes()) == (first.sha256, b"first")
+    assert (root / "a.json").read_bytes() == b"second"
+
+
+def test_a_file_system_without_links_keeps_what_is_replaced_too(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is moved there instead, just before the newer one takes its place."""
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    (first,) = store.write_group([Item("a.json", b"first")])
+    assert isinstance(first, Written)
+    store.write_group([Item("a.json", b"second", frozenset({first.sha256}))])
+    store.copy("a.json", "b.json", sha256=first.sha256, known=frozenset())
+    assert ((root / "a.json").read_bytes(), (root / "b.json").read_bytes()) == (b"second", b"first")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_result_that_can_t_be_read_just_now_isn_t_taken_for_gone(
+    code: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes it for gone pays for it again."""
+    (first,) = store.write_group([Item("a.json", b"first")])
+    assert isinstance(first, Written)
+    healthy = os.open
+
+    def sick(path: object, flags: int, *more: int, **how: int) -> int:
+        if path == b"a.json":
+            raise OSError(code, os.strerror(code))
+        return healthy(path, flags, *more, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", sick)
+    with pytest.raises(OutputError):
+        store.copy("a.json", "b.json", sha256=first.sha256, known=frozenset())

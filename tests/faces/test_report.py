@@ -69,8 +69,19 @@ def test_it_is_whole_and_loads_nothing(documents: int, tmp_path: Path) -> None:
     assert outline.open == []
     assert not {"script", "link", "img", "iframe", "object"} & set(outline.tags)
     assert not [a for a in outline.attributes if a[1] in ("src", "href", "action") or a[1].startswith("on")]
-    assert "url(" not in html and "http" not in html
+    assert "url(" not in html and "http:" not in html and "https:" not in html
     assert ODD not in html
+
+
+def test_nothing_in_it_can_be_run(tmp_path: Path) -> None:
+    """Its policy stands before all that could be, and lets in styles alone."""
+    html = page(make_ledger(tmp_path / "ledger.db", 10))
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', html)
+    assert policy is not None and policy.start() < html.index("<title>") < html.index("<style>")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy[1].split(";"))
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert set(rules) == {"default-src", "base-uri", "form-action", "style-src", "img-src"}
+    assert rules["img-src"] == "data:"
 
 
 def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
@@ -145,13 +156,18 @@ PROBE = (
 )
 
 
+ALONE, LET_IN = "default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"  # the probe is a script
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium; the parser has read it")
 @pytest.mark.parametrize("width", [500, 1280])
 @pytest.mark.parametrize("documents", [10, 1_000])
 def test_a_browser_finds_nothing_wrong_with_it(width: int, documents: int, tmp_path: Path) -> None:
     """No word on its console, nothing wider than the window, no label cut off."""
     path = tmp_path / "report.html"
-    path.write_text(page(make_ledger(tmp_path / "ledger.db", documents)).replace("</body>", PROBE), "utf-8")
+    path.write_text(
+        page(make_ledger(tmp_path / "ledger.db", documents)).replace("</body>", PROBE).replace(ALONE, LET_IN), "utf-8"
+    )
     said = subprocess.run(
         [
             *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),

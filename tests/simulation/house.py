@@ -38,6 +38,7 @@ class House:
         self.limits = Limits()
         self.max_in_flight: int | None = None
         self.options: dict[str, object] = {}
+        self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
         self.course = Course()
 
@@ -57,7 +58,7 @@ class House:
         manifest = Manifest(
             batch="b",
             service=Service(name="", url="twin://", settle=SETTLE, max_in_flight=self.max_in_flight),
-            sources=(Source(directory=self.inbox),),
+            sources=(Source(listing=self.listing) if self.listing else Source(directory=self.inbox),),
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,

@@ -74,6 +74,7 @@ class _Life:
         self.manifest = _manifest(folder, world.rng)
         self.left_out: dict[int, set[str]] = {}  # by run: digests that nothing asks for in it
         self.caps: dict[int, int] = {}  # by run, of those that may send only so many
+        self.credits: dict[int, float] = {}  # … or may spend only so much
         self.pardons: Counter[str] = Counter()  # by digest: a person decided that it may be paid for once more
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
 
@@ -92,7 +93,8 @@ class _Life:
             self._one_run(last=True)  # nothing is left to do but to look for what the last one could not see yet
         except Exception as error:
             outcome.violations.append(f"{type(error).__name__}: {error}")
-        outcome.violations += violations(world, self.manifest, self.inboxes, self.pardons, self.caps, self.left_out)
+        told = (self.pardons, self.caps, self.credits, self.left_out)
+        outcome.violations += violations(world, self.manifest, self.inboxes, *told)
         outcome.documents = sum(len(inbox.now) for inbox in self.inboxes)
         outcome.steps, outcome.faults = world.steps, dict(world.faults)
         outcome.virtual_seconds = world.now - START
@@ -111,6 +113,10 @@ class _Life:
             if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
                 limits = Limits(max_documents=rng.randint(1, 5))
                 self.caps[world.run + 1] = int(limits.max_documents or 0)
+            chance = random.Random(f"{world.seed} {world.run}")  # one of its own: caps shift no other chance
+            if not limits.spending and chance.random() < 0.2:
+                limits = Limits(max_credits=chance.randint(5, 40))
+                self.credits[world.run + 1] = float(limits.max_credits or 0)
         source = self._source(inbox, last=last)
         self._process(lambda ledger: self._batch(ledger, kind, replace(self.manifest, sources=source, limits=limits)))
         if rng.random() < 0.5:

@@ -11,18 +11,19 @@ from typing import Any, Final
 
 from world import SimWriter
 
-from batcher.core import events, flight
+from batcher.core import claims, events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.edges.store import Item
 from batcher.errors import ServiceError
-from batcher.ledger import admission
+from batcher.ledger import admission, purse
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Upstream
-from batcher.stages import fetcher, recovery
+from batcher.stages import fetcher, sighting
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.recovery import Recovery, Sighting
+from batcher.stages.recovery import Recovery
+from batcher.stages.sighting import Sighting
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
@@ -194,10 +195,22 @@ def _believes_the_first_404() -> list[Patch]:
 def _reads_one_page_of_the_listing() -> list[Patch]:
     async def first_page(client: Any, lane: Any) -> AsyncIterator[Any]:
         await lane.turn()
-        for row in (await client.jobs()).jobs:
-            yield row
+        yield await client.jobs()
 
-    return [(recovery, "rows", first_page)]
+    return [(sighting, "pages", first_page)]
+
+
+def _believes_any_listing() -> list[Patch]:
+    return [(Sighting, "lacking", lambda *_: None), (Sighting, "lags_since", lambda *_: False)]
+
+
+def _takes_any_one_job_for_proof() -> list[Patch]:
+    lacking = Sighting.lacking
+
+    def credulous(self: Sighting, settle: float) -> str | None:
+        return lacking(self, settle) if self.shown_to is None else None
+
+    return [(Sighting, "lacking", credulous)]
 
 
 def _ignores_the_budget() -> list[Patch]:
@@ -207,13 +220,25 @@ def _ignores_the_budget() -> list[Patch]:
     return [(Ledger, "keep_to", generous)]
 
 
+def _reserves_a_page_for_everything() -> list[Patch]:
+    def one_page(claim: claims.Claim, taught: claims.Lessons) -> claims.Fear:
+        return claims.Fear(1.0, claim.page, 1.0, claim.page)
+
+    return [(claims, "_of_guessed", one_page)]
+
+
+def _waits_for_no_bill() -> list[Patch]:
+    """Neither for a probe's, nor for what is out near a cap."""
+    return [(purse, "awaited", lambda *_: None)]
+
+
 def _pays_for_copies() -> list[Patch]:
     return [(admission, "_join_copies", lambda connection, last: None)]
 
 
 def _takes_any_result_for_its_own() -> list[Patch]:
-    def trusting(body: bytes, job_id: str) -> Any:
-        return healthy(body, json.loads(body)["job_id"])
+    def trusting(body: bytes, job_id: str, *more: Any) -> Any:
+        return healthy(body, json.loads(body)["job_id"], *more)
 
     healthy = fetcher.read_head
     return [(fetcher, "read_head", trusting)]
@@ -316,7 +341,11 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "commits without sync": _commits_without_sync,
     "believes the first 404": _believes_the_first_404,
     "reads one page of the listing": _reads_one_page_of_the_listing,
+    "believes any listing": _believes_any_listing,
+    "takes any one job for proof of the listing": _takes_any_one_job_for_proof,
     "ignores the budget": _ignores_the_budget,
+    "reserves a page for everything": _reserves_a_page_for_everything,
+    "waits for no bill": _waits_for_no_bill,
     "pays for copies": _pays_for_copies,
     "takes any result for its own": _takes_any_result_for_its_own,
     "lets old versions overwrite": _lets_old_versions_overwrite,

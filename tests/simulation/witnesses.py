@@ -22,9 +22,10 @@ def violations(
     inboxes: Sequence[Inbox],
     pardons: Counter[str],
     caps: Mapping[int, int],
+    credits: Mapping[int, float],
     left_out: Mapping[int, Set[str]],
 ) -> list[str]:
-    """`pardons`: how often each digest may be paid for again; `caps`: how many submissions a run may make.
+    """`pardons`: how often each digest may be paid for again; `caps`, `credits`: how much a run may send, and spend.
 
     `left_out`: digests that nobody asked for in a run.
     """
@@ -36,6 +37,7 @@ def violations(
         *_sent_unasked(world, left_out),
         *_twins_unsaid(world),
         *_over_budget(world, caps),
+        *_overspent(world, credits),
         *_wrong_files(world, inboxes),
         *_expired_without_reason(world),
         *_held_without_reason(world),
@@ -127,6 +129,29 @@ def _over_budget(world: World, caps: Mapping[int, int]) -> Iterator[str]:
             yield f"run {run} might send {cap} documents, and sent {spent[run]}"
 
 
+def _overspent(world: World, credits: Mapping[int, float]) -> Iterator[str]:
+    """A run may be over its cap by one document: what is out when nothing fits beside it any more is alone.
+
+    What has no answer or no result any more is reserved for and not waited for, so each of those may surprise as well.
+    """
+    service = world.service
+    bills: dict[int, list[float]] = {run: [] for run in credits}
+    for job_id in service.charged:
+        job = service.jobs[job_id]
+        run = service.run_of[_nonce(world, job_id)]
+        if run in bills and job.error is None and not job.cancelled and job_id not in service.replays:
+            bills[run].append(service.bill_of(job)[1])
+    sql = (
+        "SELECT nonce FROM attempts WHERE outcome = 'lost' OR document IN"
+        " (SELECT document FROM events WHERE event = 'ReplyLost')"
+    )
+    lost = Counter(service.run_of.get(nonce, 0) for (nonce,) in world.database.execute(sql))
+    for run, cap in credits.items():
+        surprises = sorted(bills[run], reverse=True)[: 1 + lost[run]]
+        if sum(bills[run]) > cap + sum(surprises):
+            yield f"run {run} might spend {cap} credits, and spent {sum(bills[run])}"
+
+
 def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
     now = {(str(inbox.folder), source): digest for inbox in inboxes for source, digest in inbox.now.items()}
     sql = "SELECT folder, source, state, output, output_sha256 FROM documents WHERE current = 1"
@@ -155,11 +180,25 @@ def _expired_without_reason(world: World) -> Iterator[str]:
 
 
 def _held_without_reason(world: World) -> Iterator[str]:
-    """A person is asked only where the service can't tell: not where there was no look that counted."""
-    reason = "perhaps paid; not proven: absence"
-    rows = world.database.execute("SELECT source FROM documents WHERE state = 'held' AND reason = ?", (reason,))
-    for (source,) in rows:
-        yield f"{source} is held, and the listing would have told"
+    """A person is asked only where the service can't tell: not where there was no look that counted.
+
+    Of what the listing doesn't show in time it must have left something out, or somebody has had it deleted.
+    """
+    listing_was_odd = any(what.startswith("listing ") for what in world.faults)
+    left_out = ("the listing doesn't show", "the listing shows no job")
+    rows = world.database.execute("SELECT source, reason FROM documents WHERE state = 'held'")
+    for source, reason in rows:
+        if "internal error" in reason:
+            yield f"{source} is held for an error of ours: {reason}"
+        elif reason.endswith("not proven: absence"):
+            yield f"{source} is held, and nothing spoke against its absence"
+        elif any(words in reason for words in left_out) and not (listing_was_odd or _names_deleted(world, reason)):
+            yield f"{source} is held, and the listing would have told: {reason}"
+
+
+def _names_deleted(world: World, reason: str) -> bool:
+    """Whether a job it names was deleted, by a process that died before it had that on record."""
+    return any(job.deleted for job_id, job in world.service.jobs.items() if job_id in reason)
 
 
 def _failed_without_reason(world: World) -> Iterator[str]:

@@ -45,6 +45,7 @@ LATE = 300.0  # seconds after which a request may still be worked off, its conne
 UPLOADS_KEPT = 24 * HOUR
 HIDDEN = 20.0  # seconds at most for which a job is "not found" although it was accepted
 PAGE = 7  # rows of the listing at once
+BLIND = (120.0, 1200.0)  # seconds for which the listing leaves out what it should have shown long ago
 BOGUS = "no job of anybody's"
 
 
@@ -108,6 +109,7 @@ class World:
     durable: bytes | None = None  # what a power cut leaves of it, where commits aren't synced
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
+    replica: Replica = field(init=False)
     _stopped_at: float = START
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -116,6 +118,7 @@ class World:
         self.rates = Rates.drawn(self.rng)
         self.service = SimService(self)
         self.disk = Disk(self)
+        self.replica = Replica(self)
 
     @property
     def now(self) -> float:
@@ -226,9 +229,72 @@ class SimService(TwinService):
     def result(self, job: TwinJob) -> bytes:
         """What was read, by its digest; or where that stands."""
         told: object = self.charged[job.job_id]
+        pages, credits = self.bill_of(job)
         if job.job_id in self.linked:
-            told = {"type": "url", "url": f"https://results/{job.job_id}"}
-        return json.dumps({"job_id": job.job_id, "response_type": "extract", "result": told}).encode()
+            told = {"type": "url", "url": f"https://results/{job.job_id}", "result_id": job.job_id}
+        usage = {"num_pages": pages, "credits": credits}
+        return json.dumps({"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}).encode()
+
+    def bill_of(self, job: TwinJob) -> tuple[int, float]:
+        """By what was read: no letter is as long as it looks."""
+        pages = 1 + int(self.charged[job.job_id][:4], 16) % 6
+        return pages, float(pages)
+
+
+class Replica:
+    """What the listing is read from. For minutes at a time it is behind, empty, or leaves rows out, with status 200.
+
+    That batcher can see only by what it knows must be there: where it knows of nothing, nobody could tell an honest
+    listing from this one, so there it is honest. Its chances are its own: other faults come as they would without it.
+    """
+
+    KINDS = ("behind", "empty", "holes")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng = random.Random(f"replica {world.seed}")
+        self._calm = self._rng.choice((None, 30.0, 300.0))  # seconds between two such times, on average; None: never
+        self._kind, self._from, self._until = "", 0.0, START
+        self._left_out: dict[str, bool] = {}
+
+    def hidden(self, jobs: list[TwinJob]) -> set[str]:
+        """Those of `jobs` that the listing doesn't show, though it has had its time."""
+        world = self._world
+        if world.calm or self._calm is None or not self._is_blind(world.now):
+            return set()
+        away = {job.job_id: job for job in jobs if self._leaves_out(job)}
+        for job in away.copy().values():
+            if not self._gives_itself_away(job, away):
+                del away[job.job_id]
+        if away:
+            world.faults[f"listing {self._kind}"] += 1
+        return away.keys()
+
+    def _is_blind(self, now: float) -> bool:
+        while now >= self._until:
+            self._from = self._until + self._rng.expovariate(1 / (self._calm or 1.0))
+            self._until = self._from + self._rng.uniform(*BLIND)
+            self._kind = self._rng.choice(self.KINDS)
+            self._left_out.clear()
+        return now >= self._from
+
+    def _leaves_out(self, job: TwinJob) -> bool:
+        if self._kind == "behind":
+            return job.accepted_at > self._from
+        return self._kind == "empty" or self._left_out.setdefault(job.job_id, self._rng.random() < 0.5)
+
+    def _gives_itself_away(self, job: TwinJob, away: dict[str, TwinJob]) -> bool:
+        """Whether a job is away with it, by which batcher has to see that: known to it when it sent this one."""
+        nonce = json.loads(job.config)["async"]["metadata"]["batcher"]["nonce"]
+        row = self._world.database.execute("SELECT outcome, sent_at FROM attempts WHERE nonce = ?", (nonce,)).fetchone()
+        if row is None or row[0] != "open":
+            return True
+        sql = (
+            "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved') AND cleaned_at IS NULL"
+            " AND accepted_at < ? AND deadline_at > ?"
+        )
+        known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR))
+        return any(job_id in away for (job_id,) in known)
 
 
 class SimTwin(Twin):
@@ -327,7 +393,9 @@ class SimTwin(Twin):
 
     def listed(self) -> list[TwinJob]:
         service = self.world.service
-        return [job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now]
+        shown = [job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now]
+        hidden = self.world.replica.hidden(shown)
+        return [job for job in shown if job.job_id not in hidden]
 
 
 class SimWriter(InlineWriter):

@@ -140,6 +140,42 @@ def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(house: House, mon
     run_virtually(work())
 
 
+@pytest.mark.parametrize("oddity", ["a row that can't be read", "a job of ours that isn't shown"])
+def test_an_audit_by_a_listing_that_lacks_something_is_done_again(oddity: str, house: House) -> None:
+    """The second job was hidden from it: the next run, whose listing is whole, tells of it."""
+
+    class Lacking(DoubledAndLost):
+        lacks = False
+
+        async def jobs(self, **more: Any) -> wire.JobsPage:
+            page = await super().jobs(**more)
+            if not self.lacks:
+                return page
+            known = {row[0] for row in _rows(house, "SELECT job_id FROM attempts")}
+            shown = [row for row in page.jobs if row.job_id in known]
+            if oddity == "a row that can't be read":
+                return wire.JobsPage(shown, unreadable=len(page.jobs) - len(shown))
+            return wire.JobsPage([])
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = client = Lacking(house.service)
+        client.ends = ((1.0, None),)
+        house.service.work = lambda job: (300.0, None)
+
+        def lack() -> None:
+            client.lacks = True
+
+        await house.run(before_audit=lack)
+        assert house.audit.notes and not house.audit.twins
+        client.lacks = False
+        await asyncio.sleep(HOUR)
+        await house.run()
+        assert house.audit.twins and not house.audit.notes
+
+    run_virtually(work())
+
+
 @pytest.mark.parametrize(
     ("seconds", "error", "told"),
     [

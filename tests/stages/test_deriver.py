@@ -17,10 +17,11 @@ from shelf import Shelf, parsed
 from batcher.care.verifying import verify
 from batcher.core.manifest import Job, Manifest, Output, Service
 from batcher.errors import BadReply
-from batcher.ledger.derived import Derivable
+from batcher.ledger.derived import Derivable, Derived, remember
 from batcher.stages import makers
 from batcher.stages.course import Course
 from batcher.stages.deriver import Deriver
+from batcher.stages.making import Limit, Maker
 
 ALL = ("json", "markdown", "jsonl", "parquet")
 
@@ -38,6 +39,11 @@ class Gallery:
     async def download(self, url: str, into: Path, *, around: object = None) -> tuple[str, int]:
         if "missing" in url:
             raise BadReply("GET a signed URL", "404", status=404)
+        if "odd" in url:
+            raise KeyError("what nobody foresaw")
+        if "empty" in url:
+            into.write_bytes(b"")
+            return url, 0
         into.write_bytes(url.encode())
         return url, len(url)
 
@@ -265,3 +271,198 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(shelf: Shelf, monkeyp
     assert course.exit_code == 3 and "make room" in course.reason
     await derive(shelf, "jsonl")
     assert len(lines(shelf)) == 1
+
+
+class Sickly:
+    """A maker that fails for documents whose source says so; what it made of the others it keeps."""
+
+    after, at_once = None, Limit()
+
+    def __init__(self, shelf: Shelf, error: Exception, format: str = "markdown") -> None:
+        self.format = format
+        self.tried: list[tuple[str, ...]] = []
+        self._shelf = shelf
+        self._error = error
+
+    async def prepare(self) -> None:
+        """Nothing to look after."""
+
+    async def make(self, group: Sequence[Derivable]) -> None:
+        self.tried.append(tuple(one.source for one in group))
+        if any("bad" in one.source for one in group):
+            raise self._error
+        await remember(
+            self._shelf.ledger, [Derived(one.document, self.format, one.sha256, one.source) for one in group]
+        )
+
+
+async def made_by(shelf: Shelf, course: Course, *ones: Maker) -> None:
+    deriver = Deriver(shelf.ledger, course, ones)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(deriver.run())
+        while not deriver.finish() and not course.at_once:
+            await shelf.ledger.change(within=0.02)
+        task.cancel()
+
+
+def made(shelf: Shelf, format: str) -> dict[str, str | None]:
+    """What is made, by source, with its note."""
+    sql = "SELECT d.source, x.note FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ?"
+    return dict(shelf.ledger.reader.execute(sql, (format,)))
+
+
+UNFORESEEN = [RuntimeError("nobody saw it coming"), MemoryError(), OSError(36, "File name too long"), RecursionError()]
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Exception) -> None:
+    """The others are made, it is told with its reason, the run goes on; and the next one tries it again."""
+    for source in ("a.pdf", "b.pdf", "bad.pdf", "c.pdf", "d.pdf"):
+        await shelf.save(source, parsed("text"))
+    course, maker = Course(), Sickly(shelf, error)
+    await made_by(shelf, course, maker)
+    notes = made(shelf, "markdown")
+    assert {source for source, note in notes.items() if note is None} == {"a.pdf", "b.pdf", "c.pdf", "d.pdf"}
+    assert type(error).__name__ in str(notes["bad.pdf"])
+    assert [warning.startswith("bad.pdf: markdown") for warning in course.warnings] == [True]
+    assert not course.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
+    assert [f for f, _ in verify(shelf.ledger, shelf.root).unmade] == ["markdown"]
+    again = Sickly(shelf, error)
+    await made_by(shelf, Course(), again)
+    assert again.tried == [("bad.pdf",)]
+    await derive(shelf, "markdown")
+    assert verify(shelf.ledger, shelf.root).unmade == ()
+
+
+async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(shelf: Shelf) -> None:
+    """With a word; what else is made of them is, and results go on coming home."""
+    for number in range(20):
+        await shelf.save(f"bad {number}.pdf", parsed("text"))
+    course, maker, other = Course(), Sickly(shelf, RuntimeError("no")), Sickly(shelf, RuntimeError("no"), "other")
+    other.make = lambda group: remember(  # type: ignore[method-assign]
+        shelf.ledger, [Derived(one.document, "other", one.sha256, one.source) for one in group]
+    )
+    await made_by(shelf, course, maker, other)
+    assert len(made(shelf, "markdown")) == 3 and len(made(shelf, "other")) == 20
+    assert "no more of it is made in this run" in course.warnings[-1]
+    assert not course.stopped.is_set()
+
+
+async def test_failures_between_which_others_succeed_are_no_row(shelf: Shelf) -> None:
+    """However many there are."""
+    for number in range(12):
+        await shelf.save(f"{'bad' if number % 2 else 'good'} {number}.pdf", parsed("text"))
+    course = Course()
+    await made_by(shelf, course, Sickly(shelf, RuntimeError("no")))
+    assert Counter(note is None for note in made(shelf, "markdown").values()) == {True: 6, False: 6}
+
+
+async def test_a_folder_in_the_way_is_one_document_s_trouble(shelf: Shelf) -> None:
+    """Where its pictures should lie somebody has a file: Markdown, lines and the others' pictures are made."""
+    (shelf.root / "a.pdf.images").write_text("mine")
+    for source in ("a.pdf", "b.pdf"):
+        await shelf.save(source, parsed("one", images=("http://h/1.png",)))
+    course = Course()
+    await derive(
+        shelf, "markdown", "jsonl", course=course, job=Job(options={"settings": {"return_images": ["figure"]}})
+    )
+    assert not course.stopped.is_set() and (shelf.root / "a.pdf.images").read_text() == "mine"
+    assert len(lines(shelf)) == 2 and (shelf.root / "a.pdf.md").exists()
+    assert len(list((shelf.root / "b.pdf.images").iterdir())) == 1
+    assert any(warning.startswith("a.pdf: images") for warning in course.warnings)
+
+
+LINKS = (
+    "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+    "data:image/svg+xml,%3Csvg/%3E",
+    "data:nonsense",
+    "http://h/empty.png",
+    "http://h/odd.png",
+    "http://[",
+    "",
+    "../../etc/passwd",
+    "http://h/same.png?a",
+    "http://h/same.png?b",
+)
+
+
+async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_there(shelf: Shelf) -> None:
+    """One that holds its picture itself gives it; an empty one is none; two of one name are two."""
+    course = Course()
+    await shelf.save("a.pdf", parsed(*map(str, range(len(LINKS))), images=LINKS))
+    await derive(shelf, "markdown", course=course, job=Job(options={"settings": {"return_images": ["figure"]}}))
+    found = sorted(path.name.partition("-")[0] + path.suffix for path in (shelf.root / "a.pdf.images").iterdir())
+    assert found == ["0001.gif", "0002.svg", "0008.png", "0009.png"]
+    assert (shelf.root / "a.pdf.images").glob("0002*").__next__().read_bytes() == b"<svg/>"
+    assert "5 of 9 missing" in str(made(shelf, "images")["a.pdf"])
+    assert verify(shelf.ledger, shelf.root).is_whole
+
+
+ODD = {
+    "a split of nothing": {"response_type": "split", "result": {"splits": [{"name": "a", "partitions": 5}]}},
+    "numbers without end": {"response_type": "extract", "result": [{"a": 10**40, "b": 10**400, "c": None}]},
+    "empty objects": {"response_type": "extract", "result": [{"a": {}, "b": [], "c": [1, "x", {}], "d": {"e": {}}}]},
+    "names alike": {"response_type": "extract", "result": [{"": 1, "A": 2, "a": "x", "Source": 3, "\0": 4}]},
+    "a pipeline of odd parts": {"response_type": "pipeline", "result": {"parse": 5, "extract": [1, {"result": 7}]}},
+    "pages that are none": {"response_type": "parse", "result": {"chunks": [{"blocks": [{"bbox": {"page": True}}]}]}},
+}
+BYTES = {
+    "NaN": b'{"response_type":"extract","result":[{"a":NaN,"b":"\\ud83d"}]}',
+    "deep": b'{"response_type":"extract","result":[' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"]}",
+    "deeper than anybody reads": b'{"response_type":"extract","result":' + b"[" * 9000 + b"]" * 9000 + b"}",
+    "cut off": b'{"response_type":"parse","result":{"chunks":[{"con',
+    "no JSON": b"\xff\x00",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("schema", [False, True])
+async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, schema: bool) -> None:
+    """Every format of every odd result, in one group with a sound one; each line is JSON."""
+    await shelf.save("sound.pdf", parsed("text"))
+    odd: dict[str, dict[str, Any] | bytes] = {**ODD, **BYTES}
+    for name, result in odd.items():
+        await shelf.save(f"{name}.pdf", result)
+    course = Course()
+    options = {"instructions": {"schema": {"properties": {"a": {"type": "number"}}}}} if schema else {}
+    await derive(shelf, course=course, job=Job(endpoint="extract", options=options))
+    assert not course.stopped.is_set()
+    assert {line["source"] for line in lines(shelf)} == {"sound.pdf", *(f"{name}.pdf" for name in {**ODD, **BYTES})}
+    assert len(list(shelf.root.glob("*.md"))) == 1 + len(ODD) + len(BYTES)
+    assert {"sound.pdf", "names alike.pdf", "deep.pdf", "NaN.pdf"} <= {row["source"] for row in table(shelf)}
+    assert not [note for note in made(shelf, "parquet").values() if note and "Error" in note]
+    assert any("cut off.pdf: jsonl: left out" in warning for warning in course.warnings)
+    assert verify(shelf.ledger, shelf.root).is_whole
+
+
+def extracted(**fields: Any) -> dict[str, Any]:
+    return {"response_type": "extract", "job_id": "j", "result": [fields]}
+
+
+async def test_a_column_has_one_type_from_run_to_run(shelf: Shelf) -> None:
+    """Of a step without a schema: the data set is read as one, and what fits no column any more stands beside it."""
+    for number, value in enumerate((120, 117.5, None, "12 EUR", True, 2**60 + 1)):
+        await shelf.save(f"{number}.pdf", extracted(total=value, **({"late": number} if number > 2 else {})))
+        await derive(shelf, "parquet", job=Job(endpoint="extract"))
+    parts = sorted((shelf.root / "results.parquet").rglob("*.parquet"))
+    kinds = {(name, str(kind)) for part in parts for name, kind in types_of(part).items()}
+    assert len(parts) == 6 and len(kinds) == len({name for name, _ in kinds})
+    assert types_of(parts[0])["total"] == "double"
+    rows = {row["source"]: row for row in table(shelf)}
+    assert [rows[f"{number}.pdf"]["total"] for number in range(6)] == [120.0, 117.5, None, None, None, float(2**60)]
+    assert json.loads(rows["3.pdf"]["other"])["total"] == "12 EUR"
+
+
+async def test_parts_that_each_have_their_own_columns_are_made_again(shelf: Shelf) -> None:
+    """As earlier versions wrote them: once, with the columns that the step then keeps."""
+    await shelf.save("a.pdf", extracted(total=120))
+    await derive(shelf, "parquet", job=Job(endpoint="extract"))
+    await shelf.ledger.note("columns found in parse", None)
+    (before,) = (shelf.root / "results.parquet").rglob("*.parquet")
+    await derive(shelf, "parquet", job=Job(endpoint="extract"))
+    (after,) = (shelf.root / "results.parquet").rglob("*.parquet")
+    assert before != after and len(table(shelf)) == 1
+
+
+def types_of(part: Path) -> dict[str, str]:
+    return {field.name: str(field.type) for field in pyarrow.parquet.read_schema(part)}

@@ -1,24 +1,27 @@
 """What becomes of submissions whose answer was lost, one case at a time; the simulation has the storms."""
 
 import asyncio
+import json
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from virtual import run_virtually
+from house import House
+from virtual import run_virtually, unhurried
 
-from batcher.core import events, wire
+from batcher.core import events, replies, wire
 from batcher.core.lifecycle import State
-from batcher.edges.pace import Pace
 from batcher.edges.twin import Twin, TwinJob, TwinService
-from batcher.errors import ReplyLost
+from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError
 from batcher.ledger.admission import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.stages.course import Course
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 
-SETTLE, LAG = 60.0, 50.0
+SETTLE, LAG, HOUR = 60.0, 50.0, 3600.0
 
 
 class LateListing(Twin):
@@ -185,7 +188,7 @@ class EditedMeanwhile(Twin):
 
     async def jobs(self, **more: Any) -> wire.JobsPage:
         page = await super().jobs(**more)
-        await self._ledger.admit([replace(_version("a.pdf"), content="edited", replaces=1)])
+        await self._ledger.admit([replace(_version("1.pdf"), content="edited", replaces=1)])
         return page
 
 
@@ -208,20 +211,702 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
     run_virtually(work())
 
 
-def _recovery(ledger: Ledger, client: Twin) -> Recovery:
+# --- what a listing must show -----------------------------------------------------------------------------------------
+
+
+class LosesOne(Twin):
+    """The answer to the submission of the text `lost` is lost, once, and its job is there.
+
+    From then on, for `blind` seconds, `shows` says what the listing still shows.
+    """
+
+    lost, blind, lost_at = "lost", 300.0, None
+    shows: Callable[[TwinJob, float], bool] = staticmethod(lambda job, since: False)
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        job_id = await super().run_job(endpoint, source, options, **more)
+        if self.lost_at is None and self.service.uploads.get(source) == self.lost.encode():
+            self.lost_at = self.service.clock()
+            raise ReplyLost("POST /parse_async", "reset")
+        return job_id
+
+    def listed(self) -> list[TwinJob]:
+        since = self.lost_at
+        if since is None or self.service.clock() >= since + self.blind:
+            return super().listed()
+        return [job for job in super().listed() if self.shows(job, since)]
+
+
+def _is_of(client: Twin, job: TwinJob, *texts: str) -> bool:
+    return client.service.uploads.get(job.source, b"gone").decode() in texts
+
+
+LISTINGS: dict[str, Callable[[LosesOne], Callable[[TwinJob, float], bool]]] = {
+    "empty": lambda client: lambda job, since: False,
+    "behind": lambda client: lambda job, since: job.accepted_at + client.blind <= client.service.clock(),
+    "as the run before left it": lambda client: lambda job, since: _is_of(client, job, "first", "zero"),
+    "all but one, and ours": lambda client: lambda job, since: not _is_of(client, job, "doc 3", "gone"),
+    "one, and not ours": lambda client: lambda job, since: _is_of(client, job, "doc 8"),
+    "oldest first, cut off": lambda client: lambda job, since: job.accepted_at < since - 3600.0,
+}
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(name: str, house: House) -> None:
+    """It has shown our jobs in an earlier run, answers 200, and then shows no, some or other ones for five minutes."""
+
+    async def work() -> None:
+        house.service.work = lambda job: (3600.0, None)
+        house.client = client = LosesOne(house.service)
+        house.put(first="first", zero="zero")
+        client.lost = "zero"
+        assert await house.run() == {"saved": 2}
+        client.lost, client.lost_at, client.shows = "lost", None, LISTINGS[name](client)
+        house.max_in_flight = 20
+        house.put(**{f"a{number}": f"doc {number}" for number in range(9)}, z="lost")
+        assert await house.run() == {"saved": 12}
+        assert house.paid() == 12
+
+    run_virtually(work())
+
+
+def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -> None:
+    """Somebody may have deleted it by hand: nobody knows what else isn't shown, and a person decides."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _saved_another(ledger, service)
+        await _saved_another(ledger, service)
+        await asyncio.sleep(2 * SETTLE)
+        await _lost(ledger, service)
+        hidden, _, absent = service.jobs
+        del service.jobs[hidden], service.jobs[absent]
+        began = _now()
+        await _decided(ledger, Twin(service))
+        assert +ledger.tally == {State.HELD: 1, State.SAVED: 2}
+        assert hidden in _reason(ledger)
+        assert 10 * SETTLE < _now() - began < HOUR, "it had its time, and not for ever"
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize("excuse", ["cleaned", "gone", "expired", "of another"])
+def test_what_is_known_to_be_gone_needs_not_be_shown(excuse: str) -> None:
+    """Deleted by us, missed by the service itself, past its time, or answered to the wrong document."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        deadline = 100.0 if excuse == "expired" else 43200.0
+        other = await _accepted(ledger, service, "b.pdf", deadline=deadline)
+        if excuse == "gone":
+            await ledger.record(events.Lost(1, "404"))
+        else:
+            await ledger.record(events.Ended(1, 1, 1.0), events.Saved(1, "b.pdf.json", "hash", 1))
+        if excuse == "cleaned":
+            await ledger.record(events.Cleaned(1, other.job_id))
+        await asyncio.sleep(2 * SETTLE)
+        await _lost(ledger, service)
+        _, absent = service.jobs
+        del service.jobs[absent]
+        if excuse == "of another":
+            await _named_otherwise(ledger, service, other)
+        else:
+            del service.jobs[other.job_id]
+        await _decided(ledger, Twin(service))
+        assert ledger.tally[State.QUEUED] == 1, "proven absent, so it may be sent anew"
+
+    _with_ledger(work)
+
+
+class Jittery(Twin):
+    """Each job has a delay of its own until the listing shows it: the lost one's is the longest."""
+
+    def __init__(self, service: TwinService) -> None:
+        super().__init__(service)
+        self.delays: dict[str, float] = {}
+
+    def listed(self) -> list[TwinJob]:
+        now = self.service.clock()
+        return [job for job in super().listed() if job.accepted_at + self.delays.get(job.job_id, 0.0) <= now]
+
+
+def test_a_listing_that_was_further_behind_than_it_may_be_is_waited_for_longer() -> None:
+    """What it showed late of others it may show later still of this one."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        client = Jittery(service)
+        other = await _accepted(ledger, service, "b.pdf")
+        await _lost(ledger, service)
+        ours = list(service.jobs)[-1]
+        client.delays = {other.job_id: 4 * SETTLE, ours: 5 * SETTLE}
+        await _decided(ledger, client)
+        assert +ledger.tally == {State.WAITING: 2}
+
+    _with_ledger(work)
+
+
+class Frozen(Twin):
+    """Its listing stands still for `blind` seconds."""
+
+    blind = 4 * SETTLE
+
+    def __init__(self, service: TwinService) -> None:
+        super().__init__(service)
+        self.frozen, self.until = list(service.jobs.values())[:1], service.clock() + self.blind
+
+    def listed(self) -> list[TwinJob]:
+        return self.frozen if self.service.clock() < self.until else super().listed()
+
+
+def test_a_listing_that_shows_nothing_of_the_last_minute_is_not_up_to_date() -> None:
+    """What was accepted since the fence is too young to be missed, and it alone could tell that nothing is shown."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _accepted(ledger, service, "b.pdf")
+        await asyncio.sleep(2 * SETTLE)
+        await _lost(ledger, service)
+        running = asyncio.create_task(_recovery(ledger, Frozen(service)).run())
+        await asyncio.sleep(0.9 * SETTLE)
+        await _accepted(ledger, service, "c.pdf")
+        await asyncio.sleep(HOUR)
+        running.cancel()
+        assert +ledger.tally == {State.WAITING: 3}
+
+    _with_ledger(work)
+
+
+def test_a_listing_that_has_never_shown_a_job_of_ours_proves_nothing() -> None:
+    """The first document of all: it may be anybody's listing."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service, proofs=(FENCE,))
+        service.jobs.clear()
+        await _decided(ledger, Twin(service))
+        assert +ledger.tally == {State.HELD: 1}
+        assert "not proven: listing" in _reason(ledger)
+
+    _with_ledger(work)
+
+
+def test_where_nothing_of_ours_is_shown_company_is_waited_for() -> None:
+    """A document that is still to be sent will show whether the listing is up to date: time decides without one."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        hidden = service.jobs.copy()
+        service.jobs.clear()
+        await ledger.admit([_version("b.pdf")])
+        recovering = asyncio.create_task(_recovery(ledger, Twin(service)).run())
+        await asyncio.sleep(9 * SETTLE)
+        assert ledger.tally[State.UNKNOWN] == 1
+        service.jobs.update(hidden)
+        await asyncio.sleep(SETTLE)
+        recovering.cancel()
+        assert +ledger.tally == {State.QUEUED: 1, State.WAITING: 1}
+
+    _with_ledger(work)
+
+
+def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
+    """The service says itself that the job isn't there any more, where we have jobs deleted and it knows others."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _saved_another(ledger, service)
+        await _accepted(ledger, service, "c.pdf")
+        await asyncio.sleep(2 * SETTLE)
+        await _lost(ledger, service, document=3)
+        deleted, _, absent = service.jobs
+        del service.jobs[deleted], service.jobs[absent]
+        await _decided(ledger, Twin(service), deletes=True)
+        assert +ledger.tally == {State.SAVED: 1, State.WAITING: 1, State.QUEUED: 1}
+
+    _with_ledger(work)
+
+
+# --- rows that can't be read ------------------------------------------------------------------------------------------
+
+
+class OddRows(Twin):
+    """`odd` replaces the rows of `of` on their way, as JSON."""
+
+    of: frozenset[str] = frozenset()
+    odd: Callable[[dict[str, Any]], Any] = staticmethod(lambda row: row)
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        page = await super().jobs(**more)
+        rows = [msgspec.to_builtins(row) for row in page.jobs]
+        told = [self.odd(row) if row["job_id"] in self.of else row for row in rows]
+        return replies.read_jobs("GET /jobs", 200, json.dumps({"jobs": told, "next_cursor": page.next_cursor}).encode())
+
+
+ODD_ROWS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no row": lambda row: None,
+    "a null for its id": lambda row: {**row, "job_id": None},
+    "an empty id": lambda row: {**row, "job_id": ""},
+    "a number for its id": lambda row: {**row, "job_id": 7},
+    "a null for its status": lambda row: {**row, "status": None},
+    "no request": lambda row: {**row, "raw_config": None, "source": None},
+    "an empty request": lambda row: {**row, "raw_config": "{}", "source": ""},
+    "a request that is blotted out": lambda row: {**row, "raw_config": '{"input": "[redacted]"}', "source": None},
+    "no request and no time": lambda row: {"job_id": row["job_id"], "status": row["status"]},
+}
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) -> None:
+    """The other unknown one is adopted at once; this one's job is there, and nobody could tell: a person decides."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _accepted(ledger, service, "b.pdf")
+        await _lost(ledger, service)
+        await _lost(ledger, service, document=3)
+        client = OddRows(service)
+        client.of, client.odd = frozenset(list(service.jobs)[-1:]), ODD_ROWS[name]
+        await _decided(ledger, client)
+        assert +ledger.tally == {State.WAITING: 2, State.HELD: 1}
+        assert "listing" in _reason(ledger)
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize(
+    "row", [{"created_at": None}, {"type": None}, {"num_pages": "7"}, {"created_at": 7, "type": 7}]
+)
+def test_a_row_that_is_odd_beside_the_point_is_read(row: dict[str, Any]) -> None:
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        client = OddRows(service)
+        client.of, client.odd = frozenset(service.jobs), lambda told: {**told, **row}
+        await _decided(ledger, client)
+        assert +ledger.tally == {State.WAITING: 1}
+
+    _with_ledger(work)
+
+
+def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
+    """Others' jobs may be listed without their requests: they keep nobody from being proven absent."""
+
+    class Crowd(Twin):
+        async def jobs(self, **more: Any) -> wire.JobsPage:
+            page = await super().jobs(**more)
+            old = wire.JobRow("x", "Completed", "2020-01-01T00:00:00Z")
+            other = wire.JobRow("y", "Completed", "2999-01-01T00:00:00Z", "Extract")
+            return wire.JobsPage([other, *page.jobs, old], page.next_cursor)
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        service.jobs.clear()
+        await _accepted(ledger, service, "b.pdf")
+        await _decided(ledger, Crowd(service))
+        assert +ledger.tally == {State.QUEUED: 1, State.WAITING: 1}
+
+    _with_ledger(work)
+
+
+# --- a listing, or a deletion, that fails -----------------------------------------------------------------------------
+
+
+class NoListing(Twin):
+    """Loses the first answer; its listing fails with `error`, `from_page` on."""
+
+    lost, from_page, calls = False, 1, 0
+
+    def __init__(self, service: TwinService, error: ServiceError) -> None:
+        super().__init__(service)
+        self.error = error
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        self.calls += 1
+        if int(more.get("cursor") or 0) + 1 >= self.from_page:
+            raise self.error
+        return await super().jobs(**{**more, "limit": 1})
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        job_id = await super().run_job(endpoint, source, options, **more)
+        if not self.lost:
+            self.lost = True
+            raise ReplyLost("POST /parse_async", "reset")
+        return job_id
+
+
+FAILURES = {
+    "404": NotFound("GET /jobs", "no such route", status=404),
+    "405": Refused("GET /jobs", "not allowed", status=405),
+    "500": BadReply("GET /jobs", "500", status=500),
+    "no answer": ReplyLost("GET /jobs", "timed out"),
+    "busy": Busy("GET /jobs", "later", status=429),
+    "busy for a day": Busy("GET /jobs", "later", status=503, retry_after=86400.0),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_listing_that_fails_for_hours_holds_one_and_keeps_no_run_going(name: str, house: House) -> None:
+    """The others come home; the one whose answer was lost is held with the reason, and asked for with restraint."""
+
+    async def work() -> None:
+        house.put(**{f"n{number}": f"{number}" for number in range(5)})
+        house.client = client = NoListing(house.service, FAILURES[name])
+        began = _now()
+        async with asyncio.timeout(2 * HOUR):
+            assert await house.run() == {"saved": 4, "held": 1}
+        assert house.paid() == 5
+        assert _now() - began > 600.0, "it might have come back"
+        assert client.calls < 100
+
+    run_virtually(work())
+
+
+def test_what_was_sent_too_long_ago_is_held_though_the_listing_fails() -> None:
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        await asyncio.sleep(43200.0)
+        began = _now()
+        await _decided(ledger, NoListing(service, FAILURES["500"]))
+        assert +ledger.tally == {State.HELD: 1} and _now() - began < 1.0
+
+    _with_ledger(work)
+
+
+def test_what_a_listing_showed_before_it_failed_is_adopted() -> None:
+    """Its second page is an error, always: what the first one shows is ours all the same."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _accepted(ledger, service, "b.pdf")
+        await _lost(ledger, service)
+        client = NoListing(service, FAILURES["500"])
+        client.from_page = 2
+        await _decided(ledger, client)
+        assert +ledger.tally == {State.WAITING: 2}
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize(
+    "error", [BadReply("DELETE", "500", status=500), Busy("DELETE", "x", status=503, retry_after=9e9)]
+)
+def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(error: ServiceError) -> None:
+    """The first ten fail, always; the eleventh is proven absent in its time, and those are held in theirs."""
+
+    class Failing(Twin):
+        fails: frozenset[str] = frozenset()
+        calls = 0
+
+        async def delete_upload(self, file_id: str) -> bool:
+            if file_id in self.fails:
+                self.calls += 1
+                raise error
+            return await super().delete_upload(file_id)
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        for document in range(1, 12):
+            await _lost(ledger, service, document=document)
+        client = Failing(service)
+        client.fails = frozenset(list(service.uploads)[:10])
+        service.jobs.clear()
+        await _accepted(ledger, service, "z.pdf")
+        running = asyncio.create_task(_recovery(ledger, client).run())
+        await asyncio.sleep(4 * SETTLE)
+        assert +ledger.tally == {State.UNKNOWN: 10, State.QUEUED: 1, State.WAITING: 1}
+        await ledger.record(events.Cancelled(12, "done"), events.Cancelled(11, "done"))
+        await asyncio.sleep(HOUR)
+        running.cancel()
+        assert +ledger.tally == {State.HELD: 10, State.CANCELLED: 2}
+        assert client.calls < 300
+
+    _with_ledger(work)
+
+
+def test_what_nobody_foresaw_about_one_attempt_is_its_own_trouble() -> None:
+    """It is held with the error's name, and the others are judged."""
+
+    class Odd(Twin):
+        async def delete_upload(self, file_id: str) -> bool:
+            if file_id == min(self.service.uploads):
+                raise ValueError("never heard of")
+            return await super().delete_upload(file_id)
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        await _lost(ledger, service, document=2)
+        service.jobs.clear()
+        await _decided(ledger, Odd(service))
+        assert +ledger.tally == {State.HELD: 1, State.QUEUED: 1}
+        assert "internal error: ValueError: never heard of" in _reason(ledger)
+
+    _with_ledger(work)
+
+
+# --- what fences, and what proves -------------------------------------------------------------------------------------
+
+
+class Undeletable(Twin):
+    """Deletes a spare upload, and no other: that is refused for good."""
+
+    async def delete_upload(self, file_id: str) -> bool:
+        if self.service.uploads.get(file_id) == b"x":
+            raise Refused("DELETE /upload", "method not allowed", status=405)
+        return await super().delete_upload(file_id)
+
+
+class Pretending(Twin):
+    """Says of any upload, at any time, that it was there and is deleted."""
+
+    async def delete_upload(self, file_id: str) -> bool:
+        await super().delete_upload(file_id)
+        return True
+
+
+@pytest.mark.parametrize(("kind", "words"), [(Undeletable, "can't be deleted"), (Pretending, "not proven: fence")])
+def test_without_a_fence_that_is_known_to_hold_nobody_is_absent(kind: type[Twin], words: str) -> None:
+    """It may still arrive: held, however well the listing shows all else."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service, proofs=(LISTING,))
+        service.jobs.clear()
+        await _saved_another(ledger, service)
+        await _decided(ledger, kind(service))
+        assert +ledger.tally == {State.HELD: 1, State.SAVED: 1}
+        assert words in _reason(ledger)
+
+    _with_ledger(work)
+
+
+def test_an_adopted_job_s_time_counts_from_its_submission() -> None:
+    """The service deletes it as long after that as any other, however late it is found."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        sent_at = _now()
+        await asyncio.sleep(6 * HOUR)
+        await _decided(ledger, Twin(service))
+        assert [flight.deadline_at for flight in ledger.flights()] == [sent_at + 43200.0]
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_row_that_echoes_no_metadata_is_found_by_its_upload(escaped: bool) -> None:
+    class WithoutMetadata(Twin):
+        def _row(self, job: TwinJob) -> wire.JobRow:
+            told = json.dumps({"input": job.source, "schema": {"$id": "https://example.com/x"}})
+            told = told.replace("/", "\\/") if escaped else told
+            return wire.JobRow(job.job_id, "InProgress", raw_config=told)
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        await _decided(ledger, WithoutMetadata(service))
+        assert +ledger.tally == {State.WAITING: 1}
+        await _lost(ledger, service, document=2)
+        del service.jobs[list(service.jobs)[-1]]
+        await _decided(ledger, WithoutMetadata(service))
+        assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}, "the other one's upload proves such a listing"
+
+    _with_ledger(work)
+
+
+def test_an_upload_whose_name_only_begins_like_ours_is_not_ours() -> None:
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        (job,) = service.jobs.values()
+        job.source, job.config = job.source + "x", "{}"
+        await _decided(ledger, Twin(service))
+        assert +ledger.tally == {State.QUEUED: 1}
+
+    _with_ledger(work)
+
+
+def test_the_third_proven_absence_ends_it() -> None:
+    """Something on the way swallows its submissions: two more tries, and then it is given up."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        service.jobs.clear()
+        for number in (2, 3):
+            await _decided(ledger, Twin(service))
+            assert +ledger.tally == {State.QUEUED: 1}
+            await _sent_in_vain(ledger, number)
+        await _decided(ledger, Twin(service))
+        assert +ledger.tally == {State.FAILED: 1}
+
+    _with_ledger(work)
+
+
+# --- whose job it is --------------------------------------------------------------------------------------------------
+
+
+class Parts(Twin):
+    """Each pipeline's job comes with the parse that is a part of it, with the same request: `order` in the listing."""
+
+    order = ("part", "job")
+    types: tuple[str, str] = ("Parse", "Pipeline")
+
+    async def jobs(self, **more: Any) -> wire.JobsPage:
+        page = await super().jobs(**more)
+        rows = [made for row in page.jobs for made in self._both(row)]
+        return wire.JobsPage(rows, page.next_cursor)
+
+    def _both(self, row: wire.JobRow) -> list[wire.JobRow]:
+        part = wire.JobRow(f"part-{row.job_id}", "Completed", row.created_at, self.types[0], row.raw_config, row.source)
+        row.type = self.types[1]
+        return [part if which == "part" else row for which in self.order]
+
+
+TODAY, YESTERDAY = {"parse": "pipeline"}, dict[str, str]()  # endpoints by the names of the manifest's steps
+
+
+@pytest.mark.parametrize("order", [("part", "job"), ("job", "part")])
+@pytest.mark.parametrize(
+    ("endpoints", "types"),
+    [
+        (TODAY, ("Parse", "Pipeline")),
+        (TODAY, ("", "Pipeline")),
+        (TODAY, ("parse", "")),
+        (TODAY, ("Extract", "PIPELINE")),
+        (YESTERDAY, ("Parse", "Pipeline")),
+        (YESTERDAY, ("", "Pipeline")),
+    ],
+)
+def test_of_a_pipeline_its_own_job_is_adopted(
+    order: tuple[str, str], endpoints: dict[str, str], types: tuple[str, str]
+) -> None:
+    """Whatever stands above the other, whichever doesn't say its type, and be its step in the manifest or not."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        client = Parts(service)
+        client.order, client.types = order, types
+        await _decided(ledger, client, endpoints=endpoints)
+        assert [flight.job_id for flight in ledger.flights()] == list(service.jobs)
+
+    _with_ledger(work)
+
+
+def test_where_only_a_part_of_it_is_shown_it_has_arrived_and_is_held() -> None:
+    """Not adopted, not taken for absent, and its upload is left where its job may yet read it."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        client = Parts(service)
+        client.order = ("part", "part")
+        await _decided(ledger, client, endpoints={"parse": "pipeline"})
+        assert +ledger.tally == {State.HELD: 1} and service.uploads
+        assert "part of its job" in _reason(ledger)
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize("echoes", ["metadata and type", "metadata", "type"])
+def test_two_steps_of_the_same_upload_are_told_apart(echoes: str) -> None:
+    """By the nonce, by the type, or by whose job the ledger knows it to be."""
+
+    class Echoing(Twin):
+        def _row(self, job: TwinJob) -> wire.JobRow:
+            row = super()._row(job)
+            row.type = job.endpoint if "type" in echoes else ""
+            row.raw_config = job.config if "metadata" in echoes else None
+            return row
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        file_id = service.take_upload(b"x", ".pdf")
+        steps = {"parse": "1" * 24, "extract": "2" * 24}
+        for number, (step, nonce) in enumerate(steps.items(), 1):
+            await ledger.admit([replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")])
+            sending = events.Sending(number, nonce, "twin", "none", 1.0)
+            await ledger.record(events.Uploaded(number, file_id), sending)
+            await asyncio.sleep(1.0)
+            job = service.accept(step, file_id, _config(nonce))
+            await ledger.record(
+                events.Accepted(1, job.job_id, 2e9) if step == "parse" else events.ReplyLost(number, "reset")
+            )
+        del service.jobs[list(service.jobs)[-1]]
+        await ledger.prove("twin", "none", LISTING)
+        await _decided(ledger, Echoing(service), endpoints={step: step for step in steps})
+        assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}
+
+    _with_ledger(work)
+
+
+def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() -> None:
+    """Only one of the two has arrived: its row names the upload of both."""
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await ledger.prove("twin", "none", LISTING)
+        file_id = service.take_upload(b"x", ".pdf")
+        for number, step in enumerate(("parse", "extract"), 1):
+            await ledger.admit([replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")])
+            sending = events.Sending(number, str(number) * 24, "twin", "none", 1.0)
+            await ledger.record(events.Uploaded(number, file_id), sending, events.ReplyLost(number, "reset"))
+        service.accept("parse", file_id, _config("1" * 24))
+        await _decided(ledger, Twin(service), endpoints={"parse": "parse", "extract": "extract"})
+        assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}
+        assert [flight.document for flight in ledger.flights()] == [1]
+
+    _with_ledger(work)
+
+
+@pytest.mark.parametrize("statuses", [("Failed", "Completed"), ("Cancelled", "InProgress"), ("Failed", "Pending")])
+def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(statuses: tuple[str, str]) -> None:
+    """The newer one came when the upload was deleted already: it failed for want of it, and its fellow is paid."""
+
+    class Twice(Twin):
+        async def jobs(self, **more: Any) -> wire.JobsPage:
+            page = await super().jobs(**more)
+            (row,) = page.jobs
+            rows = [msgspec.structs.replace(row, job_id=f"{status} one", status=status) for status in statuses]
+            return wire.JobsPage(rows)
+
+    async def work(ledger: Ledger, service: TwinService) -> None:
+        await _lost(ledger, service)
+        await _decided(ledger, Twice(service))
+        assert [flight.job_id for flight in ledger.flights()] == [f"{statuses[1]} one"]
+
+    _with_ledger(work)
+
+
+# --- means ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def _with_ledger(work: Callable[[Ledger, TwinService], Coroutine[Any, Any, None]]) -> None:
+    """`work` in virtual time, with an empty ledger and a service whose jobs go on for ever."""
+
+    async def begin() -> None:
+        clock = asyncio.get_running_loop().time
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
+        await work(ledger, TwinService(clock, work=lambda job: (1e6, None)))
+
+    run_virtually(begin())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _reason(ledger: Ledger) -> str:
+    return next(group.reason or "" for group in ledger.failures() if group.state == State.HELD)
+
+
+def _config(nonce: str) -> str:
+    return json.dumps({"async": {"metadata": {"batcher": {"nonce": nonce}}}})
+
+
+def _recovery(ledger: Ledger, client: Twin, **more: Any) -> Recovery:
     return Recovery(
-        *(ledger, client, Pace(), Course()),
+        *(ledger, client, unhurried(), Course()),
         service="twin",
         key_print="none",
         retention=43200.0,
         settle=SETTLE,
         clock=ledger.clock,
+        **{"endpoints": {"parse": "parse"}, **more},
     )
 
 
-async def _decided(ledger: Ledger, client: Twin) -> None:
+async def _decided(ledger: Ledger, client: Twin, **more: Any) -> None:
     """Returns once nothing is unknown any more."""
-    running = asyncio.create_task(_recovery(ledger, client).run())
+    running = asyncio.create_task(_recovery(ledger, client, **more).run())
     while ledger.tally[State.UNKNOWN]:
         await ledger.change()
     running.cancel()
@@ -235,16 +920,25 @@ async def _fenced(ledger: Ledger, service: TwinService) -> None:
 
 
 async def _saved_another(ledger: Ledger, service: TwinService) -> None:
-    """Document 2, by the job that has just been accepted."""
-    await ledger.admit([_version("b.pdf")])
-    sending = events.Sending(2, "nonce-b", "twin", "none", 1.0)
-    await ledger.record(events.Uploaded(2, service.take_upload(b"y", ".pdf")), sending)
-    config = '{"async": {"metadata": {"batcher": {"nonce": "nonce-b"}}}}'
-    job = service.accept("parse", "reducto://b", config)
-    await ledger.record(
-        *(events.Accepted(2, job.job_id, ledger.clock() + 43200.0), events.Ended(2, 1, 1.0)),
-        events.Saved(2, "b.pdf.json", "hash", 1),
-    )
+    """The next document, by the job that has just been accepted."""
+    document = await _next(ledger)
+    await _accepted(ledger, service, f"{document}.pdf")
+    await ledger.record(events.Ended(document, 1, 1.0), events.Saved(document, "b.pdf.json", "hash", 1))
+
+
+async def _accepted(ledger: Ledger, service: TwinService, source: str, *, deadline: float = 43200.0) -> TwinJob:
+    """The next document is out."""
+    document = await _next(ledger)
+    await ledger.admit([_version(source)])
+    file_id, nonce = service.take_upload(b"y", ".pdf"), f"nonce-{source}"
+    await ledger.record(events.Uploaded(document, file_id), events.Sending(document, nonce, "twin", "none", 1.0))
+    job = service.accept("parse", file_id, _config(nonce))
+    await ledger.record(events.Accepted(document, job.job_id, ledger.clock() + deadline))
+    return job
+
+
+async def _next(ledger: Ledger) -> int:
+    return int(ledger.reader.execute("SELECT count(*) + 1 FROM documents").fetchone()[0])
 
 
 def _version(source: str) -> Version:
@@ -252,18 +946,32 @@ def _version(source: str) -> Version:
     return Version(source=source, output=f"{source}.json", **facts)
 
 
-async def _lost(ledger: Ledger, service: TwinService) -> None:
+async def _lost(
+    ledger: Ledger, service: TwinService, *, document: int = 0, proofs: tuple[str, ...] = (LISTING, FENCE)
+) -> None:
     """One document whose submission was accepted and whose reply was lost."""
-    await ledger.admit([_version("a.pdf")])
-    file_id = service.take_upload(b"x", ".pdf")
+    document = document or await _next(ledger)
+    await ledger.admit([_version(f"{document}.pdf")])
+    file_id, nonce = service.take_upload(b"x", ".pdf"), f"nonce-{document}."
     await ledger.record(
-        events.Uploaded(1, file_id),
-        events.Sending(1, "nonce-1", "twin", "none", 1.0),
-        events.ReplyLost(1, "reset"),
+        events.Uploaded(document, file_id),
+        events.Sending(document, nonce, "twin", "none", 1.0),
+        events.ReplyLost(document, "reset"),
     )
-    service.accept("parse", file_id, '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}')
-    await ledger.prove("twin", "none", LISTING)
-    await ledger.prove("twin", "none", FENCE)
+    service.accept("parse", file_id, _config(nonce))
+    for proof in proofs:
+        await ledger.prove("twin", "none", proof)
+
+
+async def _named_otherwise(ledger: Ledger, service: TwinService, job: TwinJob) -> None:
+    """The row of `job` names another attempt of ours."""
+    nonce = "a" * 24
+    document = await _next(ledger)
+    await ledger.admit([_version("c.pdf")])
+    sending = events.Sending(document, nonce, "twin", "none", 1.0)
+    await ledger.record(events.Uploaded(document, service.take_upload(b"z", ".pdf")), sending)
+    await ledger.record(events.Rejected(document, "400", "document"))
+    job.config = _config(nonce)
 
 
 async def _sent_in_vain(ledger: Ledger, number: int) -> None:

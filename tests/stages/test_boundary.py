@@ -1,0 +1,255 @@
+"""What nobody foresaw befalls one document: it comes to a verdict, the others are saved, and nothing is paid again."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+from test_unread import now, reasons, recall
+from virtual import run_virtually
+
+from batcher.core import wire
+from batcher.edges.traces import SIZE_AT_MOST, keeper
+from batcher.edges.twin import Twin
+from batcher.stages import fetcher, inputs, poller
+from batcher.stages.boundary import Boundary
+from batcher.stages.course import Course
+from batcher.stages.hourglass import Hourglass
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def put(house: House, *odd: str) -> None:
+    house.put(**{f"n{number}": f"{number}" for number in range(20)}, **dict.fromkeys(odd, "odd"))
+
+
+def stumble() -> Any:
+    return 1 / 0
+
+
+class Stumbling(Twin):
+    """`upload` or `run_job` of the file that holds `odd` comes to something that nobody foresaw."""
+
+    at = ""
+
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
+        if self.at == "upload" and content == b"odd":
+            stumble()
+        return await super().upload(content, name=name, sha256=sha256)
+
+    async def run_job(self, endpoint: str, source: str | list[str], *options: Any, **named: Any) -> str:
+        job_id = await super().run_job(endpoint, source, *options, **named)
+        if self.at == "run_job" and self.service.uploads.get(str(source)) == b"odd":
+            stumble()
+        return job_id
+
+
+def misreading(house: House, is_odd: Callable[[str], bool]) -> Any:
+    """`read_head` with a defect that shows for those results alone."""
+    healthy = fetcher.read_head
+
+    def read(body: Any, job_id: str, *more: Any) -> Any:
+        return stumble() if is_odd(job_id) else healthy(body, job_id, *more)
+
+    return read
+
+
+def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what happened and where; once that is mended, the result is there for nothing."""
+
+    async def work() -> None:
+        put(house, "z")
+        with monkeypatch.context() as planted:
+            planted.setattr(
+                fetcher, "read_head", misreading(house, lambda job: house.service.uploads[source_of(job)] == b"odd")
+            )
+            assert await house.run() == {"saved": 20, "stuck": 1}
+            (reason,) = (await reasons(house)).values()
+            assert "ZeroDivisionError" in reason
+            assert "test_boundary.py" in reason
+            assert "errors.log" in house.course.warnings[0]
+            assert house.course.exit_code == 0
+            assert await house.run() == {"saved": 20, "stuck": 1}
+        await recall(house)
+        assert await house.run() == {"saved": 21}
+        assert house.paid() == 21
+
+    def source_of(job_id: str) -> str:
+        return house.service.jobs[job_id].source
+
+    run_virtually(work())
+
+
+def test_what_trips_it_each_time_stops_the_run_in_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three in a row are no document's trouble: exit code 4, what is out stays out, and the next run brings it home."""
+
+    async def work() -> None:
+        put(house)
+        with monkeypatch.context() as planted:
+            planted.setattr(fetcher, "read_head", misreading(house, lambda job: True))
+            tally = await house.run()
+        assert house.course.exit_code == 4
+        assert "3 documents in a row: internal error while fetching" in house.course.reason
+        assert tally["stuck"] <= 3
+        await recall(house)
+        assert await house.run() == {"saved": 20}
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+def test_a_document_that_trips_its_upload_fails_and_nothing_was_paid(house: House) -> None:
+    """A verdict of its own class, and the others are saved."""
+
+    async def work() -> None:
+        put(house, "z")
+        house.client = client = Stumbling(house.service)
+        client.at = "upload"
+        assert await house.run() == {"saved": 20, "failed": 1}
+        assert "internal error while submitting" in (await reasons(house))["failed"]
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+def test_a_document_that_trips_its_submission_is_perhaps_paid(house: House) -> None:
+    """So it is looked for, found, and brought home: one job."""
+
+    async def work() -> None:
+        put(house, "z")
+        house.client = client = Stumbling(house.service)
+        client.at = "run_job"
+        assert await house.run() == {"saved": 21}
+        assert house.paid() == 21
+
+    run_virtually(work())
+
+
+def test_a_file_that_trips_the_reader_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though many are read together."""
+    healthy = inputs._content
+    monkeypatch.setattr(
+        inputs, "_content", lambda due, parts: stumble() if due.source == "z.txt" else healthy(due, parts)
+    )
+
+    async def work() -> None:
+        put(house, "z")
+        assert await house.run() == {"saved": 20, "failed": 1}
+
+    run_virtually(work())
+
+
+def test_three_submissions_in_a_row_that_trip_stop_the_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is out comes home all the same."""
+
+    async def work() -> None:
+        put(house)
+        assert await house.run() == {"saved": 20}
+        house.put(x="odd", y="odd 2", z="odd 3")
+        with monkeypatch.context() as planted:
+            planted.setattr(inputs, "_content", lambda due, parts: stumble())
+            await house.run()
+        assert house.course.exit_code == 4
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+def test_a_row_that_trips_the_poller_costs_one_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is looked at again."""
+    healthy, tripped = poller.Poller._take_in, list[float]()
+
+    def once(self: Any, row: wire.JobRow) -> None:
+        if not tripped:
+            tripped.append(now())
+            stumble()
+        healthy(self, row)
+
+    monkeypatch.setattr(poller.Poller, "_take_in", once)
+
+    async def work() -> None:
+        put(house)
+        assert await house.run() == {"saved": 20}
+        assert tripped
+
+    run_virtually(work())
+
+
+def test_a_stage_that_falls_as_a_whole_ends_the_run_in_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 4 and no traceback of everything; what is on record is taken up by the next run."""
+
+    async def falls(self: Any) -> None:
+        await asyncio.sleep(5.0)
+        stumble()
+
+    async def work() -> None:
+        put(house)
+        with monkeypatch.context() as planted:
+            planted.setattr(Hourglass, "run", falls)
+            await house.run()
+        assert house.course.exit_code == 4
+        assert "internal error while running the hourglass" in house.course.reason
+        assert await house.run() == {"saved": 20}
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+def failed(message: str) -> ZeroDivisionError:
+    try:
+        raise ZeroDivisionError(message)
+    except ZeroDivisionError as error:
+        return error
+
+
+def test_only_the_same_in_a_row_counts() -> None:
+    """One that went well between them, or another kind, begins anew."""
+    course = Course()
+    boundary = Boundary(course, "fetching")
+    for _ in range(5):
+        boundary.caught(failed("x"), about="a.txt")
+        boundary.caught(failed("x"), about="a.txt")
+        boundary.passed()
+        boundary.caught(failed("x"), about="a.txt")
+        boundary.caught(ValueError("another"), about="a.txt")
+    assert not course.stopped.is_set()
+    assert len(course.warnings) == 2  # each kind is told once
+
+
+def test_where_it_happened_is_kept_for_whoever_mends_it() -> None:
+    """Each time, with the lines of code that led there."""
+    traces: list[str] = []
+    boundary = Boundary(Course(trace=traces.append), "fetching")
+    for _ in range(2):
+        boundary.caught(failed("x"), about="a.txt")
+    assert len(traces) == 2
+    assert "a.txt" in traces[0]
+    assert "raise ZeroDivisionError" in traces[0]
+
+
+def test_what_an_error_says_is_no_leak() -> None:
+    """A signed address is a secret, and what isn't printable may end on a terminal."""
+    reason = Boundary(Course(), "fetching").caught(failed("https://x.example/a?sig=secret \x1b[2J"), about="a.txt")
+    assert "secret" not in reason
+    assert reason.isprintable()
+
+
+def test_traces_are_kept_for_the_owner_and_in_bounds(tmp_path: Path) -> None:
+    """And a disk that refuses costs nothing else."""
+    told: list[str] = []
+    path = tmp_path / "errors.log"
+    keep = keeper(path, told.append)
+    for _ in range(5):
+        keep("x" * (SIZE_AT_MOST // 2) + "\ud83d")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert SIZE_AT_MOST <= path.stat().st_size < 2 * SIZE_AT_MOST
+    keeper(tmp_path / "absent" / "errors.log", told.append)("one more")
+    assert told[-1] == "one more"

@@ -1,4 +1,7 @@
-"""How many more documents may be submitted now: by what ends and is brought home in time, and by how the service fares."""
+"""How many more documents may be submitted now.
+
+By what ends in time, by what is brought home in time, and by how the service fares.
+"""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ busy: then even a service that becomes many times slower still ends all that is 
 Nothing is known at first, so it begins as though the slowest service worth waiting for had been watched for a moment:
 a probe whose size follows from the retention. Soon what really ends outweighs it. A service that works on many jobs
 side by side ends the more the more are out, so the bound grows with each round; one whose capacity is reached doesn't,
-and there the bound stays. Ends are noticed late and many at once, so each is spread over the time in which it may have
-come. Pure: the clock is the caller's. How fast we fetch is `core.drain`'s.
+and there the bound stays. Where we were away, ends are found late and many at once: they are spread over that time.
+Pure: the clock is the caller's. How fast we fetch is `core.drain`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Final
 
 from batcher.core.drain import SHARE
 
-WAIT: Final = 1 / 16  # of the retention may go by in the service's queue, where results tell what was waiting
+WITHIN: Final = 3 / 8  # of the retention all that is out is to end: a third more may yet be met with half of it left
+WAIT: Final = 1 / 16  # of it may go by in the service's queue, where results tell what was waiting
 OWN: Final = 1.25  # times the work on a job: a little more than is out, to find out whether more are worked on at once
 SLOWEST: Final = 0.01  # jobs a second that a service is trusted to end before it has ended any …
 WATCHED: Final = 100.0  # … and the seconds of watching that this guess is worth
@@ -29,7 +30,8 @@ VOUCHES: Final = 16  # so many more may be out for each that ended: the first on
 SMALLEST: Final = 2  # one that is worked on, and one whose turn is next
 ENOUGH: Final = 64  # ends that tell a rate; where there are fewer, it is looked back further
 SLICES: Final = 256  # of the longest look back, in which ends are counted
-AT_LEAST: Final = 1 / 8  # of the longest look back: the shortest one
+SHORTEST: Final = 1 / 4  # of the longest look back
+AWAY: Final = 1 / 8  # of the longest look back: an end that is found later than that after a look came in our absence
 SMOOTH: Final = 0.05
 
 
@@ -39,7 +41,6 @@ class Outflow:
 
     retention: float
     work: float | None = None  # seconds that the service works on a job, where it tells
-    age: float = 0.0  # of a job when it is found to have ended
     ended: int = 0
     _busy: float | None = None  # seconds in which anything was out so far: others say nothing of the service
     _looked_at: float = 0.0
@@ -62,35 +63,36 @@ class Outflow:
         self._advance(now)
         self.ended += 1
         weight = max(1 / self.ended, SMOOTH)
-        self.age += weight * (age - self.age)
         if work:
             work = min(work, age)
             self.work = work if self.work is None else self.work + weight * (work - self.work)
-            since = min(since, age - work)
-        self._count(self._busy - since, self._busy)
+        if since <= AWAY * self._longest:
+            self._counts[-1] += 1
+        else:
+            self._spread(self._busy - since, self._busy)
 
     def bound(self) -> int:
         """How many may be out, as of the last look."""
         probe = self._probe
         if self._busy is None:
             return probe
-        return min(1 + int(self._rate(self._busy) * self._horizon), probe + VOUCHES * self.ended)
+        return min(max(SMALLEST, 1 + int(self._rate(self._busy) * self._horizon)), probe + VOUCHES * self.ended)
 
     @property
     def _longest(self) -> float:
-        """Seconds that are looked back at most, and ahead."""
+        """Seconds that are looked back at most."""
         return self.retention * SHARE
 
     @property
     def _probe(self) -> int:
-        return max(SMALLEST, int(self._longest * SLOWEST))
+        return max(SMALLEST, int(self.retention * WITHIN * SLOWEST))
 
     @property
     def _horizon(self) -> float:
         """Seconds within which all that is out is to have ended."""
         if self.work is None:
-            return self._longest
-        return min(self._longest, self.retention * WAIT + self.work * OWN)
+            return self.retention * WITHIN
+        return min(self.retention * WITHIN, self.retention * WAIT + self.work * OWN)
 
     @property
     def _width(self) -> float:
@@ -104,17 +106,16 @@ class Outflow:
         self._counts.extend([0.0] * min(SLICES, latest - self._slice))
         self._slice = latest
 
-    def _count(self, start: float, end: float) -> None:
+    def _spread(self, start: float, end: float) -> None:
         """One end, spread evenly over that time; what lies before the first look, or long ago, isn't kept."""
-        first, span = int(max(0.0, start) / self._width), max(end - start, 1e-9)
+        first, span = int(max(0.0, start) / self._width), end - start
         for number in range(max(first, self._slice - len(self._counts) + 1), self._slice + 1):
             since, until = max(start, number * self._width), min(end, (number + 1) * self._width)
             self._counts[number - self._slice - 1] += max(until - since, 0.0) / span
 
     def _rate(self, busy: float) -> float:
         """Ends a second of late: as far back as it takes to have seen enough."""
-        least = max(self._longest * AT_LEAST, 2 * self.age)  # what ended just now is in part still to be found
-        count, start = 0.0, busy
+        least, count, start = self._longest * SHORTEST, 0.0, busy
         for back, ends in enumerate(reversed(self._counts)):
             count, start = count + ends, (self._slice - back) * self._width
             if busy - start >= least and count >= ENOUGH:
@@ -122,4 +123,4 @@ class Outflow:
         if len(self._counts) == SLICES:
             return count / (busy - start)
         watched = min(WATCHED, self._longest / 4)  # it all began not long ago
-        return (count + self._probe / self._longest * watched) / (busy + watched)
+        return (count + self._probe / (self.retention * WITHIN) * watched) / (busy + watched)

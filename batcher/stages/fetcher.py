@@ -22,6 +22,7 @@ from batcher.core.links import Asked, asked
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Prices
 from batcher.core.policy import Policy
+from batcher.core.reasons import unnamed
 from batcher.core.replies import Head, around, read_head
 from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
@@ -322,8 +323,10 @@ class Fetcher:
         return (events.Follows(event.document) if follows else events.Retried(event.document),)
 
     async def _settle(self, event: events.Event, *after: events.Event) -> None:
+        watched = self._jobs.get(event.document)
+        told = event if watched is None else unnamed(event, watched.flight.job_id)
         self._jobs.forget(event.document)
-        await self._ledger.record(event, *after)
+        await self._ledger.record(told, *after)
         self._course.count(getattr(event, "kind", None))
 
 

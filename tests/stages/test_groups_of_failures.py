@@ -82,7 +82,7 @@ def test_jobs_that_failed_of_the_same_are_one_group(house: House) -> None:
     house.service.work = lambda job: (1.0, "DOCUMENT_CORRUPT")
     run_virtually(house.run())
     assert groups(house) == [("failed", DOCUMENTS)]
-    assert all("job … of …" in reason for reason in reasons(house))
+    assert all("job … of jobid://…" in reason for reason in reasons(house))
 
 
 def test_refusals_of_uploads_are_one_group_in_the_view_too(house: House) -> None:

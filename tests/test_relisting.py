@@ -78,7 +78,7 @@ async def test_a_job_that_failed_is_listed_and_says_so_again(manifest: Path, pee
 async def test_a_job_that_the_journal_tells_of_is_no_other_attempt_s(
     manifest: Path, inbox: Path, peer: Peer, out: Path
 ) -> None:
-    """Edited, and put back as it was since: the listing shows the older version's job, which has its attempt."""
+    """Edited, and put back as it was since: the listing shows the older version's job, whose result was kept."""
     letter = inbox / "1" / "letter 0.txt"
     before = letter.read_text()
     for text in (before, "edited"):
@@ -88,7 +88,10 @@ async def test_a_job_that_the_journal_tells_of_is_no_other_attempt_s(
     (out / ".batcher" / "ledger.db").unlink()
     said = await batcher("rebuild", manifest, "--listing", "--json")
     assert said.code == 0, said.err
-    assert json.loads(said.out)["documents"] == {"saved": 5, "queued": 1, "duplicate": 1}
+    assert json.loads(said.out)["documents"] == {"saved": 5, "duplicate": 2}
+    paid = len(peer.service.jobs)
+    assert (await batcher("run", manifest)).code == 0
+    assert len(peer.service.jobs) == paid
 
 
 async def test_no_signature_of_an_address_is_written_down(inbox: Path, manifest: Path, peer: Peer, out: Path) -> None:

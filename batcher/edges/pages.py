@@ -1,7 +1,8 @@
 """Measures a document without reading it properly: enough for an estimate, and never an error.
 
 It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't `counted`.
-Whatever a file says of itself, no more is read, unpacked and waited for than is set here; what was counted till then stands.
+Whatever a file says of itself, no more is read, unpacked and waited for than is set here; what was counted till then
+stands.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_what_unpacks_to_gigabytes_costs_nothing(suffix: str, tmp_path: Path) ->
             part.write(bytes(PIECE))
     tracemalloc.start(1)
     try:
-        assert measure(path) == Measure()
+        assert measure(path)[:2] == (1, 0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -127,7 +127,7 @@ def test_an_archive_of_a_hundred_thousand_parts_is_not_listed(tmp_path: Path) ->
     path.write_bytes(directory + end)
     tracemalloc.start(1)
     try:
-        assert measure(path) == Measure()
+        assert measure(path)[:2] == (1, 0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -74,7 +74,7 @@ class Collection:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
         self.ledger, self.course = ledger, course
         self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
-        looks = looks_of(ledger)
+        looks = looks_of(ledger, manifest.service.result_retention)
         policy = with_changes(manifest.retry)
         self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
         self.headroom = headroom_of(manifest)

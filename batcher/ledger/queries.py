@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from batcher.core.flight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
+from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose
 from batcher.core.wire import JOB, UPLOAD
@@ -457,8 +460,13 @@ class Queries:
         return found
 
     def failures(self) -> list[FailureGroup]:
-        """The most frequent first."""
-        return [FailureGroup(*row) for row in self.reader.execute(_FAILURES)]
+        """The most frequent first; reasons that differ in somebody's ids alone are one, in the words of the first."""
+        groups: dict[tuple[str, str | None, str], FailureGroup] = {}
+        for row in self.reader.execute(_FAILURES):
+            group = FailureGroup(*row)
+            key = (group.state, group.kind, alike(group.reason or ""))
+            groups[key] = _together(groups[key], group) if key in groups else group
+        return sorted(groups.values(), key=lambda group: -group.documents)
 
     def spent(self) -> tuple[int, float]:
         """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""
@@ -697,6 +705,11 @@ _FLIGHT = (
     f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}', d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
+
+
+def _together(one: FailureGroup, other: FailureGroup) -> FailureGroup:
+    documents, example = one.documents + other.documents, min(one.example, other.example)
+    return msgspec.structs.replace(one, documents=documents, example=example)
 
 
 def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:

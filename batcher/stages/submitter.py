@@ -27,6 +27,7 @@ from batcher.core.manifest import Job
 from batcher.core.pages_asked import asked_at_most, asked_of
 from batcher.core.passwords import opening
 from batcher.core.policy import WANTS_JOB, Kind, Policy
+from batcher.core.reasons import unnamed
 from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
@@ -363,7 +364,7 @@ class Submitter:
         event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
-        await self._book(due, event)
+        await self._book(due, unnamed(event, named.known_as))
 
     async def _claim(self, due: Due, *, chained: bool) -> Claim:
         """What is known of what it will cost; the ledger holds that against the limits."""

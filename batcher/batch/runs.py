@@ -9,6 +9,8 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from batcher.batch.callback import Callback
@@ -44,6 +46,7 @@ from batcher.stages.submitter import Submitter
 from batcher.stages.watchlist import Watchlist
 
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
+SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
 A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -73,6 +76,8 @@ class Collection:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
         self.ledger, self.course = ledger, course
         self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
+        self._clock = clock
+        self._tell_of_waits()
         looks = looks_of(ledger)
         policy = with_changes(manifest.retry)
         self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
@@ -113,6 +118,20 @@ class Collection:
             endpoints={job.name: job.endpoint for job in manifest.jobs},
             clock=clock,
         )
+
+    def _tell_of_waits(self) -> None:
+        waits = {
+            "uploads wait": self.pace.upload,
+            "submissions wait": self.pace.submit,
+            "looks at the service's list of jobs wait": self.pace.list,
+            "results wait": self.pace.fetch,
+            "deletions at the service wait": self.pace.clean,
+        }
+        for what, lane in waits.items():
+            lane.tell = partial(self._tell_of_wait, what)
+
+    def _tell_of_wait(self, what: str, seconds: float, why: str) -> None:
+        self.course.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
 
     async def audit(self) -> Audit:
         """Once it has ended: attempts, jobs and files held against each other."""
@@ -185,6 +204,8 @@ class Collection:
             self.course.finished()
 
     async def _wind_up(self) -> None:
+        self.pace.submit.close()
+        self.pace.upload.close()
         await self.what_is_being_sent()
         while self.course.home and not self.course.at_once and not self.is_home():
             await self.ledger.change(within=TICK)
@@ -200,11 +221,21 @@ class Collection:
         """Stop where nothing that is left could ever be sent."""
 
     async def _bring_home(self) -> None:
-        """One last look at all that is out; what has completed is fetched and written."""
+        """One last look at all that is out; what has completed is fetched and written, as long as the service answers.
+
+        A lane that was asked to wait tries once more: whoever stops a run may be about to switch the machine off.
+        """
+        self.pace.fetch.try_once_more()
         self.poller.look_at_all()
+        began = asyncio.get_running_loop().time()
         await asyncio.sleep(TICK)
-        while not self.course.at_once and self._is_bringing_home():
+        while not self.course.at_once and self._is_bringing_home() and not self._is_silent(began):
             await self.ledger.change(within=TICK)
+
+    def _is_silent(self, since: float) -> bool:
+        """Whether nothing has come for a while, and nothing that came is still on its way to the disk."""
+        heard_at = max(since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at)
+        return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
 
     def _is_bringing_home(self) -> bool:
         return self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
@@ -281,8 +312,12 @@ class Run(Collection):
             self.submitter.stop_if_nothing_fits()
 
     async def what_is_being_sent(self) -> None:
-        while not self.course.at_once and not self.submitter.idle:
+        while not self.course.at_once and self._is_sending():
             await self.ledger.change(within=TICK)
+
+    def _is_sending(self) -> bool:
+        """An upload under way is worth its end only where the run goes on to bring home what is out."""
+        return not self.submitter.idle if self.course.home else self.submitter.posts
 
 
 class Cancellation(Collection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
 
@@ -22,6 +23,7 @@ class Course:
     ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
     refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
     _in_a_row: int = 0
 
     def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
@@ -37,6 +39,15 @@ class Course:
         """Something that nobody has to act on at once, and that somebody will want to know."""
         self.warnings.append(words)
         self.tell(words)
+
+    def warn_of_wait(self, what: str, until: datetime, why: str) -> None:
+        """Each wait is told as it begins; for the morning the first of each kind is enough."""
+        words = f"{what} until {until:%H:%M:%S}: {why}"
+        if what in self._told:
+            self.tell(words)
+            return
+        self._told.add(what)
+        self.warn(words)
 
     def finished(self) -> None:
         """Nothing was left to do after all."""

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.objects import Fetched
-from batcher.edges.pace import Pace
+from batcher.edges.pace import WORTH_A_WORD, Pace
 from batcher.edges.pages import measure
 from batcher.errors import (
     AttemptOpen,
@@ -111,10 +112,12 @@ class Submitter:
         self._clock = clock
         self._rng = rng
         self._in_hand: set[int] = set()
+        self._posting = 0  # of those: with a submission on its way, or about to be
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
         self._lapsed: Counter[int] = Counter()
+        self._rest_told_until = 0.0
         self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
@@ -135,6 +138,11 @@ class Submitter:
     @property
     def idle(self) -> bool:
         return not self._in_hand
+
+    @property
+    def posts(self) -> bool:
+        """Whether a submission waits for its answer: to cut it off would leave its fate unknown."""
+        return self._posting > 0
 
     def stop_if_nothing_fits(self) -> None:
         """Where all that is left to send is too large for what is left of a limit. Not before all has been found."""
@@ -200,7 +208,21 @@ class Submitter:
             return
         now = self._clock()
         next_at = self._ledger.next_due_at(after=now)  # what is due already is in hand, or waits for a change
+        self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
+
+    def _tell_of_rest(self, now: float, next_at: float | None) -> None:
+        """Where nothing is sent for more than a minute though there is something to send, and no lane has said so."""
+        tally, rests_until = self._ledger.tally, self._headroom.breaker.open_until or 0.0
+        is_told = max(self._pace.submit.held_for, self._pace.upload.held_for) > WORTH_A_WORD
+        if is_told or not self.idle or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
+            return
+        until = max(rests_until, 0.0 if self._ledger.in_flight else next_at or 0.0)
+        if until - max(now, self._rest_told_until) <= WORTH_A_WORD:
+            return
+        self._rest_told_until = until
+        why = "the service itself fails" if until == rests_until else "it failed of late, and is tried again then"
+        self._course.warn_of_wait("what is still to be sent waits", datetime.fromtimestamp(until), why)
 
     async def _bring(self, due: Due, content: Content) -> None:
         try:
@@ -293,6 +315,13 @@ class Submitter:
         await self._pace.submit.turn()
         if self._course.stopped.is_set():
             return
+        self._posting += 1
+        try:
+            await self._submit(due, named, *before)
+        finally:
+            self._posting -= 1
+
+    async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
         size = await _size(due, job) if job.counts_pages and is_file(due) else Measure()

@@ -152,7 +152,7 @@ async def _first_answer(client: ReductoClient, course: Course, whose: str, *, pa
         if not done:
             course.warn(_waits_for_an_answer(patience - SOON, trouble))
             await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
+        if not asking.done() and not (await asyncio.wait({asking}, timeout=SOON))[0]:
             raise Stopped("stopped before the service gave its first answer; nothing was sent")
         asking.result()
     finally:

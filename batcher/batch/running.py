@@ -18,6 +18,7 @@ from batcher.batch.fittings import budget_of
 from batcher.batch.news import publish, publish_failure
 from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.batch.runs import Cancellation, Collection, Means, Run
+from batcher.core.ending import ended_as, exit_code_of
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.summary import Audit, Summary
@@ -97,6 +98,8 @@ async def _to_its_end(
         run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
         await run.to_its_end()
         audit = await run.audit()
+        if run.has_taken_its_sample:
+            course.finished()
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
@@ -118,10 +121,12 @@ def _summarise(
     pages, credits = ledger.spent()
     saved_now, credits_now = ledger.since(mark)
     price = manifest.prices.dollars_per_credit
-    exit_code = (
-        course.exit_code
-        or (2 if course.refused else 0)
-        or (1 if ledger.verdicts_since(mark) or not audit.agrees else 0)
+    exit_code = exit_code_of(
+        stopped=course.exit_code,
+        refused=bool(course.refused),
+        failed=bool(ledger.verdicts_since(mark)) or not audit.agrees,
+        waits=False,
+        lacks=course.strict and tally.total() > tally[State.SAVED],
     )
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
@@ -132,6 +137,7 @@ def _summarise(
         credits=credits,
         seconds=seconds,
         exit_code=exit_code,
+        ended=ended_as(exit_code, course.how),
         reason=course.reason or course.refused,
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
+from batcher.core.ending import Ended
 from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
 from batcher.core.manifest import Manifest
@@ -157,6 +158,11 @@ class Collection:
         return LeftOut()
 
     @property
+    def has_taken_its_sample(self) -> bool:
+        """Whether all is sent that was asked of it, which was less than there is."""
+        return False
+
+    @property
     def unmatched(self) -> str:
         """Which source has files of which `include` fits none; empty where there is none."""
         return ""
@@ -249,6 +255,7 @@ class Run(Collection):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
+        self._is_sample = manifest.limits.is_sample
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
@@ -286,6 +293,10 @@ class Run(Collection):
     @property
     def left_out(self) -> LeftOut:
         return self.scanner.left_out
+
+    @property
+    def has_taken_its_sample(self) -> bool:
+        return self._is_sample and self.course.how is Ended.LIMIT and self.submitter.has_sent_its_number
 
     @property
     def unmatched(self) -> str:

@@ -8,6 +8,7 @@ from datetime import time
 from pathlib import Path
 from typing import Any
 
+from batcher.core.ending import Ended
 from batcher.core.wire import RETENTION, SERVICES
 
 LOCAL = "local"
@@ -121,6 +122,7 @@ class Limits:
     pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
     max_duration: float | None = None
     stop_at: time | None = None
+    is_sample: bool = False  # so many documents are all that is asked of this run: then they are no limit
 
     @property
     def spending(self) -> bool:
@@ -140,10 +142,10 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """`on` finished: a run that ended with exit code 0; failed: with any other."""
+    """`on`: how a run ended, in the words of `core.ending`."""
 
     url: str
-    on: tuple[str, ...] = ("finished", "failed")
+    on: tuple[str, ...] = tuple(Ended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

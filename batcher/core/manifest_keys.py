@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.ending import Ended
 from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
@@ -114,7 +115,7 @@ PRICES: Final[Table] = {
 }
 NOTIFY: Final[Table] = {
     "url": Key("url", "where a summary of each run is posted, as JSON"),
-    "on": Key("list of strings", "which runs: exit code 0, any other", ("finished", "failed")),
+    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(Ended)),
 }
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),

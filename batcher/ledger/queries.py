@@ -450,11 +450,11 @@ class Queries:
         manifest = self.noted("manifest")
         return dict(json.loads(manifest).get("prices", {})) if manifest else {}
 
-    def last_warnings(self) -> list[str]:
-        """Of the latest run that came to its end."""
+    def last_summary(self) -> dict[str, Any]:
+        """Of the latest run that came to its end; empty where none has."""
         sql = "SELECT summary FROM runs WHERE summary IS NOT NULL ORDER BY id DESC LIMIT 1"
         row = self.reader.execute(sql).fetchone()
-        return list(json.loads(row[0]).get("warnings", ())) if row else []
+        return dict(json.loads(row[0])) if row else {}
 
     def last_event(self) -> int:
         return int(self.reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from batcher.core.ending import Ended, heavier
 from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
 
 
@@ -18,6 +19,8 @@ class Course:
     reason: str = ""
     at_once: bool = False
     home: bool = False  # what is out is waited for, however long it takes
+    how: Ended = Ended.FINISHED  # what stopped it
+    strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
     ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
@@ -26,14 +29,21 @@ class Course:
     _told: set[str] = field(default_factory=set)
     _in_a_row: int = 0
 
-    def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
+    def stop(
+        self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False, how: Ended = Ended.FAILED
+    ) -> None:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
         if not already or self.exit_code == 0:
             self.reason, self.exit_code = reason, exit_code
+        self.how = heavier(self.how, how)
         self.home = home and (self.home or not already)
         self.at_once = self.at_once or at_once
         self.stopped.set()
+
+    def reach(self, limit: str) -> None:
+        """A limit of the manifest's, in words: nothing more is sent, and what is out comes home."""
+        self.stop(limit, 3, home=True, how=Ended.LIMIT)
 
     def warn(self, words: str) -> None:
         """Something that nobody has to act on at once, and that somebody will want to know."""
@@ -51,7 +61,7 @@ class Course:
 
     def finished(self) -> None:
         """Nothing was left to do after all."""
-        self.reason, self.exit_code = "", 0
+        self.reason, self.exit_code, self.how = "", 0, Ended.FINISHED
 
     def count(self, kind: str | None) -> None:
         """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""

@@ -140,6 +140,11 @@ class Submitter:
         return not self._in_hand
 
     @property
+    def has_sent_its_number(self) -> bool:
+        """Whether as many documents are sent as may be in one run."""
+        return self._allowance.used_up
+
+    @property
     def posts(self) -> bool:
         """Whether a submission waits for its answer: to cut it off would leave its fate unknown."""
         return self._posting > 0
@@ -154,7 +159,7 @@ class Submitter:
         left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
         self._too_large = {document: why for document, why in self._too_large.items() if document in left}
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
-            self._course.stop(next(iter(self._too_large.values())), 3, home=True)
+            self._course.reach(next(iter(self._too_large.values())))
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
         """Smaller documents may still fit, up to a point: each try costs an upload."""
@@ -162,7 +167,7 @@ class Submitter:
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
-            self._course.stop(str(error), 3, home=True)
+            self._course.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
         """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a place is free."""

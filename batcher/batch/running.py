@@ -104,6 +104,8 @@ async def _to_its_end(
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
         summary = replace(summary, left_out=run.left_out.values())
+        if run.has_looked:
+            await ledger.note("left out", json.dumps(summary.left_out))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 

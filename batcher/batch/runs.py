@@ -158,6 +158,11 @@ class Collection:
         return LeftOut()
 
     @property
+    def has_looked(self) -> bool:
+        """Whether it has walked all that there is, so that it knows what it leaves out."""
+        return False
+
+    @property
     def has_taken_its_sample(self) -> bool:
         """Whether all is sent that was asked of it, which was less than there is."""
         return False
@@ -293,6 +298,10 @@ class Run(Collection):
     @property
     def left_out(self) -> LeftOut:
         return self.scanner.left_out
+
+    @property
+    def has_looked(self) -> bool:
+        return self.is_complete and self.scanner.done.is_set()
 
     @property
     def has_taken_its_sample(self) -> bool:

@@ -106,7 +106,7 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
         "nearest_deadline_at": deadline and deadline[1],
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": with_ledger.failures(),
-        "left_out": last.get("left_out", {}),
+        "left_out": with_ledger.left_out(),
         "last_run": {name: last[name] for name in ("ended", "exit_code", "reason") if name in last},
     }
 

@@ -450,6 +450,10 @@ class Queries:
         manifest = self.noted("manifest")
         return dict(json.loads(manifest).get("prices", {})) if manifest else {}
 
+    def left_out(self) -> dict[str, Any]:
+        """What the latest run that has looked everywhere left out, as its summary has it."""
+        return dict(json.loads(self.noted("left out") or "{}"))
+
     def last_summary(self) -> dict[str, Any]:
         """Of the latest run that came to its end; empty where none has."""
         sql = "SELECT summary FROM runs WHERE summary IS NOT NULL ORDER BY id DESC LIMIT 1"

@@ -162,6 +162,42 @@ async def test_whoever_is_strict_minds_what_any_run_left(inbox: Path, peer: Peer
     assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 0
 
 
+async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """Its verdict too: exit code 3 and a word in each place, until the third run; another document's is 1 at once."""
+    words = (inbox, "-o", tmp_path / "out", "--service", peer.url, "-S", "retry.TIMEOUT.attempts=1")
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    code, out, err = await batcher("run", *words, "--json")
+    told = json.loads(out)
+    assert (code, told["ended"], told["waiting"], told["taken_up"]) == (3, "stopped", DOCUMENTS, 0)
+    (group,) = told["failures"]
+    assert (group["waits"], group["runs"]) == (DOCUMENTS, 1) and f"{DOCUMENTS} documents failed for a reason" in err
+    for command in ("status", "failures"):
+        assert "will be tried again by the next run (1 run so far)" in (await batcher(command, tmp_path / "out"))[1]
+    assert f"{DOCUMENTS} of them failed for a passing reason" in (await batcher("plan", *words))[1]
+    peer.service.work = lambda job: (0.0, "TIMEOUT" if len(peer.service.jobs) % 2 else None)
+    code, out, err = await batcher("run", *words, "--json")
+    told = json.loads(out)
+    assert (code, told["taken_up"]) == (3, DOCUMENTS) and "that had failed for a passing reason, tried again" in err
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    assert (await batcher("run", *words, "-q"))[0] == 1
+    code, out, _ = await batcher("run", *words, "--json")
+    assert (code, json.loads(out)["waiting"]) == (0, 0), "a verdict of an earlier run"
+
+
+async def test_a_verdict_weighs_more_than_what_waits(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Exit code 1 where one document's own fault is among those; and where a manifest wants no second tries."""
+    peer.service.work = lambda job: (0.0, "DOCUMENT_CORRUPT" if len(peer.service.jobs) == 0 else "TIMEOUT")
+    assert (await run(inbox, peer, "retry.TIMEOUT.attempts=1")).exit_code == 1
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    overrides = ("retry.TIMEOUT.attempts=1", "retry.runs=1")
+    manifest = for_directory(inbox, tmp_path / "other", service=peer.url, overrides=overrides)
+    summary = await run_batch(manifest)
+    assert (summary.exit_code, summary.waiting) == (1, 0)
+    assert "tried again" not in status_words("other", status_values(tmp_path / "other" / ".batcher" / "ledger.db"))
+
+
 async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
     """All was sent by then, and all comes home: exit code 0."""
     course = Course()

@@ -18,6 +18,7 @@ from batcher.batch.fittings import budget_of
 from batcher.batch.news import publish, publish_failure
 from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.batch.runs import Cancellation, Collection, Means, Run
+from batcher.core.amounts import many
 from batcher.core.ending import ended_as, exit_code_of
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
@@ -103,11 +104,15 @@ async def _to_its_end(
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
-        summary = replace(summary, left_out=run.left_out.values())
+        summary = replace(summary, left_out=run.left_out.values(), taken_up=run.taken_up)
         if run.has_looked:
             await ledger.note("left out", json.dumps(summary.left_out))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
+
+
+def _waits(number: int) -> str:
+    return f"{many(number, 'document')} failed for a reason that may pass: the next run tries again by itself"
 
 
 def _chance() -> random.Random:
@@ -118,6 +123,8 @@ def _chance() -> random.Random:
 def _summarise(
     manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
 ) -> Summary:
+    waiting = [document for document, _ in ledger.passing(runs=manifest.runs)]
+    failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
     pages, credits = ledger.spent()
@@ -126,21 +133,22 @@ def _summarise(
     exit_code = exit_code_of(
         stopped=course.exit_code,
         refused=bool(course.refused),
-        failed=bool(ledger.verdicts_since(mark)) or not audit.agrees,
-        waits=False,
+        failed=bool(failed) or not audit.agrees,
+        waits=bool(waits),
         lacks=course.strict and tally.total() > tally[State.SAVED],
     )
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
-        failures=tuple(ledger.failures()),
+        failures=tuple(ledger.failures(runs=manifest.runs)),
+        waiting=len(waiting),
         pages=pages,
         credits=credits,
         seconds=seconds,
         exit_code=exit_code,
         ended=ended_as(exit_code, course.how),
-        reason=course.reason or course.refused,
+        reason=course.reason or course.refused or (_waits(len(waiting)) if exit_code == 3 else ""),
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(course.warnings),

@@ -42,6 +42,7 @@ from batcher.stages.makers import closing_for, makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
+from batcher.stages.second_tries import take_up
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 from batcher.stages.watchlist import Watchlist
@@ -72,6 +73,7 @@ class Collection:
 
     is_complete = False  # whether its end means that nothing of the batch is left to do
     submits = False
+    taken_up = 0  # documents that an earlier run failed to get done, and this one tries
 
     def __init__(self, means: Means) -> None:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
@@ -260,7 +262,7 @@ class Run(Collection):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
-        self._is_sample = manifest.limits.is_sample
+        self._is_sample, self._runs = manifest.limits.is_sample, manifest.runs
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
@@ -288,6 +290,9 @@ class Run(Collection):
         agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
         if all(agreed):
             await self.scanner.sort_out()
+            self.curfew.look()
+            if not self.course.stopped.is_set():
+                self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
             self.course.stop(self.course.refused, 2, home=True)
         try:

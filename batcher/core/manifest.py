@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.ending import Ended
+from batcher.core.policy import RUNS
 from batcher.core.wire import RETENTION, SERVICES
 
 LOCAL = "local"
@@ -158,6 +159,7 @@ class Manifest:
     jobs: tuple[Job, ...]
     output: Output
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
+    runs: int = RUNS  # that try a document by themselves as long as it fails for a passing reason
     webhook: Webhook | None = None
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=Prices)
@@ -198,6 +200,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             **({"settle": service.settle} if service.settle is not None else {}),
         },
         "source": [source.outline() for source in manifest.sources],
+        **({"retry": {"runs": manifest.runs}} if manifest.runs != RUNS else {}),
         "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
         "output": {
             "directory": str(manifest.output.directory),

@@ -21,7 +21,7 @@ from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, 
 from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
-from batcher.core.policy import Kind
+from batcher.core.policy import RUNS, Kind
 from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
 
@@ -121,6 +121,9 @@ RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
     "attempts": Key("count", "paid attempts, the first included; never more than three"),
 }
+RETRIES: Final[Table] = {  # beside the tables by error name
+    "runs": Key("tries", "how many runs try a document that fails for a passing reason; default 3; 1: only this one"),
+}
 MANIFEST: Final[Table] = {
     "batch": Key("name", "the batch's name; default: the file's stem"),
     "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
@@ -144,7 +147,10 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
     jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
-    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
+    rules = top.get("retry", {})
+    retries = reading.table({name: rules[name] for name in RETRIES if name in rules}, RETRIES, "retry.")
+    errors = {name: rule for name, rule in rules.items() if name not in RETRIES}
+    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in errors.items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
     limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
@@ -168,6 +174,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         jobs=tuple(Job(**job) for job in jobs),
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
+        runs=retries.get("runs", RUNS),
         webhook=Webhook(**webhook) if "webhook" in top else None,
         limits=Limits(**limits),
         prices=Prices(**prices),
@@ -387,6 +394,6 @@ def _value_schema(key: Key) -> dict[str, Any]:
     wrapped: dict[str, dict[str, Any]] = {
         "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},
         "tables": {"anyOf": [inner, {"type": "array", "items": inner}]},
-        "table of tables": {"type": "object", "additionalProperties": inner},
+        "table of tables": {**_schema(RETRIES), "additionalProperties": inner},
     }
     return wrapped.get(key.kind, inner)

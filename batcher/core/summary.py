@@ -17,6 +17,8 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     reason: str | None
     documents: int
     example: str
+    waits: int = 0  # of the documents, those that the next run takes up by itself
+    runs: int = 0  # that have tried these, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Summary:
     warnings: tuple[str, ...] = ()  # what was told while it went on
     saved_in_run: int = 0
     withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
+    taken_up: int = 0  # documents that an earlier run failed to get done for a passing reason, and this one tried
+    waiting: int = 0  # documents that failed for a passing reason and that the next run takes up by itself
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0

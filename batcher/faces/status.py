@@ -30,6 +30,8 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines += [f"  {failed(group)}" for group in summary.failures]
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
+    if summary.taken_up:
+        lines.append(f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried again")
     if summary.pages:
         lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
     lines.append(f"  results: {manifest.output.directory}")
@@ -182,7 +184,14 @@ def failed(group: FailureGroup) -> str:
 
 def _why(group: FailureGroup) -> str:
     reason = f" ({group.reason})" if group.reason else ""
-    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}")
+    waits = f"; {next_time(group)}" if group.waits else ""
+    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}{waits}")
+
+
+def next_time(group: FailureGroup) -> str:
+    """Of what failed for a passing reason."""
+    which = "" if group.waits == group.documents else f"{group.waits} of them "
+    return f"{which}will be tried again by the next run ({many(group.runs, 'run')} so far)"
 
 
 def plain(text: str, *, keep: str = "") -> str:

@@ -14,7 +14,7 @@ from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
-from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
+from batcher.core.policy import PAID_ATTEMPTS_AT_MOST, Kind
 from batcher.core.wire import JOB
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger.purse import spend
@@ -50,7 +50,7 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.ReplyLost: _REASON,
     e.Adopted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
-    e.GivenUp: _REASON,
+    e.GivenUp: f"reason = :reason, kind = '{Kind.TRANSIENT}'",
     e.Held: _REASON,
     e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL,"
     f" payer = {_PAID_FOR_ITSELF}",
@@ -65,6 +65,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Recalled: "paid = 0, reason = NULL, kind = NULL",
     e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
+    e.TakenUp: f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries = 0, due_at = 0,"
+    " reason = NULL, kind = NULL",
     e.PayerFailed: _VERDICT,
     e.Superseded: "superseded_from = :before",
     e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}",

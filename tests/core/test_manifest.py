@@ -74,6 +74,8 @@ def test_all_problems_are_shown_at_once() -> None:
         ("service.settle", {"service": {"name": "reducto", "settle": float("inf")}}),
         ("limits.pay_again", {"limits": {"pay_again": -1}}),
         ("retry.FAILED.attempts", {"retry": {"FAILED": {"attempts": 0}}}),
+        ("retry.runs", {"retry": {"runs": -1}}),
+        ("retry.runs", {"retry": {"runs": {"attempts": 1}}}),
         ("source.min_size", {"source": {"directory": "in", "min_size": "2MB", "max_size": "1MB"}}),
         ("source.older_than", {"source": {"directory": "in", "older_than": "2d", "newer_than": "1d"}}),
         ("job.options.settings.page_rang", {"job": {"options": {"settings": {"page_rang": 1}}}}),

@@ -37,6 +37,7 @@ class House:
         self.clean = "never"
         self.limits = Limits()
         self.max_in_flight: int | None = None
+        self.runs = 3
         self.options: dict[str, object] = {}
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
         self.course = Course()
@@ -61,6 +62,7 @@ class House:
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
+            runs=self.runs,
         )
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))

@@ -205,6 +205,29 @@ async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: P
     assert len(reasons) == 1
 
 
+UNFIT = {
+    "an extract without a schema": (("--endpoint", "extract"), "schema_file"),
+    "an unknown option": (("-S", "job.options.setings.x=1"), "did you mean settings?"),
+    "an option of another endpoint": (("-S", 'job.options.split_description="x"'), "unknown key"),
+    "an output below a file": (("-S", "output.directory=file/out"), "name another output"),
+    "a ledger below a file": (("-S", "output.ledger=file/x.db"), "name another output"),
+    "a bucket without a name": (("-S", 'output.mirror="s3://"'), "output.mirror"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+async def test_what_would_spoil_a_night_is_found_before_anything_is_sent(
+    name: str, words: tuple[object, ...], peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, with no submission and no upload made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    more, told = UNFIT[name]
+    said = await batcher(*words, *more)
+    assert said.code in (2, 3) and told in said.err, said.err
+    assert not peer.calls["run_job"] and not peer.calls["upload"]
+
+
 async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
     """Exit 4 after the patience asked for; the same words do it all once somebody does."""
     said = await batcher("run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1")

@@ -162,9 +162,7 @@ async def test_whoever_is_strict_minds_what_any_run_left(inbox: Path, peer: Peer
     assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 0
 
 
-async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(
-    inbox: Path, peer: Peer, tmp_path: Path
-) -> None:
+async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """Its verdict too: exit code 3 and a word in each place, until the third run; another document's is 1 at once."""
     words = (inbox, "-o", tmp_path / "out", "--service", peer.url, "-S", "retry.TIMEOUT.attempts=1")
     peer.service.work = lambda job: (0.0, "TIMEOUT")

@@ -23,10 +23,11 @@ from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
 from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
+from batcher.edges.mirror import Mirror
 from batcher.edges.pace import Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
-from batcher.errors import BatcherError, first_of
+from batcher.errors import BatcherError, MirrorError, first_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.canceller import Canceller
@@ -263,6 +264,7 @@ class Run(Collection):
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
         self._is_sample, self._runs = manifest.limits.is_sample, manifest.runs
+        self._mirror = manifest.output.mirror
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
@@ -287,6 +289,8 @@ class Run(Collection):
         )
 
     async def to_its_end(self) -> None:
+        if self._mirror:
+            await self._check_mirror(Mirror(self._mirror))
         agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
         if all(agreed):
             await self.scanner.sort_out()
@@ -299,6 +303,20 @@ class Run(Collection):
             await super().to_its_end()
         finally:
             self.passwords.close()
+
+    async def _check_mirror(self, mirror: Mirror) -> None:
+        """Where nothing can be put there nothing is sent; what is out comes home to the disk."""
+        checking = asyncio.create_task(mirror.check())
+        stopped = asyncio.create_task(self.course.stopped.wait())
+        try:
+            await asyncio.wait({checking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if checking.done():
+                checking.result()
+        except MirrorError as error:
+            self.course.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
+        finally:
+            checking.cancel()
+            stopped.cancel()
 
     @property
     def left_out(self) -> LeftOut:

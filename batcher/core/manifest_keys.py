@@ -159,6 +159,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
+    if not any("listing" in source for source in sources):  # its rows may bring one each
+        reading.check_schemas(jobs)
     reading.check_passwords(sources, jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
@@ -305,6 +307,17 @@ class _Reading:
         self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
             add(Problem("job.name", f"{shown(job['name'])} can't be part of a file's name", "letters, digits, - and _"))
+
+    def check_schemas(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """An extract is told by one what to look for; without it each document would be refused, one by one."""
+        for job in jobs:
+            options = job.get("options", {})
+            instructions = options.get("instructions") if isinstance(options, Mapping) else None
+            has_schema = isinstance(instructions, Mapping) and instructions.get("schema")
+            if job.get("endpoint") == "extract" and not ("schema_file" in job or has_schema):
+                hint = "a JSON Schema file that names the fields, or options.instructions.schema"
+                where = f"job.{job['name']}" if len(jobs) > 1 and "name" in job else "job"
+                self.problems.append(Problem(f"{where}.schema_file", "missing: extract wants a schema", hint))
 
     def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
         """Where no step could hand one on, naming some is a mistake."""

@@ -532,6 +532,19 @@ async def test_a_rehearsal_leaves_the_batch_alone(inbox: Path, tmp_path: Path) -
     assert not (tmp_path / "out" / ".batcher" / "ledger.db").exists()
 
 
+async def test_a_rehearsal_goes_on_as_the_next_nights_would(inbox: Path, tmp_path: Path) -> None:
+    """What fails for a passing reason is tried by three runs, and only then it is a verdict."""
+    rule = '{"class": "transient", "attempts": 1}'
+    names = ("INTERNAL_ERROR", "CAPACITY_TIMEOUT", "GPU_UNAVAILABLE")
+    rules = [word for name in names for word in ("-S", f"retry.{name}={rule}")]
+    code, out, err = await batcher(
+        "run", inbox, "-o", tmp_path / "out", "--chaos", "fail-transient=1", *rules, "--json"
+    )
+    assert (code, json.loads(out)["waiting"]) == (1, 0), err
+    with sqlite3.connect(tmp_path / "out" / ".batcher" / "rehearsal" / ".batcher" / "ledger.db") as ledger:
+        assert ledger.execute("SELECT exit_code FROM runs ORDER BY id").fetchall() == [(3,), (3,), (1,)]
+
+
 async def test_the_nightly_manifest_runs(tmp_path: Path) -> None:
     """As it stands, but for where its results go."""
     manifest = load(ROOT / "manifests" / "nightly.toml", overrides=(f"output.directory={tmp_path / 'out'}",))

@@ -143,6 +143,7 @@ def _summarise(
         documents={str(state): number for state, number in tally.most_common()},
         failures=tuple(ledger.failures(runs=manifest.runs)),
         waiting=len(waiting),
+        goes_on=exit_code == 3 and not course.exit_code,
         pages=pages,
         credits=credits,
         seconds=seconds,

@@ -103,6 +103,9 @@ def run(
         manifest = prepare(manifest, chaos)
     voice = Voice(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
+    while (rehearse or chaos) and summary.goes_on:  # as the next nights would: a rehearsal has none of its own
+        again = conduct(run_batch, manifest, voice)
+        summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)
     if rehearse or chaos:
         from batcher.faces.rehearsal import rehearsal_words

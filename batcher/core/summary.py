@@ -66,6 +66,7 @@ class Summary:
     withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
     taken_up: int = 0  # documents that an earlier run failed to get done for a passing reason, and this one tried
     waiting: int = 0  # documents that failed for a passing reason and that the next run takes up by itself
+    goes_on: bool = False  # nothing but the next run's turn keeps what is waiting from being done
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0

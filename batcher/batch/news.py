@@ -9,7 +9,7 @@ import msgspec
 
 from batcher.core.ending import Ended
 from batcher.core.manifest import Manifest
-from batcher.edges.notify import notify
+from batcher.edges.notify import PATIENCE, notify
 from batcher.errors import BatcherError, Stopped
 
 _HOW: Final = {
@@ -18,6 +18,7 @@ _HOW: Final = {
     Ended.STOPPED: "stopped",
     Ended.FAILED: "failed",
 }
+PATIENCE_WHEN_STOPPED: Final = 3.0  # seconds: somebody waits for the run's end
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
 
 
@@ -50,7 +51,9 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     if manifest.notify is None or how not in manifest.notify.on:
         return None
     digest = values["failures"][:DIGEST]
-    return await notify(manifest.notify.url, {"text": _words(values, how), **values, "failures": digest})
+    news = {"text": _words(values, how), **values, "failures": digest}
+    patience = PATIENCE_WHEN_STOPPED if how is Ended.STOPPED else PATIENCE
+    return await notify(manifest.notify.url, news, patience=patience)
 
 
 def _words(values: Mapping[str, Any], how: Ended) -> str:

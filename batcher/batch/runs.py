@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
+from batcher.core.amounts import many
 from batcher.core.ending import Ended
 from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
@@ -24,7 +25,7 @@ from batcher.core.policy import with_changes
 from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
 from batcher.edges.mirror import Mirror
-from batcher.edges.pace import Pace
+from batcher.edges.pace import WORTH_A_WORD, Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError, MirrorError, first_of
@@ -221,10 +222,20 @@ class Collection:
         self.pace.submit.close()
         self.pace.upload.close()
         await self.what_is_being_sent()
+        began, is_told = asyncio.get_running_loop().time(), False
         while self.course.home and not self.course.at_once and not self.is_home():
             await self.ledger.change(within=TICK)
+            if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
+                self._tell_of_homecoming()
+                is_told = True
         if not self.course.at_once:
             await self._bring_home()
+
+    def _tell_of_homecoming(self) -> None:
+        """Nothing is sent any more, and jobs may take hours."""
+        until = self.ledger.nearest_deadline_at() or self._clock()
+        what = f"{many(self.ledger.in_flight, 'job')} still out, waited for"
+        self.course.warn_of_wait(what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}")
 
     async def _until_over(self) -> None:
         while not (self.is_over() and self.deriver.finish() and self.is_tidy()):

@@ -12,6 +12,7 @@ import pytest
 from house import House
 from virtual import run_virtually
 
+from batcher.core.manifest import Limits
 from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, ServiceError, Unreachable
 
@@ -79,6 +80,20 @@ def test_an_outage_is_told_once_however_long_it_lasts(house: House) -> None:
         assert await house.run() == {"saved": 1}
         told = [words for words in house.course.warnings if "connection refused" in words]
         assert len(told) == 1 and "results wait" in told[0]
+
+    run_virtually(work())
+
+
+def test_who_waits_for_jobs_after_a_limit_is_told_until_when(house: House) -> None:
+    """Nothing is sent any more and nothing seems to happen, perhaps for hours."""
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.limits = Limits(max_documents=1)
+        house.service.work = lambda job: (1000.0, None)
+        assert (await house.run())["saved"] == 1
+        (told,) = house.course.warnings
+        assert re.match(r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; limits.max_documents", told)
 
     run_virtually(work())
 

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from typing import Any, Final
 from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
+from batcher.core.options import REFUSE, SEND, WARN
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
 from batcher.core.policy import Kind
@@ -25,6 +26,7 @@ from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
 
 Table = dict[str, "Key"]
+_NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ JOB: Final[Table] = {
     "schema_file": Key("path", "a JSON Schema file for options.instructions.schema"),
     "priority": Key("boolean", "ahead of other asynchronous jobs"),
     "queue_priority": Key("string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")),
+    "unknown_options": Key(
+        "string", "options that the API's description doesn't know: an error; sent and told; sent", (REFUSE, WARN, SEND)
+    ),
     "options": Key("table", "the rest of the request body, verbatim"),
     "metadata": Key("table", "sent with every job"),
 }
@@ -295,9 +300,17 @@ class _Reading:
         if METADATA_KEY in job.get("metadata", {}):
             add(Problem(f"{where}.metadata.{METADATA_KEY}", "batcher sets this itself", "take it out"))
         endpoint = job.get("endpoint", "parse")
-        self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
+        if endpoint in ENDPOINTS:
+            self._check_body(endpoint, options, f"{where}.options", tolerant=job.get("unknown_options") in (WARN, SEND))
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
             add(Problem("job.name", f"{shown(job['name'])} can't be part of a file's name", "letters, digits, - and _"))
+
+    def _check_body(self, endpoint: str, options: Mapping[str, Any], where: str, *, tolerant: bool) -> None:
+        """What is misspelt would be paid for in vain; what the API has learned since can be sent all the same."""
+        found = list(body_problems(endpoint, options, key=where))
+        if tolerant:
+            found = [problem for problem in found if not problem.unknown]
+        self.problems += map(_with_the_way_round, found)
 
     def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
         """Where no step could hand one on, naming some is a mistake."""
@@ -333,6 +346,13 @@ class _Reading:
             if output is not None and output.is_relative_to(directory):
                 hint = "choose a folder beside it, or results would be taken for documents"
                 self.problems.append(Problem("output.directory", f"{output} lies inside the source {directory}", hint))
+
+
+def _with_the_way_round(problem: Problem) -> Problem:
+    """What is no slip of the pen may be newer than the description that options are held against."""
+    if not problem.unknown or problem.hint.startswith("did you mean"):
+        return problem
+    return replace(problem, hint=f"{problem.hint}; {_NEWER}")
 
 
 def override(data: dict[str, Any], assignment: str) -> None:

@@ -84,6 +84,20 @@ def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, o
     assert key in problems({**GOOD, **data})
 
 
+def test_options_newer_than_the_description_are_sent_where_a_manifest_says_so() -> None:
+    """Unknown keys and values; what a known key can't be never is. Refused, they are named with the way round."""
+    options = {"settings": {"hologram": True}, "retrieval": {"chunking": {"chunk_mode": "haiku"}}}
+    found = problems({**GOOD, "job": {"options": options}})
+    assert set(found) == {"job.options.settings.hologram", "job.options.retrieval.chunking.chunk_mode"}
+    assert all('job.unknown_options = "warn"' in words for words in found.values())
+    for asked in ("warn", "send"):
+        job = {"unknown_options": asked, "options": options}
+        assert read_manifest({**GOOD, "job": job}, where="", folder=Path("/x"), stem="m").jobs[0].options == options
+        wrong = {**job, "options": {"settings": {"hologram": True, "timeout": "5m"}}}
+        assert list(problems({**GOOD, "job": wrong})) == ["job.options.settings.timeout"]
+    assert "job.unknown_options" in problems({**GOOD, "job": {"unknown_options": "ignore"}})
+
+
 def test_a_key_that_is_there_and_wrong_is_not_called_missing_as_well() -> None:
     """One mistake, one message."""
     for data in ({"source": {"directory": 3}}, {"source": {"listing": ""}}, {"output": {"directory": ["out"]}}):

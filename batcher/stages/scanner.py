@@ -65,7 +65,9 @@ class Scanner:
         for source in self._manifest.sources:
             if source.listing is not None:
                 await asyncio.to_thread(
-                    *(listings.check, source.listing, self._endpoints),
+                    listings.check,
+                    source.listing,
+                    self._endpoints,
                     urls=_why_no_urls(self._manifest),
                     ignore=source.ignore,
                     tolerant=self._tolerant,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import socket
 import stat
 from collections.abc import Callable
@@ -60,6 +61,45 @@ async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, p
     assert len(results) == len(saved)
     assert all(stat.S_ISREG(path.lstat().st_mode) for path in results)
     assert peer.service.paid()
+
+
+async def test_a_hostile_output_keeps_its_files_and_gets_every_result(inbox: Path, out: Path, peer: Peer) -> None:
+    """A file or a link where a folder must be, folders in the place of results: all are saved, once, and verified."""
+    out.mkdir()
+    (out / "0").write_text("a stranger's")
+    (out / "1").symlink_to(inbox)
+    (out / "top.txt.json").mkdir()
+    deep = "/".join(["d" * 240] * 14)  # so deep that its result's whole path would be longer than the system takes
+    for name in ("top.txt", f"{deep}/bottom.txt"):
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(os.fsencode(inbox / name), name.encode())
+    words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
+    for more in (["--start-over"], []):
+        said = await batcher(*words, *more)
+        assert said.code == 0, said.err
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 8)]
+    assert len(peer.service.jobs) == 8
+    assert (await batcher("verify", out)).code == 0
+    assert (out / "0").read_text() == "a stranger's"
+    assert not list(inbox.rglob("*.json"))
+
+
+async def test_results_larger_than_files_may_be_are_each_their_own_trouble(inbox: Path, out: Path, peer: Peer) -> None:
+    """They are paid for and stay at the service: told with what to do, and fetched once there is room and leave."""
+    peer.padding = 3 << 20
+    words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
+    said = await batcher(*words, before=_write_no_large_files)
+    assert said.code == 1, said.err
+    assert "ulimit -f" in said.err
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("stuck", 6)]
+    assert (await batcher("retry", out, "--only", "stuck")).code == 0
+    assert (await batcher(*words)).code == 0
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 6)]
+    assert len(peer.service.jobs) == 6
+
+
+def _write_no_large_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
 
 
 def _plant(inbox: Path) -> dict[bytes, str]:

@@ -88,7 +88,7 @@ OUTPUT: Final[Table] = {
         "list of strings", "json always; the others are made of it", ("json", "markdown", "jsonl", "parquet")
     ),
     "mirror": Key("bucket", "an object store where results are put as well"),
-    "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
+    "images": Key("boolean", "whether linked pictures and PDFs are fetched; default: where the job asks for some"),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
     "access": Key("string", "who may read results: owner alone, or the folder's group as well", ("owner", "group")),

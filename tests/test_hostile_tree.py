@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import resource
 import socket
 import stat
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from aiohttp import web
 from commandline import batcher, rows
 from peer import Peer
 
-from batcher.core.document import path_of
+from batcher.core.document import elsewhere, path_of, with_tag
 
 READS_ANYTHING = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 PR_CAPBSET_DROP = 24
@@ -84,22 +84,29 @@ async def test_a_hostile_output_keeps_its_files_and_gets_every_result(inbox: Pat
     assert not list(inbox.rglob("*.json"))
 
 
-async def test_results_larger_than_files_may_be_are_each_their_own_trouble(inbox: Path, out: Path, peer: Peer) -> None:
-    """They are paid for and stay at the service: told with what to do, and fetched once there is room and leave."""
-    peer.padding = 3 << 20
+async def test_a_result_that_has_no_place_at_all_stops_no_other(inbox: Path, out: Path, peer: Peer) -> None:
+    """It is paid for and stays at the service: told with what to do, and fetched once there is a place."""
+    result = b'{"response_type":"parse","usage":{"num_pages":1},"result":{"type":"full","chunks":[]}}'
+
+    async def the_same_for_all(peer: Peer, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'{"status":"Completed","result":%b}' % result, content_type="application/json")
+
+    peer.moods["job"] = the_same_for_all
+    output, tag = "0/letter 0.txt.json", sha256(result).hexdigest()[:8]
+    taken = [out / place for place in (output, with_tag(output, tag), *elsewhere(output))]
+    for place in taken:
+        place.mkdir(parents=True)
     words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
-    said = await batcher(*words, before=_write_no_large_files)
+    said = await batcher(*words, "--start-over")
     assert said.code == 1, said.err
-    assert "ulimit -f" in said.err
-    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("stuck", 6)]
+    assert "move them away" in said.err
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 5), ("stuck", 1)]
+    for place in taken:
+        place.rmdir()
     assert (await batcher("retry", out, "--only", "stuck")).code == 0
     assert (await batcher(*words)).code == 0
     assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 6)]
     assert len(peer.service.jobs) == 6
-
-
-def _write_no_large_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
 
 
 def _plant(inbox: Path) -> dict[bytes, str]:

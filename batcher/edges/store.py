@@ -10,6 +10,7 @@ import errno
 import hashlib
 import mmap
 import os
+import resource
 import secrets
 import stat
 import sys
@@ -40,9 +41,8 @@ _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on t
         *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EACCES, errno.EPERM),
     }
 )
-ONE_RESULT: Final = frozenset({errno.EFBIG, errno.EOVERFLOW, errno.EEXIST})  # that no other need meet
 _NEXT: Final = {
-    errno.EFBIG: "it is larger than files may be there: see `ulimit -f`, or name an output on another disk",
+    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on another disk",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
     errno.EROFS: "mount it writable, or name another output directory",
@@ -495,6 +495,16 @@ def _discard(part: _Part) -> None:
         os.unlink(part.temporary, dir_fd=part.parts)
     except OSError:
         return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+
+
+def concerns_one(error: OSError | OutputError) -> bool:
+    """Whether what was refused is a single result's trouble, which no other need meet.
+
+    What is larger than this process may write isn't: that limit is a person's, as a quota is.
+    """
+    if error.errno == errno.EFBIG:
+        return resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    return error.errno in (errno.EOVERFLOW, errno.EEXIST)
 
 
 def trouble(output: str, error: OSError) -> OutputError:

@@ -79,7 +79,7 @@ _PERHAPS_THE_FILE: Final = frozenset(
 )
 _EVERY_TRY: Final = (
     "each of its tries was perhaps paid, and all ended alike, so it may well be the file: try a part of it "
-    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only transient` of it as it is "
+    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only transient` as it is "
     "may pay again in vain"
 )
 _SAID: Final = re.compile(r"([A-Z][A-Z0-9_]{2,}|UNNAMED)(?::|$)")

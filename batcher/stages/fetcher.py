@@ -27,7 +27,7 @@ from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.edges.store import ONE_RESULT, Streamed, trouble
+from batcher.edges.store import Streamed, concerns_one, trouble
 from batcher.errors import (
     BadReply,
     BatcherError,
@@ -289,7 +289,7 @@ class Fetcher:
                 str(head.url), part, around=lambda first: around(body, head, first)
             )
         except OSError as error:
-            if error.errno in ONE_RESULT:
+            if concerns_one(error):
                 await asyncio.to_thread(part.unlink, missing_ok=True)
                 raise trouble(output, error) from error
             self._sink.refuse(output, error)

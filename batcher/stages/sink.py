@@ -18,7 +18,7 @@ from batcher.core import events
 from batcher.core.document import elsewhere
 from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.core.results import Buffer
-from batcher.edges.store import ONE_RESULT, Item, Store, Streamed, Written, kept_name, trouble
+from batcher.edges.store import Item, Store, Streamed, Written, concerns_one, kept_name, trouble
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
 from batcher.stages.course import Course
@@ -115,7 +115,7 @@ class Sink:
             outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
         for result, outcome in zip(group, outcomes, strict=True):
-            if isinstance(outcome, OutputError) and outcome.errno in ONE_RESULT:
+            if isinstance(outcome, OutputError) and concerns_one(outcome):
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
                 self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service

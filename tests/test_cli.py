@@ -8,9 +8,11 @@ import os
 import resource
 import signal
 import sqlite3
+import ssl
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from commandline import batcher, rows, start
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, ends_early, links, listening, once, says
 
@@ -509,3 +511,89 @@ async def test_options_that_change_while_documents_wait_are_paid_for_once(
     assert (await batcher(*words, "-S", "job.options.settings.timeout=300")).code == 0
     assert len(peer.service.jobs) == 6
     assert all('"timeout":300' in job.config for job in peer.service.jobs.values())
+
+
+# --- streams, names and networks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(closed: int, inbox: Path, out: Path) -> None:
+    """No file of ours takes its place, and the local service that is started has all three."""
+    said = await batcher("run", inbox, "-o", out, "--json", before=lambda: os.close(closed))
+    assert said.code == 0, said.err
+    assert closed == 1 or json.loads(said.out)["documents"] == {"saved": 6}
+    assert rows(out, "SELECT DISTINCT state FROM documents") == [("saved",)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+async def test_what_a_run_came_to_counts_though_nobody_could_hear_it(words: tuple[object, ...], out: Path) -> None:
+    """A full disk behind stdout: a sentence, and no traceback."""
+
+    def full() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+    said = await batcher(*words, "--json", before=full)
+    assert (said.code, "stdout: No space left" in said.err, "Traceback" in said.err) == (0, True, False), said.err
+    asked = await batcher("status", out, before=full)
+    assert (asked.code, "stdout: No space left" in asked.err, "Traceback" in asked.err) == (3, True, False), asked.err
+
+
+async def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(
+    words: tuple[object, ...], inbox: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a name that is no text at all is asked for as it is."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    (inbox / "smile \U0001f600.txt").write_text("a")
+    (inbox / os.fsdecode(b"odd \xff.txt")).write_text("b")
+    assert (await batcher(*words)).code == 0
+    said = await batcher("why", out, "smile \U0001f600.txt")
+    assert (said.code, "smile \\U0001f600.txt" in said.out) == (0, True), said.err
+    odd = await batcher("why", out, os.fsdecode(b"odd \xff.txt"))
+    assert (odd.code, "odd \\xff.txt" in odd.out) == (0, True), odd.err
+
+
+async def test_a_key_in_an_address_is_refused(inbox: Path, out: Path) -> None:
+    """It would be written down wherever the service is named."""
+    said = await batcher("run", inbox, "-o", out, "--service", "http://me:CANARY@127.0.0.1:9")
+    assert (said.code, "service.url" in said.err, "CANARY" in said.err) == (2, True, False)
+    assert not out.exists()
+
+
+async def test_a_gateway_may_add_long_header_lines(words: tuple[object, ...], peer: Peer) -> None:
+    """Policies and cookies of 9 kB are met in the wild."""
+
+    async def adds_a_policy(peer: Peer, request: web.Request) -> web.StreamResponse:
+        answer = await peer.jobs(request)
+        answer.headers["Content-Security-Policy"] = "x" * 60_000
+        return answer
+
+    peer.moods["jobs"] = adds_a_policy
+    assert (await batcher(*words)).code == 0
+
+
+async def test_a_proxy_is_asked_for_what_is_elsewhere(
+    inbox: Path, out: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As curl does; what answers on this machine is asked directly."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    said = await batcher("run", inbox, "-o", out, "--service", "http://elsewhere.invalid", "-S", "service.patience=1")
+    assert (said.code, "127.0.0.1:9" in said.err) == (4, True), said.err
+    assert (await batcher("run", inbox, "-o", out, "--service", peer.url)).code == 0
+
+
+async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(inbox: Path, out: Path, tmp_path: Path) -> None:
+    """No patience mends it; the words say what does."""
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=localhost"),
+        *("-keyout", key, "-out", certificate, "-addext", "subjectAltName=IP:127.0.0.1"),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, asyncio.timeout(60):
+        said = await batcher("run", inbox, "-o", out, "--service", address)
+    assert (said.code, "certificate isn't trusted" in said.err, "SSL_CERT_FILE" in said.err) == (4, True, True)

@@ -12,9 +12,11 @@ from typing import Any
 
 from batcher.batch.plan import make_plan
 from batcher.edges.manifests import load
+from batcher.service.parsing import ocr
 
 ROOT = Path(__file__).parent.parent
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]
+READS_PICTURES = ocr.tessdata() is not None or ocr.has_rapidocr()  # else a scan and a photo are of no known category
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:
@@ -63,13 +65,13 @@ def test_split(tmp_path: Path) -> None:
 
 
 def test_classify(tmp_path: Path) -> None:
-    """A category for what the criteria describe, unknown for the rest."""
+    """A category for what the criteria describe, unknown for the rest; pictures need somebody who reads them."""
     answers = run("classify", tmp_path)
     known = {name: answer["result"]["category"] for name, answer in answers.items()}
+    pictures = {"receipt.png": "receipt", "delivery-note-scan.pdf": "delivery_note"}
     expected = {
-        "receipt.png": "receipt",
+        **(pictures if READS_PICTURES else {}),
         "repair-agreement.docx": "contract",
-        "delivery-note-scan.pdf": "delivery_note",
         "letter-to-museum.txt": "letter",
         **{f"INV-2026-{number:03}.pdf": "invoice" for number in range(1, 6)},
     }

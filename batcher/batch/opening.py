@@ -9,22 +9,28 @@ import asyncio
 import hmac
 import os
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from batcher.core.amounts import span
 from batcher.core.manifest import LOCAL, Manifest
+from batcher.core.passwords import passwords_in
 from batcher.core.policy import Backoff
+from batcher.core.secrets import Secrets
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
+from batcher.edges.passwords import ring_of
 from batcher.edges.store import Store
 from batcher.errors import Busy, LedgerForeign, ManifestError, OutputError, Problem, Refused, ServiceError, Unreachable
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
+from batcher.ledger.schema import is_there
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]
@@ -76,7 +82,7 @@ def refuse_strangers(manifest: Manifest) -> None:
 
 def _holds_anything(ledger: Path) -> bool:
     """An empty file is what a run leaves that was killed in its first moment, or what a disk made of a ledger."""
-    return ledger.exists() and ledger.stat().st_size > 0
+    return is_there(ledger) and ledger.stat().st_size > 0
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
@@ -87,9 +93,48 @@ def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
         )
 
 
+def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
+    """All that a service may be told and must not have us write down. What isn't there is for others to miss."""
+    secrets.keep(_environment(manifest.service.api_key_env), "the key")
+    for job in manifest.jobs:
+        secrets.keep(passwords_in(job.options), "a password")
+    for source in manifest.sources:
+        with suppress(ManifestError):
+            secrets.keep(ring_of(source, manifest.where), "a password")
+    if manifest.webhook is not None:
+        secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
+        secrets.keep_address(manifest.webhook.public_url or "")
+    if manifest.notify is not None:
+        secrets.keep([manifest.notify.url], "notify.url")  # whoever knows such an address may post to it
+
+
+def _environment(name: str | None) -> list[str]:
+    """What the variable holds, and each word of it: several secrets may stand there."""
+    held = os.environ.get(name, "").strip() if name else ""
+    words = held.replace(",", " ").split()
+    return [held, *words, *(word.removeprefix("whsec_") for word in words)]
+
+
 @asynccontextmanager
-async def reach(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
-    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once."""
+async def reach(
+    manifest: Manifest, course: Course, clock: SteadyClock, secrets: Secrets | None = None
+) -> AsyncIterator[Reached]:
+    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once.
+
+    No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
+    """
+    course.secrets = secrets = Secrets() if secrets is None else secrets
+    keep_secrets(manifest, secrets)
+    try:
+        async with _reached(manifest, course, clock) as reached:
+            yield reached
+    except Exception as error:
+        secrets.clean(error)
+        raise
+
+
+@asynccontextmanager
+async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
     service = manifest.service
     async with AsyncExitStack() as stack:
         if service.is_local:
@@ -138,6 +183,9 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
+_CERTIFICATES: Final = "SSL_CERT_FILE names a file of those that are to be trusted besides"
+
+
 async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
     """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be."""
     rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
@@ -149,6 +197,9 @@ async def _first_answer(client: ReductoClient, course: Course, whose: str, *, pa
             if isinstance(error, Refused) and not isinstance(error, Busy):
                 words = f"{error.said}; {whose}"
                 raise type(error)(error.call, words, status=error.status, name=error.name) from error
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                words = f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; nothing was sent"
+                raise Unreachable(error.call, words) from error
             if course.stopped.is_set():
                 raise
             if time.monotonic() > until:

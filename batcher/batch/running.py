@@ -20,6 +20,7 @@ from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
+from batcher.core.secrets import Secrets
 from batcher.core.summary import Audit, Summary
 from batcher.edges.clock import SteadyClock
 from batcher.edges.store import Store
@@ -84,8 +85,9 @@ async def _to_its_end(
         store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
-        course.trace = keeper(manifest.output.directory / TRACES, course.trace)
-        reached = await stack.enter_async_context(reach(manifest, course, clock))
+        keep = keeper(manifest.output.directory / TRACES, course.trace)
+        course.trace = lambda text: keep(ledger.secrets.cut(text))
+        reached = await stack.enter_async_context(reach(manifest, course, clock, ledger.secrets))
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
@@ -99,7 +101,7 @@ async def _to_its_end(
             await ledger.keep_to(budget_of(manifest))
         run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
         await run.to_its_end()
-        audit = await run.audit()
+        audit = _discreet(await run.audit(), ledger.secrets)
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
@@ -107,6 +109,11 @@ async def _to_its_end(
         summary = replace(summary, left_out=run.left_out.values(), notes=(*summary.notes, *passed))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
+
+
+def _discreet(audit: Audit, secrets: Secrets) -> Audit:
+    """In what was found at the service stands what it said."""
+    return replace(audit, twins=tuple(map(secrets.cut, audit.twins)), notes=tuple(map(secrets.cut, audit.notes)))
 
 
 def _chance() -> random.Random:

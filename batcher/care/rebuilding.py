@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.edges.clock import SteadyClock
 from batcher.errors import AttemptOpen, LedgerError
 from batcher.ledger import admission, effects
-from batcher.ledger.journal import Entry, Journal, entries, journal_of
+from batcher.ledger.journal import Entry, Journal, discontinuity, entries, journal_of, retold
 from batcher.ledger.ledger import healthy, lock, open_ledger
+from batcher.ledger.queries import reader
+from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,37 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
     Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
-        if not journal_of(ledger).exists() and not (ledger.exists() and healthy(ledger)):
+        if falls_short(ledger) and not (is_there(ledger) and healthy(ledger)):
             raise LedgerError(
-                f"{journal_of(ledger)}: there is no journal to rebuild from; `batcher rebuild MANIFEST` asks the "
-                "service that the manifest names for its listing, `batcher run --start-over` begins anew, and pays for "
-                "everything again"
+                f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; `batcher rebuild MANIFEST` "
+                "asks the service that the manifest names for its listing, `batcher run --start-over` begins anew, and "
+                "pays for everything again"
             )
         made, skipped = begin(ledger, batch=batch)
         return put_in_place(made, ledger, skipped)
 
 
+def falls_short(ledger: Path) -> bool:
+    """Whether more may have been sent than the journal tells: it is lost, or isn't the one of the ledger beside it."""
+    if not is_there(journal_of(ledger)):
+        return True
+    if not is_there(ledger):
+        return False
+    refuse_unreadable(ledger)
+    try:
+        with closing(reader(ledger)) as connection:
+            return discontinuity(connection, ledger) is not None
+    except sqlite3.DatabaseError:
+        return False
+    except PermissionError as error:
+        journal = journal_of(ledger)
+        raise LedgerError(f"{journal}: {error.strerror}; {who_may_read(journal)}") from error
+
+
 def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
     """A new ledger beside it with what the journal tells, if there is one, and how many lines of that fit nowhere.
+
+    Where that falls short, with what the ledger itself remembers as well.
 
     Raises LedgerError where there is nothing to rebuild.
     """
@@ -58,7 +81,23 @@ def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
     for path in (*_parts(made), journal_of(made)):
         path.unlink(missing_ok=True)
     open_ledger(made, batch=batch, clock=SteadyClock(), inline=True).close()
-    return made, _replay(made, journal_of(ledger)) if journal_of(ledger).exists() else 0
+    return made, _replay(made, _told(ledger))
+
+
+def _told(ledger: Path) -> Iterator[Entry]:
+    """By the journal; before that, where it falls short, by the ledger, which may have numbered documents apart."""
+    known = set[str]()
+    if falls_short(ledger) and ledger.exists():
+        with suppress(sqlite3.DatabaseError, msgspec.MsgspecError), closing(reader(ledger)) as connection:
+            for entry in retold(connection):
+                known.add(entry.values.get("nonce", ""))
+                yield entry
+    current: dict[int, str] = {}
+    for entry in entries(journal_of(ledger)) if journal_of(ledger).exists() else ():
+        document = entry.values["document"]
+        current[document] = entry.values["nonce"] if entry.event == "Sending" else current.get(document, "")
+        if current[document] not in known:
+            yield msgspec.structs.replace(entry, values={**entry.values, "document": -document})
 
 
 def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
@@ -70,12 +109,12 @@ def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
     return Rebuilt(documents, skipped, aside)
 
 
-def _replay(made: Path, journal: Path) -> int:
+def _replay(made: Path, told: Iterable[Entry]) -> int:
     """How many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection, closing(Journal(journal_of(made))) as own:
         connection.execute("BEGIN IMMEDIATE")
-        skipped = Replay(connection, own).all(entries(journal))
-        own.sync()
+        skipped = Replay(connection, own).all(told)
+        own.sync(connection)
         connection.execute("COMMIT")
         return skipped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +88,17 @@ def access_of(what: Path) -> str:
         return known_manifest(what).output.access
     except BatcherError:
         return "owner"
+
+
+def as_named(path: str) -> str:
+    """A document as the ledger calls it; of a name that is no text, what stands for its bytes."""
+    from batcher.core.document import name_of
+
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return name_of(os.fsencode(path))
+    return path
 
 
 @contextmanager

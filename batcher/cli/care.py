@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from batcher.cli.arguments import AS_JSON, WHAT, again, known_manifest, place_of, reading
+from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest, place_of, reading
 from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
 
@@ -30,7 +30,7 @@ def why(what: Path, path: str, as_json: bool) -> None:
     from batcher.ledger.stories import story
 
     with reading(place_of(what)) as ledger:
-        versions = story(ledger, path)
+        versions = story(ledger, as_named(path))
     click.echo(json.dumps(versions) if as_json else story_words(versions))
 
 
@@ -74,7 +74,7 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     from batcher.care.retrying import retry as put_back
     from batcher.core.amounts import many
 
-    done = complete(put_back(place_of(what).ledger, only=only, paths=paths))
+    done = complete(put_back(place_of(what).ledger, only=only, paths=tuple(map(as_named, paths))))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -160,15 +160,15 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from batcher.care.rebuilding import falls_short
     from batcher.care.rebuilding import rebuild as make_anew
     from batcher.care.relisting import rebuild_from_listing
     from batcher.faces.status import counts
-    from batcher.ledger.journal import journal_of
 
     place = place_of(what)
     if listing and what.is_dir():
         raise click.UsageError("which service to ask stands in the manifest: batcher rebuild MANIFEST --listing")
-    if not what.is_dir() and (listing or not journal_of(place.ledger).exists()):
+    if not what.is_dir() and (listing or falls_short(place.ledger)):
         done = complete(rebuild_from_listing(known_manifest(what)))
     else:
         done = make_anew(place.ledger, batch=None if what.is_dir() else place.batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from batcher.cli.group import give_up_output
 
 if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
@@ -55,12 +58,16 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.encode(summary).decode())
+        try:
+            click.echo(msgspec.json.encode(summary).decode())
+        except OSError as error:
+            give_up_output(error)  # what the run came to counts, not who heard of it
     if not voice.log_json:
         from batcher.faces.status import end_words, trouble_words
 
         words = trouble_words(summary) if voice.quiet else end_words(summary, manifest)
-        click.echo(words, err=True, nl=bool(words))
+        with contextlib.suppress(OSError):
+            click.echo(words, err=True, nl=bool(words))
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -19,12 +23,69 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=ORDER.index)
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        open_what_is_closed()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a name that it can't show is no reason to fail
+        try:
+            return super().main(*args, **extra)
+        finally:
+            finish_output()
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BatcherError as error:
-            click.echo(f"batcher: {error}", err=True)
+            tell_trouble(str(error))
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.filename is not None or error.errno not in _OF_A_STREAM:
+                raise
+            give_up_output(error)
+            sys.exit(3)
+
+
+_OF_A_STREAM: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})  # click sees to EPIPE
+
+
+def open_what_is_closed() -> None:
+    """A caller may have closed any of the three: else the next file that is opened, the ledger say, takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(number, True)  # or the local service would have none
+            mode = "w" if number else "r"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def tell_trouble(words: str) -> None:
+    """On stderr, if that can be written."""
+    with suppress(OSError):
+        click.echo(f"batcher: {words}", err=True)
+
+
+def give_up_output(error: OSError) -> None:
+    """What stdout can't take is lost, and said to be; nothing more is written there."""
+    tell_trouble(f"stdout: {error.strerror}; what was to stand there is lost, ask again")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())  # else the interpreter fails at its end, with an exit code of its own
+            os.close(null)
+
+
+def finish_output() -> None:
+    """The exit code is what came of the command, whatever the disk behind stdout says in the end."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        give_up_output(error)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

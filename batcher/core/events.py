@@ -211,6 +211,12 @@ class FileMissed(Event, frozen=True):
     reason: str
 
 
+class JobExchanged(Event, frozen=True):
+    """Two answers were mixed up on their way: `job_id` is its own job after all. Empty: for the moment none is."""
+
+    job_id: str
+
+
 class Cleaned(Event, frozen=True):
     """Its job and its upload are deleted at the service; the result on disk was read again before that."""
 

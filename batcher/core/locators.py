@@ -73,14 +73,6 @@ def url_key(url: str, *, ignore: Collection[str] = ()) -> str:
     return f"url-{_digest(url, _asked(url, ignore))}.{extension_of(urlsplit(url).path)}"
 
 
-def scrubbed(words: str) -> str:
-    """Foreign words as they may be written down: no URL in them keeps its query."""
-    return _QUERY.sub(r"\1?…", words)
-
-
-_QUERY: Final = re.compile(r"(\bhttps?://[^\s\"'<>?]+)\?[^\s\"'<>]*")
-
-
 def _asked(url: str, ignore: Collection[str]) -> list[Pair]:
     """The parameters that tell its document from others: in order of name, and those of one name in their own."""
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, errors="surrogateescape")

@@ -67,9 +67,17 @@ class Source:
         if self.url is not None:
             return {"url": self.url}
         if self.directory is not None:
-            return {"directory": str(self.directory)}
-        identity = {"identity": {"ignore": list(self.ignore)}} if self.ignore else {}
-        return {"listing": str(self.listing), **identity}
+            where: dict[str, Any] = {"directory": str(self.directory)}
+        else:
+            where = {"listing": str(self.listing)}
+        if self.ignore:
+            where["identity"] = {"ignore": list(self.ignore)}
+        # Where passwords stand, and not what they are: whoever fetches a batch's results cuts them out of what is said.
+        if self.passwords_env:
+            where["passwords_env"] = self.passwords_env
+        if self.passwords_file:
+            where["passwords_file"] = str(self.passwords_file)
+        return where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,6 +267,9 @@ class _Reading:
             add(Problem("service", f"{shown(top['service'])} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
+        if set(str(service.get("url", ""))) & set("@?#"):
+            what = "an address alone is wanted: a user, a password or a query in it would be written down"
+            add(Problem("service.url", what, "the key stands in the variable that service.api_key_env names"))
         self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
         self._check_listings(sources)
 

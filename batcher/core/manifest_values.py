@@ -78,7 +78,7 @@ def _url(value: Any, _folder: Path) -> str:
 
 
 def _bucket(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(s3|gs|az)://[^/\s]+(/.*)?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"(s3|gs|az)://[^/\s?#@]+(/[^?#]*)?", value):
         raise ValueError(f"an address as in s3://bucket/prefix, gs://… or az://… is wanted, not {shown(value)}")
     return value.rstrip("/")
 

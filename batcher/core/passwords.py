@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import posixpath
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +35,12 @@ class Keyring:
         """Those that may open a document of one of these names, likeliest first."""
         own = [password for name in names if name for password in self.each.get(name, ())]
         return tuple(dict.fromkeys([*own, *self.all]))
+
+    def __iter__(self) -> Iterator[str]:
+        """Every one of them, whomever it opens."""
+        yield from self.all
+        for own in self.each.values():
+            yield from own
 
     def __add__(self, other: Keyring) -> Keyring:
         each = {name: (*self.each.get(name, ()), *other.each.get(name, ())) for name in {*self.each, *other.each}}
@@ -74,6 +80,15 @@ def opening(endpoint: str, password: str) -> dict[str, Any]:
     for name in reversed(tables):
         options = {name: options}
     return options
+
+
+def passwords_in(options: Mapping[str, Any]) -> Iterator[str]:
+    """Those that a request's options carry, wherever the endpoint wants them."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from passwords_in(value)
+        elif name == KEY and isinstance(value, str):
+            yield value
 
 
 def _names(path: str, ignore: Collection[str]) -> set[str]:

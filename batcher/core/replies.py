@@ -17,8 +17,8 @@ import msgspec
 
 from batcher.core import syntax, wire
 from batcher.core.links import LOOKED_AT, Asked, BadLink, link_in
-from batcher.core.locators import scrubbed
 from batcher.core.results import Buffer
+from batcher.core.secrets import scrubbed
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ FULL_QUEUES: Final = frozenset({wire.ErrorName.QUEUE_FULL, wire.ErrorName.BATCH_
 _MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: of bytes that are no UTF-8
 RETRY_AFTER_AT_MOST: Final = 366 * 86400.0  # seconds; whoever says more means never, and dates end somewhere
 _WORDS_AT_MOST: Final = 500  # of a foreign message; a gateway's page of HTML is longer than it is useful
-_TITLE: Final = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
@@ -108,7 +108,12 @@ def _page_words(body: bytes) -> str:
     title = _TITLE.search(body)
     if title is not None:
         return "a page of HTML: " + _clip(title[1].decode("utf-8", "replace"))
-    return _clip(body[: 4 * _WORDS_AT_MOST].decode("utf-8", "replace"))
+    return _beginning(body, 4 * _WORDS_AT_MOST)
+
+
+def _beginning(body: bytes, most: int) -> str:
+    """Marked where it is cut off: half a password is one to be cut out, too."""
+    return _clip(body[:most].decode("utf-8", "replace") + ("…" if len(body) > most else ""))
 
 
 def _clip(words: Any) -> str:
@@ -384,11 +389,7 @@ def _error_detail(error: Any) -> wire.ErrorDetail | None:
 
 
 def _misfit(body: bytes, error: Exception) -> str:
-    return (
-        _page_words(body)
-        if body.lstrip()[:1] == b"<"
-        else f"{error} in {_clip(body[:80].decode('utf-8', 'replace'))!r}"
-    )
+    return _page_words(body) if body.lstrip()[:1] == b"<" else f"{error} in {_beginning(body, 80)!r}"
 
 
 # --- results --------------------------------------------------------------------------------------------------------

@@ -23,20 +23,24 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
 class Audit:
     """What didn't agree in the end: second jobs of ours at the service, results of this run no longer as they were.
 
+    `mixed_up`: documents that had each other's results, because two answers of the service were mixed up.
+
     `notes` say how far the service's word goes; they are no disagreement.
     """
 
     twins: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    mixed_up: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        return not self.twins and not self.damaged
+        return not (self.twins or self.damaged or self.mixed_up)
 
     def words(self) -> list[str]:
         return [
             *(f"paid beside the ledger: {twin}" for twin in self.twins),
+            *(f"the wrong results: {words}" for words in self.mixed_up),
             *(f"not as it was saved: {output}; `batcher verify --repair` sets it right" for output in self.damaged),
         ]
 

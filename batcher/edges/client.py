@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
+from urllib.request import getproxies
 
 import aiofiles
 import aiohttp
@@ -24,7 +25,7 @@ from yarl import URL
 
 from batcher.core import replies, syntax, wire
 from batcher.core.document import extension_of
-from batcher.edges.reach import Elsewhere, Resolver, may_lead_to
+from batcher.edges.reach import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 from batcher.errors import (
     BadReply,
     BatcherError,
@@ -47,12 +48,12 @@ EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that 
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
 CHUNK: Final = 1 << 20
+LONGEST_LINE: Final = 64 << 10  # bytes of a header: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
 LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
 _BOM: Final = b"\xef\xbb\xbf"
-_HEADER_AT_MOST: Final = 64 << 10  # bytes of one line
 
 _UPLOAD: Final = msgspec.json.Decoder(wire.Upload)
 _SUBMISSION: Final = msgspec.json.Decoder(wire.Submission)
@@ -114,8 +115,11 @@ class ReductoClient:
         return f"ReductoClient({self._base!r}, key=…)"
 
     async def __aenter__(self) -> Self:
-        self._session = _session(self._connections)
-        self._elsewhere = _session(self._connections, Resolver(self._base))
+        by_proxy = not is_on_this_machine(self._base)  # proxies are for what is elsewhere
+        self._session = _session(self._connections, trust_env=by_proxy)
+        # Behind a proxy it is the proxy that looks names up, and its own may well stand for this machine.
+        resolver = None if by_proxy and getproxies() else Resolver(self._base)
+        self._elsewhere = _session(self._connections, resolver, trust_env=by_proxy)
         return self
 
     async def __aexit__(
@@ -386,13 +390,14 @@ class ReductoClient:
         raise AssertionError("tenacity ends with a value or an error")
 
 
-def _session(connections: int, resolver: Resolver | None = None) -> aiohttp.ClientSession:
+def _session(connections: int, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300, resolver=resolver)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=_within(EXCHANGE),
-        max_line_size=_HEADER_AT_MOST,
-        max_field_size=_HEADER_AT_MOST,
+        trust_env=trust_env,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
     )
 
 

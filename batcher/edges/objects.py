@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from batcher.core.document import content_key, name_of, path_of
 from batcher.core.left_out import LeftOut, Reason
-from batcher.core.locators import scrubbed
 from batcher.core.manifest import Source
+from batcher.core.secrets import scrubbed
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
 from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
 from batcher.edges.store import make_file

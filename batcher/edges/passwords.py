@@ -25,7 +25,7 @@ class Passwords:
         self._rings: dict[str, Keyring] = {}
         self._unlocker = Unlocker()
         for source in sources:
-            ring = _from_environment(source, where) + _from_file(source, where)
+            ring = ring_of(source, where)
             if ring:
                 self._rings[source.folder] = self._rings[str(source.listing or source.folder)] = ring
 
@@ -52,6 +52,11 @@ class Passwords:
 
     def close(self) -> None:
         self._unlocker.close()
+
+
+def ring_of(source: Source, where: str) -> Keyring:
+    """Raises ManifestError where it names what isn't there."""
+    return _from_environment(source, where) + _from_file(source, where)
 
 
 _NONE_NAMED = "DOCUMENT_PASSWORD_PROTECTED: no password is named for it"

@@ -39,6 +39,12 @@ def may_lead_to(url: str, base: str) -> bool:
     return link.scheme == "https" and (address is None or _is_open(address, _host(home)))
 
 
+def is_on_this_machine(url: str) -> bool:
+    """Whether it names this very machine, so that nothing on the way there belongs to anybody else."""
+    parts = _split(url)
+    return parts is not None and _is_loopback(_host(parts))
+
+
 class Resolver(ThreadedResolver):
     """Finds the addresses of names in links; raises Elsewhere where one leads to where a link may not lead."""
 

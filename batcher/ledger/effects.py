@@ -103,6 +103,7 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Cancelled: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
     e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
+    e.JobExchanged: f"UPDATE attempts SET job_id = nullif(:job_id, '') {_DONE}",
     e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_DONE} AND job_id = :job_id AND cleaned_at IS NULL",
 }
 # Events that an attempt may or may not be under way for, by the state they come in.

@@ -2,6 +2,8 @@
 
 `batcher rebuild` makes a lost or damaged ledger anew from it. It is only ever appended to. A line whose commit failed
 after all does no harm: it stands for an attempt of unknown fate, which is looked for before anything is sent.
+
+With each commit the ledger notes how far its journal goes and how it ends there: so a ledger knows its journal again.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +22,7 @@ from batcher.core import events as e
 KEPT: Final = (
     *(e.Sending, e.Accepted, e.RefusedForNow, e.Rejected, e.ReplyLost, e.Fenced, e.Adopted, e.ProvenAbsent),
     *(e.GivenUp, e.Held, e.Ended, e.Saved, e.JobFailed, e.JobToRepeat, e.JobVoided, e.Expired, e.Lost, e.Stuck),
-    *(e.Cancelled, e.Retried, e.Recalled, e.FileMissed, e.Cleaned),
+    *(e.Cancelled, e.Retried, e.Recalled, e.FileMissed, e.Cleaned, e.JobExchanged),
 )
 KINDS: Final = {kind.__name__: kind for kind in KEPT}
 FACTS: Final = ("source", "folder", "job", "step", "content", "size", "mtime_ns", "inode", "output", "file_id")
@@ -29,6 +32,9 @@ _FACTS: Final = (
     " place"
     " FROM documents WHERE id = ?"
 )
+
+END: Final = 256  # bytes before a place in it by which the journal is known again
+_MARK: Final = "INSERT OR REPLACE INTO meta VALUES ('journal', ?)"
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
@@ -49,9 +55,14 @@ class Journal:
     """`note` within a transaction, `sync` before its commit, `begin` before each."""
 
     def __init__(self, path: Path) -> None:
+        is_new = not path.exists()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if is_new:
+            _sync_folder(path.parent)  # a ledger that outlived its journal in a power cut wouldn't be believed
         self._lines: list[bytes] = []
         self._end_torn_line(path)
+        self._size = os.fstat(self._fd).st_size
+        self._end = end_of(path, self._size)
 
     def begin(self) -> None:
         self._lines.clear()
@@ -66,14 +77,18 @@ class Journal:
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
         self._lines.append(msgspec.json.encode(entry) + b"\n")  # an `Entry`, without a copy of each event made first
 
-    def sync(self) -> None:
-        """What was noted is durable when this returns. Raises OSError."""
+    def sync(self, connection: sqlite3.Connection) -> None:
+        """What was noted is durable when this returns, and the ledger is about to say so. Raises OSError."""
         if not self._lines:
             return
-        rest = memoryview(b"".join(self._lines))
+        lines = b"".join(self._lines)
+        rest = memoryview(lines)
         while rest:
             rest = rest[os.write(self._fd, rest) :]
         os.fsync(self._fd)
+        self._size += len(lines)
+        self._end = (self._end + lines)[-END:]
+        connection.execute(_MARK, (_mark(self._size, self._end),))
 
     def close(self) -> None:
         os.close(self._fd)
@@ -83,6 +98,51 @@ class Journal:
         with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
                 os.write(self._fd, b"\n")
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def end_of(path: Path, size: int) -> bytes:
+    """The last bytes of the first `size` of it."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - END))
+        return file.read(min(size, END))
+
+
+def _mark(size: int, end: bytes) -> str:
+    return f"{size} {sha256(end).hexdigest()[:16]}"
+
+
+def mark(connection: sqlite3.Connection, ledger: Path) -> None:
+    """Have a ledger from before they noted it know its journal again."""
+    path = journal_of(ledger)
+    if path.exists() and connection.execute("SELECT 1 FROM meta WHERE key = 'journal'").fetchone() is None:
+        size = path.stat().st_size
+        connection.execute(_MARK, (_mark(size, end_of(path, size)),))
+
+
+def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
+    """Why the journal beside it isn't the one that this ledger was written with; None where it is.
+
+    A ledger that never noted anything of one is believed: it is new, or from before they did.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone()
+    if row is None:
+        return None
+    path, size = journal_of(ledger), int(row[0].split()[0])
+    if not path.exists():
+        return "its journal is gone, and without it nobody can tell whether this is an older ledger"
+    if path.stat().st_size < size:
+        return "its journal ends before what this ledger remembers of it: one of them is an older copy"
+    if row[0] != _mark(size, end_of(path, size)):
+        return "the journal beside it was written with another ledger"
+    return None
 
 
 def journal_of(ledger: Path) -> Path:
@@ -113,3 +173,31 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[Entry]:
                 continue  # torn by a crash or a power cut
             if entry.event in KINDS:
                 yield entry
+
+
+def retold(connection: sqlite3.Connection) -> Iterator[Entry]:
+    """What a journal of this ledger would tell, by its events: for where the journal itself is lost. In order."""
+    uploads: dict[int, str] = {}
+    for at, document, event, detail in connection.execute(_EVENTS):
+        told = msgspec.json.decode(detail) if detail and detail.startswith("{") else {}
+        if event == "Uploaded":
+            uploads[document] = told.get("file_id", "")
+        elif event in KINDS:
+            values = {name: told.get(name) for name in KINDS[event].__struct_fields__} | {"document": document}
+            facts = _facts_of(connection, document, values, uploads) if event == "Sending" else {}
+            yield Entry(at, event, values, facts)
+
+
+_EVENTS: Final = "SELECT at, document, event, detail FROM events ORDER BY rowid"
+_HOME: Final = "SELECT service, key_print FROM attempts WHERE nonce = ?"
+
+
+def _facts_of(
+    connection: sqlite3.Connection, document: int, values: dict[str, Any], uploads: dict[int, str]
+) -> dict[str, Any]:
+    """Of a submission, whose `values` lack what stands in columns of their own."""
+    row = connection.execute(_HOME, (values["nonce"],)).fetchone() or ("", "")
+    values["service"], values["key_print"] = row
+    facts = dict(zip((*FACTS, *RARE), connection.execute(_FACTS, (document,)).fetchone(), strict=True))
+    facts["file_id"] = uploads.get(document) or facts["file_id"] or ""
+    return {name: value for name, value in facts.items() if name in FACTS or value}

@@ -12,19 +12,22 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
+
+import msgspec
 
 from batcher.core.budget import Budget, Overrun
 from batcher.core.claims import Claim
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
+from batcher.core.secrets import Secrets
 from batcher.core.twins import Twin
-from batcher.errors import LedgerDamaged, LedgerForeign, OutputError
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 from batcher.ledger import admission, effects, purse, schema, soundness
 from batcher.ledger.hold import lock
-from batcher.ledger.journal import Journal, journal_of
+from batcher.ledger.journal import Journal, journal_of, mark
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
 from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
 
@@ -63,7 +66,10 @@ _TOUCH: Final = (
 
 
 class Ledger(Queries):
-    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change."""
+    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change.
+
+    Nothing of `secrets` is ever written down here, and no listener hears of it.
+    """
 
     def __init__(
         self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock, journal: Journal | None = None
@@ -78,6 +84,7 @@ class Ledger(Queries):
         self._called_off = ""
         self.scan = 0
         self._has_scanned = False
+        self.secrets = Secrets()
         self._changed = asyncio.Event()
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -88,9 +95,16 @@ class Ledger(Queries):
         `claim` is what a submission among them may cost, where limits are to be kept.
         """
         at = self.clock()
-        steps = await self._writer.do(lambda c: [self._apply(c, event, at, claim) for event in events])
-        for event, (before, after) in zip(events, steps, strict=True):
+        told = [self._discreet(event) for event in events]
+        steps = await self._writer.do(lambda c: [self._apply(c, event, at, claim) for event in told])
+        for event, (before, after) in zip(told, steps, strict=True):
             self._publish(Change(event, before, after))
+
+    def _discreet(self, event: Event) -> Event:
+        """The reasons of events are foreign words, and here every one of them passes on its way to whoever reads it."""
+        reason = getattr(event, "reason", None)
+        cut = self.secrets.cut(reason) if reason else reason
+        return event if cut == reason else msgspec.structs.replace(event, reason=cut)
 
     def _apply(
         self, connection: sqlite3.Connection, event: Event, at: float, claim: Claim | None = None
@@ -105,7 +119,8 @@ class Ledger(Queries):
 
     async def admit(self, batch: Sequence[admission.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
-        moved = await self._writer.do(lambda c: admission.admit(c, batch, self.clock(), scan=self.scan))
+        told = [replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one for one in batch]
+        moved = await self._writer.do(lambda c: admission.admit(c, told, self.clock(), scan=self.scan))
         self._take_over(moved)
         self._wake()
 
@@ -160,7 +175,12 @@ class Ledger(Queries):
 
     async def note_twin(self, twin: Twin) -> bool:
         """Put it on record, without a change to its document. False where it was there already."""
-        values = {**twin.attempt._asdict(), "job_id": twin.job_id, "status": twin.status, "at": self.clock()}
+        values = {
+            **twin.attempt._asdict(),
+            "job_id": twin.job_id,
+            "status": self.secrets.cut(twin.status),
+            "at": self.clock(),
+        }
         return await self._writer.do(lambda c: effects.note_twin(c, values))
 
     async def audited(self, last: int, *, sent_before: float) -> None:
@@ -292,18 +312,52 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
 
 
 def healthy(path: Path) -> bool:
-    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both."""
+    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both.
+
+    Raises LedgerError where nobody can tell: it may not be read, its disk fails, another program holds it, it is no
+    ledger of batcher's or a newer one's. Only what is read, and is wrong, is damage.
+    """
+    schema.refuse_unreadable(path)
     try:
         with closing(reader(path)) as connection:
-            connection.execute("SELECT value FROM meta WHERE key = 'batch'").fetchone()
+            if not _is_ledger(connection, path):
+                return False
             return not soundness.whole(connection, path)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if code_of(error) in _NOT_OF_ITS_BYTES:
+            words = (
+                f"{path}: {error}; it was left as it is. See who holds it and whether its disk is well, and try again"
+            )
+            raise LedgerError(words) from error
         return False
+    except OSError as error:
+        raise LedgerError(f"{error.filename or path}: {error.strerror}; nothing was changed") from error
+
+
+def _is_ledger(connection: sqlite3.Connection, path: Path) -> bool:
+    """Raises LedgerForeign of another program's, LedgerNewer, LedgerOlder."""
+    try:
+        schema.refuse_foreign(connection, path)
+    except LedgerForeign:
+        if schema.has_our_tables(connection):
+            return False  # it is ours, and the mark that said so is damaged
+        raise
+    if not schema.is_filled(connection):
+        return False
+    schema.refuse_older(connection, path)
+    return True
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary code."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if schema.is_there(path):
+            schema.refuse_unreadable(path)
         connection = _connect(path)
     except (OSError, sqlite3.OperationalError) as error:
         raise _refused(path, error) from error
@@ -316,7 +370,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
         _believe(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+        if code_of(error) in _OF_THE_DISK:
             raise _refused(path, error) from error
         raise LedgerDamaged(f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one") from error
     except OSError as error:
@@ -333,6 +387,11 @@ _OF_THE_DISK: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 )
 
+_NOT_OF_ITS_BYTES: Final = _OF_THE_DISK | {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM),
+    *(sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT),
+}
+
 
 def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
     return OutputError(f"{path}: {schema.said_of(error)}; make sure of its disk and run again: nothing was submitted")
@@ -346,6 +405,7 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` makes it anew from its "
             "journal, `batcher verify` says all that is wrong"
         )
+    mark(connection, path)
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:

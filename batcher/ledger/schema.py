@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, LedgerOlder
+from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, LedgerOlder, OutputError
 from batcher.ledger.queries import reader
 
 APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
@@ -35,6 +36,9 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from error
+    except PermissionError as error:
+        where = Path(error.filename or path)
+        raise LedgerError(f"{where}: {error.strerror}; {who_may_read(where)}") from error
 
 
 def readable(path: Path) -> sqlite3.Connection:
@@ -43,12 +47,10 @@ def readable(path: Path) -> sqlite3.Connection:
 
 
 def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
+    refuse_unreadable(path)
     try:
-        path.stat()
         connection = reader(path)
-    except FileNotFoundError:
-        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
-    except (OSError, sqlite3.OperationalError) as error:
+    except sqlite3.OperationalError as error:
         raise LedgerError(f"{path}: {said_of(error)}; see what is there and who may read it") from error
     try:
         refuse_foreign(connection, path)
@@ -62,10 +64,53 @@ def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> 
     return connection
 
 
+def refuse_unreadable(path: Path) -> None:
+    """Raises LedgerError where the system gives its bytes to nobody, or not to us: that says nothing about them."""
+    for part in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        try:
+            with part.open("rb") as file:
+                file.read(1)
+        except FileNotFoundError:
+            if part == path:
+                raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
+        except IsADirectoryError as error:
+            raise LedgerError(f"{part}: here is a directory where a ledger was to be; move it away") from error
+        except PermissionError as error:
+            raise LedgerError(f"{part}: {error.strerror}; {who_may_read(part)}") from error
+        except OSError as error:
+            raise OutputError(f"{part}: {error.strerror}; make sure of its disk, nothing was changed") from error
+
+
+def is_there(path: Path) -> bool:
+    """Raises LedgerError where nobody lets us see."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise LedgerError(f"{path}: {error.strerror}; {who_may_read(path)}") from error
+    return True
+
+
+def who_may_read(path: Path) -> str:
+    """In words for whoever may not."""
+    try:
+        there = path.stat()
+    except OSError:
+        return f"its folder isn't open to you (you are user {os.geteuid()}); see who made it, and run as that user"
+    mode, user = there.st_mode & 0o777, os.geteuid()
+    if there.st_uid == user:
+        return f"it is yours, but its mode is {mode:04o}: chmod u+rw gives it back to you"
+    return (
+        f"it belongs to user {there.st_uid}, mode {mode:04o}, and you are user {user}: "
+        "run as the user who made it, or have it given to you with chown"
+    )
+
+
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Raises LedgerForeign and LedgerNewer."""
     application, version = _marks(connection)
-    if _holds_tables(connection) and application != APPLICATION_ID and not (application == 0 and _is_begun(connection)):
+    if is_filled(connection) and application != APPLICATION_ID and not (application == 0 and _is_begun(connection)):
         raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
     if version > VERSION:
         raise LedgerNewer(
@@ -75,7 +120,7 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
     """Raises LedgerOlder: a run that was killed in its first moment leaves such a file, and so does a broken disk."""
-    if not _holds_tables(connection):
+    if not is_filled(connection):
         raise LedgerOlder(
             f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where there had been something "
             "`batcher rebuild` makes it anew"
@@ -100,8 +145,15 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
     return application, version
 
 
-def _holds_tables(connection: sqlite3.Connection) -> bool:
+def is_filled(connection: sqlite3.Connection) -> bool:
+    """Whether there is anything in it at all."""
     return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Though it may not be marked as a ledger any more."""
+    sql = "SELECT count(*) FROM sqlite_master WHERE name IN ('documents', 'attempts', 'events', 'meta')"
+    return bool(connection.execute(sql).fetchone()[0] == 4)
 
 
 def _is_begun(connection: sqlite3.Connection) -> bool:

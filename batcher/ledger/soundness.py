@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.lifecycle import State
-from batcher.ledger.journal import Entry, entries, journal_of
+from batcher.ledger.journal import Entry, discontinuity, entries, journal_of
 
 TAIL: Final = 2 << 20  # bytes of the journal that the start of a run reads: the last thousands of submissions
 SHOWN: Final = 3
@@ -46,10 +46,11 @@ def contradictions(connection: sqlite3.Connection) -> list[str]:
 
 
 def disagreements(connection: sqlite3.Connection, ledger: Path, *, tail: int | None = TAIL) -> list[str]:
-    """What the journal, or its last `tail` bytes, knows otherwise; a few of it. A ledger without one is believed."""
+    """What the journal, or its last `tail` bytes, knows otherwise; a few of it. One that never had any is believed."""
     journal = journal_of(ledger)
-    if not journal.exists():
-        return []
+    broken = discontinuity(connection, ledger)
+    if broken or not journal.exists():
+        return [broken] if broken else []
     told = _Told()
     for entry in entries(journal, tail=tail):
         told.take_in(entry)

@@ -36,8 +36,8 @@ class Shadow(Protocol):
 
     def begin(self) -> None: ...
 
-    def sync(self) -> None:
-        """Raises OSError, and then nothing is committed."""
+    def sync(self, connection: sqlite3.Connection) -> None:
+        """Within the transaction that is about to be committed. Raises OSError, and then nothing is."""
 
     def close(self) -> None: ...
 
@@ -159,7 +159,7 @@ def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Sha
         for request in group:
             request.value = request.work(connection)
         if shadow is not None:
-            shadow.sync()
+            shadow.sync(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # SQLite itself has rolled back where the disk failed it

@@ -1,8 +1,9 @@
 """At the end of a run: attempts, jobs at the service and files on disk, held against each other.
 
 One pass over the listing shows jobs of ours that the ledger doesn't hold: twins, made by somebody who repeated our
-POST, or by one that arrived after all. They are cancelled where they still run, and told of with their cost. Nothing is
-sent or fetched, and a listing that can't be read or trusted is no fault of the batch: it is said.
+POST, or by one that arrived after all. They are cancelled where they still run, and told of with their cost. Where two
+answers were mixed up on their way, each document gets its own job back. Nothing is sent or fetched, and a listing that
+can't be read or trusted is no fault of the batch: it is said.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from batcher.core import events
 from batcher.core.amounts import many
+from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
-from batcher.core.twins import Twin, age_of, counts_as_twin, marks_in
+from batcher.core.twins import Twin, Whose, age_of, counts_as_twin, marks_in
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
 from batcher.edges.store import Store
-from batcher.errors import NotFound, ServiceError
+from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
 from batcher.ledger.ledger import Ledger
+from batcher.ledger.queries import Holder
 from batcher.stages.course import Course
 
 LATE: Final = 600.0  # seconds after which no request of ours can turn up any more: what is younger is looked at again
@@ -33,6 +37,13 @@ OWN_PAGES_AT_MOST: Final = 200  # a hundred thousand submissions of one run: mor
 SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
 
 
+class Crossed(NamedTuple):
+    """A job that the ledger holds for `holder`, and that names `named` as the one it was submitted for."""
+
+    holder: Whose
+    named: Whose
+
+
 @dataclass(slots=True)
 class _Pass:
     """One pass over the listing: what it still has to show, what it showed, and back to when it goes."""
@@ -41,6 +52,7 @@ class _Pass:
     unseen: set[str]
     pages: int
     twins: list[Twin] = field(default_factory=list)
+    crossed: dict[str, Crossed] = field(default_factory=dict)  # by job
     unreadable: int = 0  # rows
     is_whole: bool = False  # it went as far back as it had to, or to the listing's end
 
@@ -73,6 +85,7 @@ class Auditor:
         self._endpoints = endpoints
         self._clock = clock
         self._since = ledger.last_event()
+        self._mixed_up: tuple[str, ...] = ()
         self._nonces: dict[str, str] | None = None  # by upload, read when a row shows no nonce of ours
 
     async def run(self) -> Audit:
@@ -88,7 +101,7 @@ class Auditor:
             await asyncio.wait({looking})
             return Audit(damaged=damaged)
         twins, notes = looking.result()
-        return Audit(damaged=damaged, twins=tuple(map(str, twins)), notes=notes)
+        return Audit(damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes)
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Results saved by this run that aren't there any more, or not as long as they were."""
@@ -112,6 +125,7 @@ class Auditor:
         try:
             async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):
                 await self._read_listing(looking)
+                self._mixed_up = await self._put_right(looking.crossed)
                 new = [settled for twin in looking.twins if (settled := await self._settled(twin)) is not None]
         except (TimeoutError, ServiceError) as error:
             reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
@@ -143,9 +157,50 @@ class Auditor:
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
         known = self._ledger.known_jobs(self._service, [row.job_id for row in rows])
         looking.unseen -= known
+        holders = self._ledger.holders(self._service, list(known))
         for row in rows:
             if row.job_id not in known and (twin := self._twin_of(row)) is not None:
                 looking.twins.append(twin)
+            elif row.job_id in holders and (crossed := self._crossed(row, holders[row.job_id])) is not None:
+                looking.crossed[row.job_id] = crossed
+
+    def _crossed(self, row: JobRow, holder: Holder) -> Crossed | None:
+        """None where the job is its holder's own, or doesn't say whose it is."""
+        nonces, _ = marks_in(row)
+        if holder.nonce in nonces:
+            return None
+        named = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        own = self._ledger.attempt_of(self._service, self._key_print, [holder.nonce])
+        return None if named is None or own is None else Crossed(own, named)
+
+    async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
+        """Where two have each other's job and result, each gets its own; the next run fetches both for nothing."""
+        told: list[str] = []
+        for job_id, (holder, named) in crossed.items():
+            other = crossed.get(named.job_id or "")
+            if other is None or other.named.nonce != holder.nonce:
+                told.append(f"{holder.source} holds job {job_id}, which was submitted for {named.source}")
+            elif holder.nonce < named.nonce and await self._exchange(job_id, holder, named):
+                told.append(
+                    f"{holder.source} and {named.source} had each other's results, because two answers of the service "
+                    "were mixed up on their way; run the same command again to fetch the right ones for nothing"
+                )
+        return tuple(told)
+
+    async def _exchange(self, job_id: str, holder: Whose, named: Whose) -> bool:
+        """False where one of them isn't saved any more: then there is nothing wrong on disk."""
+        reason = f"{holder.source} and {named.source} had each other's results"
+        try:
+            await self._ledger.record(
+                events.JobExchanged(holder.document, ""),  # no job is anybody's twice, not for a moment
+                events.JobExchanged(named.document, job_id),
+                events.JobExchanged(holder.document, str(named.job_id)),
+                events.FileMissed(holder.document, reason),
+                events.FileMissed(named.document, reason),
+            )
+        except (Impossible, AttemptOpen, Outdated):
+            return False
+        return True
 
     def _twin_of(self, row: JobRow) -> Twin | None:
         """The second job of an attempt of ours; None where it's nobody's, or the first one of an attempt in doubt."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.locators import scrubbed
+from batcher.core.secrets import scrubbed
 from batcher.errors import BatcherError
 from batcher.stages.course import Course
 

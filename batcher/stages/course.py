@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
+from batcher.core.secrets import Secrets
 
 
 @dataclass(slots=True)
@@ -23,19 +24,21 @@ class Course:
     ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
     refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)
+    secrets: Secrets = field(default_factory=Secrets)  # nothing of them is told
     _in_a_row: int = 0
 
     def stop(self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False) -> None:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
         if not already or self.exit_code == 0:
-            self.reason, self.exit_code = reason, exit_code
+            self.reason, self.exit_code = self.secrets.cut(reason), exit_code
         self.home = home and (self.home or not already)
         self.at_once = self.at_once or at_once
         self.stopped.set()
 
     def warn(self, words: str) -> None:
         """Something that nobody has to act on at once, and that somebody will want to know."""
+        words = self.secrets.cut(words)
         self.warnings.append(words)
         self.tell(words)
 

@@ -70,12 +70,16 @@ class Inputs:
         if not due:
             return []
         jobs = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
-        return await asyncio.to_thread(
+        contents = await asyncio.to_thread(
             lambda: [
                 (document, Named(job, job) if job else _content(document, self._parts, self._ignored))
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
+        for _, content in contents:
+            if isinstance(content, Named):
+                self._ledger.secrets.keep_address(content.source)
+        return contents
 
     async def password(self, due: Due, content: Content) -> str | None:
         """The one that opens it, if it wants any. Raises DocumentLocked where none that is named does."""

@@ -41,6 +41,16 @@ class Sighting:
     mute: dict[str, tuple[float, str]] = field(default_factory=dict)  # by type: the latest that could be anybody's
     unreadable: int = 0  # rows
     broken: str = ""  # why it wasn't a whole pass
+    goes_back_to: float = float("inf")  # when the last job was made that it showed, as far as they come newest first
+
+    def follow_order(self, rows: Sequence[JobRow]) -> bool:
+        """Whether these rows come after those before them, each no newer than the last."""
+        for row in rows:
+            made_at = age_of(row.created_at)
+            if made_at is None or made_at > self.goes_back_to:
+                return False
+            self.goes_back_to = made_at
+        return True
 
     def lacking(self, settle: float) -> str | None:
         """A job of ours that the listing must show by now and doesn't: the one that was accepted first.
@@ -110,12 +120,16 @@ class Look:
 
     async def _read(self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
         listing = pages(self._client, self._lane)
+        earliest, newest_first = min(attempt.sent_at for attempt in unknown) - OFF, True
         while True:
             async with asyncio.timeout(PAGE_AT_MOST):
                 page = await anext(listing, None)
             if page is None:
                 return
             self._take_in(page, unknown, sighting, ranks)
+            newest_first = newest_first and sighting.follow_order(page.jobs)
+            if newest_first and not sighting.unshown and sighting.goes_back_to < earliest:
+                return  # all that had to be shown was, and what follows is older than any attempt in doubt
 
     def _forgive(self, sighting: Sighting) -> None:
         """What has been deleted, or has come to the end of its time, while the listing was read."""

@@ -420,7 +420,8 @@ class Submitter:
         metadata = json.loads(due.metadata) if due.metadata else {}
         mark = {"batch": job.batch, "document": due.id, "nonce": nonce, "of": identity(due.content, due.step)}
         if job.token_key is not None:
-            mark["token"] = token(job.token_key, nonce)
+            mark["token"] = shown = token(job.token_key, nonce)
+            self._ledger.secrets.keep_for_now([shown])
         return partial(
             self._client.run_job,
             job.endpoint,

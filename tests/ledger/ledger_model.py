@@ -317,9 +317,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(d.current for d in self.model.documents.values()))
     @rule(data=st.data())
     def scan(self, data: Any) -> None:
-        """Some of what is current is found as it was; what isn't sent and wasn't found is withdrawn, now and later."""
+        """Most of what is current is found as it was; what isn't sent and wasn't found is withdrawn, now and later."""
         current = sorted(n for n, d in self.model.documents.items() if d.current)
-        found = set(data.draw(st.lists(st.sampled_from(current), unique=True), label="found"))
+        missed = data.draw(st.lists(st.sampled_from(current), unique=True, max_size=2), label="missed")
+        found = set(current) - set(missed)
         self.scans += 1
         self.model.scan = self.scans - 1
         withdrawn = self.model.look_through(found)

@@ -1,13 +1,15 @@
 """The one hand that writes the ledger, and a disk that fails it."""
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from batcher.core.events import Accepted
 from batcher.errors import OutputError
-from batcher.ledger.journal import Journal
+from batcher.ledger.journal import Journal, entries
 from batcher.ledger.writer import GroupWriter
 
 
@@ -67,3 +69,42 @@ async def test_a_request_that_is_wrong_fails_alone(tmp_path: Path) -> None:
     assert [type(outcome) for outcome in outcomes] == [type(None), AssertionError, type(None)]
     await put(writer, 3)
     writer.close()
+
+
+async def test_the_journal_is_on_disk_before_each_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written, then synced, then committed: a power cut in between leaves no attempt that only the ledger knew."""
+    steps: list[str] = []
+    connection = connected(tmp_path / "t.db")
+    connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
+    journal = Journal(tmp_path / "t.journal.jsonl")
+    in_file = (tmp_path / "t.journal.jsonl").stat().st_ino
+    write, fsync = os.write, os.fsync
+
+    def noted(name: str, fd: int) -> None:
+        if os.fstat(fd).st_ino == in_file:
+            steps.append(name)
+
+    def writes(fd: int, data: bytes) -> int:
+        noted("written", fd)
+        return write(fd, data)
+
+    def syncs(fd: int) -> None:
+        fsync(fd)
+        noted("synced", fd)
+
+    monkeypatch.setattr("os.write", writes)
+    monkeypatch.setattr("os.fsync", syncs)
+    connection.set_trace_callback(lambda sql: steps.append("committed") if sql == "COMMIT" else None)
+    writer = GroupWriter(connection, shadow=journal)
+
+    async def note(document: int) -> None:
+        await writer.do(lambda c: journal.note(c, Accepted(document, "job", 1.0), 0.0))
+        assert steps[-3:] == ["written", "synced", "committed"], "and whoever asked goes on after that"
+
+    await note(1)
+    await asyncio.gather(*(note(number) for number in range(2, 40)))
+    await put(writer, 10)
+    writer.close()
+    assert steps[-1] == "committed"
+    assert steps.count("synced") == steps.count("written") < 39, "one sync serves many, and none where nothing is told"
+    assert [entry.values["document"] for entry in entries(tmp_path / "t.journal.jsonl")] == list(range(1, 40))

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
+from house import House, digest_of
 from virtual import run_virtually
 
-from batcher.core import wire
+from batcher.core import events, wire
 from batcher.core.manifest import Job
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import ReplyLost
+from batcher.ledger.admission import Version
+from batcher.ledger.ledger import healthy, open_ledger
 from batcher.ledger.queries import reader
 from batcher.stages import auditor
 
@@ -331,3 +333,68 @@ def _rows(house: House, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
     finally:
         connection.close()
+
+
+class Crossing(Twin):
+    """The answers to the first two submissions are mixed up on their way: each is told the other's job."""
+
+    first: asyncio.Future[str] | None = None
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        mine = await super().run_job(endpoint, source, options, **more)
+        if self.first is None:
+            self.first, self.second = (asyncio.get_running_loop().create_future() for _ in range(2))
+            self.first.set_result(mine)
+            return await self.second
+        if not self.second.done():
+            self.second.set_result(mine)
+            return self.first.result()
+        return mine
+
+
+@pytest.mark.parametrize("documents", [2, 30])
+def test_two_documents_that_were_told_each_other_s_job_get_their_own_back(documents: int, house: House) -> None:
+    """Nobody sees it before the listing tells whose job is whose; the next run fetches both, and nothing is paid."""
+
+    async def work() -> None:
+        house.put(**{f"n{number:02}": f"text {number}" for number in range(documents)})
+        house.client = Crossing(house.service)
+        await house.run()
+        names = {f"n{number:02}": digest_of(f"text {number}") for number in range(documents)}
+        wrong = [name for name, digest in names.items() if digest not in house.result(name)]
+        (words,) = house.audit.mixed_up
+        assert len(wrong) == 2 and all(f"{name}.txt" in words for name in wrong)
+        assert not house.audit.agrees
+        await asyncio.sleep(600.0)
+        assert await house.run() == {"saved": documents}
+        assert house.audit.agrees
+        assert all(digest in house.result(name) for name, digest in names.items())
+        assert house.paid() == documents
+
+    run_virtually(work())
+
+
+def test_a_ledger_whose_jobs_were_exchanged_agrees_with_its_journal(tmp_path: Path) -> None:
+    """Else the next run would take it for an older copy."""
+
+    async def work() -> None:
+        path = tmp_path / "ledger.db"
+        ledger = open_ledger(path, batch="b", clock=lambda: 1_800_000_000.0)
+        for number in (1, 2):
+            where = {"size": 1, "mtime_ns": 1, "inode": 1, "output": f"{number}.json"}
+            version = Version(source=str(number), folder="/in", job="parse", step="s", content=f"{number}.txt", **where)
+            await ledger.admit([version])
+            sending = events.Sending(number, f"{number:024x}", "twin", "none", 1.0)
+            await ledger.record(events.Uploaded(number, f"reducto://{number}"), sending)
+            await ledger.record(events.Accepted(number, f"job {number}", 1.9e9), events.Ended(number, 1, 1.0))
+            await ledger.record(events.Saved(number, f"{number}.json", "hash", 1))
+        exchanged = ((1, ""), (2, "job 1"), (1, "job 2"))
+        await ledger.record(*(events.JobExchanged(document, job_id) for document, job_id in exchanged))
+        ledger.close()
+        again = open_ledger(path, batch="b", clock=lambda: 1_800_000_000.0)
+        jobs = again.reader.execute("SELECT document, job_id FROM attempts ORDER BY document").fetchall()
+        again.close()
+        assert jobs == [(1, "job 2"), (2, "job 1")]
+        assert healthy(path)
+
+    asyncio.run(work())

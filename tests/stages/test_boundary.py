@@ -137,7 +137,7 @@ def test_a_file_that_trips_the_reader_fails_alone(house: House, monkeypatch: pyt
     """Though many are read together."""
     healthy = inputs._content
     monkeypatch.setattr(
-        inputs, "_content", lambda due, parts: stumble() if due.source == "z.txt" else healthy(due, parts)
+        inputs, "_content", lambda due, *more: stumble() if due.source == "z.txt" else healthy(due, *more)
     )
 
     async def work() -> None:

@@ -977,3 +977,49 @@ async def _named_otherwise(ledger: Ledger, service: TwinService, job: TwinJob) -
 async def _sent_in_vain(ledger: Ledger, number: int) -> None:
     sending = events.Sending(1, f"nonce-{number}", "twin", "none", 1.0)
     await ledger.record(events.Uploaded(1, f"reducto://{number}"), sending, events.ReplyLost(1, "reset"))
+
+
+class Crowded(Twin):
+    """A large account: thousands of other people's jobs stand below ours. One answer is lost."""
+
+    lost, newest_first = False, True
+
+    def __init__(self, service: TwinService) -> None:
+        super().__init__(service)
+        self.cursors: list[str | None] = []
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        job_id = await super().run_job(endpoint, source, options, **more)
+        if not self.lost and self.service.uploads[source] == b"lost":
+            self.lost = True
+            raise ReplyLost("POST", "reset")
+        return job_id
+
+    async def jobs(
+        self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
+    ) -> wire.JobsPage:
+        if not exclude_configs and limit > 1:
+            self.cursors.append(cursor)
+        return await super().jobs(cursor=cursor, limit=limit, exclude_configs=exclude_configs)
+
+    def listed(self) -> list[TwinJob]:
+        jobs = super().listed()
+        return jobs if self.newest_first else [*jobs[1:], jobs[0]]
+
+
+@pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "in no order"])
+def test_a_listing_is_read_only_as_far_back_as_the_submission_in_doubt(newest_first: bool, house: House) -> None:
+    """As long as its rows come newest first and show all that they must; else to its last row."""
+
+    async def work() -> None:
+        for _ in range(5000):
+            house.service.accept("parse", "reducto://nobody", "{}")
+        await asyncio.sleep(2 * HOUR)
+        house.put(**{f"n{number}": f"{number}" for number in range(9)}, z="lost")
+        house.client = client = Crowded(house.service)
+        client.newest_first = newest_first
+        assert await house.run() == {"saved": 10}
+        assert house.paid() == 10
+        assert (max(int(cursor or 0) for cursor in client.cursors) >= 5000) == (not newest_first)
+
+    run_virtually(work())

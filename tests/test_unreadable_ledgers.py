@@ -1,0 +1,116 @@
+"""A ledger that can't be read now isn't damaged: whoever asks is told why, and nothing is moved."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from commandline import batcher
+from peer import Peer
+
+from batcher.ledger.schema import who_may_read
+
+Words = tuple[object, ...]
+
+
+@pytest.fixture
+async def ledger(words: Words, out: Path) -> Path:
+    assert (await batcher(*words)).code == 0
+    return out / ".batcher" / "ledger.db"
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def is_another_program_s(ledger: Path, stack: ExitStack) -> None:
+    ledger.unlink()
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+
+
+def is_newer(ledger: Path, stack: ExitStack) -> None:
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+
+
+def is_a_directory(ledger: Path, stack: ExitStack) -> None:
+    ledger.unlink()
+    ledger.mkdir()
+
+
+def is_held_by_another_program(ledger: Path, stack: ExitStack) -> None:
+    connection = sqlite3.connect(ledger, isolation_level=None)
+    stack.callback(connection.close)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("CREATE TABLE held (x)")
+
+
+@pytest.mark.parametrize("trouble", [is_another_program_s, is_newer, is_a_directory, is_held_by_another_program])
+async def test_what_is_no_damage_is_not_rebuilt(
+    trouble: Callable[[Path, ExitStack], None], ledger: Path, stack: ExitStack, words: Words, peer: Peer, out: Path
+) -> None:
+    """Another program's, a newer batcher's, a directory, locked: each command refuses, and all stays where it was."""
+    trouble(ledger, stack)
+    before = sorted(path.name for path in ledger.parent.iterdir() if path.name.startswith("ledger.db.damaged"))
+    asked = [("rebuild", out), ("status", out), ("verify", out)]
+    asked += [] if trouble is is_held_by_another_program else [words]  # a run waits for half a minute first
+    for command in asked:
+        said = await batcher(*command)
+        assert said.code in (2, 3), (command, said)
+        assert str(ledger) in said.err
+        assert "Traceback" not in said.err
+        assert "batcher rebuild" not in said.err
+    assert [path.name for path in ledger.parent.iterdir() if ".damaged" in path.name] == before == []
+    assert ledger.exists()
+    assert len(peer.service.jobs) == 6
+
+
+def as_anybody() -> None:
+    """Root loses what opens every file to it; for all others that is so anyway."""
+    if sys.platform == "linux":
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="there root reads everything")
+@pytest.mark.parametrize("closed", ["ledger.db", "ledger.journal.jsonl", "."])
+async def test_a_ledger_that_may_not_be_read_is_not_damaged(
+    closed: str, ledger: Path, words: Words, out: Path, stack: ExitStack
+) -> None:
+    """Made with sudo, asked without: it is said whose it is, and nothing is moved."""
+    place = ledger.parent / closed
+    stack.callback(place.chmod, 0o700)
+    place.chmod(0)
+    for command in (("rebuild", out), ("status", out), ("verify", out), words):
+        if closed == "ledger.journal.jsonl" and command[0] == "status":
+            continue  # it reads no journal
+        said = await batcher(*command, before=as_anybody)
+        assert said.code in (2, 3), (command, said)
+        assert "ermission denied" in said.err
+        assert "Traceback" not in said.err
+        assert "batcher rebuild" not in said.err
+    place.chmod(0o700)
+    assert [path.name for path in ledger.parent.iterdir() if ".damaged" in path.name] == []
+    assert (await batcher(*words)).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_it_is_said_whose_a_ledger_is(tmp_path: Path) -> None:
+    """And how one comes to read it."""
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"")
+    path.chmod(0o600)
+    os.chown(path, 1234, 1234)
+    assert "belongs to user 1234, mode 0600" in who_may_read(path)

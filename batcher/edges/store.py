@@ -33,7 +33,8 @@ BLOCK: Final = 1 << 20
 FILES: Final = {"owner": 0o600, "group": 0o640}  # what documents say is as confidential as the ledger
 FOLDERS: Final = {"owner": 0o700, "group": 0o750}
 _OWN: Final = b"/.batcher"
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person named, so it may be a link
+_FOLDER: Final = _ROOT | os.O_NOFOLLOW
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
     {
@@ -116,7 +117,7 @@ class Store:
         """Raises OutputError where a result could not be written."""
         try:
             self._make_root()
-            fd = os.open(self._root, _FOLDER)
+            fd = os.open(self._root, _ROOT)
             try:
                 name = b".batcher-" + secrets.token_hex(4).encode()
                 os.close(os.open(name, _NEW, 0o600, dir_fd=fd))
@@ -258,7 +259,7 @@ class Store:
         """The open folder of `output`, if it is there, and the name within. No link is followed on the way."""
         *parents, name = path_of(output).split(b"/")
         with ExitStack() as stack:
-            folder = os.open(self._root, _FOLDER)
+            folder = os.open(self._root, _ROOT)
             stack.callback(os.close, folder)
             for parent in parents:
                 folder = os.open(parent, _FOLDER, dir_fd=folder)
@@ -297,7 +298,7 @@ class Store:
         fd = folders.get(here)
         if fd is None:
             self._make_root()
-            fd = folders[here] = os.open(self._root, _FOLDER)
+            fd = folders[here] = os.open(self._root, _ROOT)
         for parent in parents:
             assert parent not in (b"", b".", b".."), parents
             here += b"/" + parent

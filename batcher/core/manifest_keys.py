@@ -270,7 +270,12 @@ class _Reading:
         if set(str(service.get("url", ""))) & set("@?#"):
             what = "an address alone is wanted: a user, a password or a query in it would be written down"
             add(Problem("service.url", what, "the key stands in the variable that service.api_key_env names"))
-        self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+        directories = [source["directory"] for source in sources if "directory" in source]
+        self._check_places(directories, output.get("directory"))
+        inside = next((one for one in directories if "ledger" in output and output["ledger"].is_relative_to(one)), None)
+        if inside is not None:
+            hint = "choose a folder beside it: what lies beside a ledger would be taken for documents"
+            add(Problem("output.ledger", f"{output['ledger']} lies inside the source {inside}", hint))
         self._check_listings(sources)
 
     def _told(self, *keys: str) -> bool:

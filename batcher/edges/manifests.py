@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
+from batcher.edges.sources import bad_pattern
 from batcher.edges.written_text import NotText, read_text
 from batcher.errors import LedgerError, ManifestError, Problem
 from batcher.ledger import schema
@@ -49,7 +50,8 @@ def for_directory(
     for assignment in overrides:
         override(data, assignment)
     where = f"batcher run {directory} -o {output}"
-    return _checked(read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name))
+    manifest = read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name)
+    return _checked(_with_schemas(manifest))
 
 
 def remembered(ledger: Path) -> Manifest:
@@ -166,6 +168,9 @@ def _holds(source: Path | None, output: Path) -> bool:
 
 
 def _missing(source: Source) -> Iterator[Problem]:
+    for key, patterns in (("include", source.include), ("exclude", source.exclude)):
+        if (bad := bad_pattern(patterns)) is not None:
+            yield Problem(f"source.{key}", f"{bad} is no pattern", "gitignore-style, as in **/*.pdf")
     if source.directory and (why := _unfit(source.directory, S_ISDIR, "a directory")):
         yield Problem("source.directory", why, _RELATIVE)
     if source.listing and (why := _unfit(source.listing, S_ISREG, "a file")):

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from batcher.core.manifest_keys import json_schema, override, read_manifest
-from batcher.edges.manifests import load
+from batcher.edges.manifests import for_directory, load
 from batcher.errors import ManifestError
 
 GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
@@ -42,6 +42,7 @@ def test_all_problems_are_shown_at_once() -> None:
     ("key", "data"),
     [
         ("output.directory", {"output": {"directory": "in/results"}}),
+        ("output.ledger", {"output": {"directory": "out", "ledger": "in/below/x.db"}}),
         ("source.directory", {"source": [{"directory": "in"}, {"directory": "./in"}]}),
         ("job.options.input", {"job": {"options": {"input": "x"}}}),
         ("service.result_retention", {"service": {"name": "reducto", "result_retention": "twelve"}}),
@@ -199,6 +200,17 @@ def test_a_schema_file_that_is_none_is_told_in_words(tmp_path: Path, content: st
     with pytest.raises(ManifestError, match=said) as caught:
         load(path)
     assert "Errno" not in str(caught.value)
+
+
+def test_a_schema_file_is_read_where_only_a_directory_is_named(tmp_path: Path) -> None:
+    """`batcher run DIRECTORY -o OUT -S job.schema_file=…` asks for what the file says, or says why it can't."""
+    schema = tmp_path / "s.json"
+    schema.write_text('{"type": "object"}')
+    told = (tmp_path, tmp_path.parent / "out")
+    manifest = for_directory(*told, endpoint="extract", overrides=[f"job.schema_file={schema}"])
+    assert manifest.jobs[0].options["instructions"]["schema"] == {"type": "object"}
+    with pytest.raises(ManifestError, match=r"job\.schema_file"):
+        for_directory(*told, endpoint="extract", overrides=["job.schema_file=not there.json"])
 
 
 def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
     │   └── PlaceUnusable    its folder or its port can't be had: name another one
     ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
     ├── BudgetSpent          one more submission would pass a limit of the manifest's
+    ├── Stopped              somebody stopped the run before it had begun
     ├── LedgerError          the ledger can't be used as it stands
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
@@ -91,6 +92,10 @@ class BudgetSpent(BatcherError):
         self.cost = cost
         self.may_fit = may_fit
         self.probe = probe
+
+
+class Stopped(BatcherError):
+    exit_code = 3
 
 
 class LedgerError(BatcherError):

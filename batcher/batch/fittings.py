@@ -10,8 +10,9 @@ from batcher.core.budget import Budget
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
-from batcher.core.looks import Looks
+from batcher.core.looks import LATEST_FIRST, Looks
 from batcher.core.manifest import Job, Manifest
+from batcher.core.outflow import WAIT, Outflow
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store
 from batcher.ledger.ledger import Ledger
@@ -62,8 +63,8 @@ def cleaner_of(
     )
 
 
-def looks_of(ledger: Ledger) -> Looks:
-    looks = Looks()
+def looks_of(ledger: Ledger, retention: float) -> Looks:
+    looks = Looks(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
     for size, took in ledger.took():
         looks.seed(size, took)
     return looks
@@ -71,8 +72,8 @@ def looks_of(ledger: Ledger) -> Looks:
 
 def headroom_of(manifest: Manifest) -> Headroom:
     service = manifest.service
-    exempt = all(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
-    return Headroom(Drain(WIDTH), service.result_retention, most=service.max_in_flight, exempt=exempt)
+    exempt = any(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
+    return Headroom(Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt)
 
 
 def settle_of(manifest: Manifest) -> float:

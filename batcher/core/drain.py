@@ -1,11 +1,10 @@
-"""How many jobs may be out at once: no more than can be brought home long before the service deletes their results."""
+"""How fast we bring home what has ended, and so how many may be out for that to be done in time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-FLOOR: Final = 2_000  # before anything is known; even one result in ten seconds brings so many home in six hours
 CEILING: Final = 20_000  # each one that is out costs some hundred bytes of memory, and more of them are no faster
 SHARE: Final = 0.5  # of the retention: the other half is for outages
 SMOOTH: Final = 0.1
@@ -24,5 +23,5 @@ class Drain:
     def bound(self, retention: float) -> int:
         """How many may be out, where results are kept for `retention` seconds."""
         if not self.span:
-            return FLOOR
+            return CEILING  # what has ended yet says so, and that is `core.outflow`'s
         return max(1, min(CEILING, int(self.width / self.span * retention * SHARE)))

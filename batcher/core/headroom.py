@@ -1,4 +1,7 @@
-"""How many more documents may be submitted now: by what can be brought home in time, and by how the service fares."""
+"""How many more documents may be submitted now.
+
+By what ends in time, by what is brought home in time, and by how the service fares.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,25 @@ from dataclasses import dataclass, field
 
 from batcher.core.breaker import Breaker
 from batcher.core.drain import CEILING, Drain
+from batcher.core.outflow import Outflow
 
 
 @dataclass(slots=True)
 class Headroom:
-    """`most` is a manifest's own bound on what is out. The batch lane is `exempt` from the one of time."""
+    """`most` is a manifest's own bound on what is out. The batch lane is `exempt` from those of time."""
 
     drain: Drain
-    retention: float
+    outflow: Outflow
     most: int | None = None
     exempt: bool = False
     breaker: Breaker = field(default_factory=Breaker)
 
     def left(self, now: float, out: int) -> int:
         """`out` counts what is in flight and what is about to be."""
-        bounds = [CEILING if self.exempt else self.drain.bound(self.retention)]
-        if self.most is not None:
-            bounds.append(self.most)
+        self.outflow.look(now, out)
+        bounds = [CEILING if self.most is None else min(CEILING, self.most)]
+        if not self.exempt:
+            bounds += [self.drain.bound(self.outflow.retention), self.outflow.bound()]
         left = max(0, min(bounds) - out)
         tried = self.breaker.room(now)
         return left if tried is None else min(left, tried)

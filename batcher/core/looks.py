@@ -31,6 +31,7 @@ class Looks:
     """The span from acceptance to the first look, for each class of sizes."""
 
     first: dict[int, float] = field(default_factory=dict)
+    latest_first: float = LATEST_FIRST  # less where results are soon deleted: what isn't found is still out
     too_soon: float = 0.5  # share of first looks, of late, that found a job still running
 
     @property
@@ -41,7 +42,7 @@ class Looks:
     def first_in(self, size: int) -> float:
         """Seconds from acceptance to the first look."""
         known = self.first.get(size_class(size))
-        return known if known is not None else self._nearest(size_class(size))
+        return min(self.latest_first, known if known is not None else self._nearest(size_class(size)))
 
     def next_in(self, age: float) -> float:
         """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""

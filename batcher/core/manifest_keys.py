@@ -15,13 +15,14 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.ending import Ended
 from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import REFUSE, SEND, WARN
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
-from batcher.core.policy import Kind
+from batcher.core.policy import RUNS, Kind
 from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
 
@@ -120,11 +121,14 @@ PRICES: Final[Table] = {
 }
 NOTIFY: Final[Table] = {
     "url": Key("url", "where a summary of each run is posted, as JSON"),
-    "on": Key("list of strings", "which runs: exit code 0, any other", ("finished", "failed")),
+    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(Ended)),
 }
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
     "attempts": Key("count", "paid attempts, the first included; never more than three"),
+}
+RETRIES: Final[Table] = {  # beside the tables by error name
+    "runs": Key("tries", "how many runs try a document that fails for a passing reason; default 3; 1: only this one"),
 }
 MANIFEST: Final[Table] = {
     "batch": Key("name", "the batch's name; default: the file's stem"),
@@ -149,7 +153,10 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
     jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
-    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
+    rules = top.get("retry", {})
+    retries = reading.table({name: rules[name] for name in RETRIES if name in rules}, RETRIES, "retry.")
+    errors = {name: rule for name, rule in rules.items() if name not in RETRIES}
+    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in errors.items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
     limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
@@ -158,6 +165,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
+    if not any("listing" in source for source in sources):  # its rows may bring one each
+        reading.check_schemas(jobs)
     reading.check_passwords(sources, jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
@@ -173,6 +182,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         jobs=tuple(Job(**job) for job in jobs),
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
+        runs=retries.get("runs", RUNS),
         webhook=Webhook(**webhook) if "webhook" in top else None,
         limits=Limits(**limits),
         prices=Prices(**prices),
@@ -320,6 +330,17 @@ class _Reading:
             found = [problem for problem in found if not problem.unknown]
         self.problems += map(_with_the_way_round, found)
 
+    def check_schemas(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """An extract is told by one what to look for; without it each document would be refused, one by one."""
+        for job in jobs:
+            options = job.get("options", {})
+            instructions = options.get("instructions") if isinstance(options, Mapping) else None
+            has_schema = isinstance(instructions, Mapping) and instructions.get("schema")
+            if job.get("endpoint") == "extract" and not ("schema_file" in job or has_schema):
+                hint = "a JSON Schema file that names the fields, or options.instructions.schema"
+                where = f"job.{job['name']}" if len(jobs) > 1 and "name" in job else "job"
+                self.problems.append(Problem(f"{where}.schema_file", "missing: extract wants a schema", hint))
+
     def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
         """Where no step could hand one on, naming some is a mistake."""
         endpoints = {job.get("endpoint", "parse") for job in jobs}
@@ -415,6 +436,6 @@ def _value_schema(key: Key) -> dict[str, Any]:
     wrapped: dict[str, dict[str, Any]] = {
         "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},
         "tables": {"anyOf": [inner, {"type": "array", "items": inner}]},
-        "table of tables": {"type": "object", "additionalProperties": inner},
+        "table of tables": {**_schema(RETRIES), "additionalProperties": inner},
     }
     return wrapped.get(key.kind, inner)

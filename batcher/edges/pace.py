@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +30,7 @@ FIRST_HOLD: Final = 0.5  # seconds after a failure; twice as long after each fur
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
 STIRS: Final = 60.0  # seconds between two looks at whether a hold still lasts as long as it was to
+WORTH_A_WORD: Final = 60.0  # seconds
 
 
 class Lane:
@@ -45,6 +48,12 @@ class Lane:
         self._throttle: Throttler | None = None
         self._gate = asyncio.Lock()  # the throttle's waiters poll, each on its own: behind the lock only one does
         self._free_at = 0.0
+        self._freed = asyncio.Event()  # before its time
+        self._closed = asyncio.Event()
+        self._told_until = 0.0
+        self._failing_since: float | None = None
+        self._told_that_it_lasts = False
+        self.tell: Callable[[float, str], None] = lambda seconds, why: None  # of each wait that is worth a word
         self._failures = 0
         self._slowed_at: float | None = None
         self._answered: deque[float] = deque(maxlen=int(FASTEST))
@@ -52,19 +61,44 @@ class Lane:
             self._set(rate)
 
     async def turn(self, *, most: float = math.inf) -> bool:
-        """False, and no turn, where the lane is held for longer than `most` seconds."""
-        while (wait := self._free_at - _now()) > 0:
+        """Returns when the next call may go out, or at once where the lane is closed.
+
+        False, and no turn, where it is held for longer than `most` seconds.
+        """
+        while (wait := self._free_at - _now()) > 0 and not self._closed.is_set():
             if wait > most:
                 return False
-            await asyncio.sleep(min(wait, STIRS))
-        if self._throttle is not None:
+            await self._rest(min(wait, STIRS))
+        if self._throttle is not None and not self._closed.is_set():
             async with self._gate:
-                await self._throttle.acquire()  # type: ignore[no-untyped-call]
+                if not self._closed.is_set():
+                    await self._throttle.acquire()  # type: ignore[no-untyped-call]
         return True
+
+    async def _rest(self, wait: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._freed.wait()
+
+    def close(self) -> None:
+        """Nobody waits in this lane any more: whoever has his turn from now on makes no call."""
+        self._closed.set()
+        self._freed.set()
+
+    def try_once_more(self) -> None:
+        """What it was asked to wait is over: for a last call, after which it may be asked to wait again."""
+        self._free_at = 0.0
+        self._freed.set()
+        self._freed = asyncio.Event()
 
     @property
     def held_for(self) -> float:
         return max(0.0, self._free_at - _now())
+
+    @property
+    def answered_at(self) -> float:
+        """When a call was last answered, by the loop's time."""
+        return self._answered[-1] if self._answered else float("-inf")
 
     def pause(self, seconds: float) -> None:
         """Hold this lane, and no other, for at least so long."""
@@ -88,10 +122,22 @@ class Lane:
         elif _now() >= self._free_at:  # the others of a wave that fails together change nothing
             self.pause(min(LONGEST_HOLD, first * 2.0 ** min(self._failures, 10)))
             self._failures += 1
+        self._tell_of(error)
+
+    def _tell_of(self, error: ServiceError) -> None:
+        """Once for each wait of more than a minute, and once for failures that go on for so long."""
+        now = _now()
+        if self._failing_since is None:
+            self._failing_since = now
+        lasting = now - self._failing_since > WORTH_A_WORD and not self._told_that_it_lasts
+        if lasting or (self.held_for > WORTH_A_WORD and now >= self._told_until):
+            self._told_that_it_lasts = self._told_that_it_lasts or lasting
+            self._told_until = self._free_at
+            self.tell(self.held_for, str(error))
 
     def answered(self) -> None:
         """A call was answered: the next failure is a first one, and the next calls may come a little faster."""
-        self._failures = 0
+        self._failures, self._failing_since, self._told_that_it_lasts = 0, None, False
         self._answered.append(_now())
         if self._rate is not None:
             step = FASTER_AT_FIRST if self._slowed_at is None else FASTER

@@ -39,13 +39,15 @@ class TwinJob:
     error: str | None = None
     cancelled: bool = False
     deleted: bool = False
+    took: float = 0.0  # seconds of work, as its result tells
 
 
 @dataclass(slots=True)
 class TwinService:
     """What the service knows. It outlives every client; `clock` is its own.
 
-    `work` says how many seconds a submission takes and with which error it ends, if any.
+    `work` says how many seconds a submission takes and with which error it ends, if any. With a `capacity`, in jobs a
+    second, they wait for one another: no two end closer together than that, and each is worked on for so long alone.
     """
 
     clock: Callable[[], float]
@@ -53,9 +55,11 @@ class TwinService:
     retention: float = wire.RETENTION
     credits: float = 1.0  # that it bills for a page
     bill: Callable[[TwinJob], tuple[int, float]] | None = None  # pages and credits; None: one page, and its credits
+    capacity: float | None = None
     read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, TwinJob] = field(default_factory=dict)
+    _free_at: float = 0.0  # when all that was accepted has ended, where there is a capacity
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def take_upload(self, content: bytes, extension: str) -> str:
@@ -68,7 +72,11 @@ class TwinService:
         now = self.clock()
         job = TwinJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
         span, job.error = self.work(job)
+        if self.capacity is not None:
+            self._free_at = max(self._free_at, now) + 1 / self.capacity
+            span = max(span, self._free_at - now)
         job.ends_at = now + span
+        job.took = span if self.capacity is None else 1 / self.capacity
         if self.content(source) is None:
             job.error = wire.ErrorName.INVALID_CONFIG
         self.jobs[job.job_id] = job
@@ -107,6 +115,7 @@ class TwinService:
             {
                 "job_id": job.job_id,
                 "response_type": job.endpoint,
+                "duration": job.took,
                 "usage": {"num_pages": pages, "credits": credits},
                 "result": {"type": "full", "chunks": [{"content": digest, "blocks": []}]},
             }

@@ -11,7 +11,7 @@ from batcher.core.lifecycle import State
 from batcher.core.policy import Kind
 from batcher.core.summary import FailureGroup
 from batcher.core.wire import ErrorName
-from batcher.faces.status import plain
+from batcher.faces.status import next_time, plain
 
 # By state, and for `failed` by class.
 ADVICE: Final = {
@@ -101,6 +101,8 @@ def _words(group: FailureGroup, what: Path) -> str:
 
 
 def _advice(group: FailureGroup) -> str:
+    if group.waits:
+        return f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
     if group.kind == Kind.TRANSIENT and _came_of_every_try(group.reason or ""):

@@ -59,6 +59,10 @@ def _likely(plan: Plan) -> str:
 def _sent(plan: Plan) -> list[str]:
     lines = [f"  send       {many(plan.to_send, 'document')}" + (f", {size(plan.size)}" if plan.to_send else "")]
     lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
+    if plan.taken_up:
+        lines.append(
+            f"             {plan.taken_up} of them failed for a passing reason, and are tried again by themselves"
+        )
     if plan.again:
         lines.append(
             f"             {plan.again} of them again, which cost {many(plan.again_credits, 'credit')}:"

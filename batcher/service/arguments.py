@@ -73,6 +73,13 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         help="How long results stay, as in 45s, 30m or 12h; uploads stay 24h.",
     ),
     click.option(
+        "--capacity",
+        type=click.FloatRange(0, min_open=True),
+        default=None,
+        metavar="JOBS",
+        help="How many jobs a second are begun at most, for rehearsals with a slow service.",
+    ),
+    click.option(
         "--api-key-env",
         default=KEY_VARIABLE,
         show_default=True,
@@ -134,6 +141,7 @@ def options_of(words: dict[str, Any]) -> Options:
         port=words["port"],
         workers=words["workers"] or os.cpu_count() or 1,
         retention=words["retention"],
+        capacity=words["capacity"],
         parser=words["parser"],
         pipelines=words["pipelines"],
         model=_model(words["llm_url"], words["llm_model"], words["llm_key_env"]),

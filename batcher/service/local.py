@@ -63,6 +63,7 @@ class Options:
     port: int = 0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retention: float = RETENTION
+    capacity: float | None = None  # jobs a second that are begun at most
     job_seconds: float = JOB_SECONDS
     sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
@@ -137,6 +138,7 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aioht
             chaos=chaos,
             on_end=webhooks.announce,
             job_seconds=options.job_seconds,
+            capacity=options.capacity,
             tools=Tools(str(options.pipelines or ""), model=ask is not None),
         )
         queue.restore(jobs.unfinished())

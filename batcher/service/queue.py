@@ -68,6 +68,7 @@ class Queue:
         chaos: Chaos,
         on_end: Callable[[Job, JobStatus], None],
         job_seconds: float = JOB_SECONDS,
+        capacity: float | None = None,
         tools: Tools,
     ) -> None:
         self._jobs = jobs
@@ -77,6 +78,8 @@ class Queue:
         self._chaos = chaos
         self._on_end = on_end
         self._job_seconds = job_seconds
+        self._between = 1 / capacity if capacity else 0.0  # seconds from the begin of one job to that of the next
+        self._next_at = 0.0
         self._tools = tools
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
@@ -143,11 +146,21 @@ class Queue:
             with contextlib.suppress(OSError):  # it will be told by the first job
                 await worker.warm_up()
             while True:
+                await self._turn()
                 _, _, live = await self._waiting.get()
                 if not live.cancelled:
                     await self._run(live, worker)
         finally:
             await worker.close()
+
+    async def _turn(self) -> None:
+        """Waits for this worker's next turn, where the service is to be slower than it could be."""
+        if not self._between:
+            return
+        now = asyncio.get_running_loop().time()
+        begin = max(now, self._next_at)
+        self._next_at = begin + self._between
+        await asyncio.sleep(begin - now)
 
     async def _run(self, live: LiveJob, worker: Worker) -> None:
         live.status, live.worker = JobStatus.IN_PROGRESS, worker

@@ -22,6 +22,7 @@ from batcher.core.links import Asked, asked
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Prices
 from batcher.core.policy import Policy
+from batcher.core.reasons import unnamed
 from batcher.core.replies import Head, around, read_head
 from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
@@ -197,6 +198,8 @@ class Fetcher:
         if event is None:
             self._still_running(watched)
             return
+        if answer.ended and answer.status != JobStatus.CANCELLED:
+            self._learn(watched, None)
         if answer.error is not None:
             self._headroom.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
         await self._settle(event, *self._afterwards(watched, event))
@@ -261,14 +264,21 @@ class Fetcher:
         if event is None:
             self._ask_later(watched, within=max(0.0, PATIENCE - span) + 1.0)
         else:
+            self._learn(watched, None)
             await self._settle(event, *self._afterwards(watched, event))
 
     def _put(self, watched: Watched, head: Head, body: Buffer, reserved: int, streamed: Streamed | None = None) -> None:
         """On to the sink: from here on it is the sink's to bring home."""
         document = watched.flight.document
+        self._learn(watched, head.duration)
         self._jobs.forget(document)
         ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
+
+    def _learn(self, watched: Watched, work: float | None) -> None:
+        """How fast the service is: one more has ended, between the last look that found it running and now."""
+        since = _now() - watched.running_at
+        self._headroom.outflow.learn(self._clock(), age=watched.age, since=since, work=work)
 
     def _was_asked(self, document: int) -> Asked:
         """What tells an extract from a link: of a step that the manifest has no more, nobody knows."""
@@ -333,8 +343,10 @@ class Fetcher:
         return (events.Follows(event.document) if follows else events.Retried(event.document),)
 
     async def _settle(self, event: events.Event, *after: events.Event) -> None:
+        watched = self._jobs.get(event.document)
+        told = event if watched is None else unnamed(event, watched.flight.job_id)
         self._jobs.forget(event.document)
-        await self._ledger.record(event, *after)
+        await self._ledger.record(told, *after)
         self._course.count(getattr(event, "kind", None))
 
 

@@ -8,7 +8,6 @@ of ours. Where the means can't be trusted, it is held, in bounded time.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -29,6 +28,7 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger, Unknown
+from batcher.stages.boundary import trace_of
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, prove_fence
 from batcher.stages.sighting import MARGIN, Look, Sighting
@@ -39,7 +39,6 @@ REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
 CLEANED_AT_ONCE: Final = 8  # jobs whose deletion a crash may have kept off the record
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
-_log: Final = logging.getLogger(__name__)
 
 Judge = Callable[[Unknown, Sighting], Awaitable[object]]
 
@@ -129,8 +128,8 @@ class Recovery:
         except BatcherError:
             raise
         except Exception as error:
-            _log.exception("document %d: what became of its submission can't be judged", attempt.id)
             words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
+            self._course.trace(trace_of(error, f"document {attempt.id}: {words}"))
             await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
@@ -139,8 +138,8 @@ class Recovery:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
         except Unauthorised:
             raise
-        except ServiceError as error:
-            _log.info("the spare upload can't be deleted yet: %s", error)
+        except ServiceError:
+            pass  # the next pass tries again; what the listing shows counts without it
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:

@@ -87,6 +87,7 @@ class Sink:
         self._results: deque[Result] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
+        self.wrote_at = float("-inf")  # by the loop's time
         self._placing = asyncio.Lock()  # results and copies: one after the other, so that the newer stands
 
     def put(self, result: Result) -> None:
@@ -106,6 +107,7 @@ class Sink:
                 self._writing = True
                 await self._write([self._results.popleft() for _ in range(min(GROUP, len(self._results)))])
                 self._writing = False
+                self.wrote_at = asyncio.get_running_loop().time()
 
     async def _write(self, group: Sequence[Result]) -> None:
         async with self._placing:

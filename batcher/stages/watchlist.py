@@ -41,6 +41,7 @@ class Watched:
     unread_since: float = 0.0  # when it was first said to have completed, and couldn't be read
     unread: int = 0  # how often
     fetching: bool = False
+    running_at: float = 0.0  # when it was last known not to have ended
 
     @property
     def age(self) -> float:
@@ -56,6 +57,8 @@ class Watched:
         if self.ours:
             looks.learn(self.flight.size, self.age, done=done, first=self.looks == 0)
         self.looks += 1
+        if not done:
+            self.running_at = _now()
 
 
 class Watchlist:
@@ -92,6 +95,7 @@ class Watchlist:
         """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
         now = _now()
         watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
+        watched.running_at = watched.accepted_at
         self._jobs[flight.document] = watched
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)

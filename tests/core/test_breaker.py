@@ -1,7 +1,6 @@
 """The breaker: five failures of the provider in a row, a rest, one document, and on."""
 
 from batcher.core.breaker import FIRST_REST, TRIPS_AT, Breaker
-from batcher.core.drain import CEILING, FLOOR, Drain
 from batcher.core.policy import Kind
 
 
@@ -67,14 +66,3 @@ def test_failures_of_one_wave_trip_it_once() -> None:
     for _ in range(50):
         breaker.note(Kind.PROVIDER, 101.0)
     assert breaker.open_until == 100.0 + FIRST_REST
-
-
-def test_as_many_may_be_out_as_half_the_retention_brings_home() -> None:
-    """A floor at the start, a ceiling for memory, and in between what the fetches take."""
-    drain = Drain(width=16)
-    assert drain.bound(43_200.0) == FLOOR
-    drain.learn(0.05)
-    assert drain.bound(43_200.0) == CEILING
-    drain = Drain(width=16)
-    drain.learn(60.0)
-    assert drain.bound(43_200.0) == int(16 / 60 * 21_600)

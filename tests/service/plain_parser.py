@@ -57,6 +57,8 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         raise DocumentProblem(ErrorName.DOCUMENT_CORRUPT, "The document is broken", 415)
     if text.startswith("wait for "):
         _wait_for(Path(text.removeprefix("wait for ")))
+    if text.startswith("take "):
+        time.sleep(float(text.split()[1]))
     if text.startswith("note "):
         word, _, place = text.removeprefix("note ").partition(" in ")
         with Path(place).open("a") as notes:

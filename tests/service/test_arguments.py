@@ -46,7 +46,15 @@ def test_every_fault_stands_in_the_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--port", "99999"), ("--port", "-1"), ("--workers", "-1"), ("--retention", "0"), ("--retention", "soon")]
+    "words",
+    [
+        ("--port", "99999"),
+        ("--port", "-1"),
+        ("--workers", "-1"),
+        ("--retention", "0"),
+        ("--retention", "soon"),
+        ("--capacity", "0"),
+    ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(words: tuple[str, ...]) -> None:
     """A service that nobody can reach, without workers, or that forgets at once."""
@@ -56,7 +64,10 @@ def test_what_cannot_be_is_refused_before_anything_starts(words: tuple[str, ...]
 
 def test_spans_and_faults_are_read() -> None:
     """As people write them."""
-    options = told("--retention", "30m", "--chaos", "slow=0.5:2,reset", "--seed", "7", "--allow-urls")
+    options = told(
+        "--retention", "30m", "--chaos", "slow=0.5:2,reset", "--seed", "7", "--allow-urls", "--capacity", "0.5"
+    )
+    assert options.capacity == 0.5
     assert options.retention == 1800 and options.seed == 7 and options.reach.urls
     assert options.chaos["slow"].seconds == 2 and options.chaos["reset"].rate == 1
 

@@ -54,6 +54,19 @@ def test_a_submission_s_lane(type, body, lane):
     assert lane_of(read_request(json.dumps({"input": "reducto://x", **body}).encode(), JobType(type))) is lane
 
 
+async def test_a_service_may_be_told_to_be_slow(tmp_path, session):
+    """Twelve jobs at twenty a second take half a second and more, however many workers there are."""
+    options = Options(tmp_path / "service", workers=2, parser=PARSER, capacity=20.0)
+    async with LocalService(options, key="secret") as service:
+        client = Client(session, service)
+        document = await client.upload(b"a letter")
+        began = asyncio.get_running_loop().time()
+        jobs = [await client.submit(document) for _ in range(12)]
+        ends = [await client.end_of(job_id) for job_id in jobs]
+        assert asyncio.get_running_loop().time() - began >= 9 / 20
+    assert {end["status"] for end in ends} == {"Completed"}
+
+
 async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):
     """504 from the edge, without a job id; the job runs on."""
     options = Options(tmp_path / "service", workers=1, parser=PARSER, sync_patience=0.05)

@@ -17,6 +17,7 @@ from batcher.batch.runs import Means, Run
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
+from batcher.core.wire import RETENTION
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
 from batcher.ledger.ledger import Ledger, open_ledger
@@ -37,6 +38,8 @@ class House:
         self.clean = "never"
         self.limits = Limits()
         self.max_in_flight: int | None = None
+        self.retention = RETENTION  # as the manifest has it; what the service really does is the service's
+        self.runs = 3
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
@@ -57,11 +60,18 @@ class House:
         await ledger.interrupted()
         manifest = Manifest(
             batch="b",
-            service=Service(name="", url="twin://", settle=SETTLE, max_in_flight=self.max_in_flight),
+            service=Service(
+                name="",
+                url="twin://",
+                settle=SETTLE,
+                max_in_flight=self.max_in_flight,
+                result_retention=self.retention,
+            ),
             sources=(Source(listing=self.listing) if self.listing else Source(directory=self.inbox),),
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
+            runs=self.runs,
         )
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))

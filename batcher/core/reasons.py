@@ -1,0 +1,53 @@
+"""Reasons in words that all documents of one kind share, so that `batcher failures` shows one group of them.
+
+A document's own job and upload stand in its attempts; what a service calls its requests, nobody asks about but it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeVar
+
+import msgspec
+
+from batcher.core.events import Event
+
+E = TypeVar("E", bound=Event)
+
+SOME: Final = "…"  # in an id's place
+_SHORTEST: Final = 6  # characters: a shorter id may be a number that means something else
+_FOREIGN: Final = re.compile(
+    r"\b(?:reducto|jobid)://[^\s\"',;)]+"
+    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
+    r"|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{16,}\b",
+    re.IGNORECASE,
+)
+
+
+def unnamed(event: E, *ids: str) -> E:
+    """The event with a reason, if it has one, that names none of its own `ids`."""
+    reason = getattr(event, "reason", None)
+    if not reason:
+        return event
+    told = without(reason, *ids)
+    return event if told == reason else msgspec.structs.replace(event, reason=told)
+
+
+def without(words: str, *ids: str) -> str:
+    """The words with `SOME` in the place of each of these ids, with and without their scheme or extension."""
+    ways = {way for one in ids for way in _ways_to_write(one)}
+    for way in sorted(ways, key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(way)}(?!\w)", SOME, words)
+    return words
+
+
+def alike(words: str) -> str:
+    """The words with `SOME` in the place of all that looks like an id, whoever's: for comparing only."""
+    return _FOREIGN.sub(SOME, words)
+
+
+def _ways_to_write(one: str) -> tuple[str, ...]:
+    if one.startswith(("http://", "https://")):
+        return ()  # an address is where the document is, and its name
+    bare = one.partition("://")[2] or one
+    return tuple(way for way in (one, bare, bare.partition(".")[0]) if len(way) >= _SHORTEST)

@@ -46,11 +46,15 @@ class BatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it."""
+    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it.
+
+    `unknown` to the API's description that batcher holds options against: a newer one may know it.
+    """
 
     key: str
     message: str
     hint: str = ""
+    unknown: bool = False
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.key, self.message))) + (f" ({self.hint})" if self.hint else "")

@@ -89,6 +89,7 @@ class Job:
     schema_file: Path | None = None
     priority: bool = False
     queue_priority: str = "auto"
+    unknown_options: str = "refuse"  # warn, send: options that the API's description doesn't know are sent
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -182,10 +183,11 @@ def fetches_pictures(manifest: Manifest) -> bool:
 
 
 def wants_pictures(options: Any) -> bool:
-    """Whether `return_images` asks for any, wherever it stands."""
+    """Whether anything asks for some, or for a PDF with the text that was read in it, wherever it stands."""
     if not isinstance(options, Mapping):
         return False
-    return bool(options.get("return_images")) or any(wants_pictures(inner) for inner in options.values())
+    asked = options.get("return_images") or options.get("embed_pdf_metadata")
+    return bool(asked) or any(wants_pictures(inner) for inner in options.values())
 
 
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:

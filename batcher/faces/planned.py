@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batcher.core.amounts import many, size
+from batcher.core.options import unknown_options
 from batcher.faces.status import failed, nothing_found, plain
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     if plan.locked:
         lines.append(f"  locked     {plan.locked} want a password: name it by source.passwords_env or passwords_file")
     lines += plan.forecast.words()
+    lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
     return "\n".join(lines)
 
 

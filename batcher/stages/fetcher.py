@@ -28,8 +28,18 @@ from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.edges.store import Streamed
-from batcher.errors import BadReply, BatcherError, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
+from batcher.edges.store import Streamed, concerns_one, trouble
+from batcher.errors import (
+    BadReply,
+    BatcherError,
+    Busy,
+    Gone,
+    NotFound,
+    OutputError,
+    Refused,
+    ServiceError,
+    Unauthorised,
+)
 from batcher.ledger.ledger import Ledger
 from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
@@ -223,6 +233,10 @@ class Fetcher:
         """Fetch what a result links to."""
         try:
             streamed = await self._stream(watched.flight.output, head, body)
+        except OutputError as error:
+            self._course.warn(str(error))
+            await self._settle(events.Stuck(watched.flight.document, str(error)))
+            return
         except ServiceError as error:
             await self._unlinked(watched, error)
             return
@@ -273,7 +287,10 @@ class Fetcher:
         return Asked() if job is None else asked(job.endpoint, merged(job.options, json.loads(options or "{}")))
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
-        """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
+        """What the result links to, on disk in the link's place. None where the disk refuses, which stops the run.
+
+        Raises ServiceError; OutputError where the disk refuses this result alone.
+        """
         part = await self._sink.new_part()
         if part is None:
             return None
@@ -282,6 +299,9 @@ class Fetcher:
                 str(head.url), part, around=lambda first: around(body, head, first)
             )
         except OSError as error:
+            if concerns_one(error):
+                await asyncio.to_thread(part.unlink, missing_ok=True)
+                raise trouble(output, error) from error
             self._sink.refuse(output, error)
             return None
         except ServiceError:

@@ -44,7 +44,7 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/edges/test_client.py",
     ],
     "batcher/stages/recovery.py": ["tests/stages/test_proofs.py", "tests/stages/test_recovery.py"],
-    "batcher/stages/sighting.py": ["tests/stages/test_proofs.py", "tests/stages/test_recovery.py"],
+    "batcher/stages/sighting.py": ["tests/stages/test_sighting.py"],
     "batcher/stages/fetcher.py": [
         "tests/stages/test_room.py",
         "tests/stages/test_boundary.py",

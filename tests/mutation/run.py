@@ -43,7 +43,11 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/core/test_results.py",
         "tests/edges/test_client.py",
     ],
-    "batcher/stages/recovery.py": ["tests/stages/test_proofs.py", "tests/stages/test_recovery.py"],
+    "batcher/stages/recovery.py": [
+        "tests/stages/test_recovery_times.py",
+        "tests/stages/test_proofs.py",
+        "tests/stages/test_recovery.py",
+    ],
     "batcher/stages/sighting.py": ["tests/stages/test_sighting.py"],
     "batcher/stages/fetcher.py": [
         "tests/stages/test_room.py",

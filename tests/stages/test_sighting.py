@@ -130,10 +130,10 @@ async def accepted(ledger: Ledger, document: int, *, alive_for: float = 12 * HOU
     return job_id
 
 
-async def lost(ledger: Ledger, document: int, *, job: str = "parse") -> None:
-    await _admitted(ledger, document, job=job)
+async def lost(ledger: Ledger, document: int, *, file_id: str = "") -> None:
+    await _admitted(ledger, document)
     sending = events.Sending(document, nonce_of(document), "twin", "none", 1.0)
-    uploaded = events.Uploaded(document, f"reducto://{document}.pdf")
+    uploaded = events.Uploaded(document, file_id or f"reducto://{document}.pdf")
     await ledger.record(uploaded, sending, events.ReplyLost(document, "reset"))
 
 

@@ -319,7 +319,7 @@ class Recovery:
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = await self._look.through(unknown)
         if sighting.broken:
-            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 4)
+            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
             return sighting
         self._rest = 0.0
         await self._excuse_deleted(sighting)

@@ -209,7 +209,7 @@ class Busy(Refused):
     @property
     def is_of_all_calls(self) -> bool:
         """Whether the limit that was met is the one of all calls together. The API tells the two by a code, in words."""
-        return self.status == 429 and self.said.startswith("[CODE 1000]")
+        return self.status == 429 and "[CODE 1000]" in self.said
 
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

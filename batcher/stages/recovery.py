@@ -34,6 +34,8 @@ from batcher.stages.proving import FENCE, LISTING, prove_fence
 from batcher.stages.sighting import MARGIN, Look, Sighting
 
 ABSENCES_AT_MOST: Final = 3
+ABSENCES_IN_BAD_TIMES: Final = 6  # where so many others' submissions never arrive either, it's no fault of this one's
+BAD_TIMES: Final = 3
 PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
@@ -87,6 +89,7 @@ class Recovery:
         self.has_looked_for_held = False
         self._looked_since: dict[str, float] = {}  # by nonce, in the loop's time, as all that follows
         self._fence_seen: dict[str, float] = {}
+        self._never_arrived: set[int] = set()  # documents whose submissions never arrived, in this run
         self._unfenced: set[str] = set()  # the service wouldn't delete their uploads, so they may yet arrive
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
@@ -159,8 +162,10 @@ class Recovery:
             await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, sighting)))
 
     def _absent(self, attempt: Unknown) -> events.Event:
-        if attempt.absences + 1 >= ABSENCES_AT_MOST:
-            return events.GivenUp(attempt.id, f"proven absent {ABSENCES_AT_MOST} times: its submissions never arrive")
+        self._never_arrived.add(attempt.id)
+        most = ABSENCES_IN_BAD_TIMES if len(self._never_arrived) > BAD_TIMES else ABSENCES_AT_MOST
+        if attempt.absences + 1 >= most:
+            return events.GivenUp(attempt.id, f"proven absent {most} times: its submissions never arrive")
         return events.ProvenAbsent(attempt.id)
 
     async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:

@@ -78,7 +78,9 @@ class Fetcher:
         self._rng = rng
         self._boundary = Boundary(course, "fetching", at_once=True)
         self._asking = 0
-        self._choosing = asyncio.Lock()  # one at a time takes a turn, or turns would be kept for later, and used at once
+        self._choosing = (
+            asyncio.Lock()
+        )  # one at a time takes a turn, or turns would be kept for later, and used at once
         self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
 
     @property

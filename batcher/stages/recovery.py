@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -39,6 +40,7 @@ BAD_TIMES: Final = 3
 PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
+SLACK: Final = 0.01  # seconds
 CLEANED_AT_ONCE: Final = 8  # jobs whose deletion a crash may have kept off the record
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 _log: Final = logging.getLogger(__name__)
@@ -104,9 +106,16 @@ class Recovery:
             unknown = self._ledger.unknown()
             if unknown:
                 await self._pass(unknown, self._judge)
-                await asyncio.sleep(max(self._settle / 4, self._rest))
+                await asyncio.sleep(max(self._next_in(), self._rest))
             else:
                 await self._ledger.change()
+
+    def _next_in(self) -> float:
+        """Seconds to the next pass: it comes as soon as it may prove the absence of one that is fenced."""
+        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
+        settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
+        in_time = [span + SLACK for span in settled_in if span > 0]
+        return min(self._settle / 4, max(self._settle / 10, min(in_time, default=math.inf)))
 
     async def _look_for_held(self) -> None:
         """Once in a run: what an earlier one held may have turned up since. It is adopted, and nothing else."""
@@ -198,6 +207,7 @@ class Recovery:
             return
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        await self._pace.whole.turn()
         try:
             await self._client.delete_upload(str(attempt.file_id))
         except Unauthorised:
@@ -217,6 +227,8 @@ class Recovery:
         failed = self._fence_fails.get(attempt.nonce)
         wait = min(REST_AT_MOST, 2 * failed.wait if failed else self._settle / 4)
         asked_for = error.retry_after if isinstance(error, Busy) else None
+        if isinstance(error, Busy) and error.status == 429:
+            wait = self._settle / 8  # it only came too soon
         self._fence_fails[attempt.nonce] = _Failed(str(error), wait, _now() + max(wait, asked_for or 0.0))
 
     # --- what may be concluded --------------------------------------------------------------------------------------

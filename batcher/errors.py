@@ -215,7 +215,10 @@ class Gone(Refused):
 
 
 class Busy(Refused):
-    pass
+    @property
+    def is_of_all_calls(self) -> bool:
+        """Whether the limit that was met is that of all calls together: the API tells it by a code in words."""
+        return self.status == 429 and "[CODE 1000]" in self.said
 
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

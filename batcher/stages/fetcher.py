@@ -89,6 +89,9 @@ class Fetcher:
         self._rng = rng
         self._boundary = Boundary(course, "fetching", at_once=True)
         self._asking = 0
+        self._choosing = (
+            asyncio.Lock()
+        )  # one at a time takes a turn, or turns would be kept for later, and used at once
         self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
 
     @property
@@ -104,8 +107,10 @@ class Fetcher:
 
     async def _fetch_for_ever(self) -> None:
         while True:
-            await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
-            watched = await self._jobs.next_to_fetch()
+            async with self._choosing:
+                await self._jobs.until_fetchable()
+                await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
+                watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
                 await self._ask(watched)
@@ -170,7 +175,7 @@ class Fetcher:
         if event is not None:
             await self._settle(event)
             return
-        self._ask_later(watched)
+        self._ask_later(watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf)
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
             self._leave_alone(watched, error)  # others were answered meanwhile: no reason for these to wait
         elif not (isinstance(error, BadReply) and error.status == 200):

@@ -227,6 +227,8 @@ class Submitter:
             return 0
         about_to_be_out = in_hand - len(self._ahead)
         places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
+        if about_to_be_out and self._headroom.breaker.open_until is not None:
+            return 0  # that one is to show how the service fares
         if places and not self._allowance.left(1):
             return 0 if in_hand else 1  # what comes of it, the purse says
         width = min(self._hands, WIDTH - len(self._parked))
@@ -374,6 +376,11 @@ class Submitter:
         await self._pace.submit.turn()
         if self._course.stopped.is_set():
             return
+        breaker = self._headroom.breaker
+        if not breaker.admits(self._clock()):  # it has opened while this one was in hand
+            words = "the service fails nearly everything at the moment"
+            await self._ledger.record(*before, events.Postponed(due.id, words, breaker.open_until or 0.0, due.tries))
+            return
         self._posting += 1
         try:
             await self._submit(due, named, *before)
@@ -469,7 +476,6 @@ class Submitter:
 
     async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
         """The one POST, and what came of it as an event."""
-        self._headroom.breaker.sent(self._clock())
         try:
             job_id = await call()
         except Refused as error:
@@ -484,7 +490,7 @@ class Submitter:
             return events.ReplyLost(due.id, str(error))
         self._silent_since = None
         self._pace.submit.answered()
-        self._headroom.breaker.answered()
+        self._headroom.breaker.answered(self._clock())
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention)
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:

@@ -15,9 +15,9 @@ from typing import Final
 
 from batcher.core.document import collision_key, with_tag
 from batcher.core.events import Superseded
-from batcher.core.lifecycle import MAY_HAVE_COST, OUT, PAYS_FOR_NOBODY, UNSENT, State
+from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.ledger import effects
-from batcher.ledger.queries import listed
+from batcher.ledger.queries import COUNTS_STILL, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,20 +254,13 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
         f" (SELECT p.payer FROM {same} AND p.current = 1 AND p.state = 'duplicate' ORDER BY p.id LIMIT 1),"
         f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND p.output_sha256 IS NOT NULL"
         f" ORDER BY p.id DESC LIMIT 1),"
-        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {_COUNTS_STILL} ORDER BY p.id DESC LIMIT 1))"
+        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {COUNTS_STILL} ORDER BY p.id DESC LIMIT 1))"
     )
     connection.execute(
         f"UPDATE documents SET state = 'duplicate', payer = ({payer})"
         f" WHERE id > ? AND state IN ('queued', 'following') AND ({payer}) IS NOT NULL",
         (last,),
     )
-
-
-# Of a superseded document p: its verdict is that of the bytes, and was reached by a job.
-_COUNTS_STILL: Final = (
-    f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"
-    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' AND a.job_id IS NULL))"
-)
 
 
 def _log(connection: sqlite3.Connection, last: int, at: float) -> None:

@@ -334,6 +334,19 @@ class Queries:
         )
         return list(rows)
 
+    def later_verdict(self, copy: Copy) -> Copy | None:
+        """`copy`, with what the same bytes came to by a job after its payer, in a document superseded by now."""
+        row = self.reader.execute(
+            "SELECT p.id, p.superseded_from, p.reason, p.kind FROM documents d"
+            " JOIN documents p ON p.content = d.content AND p.step = d.step AND p.id > ?"
+            f" AND p.state = 'superseded' AND {COUNTS_STILL} WHERE d.id = ? ORDER BY p.id DESC LIMIT 1",
+            (copy.payer, copy.id),
+        ).fetchone()
+        if row is None:
+            return None
+        verdict = {"payer_state": State(row[1]), "payer_reason": row[2], "payer_kind": row[3]}
+        return copy._replace(payer=row[0], payer_current=False, payer_paid=1, **verdict)
+
     def still_at_service(self, document: int, service: str, key_print: str, *, now: float) -> int | None:
         """The document whose job brought a result of the same bytes and step, and can be asked for it once more."""
         row = self.reader.execute(
@@ -665,6 +678,11 @@ class Queries:
         return moment
 
 
+# Of a superseded document p: its verdict is that of the bytes, and was reached by a job.
+COUNTS_STILL: Final = (
+    f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"
+    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' AND a.job_id IS NULL))"
+)
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
 _WHO_PAYS = f"""
     SELECT min(o.id) FROM documents o WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id

@@ -178,7 +178,7 @@ class Sink:
         now = self._ledger.clock()
         asked = self._ledger.still_at_service(copy.id, *self._account, now=now) if copy.payer_sha256 else None
         if asked is None:
-            return [_shared_verdict(copy)]
+            return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
         missed = events.FileMissed(asked, "no longer on disk as it was saved, and wanted for a copy")
         return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
 

@@ -257,6 +257,34 @@ def test_a_verdict_that_may_have_cost_something_isn_t_forgotten_with_its_source(
     run_virtually(work())
 
 
+def test_a_result_that_was_lost_does_not_hide_a_later_verdict(house: House) -> None:
+    """Saved, its file deleted, paid for once more and then expired: nobody pays a third time unasked."""
+
+    async def work() -> None:
+        house.put(a="same")
+        assert await house.run() == {"saved": 1}
+        house.put(a="edited")
+        await asyncio.sleep(24 * HOUR)
+        await house.run()
+        for path in house.out.rglob("*.json"):
+            path.unlink()
+        house.put(a="same")
+        await asyncio.sleep(24 * HOUR)
+        await house.run(until=lambda ledger: ledger.tally[State.WAITING] == 1)
+        await asyncio.sleep(24 * HOUR)
+        await house.run()  # expired meanwhile
+        house.put(a="edited once more")
+        await asyncio.sleep(HOUR)
+        await house.run()
+        paid = house.paid()
+        house.put(a="same")
+        await asyncio.sleep(HOUR)
+        assert (await house.run())["failed"] == 1
+        assert house.paid() == paid
+
+    run_virtually(work())
+
+
 # --- names that change ----------------------------------------------------------------------------------------------
 
 

@@ -73,18 +73,17 @@ def unread(flight: Flight, why: str, *, asked: int, span: float) -> events.Event
     return events.Lost(flight.document, reason) if flight.recalled else events.Stuck(flight.document, reason)
 
 
-def unanswered(
-    flight: Flight, why: str, *, asked: int, span: float, others_answer: bool, now: float
-) -> events.Event | None:
+def unanswered(flight: Flight, why: str, *, asked: int, span: float, alone: int, now: float) -> events.Event | None:
     """What follows where asking for a job has failed for `span` seconds and `asked` times. None: ask again.
 
-    An outage is waited out till the job's time is up. What fails for this job alone is its own trouble.
+    An outage is waited out till the job's time is up. Where others were answered meanwhile, `alone` times in a row, it
+    is this job's own trouble.
     """
     if asked < ASKED_AT_LEAST or span < PATIENCE:
         return None
     if is_overdue(flight, now):
         return events.Stuck(flight.document, f"no answer about its job, and its time is up: {why}")
-    if others_answer and span >= SILENCE:
+    if span >= SILENCE and alone >= ASKED_AT_LEAST:
         return events.Stuck(flight.document, f"no answer about its job, though others get theirs: {why}")
     return None
 

@@ -15,7 +15,7 @@ from typing import Final
 from batcher.core import events
 from batcher.core.chain import merged
 from batcher.core.cost import billed
-from batcher.core.flight import LAG, PATIENCE, absence, is_wanted_anew, unanswered, unread, verdict
+from batcher.core.flight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew, unanswered, unread, verdict
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.links import Asked, asked
@@ -164,12 +164,13 @@ class Fetcher:
         if watched.silences == 0:
             watched.silent_since = now
         watched.silences += 1
+        watched.alone = watched.alone + 1 if await self._are_others_answered(watched, since=last_at) else 0
         event = unanswered(
             watched.flight,
             str(error),
             asked=watched.silences,
             span=now - watched.silent_since,
-            others_answer=self._answered_at > watched.silent_since,
+            alone=watched.alone,
             now=self._clock(),
         )
         if event is not None:
@@ -180,6 +181,12 @@ class Fetcher:
             self._leave_alone(watched, error)  # others were answered meanwhile: no reason for these to wait
         elif not (isinstance(error, BadReply) and error.status == 200):
             self._pace.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
+
+    async def _are_others_answered(self, watched: Watched, *, since: float) -> bool:
+        """Whether the service is well, this job aside; where no other is being asked for any more, one is for that."""
+        if self._answered_at > since:
+            return watched.silences > 1
+        return _now() - watched.silent_since >= SILENCE and await self._is_another_known(watched.flight.job_id)
 
     def _leave_alone(self, watched: Watched, error: ServiceError) -> None:
         """For as long as the service wants, of this job alone."""

@@ -38,6 +38,7 @@ class Watched:
     failed_at: float = 0.0  # the last of them
     silent_since: float = 0.0  # the first of those that were no answer, in a row
     silences: int = 0
+    alone: int = 0  # of those in a row, how many of the last ones came while others were answered
     unread_since: float = 0.0  # when it was first said to have completed, and couldn't be read
     unread: int = 0  # how often
     fetching: bool = False

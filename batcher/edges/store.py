@@ -43,6 +43,8 @@ _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on t
     }
 )
 _NEXT: Final = {
+    errno.EMFILE: "let it have more files open (ulimit -n)",
+    errno.ENFILE: "the system has too many files open: let it have more",
     errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on another disk",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
@@ -158,7 +160,18 @@ class Store:
         return path
 
     def write_group(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
-        """All of `items`, durable when this returns; one that can't be written fails alone."""
+        """All of `items`, durable when this returns; one that can't be written fails alone.
+
+        Where the process may not have as many files open, as many at a time as it may.
+        """
+        outcomes, left = self._write(items), list(range(len(items)))
+        while 0 < len(refused := [n for n in left if _wants_files(outcomes[n])]) < len(left):
+            left = refused
+            for number, outcome in zip(left, self._write([items[n] for n in left]), strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _write(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
         outcomes: dict[int, Written | OutputError] = {}
         parts: dict[int, _Part] = {}
         folders: dict[bytes, int] = {}
@@ -496,6 +509,10 @@ def _discard(part: _Part) -> None:
         os.unlink(part.temporary, dir_fd=part.parts)
     except OSError:
         return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+
+
+def _wants_files(outcome: Written | OutputError) -> bool:
+    return isinstance(outcome, OutputError) and outcome.errno in (errno.EMFILE, errno.ENFILE)
 
 
 def concerns_one(error: OSError | OutputError) -> bool:

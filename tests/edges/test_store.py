@@ -155,6 +155,26 @@ def test_what_takes_every_place_is_that_result_s_trouble_alone(store: Store, roo
     assert isinstance(fine, Written)
 
 
+@pytest.mark.parametrize("spare", [5, 20])
+def test_few_open_files_are_enough_for_a_large_group(spare: int, store: Store, root: Path) -> None:
+    """As many are written at a time as the process may have open; with too few for one, it says what to raise."""
+    store.make_root()
+    items = [Item(f"{n}.json", f"result {n}".encode()) for n in range(60)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)  # the lowest number that is
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, hard))
+    try:
+        written = store.write_group(items)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        (refused,) = store.write_group([Item("one more.json", b"x")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [one.output for one in written if isinstance(one, Written)] == [item.output for item in items]
+    assert isinstance(refused, OutputError) and "ulimit -n" in str(refused)
+    assert left_over(root) == []
+
+
 def test_what_a_crash_left_is_swept_away(store: Store, root: Path) -> None:
     """Parts are nobody's: the next run holds the ledger, so no other is at work."""
     store.write_group([Item("a.json", b"1")])

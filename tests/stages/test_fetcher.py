@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +135,12 @@ def at_work(work: Any, folder: Path, **more: Any) -> None:
     async def begin() -> None:
         bench = Bench(folder, **more)
         running = [asyncio.create_task(bench.fetcher.run()), asyncio.create_task(bench.sink.run())]
-        await work(bench)
-        for task in running:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        try:
+            await work(bench)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
 
     run_virtually(begin(), start=NOW)
 

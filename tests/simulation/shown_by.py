@@ -26,6 +26,17 @@ def shown_by() -> dict[str, list[int]]:
     return told
 
 
+def shows(name: str, seed: int, root: Path) -> bool:
+    """Whether the seed ends in a violation with the defect, and without it doesn't: else it shows another one."""
+    from life import live
+    from mutants import planted
+
+    with planted(name):
+        if not live(seed, root).violations:
+            return False
+    return not live(seed, root).violations
+
+
 def main() -> int:
     from mutants import MUTANTS
 
@@ -45,19 +56,8 @@ def main() -> int:
 
 def _seeds_that_show(name: str, root: Path, before: list[int], wanted: int) -> list[int]:
     """A few are enough, the first of them cheap to find."""
-    shown = (seed for seed in dict.fromkeys((*before, *range(SEEDS))) if _shows(name, seed, root))
+    shown = (seed for seed in dict.fromkeys((*before, *range(SEEDS))) if shows(name, seed, root))
     return list(islice(shown, wanted))
-
-
-def _shows(name: str, seed: int, root: Path) -> bool:
-    """Whether the seed ends in a violation with the defect, and without it doesn't: else it shows another one."""
-    from life import live
-    from mutants import planted
-
-    with planted(name):
-        if not live(seed, root).violations:
-            return False
-    return not live(seed, root).violations
 
 
 if __name__ == "__main__":

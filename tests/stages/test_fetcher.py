@@ -499,6 +499,20 @@ def test_the_last_look_at_what_can_not_be_read_comes_when_its_time_is_over(tmp_p
     at_work(work, tmp_path)
 
 
+def test_once_its_time_is_over_it_is_asked_for_as_often_as_it_must_be_a_second_apart(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        watched = await bench.out(1)
+        await bench.ask(1, NO_RESULT)
+        await asyncio.sleep(200.0)
+        watched.failures = 30
+        await bench.ask(1, NO_RESULT)
+        assert bench.span(1) == pytest.approx(1.0, abs=0.05)
+        await bench.ask(1, NO_RESULT)
+        assert bench.ledger.state_of(1) == State.STUCK
+
+    at_work(work, tmp_path)
+
+
 def test_what_a_person_wanted_anew_and_can_not_be_read_is_sent_anew(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.out(1, recalled=True)

@@ -14,7 +14,7 @@ import pytest
 from test_sighting import accepted
 from virtual import run_virtually, unhurried
 
-from batcher.core import wire
+from batcher.core import events, wire
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
@@ -774,5 +774,26 @@ def test_what_is_no_longer_out_is_given_up_by_nobody(tmp_path: Path) -> None:
         await asyncio.sleep(1.0)
         assert bench.ledger.state_of(1) == State.CANCELLED
         assert not bench.course.stopped.is_set()
+
+    at_work(work, tmp_path)
+
+
+def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing could be put on record, so nothing more is asked for; what is out stays out."""
+
+    async def trips(*told: events.Event) -> None:
+        _stumble()
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        monkeypatch.setattr(bench.ledger, "record", trips)
+        bench.client.said["job-1"] = _stumble
+        bench.jobs.fetch(1)
+        await asyncio.sleep(1.0)
+        assert (bench.course.exit_code, bench.course.at_once) == (4, True)
+        assert "internal error while fetching" in bench.course.reason
+        assert bench.ledger.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)

@@ -16,6 +16,7 @@ from batcher.core.flight import (
     is_overdue,
     is_wanted_anew,
     unanswered,
+    unread,
     verdict,
 )
 from batcher.core.policy import Policy
@@ -169,6 +170,44 @@ def test_a_recalled_job_that_brought_nothing_is_sent_again(event: e.Event) -> No
     """As a person wanted; not where it brought a result after all, is sent again anyway, or nobody asked for it."""
     assert is_wanted_anew(flight(recalled=True), event) is (event in ENDS)
     assert not is_wanted_anew(flight(), event)
+
+
+# --- no result, no answer -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "span"), [(2, 1e6), (3, 119.9), (0, 0.0)])
+def test_a_result_that_can_not_be_read_is_asked_for_again(asked: int, span: float) -> None:
+    """Three times and for two minutes, both of them."""
+    assert unread(flight(), "odd", asked=asked, span=span) is None
+    assert unread(flight(recalled=True), "odd", asked=asked, span=span) is None
+
+
+def test_a_result_that_can_never_be_read_is_a_verdict_and_no_second_payment() -> None:
+    """Lost, and so sent anew, only where a person has asked for that already."""
+    assert unread(flight(), "odd", asked=3, span=120.0) == e.Stuck(3, "completed, but odd")
+    assert unread(flight(recalled=True), "odd", asked=3, span=120.0) == e.Lost(3, "completed, but odd")
+
+
+@pytest.mark.parametrize(
+    ("asked", "span", "others", "late", "words"),
+    [
+        (2, 1e6, True, 1e6, ""),
+        (3, 119.9, True, 1e6, ""),
+        (3, 120.0, True, 600.0, "no answer about its job, and its time is up: odd"),
+        (3, 120.0, False, 600.0, "no answer about its job, and its time is up: odd"),
+        (3, 120.0, True, 599.9, ""),
+        (3, 899.9, True, 0.0, ""),
+        (3, 900.0, True, 0.0, "no answer about its job, though others get theirs: odd"),
+        (3, 900.0, False, 0.0, ""),
+        (3, 1e6, False, 0.0, ""),
+    ],
+)
+def test_an_outage_is_waited_out_till_its_time_is_up(
+    asked: int, span: float, others: bool, late: float, words: str
+) -> None:
+    """What fails for this job alone is its own trouble after a quarter of an hour."""
+    event = unanswered(flight(), "odd", asked=asked, span=span, others_answer=others, now=DEADLINE + late)
+    assert event == (e.Stuck(3, words) if words else None)
 
 
 def test_an_upload_lapses_well_before_the_service_deletes_it() -> None:

@@ -5,7 +5,17 @@ import itertools
 import pytest
 
 from batcher.core import events
-from batcher.core.lifecycle import OPEN, PAYS_FOR_NOBODY, TABLE, VERDICTS, Impossible, State, advance, diagram
+from batcher.core.lifecycle import (
+    MAY_HAVE_COST,
+    OPEN,
+    PAYS_FOR_NOBODY,
+    TABLE,
+    VERDICTS,
+    Impossible,
+    State,
+    advance,
+    diagram,
+)
 
 EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
 
@@ -57,6 +67,13 @@ def test_a_copy_shares_every_end_of_what_was_perhaps_paid_for() -> None:
     """And of what was refused; only what nobody will pay for any more hands over to it."""
     shared = {State.SAVED, State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
     assert set(State) - OPEN - shared == PAYS_FOR_NOBODY
+
+
+def test_every_verdict_with_a_job_behind_it_may_have_cost_something() -> None:
+    """What says that its bytes were never taken by anybody costs nothing; all others count, whoever has them next."""
+    shared = {State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
+    assert shared == MAY_HAVE_COST
+    assert VERDICTS - PAYS_FOR_NOBODY == MAY_HAVE_COST
 
 
 def test_the_diagram_names_the_main_road() -> None:

@@ -50,11 +50,13 @@ TESTS: Final[dict[str, list[str]]] = {
     ],
     "batcher/stages/sighting.py": ["tests/stages/test_sighting.py"],
     "batcher/stages/fetcher.py": [
+        "tests/stages/test_fetcher.py",
         "tests/stages/test_room.py",
         "tests/stages/test_boundary.py",
-        "tests/stages/test_unread.py",
-        "tests/stages/test_hard_times.py",
     ],
+    "batcher/stages/boundary.py": ["tests/stages/test_boundary.py"],
+    "batcher/core/links.py": ["tests/core/test_results.py", "tests/core/test_replies.py"],
+    "batcher/core/syntax.py": ["tests/core/test_syntax.py"],
     "batcher/ledger/effects.py": ["tests/ledger/test_effects.py", "tests/ledger/test_ledger.py"],
     "batcher/ledger/admission.py": ["tests/ledger/test_admission.py", "tests/ledger/test_ledger.py"],
 }

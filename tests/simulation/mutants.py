@@ -47,9 +47,9 @@ def planted(name: str) -> Iterator[None]:
 def _repeats_the_post() -> list[Patch]:
     post = Submitter._post
 
-    async def again(self: Submitter, due: Any, file_id: str, nonce: str) -> events.Event:
-        event = await post(self, due, file_id, nonce)
-        return await post(self, due, file_id, nonce) if isinstance(event, events.ReplyLost) else event
+    async def again(self: Submitter, due: Any, known_as: str, call: Any) -> events.Event:
+        event = await post(self, due, known_as, call)
+        return await post(self, due, known_as, call) if isinstance(event, events.ReplyLost) else event
 
     return [(Submitter, "_post", again)]
 
@@ -57,8 +57,8 @@ def _repeats_the_post() -> list[Patch]:
 def _takes_unknown_for_refused() -> list[Patch]:
     post = Submitter._post
 
-    async def sure(self: Submitter, due: Any, file_id: str, nonce: str) -> events.Event:
-        event = await post(self, due, file_id, nonce)
+    async def sure(self: Submitter, due: Any, known_as: str, call: Any) -> events.Event:
+        event = await post(self, due, known_as, call)
         if isinstance(event, events.ReplyLost):
             return events.RefusedForNow(due.id, event.reason, due_at=0.0)
         return event
@@ -145,9 +145,9 @@ def _repeats_what_is_running() -> list[Patch]:
 def _submits_without_a_trace() -> list[Patch]:
     record = Ledger.record
 
-    async def late(self: Submitter, due: Any, file_id: str, *before: events.Event) -> None:
+    async def late(self: Submitter, due: Any, named: Any, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
-        event = await self._post(due, file_id, nonce)
+        event = await self._post(due, named.known_as, self._call(due, named, nonce))
         job = self._assignments[due.job]
         sending = events.Sending(due.id, nonce, job.service, job.key_print, 1.0)
         await record(self._ledger, *before, sending)

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,17 @@ def shown_by() -> dict[str, list[int]]:
     """Seeds by the name of the defect that they have shown."""
     told: dict[str, list[int]] = json.loads(FILE.read_text())
     return told
+
+
+def shows(name: str, seed: int, root: Path) -> bool:
+    """Whether the seed ends in a violation with the defect, and without it doesn't: else it shows another one."""
+    from life import live
+    from mutants import planted
+
+    with planted(name):
+        if not live(seed, root).violations:
+            return False
+    return not live(seed, root).violations
 
 
 def main() -> int:
@@ -44,17 +56,8 @@ def main() -> int:
 
 def _seeds_that_show(name: str, root: Path, before: list[int], wanted: int) -> list[int]:
     """A few are enough, the first of them cheap to find."""
-    from life import live
-    from mutants import planted
-
-    found: list[int] = []
-    with planted(name):
-        for seed in dict.fromkeys((*before, *range(SEEDS))):
-            if live(seed, root).violations:
-                found.append(seed)
-            if len(found) == wanted:
-                break
-    return found
+    shown = (seed for seed in dict.fromkeys((*before, *range(SEEDS))) if shows(name, seed, root))
+    return list(islice(shown, wanted))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Rate:
             self._forget_best(at)
             return
         is_wave = refused >= WAVE
-        self._has_met_limit = self._has_met_limit or self.now <= FEW or is_wave and refused >= TOO_FAST * of_late
+        self._has_met_limit = self._has_met_limit or self.now <= FEW or (is_wave and refused >= TOO_FAST * of_late)
         if not self._has_met_limit:
             return
         if self.now <= FEW:
@@ -82,7 +82,7 @@ class Rate:
             return rate + TO_FIND
         if of_late < IN_USE * rate:
             return rate
-        return rate + STEADILY * 2.0 ** min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS)
+        return rate + STEADILY * math.pow(2.0, min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS))
 
     def _cut(self, rate: float, at: float) -> None:
         self._cut_at = at

@@ -40,6 +40,6 @@ def test_it_stays_within_bounds() -> None:
     for number in range(100):
         rate.answered(number / 10)
     assert rate.now == 10.0
-    for number in range(100):
-        rate.refused(20.0 + 2 * number)
+    for number in range(300):
+        rate.refused(20.0 + number / 10)
     assert rate.now == SLOWEST

@@ -217,7 +217,7 @@ class Gone(Refused):
 class Busy(Refused):
     @property
     def is_of_all_calls(self) -> bool:
-        """Whether the limit that was met is that of all calls together: the API tells it by a code in words."""
+        """Whether it met the limit that all calls share. The API tells that by a code among its words."""
         return self.status == 429 and "[CODE 1000]" in self.said
 
 

@@ -14,8 +14,8 @@ from typing import Final
 SLOWER: Final = 0.95  # times what was answered in the second before a refusal
 LEAST_OF_BEST: Final = 0.85  # times the best second of late: no slower for a few refusals
 MUCH_SLOWER: Final = 0.5  # times its own rate, at most, in one step
-WAVE: Final = 4  # refusals in a second: fewer may be chance
-TOO_FAST: Final = 0.1  # refused for each one that was answered in the last second: the limit is met
+WAVE: Final = 6  # refusals in a second: fewer may be chance
+TOO_FAST: Final = 0.15  # refused for each one that was answered in the last second: the limit is met
 FAR_TOO_FAST: Final = 0.25  # the same: what was answered meanwhile is the limit
 SLOWEST: Final = 0.2  # calls per second
 FASTEST: Final = 1000.0  # the API's limit for one key
@@ -82,8 +82,7 @@ class Rate:
             return rate + TO_FIND
         if of_late < IN_USE * rate:
             return rate
-        doublings: float = min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS)
-        return rate + STEADILY * float(2.0**doublings)
+        return rate + STEADILY * math.pow(2.0, min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS))
 
     def _cut(self, rate: float, at: float) -> None:
         self._cut_at = at

@@ -189,24 +189,25 @@ def test_a_result_that_can_never_be_read_is_a_verdict_and_no_second_payment() ->
 
 
 @pytest.mark.parametrize(
-    ("asked", "span", "others", "late", "words"),
+    ("asked", "span", "alone", "late", "words"),
     [
-        (2, 1e6, True, 1e6, ""),
-        (3, 119.9, True, 1e6, ""),
-        (3, 120.0, True, 600.0, "no answer about its job, and its time is up: odd"),
-        (3, 120.0, False, 600.0, "no answer about its job, and its time is up: odd"),
-        (3, 120.0, True, 599.9, ""),
-        (3, 899.9, True, 0.0, ""),
-        (3, 900.0, True, 0.0, "no answer about its job, though others get theirs: odd"),
-        (3, 900.0, False, 0.0, ""),
-        (3, 1e6, False, 0.0, ""),
+        (2, 1e6, 2, 1e6, ""),
+        (3, 119.9, 3, 1e6, ""),
+        (3, 120.0, 3, 600.0, "no answer about its job, and its time is up: odd"),
+        (3, 120.0, 0, 600.0, "no answer about its job, and its time is up: odd"),
+        (3, 120.0, 3, 599.9, ""),
+        (3, 899.9, 3, 0.0, ""),
+        (3, 900.0, 3, 0.0, "no answer about its job, though others get theirs: odd"),
+        (50, 25_200.0, 2, 0.0, ""),
+        (3, 900.0, 0, 0.0, ""),
+        (3, 1e6, 0, 0.0, ""),
     ],
 )
 def test_an_outage_is_waited_out_till_its_time_is_up(
-    asked: int, span: float, others: bool, late: float, words: str
+    asked: int, span: float, alone: int, late: float, words: str
 ) -> None:
-    """What fails for this job alone is its own trouble after a quarter of an hour."""
-    event = unanswered(flight(), "odd", asked=asked, span=span, others_answer=others, now=DEADLINE + late)
+    """What fails for this job alone is its own trouble after a quarter of an hour; what all suffer is not."""
+    event = unanswered(flight(), "odd", asked=asked, span=span, alone=alone, now=DEADLINE + late)
     assert event == (e.Stuck(3, words) if words else None)
 
 
@@ -224,10 +225,3 @@ def test_the_mark_of_a_recalled_attempt_is_what_ledgers_hold() -> None:
 def test_a_flight_is_healthy_unless_said_otherwise() -> None:
     """Of a new job nothing is fenced, read, recalled or saved before."""
     assert flight()[-4:] == (False, False, None, False)
-
-
-@pytest.mark.parametrize(("alone", "stuck"), [(0, False), (2, False), (3, True)])
-def test_after_an_outage_a_job_isn_t_given_up_for_what_all_had_suffered(alone: int, stuck: bool) -> None:
-    """Seven hours in which nobody was answered say nothing about this job; only what it has failed alone does."""
-    event = unanswered(flight(), "503", asked=50, span=7 * 3600.0, alone=alone, now=DEADLINE - 3600.0)
-    assert isinstance(event, e.Stuck) == stuck

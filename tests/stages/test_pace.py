@@ -14,6 +14,7 @@ import pytest
 from house import House
 from virtual import LoopThrottler, run_virtually, unhurried
 
+from batcher.core.breaker import AT_LEAST, FIRST_REST
 from batcher.core.lifecycle import State
 from batcher.edges.pace import FIRST_HOLD, Lane
 from batcher.edges.twin import Twin
@@ -256,5 +257,31 @@ def test_an_outage_rests_and_ends_and_one_document_at_a_time_tries(house: House)
         assert first[1] > first[0]  # and no second one with it
         assert took < 700.0
         assert house.paid() == DOCUMENTS
+
+    run_virtually(work())
+
+
+def test_what_is_in_hand_when_nearly_all_fails_is_not_sent_any_more(house: House) -> None:
+    """Uploads come to their ends one by one: after twenty submissions that were all lost, nobody sends another."""
+
+    class Down(Twin):
+        uploads = 0
+        sent: list[float]
+
+        async def upload(self, *args: Any, **more: Any) -> Any:
+            self.uploads += 1
+            await asyncio.sleep(0.2 * self.uploads)
+            return await super().upload(*args, **more)
+
+        async def run_job(self, *args: Any, **more: Any) -> str:
+            self.sent.append(now())
+            raise ReplyLost("run_job", "reset")
+
+    async def work() -> None:
+        house.client = client = Down(house.service)
+        began, client.sent = now(), []
+        await house.run(until=lambda ledger: now() - began > 120.0)
+        assert len([moment for moment in client.sent if moment - began < FIRST_REST]) <= AT_LEAST
+        assert len(client.sent) <= AT_LEAST + 4  # one after each rest
 
     run_virtually(work())

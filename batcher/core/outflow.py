@@ -10,7 +10,9 @@ Nothing is known at first, so it begins as though the slowest service worth wait
 a probe whose size follows from the retention. Soon what really ends outweighs it. A service that works on many jobs
 side by side ends the more the more are out, so the bound grows with each round; one whose capacity is reached doesn't,
 and there the bound stays. Time in which nothing was out, or we were away, says nothing of the service and isn't
-counted; what ended while we were away isn't either, for nobody knows when it did. Pure: the clock is the caller's. How fast we fetch is `core.drain`'s.
+counted; what ended while we were away isn't either, for nobody knows when it did.
+
+Pure: the clock is the caller's. How fast we fetch is `core.drain`'s.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@
     │   └── PlaceUnusable    its folder or its port can't be had: name another one
     ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
     ├── BudgetSpent          one more submission would pass a limit of the manifest's
+    ├── Stopped              somebody stopped the run before it had begun
     ├── LedgerError          the ledger can't be used as it stands
     │   ├── LedgerLocked     another run holds it
     │   ├── LedgerForeign    it belongs to another batch, service or key
@@ -45,11 +46,15 @@ class BatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it."""
+    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it.
+
+    `unknown` to the API's description that batcher holds options against: a newer one may know it.
+    """
 
     key: str
     message: str
     hint: str = ""
+    unknown: bool = False
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.key, self.message))) + (f" ({self.hint})" if self.hint else "")
@@ -87,6 +92,10 @@ class BudgetSpent(BatcherError):
         self.cost = cost
         self.may_fit = may_fit
         self.probe = probe
+
+
+class Stopped(BatcherError):
+    exit_code = 3
 
 
 class LedgerError(BatcherError):
@@ -206,7 +215,10 @@ class Gone(Refused):
 
 
 class Busy(Refused):
-    pass
+    @property
+    def is_of_all_calls(self) -> bool:
+        """Whether the limit that was met is that of all calls together: the API tells it by a code in words."""
+        return self.status == 429 and "[CODE 1000]" in self.said
 
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

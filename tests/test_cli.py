@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -206,6 +207,29 @@ async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: P
     assert len(reasons) == 1
 
 
+UNFIT = {
+    "an extract without a schema": (("--endpoint", "extract"), "schema_file"),
+    "an unknown option": (("-S", "job.options.setings.x=1"), "did you mean settings?"),
+    "an option of another endpoint": (("-S", 'job.options.split_description="x"'), "unknown key"),
+    "an output below a file": (("-S", "output.directory=file/out"), "name another output"),
+    "a ledger below a file": (("-S", "output.ledger=file/x.db"), "name another output"),
+    "a bucket without a name": (("-S", 'output.mirror="s3://"'), "output.mirror"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+async def test_what_would_spoil_a_night_is_found_before_anything_is_sent(
+    name: str, words: tuple[object, ...], peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, with no submission and no upload made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    more, told = UNFIT[name]
+    said = await batcher(*words, *more)
+    assert said.code in (2, 3) and told in said.err, said.err
+    assert not peer.calls["run_job"] and not peer.calls["upload"]
+
+
 async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
     """Exit 4 after the patience asked for; the same words do it all once somebody does."""
     said = await batcher("run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1")
@@ -213,6 +237,22 @@ async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
     assert "GET /jobs: no first answer within 1 s" in said.err and "same words later" in said.err
     again = await batcher("run", inbox, "-o", out, "--service", peer.url)
     assert again.code == 0
+
+
+async def test_a_service_that_is_silent_at_the_start_is_told_of_and_holds_up_nobody(inbox: Path, out: Path) -> None:
+    """A line within five seconds, with the time until which it is waited for; Ctrl-C ends it at once, exit code 3."""
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    process = await start("run", inbox, "-o", out, "--service", url)
+    assert process.stderr is not None
+    async with asyncio.timeout(5 + 1):  # a second for the start of Python
+        line = (await process.stderr.readline()).decode()
+    assert re.search(r"no answer from the service yet.*until \d\d:\d\d:\d\d", line), line
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(5):
+        _, err = await process.communicate()
+    assert process.returncode == 3 and b"nothing was sent" in err
+    silent.close()
 
 
 @pytest.mark.parametrize("status", [401, 403])

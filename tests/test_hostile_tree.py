@@ -8,13 +8,14 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from aiohttp import web
 from commandline import batcher, rows
 from peer import Peer
 
-from batcher.core.document import path_of
+from batcher.core.document import elsewhere, path_of, with_tag
 
 READS_ANYTHING = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 PR_CAPBSET_DROP = 24
@@ -60,6 +61,52 @@ async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, p
     assert len(results) == len(saved)
     assert all(stat.S_ISREG(path.lstat().st_mode) for path in results)
     assert peer.service.paid()
+
+
+async def test_a_hostile_output_keeps_its_files_and_gets_every_result(inbox: Path, out: Path, peer: Peer) -> None:
+    """A file or a link where a folder must be, folders in the place of results: all are saved, once, and verified."""
+    out.mkdir()
+    (out / "0").write_text("a stranger's")
+    (out / "1").symlink_to(inbox)
+    (out / "top.txt.json").mkdir()
+    deep = "/".join(["d" * 240] * 14)  # so deep that its result's whole path would be longer than the system takes
+    for name in ("top.txt", f"{deep}/bottom.txt"):
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(os.fsencode(inbox / name), name.encode())
+    words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
+    for more in (["--start-over"], []):
+        said = await batcher(*words, *more)
+        assert said.code == 0, said.err
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 8)]
+    assert len(peer.service.jobs) == 8
+    assert (await batcher("verify", out)).code == 0
+    assert (out / "0").read_text() == "a stranger's"
+    assert not list(inbox.rglob("*.json"))
+
+
+async def test_a_result_that_has_no_place_at_all_stops_no_other(inbox: Path, out: Path, peer: Peer) -> None:
+    """It is paid for and stays at the service: told with what to do, and fetched once there is a place."""
+    result = b'{"response_type":"parse","usage":{"num_pages":1},"result":{"type":"full","chunks":[]}}'
+
+    async def the_same_for_all(peer: Peer, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'{"status":"Completed","result":%b}' % result, content_type="application/json")
+
+    peer.moods["job"] = the_same_for_all
+    output, tag = "0/letter 0.txt.json", sha256(result).hexdigest()[:8]
+    taken = [out / place for place in (output, with_tag(output, tag), *elsewhere(output))]
+    for place in taken:
+        place.mkdir(parents=True)
+    words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
+    said = await batcher(*words, "--start-over")
+    assert said.code == 1, said.err
+    assert "move them away" in said.err
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 5), ("stuck", 1)]
+    for place in taken:
+        place.rmdir()
+    assert (await batcher("retry", out, "--only", "stuck")).code == 0
+    assert (await batcher(*words)).code == 0
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 6)]
+    assert len(peer.service.jobs) == 6
 
 
 def _plant(inbox: Path) -> dict[bytes, str]:

@@ -100,6 +100,28 @@ async def test_another_option_is_another_step_and_other_metadata_is_not(
     assert len(peer.service.jobs) == 2
 
 
+@pytest.mark.parametrize(("asked", "times"), [("warn", 1), ("send", 0)])
+async def test_options_newer_than_the_description_are_sent_and_told_once(
+    asked: str, times: int, manifest: Callable[..., Path], peer: Peer
+) -> None:
+    """The job's own and those of rows, however many rows have them; without leave a row is refused by its line."""
+    documents = [
+        {"path": f"inbox/{number}/letter 0.txt", "options.settings.hologram": number + 1} for number in range(2)
+    ]
+    said = await batcher("run", manifest(documents))
+    assert (said.code, peer.service.jobs) == (2, {})
+    assert "line 2: options.settings.hologram: unknown key" in said.err
+    job = {"unknown_options": asked, "options": {"settings": {"telepathy": True}}}
+    said = await batcher("run", manifest(documents, job=job))
+    assert said.code == 0, said.err
+    assert said.err.count("job.parse.options.settings.telepathy: unknown key") == times
+    assert said.err.count("options.settings.hologram: unknown key") == times
+    sent = sorted((config["settings"] for config in configs(peer)), key=lambda one: one["hologram"])
+    assert sent == [{"telepathy": True, "hologram": 1}, {"telepathy": True, "hologram": 2}]
+    plan = await batcher("plan", manifest(documents, job=job))
+    assert plan.out.count("telepathy") + plan.err.count("telepathy") == times
+
+
 async def test_all_rows_that_cannot_be_used_are_told_at_once(manifest: Callable[..., Path], peer: Peer) -> None:
     """By their lines, before anything is sent."""
     documents = [

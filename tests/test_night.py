@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from peer import KEY, UNPROCESSABLE, Peer, listening, says
+from peer import KEY, UNPROCESSABLE, Peer, listening, once, says
 
 from batcher.batch.running import Summary, collect_batch, run_batch
 from batcher.cli import main
+from batcher.core.ending import Ended
 from batcher.core.events import Accepted
 from batcher.edges.manifests import for_directory, load
 from batcher.edges.notify import notify
@@ -151,6 +152,66 @@ async def test_a_run_that_begins_after_its_stop_sends_nothing(inbox: Path, peer:
     summary = await run(inbox, peer, f"limits.stop_at={an_hour_ago:%H:%M}")
     assert summary.exit_code == 3 and "stop_at" in summary.reason
     assert len(peer.service.jobs) == 0
+
+
+async def test_a_sample_is_all_that_was_asked(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Exit code 0, and a word on what is left; a limit of the manifest's that comes first is one all the same."""
+    words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url)
+    code, _, err = await batcher(*words, "--sample", 3, "-S", "limits.max_credits=1")
+    assert code == 3 and "max_credits" in err and len(peer.service.jobs) == 1
+    code, _, err = await batcher(*words, "--sample", 3)
+    assert code == 0 and "the sample is taken: 4 documents left" in err and len(peer.service.jobs) == 4
+    peer.moods["run_job"] = says(415, UNPROCESSABLE)
+    assert (await batcher(*words, "--sample", 1))[0] == 1
+
+
+async def test_whoever_is_strict_minds_what_any_run_left(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """A verdict of an earlier run is told and isn't this run's; with --strict it is exit code 1, of `status` too."""
+    words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url)
+    peer.moods["run_job"] = once(says(415, UNPROCESSABLE), "run_job")
+    codes = [(await batcher(*words, *strict))[0] for strict in ((), (), ("--strict",), ("--strict", "--collect"))]
+    assert codes == [1, 0, 1, 1]
+    assert [(await batcher("status", tmp_path / "out", *strict))[0] for strict in ((), ("--strict",))] == [0, 1]
+    assert (await batcher("status", tmp_path / "out", "--strict", "--watch"))[0] == 1
+    await batcher("retry", tmp_path / "out")
+    assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 1, "in the queue isn't saved"
+    _, out, _ = await batcher(*words, "--strict", "--json")
+    assert (json.loads(out)["exit_code"], json.loads(out)["ended"]) == (0, "finished")
+    assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 0
+
+
+async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Its verdict too: exit code 3 and a word in each place, until the third run; another document's is 1 at once."""
+    words = (inbox, "-o", tmp_path / "out", "--service", peer.url, "-S", "retry.TIMEOUT.attempts=1")
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    code, out, err = await batcher("run", *words, "--json")
+    told = json.loads(out)
+    assert (code, told["ended"], told["waiting"], told["taken_up"]) == (3, "stopped", DOCUMENTS, 0)
+    (group,) = told["failures"]
+    assert (group["waits"], group["runs"]) == (DOCUMENTS, 1) and f"{DOCUMENTS} documents failed for a reason" in err
+    for command in ("status", "failures"):
+        assert "will be tried again by the next run (1 run so far)" in (await batcher(command, tmp_path / "out"))[1]
+    assert f"{DOCUMENTS} of them failed for a passing reason" in (await batcher("plan", *words))[1]
+    peer.service.work = lambda job: (0.0, "TIMEOUT" if len(peer.service.jobs) % 2 else None)
+    code, out, err = await batcher("run", *words, "--json")
+    told = json.loads(out)
+    assert (code, told["taken_up"]) == (3, DOCUMENTS) and "that had failed for a passing reason, tried again" in err
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    assert (await batcher("run", *words, "-q"))[0] == 1
+    code, out, _ = await batcher("run", *words, "--json")
+    assert (code, json.loads(out)["waiting"]) == (0, 0), "a verdict of an earlier run"
+
+
+async def test_a_verdict_weighs_more_than_what_waits(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+    """Exit code 1 where one document's own fault is among those; and where a manifest wants no second tries."""
+    peer.service.work = lambda job: (0.0, "DOCUMENT_CORRUPT" if len(peer.service.jobs) == 0 else "TIMEOUT")
+    assert (await run(inbox, peer, "retry.TIMEOUT.attempts=1")).exit_code == 1
+    peer.service.work = lambda job: (0.0, "TIMEOUT")
+    overrides = ("retry.TIMEOUT.attempts=1", "retry.runs=1")
+    manifest = for_directory(inbox, tmp_path / "other", service=peer.url, overrides=overrides)
+    summary = await run_batch(manifest)
+    assert (summary.exit_code, summary.waiting) == (1, 0)
+    assert "tried again" not in status_words("other", status_values(tmp_path / "other" / ".batcher" / "ledger.db"))
 
 
 async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
@@ -298,6 +359,38 @@ async def test_the_end_of_a_run_is_posted_with_a_digest_of_its_failures(inbox: P
     assert "exit code 1" in news["text"]
 
 
+ENDS: dict[str, tuple[tuple[str, ...], int]] = {
+    "finished": ((), 0),
+    "limit": (("limits.max_documents=3",), 3),
+    "stopped": ((), 3),
+    "failed": ((), 1),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> None:
+    """Finished, at a limit, stopped by somebody or failed: in the message, the summary, the file and the ledger."""
+    overrides, code = ENDS[how]
+    if how == "failed":
+        peer.moods["run_job"] = says(415, UNPROCESSABLE)
+    course = Course()
+    if how == "stopped":
+        course.stop("on request", 3, how=Ended.STOPPED)
+    async with mailbox() as (url, received):
+        others = [one for one in ENDS if one != how]
+        for on in (others, [how]):
+            words = (*overrides, f"notify.url={url}", f"notify.on={json.dumps(on)}")
+            manifest = for_directory(inbox, inbox.parent / f"out {len(on)}", service=peer.url, overrides=words)
+            summary = await run_batch(manifest, course=course)
+            course = course if how == "stopped" else Course()
+    (news,) = received
+    written = json.loads((inbox.parent / "out 1" / ".batcher" / "summary.json").read_text())
+    assert (summary.ended, news["ended"], written["ended"]) == (how, how, how)
+    assert (summary.exit_code, news["exit_code"]) == (code, code)
+    last_run = status_values(inbox.parent / "out 1" / ".batcher" / "ledger.db")["last_run"]
+    assert (last_run["ended"], last_run["exit_code"]) == (how, code)
+
+
 async def test_only_the_runs_asked_for_are_posted(inbox: Path, peer: Peer) -> None:
     """Silence of a good night; a night that can't even begin is told."""
     async with mailbox() as (url, received):
@@ -335,7 +428,7 @@ async def test_a_summary_lies_beside_the_ledger(inbox: Path, peer: Peer) -> None
 async def test_quiet_says_nothing_of_a_good_night(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """And names the trouble of another."""
     words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url, "-q")
-    code, _, err = await batcher(*words, "--sample", 2)
+    code, _, err = await batcher(*words, "-S", "limits.max_documents=2")
     assert code == 3 and "max_documents" in err
     assert await batcher(*words) == (0, "", "")
 
@@ -455,6 +548,19 @@ async def test_a_rehearsal_leaves_the_batch_alone(inbox: Path, tmp_path: Path) -
     assert re.search(r"lost +nothing", out) and "peak memory" in out
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".batcher"]
     assert not (tmp_path / "out" / ".batcher" / "ledger.db").exists()
+
+
+async def test_a_rehearsal_goes_on_as_the_next_nights_would(inbox: Path, tmp_path: Path) -> None:
+    """What fails for a passing reason is tried by three runs, and only then it is a verdict."""
+    rule = '{"class": "transient", "attempts": 1}'
+    names = ("INTERNAL_ERROR", "CAPACITY_TIMEOUT", "GPU_UNAVAILABLE")
+    rules = [word for name in names for word in ("-S", f"retry.{name}={rule}")]
+    code, out, err = await batcher(
+        "run", inbox, "-o", tmp_path / "out", "--chaos", "fail-transient=1", *rules, "--json"
+    )
+    assert (code, json.loads(out)["waiting"]) == (1, 0), err
+    with sqlite3.connect(tmp_path / "out" / ".batcher" / "rehearsal" / ".batcher" / "ledger.db") as ledger:
+        assert ledger.execute("SELECT exit_code FROM runs ORDER BY id").fetchall() == [(3,), (3,), (1,)]
 
 
 async def test_the_nightly_manifest_runs(tmp_path: Path) -> None:

@@ -45,6 +45,20 @@ async def test_pictures_of_pages_are_fetched_from_the_service(tmp_path: Path) ->
     assert (await batcher("verify", out)).code == 0
 
 
+async def test_the_searchable_pdf_is_fetched_from_the_service(tmp_path: Path) -> None:
+    """A real one, where the job asks for it; a run that asks for none fetches none."""
+    source = ROOT / "examples" / "documents" / "reports"
+    words = ("run", source, "-S", 'source.include=["stock*.pdf"]', "-o")
+    asked = ("-S", "job.options.settings.embed_pdf_metadata=true")
+    said = await batcher(*words, tmp_path / "out", *asked)
+    assert said.code == 0, said.err
+    (pdf,) = (tmp_path / "out" / "stock-2026-q2.pdf.images").glob("document-*.pdf")
+    assert pdf.read_bytes()[:4] == b"%PDF"
+    assert (await batcher("verify", tmp_path / "out")).code == 0
+    assert (await batcher(*words, tmp_path / "plain")).code == 0
+    assert [path.name for path in (tmp_path / "plain").rglob("*.pdf")] == []
+
+
 async def test_a_format_added_later_is_made_of_what_is_there(tmp_path: Path) -> None:
     """Nothing is sent for it."""
     out, source = tmp_path / "out", ROOT / "examples" / "documents" / "invoices"

@@ -150,9 +150,8 @@ async def test_what_a_torn_journal_lacks_the_listing_adds(manifest: Path, peer: 
 
 async def test_steps_of_a_chain_find_their_jobs(manifest: Path, peer: Peer, out: Path) -> None:
     """Each step's own, though its input was another job."""
-    text = manifest.read_text().replace(
-        '[job]\nendpoint = "parse"', '[[job]]\nname = "parse"\n[[job]]\nname = "extract"\nendpoint = "extract"'
-    )
+    extract = '[[job]]\nname = "extract"\nendpoint = "extract"\noptions.instructions.schema = {type = "object"}'
+    text = manifest.read_text().replace('[job]\nendpoint = "parse"', f'[[job]]\nname = "parse"\n{extract}')
     manifest.write_text(text)
     assert (await batcher("run", manifest)).code == 0
     paid = len(peer.service.jobs)

@@ -34,6 +34,27 @@ async def test_what_is_left_out_is_told_by_plan_and_run(inbox: Path, out: Path, 
     assert "1 links to folders (linked)" in said.err
 
 
+async def test_what_was_left_out_can_be_read_in_the_morning(inbox: Path, out: Path, peer: Peer) -> None:
+    """By `status` in words and as JSON and in the report, also after a second timer has brought home what was out."""
+    (inbox / "<b>.tex").write_text("x")
+    words = ("run", inbox, "-o", out, "--service", peer.url)
+    for more in ((), ("--collect",)):
+        said = await batcher(*words, *more)
+        assert said.code == 0, said.err
+    told = json.loads((await batcher("status", out, "--json")).out)["left_out"]
+    assert told["reasons"] == {"type": 1} and told["words"] == "1 left out: 1 of other types (.tex 1)"
+    assert told["words"] in (await batcher("status", out)).out
+    (inbox / "~$<b>.docx").write_text("x")
+    assert (await batcher(*words)).code == 0
+    await batcher("report", out, "-o", out / "report.html")
+    page = (out / "report.html").read_text()
+    assert "1 of other types (.tex 1), 1 lock files and the like (~$&lt;b&gt;.docx)" in page
+    (inbox / "<b>.tex").unlink()
+    (inbox / "~$<b>.docx").unlink()
+    assert (await batcher(*words)).code == 0
+    assert "left out" not in (await batcher("status", out)).out
+
+
 async def test_patterns_that_fit_nothing_end_in_exit_code_2(inbox: Path, out: Path, peer: Peer) -> None:
     """With what is there instead; an empty folder is no mistake of anybody's."""
     words = ("run", inbox, "-o", out, "--service", peer.url, "-S", 'source.include=["**/*.pfd"]')

@@ -7,11 +7,19 @@ from typing import Any, Final
 
 import msgspec
 
+from batcher.core.ending import Ended
 from batcher.core.manifest import Manifest
-from batcher.edges.notify import notify
+from batcher.edges.notify import PATIENCE, notify
 from batcher.edges.store import make_file
-from batcher.errors import BatcherError
+from batcher.errors import BatcherError, Stopped
 
+_HOW: Final = {
+    Ended.FINISHED: "finished",
+    Ended.LIMIT: "stopped at a limit",
+    Ended.STOPPED: "stopped",
+    Ended.FAILED: "failed",
+}
+PATIENCE_WHEN_STOPPED: Final = 3.0  # seconds: somebody waits for the run's end
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
 
 
@@ -23,7 +31,9 @@ async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, 
 
 async def publish_failure(manifest: Manifest, error: BatcherError) -> None:
     """Tell of a run that couldn't begin, or broke off; the summary of the last whole one stays."""
-    await _tell(manifest, {"batch": manifest.batch, "exit_code": error.exit_code, "reason": str(error), "failures": []})
+    ended = Ended.STOPPED if isinstance(error, Stopped) else Ended.FAILED
+    told = {"batch": manifest.batch, "exit_code": error.exit_code, "ended": ended, "reason": str(error), "failures": []}
+    await _tell(manifest, told)
 
 
 def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
@@ -40,15 +50,19 @@ def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
 
 
 async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
-    how = "failed" if values["exit_code"] else "finished"
+    how = Ended(values["ended"])
     if manifest.notify is None or how not in manifest.notify.on:
         return None
     digest = values["failures"][:DIGEST]
-    return await notify(manifest.notify.url, {"text": _words(values, how), **values, "failures": digest})
+    news = {"text": _words(values, how), **values, "failures": digest}
+    patience = PATIENCE_WHEN_STOPPED if how is Ended.STOPPED else PATIENCE
+    return await notify(manifest.notify.url, news, patience=patience)
 
 
-def _words(values: Mapping[str, Any], how: str) -> str:
+def _words(values: Mapping[str, Any], how: Ended) -> str:
     """One line, as chat systems show the `text` of what is posted to them."""
     counts = ", ".join(f"{number} {state}" for state, number in values.get("documents", {}).items())
     reason = f" ({values['reason']})" if values["reason"] else ""
-    return f'batch "{values["batch"]}" {how}, exit code {values["exit_code"]}{reason}' + (counts and f": {counts}")
+    return f'batch "{values["batch"]}" {_HOW[how]}, exit code {values["exit_code"]}{reason}' + (
+        counts and f": {counts}"
+    )

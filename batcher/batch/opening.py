@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,25 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.passwords import ring_of
 from batcher.edges.store import Store
-from batcher.errors import Busy, LedgerForeign, ManifestError, OutputError, Problem, Refused, ServiceError, Unreachable
+from batcher.errors import (
+    Busy,
+    LedgerForeign,
+    ManifestError,
+    OutputError,
+    Problem,
+    Refused,
+    ServiceError,
+    Stopped,
+    Unreachable,
+)
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
 from batcher.ledger.schema import is_there
 from batcher.stages.course import Course
 
 Clock = Callable[[], float]
+
+SOON: Final = 3.0  # seconds without a first answer after which somebody is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +200,33 @@ _CERTIFICATES: Final = "SSL_CERT_FILE names a file of those that are to be trust
 
 
 async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
-    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be."""
+    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be.
+
+    Says so where it takes a while, and ends where the run is told to. Raises ServiceError, and then Stopped.
+    """
+    trouble = list[str]()
+    asking = asyncio.create_task(_ask_until_answered(client, whose, trouble, patience=patience))
+    stopped = asyncio.create_task(course.stopped.wait())
+    try:
+        done, _ = await asyncio.wait({asking, stopped}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            course.warn(_waits_for_an_answer(patience - SOON, trouble))
+            await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done() and not (await asyncio.wait({asking}, timeout=SOON))[0]:
+            raise Stopped("stopped before the service gave its first answer; nothing was sent")
+        asking.result()
+    finally:
+        asking.cancel()
+        stopped.cancel()
+
+
+def _waits_for_an_answer(left: float, trouble: list[str]) -> str:
+    until = datetime.now() + timedelta(seconds=left)
+    why = f" ({trouble[-1]})" if trouble else ""
+    return f"no answer from the service yet{why}: it is waited for until {until:%H:%M:%S}, and nothing is sent before"
+
+
+async def _ask_until_answered(client: ReductoClient, whose: str, trouble: list[str], *, patience: float) -> None:
     rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
     while True:
         try:
@@ -200,12 +239,11 @@ async def _first_answer(client: ReductoClient, course: Course, whose: str, *, pa
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 words = f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; nothing was sent"
                 raise Unreachable(error.call, words) from error
-            if course.stopped.is_set():
-                raise
             if time.monotonic() > until:
                 words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"
                 raise Unreachable(error.call, f"{words}; try the same words later") from error
             asked = error.retry_after if isinstance(error, Busy) else None
+            trouble.append(error.message)
         span = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
         await asyncio.sleep(min(span, max(0.0, until - time.monotonic())))
         tries += 1

@@ -33,6 +33,7 @@ from batcher.ledger.queries import Queries
 from batcher.stages.consent import Consent, unasked
 from batcher.stages.course import Course
 from batcher.stages.scanner import Scanner
+from batcher.stages.second_tries import take_up
 
 Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
 
@@ -62,6 +63,7 @@ class Plan:
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
     refusals: Sequence[FailureGroup] = ()  # what isn't sent
     left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was
+    taken_up: int = 0  # documents that failed for a passing reason, and are tried again
 
     @property
     def documents(self) -> int:
@@ -84,11 +86,13 @@ async def make_plan(manifest: Manifest) -> Plan:
         consent = Consent(ledger, Course(), unasked=float("inf"))
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
+        taken_up = await take_up(ledger, runs=manifest.runs)
         await scanner.run()
         sizes, guesses = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
         locked, left = await asyncio.to_thread(_locked, ledger, passwords), scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
-        return replace(plan, left_out=left.values(), guessed=len(guesses), guessed_pages=sum(guesses))
+        plan = replace(plan, left_out=left.values(), taken_up=taken_up)
+        return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
     finally:
         passwords.close()
         ledger.close()
@@ -122,7 +126,7 @@ def _plan(
         prices=manifest.prices,
         uncounted=_uncounted(ledger),
         locked=locked,
-        refusals=ledger.failures(),
+        refusals=ledger.failures(runs=manifest.runs),
         steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 

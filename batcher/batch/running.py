@@ -18,6 +18,8 @@ from batcher.batch.fittings import budget_of
 from batcher.batch.news import publish, publish_failure
 from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.batch.runs import Cancellation, Collection, Means, Run
+from batcher.core.amounts import many
+from batcher.core.ending import ended_as, exit_code_of
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.secrets import Secrets
@@ -102,11 +104,17 @@ async def _to_its_end(
         run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
         await run.to_its_end()
         audit = _discreet(await run.audit(), ledger.secrets)
+        if run.has_taken_its_sample:
+            course.finished()
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
         summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
         passed = tuple(one.words() for one in await ledger.overruns())
-        summary = replace(summary, left_out=run.left_out.values(), notes=(*summary.notes, *passed))
+        summary = replace(
+            summary, left_out=run.left_out.values(), taken_up=run.taken_up, notes=(*summary.notes, *passed)
+        )
+        if run.has_looked:
+            await ledger.note("left out", json.dumps(summary.left_out))
         await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
         return summary
 
@@ -114,6 +122,10 @@ async def _to_its_end(
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:
     """In what was found at the service stands what it said."""
     return replace(audit, twins=tuple(map(secrets.cut, audit.twins)), notes=tuple(map(secrets.cut, audit.notes)))
+
+
+def _waits(number: int) -> str:
+    return f"{many(number, 'document')} failed for a reason that may pass: the next run tries again by itself"
 
 
 def _chance() -> random.Random:
@@ -124,26 +136,33 @@ def _chance() -> random.Random:
 def _summarise(
     manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
 ) -> Summary:
+    waiting = [document for document, _ in ledger.passing(runs=manifest.runs)]
+    failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
     pages, credits = ledger.spent()
     saved_now, credits_now = ledger.since(mark)
     price = manifest.prices.dollars_per_credit
-    exit_code = (
-        course.exit_code
-        or (2 if course.refused else 0)
-        or (1 if ledger.verdicts_since(mark) or not audit.agrees else 0)
+    exit_code = exit_code_of(
+        stopped=course.exit_code,
+        refused=bool(course.refused),
+        failed=bool(failed) or not audit.agrees,
+        waits=bool(waits),
+        lacks=course.strict and tally.total() > tally[State.SAVED],
     )
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
-        failures=tuple(ledger.failures()),
+        failures=tuple(ledger.failures(runs=manifest.runs)),
+        waiting=len(waiting),
+        goes_on=exit_code == 3 and not course.exit_code,
         pages=pages,
         credits=credits,
         seconds=seconds,
         exit_code=exit_code,
-        reason=course.reason or course.refused,
+        ended=ended_as(exit_code, course.how),
+        reason=course.reason or course.refused or (_waits(len(waiting)) if exit_code == 3 else ""),
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(course.warnings),

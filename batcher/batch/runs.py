@@ -9,21 +9,26 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
+from batcher.core.amounts import many
+from batcher.core.ending import Ended
 from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
 from batcher.core.manifest import Manifest
 from batcher.core.policy import with_changes
 from batcher.core.summary import Audit
 from batcher.edges.clock import SteadyClock
-from batcher.edges.pace import Pace
+from batcher.edges.mirror import Mirror
+from batcher.edges.pace import WORTH_A_WORD, Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
-from batcher.errors import BatcherError, first_of
+from batcher.errors import BatcherError, MirrorError, first_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.boundary import kept
@@ -40,11 +45,13 @@ from batcher.stages.makers import closing_for, makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.scanner import Scanner
+from batcher.stages.second_tries import take_up
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 from batcher.stages.watchlist import Watchlist
 
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
+SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
 A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -69,11 +76,14 @@ class Collection:
 
     is_complete = False  # whether its end means that nothing of the batch is left to do
     submits = False
+    taken_up = 0  # documents that an earlier run failed to get done, and this one tries
 
     def __init__(self, means: Means) -> None:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
         self.ledger, self.course = ledger, course
         self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
+        self._clock = clock
+        self._tell_of_waits()
         looks = looks_of(ledger, manifest.service.result_retention)
         policy = with_changes(manifest.retry)
         self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
@@ -118,6 +128,20 @@ class Collection:
             clock=clock,
         )
 
+    def _tell_of_waits(self) -> None:
+        waits = {
+            "uploads wait": self.pace.upload,
+            "submissions wait": self.pace.submit,
+            "looks at the service's list of jobs wait": self.pace.list,
+            "results wait": self.pace.fetch,
+            "deletions at the service wait": self.pace.clean,
+        }
+        for what, lane in waits.items():
+            lane.tell = partial(self._tell_of_wait, what)
+
+    def _tell_of_wait(self, what: str, seconds: float, why: str) -> None:
+        self.course.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
+
     async def audit(self) -> Audit:
         """Once it has ended: attempts, jobs and files held against each other."""
         found = await self.auditor.run()
@@ -140,6 +164,16 @@ class Collection:
     def left_out(self) -> LeftOut:
         """What was met and isn't taken."""
         return LeftOut()
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has walked all that there is, so that it knows what it leaves out."""
+        return False
+
+    @property
+    def has_taken_its_sample(self) -> bool:
+        """Whether all is sent that was asked of it, which was less than there is."""
+        return False
 
     @property
     def unmatched(self) -> str:
@@ -189,11 +223,23 @@ class Collection:
             self.course.finished()
 
     async def _wind_up(self) -> None:
+        self.pace.submit.close()
+        self.pace.upload.close()
         await self.what_is_being_sent()
+        began, is_told = asyncio.get_running_loop().time(), False
         while self.course.home and not self.course.at_once and not self.is_home():
             await self.ledger.change(within=TICK)
+            if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
+                self._tell_of_homecoming()
+                is_told = True
         if not self.course.at_once:
             await self._bring_home()
+
+    def _tell_of_homecoming(self) -> None:
+        """Nothing is sent any more, and jobs may take hours."""
+        until = self.ledger.nearest_deadline_at() or self._clock()
+        what = f"{many(self.ledger.in_flight, 'job')} still out, waited for"
+        self.course.warn_of_wait(what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}")
 
     async def _until_over(self) -> None:
         while not (self.is_over() and self.deriver.finish() and self.is_tidy()):
@@ -204,11 +250,21 @@ class Collection:
         """Stop where nothing that is left could ever be sent."""
 
     async def _bring_home(self) -> None:
-        """One last look at all that is out; what has completed is fetched and written."""
+        """One last look at all that is out; what has completed is fetched and written, as long as the service answers.
+
+        A lane that was asked to wait tries once more: whoever stops a run may be about to switch the machine off.
+        """
+        self.pace.fetch.try_once_more()
         self.poller.look_at_all()
+        began = asyncio.get_running_loop().time()
         await asyncio.sleep(TICK)
-        while not self.course.at_once and self._is_bringing_home():
+        while not self.course.at_once and self._is_bringing_home() and not self._is_silent(began):
             await self.ledger.change(within=TICK)
+
+    def _is_silent(self, since: float) -> bool:
+        """Whether nothing has come for a while, and nothing that came is still on its way to the disk."""
+        heard_at = max(since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at)
+        return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
 
     def _is_bringing_home(self) -> bool:
         return self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
@@ -222,6 +278,8 @@ class Run(Collection):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
+        self._is_sample, self._runs = manifest.limits.is_sample, manifest.runs
+        self._mirror = manifest.output.mirror
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
@@ -246,9 +304,14 @@ class Run(Collection):
         )
 
     async def to_its_end(self) -> None:
+        if self._mirror:
+            await self._check_mirror(Mirror(self._mirror))
         agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
         if all(agreed):
             await self.scanner.sort_out()
+            self.curfew.look()
+            if not self.course.stopped.is_set():
+                self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
             self.course.stop(self.course.refused, 2, home=True)
         try:
@@ -256,9 +319,31 @@ class Run(Collection):
         finally:
             self.passwords.close()
 
+    async def _check_mirror(self, mirror: Mirror) -> None:
+        """Where nothing can be put there nothing is sent; what is out comes home to the disk."""
+        checking = asyncio.create_task(mirror.check())
+        stopped = asyncio.create_task(self.course.stopped.wait())
+        try:
+            await asyncio.wait({checking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if checking.done():
+                checking.result()
+        except MirrorError as error:
+            self.course.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
+        finally:
+            checking.cancel()
+            stopped.cancel()
+
     @property
     def left_out(self) -> LeftOut:
         return self.scanner.left_out
+
+    @property
+    def has_looked(self) -> bool:
+        return self.is_complete and self.scanner.done.is_set()
+
+    @property
+    def has_taken_its_sample(self) -> bool:
+        return self._is_sample and self.course.how is Ended.LIMIT and self.submitter.has_sent_its_number
 
     @property
     def unmatched(self) -> str:
@@ -285,8 +370,12 @@ class Run(Collection):
             self.submitter.stop_if_nothing_fits()
 
     async def what_is_being_sent(self) -> None:
-        while not self.course.at_once and not self.submitter.idle:
+        while not self.course.at_once and self._is_sending():
             await self.ledger.change(within=TICK)
+
+    def _is_sending(self) -> bool:
+        """An upload under way is worth its end only where the run goes on to bring home what is out."""
+        return not self.submitter.idle if self.course.home else self.submitter.posts
 
 
 class Cancellation(Collection):

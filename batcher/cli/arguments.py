@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from batcher.core.manifest import Manifest
     from batcher.ledger.queries import Queries
 
-PATH = click.Path(path_type=Path)
+
+class _Place(click.Path):
+    """An empty path, of a variable that isn't set perhaps, would be the working directory with all that is in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("a path is wanted, and this is empty; for the working directory say .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Place(path_type=Path)
 OVERRIDES = click.option(
     "-S", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key, as in job.priority=true."
 )
@@ -43,6 +53,8 @@ def manifest_of(
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
         return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
+    if not what.exists():
+        raise click.UsageError(f"{what}: there is no such file or directory; batcher init writes a new manifest")
     for name, key in _FOR_A_DIRECTORY.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} goes with a directory; {what} is a manifest: say -S {key}=… instead")

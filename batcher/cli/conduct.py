@@ -30,10 +30,11 @@ Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Voice:
-    """How much is said, and in which form."""
+    """How much is said and in which form, and what counts in the end."""
 
     quiet: bool = False
     log_json: bool = False
+    strict: bool = False  # whether a document that isn't saved is minded in the exit code, whichever run left it so
 
 
 def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
@@ -71,10 +72,10 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
 
 
 async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    from batcher.faces.log import traces, write_line
+    from batcher.faces.log import write_line
     from batcher.stages.course import Course
 
-    course, shown, face = Course(), list["Log | Progress"](), _face(voice)
+    course, shown, face = Course(strict=voice.strict), list["Log | Progress"](), _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
@@ -84,10 +85,9 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
         course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)
     try:
-        with traces(manifest.output.ledger_path.with_name("errors.log"), log_json=voice.log_json):
-            summary = await kind(
-                manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
-            )
+        summary = await kind(
+            manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
+        )
     finally:
         for one in shown:
             one.close()
@@ -140,13 +140,14 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
     from asyncio import get_running_loop
 
+    from batcher.core.ending import Ended
     from batcher.faces.log import write_line
 
     def stop() -> None:
         from batcher.faces.progress import say  # and tqdm, which a quiet run that nobody stops has no use for
 
         again = course.stopped.is_set() and not course.home
-        course.stop("on request", 3, at_once=again)
+        course.stop("on request", 3, at_once=again, how=Ended.STOPPED)
         if log_json:
             write_line(sys.stderr, "Stopping", {"at_once": again})
         elif not again:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -40,10 +41,29 @@ class _Commands(click.Group):
             tell_trouble(str(error))
             sys.exit(error.exit_code)
         except OSError as error:
-            if error.filename is not None or error.errno not in _OF_A_STREAM:
-                raise
-            give_up_output(error)
-            sys.exit(3)
+            sys.exit(_end_of(error))
+
+
+def _end_of(error: OSError) -> int:
+    """The exit code, once it is told what the system says no to: a place that somebody named, or a stream."""
+    if error.filename is not None:
+        tell_trouble(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        return 2
+    if error.errno == errno.ENOENT and _is_nowhere():
+        tell_trouble("the working directory is no longer there; go to one that is, and say it again")
+        return 2
+    if error.errno not in _OF_A_STREAM:
+        raise error
+    give_up_output(error)
+    return 3
+
+
+def _is_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 _OF_A_STREAM: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})  # click sees to EPIPE

@@ -58,6 +58,7 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
 @click.option("--start-over", is_flag=True, help="Begin although results are there without a ledger: pays anew.")
 @click.option("--yes", is_flag=True, help="Pay again for what has changed, however much it is.")
+@click.option("--strict", is_flag=True, help="Exit code 1 while any document isn't saved, also of earlier runs.")
 def run(
     what: Path,
     output: Path | None,
@@ -73,6 +74,7 @@ def run(
     chaos: str,
     start_over: bool,
     yes: bool,
+    strict: bool,
 ) -> None:
     """Start a batch, or go on with it: the same words every time.
 
@@ -89,6 +91,8 @@ def run(
         manifest = known_manifest(what)
     else:
         manifest = manifest_of(what, output, endpoint, service, overrides, sources=not collect)
+    if sample is not None:
+        manifest = replace(manifest, limits=replace(manifest.limits, is_sample=True))
     if start_over:
         manifest = replace(manifest, output=replace(manifest.output, start_over=True))
     if yes:
@@ -97,8 +101,11 @@ def run(
         from batcher.faces.rehearsal import prepare
 
         manifest = prepare(manifest, chaos)
-    voice = Voice(quiet=quiet, log_json=log_json)
+    voice = Voice(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
+    while (rehearse or chaos) and summary.goes_on:  # as the next nights would: a rehearsal has none of its own
+        again = conduct(run_batch, manifest, voice)
+        summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)
     if rehearse or chaos:
         from batcher.faces.rehearsal import rehearsal_words
@@ -148,7 +155,8 @@ def plan(
 @WHAT
 @AS_JSON
 @click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
-def status(what: Path, as_json: bool, follow: bool) -> None:
+@click.option("--strict", is_flag=True, help="Exit code 1 while any document isn't saved.")
+def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
     """Show where a batch stands. A run under way is not disturbed.
 
     \b
@@ -157,7 +165,7 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
     """
     import msgspec
 
-    from batcher.faces.status import status_values, status_words
+    from batcher.faces.status import status_values, status_words, unsaved
     from batcher.ledger.hold import is_held
 
     place = place_of(what)
@@ -165,9 +173,10 @@ def status(what: Path, as_json: bool, follow: bool) -> None:
         from batcher.faces.watch import watch
 
         watch(place.batch, place.ledger, stream=sys.stdout)
-        return
     values = status_values(place.ledger, under_way=is_held(place.ledger))
-    click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
+    if not follow:
+        click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
+    sys.exit(1 if strict and unsaved(values["documents"]) else 0)
 
 
 @main.command(short_help="Serve Reducto's API from this machine.")

@@ -23,6 +23,11 @@ class Allowance:
         """Whether more is promised than there is."""
         return self._most is not None and self._used + len(self._promised) > self._most
 
+    @property
+    def used_up(self) -> bool:
+        """Whether so many were sent."""
+        return self._most is not None and self._used >= self._most
+
     def promise(self, document: int) -> None:
         self._promised.add(document)
 

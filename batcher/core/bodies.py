@@ -107,6 +107,7 @@ PARSE: Final[dict[str, Shape]] = {
             "hybrid_vpc": {"keys": {"environment": _WORD}},
             "model": _WORD,  # r-1 and legacy in the description, and others in the documentation
             "return_citations": "boolean",
+            "alpha": "any",  # the service takes it; the description says nothing of it
         }
     },
 }

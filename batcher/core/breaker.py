@@ -1,49 +1,89 @@
 """A circuit breaker for submissions: where the service itself is unwell, the next document would fare no better.
 
-Only failures of the provider's class count. It never holds back what brings results home.
+It judges by shares: a service that fails now and then is no service that is down. Only failures of the provider's
+class count. It never holds back what brings results home.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Final
 
 from batcher.core.policy import Kind
 
-TRIPS_AT: Final = 5  # failures in a row
+WINDOW: Final = 10.0  # seconds by which it judges
+AT_LEAST: Final = 20  # outcomes in that time, so that a share says something
+SHARE: Final = 0.9  # of them failed: it isn't a bad day, it is down
+IN_A_ROW: Final = 5  # failures and nothing else all that time: where few are sent, their share never says anything
 FIRST_REST: Final = 15.0  # seconds until one document may try again; twice as long after each that fails
 LONGEST_REST: Final = 600.0
+REMEMBERED: Final = 500  # outcomes
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Of one kind of thing, in the order in which they became known."""
+
+    _all: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # when; whether it failed
+    _in_a_row: int = 0  # failures
+    _since: float = 0.0  # the first of those
+
+    def succeeded(self, now: float) -> None:
+        self._all.append((now, False))
+        self._in_a_row = 0
+
+    def failed(self, now: float) -> None:
+        self._all.append((now, True))
+        self._in_a_row += 1
+        if self._in_a_row == 1:
+            self._since = now
+
+    def nearly_all_fail(self, now: float) -> bool:
+        while self._all and now - self._all[0][0] > WINDOW:
+            self._all.popleft()
+        failed = sum(failed for _, failed in self._all)
+        if len(self._all) >= AT_LEAST and failed >= SHARE * len(self._all):
+            return True
+        return self._in_a_row >= IN_A_ROW and now - self._since >= WINDOW
+
+    def forget(self) -> None:
+        self._all.clear()
+        self._in_a_row = 0
 
 
 @dataclass(slots=True)
 class Breaker:
-    """Closed while all is well; open after `TRIPS_AT` failures in a row; half open, for one document, after a rest."""
+    """Closed while all is well; open where nearly all fail of late; half open, for one document, after a rest.
 
-    in_a_row: int = 0
+    Submissions and jobs are judged apart: that one was accepted says nothing of how those fare that were before.
+    """
+
     rests: int = 0
     open_until: float | None = None
-    unanswered: int = 0  # of those in a row: submissions whose answers were lost
+    _submissions: Outcomes = field(default_factory=Outcomes)
+    _jobs: Outcomes = field(default_factory=Outcomes)
+    _opened_by: Outcomes | None = None
+    _tries: bool = False  # the one document is on its way
 
-    def answered(self) -> None:
-        """A submission was: answers lost before it are no failures in a row, though no job may have ended for hours."""
-        self.in_a_row -= self.unanswered
-        self.unanswered = 0
-        if self.in_a_row < TRIPS_AT:
-            self.rests, self.open_until = 0, None
+    def answered(self, now: float) -> None:
+        """A submission was, with a job id."""
+        self._submissions.succeeded(now)
+        if self._opened_by is self._submissions:
+            self._close_if_well(now)
 
     def answer_lost(self, now: float) -> None:
-        self.unanswered += 1
-        self.note(Kind.PROVIDER, now)
+        self._submissions.failed(now)
+        self._open_if_unwell(self._submissions, now)
 
     def note(self, kind: str | None, now: float) -> None:
-        """Take in how a document fared: the class of its error, or None where there was none."""
-        if kind != Kind.PROVIDER:
-            self.in_a_row, self.unanswered, self.rests, self.open_until = 0, 0, 0, None
-            return
-        self.in_a_row += 1
-        if self.in_a_row >= TRIPS_AT and not self._is_resting(now):
-            self.open_until = now + self._rest()
-            self.rests += 1
+        """Take in how a job ended: the class of its error, or None where there was none."""
+        if kind == Kind.PROVIDER:
+            self._jobs.failed(now)
+            self._open_if_unwell(self._jobs, now)
+        else:
+            self._jobs.succeeded(now)
+            self._close_if_well(now)
 
     def room(self, now: float) -> int | None:
         """How many more documents may be submitted; None: as many as there are."""
@@ -51,10 +91,32 @@ class Breaker:
             return None
         return 0 if self._is_resting(now) else 1
 
-    def sent(self, now: float) -> None:
-        """A document is on its way: while the breaker isn't closed, no other goes before its rest is over."""
-        if self.open_until is not None:
-            self.open_until = now + self._rest()
+    def admits(self, now: float) -> bool:
+        """Whether a document may leave at this moment. While the breaker isn't closed, one does in each rest."""
+        if self.open_until is None:
+            return True
+        if self._is_resting(now):
+            return False
+        self.open_until, self._tries = now + self._rest(), True
+        return True
+
+    def _open_if_unwell(self, outcomes: Outcomes, now: float) -> None:
+        if self.open_until is None:
+            if not outcomes.nearly_all_fail(now):
+                return
+            self._opened_by = outcomes
+        elif self._is_resting(now) and not self._tries:
+            return  # it was out before
+        else:
+            self.rests += 1
+        self.open_until, self._tries = now + self._rest(), False
+
+    def _close_if_well(self, now: float) -> None:
+        if self._opened_by is None or (self._opened_by.nearly_all_fail(now) and not self._tries):
+            return
+        self._submissions.forget()
+        self._jobs.forget()
+        self.rests, self.open_until, self._opened_by, self._tries = 0, None, None, False
 
     def _is_resting(self, now: float) -> bool:
         return self.open_until is not None and now < self.open_until

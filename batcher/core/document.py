@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
+LONGEST_PATH: Final = 3000  # bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
 SETTLING: Final = 2.0  # seconds a file must have been left alone before it is read: it may still be being copied
 OWN_FOLDER: Final = ".batcher"
 
@@ -83,13 +84,22 @@ def output_name(name: str, *, suffix: str = ".json") -> str:
     if parts[0].startswith(OWN_FOLDER):
         parts[0] = f"_{parts[0]}"
     folders = [_fit(part, "", tag=name) for part in parts[:-1]]
-    return "/".join([*folders, _fit(parts[-1], suffix, tag=name)])
+    last = _fit(parts[-1], suffix, tag=name)
+    return "/".join([*_within(folders, LONGEST_PATH - len(last.encode()), tag="/".join(parts[:-1])), last])
 
 
 def beside(output: str, suffix: str) -> str:
     """What is made of the result at `output` stands beside it, under the same name but for its ending."""
     folder, slash, last = output.rpartition("/")
     return folder + slash + _fit(last.removesuffix(".json"), suffix, tag=output)
+
+
+def elsewhere(output: str) -> tuple[str, ...]:
+    """Where the result for `output` goes if that place can't be had: a file may stand where its folder should be, or
+    the file system may not take such a name. Directly in the output directory, the second time without its own name.
+    """
+    mark = sha256(output.encode()).hexdigest()[:16]
+    return with_tag(output.rpartition("/")[2], mark[:8]), f"{mark}.json"
 
 
 def with_tag(output: str, tag: str) -> str:
@@ -150,6 +160,20 @@ def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
     mark = f".{sha256((tag or stem).encode()).hexdigest()[:8]}"
     kept = stem.encode()[: room - len(mark)].decode("utf-8", "ignore")
     return _ESCAPE_TAIL.sub("", kept) + mark + suffix
+
+
+def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
+    """`folders` as they are where there is room; else as many as leave some, and one for all the others."""
+    if sum(len(folder.encode()) + 1 for folder in folders) <= room:
+        return folders
+    mark = sha256(tag.encode()).hexdigest()[:16]
+    kept, left = [], room - len(mark) - 1
+    for folder in folders:
+        left -= len(folder.encode()) + 1
+        if left < 0:
+            break
+        kept.append(folder)
+    return [*kept, mark]
 
 
 _ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")

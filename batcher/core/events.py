@@ -195,6 +195,12 @@ class Retried(Event, frozen=True):
     """A person put it back in the queue."""
 
 
+class TakenUp(Event, frozen=True):
+    """It failed for a reason that may have passed, and nothing was paid: a later run tries again, after `runs` did."""
+
+    runs: int
+
+
 class Recalled(Event, frozen=True):
     """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and not before."""
 

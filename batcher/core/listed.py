@@ -36,11 +36,21 @@ class Entry:
 
 
 def read_row(
-    row: Mapping[str, Any], endpoints: Mapping[str, str], *, is_text: bool, ignore: Collection[str] = ()
+    row: Mapping[str, Any],
+    endpoints: Mapping[str, str],
+    *,
+    is_text: bool,
+    ignore: Collection[str] = (),
+    tolerant: Collection[str] = (),
 ) -> Entry:
-    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError."""
+    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError.
+
+    `tolerant` names the jobs whose options may be newer than the API's description.
+    """
     place = read_place(row, ignore=ignore)
     metadata, overrides = _the_rest(row, endpoints, is_text=is_text)
+    for job, options in overrides.items():
+        _check(endpoints[job], options, tolerant=job in tolerant)
     return replace(place, metadata=metadata, overrides=overrides)
 
 
@@ -90,8 +100,6 @@ def _the_rest(
             _set(overrides.setdefault(job, {}), keys, _value(carried, column) if is_text else carried)
     if METADATA_KEY in metadata:
         raise ValueError(f"{METADATA_KEY}: this name is batcher's own; call the column something else")
-    for job, options in overrides.items():
-        _check(endpoints[job], options)
     return metadata, overrides
 
 
@@ -131,9 +139,9 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is none in JSON")
 
 
-def _check(endpoint: str, options: Mapping[str, Any]) -> None:
+def _check(endpoint: str, options: Mapping[str, Any], *, tolerant: bool) -> None:
     if PASSWORD in json.dumps(options):
         raise ValueError("a listing must not carry passwords; name them by source.passwords_env")
-    found = next(partial_problems(endpoint, options, key="options"), None)
-    if found is not None:
-        raise ValueError(str(found))
+    for found in partial_problems(endpoint, options, key="options"):
+        if not (found.unknown and tolerant):
+            raise ValueError(str(found))

@@ -8,6 +8,8 @@ from datetime import time
 from pathlib import Path
 from typing import Any
 
+from batcher.core.ending import Ended
+from batcher.core.policy import RUNS
 from batcher.core.wire import RETENTION, SERVICES
 
 LOCAL = "local"
@@ -87,6 +89,7 @@ class Job:
     schema_file: Path | None = None
     priority: bool = False
     queue_priority: str = "auto"
+    unknown_options: str = "refuse"  # warn, send: options that the API's description doesn't know are sent
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -130,6 +133,7 @@ class Limits:
     pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
     max_duration: float | None = None
     stop_at: time | None = None
+    is_sample: bool = False  # so many documents are all that is asked of this run: then they are no limit
 
     @property
     def spending(self) -> bool:
@@ -149,10 +153,10 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """`on` finished: a run that ended with exit code 0; failed: with any other."""
+    """`on`: how a run ended, in the words of `core.ending`."""
 
     url: str
-    on: tuple[str, ...] = ("finished", "failed")
+    on: tuple[str, ...] = tuple(Ended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,7 @@ class Manifest:
     jobs: tuple[Job, ...]
     output: Output
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
+    runs: int = RUNS  # that try a document by themselves as long as it fails for a passing reason
     webhook: Webhook | None = None
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=Prices)
@@ -178,10 +183,11 @@ def fetches_pictures(manifest: Manifest) -> bool:
 
 
 def wants_pictures(options: Any) -> bool:
-    """Whether `return_images` asks for any, wherever it stands."""
+    """Whether anything asks for some, or for a PDF with the text that was read in it, wherever it stands."""
     if not isinstance(options, Mapping):
         return False
-    return bool(options.get("return_images")) or any(wants_pictures(inner) for inner in options.values())
+    asked = options.get("return_images") or options.get("embed_pdf_metadata")
+    return bool(asked) or any(wants_pictures(inner) for inner in options.values())
 
 
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
@@ -205,6 +211,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             **({"settle": service.settle} if service.settle is not None else {}),
         },
         "source": [source.outline() for source in manifest.sources],
+        **({"retry": {"runs": manifest.runs}} if manifest.runs != RUNS else {}),
         "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
         "output": {
             "directory": str(manifest.output.directory),

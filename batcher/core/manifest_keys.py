@@ -10,21 +10,24 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.core.ending import Ended
 from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
+from batcher.core.options import REFUSE, SEND, WARN
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
-from batcher.core.policy import Kind
+from batcher.core.policy import RUNS, Kind
 from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
 
 Table = dict[str, "Key"]
+_NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ JOB: Final[Table] = {
     "schema_file": Key("path", "a JSON Schema file for options.instructions.schema"),
     "priority": Key("boolean", "ahead of other asynchronous jobs"),
     "queue_priority": Key("string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")),
+    "unknown_options": Key(
+        "string", "options that the API's description doesn't know: an error; sent and told; sent", (REFUSE, WARN, SEND)
+    ),
     "options": Key("table", "the rest of the request body, verbatim"),
     "metadata": Key("table", "sent with every job"),
 }
@@ -83,7 +89,7 @@ OUTPUT: Final[Table] = {
         "list of strings", "json always; the others are made of it", ("json", "markdown", "jsonl", "parquet")
     ),
     "mirror": Key("bucket", "an object store where results are put as well"),
-    "images": Key("boolean", "whether linked pictures are fetched; default: where the job asks for some"),
+    "images": Key("boolean", "whether linked pictures and PDFs are fetched; default: where the job asks for some"),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
     "access": Key("string", "who may read results: owner alone, or the folder's group as well", ("owner", "group")),
@@ -115,11 +121,14 @@ PRICES: Final[Table] = {
 }
 NOTIFY: Final[Table] = {
     "url": Key("url", "where a summary of each run is posted, as JSON"),
-    "on": Key("list of strings", "which runs: exit code 0, any other", ("finished", "failed")),
+    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(Ended)),
 }
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(Kind)),
     "attempts": Key("count", "paid attempts, the first included; never more than three"),
+}
+RETRIES: Final[Table] = {  # beside the tables by error name
+    "runs": Key("tries", "how many runs try a document that fails for a passing reason; default 3; 1: only this one"),
 }
 MANIFEST: Final[Table] = {
     "batch": Key("name", "the batch's name; default: the file's stem"),
@@ -144,7 +153,10 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
     jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
-    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in top.get("retry", {}).items()]
+    rules = top.get("retry", {})
+    retries = reading.table({name: rules[name] for name in RETRIES if name in rules}, RETRIES, "retry.")
+    errors = {name: rule for name, rule in rules.items() if name not in RETRIES}
+    retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in errors.items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
     limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
@@ -153,6 +165,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
+    if not any("listing" in source for source in sources):  # its rows may bring one each
+        reading.check_schemas(jobs)
     reading.check_passwords(sources, jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
     if reading.problems:
@@ -168,6 +182,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         jobs=tuple(Job(**job) for job in jobs),
         output=Output(**output),
         retry=tuple((name, rule.get("class"), rule.get("attempts")) for name, rule in retry),
+        runs=retries.get("runs", RUNS),
         webhook=Webhook(**webhook) if "webhook" in top else None,
         limits=Limits(**limits),
         prices=Prices(**prices),
@@ -265,7 +280,12 @@ class _Reading:
         if set(str(service.get("url", ""))) & set("@?#"):
             what = "an address alone is wanted: a user, a password or a query in it would be written down"
             add(Problem("service.url", what, "the key stands in the variable that service.api_key_env names"))
-        self._check_places([s["directory"] for s in sources if "directory" in s], output.get("directory"))
+        directories = [source["directory"] for source in sources if "directory" in source]
+        self._check_places(directories, output.get("directory"))
+        inside = next((one for one in directories if "ledger" in output and output["ledger"].is_relative_to(one)), None)
+        if inside is not None:
+            hint = "choose a folder beside it: what lies beside a ledger would be taken for documents"
+            add(Problem("output.ledger", f"{output['ledger']} lies inside the source {inside}", hint))
         self._check_listings(sources)
 
     def _told(self, *keys: str) -> bool:
@@ -298,9 +318,28 @@ class _Reading:
         if METADATA_KEY in job.get("metadata", {}):
             add(Problem(f"{where}.metadata.{METADATA_KEY}", "batcher sets this itself", "take it out"))
         endpoint = job.get("endpoint", "parse")
-        self.problems += body_problems(endpoint, options, key=f"{where}.options") if endpoint in ENDPOINTS else ()
+        if endpoint in ENDPOINTS:
+            self._check_body(endpoint, options, f"{where}.options", tolerant=job.get("unknown_options") in (WARN, SEND))
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
             add(Problem("job.name", f"{shown(job['name'])} can't be part of a file's name", "letters, digits, - and _"))
+
+    def _check_body(self, endpoint: str, options: Mapping[str, Any], where: str, *, tolerant: bool) -> None:
+        """What is misspelt would be paid for in vain; what the API has learned since can be sent all the same."""
+        found = list(body_problems(endpoint, options, key=where))
+        if tolerant:
+            found = [problem for problem in found if not problem.unknown]
+        self.problems += map(_with_the_way_round, found)
+
+    def check_schemas(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """An extract is told by one what to look for; without it each document would be refused, one by one."""
+        for job in jobs:
+            options = job.get("options", {})
+            instructions = options.get("instructions") if isinstance(options, Mapping) else None
+            has_schema = isinstance(instructions, Mapping) and instructions.get("schema")
+            if job.get("endpoint") == "extract" and not ("schema_file" in job or has_schema):
+                hint = "a JSON Schema file that names the fields, or options.instructions.schema"
+                where = f"job.{job['name']}" if len(jobs) > 1 and "name" in job else "job"
+                self.problems.append(Problem(f"{where}.schema_file", "missing: extract wants a schema", hint))
 
     def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
         """Where no step could hand one on, naming some is a mistake."""
@@ -336,6 +375,13 @@ class _Reading:
             if output is not None and output.is_relative_to(directory):
                 hint = "choose a folder beside it, or results would be taken for documents"
                 self.problems.append(Problem("output.directory", f"{output} lies inside the source {directory}", hint))
+
+
+def _with_the_way_round(problem: Problem) -> Problem:
+    """What is no slip of the pen may be newer than the description that options are held against."""
+    if not problem.unknown or problem.hint.startswith("did you mean"):
+        return problem
+    return replace(problem, hint=f"{problem.hint}; {_NEWER}")
 
 
 def override(data: dict[str, Any], assignment: str) -> None:
@@ -390,6 +436,6 @@ def _value_schema(key: Key) -> dict[str, Any]:
     wrapped: dict[str, dict[str, Any]] = {
         "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},
         "tables": {"anyOf": [inner, {"type": "array", "items": inner}]},
-        "table of tables": {"type": "object", "additionalProperties": inner},
+        "table of tables": {**_schema(RETRIES), "additionalProperties": inner},
     }
     return wrapped.get(key.kind, inner)

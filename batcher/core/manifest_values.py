@@ -104,6 +104,12 @@ def _not_negative(value: Any, _folder: Path) -> float:
     return value
 
 
+def _tries(value: Any, _folder: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"a whole number, 0 or above, is wanted, not {shown(value)}")
+    return value
+
+
 def _prices(value: Any, folder: Path) -> dict[str, float]:
     if not isinstance(value, dict) or not set(value) <= set(ENDPOINTS):
         raise ValueError(f"a table of dollars by endpoint ({', '.join(ENDPOINTS)}) is wanted, not {shown(value)}")
@@ -157,6 +163,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "address": _address,
     "bucket": _bucket,
     "count": _positive("a whole number", int),
+    "tries": _tries,
     "amount": _positive("a number", int, float),
     "prices": _prices,
     "clock time": _clock_time,
@@ -179,6 +186,7 @@ TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "address": {"type": "string"},
     "bucket": {"type": "string", "format": "uri"},
     "count": {"type": "integer", "minimum": 1},
+    "tries": {"type": "integer", "minimum": 0},
     "amount": {"type": "number", "exclusiveMinimum": 0},
     "prices": {
         "type": "object",

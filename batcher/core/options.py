@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from batcher.core.bodies import BODIES, Shape
+from batcher.core.manifest import Job
 from batcher.errors import Problem
 
+REFUSE, WARN, SEND = "refuse", "warn", "send"  # what becomes of options that the description doesn't know
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "string": ("text", lambda value: isinstance(value, str)),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
@@ -35,6 +37,20 @@ def partial_problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> 
     yield from _check(options, body, key, key, body)
 
 
+def unknown_options(jobs: Iterable[Job]) -> Iterator[str]:
+    """What the API's description doesn't know of options that are sent all the same, where that is to be told."""
+    for job in jobs:
+        yield from unknown_in(job, job.options, key=f"job.{job.name}.options")
+
+
+def unknown_in(job: Job, options: Mapping[str, Any], *, key: str) -> Iterator[str]:
+    """The same of options that are laid over the job's own."""
+    found = partial_problems(job.endpoint, options, key=key) if job.unknown_options == WARN else ()
+    for problem in found:
+        if problem.unknown:
+            yield f"{problem.key}: {problem.message}, and is sent as it is (job.unknown_options)"
+
+
 def _check(value: Any, shape: Shape, path: str, root: str, body: Shape) -> Iterator[Problem]:
     match shape:
         case str():
@@ -45,7 +61,7 @@ def _check(value: Any, shape: Shape, path: str, root: str, body: Shape) -> Itera
             yield from _best(value, shape, path, root, body)
         case {"among": known}:
             if value not in known:
-                yield Problem(path, f"{_shown(value)} is not known", _suggestion(str(value), known))
+                yield Problem(path, f"{_shown(value)} is not known", _suggestion(str(value), known), unknown=True)
         case {"each": inner}:
             if not isinstance(value, list | tuple):
                 yield Problem(path, f"a list is wanted, not {_shown(value)}")
@@ -66,7 +82,7 @@ def _check_table(
         if name in keys:
             yield from _check(inner, keys[name], f"{path}.{name}", root, body)
         else:
-            yield Problem(f"{path}.{name}", "unknown key", _place_of(name, keys, path, root, body))
+            yield Problem(f"{path}.{name}", "unknown key", _place_of(name, keys, path, root, body), unknown=True)
     for name in needs:
         if name not in value:
             yield Problem(f"{path}.{name}", "missing")
@@ -77,7 +93,12 @@ def _best(value: Any, shapes: list[Any], path: str, root: str, body: Shape) -> I
     tried = [list(_check(value, shape, path, root, body)) for shape in shapes]
     if all(tried):
         deeper = [found for found in tried if any(problem.key != path for problem in found)]
-        yield from min(deeper or tried, key=len)
+        yield from min(deeper or tried, key=_distance)
+
+
+def _distance(found: list[Problem]) -> tuple[int, int]:
+    """What is only unknown may be right one day; what can't be is worse."""
+    return sum(not problem.unknown for problem in found), len(found)
 
 
 def _place_of(name: str, keys: Mapping[str, Shape], path: str, root: str, body: Shape) -> str:

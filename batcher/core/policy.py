@@ -32,6 +32,8 @@ class Rule:
 
 
 PAID_ATTEMPTS_AT_MOST: Final = 3  # whatever a manifest says
+RUNS: Final = 3  # that try a document by themselves as long as it fails for a reason that may pass
+PASSING: Final = frozenset({Kind.TRANSIENT, Kind.PROVIDER})  # classes of such reasons
 CONFIGURATION_ERRORS_IN_A_ROW: Final = 3  # then the run stops: the rest of the batch would burn the same way
 UNKNOWN_NAME: Final = Rule(Kind.TRANSIENT, attempts=2)  # the list of names has grown before
 

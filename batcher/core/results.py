@@ -86,6 +86,7 @@ class _AnyChunk(msgspec.Struct):
 class _Top(msgspec.Struct):
     response_type: Any = None
     job_id: Any = None
+    pdf_url: Any = None
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -121,6 +122,7 @@ class Result:
     job_id: str | None
     inner: msgspec.Raw
     left_out: list[str] = field(default_factory=list)
+    pdf_url: str | None = None
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
@@ -132,7 +134,8 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
         left_out.append(f"all of it, for it can't be read as JSON of a result: {error}")
         return Result("", None, msgspec.Raw(b"null"), left_out)
     kind = top.response_type if isinstance(top.response_type, str) else ""
-    return Result(kind, top.job_id if isinstance(top.job_id, str) else None, top.result, left_out)
+    job_id, pdf_url = (value if isinstance(value, str) else None for value in (top.job_id, top.pdf_url))
+    return Result(kind, job_id, top.result, left_out, pdf_url or None)
 
 
 def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
@@ -182,6 +185,15 @@ def images_of(result: Result) -> Iterator[str]:
                 if url not in seen:
                     seen.add(url)
                     yield url
+
+
+def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:
+    """Addresses of the PDFs that were made of the document, each once."""
+    if result.kind != "pipeline":
+        yield from filter(None, [result.pdf_url])
+        return
+    parts = _parts(result, depth).parse
+    yield from dict.fromkeys(url for part in parts for url in pdfs_of(part, depth + 1))
 
 
 def plain(value: Any, depth: int = 0) -> Any:

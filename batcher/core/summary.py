@@ -17,6 +17,8 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     reason: str | None
     documents: int
     example: str
+    waits: int = 0  # of the documents, those that the next run takes up by itself
+    runs: int = 0  # that have tried these, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,14 @@ class Summary:
     exit_code: int
     reason: str
     bring_home_by: float | None
+    ended: str = ""  # finished, limit, stopped or failed: `core.ending` says what each means
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what was told while it went on
     saved_in_run: int = 0
     withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
+    taken_up: int = 0  # documents that an earlier run failed to get done for a passing reason, and this one tried
+    waiting: int = 0  # documents that failed for a passing reason and that the next run takes up by itself
+    goes_on: bool = False  # nothing but the next run's turn keeps what is waiting from being done
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0

@@ -94,6 +94,8 @@ directory = {output}
 # max_duration = "7h"              # or stop_at = "06:00", by the local clock
 # [prices]                         # what the account pays, for plans and max_cost
 # card = "list"                    # accounts from 2026-09-01 on; earlier ones: "credits", the default
+# [retry]                          # of what fails for a passing reason, and isn't paid for
+# runs = 3                         # how many runs try it by themselves
 # [notify]                         # how each run ended, posted as JSON
 # url = "https://hooks.example.com/batcher"
 # [webhook]                        # the service says when a job has ended; mode = "svix" for signed ones

@@ -44,11 +44,12 @@ class Table(Protocol):
 
 
 def entries(
-    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()
+    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = (), tolerant: Collection[str] = ()
 ) -> Iterator[tuple[int, str, Entry | str]]:
     """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError.
 
-    `ignore` names parameters of addresses that tell no documents apart.
+    `ignore` names parameters of addresses that tell no documents apart, `tolerant` the jobs whose options may be newer
+    than the API's description.
     """
     table = _table(listing)
     for place, number, row in table.rows():
@@ -57,15 +58,22 @@ def entries(
             yield place, words, row
             continue
         try:
-            yield place, words, read_row(row, endpoints, is_text=table.is_text, ignore=ignore)
+            yield place, words, read_row(row, endpoints, is_text=table.is_text, ignore=ignore, tolerant=tolerant)
         except ValueError as error:
             yield place, words, str(error)
 
 
-def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "", ignore: Collection[str] = ()) -> None:
+def check(
+    listing: Path,
+    endpoints: Mapping[str, str],
+    *,
+    urls: str = "",
+    ignore: Collection[str] = (),
+    tolerant: Collection[str] = (),
+) -> None:
     """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no addresses in it."""
     problems, more, seen = list[Problem](), 0, array("Q")
-    for _, words, entry in _readable(listing, endpoints, ignore):
+    for _, words, entry in _readable(listing, endpoints, ignore, tolerant):
         if isinstance(entry, Entry):
             seen.append(_digest(entry.name))
             entry = urls if entry.url and urls else ""
@@ -73,16 +81,18 @@ def check(listing: Path, endpoints: Mapping[str, str], *, urls: str = "", ignore
             problems.append(Problem(words, entry))
         elif entry:
             more += 1
-    problems += _twins(listing, endpoints, seen, ignore)
+    problems += _twins(listing, endpoints, seen, ignore, tolerant)
     if more:
         problems.append(Problem("", f"{more} more rows can't be used"))
     if problems:
         raise ManifestError(str(listing), problems)
 
 
-def walk(listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = ()) -> Iterator[Found]:
+def walk(
+    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = (), tolerant: Collection[str] = ()
+) -> Iterator[Found]:
     """Every document it lists, in its order; rows that can't be used are left out, for `check` has told them."""
-    for place, _, entry in entries(listing, endpoints, ignore=ignore):
+    for place, _, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant):
         if isinstance(entry, Entry):
             yield _found(listing, place, entry)
 
@@ -123,10 +133,10 @@ def _found(listing: Path, place: int, entry: Entry) -> Found:
 
 
 def _readable(
-    listing: Path, endpoints: Mapping[str, str], ignore: Collection[str]
+    listing: Path, endpoints: Mapping[str, str], ignore: Collection[str], tolerant: Collection[str]
 ) -> Iterator[tuple[int, str, Entry | str]]:
     try:
-        yield from entries(listing, endpoints, ignore=ignore)
+        yield from entries(listing, endpoints, ignore=ignore, tolerant=tolerant)
     except OSError as error:
         raise ManifestError(str(listing), [Problem("source.listing", error.strerror or str(error))]) from error
 
@@ -135,13 +145,19 @@ def _digest(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def _twins(listing: Path, endpoints: Mapping[str, str], seen: array[int], ignore: Collection[str]) -> list[Problem]:
+def _twins(
+    listing: Path,
+    endpoints: Mapping[str, str],
+    seen: array[int],
+    ignore: Collection[str],
+    tolerant: Collection[str],
+) -> list[Problem]:
     """Names that stand there twice: numbers alone in memory, and a second reading only where there are any."""
     ordered = array("Q", sorted(seen))
     twice = {one for one, next_one in pairwise(ordered) if one == next_one}
     first: dict[str, str] = {}
     problems: list[Problem] = []
-    for _, words, entry in entries(listing, endpoints, ignore=ignore) if twice else ():
+    for _, words, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant) if twice else ():
         if isinstance(entry, Entry) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"

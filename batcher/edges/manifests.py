@@ -6,12 +6,15 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from errno import ENOENT, ENOTDIR
 from importlib.util import find_spec
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
+from batcher.edges.sources import bad_pattern
 from batcher.edges.written_text import NotText, read_text
 from batcher.errors import LedgerError, ManifestError, Problem
 from batcher.ledger import schema
@@ -47,7 +50,8 @@ def for_directory(
     for assignment in overrides:
         override(data, assignment)
     where = f"batcher run {directory} -o {output}"
-    return _checked(read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name))
+    manifest = read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name)
+    return _checked(_with_schemas(manifest))
 
 
 def remembered(ledger: Path) -> Manifest:
@@ -128,8 +132,7 @@ def _with_schema(job: Job, where: str) -> Job:
 
 def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
     problems = [problem for source in manifest.sources if sources for problem in _missing(source)]
-    if manifest.output.directory.exists() and not manifest.output.directory.is_dir():
-        problems.append(Problem("output.directory", f"{manifest.output.directory} is not a directory", _RELATIVE))
+    problems += _misplaced(manifest)
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
         problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
@@ -141,12 +144,51 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
     return manifest
 
 
+def _misplaced(manifest: Manifest) -> Iterator[Problem]:
+    """An output that can't be one, as far as can be told without making it."""
+    output = manifest.output.directory
+    try:
+        if output.is_symlink() and not output.exists():
+            yield Problem("output.directory", f"{output} is a link that leads nowhere: {output.readlink()}", _RELATIVE)
+            return
+        if output.exists() and not output.is_dir():
+            yield Problem("output.directory", f"{output} is not a directory", _RELATIVE)
+            return
+        inside = next((one.directory for one in manifest.sources if _holds(one.directory, output)), None)
+    except (OSError, RuntimeError) as error:  # RuntimeError: of links in a circle
+        yield Problem("output.directory", f"{output}: {getattr(error, 'strerror', error)}", _RELATIVE)
+        return
+    if inside is not None:
+        hint = "choose a folder beside it, or results would be taken for documents"
+        yield Problem("output.directory", f"{output} lies inside the source {inside}, by a link", hint)
+
+
+def _holds(source: Path | None, output: Path) -> bool:
+    return source is not None and source.exists() and output.resolve().is_relative_to(source.resolve())
+
+
 def _missing(source: Source) -> Iterator[Problem]:
-    if source.directory and not source.directory.is_dir():
-        yield Problem("source.directory", f"{source.directory} is not a directory", _RELATIVE)
-    if source.listing and not source.listing.is_file():
-        yield Problem("source.listing", f"{source.listing} is not a file", _RELATIVE)
-    if source.passwords_file and not source.passwords_file.is_file():
-        yield Problem("source.passwords_file", f"{source.passwords_file} is not a file", _RELATIVE)
+    for key, patterns in (("include", source.include), ("exclude", source.exclude)):
+        if (bad := bad_pattern(patterns)) is not None:
+            yield Problem(f"source.{key}", f"{bad} is no pattern", "gitignore-style, as in **/*.pdf")
+    if source.directory and (why := _unfit(source.directory, S_ISDIR, "a directory")):
+        yield Problem("source.directory", why, _RELATIVE)
+    if source.listing and (why := _unfit(source.listing, S_ISREG, "a file")):
+        yield Problem("source.listing", why, _RELATIVE)
+    if source.passwords_file and (why := _unfit(source.passwords_file, S_ISREG, "a file")):
+        yield Problem("source.passwords_file", why, _RELATIVE)
     if source.url and find_spec("obstore") is None:
         yield Problem("source.url", "object stores need obstore, which isn't installed", "pip install 'batcher[s3]'")
+
+
+def _unfit(path: Path, is_wanted: Callable[[int], bool], wanted: str) -> str:
+    """Why it can't be used, in words; empty where it can."""
+    try:
+        if is_wanted(path.stat().st_mode):
+            return ""
+    except OSError as error:
+        if error.errno not in (ENOENT, ENOTDIR):
+            return f"{path}: {error.strerror}"
+    except ValueError:
+        return f"{str(path)!r} is no path"
+    return f"{path} is not {wanted}"

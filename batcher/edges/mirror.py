@@ -6,7 +6,9 @@ read them, and stand in no manifest.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ TYPES: Final = {
     ".md": "text/markdown; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
 }
+MARK: Final = ".batcher-may-write"
+PATIENCE: Final = 60.0  # seconds for the first word with the store
 BLOCK: Final = 4 << 20  # bytes read at once of a file that may be growing
 
 
@@ -36,6 +40,18 @@ class Mirror:
             self._store: Any = opened(self.url)
         except Exception as error:  # obstore's own, one for each kind of address and of configuration
             raise MirrorError(f"{url}: {_said(error)}") from error
+
+    async def check(self) -> None:
+        """Put a small object and take it away again. Raises MirrorError where nothing can be put."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._put(self._store, MARK, b"batcher looks whether it may write here\n")
+        except TimeoutError as error:
+            raise MirrorError(f"{self.url}: it doesn't answer within {PATIENCE:g} s") from error
+        except Exception as error:
+            raise MirrorError(f"{self.url}: {_said(error)}") from error
+        with suppress(MirrorError):  # who may write may not delete everywhere; the next check finds it in its place
+            await self.remove(MARK)
 
     async def put(self, name: str, path: Path, *, length: int | None = None) -> None:
         """The file at `path`, or its first `length` bytes, under `name`, over whatever was there.

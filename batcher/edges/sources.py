@@ -210,7 +210,12 @@ class Rules:
 
     def learn(self, folder: bytes, path: bytes) -> None:
         """Take in the ignore file at `path`, whose patterns count from `folder` down."""
-        self._ignored[folder] = _spec(_patterns_in(Path(os.fsdecode(path))))
+        place = Path(os.fsdecode(path))
+        patterns = _patterns_in(place)
+        try:
+            self._ignored[folder] = _spec(patterns)
+        except ValueError as error:
+            raise SourceUnreadable(f"{place}: {bad_pattern(patterns)} is no pattern; take that line out") from error
 
     def against(self, name: bytes) -> Reason | None:
         """Why a file of that name isn't taken; None where it is."""
@@ -229,12 +234,12 @@ class Rules:
         text = os.fsdecode(name) + ("/" if folder else "")
         if self._exclude is not None and self._exclude.match_file(text):
             return Reason.EXCLUDED
-        if any(spec.match_file(text[len(base) :]) for base, spec in self._above(text)):
-            return Reason.IGNORED
-        return None
+        said = (spec.check_file(text[len(base) :]).include for base, spec in self._above(text))
+        return Reason.IGNORED if next((one for one in said if one is not None), False) else None
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
-        for folder, spec in self._ignored.items():
+        """The nearest first: as git has it, that is the one which counts, also where it takes something in again."""
+        for folder, spec in reversed(self._ignored.items()):
             base = os.fsdecode(folder) + "/" if folder else ""
             if text.startswith(base):
                 yield base, spec
@@ -243,6 +248,16 @@ class Rules:
 # Beside people's documents, and none of them: `~$letter.docx` says who has letter.docx open.
 _OF_PROGRAMS: Final = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini"})
 _EXTENSION: Final = re.compile(r"(?<=[^/\\!])\.([^/.\[\]\\\s]+)(?=\s*$)")
+
+
+def bad_pattern(patterns: Iterable[str]) -> str | None:
+    """The first of them that means nothing at all, as a message shows it."""
+    for pattern in patterns:
+        try:
+            _spec([pattern])
+        except ValueError:
+            return repr(pattern)
+    return None
 
 
 def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:

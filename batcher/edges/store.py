@@ -10,19 +10,22 @@ import errno
 import hashlib
 import mmap
 import os
+import resource
 import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from batcher.core.document import path_of, with_tag
+from batcher.core.document import LONGEST_PATH, elsewhere, path_of, with_tag
 from batcher.core.results import Buffer
 from batcher.errors import OutputError
 
+BESIDE: Final = 64  # bytes that what is made of a result has more in its name, and pictures in theirs
 PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
 REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
 GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
@@ -30,9 +33,17 @@ BLOCK: Final = 1 << 20
 FILES: Final = {"owner": 0o600, "group": 0o640}  # what documents say is as confidential as the ledger
 FOLDERS: Final = {"owner": 0o700, "group": 0o750}
 _OWN: Final = b"/.batcher"
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person named, so it may be a link
+_FOLDER: Final = _ROOT | os.O_NOFOLLOW
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
+    {
+        *(errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.EMLINK),
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EACCES, errno.EPERM),
+    }
+)
 _NEXT: Final = {
+    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on another disk",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
     errno.EROFS: "mount it writable, or name another output directory",
@@ -43,11 +54,15 @@ _NEXT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`data` for `output`; `known` are the hashes of files there that it may take the place of."""
+    """`data` for `output`; `known` are the hashes of files there that it may take the place of.
+
+    `otherwise`: where it goes instead, should that place not be to be had.
+    """
 
     output: str
     data: Buffer
     known: frozenset[str] = frozenset()
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +74,12 @@ class Streamed:
     sha256: str
     size: int
     known: frozenset[str] = frozenset()
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Durable on disk. `output` differs from the one asked for where a file that isn't ours has that name."""
+    """Durable on disk. `output` differs from the one asked for where that place is taken, or can't be had."""
 
     output: str
     sha256: str
@@ -73,8 +89,7 @@ class Written:
 @dataclass(slots=True)
 class _Part:
     item: Item | Streamed
-    folder: int  # an open directory, as is `parts`
-    parts: int
+    parts: int  # an open directory
     temporary: bytes
     fd: int
     sha256: str
@@ -102,7 +117,7 @@ class Store:
         """Raises OutputError where a result could not be written."""
         try:
             self._make_root()
-            fd = os.open(self._root, _FOLDER)
+            fd = os.open(self._root, _ROOT)
             try:
                 name = b".batcher-" + secrets.token_hex(4).encode()
                 os.close(os.open(name, _NEW, 0o600, dir_fd=fd))
@@ -176,7 +191,7 @@ class Store:
         """
         try:
             with self._open_folder_of(output) as (folder, name):
-                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                fd = _open_file(name, folder)
             with os.fdopen(fd, "rb") as file:
                 if not os.fstat(fd).st_size:
                     return memoryview(b"")  # which can't be mapped
@@ -216,7 +231,7 @@ class Store:
             size = next((size for size in found if size is not None), None)
             if size is None:
                 raise FileNotFoundError(f"{source}: not the bytes that were saved")
-            (outcome,) = self.write_group([Streamed(target, part, sha256, size, known)])
+            (outcome,) = self.write_group([Streamed(target, part, sha256, size, known, elsewhere(target))])
         finally:
             part.unlink(missing_ok=True)
         if isinstance(outcome, OutputError):
@@ -230,7 +245,7 @@ class Store:
         """
         try:
             with self._open_folder_of(output) as (folder, name):
-                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                fd = _open_file(name, folder)
             with os.fdopen(fd, "rb") as file:
                 copied, size = _copied(file, part)
         except OSError as error:
@@ -244,7 +259,7 @@ class Store:
         """The open folder of `output`, if it is there, and the name within. No link is followed on the way."""
         *parents, name = path_of(output).split(b"/")
         with ExitStack() as stack:
-            folder = os.open(self._root, _FOLDER)
+            folder = os.open(self._root, _ROOT)
             stack.callback(os.close, folder)
             for parent in parents:
                 folder = os.open(parent, _FOLDER, dir_fd=folder)
@@ -254,16 +269,15 @@ class Store:
     # --- one file ---------------------------------------------------------------------------------------------------
 
     def _begin(self, item: Item | Streamed, folders: dict[bytes, int]) -> _Part:
-        folder, _ = self._folder_of(item.output, folders)
         parts = self._folder(PARTS, folders)
         if isinstance(item, Streamed):
             name = os.fsencode(item.part.name)
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parts)
             _let_in(fd, FILES[self._access])
-            return _Part(item, folder, parts, name, fd, item.sha256, item.size)
+            return _Part(item, parts, name, fd, item.sha256, item.size)
         name = secrets.token_hex(12).encode()
         fd = os.open(name, _NEW, 0o600, dir_fd=parts)
-        part = _Part(item, folder, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
+        part = _Part(item, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
         try:
             _let_in(fd, FILES[self._access])
             _write_all(part.fd, item.data)
@@ -284,7 +298,7 @@ class Store:
         fd = folders.get(here)
         if fd is None:
             self._make_root()
-            fd = folders[here] = os.open(self._root, _FOLDER)
+            fd = folders[here] = os.open(self._root, _ROOT)
         for parent in parents:
             assert parent not in (b"", b".", b".."), parents
             here += b"/" + parent
@@ -294,22 +308,40 @@ class Store:
         return fd
 
     def _publish(self, part: _Part, folders: dict[bytes, int]) -> Written | OutputError:
-        """Give the part its name: the planned one, unless somebody else's file has it."""
+        """Give the part its name: the planned one, unless somebody else's file has it or stands in its way."""
         item = part.item
         tagged = with_tag(item.output, part.sha256[:8])
+        refused: OSError | None = None
+        for output in (item.output, tagged, *item.otherwise):
+            try:
+                if self._takes(part, output, folders):
+                    return Written(output, part.sha256, part.size)
+            except OSError as error:
+                if error.errno not in _PLACE_ALONE:
+                    return trouble(item.output, error)
+                refused = error
+        if refused is not None:
+            return trouble(item.output, refused)
+        words = f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
+        return OutputError(words, errno=errno.EEXIST)
+
+    def _takes(self, part: _Part, output: str, folders: dict[bytes, int]) -> bool:
+        """Whether `output` is the part's now; False where a stranger's file has that name. Raises OSError."""
 
         def keep(name: bytes, folder: int, sha256: str) -> None:
             _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
 
-        try:
-            for output in (item.output, tagged):
-                if _take_name(part, path_of(output).rpartition(b"/")[2], item.known | {part.sha256}, keep):
-                    return Written(output, part.sha256, part.size)
-        except OSError as error:
-            return trouble(item.output, error)
-        return OutputError(
-            f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
-        )
+        if len(path_of(output)) > self._room:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))  # though each folder of it were fine
+        folder, name = self._folder_of(output, folders)
+        return _take_name(part, folder, name, part.item.known | {part.sha256}, keep)
+
+    @cached_property
+    def _room(self) -> int:
+        """Bytes of a path below the root that whoever opens it by its whole name can use."""
+        with suppress(OSError, ValueError):
+            return os.pathconf(self._root, "PC_PATH_MAX") - len(os.fsencode(self._root.absolute())) - BESIDE
+        return LONGEST_PATH
 
     def _mode_of(self, folder: bytes) -> int:
         """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any case."""
@@ -344,25 +376,25 @@ def kept_name(sha256: str) -> str:
     return "/".join(map(os.fsdecode, (*REPLACED, f"{sha256}.json".encode())))
 
 
-def _take_name(part: _Part, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
+def _take_name(part: _Part, folder: int, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
     """False where a file that isn't one of `ours` has that name. What is replaced is kept under another name first."""
     try:
-        os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder, follow_symlinks=False)
+        os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder, follow_symlinks=False)
         return True
     except FileExistsError:
-        there = _hash_of(name, part.folder)
+        there = _hash_of(name, folder)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        there = _hash_of(name, part.folder)
+        there = _hash_of(name, folder)
         if there is None:
-            os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder)
+            os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder)
             return True
     if not there or there not in ours:
         return False
     if there != part.sha256:
-        keep(name, part.folder, there)
-    os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=part.folder)
+        keep(name, folder, there)
+    os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder)
     return True
 
 
@@ -386,7 +418,7 @@ def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
 def _hash_of(name: bytes, folder: int) -> str | None:
     """None where there is nothing; empty for what is no regular file."""
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        fd = _open_file(name, folder)
     except FileNotFoundError:
         return None
     except OSError:
@@ -399,6 +431,15 @@ def _hash_of(name: bytes, folder: int) -> str | None:
         except OSError:
             return ""
     return digest.hexdigest()
+
+
+def _open_file(name: bytes, folder: int) -> int:
+    """To be read: a regular file, and no link. Raises OSError."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise IsADirectoryError(errno.EISDIR, "it is no regular file")
 
 
 def make_file(path: Path, access: str = "owner") -> None:
@@ -455,6 +496,16 @@ def _discard(part: _Part) -> None:
         os.unlink(part.temporary, dir_fd=part.parts)
     except OSError:
         return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+
+
+def concerns_one(error: OSError | OutputError) -> bool:
+    """Whether what was refused is a single result's trouble, which no other need meet.
+
+    What is larger than this process may write isn't: that limit is a person's, as a quota is.
+    """
+    if error.errno == errno.EFBIG:
+        return resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    return error.errno in (errno.EOVERFLOW, errno.EEXIST)
 
 
 def trouble(output: str, error: OSError) -> OutputError:

@@ -11,7 +11,7 @@ from batcher.core.lifecycle import State
 from batcher.core.policy import Kind
 from batcher.core.summary import FailureGroup
 from batcher.core.wire import ErrorName
-from batcher.faces.status import plain
+from batcher.faces.status import next_time, plain
 
 # By state, and for `failed` by class.
 ADVICE: Final = {
@@ -39,6 +39,7 @@ ADVICE: Final = {
 _NEWER: Final = "the next run takes the newer version"
 _SPLIT: Final = f"split it into smaller files, or leave it out by source.exclude or max_size; {_NEWER}"
 _LESS: Final = "fewer pages at a time (options.settings.page_range) or fewer fields, or split the file"
+_PAYS: Final = "`batcher retry {what} --only {kind}` pays for another"
 _AGAIN: Final = "then `batcher retry {what} --only {kind}`"
 # By the error's name, where that says more than its class. The names are those of `ErrorCode` in the API's description
 # v1.12.20. What they mean is told nowhere but in the names, so the advice says no more than these do.
@@ -59,8 +60,29 @@ BY_NAME: Final = {
     ErrorName.CUSTOMER_TIMEOUT: f"it took longer than options.settings.timeout: raise that, {_AGAIN}",
     ErrorName.INVALID_SCHEMA: f"set schema_file or options.instructions.schema right, {_AGAIN}",
     ErrorName.AUTH_ERROR: f"set the key right (REDUCTO_API_KEY, or service.api_key_env), {_AGAIN}",
+    ErrorName.OVERSIZED_RESULT: f"its result is larger than the service can give: {_LESS}",
+    ErrorName.INFERENCE_METHOD_UNSUPPORTED: f"the job's options ask for what the service can't do with it: set them "
+    f"right, {_AGAIN}",
+    ErrorName.NOT_FOUND: "what the job was to read was gone at the service; `batcher retry {what} --only {kind}` sends "
+    "it anew",
+    ErrorName.JOB_CANCELLED: f"somebody cancelled the job at the service: {_PAYS}",
+    ErrorName.JOB_DELETED: f"somebody deleted the job at the service: {_PAYS}",
+    ErrorName.JOB_DELETION_IN_PROGRESS: f"somebody deleted the job at the service: {_PAYS}",
     ErrorName.URL_NOT_ALLOWED: "the service doesn't fetch from there: let batcher upload it, from a folder or a store",
 }
+# What may have come from outside, and came of every try all the same.
+_PERHAPS_THE_FILE: Final = frozenset(
+    {
+        *(ErrorName.TIMEOUT, ErrorName.SUBPROCESS_CRASHED, ErrorName.PROCESSING_FAILED, ErrorName.FORM_FILL_FAILED),
+        *(ErrorName.LLM_OUTPUT_PARSE_FAILED, ErrorName.INTERNAL_INVARIANT_VIOLATION),
+    }
+)
+_EVERY_TRY: Final = (
+    "each of its tries was perhaps paid, and all ended alike, so it may well be the file: try a part of it "
+    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only transient` as it is "
+    "may pay again in vain"
+)
+_SAID: Final = re.compile(r"([A-Z][A-Z0-9_]{2,}|UNNAMED)(?::|$)")
 _NAMES: Final = re.compile(rf"\b({'|'.join(ErrorName)})\b")
 
 
@@ -79,7 +101,17 @@ def _words(group: FailureGroup, what: Path) -> str:
 
 
 def _advice(group: FailureGroup) -> str:
+    if group.waits:
+        return f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
+    if group.kind == Kind.TRANSIENT and _came_of_every_try(group.reason or ""):
+        return _EVERY_TRY
     named = _NAMES.search(group.reason or "") if group.kind in (Kind.DOCUMENT, Kind.CONFIGURATION) else None
     return (named and BY_NAME.get(ErrorName(named[1]))) or ADVICE.get(group.kind or "", "")
+
+
+def _came_of_every_try(reason: str) -> bool:
+    """Of a job's own error: one that is known to pass is only unlucky, of all others nobody knows."""
+    said = _SAID.match(reason)
+    return said is not None and (said[1] in _PERHAPS_THE_FILE or said[1] not in set(ErrorName))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batcher.core.amounts import many, size
+from batcher.core.options import unknown_options
 from batcher.faces.status import failed, nothing_found, plain
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     if plan.locked:
         lines.append(f"  locked     {plan.locked} want a password: name it by source.passwords_env or passwords_file")
     lines += plan.forecast.words()
+    lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
     return "\n".join(lines)
 
 
@@ -57,6 +59,10 @@ def _likely(plan: Plan) -> str:
 def _sent(plan: Plan) -> list[str]:
     lines = [f"  send       {many(plan.to_send, 'document')}" + (f", {size(plan.size)}" if plan.to_send else "")]
     lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
+    if plan.taken_up:
+        lines.append(
+            f"             {plan.taken_up} of them failed for a passing reason, and are tried again by themselves"
+        )
     if plan.again:
         lines.append(
             f"             {plan.again} of them again, which cost {many(plan.again_credits, 'credit')}:"

@@ -57,6 +57,8 @@ def _standing(found: Statistics) -> Iterator[str]:
         ("pages", f"{found.pages:,}", ""),
         ("credits", f"{found.credits:,.1f}", f"about ${found.credits * found.dollars_per_credit:,.2f}"),
     )
+    if found.left_out:
+        yield f"<p class='wide'>{escape(plain(found.left_out))}</p>"
     if found.runs:
         last = found.runs[-1]
         rows = [

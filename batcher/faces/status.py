@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.amounts import dollars, many, span
+from batcher.core.ending import Ended
 from batcher.core.lifecycle import OPEN, State
 from batcher.ledger.queries import Queries
 from batcher.ledger.schema import reading
@@ -29,12 +30,16 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines += [f"  {failed(group)}" for group in summary.failures]
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
+    if summary.taken_up:
+        lines.append(f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried again")
     if summary.pages:
         lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
     lines.append(f"  results: {manifest.output.directory}")
     lines.append(f"  ledger:  {manifest.output.ledger_path}")
     if summary.reason:
         lines.append(f"stopped: {summary.reason}")
+    if manifest.limits.is_sample and summary.ended == Ended.FINISHED and unsaved(states):
+        lines.append(f"the sample is taken: {many(unsaved(states), 'document')} left for a run without --sample")
     lines += [f"note: {note}" for note in summary.notes]
     if summary.exit_code == 3 or summary.bring_home_by:
         lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
@@ -88,6 +93,7 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
     documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
     account, price = with_ledger.account(), float(with_ledger.prices().get("dollars_per_credit", 0.015))
     deadline = with_ledger.nearest_deadline()
+    last = with_ledger.last_summary()
     speed = with_ledger.speed(latest=500) if under_way else None
     to_do = sum(number for state, number in documents.items() if State(state) in OPEN)
     return {
@@ -100,8 +106,10 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
         "credits": account.spent,
         "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
         "nearest_deadline_at": deadline and deadline[1],
-        "warnings": [*_deadline_warning(deadline), *with_ledger.last_warnings()],
+        "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": with_ledger.failures(),
+        "left_out": with_ledger.left_out(),
+        "last_run": {name: last[name] for name in ("ended", "exit_code", "reason") if name in last},
     }
 
 
@@ -128,6 +136,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         speed, left = values["documents_per_second"], values["seconds_left"]
         lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
     lines += [f"  {failed(group)}" for group in values["failures"]]
+    lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
     lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
     lines += [f"  {told.format(_money(values['cost'], name))}" for name, told in _TO_TELL if values["cost"][name]]
     if values["cost"]["committed"] or values["cost"]["to_come"]:
@@ -145,6 +154,11 @@ _TO_TELL = (
 
 def _money(cost: dict[str, float], name: str) -> str:
     return f"{many(cost[name], 'credit')} ({dollars(cost[name] * cost['dollars_per_credit'])})"
+
+
+def unsaved(states: Mapping[str, int]) -> int:
+    """Documents without a result on disk, for whatever reason."""
+    return sum(states.values()) - states.get(State.SAVED, 0)
 
 
 def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -170,7 +184,14 @@ def failed(group: FailureGroup) -> str:
 
 def _why(group: FailureGroup) -> str:
     reason = f" ({group.reason})" if group.reason else ""
-    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}")
+    waits = f"; {next_time(group)}" if group.waits else ""
+    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}{waits}")
+
+
+def next_time(group: FailureGroup) -> str:
+    """Of what failed for a passing reason."""
+    which = "" if group.waits == group.documents else f"{group.waits} of them "
+    return f"{which}will be tried again by the next run ({many(group.runs, 'run')} so far)"
 
 
 def plain(text: str, *, keep: str = "") -> str:

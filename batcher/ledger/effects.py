@@ -15,7 +15,7 @@ from batcher.core.budget import Budget, Spend
 from batcher.core.claims import Claim, Fear, fear, listed
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
-from batcher.core.policy import PAID_ATTEMPTS_AT_MOST
+from batcher.core.policy import PAID_ATTEMPTS_AT_MOST, Kind
 from batcher.core.wire import JOB
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import purse
@@ -51,7 +51,7 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.ReplyLost: _REASON,
     e.Adopted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
-    e.GivenUp: _REASON,
+    e.GivenUp: f"reason = :reason, kind = '{Kind.TRANSIENT}'",
     e.Held: _REASON,
     e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL,"
     f" payer = {_PAID_FOR_ITSELF}",
@@ -66,6 +66,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Recalled: "paid = 0, reason = NULL, kind = NULL",
     e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
+    e.TakenUp: f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries = 0, due_at = 0,"
+    " reason = NULL, kind = NULL",
     e.PayerFailed: _VERDICT,
     e.Superseded: "superseded_from = :before",
     e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}",

@@ -13,6 +13,7 @@ import msgspec
 
 from batcher.core.flight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
+from batcher.core.policy import PASSING, RUNS
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose
@@ -181,7 +182,7 @@ def reader(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
 
 
-def listed(states: Iterable[State]) -> str:
+def listed(states: Iterable[str]) -> str:
     """As SQL lists them between brackets."""
     return ",".join(f"'{state}'" for state in sorted(states))
 
@@ -304,7 +305,8 @@ class Queries:
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
             " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent' AND b.sent_at >="
-            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event = 'Retried')), d.job"
+            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN ('Retried', 'TakenUp'))),"
+            " d.job"
             " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = ?",
             (state.value,),
         )
@@ -459,14 +461,28 @@ class Queries:
             found.setdefault(job, {})[state] = number
         return found
 
-    def failures(self) -> list[FailureGroup]:
-        """The most frequent first; reasons that differ in somebody's ids alone are one, in the words of the first."""
+    def failures(self, *, runs: int | None = None) -> list[FailureGroup]:
+        """The most frequent first; reasons that differ in somebody's ids alone are one, in the words of the first.
+
+        `runs` as of `passing`.
+        """
+        waiting = json.dumps(self.passing(runs=runs))
         groups: dict[tuple[str, str | None, str], FailureGroup] = {}
-        for row in self.reader.execute(_FAILURES):
+        for row in self.reader.execute(_FAILURES, (waiting,)):
             group = FailureGroup(*row)
             key = (group.state, group.kind, alike(group.reason or ""))
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
+
+    def passing(self, *, runs: int | None = None) -> list[tuple[int, int]]:
+        """(document, runs that have tried it) of those that the next run takes up by itself.
+
+        What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as many as the manifest
+        of the last run says, since a person last decided about these bytes.
+        """
+        if runs is None:
+            runs = int(json.loads(self.noted("manifest") or "{}").get("retry", {}).get("runs", RUNS))
+        return list(self.reader.execute(_PASSING, (runs,)))
 
     def spent(self) -> tuple[int, float]:
         """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""
@@ -505,23 +521,31 @@ class Queries:
         manifest = self.noted("manifest")
         return dict(json.loads(manifest).get("prices", {})) if manifest else {}
 
-    def last_warnings(self) -> list[str]:
-        """Of the latest run that came to its end."""
+    def left_out(self) -> dict[str, Any]:
+        """What the latest run that has looked everywhere left out, as its summary has it."""
+        return dict(json.loads(self.noted("left out") or "{}"))
+
+    def last_summary(self) -> dict[str, Any]:
+        """Of the latest run that came to its end; empty where none has."""
         sql = "SELECT summary FROM runs WHERE summary IS NOT NULL ORDER BY id DESC LIMIT 1"
         row = self.reader.execute(sql).fetchone()
-        return list(json.loads(row[0]).get("warnings", ())) if row else []
+        return dict(json.loads(row[0])) if row else {}
 
     def last_event(self) -> int:
         return int(self.reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
-    def verdicts_since(self, seq: int) -> int:
-        """Documents that came, after event `seq`, to a verdict other than saved, and stand there still."""
+    def verdicts_since(self, seq: int, *, but: Sequence[int] = ()) -> int:
+        """Documents that came, after event `seq`, to a verdict other than saved, and stand there still.
+
+        Not counted: those of `but`, and the later steps that these block.
+        """
         states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
         sql = (
             "SELECT count(DISTINCT e.document) FROM events e JOIN documents d ON d.id = e.document"
             f" WHERE e.seq > ? AND d.current = 1 AND e.state = d.state AND d.state IN ({states})"
+            f" AND d.id NOT IN ({_WITH_BLOCKED})"
         )
-        return int(self.reader.execute(sql, (seq,)).fetchone()[0])
+        return int(self.reader.execute(sql, (seq, json.dumps(but))).fetchone()[0])
 
     def nearest_deadline(self) -> tuple[float, float] | None:
         """(acceptance, deadline) of the result that has the least time left, of those that are out."""
@@ -678,9 +702,38 @@ _COMMITTED = (
 _TO_COME = "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', 'uploaded')"
 # As the view `failures` has it, but by the states that are verdicts: an index leads to those.
 _FAILURES = f"""
-    SELECT state, kind, reason, count(*) AS documents, min(source) FROM documents
+    WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
+    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id), coalesce(min(w.runs), 0)
+    FROM documents d LEFT JOIN waiting w ON w.id = d.id
     WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
     GROUP BY state, kind, reason ORDER BY documents DESC"""
+_WITH_BLOCKED = """
+    WITH RECURSIVE these(id) AS (
+        SELECT value FROM json_each(?) UNION
+        SELECT d.id FROM these t JOIN documents d ON d.upstream = t.id WHERE d.state = 'blocked')
+    SELECT id FROM these"""
+# Runs count by what happened to these bytes and this step, whichever document they belong to by now.
+_PASSING = f"""
+    WITH failed AS MATERIALIZED (
+        SELECT d.id, d.content, d.step FROM documents d LEFT JOIN documents u ON u.id = d.upstream
+        WHERE d.state = 'failed' AND d.current = 1 AND d.kind IN ({listed(PASSING)})
+        AND (d.upstream IS NULL OR u.state = 'saved')),
+    happened AS MATERIALIZED (
+        SELECT s.content, s.step, e.seq, e.at, e.event IN ('Retried', 'Follows') AS decided
+        FROM (SELECT DISTINCT content, step FROM failed) s
+        JOIN documents o ON o.content = s.content AND o.step = s.step JOIN events e ON e.document = o.id
+        WHERE e.event IN ('Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected')),
+    decision AS MATERIALIZED (
+        SELECT content, step, max(seq) AS seq, max(at) AS at FROM happened WHERE decided GROUP BY content, step),
+    tried AS MATERIALIZED (
+        SELECT h.content, h.step, count(*) AS runs, coalesce(d.at, 0) AS since
+        FROM happened h LEFT JOIN decision d ON d.content = h.content AND d.step = h.step
+        WHERE NOT h.decided AND h.seq > coalesce(d.seq, 0) GROUP BY h.content, h.step)
+    SELECT f.id, t.runs FROM failed f JOIN tried t ON t.content = f.content AND t.step = f.step
+    WHERE t.runs < ? AND NOT EXISTS (
+        SELECT 1 FROM documents o JOIN attempts a ON a.document = o.id
+        WHERE o.content = f.content AND o.step = f.step AND a.outcome <> 'void' AND a.sent_at >= t.since)
+    ORDER BY f.id"""
 _WORTH = (
     "(SELECT d.id, (SELECT coalesce(a.credits, a.cost) FROM attempts a"
     " WHERE a.document = coalesce(d.payer, d.id) AND a.outcome = 'saved' AND a.service <> 'local'"
@@ -708,8 +761,14 @@ _FLIGHT = (
 
 
 def _together(one: FailureGroup, other: FailureGroup) -> FailureGroup:
-    documents, example = one.documents + other.documents, min(one.example, other.example)
-    return msgspec.structs.replace(one, documents=documents, example=example)
+    waiting = [group.runs for group in (one, other) if group.waits]
+    return msgspec.structs.replace(
+        one,
+        documents=one.documents + other.documents,
+        example=min(one.example, other.example),
+        waits=one.waits + other.waits,
+        runs=min(waiting, default=0),
+    )
 
 
 def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:

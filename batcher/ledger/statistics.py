@@ -94,6 +94,7 @@ class Statistics:
     slowest: Sequence[Slow]
     largest: Sequence[Slow]
     changes: Sequence[Change]
+    left_out: str  # by the latest run that has looked everywhere, in words
 
 
 def statistics(ledger: Queries) -> Statistics:
@@ -124,6 +125,7 @@ def statistics(ledger: Queries) -> Statistics:
             slowest=_slow(db, "saved_at - accepted_at"),
             largest=_slow(db, "size"),
             changes=_changes(db, runs),
+            left_out=str(ledger.left_out().get("words", "")),
         )
     finally:
         db.execute("ROLLBACK")

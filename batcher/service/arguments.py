@@ -40,7 +40,7 @@ def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
 
 FAULT_NAMES: Final = (
     "lost-reply late-acceptance reset 429-1000 429-2000 503-300 500 truncated-body slow stuck fail-transient "
-    "early-expiry webhook-late webhook-duplicate listing-lag listing-bare"
+    "early-expiry webhook-late webhook-duplicate listing-lag listing-bare limit-1000 limit-2000"
 )
 OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(

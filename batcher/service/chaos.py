@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import math
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,14 +34,17 @@ FAULTS: Final[Mapping[str, float]] = {  # with the seconds each takes unless sai
     "webhook-duplicate": 0,
     "listing-lag": 5,  # the job turns up in the listing only after so long
     "listing-bare": 0,  # the listing tells no requests
+    "limit-1000": 0,  # so many calls of any kind are taken in one second
+    "limit-2000": 0,  # so many GET /job are
 }
+LIMITS: Final = frozenset({"limit-1000", "limit-2000"})  # orders of calls per second, where the others have chances
 TRANSIENT: Final = (ErrorName.INTERNAL_ERROR, ErrorName.CAPACITY_TIMEOUT, ErrorName.GPU_UNAVAILABLE)
 REMEMBERED: Final = 10_000  # of the latest strikes
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How often (0 to 1), and for how many seconds."""
+    """How often (0 to 1; of a limit, calls per second), and for how many seconds."""
 
     rate: float
     seconds: float
@@ -56,6 +59,7 @@ class Chaos:
     _rng: random.Random = field(init=False)
     _done: Counter[str] = field(default_factory=Counter, init=False)
     _latest: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED), init=False)
+    _taken: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), init=False)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)  # noqa: S311 (dice, not secrets)
@@ -64,6 +68,20 @@ class Chaos:
         """Whether this call, described by `what`, meets the fault; remembered where it does."""
         fault = self.orders.get(name)
         if fault is None or self._rng.random() >= fault.rate:
+            return False
+        self.record(name, what)
+        return True
+
+    def exceeds(self, name: str, what: str, now: float) -> bool:
+        """Whether this call is one too many in the second that ends `now`; those that are refused don't count."""
+        fault = self.orders.get(name)
+        if fault is None:
+            return False
+        taken = self._taken[name]
+        while taken and now - taken[0] >= 1.0:
+            taken.popleft()
+        if len(taken) < fault.rate:
+            taken.append(now)
             return False
         self.record(name, what)
         return True
@@ -101,12 +119,14 @@ def _read_order(order: str) -> tuple[str, Fault]:
         near = difflib.get_close_matches(name, FAULTS, n=1)
         raise ValueError(f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     rate, _, seconds = (amount or "1").partition(":")
-    problem = ValueError(f"{order!r}: write NAME=RATE or NAME=RATE:SECONDS; a rate lies between 0 and 1")
+    ends_at = math.inf if name in LIMITS else 1
+    said = "a limit is in calls per second" if name in LIMITS else "a rate lies between 0 and 1"
+    problem = ValueError(f"{order!r}: write NAME=RATE or NAME=RATE:SECONDS; {said}")
     try:
         fault = Fault(float(rate), float(seconds) if seconds else FAULTS[name])
     except ValueError:
         raise problem from None
-    if not (0 <= fault.rate <= 1 and 0 <= fault.seconds < math.inf):
+    if not (0 <= fault.rate <= ends_at and 0 <= fault.seconds < math.inf):
         raise problem
     return name, fault
 

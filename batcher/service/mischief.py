@@ -5,6 +5,7 @@ Which fault may meet which call stands in `MEETS`; whether it strikes is `chaos`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,10 +14,11 @@ from aiohttp import web
 from batcher.service.answers import as_json
 from batcher.service.chaos import Chaos
 from batcher.service.errands import Errands
-from batcher.service.gate import Handler, Middleware
+from batcher.service.gate import OPEN, Handler, Middleware
 
 Act = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
+LIMITED: Final = {"limit-1000": "429-1000", "limit-2000": "429-2000"}  # and how what is one too many is refused
 ANY: Final = ("429-1000", "500", "reset", "truncated-body")
 MEETS: Final = {
     "submission": ("429-1000", "503-300", "500", "reset", "late-acceptance", "lost-reply", "truncated-body"),
@@ -32,12 +34,24 @@ def disturb(chaos: Chaos, errands: Errands) -> Middleware:
 
     @web.middleware
     async def meet(request: web.Request, handler: Handler) -> web.StreamResponse:
+        what = f"{request.method} {request.path}"
+        now = asyncio.get_running_loop().time()
+        for limit, name in LIMITED.items():
+            if _counts(request, limit) and chaos.exceeds(limit, what, now):
+                return await acts[name](request, handler)
         for name in MEETS.get(_kind(request), ()):
-            if chaos.strikes(name, f"{request.method} {request.path}"):
+            if chaos.strikes(name, what):
                 return await acts[name](request, handler)
         return await handler(request)
 
     return meet
+
+
+def _counts(request: web.Request, limit: str) -> bool:
+    """Calls of the API are counted; what stands at a signed address, or tells of the faults themselves, isn't."""
+    if limit == "limit-2000":
+        return _kind(request) == "job"
+    return not request.path.startswith((*OPEN, "/__"))
 
 
 def _kind(request: web.Request) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batcher.core.wire import JobType
+from batcher.service.bodies import BODIES
+from batcher.service.unknown import NOT_KNOWN, unknown_keys
 
 NO_MODEL: Final = "no model runs here"
 USUAL: Final = {  # what the API takes where nothing is said; asking for it asks for nothing
@@ -32,11 +34,13 @@ WITH_MODEL: Final = frozenset({"instructions.system_prompt"})  # what a model of
 
 def shortfalls(request: Mapping[str, Any], type: str, *, model: bool = False) -> list[str]:
     """A sentence for each thing that was asked for in vain."""
-    return [
+    in_vain = [
         f"{path}: {reason}"
         for path, reason in UNSERVED.get(type, {}).items()
         if _asked(request, path) not in (None, False, "", USUAL.get(path)) and not (model and path in WITH_MODEL)
     ]
+    whole = {name: value for name, value in request.items() if name != "parsing"}  # of that its parse tells
+    return in_vain + [f"{path}: {NOT_KNOWN}" for path in unknown_keys(whole, BODIES[JobType(type)])]
 
 
 def _asked(request: Mapping[str, Any], path: str) -> Any:

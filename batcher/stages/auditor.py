@@ -32,6 +32,7 @@ LATE: Final = 600.0  # seconds after which no request of ours can turn up any mo
 LAG: Final = 60.0  # seconds in which the listing may not show a job yet
 OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
 PATIENCE: Final = 30.0  # seconds for the whole of it, and …
+PATIENCE_WHEN_STOPPED: Final = 3.0  # … of a run that was told to stop
 PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
 OWN_PAGES_AT_MOST: Final = 200  # a hundred thousand submissions of one run: more than that isn't worth a long wait
 SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
@@ -93,8 +94,8 @@ class Auditor:
         damaged = await self._damaged_files()
         if self._course.exit_code == 4:  # the service doesn't take us: the next run looks
             return Audit(damaged=damaged)
-        looking = asyncio.create_task(self._twins())
-        while not looking.done() and not self._course.at_once:
+        looking, began = asyncio.create_task(self._twins()), asyncio.get_running_loop().time()
+        while not looking.done() and not self._is_urged(asyncio.get_running_loop().time() - began):
             await asyncio.wait({looking}, timeout=0.25)
         if not looking.done():
             looking.cancel()
@@ -102,6 +103,11 @@ class Auditor:
             return Audit(damaged=damaged)
         twins, notes = looking.result()
         return Audit(damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes)
+
+    def _is_urged(self, took: float) -> bool:
+        """Whether somebody wants the run to end: then the next one looks."""
+        on_request = self._course.stopped.is_set() and not self._course.home
+        return self._course.at_once or (on_request and took > PATIENCE_WHEN_STOPPED)
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Results saved by this run that aren't there any more, or not as long as they were."""

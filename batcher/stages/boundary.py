@@ -63,8 +63,13 @@ class Boundary:
         self._course.stop(f"{words}; see {TRACES}", 4, at_once=self._at_once)
 
     def _keep(self, error: Exception, about: str, reason: str) -> None:
-        frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-        self._course.trace(f"{about}: {reason}\n{frames}")
+        self._course.trace(trace_of(error, f"{about}: {reason}"))
+
+
+def trace_of(error: Exception, words: str) -> str:
+    """Where it came from, below `words`: for whoever mends it."""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    return f"{words}\n{frames}"
 
 
 async def kept(work: Callable[[], Coroutine[Any, Any, None]], course: Course, stage: str) -> None:

@@ -28,7 +28,7 @@ class Curfew:
     def look(self) -> None:
         """Stop the course if it is time."""
         if self._left() <= 0:
-            self._course.stop(self._words(), 3, home=True)
+            self._course.reach(self._words())
 
     async def run(self) -> None:
         """Until it is time, or for as long as the run lasts."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -20,6 +19,7 @@ from batcher.core import events
 from batcher.errors import LedgerError, MirrorError, OutputError
 from batcher.ledger.derived import NOTHING, derivable, forget, give_up, missing
 from batcher.ledger.ledger import Change, Ledger
+from batcher.stages.boundary import trace_of
 from batcher.stages.course import Course
 from batcher.stages.making import Maker
 
@@ -28,7 +28,6 @@ IMAGES: Final = "images"
 LINGER: Final = 0.1  # seconds that a group waits for company
 ALIKE: Final = 3  # documents in a row that fail in the same way: the fourth would as well
 OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO})
-_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -200,7 +199,7 @@ class Deriver:
         """Of that document, in this run."""
         bench.due.pop(document, None)
         format, why = bench.maker.format, f"{type(error).__name__}: {error}"
-        _log.error("%s of document %d could not be made", format, document, exc_info=error)
+        self._course.trace(trace_of(error, f"{format} of document {document} could not be made: {why}"))
         try:
             for one in derivable(self._ledger, format, [document]):
                 await give_up(self._ledger, one, format, why)

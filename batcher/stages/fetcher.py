@@ -28,8 +28,18 @@ from batcher.core.results import Buffer
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Api
 from batcher.edges.pace import Pace
-from batcher.edges.store import Streamed
-from batcher.errors import BadReply, BatcherError, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
+from batcher.edges.store import Streamed, concerns_one, trouble
+from batcher.errors import (
+    BadReply,
+    BatcherError,
+    Busy,
+    Gone,
+    NotFound,
+    OutputError,
+    Refused,
+    ServiceError,
+    Unauthorised,
+)
 from batcher.ledger.ledger import Ledger
 from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
@@ -79,6 +89,9 @@ class Fetcher:
         self._rng = rng
         self._boundary = Boundary(course, "fetching", at_once=True)
         self._asking = 0
+        self._choosing = (
+            asyncio.Lock()
+        )  # one at a time takes a turn, or turns would be kept for later, and used at once
         self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
 
     @property
@@ -94,8 +107,10 @@ class Fetcher:
 
     async def _fetch_for_ever(self) -> None:
         while True:
-            await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
-            watched = await self._jobs.next_to_fetch()
+            async with self._choosing:
+                await self._jobs.until_fetchable()
+                await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
+                watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
                 await self._ask(watched)
@@ -160,7 +175,7 @@ class Fetcher:
         if event is not None:
             await self._settle(event)
             return
-        self._ask_later(watched)
+        self._ask_later(watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf)
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
             self._leave_alone(watched, error)  # others were answered meanwhile: no reason for these to wait
         elif not (isinstance(error, BadReply) and error.status == 200):
@@ -223,6 +238,10 @@ class Fetcher:
         """Fetch what a result links to."""
         try:
             streamed = await self._stream(watched.flight.output, head, body)
+        except OutputError as error:
+            self._course.warn(str(error))
+            await self._settle(events.Stuck(watched.flight.document, str(error)))
+            return
         except ServiceError as error:
             await self._unlinked(watched, error)
             return
@@ -273,7 +292,10 @@ class Fetcher:
         return Asked() if job is None else asked(job.endpoint, merged(job.options, json.loads(options or "{}")))
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
-        """What the result links to, on disk in the link's place. None where the disk refuses; raises ServiceError."""
+        """What the result links to, on disk in the link's place. None where the disk refuses, which stops the run.
+
+        Raises ServiceError; OutputError where the disk refuses this result alone.
+        """
         part = await self._sink.new_part()
         if part is None:
             return None
@@ -282,6 +304,9 @@ class Fetcher:
                 str(head.url), part, around=lambda first: around(body, head, first)
             )
         except OSError as error:
+            if concerns_one(error):
+                await asyncio.to_thread(part.unlink, missing_ok=True)
+                raise trouble(output, error) from error
             self._sink.refuse(output, error)
             return None
         except ServiceError:

@@ -5,12 +5,10 @@ What is made, and how it becomes durable, is `edges.press`; here stands when the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 from batcher.core.manifest import Job, Manifest, fetches_pictures
 from batcher.core.rows import Columns, columns_for
@@ -23,11 +21,10 @@ from batcher.errors import ServiceError
 from batcher.ledger import derived
 from batcher.ledger.derived import Derivable, Derived, hashes_of, remember
 from batcher.ledger.ledger import Ledger
+from batcher.stages.boundary import trace_of
 from batcher.stages.course import Course
 from batcher.stages.making import Limit, Maker, in_thread, to_their_ends
 from batcher.stages.mirroring import Mirrored, MirroredSets
-
-_log: Final = logging.getLogger(__name__)
 
 
 def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
@@ -103,7 +100,7 @@ class Pictures:
             raise trouble(place, error) from error
         except Exception as error:  # of an address that a document's author may have written, whatever it is
             part.unlink(missing_ok=True)
-            return _why(error)
+            return self._why(error)
         await in_thread(press.publish, self._store, Streamed(place, part, digest, size))
         return None
 
@@ -114,13 +111,12 @@ class Pictures:
         await in_thread(part.write_bytes, picture)
         return sha256(picture).hexdigest(), len(picture)
 
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ServiceError):
-        return error.message
-    if not isinstance(error, ValueError):
-        _log.error("a picture could not be fetched", exc_info=error)
-    return f"{error}" or type(error).__name__
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, ServiceError):
+            return error.message
+        if not isinstance(error, ValueError):
+            self._course.trace(trace_of(error, "a picture could not be fetched"))
+        return f"{error}" or type(error).__name__
 
 
 def _tell(course: Course, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:

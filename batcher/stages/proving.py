@@ -11,11 +11,12 @@ from typing import Final
 from batcher.core.wire import JOBS_PAGE_LIMIT, JobRow, JobsPage
 from batcher.edges.client import Api
 from batcher.edges.pace import Lane
-from batcher.errors import BadReply
+from batcher.errors import BadReply, Busy
 from batcher.ledger.ledger import Ledger
 
 LISTING, FENCE = "listing", "fence"
 PAGES_AT_MOST: Final = 2_000  # a million jobs: more than an account makes in the time that jobs are kept
+TRIES_OF_PAGE: Final = 3
 
 
 class EndlessListing(BadReply):
@@ -35,10 +36,7 @@ async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
     """The listing to its last cursor, with what of it can be read. Raises EndlessListing."""
     cursor, seen = None, set[str]()
     for _ in range(PAGES_AT_MOST):
-        await lane.turn()
-        page = await client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-        lane.answered()
-        yield page
+        yield (page := await _page(client, lane, cursor))
         cursor = page.next_cursor
         if not cursor:
             return
@@ -46,6 +44,22 @@ async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
             raise EndlessListing("GET /jobs", f"after {len(seen)} pages the same cursor again", status=200)
         seen.add(cursor)
     raise EndlessListing("GET /jobs", f"more than {PAGES_AT_MOST} pages", status=200)
+
+
+async def _page(client: Api, lane: Lane, cursor: str | None) -> JobsPage:
+    """One page, asked for again where it only came too soon: that breaks no listing off."""
+    for tries_left in reversed(range(TRIES_OF_PAGE)):
+        await lane.turn()
+        try:
+            page = await client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
+        except Busy as error:
+            if error.status != 429 or error.retry_after is not None or not tries_left:
+                raise
+            lane.hold(error)
+        else:
+            lane.answered()
+            return page
+    raise AssertionError("the last try ends with a page or an error")
 
 
 async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str) -> bool:

@@ -8,7 +8,7 @@ of ours. Where the means can't be trusted, it is held, in bounded time.
 from __future__ import annotations
 
 import asyncio
-import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -29,17 +29,20 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger, Unknown
+from batcher.stages.boundary import trace_of
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, prove_fence
 from batcher.stages.sighting import MARGIN, Look, Sighting
 
 ABSENCES_AT_MOST: Final = 3
+ABSENCES_IN_BAD_TIMES: Final = 6  # where so many others' submissions never arrive either, it's no fault of this one's
+BAD_TIMES: Final = 3
 PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
+SLACK: Final = 0.01  # seconds
 CLEANED_AT_ONCE: Final = 8  # jobs whose deletion a crash may have kept off the record
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
-_log: Final = logging.getLogger(__name__)
 
 Judge = Callable[[Unknown, Sighting], Awaitable[object]]
 
@@ -87,6 +90,7 @@ class Recovery:
         self.has_looked_for_held = False
         self._looked_since: dict[str, float] = {}  # by nonce, in the loop's time, as all that follows
         self._fence_seen: dict[str, float] = {}
+        self._never_arrived: set[int] = set()  # documents whose submissions never arrived, in this run
         self._unfenced: set[str] = set()  # the service wouldn't delete their uploads, so they may yet arrive
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
@@ -101,9 +105,16 @@ class Recovery:
             unknown = self._ledger.unknown()
             if unknown:
                 await self._pass(unknown, self._judge)
-                await asyncio.sleep(max(self._settle / 4, self._rest))
+                await asyncio.sleep(max(self._next_in(), self._rest))
             else:
                 await self._ledger.change()
+
+    def _next_in(self) -> float:
+        """Seconds to the next pass: it comes as soon as it may prove the absence of one that is fenced."""
+        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
+        settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
+        in_time = [span + SLACK for span in settled_in if span > 0]
+        return min(self._settle / 4, max(self._settle / 10, min(in_time, default=math.inf)))
 
     async def _look_for_held(self) -> None:
         """Once in a run: what an earlier one held may have turned up since. It is adopted, and nothing else."""
@@ -129,8 +140,8 @@ class Recovery:
         except BatcherError:
             raise
         except Exception as error:
-            _log.exception("document %d: what became of its submission can't be judged", attempt.id)
             words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
+            self._course.trace(trace_of(error, f"document {attempt.id}: {words}"))
             await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
@@ -139,8 +150,8 @@ class Recovery:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
         except Unauthorised:
             raise
-        except ServiceError as error:
-            _log.info("the spare upload can't be deleted yet: %s", error)
+        except ServiceError:
+            pass  # the next pass tries again; what the listing shows counts without it
 
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:
@@ -159,8 +170,10 @@ class Recovery:
             await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, sighting)))
 
     def _absent(self, attempt: Unknown) -> events.Event:
-        if attempt.absences + 1 >= ABSENCES_AT_MOST:
-            return events.GivenUp(attempt.id, f"proven absent {ABSENCES_AT_MOST} times: its submissions never arrive")
+        self._never_arrived.add(attempt.id)
+        most = ABSENCES_IN_BAD_TIMES if len(self._never_arrived) > BAD_TIMES else ABSENCES_AT_MOST
+        if attempt.absences + 1 >= most:
+            return events.GivenUp(attempt.id, f"proven absent {most} times: its submissions never arrive")
         return events.ProvenAbsent(attempt.id)
 
     async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:
@@ -193,6 +206,7 @@ class Recovery:
             return
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
+        await self._pace.whole.turn()
         try:
             await self._client.delete_upload(str(attempt.file_id))
         except Unauthorised:
@@ -212,6 +226,8 @@ class Recovery:
         failed = self._fence_fails.get(attempt.nonce)
         wait = min(REST_AT_MOST, 2 * failed.wait if failed else self._settle / 4)
         asked_for = error.retry_after if isinstance(error, Busy) else None
+        if isinstance(error, Busy) and error.status == 429:
+            wait = self._settle / 8  # it only came too soon
         self._fence_fails[attempt.nonce] = _Failed(str(error), wait, _now() + max(wait, asked_for or 0.0))
 
     # --- what may be concluded --------------------------------------------------------------------------------------
@@ -319,7 +335,7 @@ class Recovery:
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = await self._look.through(unknown)
         if sighting.broken:
-            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 4)
+            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
             return sighting
         self._rest = 0.0
         await self._excuse_deleted(sighting)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from batcher.core.amounts import many
-from batcher.core.chain import Step, steps_of
+from batcher.core.chain import Overrides, Step, steps_of
 from batcher.core.document import SETTLING, content_key, settled, types_taken
 from batcher.core.left_out import LeftOut, Reason
 from batcher.core.lifecycle import State
 from batcher.core.manifest import Manifest, Source
+from batcher.core.options import REFUSE, unknown_in, unknown_options
 from batcher.edges import listings, objects, sources
 from batcher.edges.sources import Found
 from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
@@ -50,6 +51,8 @@ class Scanner:
         self._tell = tell
         self._namesakes: dict[str, str] = {}  # by name: the other folder that has a document of that name
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
+        self._tolerant = frozenset(job.name for job in manifest.jobs if job.unknown_options != REFUSE)
+        self._warned = set[str]()  # of options that the API's description doesn't know
         self._left: dict[Source, LeftOut] = {}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
@@ -58,10 +61,17 @@ class Scanner:
 
         Raises ManifestError with what is wrong in a listing.
         """
+        self._warn_of_unknown(unknown_options(self._manifest.jobs))
         for source in self._manifest.sources:
             if source.listing is not None:
-                why = _why_no_urls(self._manifest)
-                await asyncio.to_thread(listings.check, source.listing, self._endpoints, urls=why, ignore=source.ignore)
+                await asyncio.to_thread(
+                    listings.check,
+                    source.listing,
+                    self._endpoints,
+                    urls=_why_no_urls(self._manifest),
+                    ignore=source.ignore,
+                    tolerant=self._tolerant,
+                )
             elif source.url is not None:
                 if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
@@ -113,6 +123,19 @@ class Scanner:
                 f"e.g. {name}: both results are kept, the new ones with a tag in their names"
             )
 
+    def _look_at_options(self, overrides: Overrides) -> None:
+        """Of a row of a listing."""
+        for job in self._manifest.jobs:
+            if job.name in overrides:
+                self._warn_of_unknown(unknown_in(job, overrides[job.name], key="options"))
+
+    def _warn_of_unknown(self, told: Iterable[str]) -> None:
+        """Once each, however many rows ask for it."""
+        for words in told:
+            if words not in self._warned:
+                self._warned.add(words)
+                self._tell(words)
+
     async def _walk_all(self) -> None:
         for source in self._manifest.sources:
             restless = await self._walk(source)
@@ -141,13 +164,16 @@ class Scanner:
 
     def _found(self, source: Source, left: LeftOut) -> Iterator[Found]:
         if source.listing is not None:
-            return listings.walk(source.listing, self._endpoints, ignore=source.ignore)
+            return listings.walk(source.listing, self._endpoints, ignore=source.ignore, tolerant=self._tolerant)
         types = types_taken(self._manifest.service.name)
         if source.url is not None:
             return objects.walk(source, types=types, now=self._clock(), left=left)
         return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left)
 
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
+        for found in group:
+            if found.overrides:
+                self._look_at_options(found.overrides)
         known = self._known(source, group)
         fresh = [found for found in group if not self._is_unchanged(found, known)]
         await self._confirm(group, fresh, known)

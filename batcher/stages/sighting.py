@@ -120,7 +120,8 @@ class Look:
 
     async def _read(self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
         listing = pages(self._client, self._lane)
-        earliest, newest_first = min(attempt.sent_at for attempt in unknown) - OFF, True
+        earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
+        newest_first = True
         while True:
             async with asyncio.timeout(PAGE_AT_MOST):
                 page = await anext(listing, None)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core import events
-from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
+from batcher.core.document import elsewhere
+from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.core.results import Buffer
-from batcher.edges.store import Item, Store, Streamed, Written, kept_name, trouble
+from batcher.edges.store import Item, Store, Streamed, Written, concerns_one, kept_name, trouble
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
 from batcher.stages.course import Course
@@ -86,6 +87,7 @@ class Sink:
         self._results: deque[Result] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
+        self.wrote_at = float("-inf")  # by the loop's time
         self._placing = asyncio.Lock()  # results and copies: one after the other, so that the newer stands
 
     def put(self, result: Result) -> None:
@@ -105,6 +107,7 @@ class Sink:
                 self._writing = True
                 await self._write([self._results.popleft() for _ in range(min(GROUP, len(self._results)))])
                 self._writing = False
+                self.wrote_at = asyncio.get_running_loop().time()
 
     async def _write(self, group: Sequence[Result]) -> None:
         async with self._placing:
@@ -114,12 +117,20 @@ class Sink:
             outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
         for result, outcome in zip(group, outcomes, strict=True):
-            if isinstance(outcome, OutputError):
+            if isinstance(outcome, OutputError) and concerns_one(outcome):
+                happened += self._given_up(result, outcome)
+            elif isinstance(outcome, OutputError):
                 self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
         self.room.give(sum(result.reserved for result in group))  # only now: till here all of it lies in memory
+
+    def _given_up(self, result: Result, refusal: OutputError) -> Sequence[events.Event]:
+        """Of this one alone: it is paid for and still at the service, and a person has to say what next."""
+        document = result.ended.document
+        self._course.warn(str(refusal))
+        return [events.Stuck(document, str(refusal))] if self._ledger.state_of(document) in IN_FLIGHT else []
 
     async def new_part(self) -> Path | None:
         """Where a large result may be streamed to; None where the disk refuses, which stops the run."""
@@ -194,9 +205,9 @@ def _item(result: Result, place: str | None, known: Mapping[str, frozenset[str]]
     """What to write where; a superseded document's result has been paid for, and is kept for who wants it again."""
     if result.streamed:
         place = place or kept_name(result.streamed.sha256)
-        return replace(result.streamed, output=place, known=known.get(place, frozenset()))
+        return replace(result.streamed, output=place, known=known.get(place, frozenset()), otherwise=elsewhere(place))
     place = place or kept_name(sha256(result.body).hexdigest())
-    return Item(place, result.body, known.get(place, frozenset()))
+    return Item(place, result.body, known.get(place, frozenset()), elsewhere(place))
 
 
 def _saved(document: int, written: Written) -> events.Saved:

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
 from batcher.edges.objects import Fetched
-from batcher.edges.pace import Pace
+from batcher.edges.pace import WORTH_A_WORD, Pace
 from batcher.edges.pages import UNCOUNTED, measure
 from batcher.errors import (
     AttemptOpen,
@@ -118,6 +119,7 @@ class Submitter:
         self._clock = clock
         self._rng = rng
         self._in_hand: set[int] = set()
+        self._posting = 0  # of those: with a submission on its way, or about to be
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
         self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
@@ -125,6 +127,7 @@ class Submitter:
         self._parked: dict[int, int] = {}  # documents that wait for what another of their type will cost, and for which
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(course, "submitting")
+        self._rest_told_until = 0.0
         self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
@@ -165,6 +168,16 @@ class Submitter:
     def idle(self) -> bool:
         return not self._in_hand
 
+    @property
+    def has_sent_its_number(self) -> bool:
+        """Whether as many documents are sent as may be in one run."""
+        return self._allowance.used_up
+
+    @property
+    def posts(self) -> bool:
+        """Whether a submission waits for its answer: to cut it off would leave its fate unknown."""
+        return self._posting > 0
+
     def stop_if_nothing_fits(self) -> None:
         """Where all that is left to send is too large for what is left of a limit. Not before all has been found."""
         tally = self._ledger.tally
@@ -175,7 +188,7 @@ class Submitter:
         left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
         self._too_large = {document: why for document, why in self._too_large.items() if document in left}
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
-            self._course.stop(list(self._too_large.values())[-1], 3, home=True)
+            self._course.reach(list(self._too_large.values())[-1])
 
     def _unpark(self) -> None:
         """Let those go on whose probe has its bill by now, or won't have one."""
@@ -191,7 +204,7 @@ class Submitter:
         if self._bills_wanted is not None or self._parked:
             return  # what waits may fit yet
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
-            self._course.stop(str(error), 3, home=True)
+            self._course.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
         """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a place is free."""
@@ -214,6 +227,8 @@ class Submitter:
             return 0
         about_to_be_out = in_hand - len(self._ahead)
         places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
+        if about_to_be_out and self._headroom.breaker.open_until is not None:
+            return 0  # that one is to show how the service fares
         if places and not self._allowance.left(1):
             return 0 if in_hand else 1  # what comes of it, the purse says
         width = min(self._hands, WIDTH - len(self._parked))
@@ -237,7 +252,21 @@ class Submitter:
             return
         now = self._clock()
         next_at = self._ledger.next_due_at(after=now)  # what is due already is in hand, or waits for a change
+        self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
+
+    def _tell_of_rest(self, now: float, next_at: float | None) -> None:
+        """Where nothing is sent for more than a minute though there is something to send, and no lane has said so."""
+        tally, rests_until = self._ledger.tally, self._headroom.breaker.open_until or 0.0
+        is_told = max(self._pace.submit.held_for, self._pace.upload.held_for) > WORTH_A_WORD
+        if is_told or not self.idle or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
+            return
+        until = max(rests_until, 0.0 if self._ledger.in_flight else next_at or 0.0)
+        if until - max(now, self._rest_told_until) <= WORTH_A_WORD:
+            return
+        self._rest_told_until = until
+        why = "the service itself fails" if until == rests_until else "it failed of late, and is tried again then"
+        self._course.warn_of_wait("what is still to be sent waits", datetime.fromtimestamp(until), why)
 
     async def _bring(self, due: Due, content: Content) -> None:
         try:
@@ -347,6 +376,18 @@ class Submitter:
         await self._pace.submit.turn()
         if self._course.stopped.is_set():
             return
+        breaker = self._headroom.breaker
+        if not breaker.admits(self._clock()):  # it has opened while this one was in hand
+            words = "the service fails nearly everything at the moment"
+            await self._ledger.record(*before, events.Postponed(due.id, words, breaker.open_until or 0.0, due.tries))
+            return
+        self._posting += 1
+        try:
+            await self._submit(due, named, *before)
+        finally:
+            self._posting -= 1
+
+    async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
         claim = await self._claim(due, chained=named.known_as.startswith(JOB))
@@ -435,7 +476,6 @@ class Submitter:
 
     async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
         """The one POST, and what came of it as an event."""
-        self._headroom.breaker.sent(self._clock())
         try:
             job_id = await call()
         except Refused as error:
@@ -450,7 +490,7 @@ class Submitter:
             return events.ReplyLost(due.id, str(error))
         self._silent_since = None
         self._pace.submit.answered()
-        self._headroom.breaker.answered()
+        self._headroom.breaker.answered(self._clock())
         return events.Accepted(due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention)
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:

@@ -54,9 +54,10 @@ class Watched:
         return self.failures > 0 and self.look_at > _now()
 
     def looked(self, looks: Looks, *, done: bool) -> None:
-        """Count a look at it, and let it teach `looks`."""
-        if self.ours and not self._was_left_alone:
-            looks.learn(self.flight.size, self.age, done=done, first=self.looks == 0)
+        """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of how long it took."""
+        age = min(self.age, self.look_at - self.accepted_at) if done else self.age
+        if self.ours and not (done and (self.failures or self._was_left_alone)):
+            looks.learn(self.flight.size, age, done=done, first=self.looks == 0)
         self.looks += 1
         if not done:
             self.running_at = _now()
@@ -167,12 +168,15 @@ class Watchlist:
             except TimeoutError:
                 return
 
+    async def until_fetchable(self) -> None:
+        while not self._to_fetch:
+            self._fetchable.clear()
+            await self._fetchable.wait()
+
     async def next_to_fetch(self) -> Watched:
         """The one whose deadline is nearest; it is the caller's to forget, or to look at again."""
         while True:
-            while not self._to_fetch:
-                self._fetchable.clear()
-                await self._fetchable.wait()
+            await self.until_fetchable()
             watched = self._jobs.get(heapq.heappop(self._to_fetch)[1])
             if watched is not None and watched.fetching:
                 return watched

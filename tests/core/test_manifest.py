@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from batcher.core.manifest_keys import json_schema, override, read_manifest
-from batcher.edges.manifests import load
+from batcher.edges.manifests import for_directory, load
 from batcher.errors import ManifestError
 
 GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
@@ -42,6 +42,7 @@ def test_all_problems_are_shown_at_once() -> None:
     ("key", "data"),
     [
         ("output.directory", {"output": {"directory": "in/results"}}),
+        ("output.ledger", {"output": {"directory": "out", "ledger": "in/below/x.db"}}),
         ("source.directory", {"source": [{"directory": "in"}, {"directory": "./in"}]}),
         ("job.options.input", {"job": {"options": {"input": "x"}}}),
         ("service.result_retention", {"service": {"name": "reducto", "result_retention": "twelve"}}),
@@ -74,6 +75,11 @@ def test_all_problems_are_shown_at_once() -> None:
         ("service.settle", {"service": {"name": "reducto", "settle": float("inf")}}),
         ("limits.pay_again", {"limits": {"pay_again": -1}}),
         ("retry.FAILED.attempts", {"retry": {"FAILED": {"attempts": 0}}}),
+        ("job.schema_file", {"job": {"endpoint": "extract"}}),
+        ("job.schema_file", {"job": {"endpoint": "extract", "options": {"instructions": {"schema": {}}}}}),
+        ("job.b.schema_file", {"job": [{"name": "a"}, {"name": "b", "endpoint": "extract"}]}),
+        ("retry.runs", {"retry": {"runs": -1}}),
+        ("retry.runs", {"retry": {"runs": {"attempts": 1}}}),
         ("source.min_size", {"source": {"directory": "in", "min_size": "2MB", "max_size": "1MB"}}),
         ("source.older_than", {"source": {"directory": "in", "older_than": "2d", "newer_than": "1d"}}),
         ("job.options.settings.page_rang", {"job": {"options": {"settings": {"page_rang": 1}}}}),
@@ -82,6 +88,20 @@ def test_all_problems_are_shown_at_once() -> None:
 def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, object]) -> None:
     """Ignored in silence, each of these would cost somebody a night."""
     assert key in problems({**GOOD, **data})
+
+
+def test_options_newer_than_the_description_are_sent_where_a_manifest_says_so() -> None:
+    """Unknown keys and values; what a known key can't be never is. Refused, they are named with the way round."""
+    options = {"settings": {"hologram": True}, "retrieval": {"chunking": {"chunk_mode": "haiku"}}}
+    found = problems({**GOOD, "job": {"options": options}})
+    assert set(found) == {"job.options.settings.hologram", "job.options.retrieval.chunking.chunk_mode"}
+    assert all('job.unknown_options = "warn"' in words for words in found.values())
+    for asked in ("warn", "send"):
+        job = {"unknown_options": asked, "options": options}
+        assert read_manifest({**GOOD, "job": job}, where="", folder=Path("/x"), stem="m").jobs[0].options == options
+        wrong = {**job, "options": {"settings": {"hologram": True, "timeout": "5m"}}}
+        assert list(problems({**GOOD, "job": wrong})) == ["job.options.settings.timeout"]
+    assert "job.unknown_options" in problems({**GOOD, "job": {"unknown_options": "ignore"}})
 
 
 def test_a_key_that_is_there_and_wrong_is_not_called_missing_as_well() -> None:
@@ -185,6 +205,17 @@ def test_a_schema_file_that_is_none_is_told_in_words(tmp_path: Path, content: st
     with pytest.raises(ManifestError, match=said) as caught:
         load(path)
     assert "Errno" not in str(caught.value)
+
+
+def test_a_schema_file_is_read_where_only_a_directory_is_named(tmp_path: Path) -> None:
+    """`batcher run DIRECTORY -o OUT -S job.schema_file=…` asks for what the file says, or says why it can't."""
+    schema = tmp_path / "s.json"
+    schema.write_text('{"type": "object"}')
+    told = (tmp_path, tmp_path.parent / "out")
+    manifest = for_directory(*told, endpoint="extract", overrides=[f"job.schema_file={schema}"])
+    assert manifest.jobs[0].options["instructions"]["schema"] == {"type": "object"}
+    with pytest.raises(ManifestError, match=r"job\.schema_file"):
+        for_directory(*told, endpoint="extract", overrides=["job.schema_file=not there.json"])
 
 
 def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ LIVES: Final[dict[str, Rules]] = {
         ("saved", e.FileMissed): "ready",
         ("saved", e.Cleaned): "saved",
     },
+    "what failed for a passing reason is taken up by the next run": {("failed", e.TakenUp): "queued"},
     "two that were answered each other's job are given their own back": {("saved", e.JobExchanged): "saved"},
     "a copy stands for itself where its payer can't, and shares its payer's verdict": {
         ("duplicate", e.Promoted): "queued",

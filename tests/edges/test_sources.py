@@ -1,5 +1,6 @@
 """A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
 
+import json
 import os
 import sqlite3
 import tracemalloc
@@ -14,8 +15,9 @@ from batcher.core.document import HOSTED_TYPES, path_of
 from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.edges import sources
+from batcher.edges.manifests import for_directory
 from batcher.edges.sources import Found, facts, moment, walk
-from batcher.errors import SourceChanged, SourceGone, SourceUnreadable
+from batcher.errors import ManifestError, SourceChanged, SourceGone, SourceUnreadable
 
 NOW = 1_800_000_000.0
 
@@ -50,6 +52,30 @@ def test_patterns_are_those_of_gitignore(tree: Path) -> None:
     (tree / "deep" / ".batcherignore").write_text("skip.*\n")
     assert list(found(tree, exclude=("**/drafts/**",))) == ["deep/keep.pdf", "keep.pdf", "skip.pdf"]
     assert list(found(tree, include=("deep/*.pdf",))) == ["deep/keep.pdf"]
+
+
+def test_the_nearest_ignore_file_that_says_anything_counts(tree: Path) -> None:
+    """As git has it: one deeper down takes in again what one above leaves out, unless its whole folder is left out."""
+    for name in ("a.pdf", "deep/a.pdf", "deep/b.pdf", "deep/er/a.pdf", "deep/er/c.pdf", "gone/a.pdf"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("x")
+    (tree / ".batcherignore").write_bytes(b"*.pdf\r\ngone/\r\n")
+    (tree / "deep" / ".batcherignore").write_text("!a.pdf\n!c.pdf\n")
+    (tree / "deep" / "er" / ".batcherignore").write_text("# only this\na.*\n")
+    (tree / "gone" / ".batcherignore").write_text("!a.pdf\n")
+    assert list(found(tree)) == ["deep/a.pdf", "deep/er/c.pdf"]
+    assert list(found(tree, exclude=("c.pdf",))) == ["deep/a.pdf"]
+
+
+@pytest.mark.parametrize("pattern", ["\\", "!"])
+def test_a_pattern_that_means_nothing_is_told_with_its_place(tree: Path, pattern: str) -> None:
+    """Of an ignore file, and of a manifest before anything is looked at."""
+    (tree / ".batcherignore").write_text(f"*.tmp\n{pattern}\n")
+    with pytest.raises(SourceUnreadable, match=r"\.batcherignore: .* is no pattern"):
+        found(tree)
+    for key in ("include", "exclude"):
+        with pytest.raises(ManifestError, match=f"source.{key}: .* is no pattern"):
+            for_directory(tree, tree.parent / "out", overrides=[f"source.{key}={json.dumps(['*.pdf', pattern])}"])
 
 
 @pytest.mark.parametrize("pattern", ["**/*.pdf", "*.PDF", "/scan.pdf", "*.p?f", "*.pdf  "])

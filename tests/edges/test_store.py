@@ -13,8 +13,8 @@ from threading import Barrier
 
 import pytest
 
-from batcher.core.document import output_name
-from batcher.edges.store import Item, Store, Streamed, Written
+from batcher.core.document import elsewhere, output_name
+from batcher.edges.store import Item, Store, Streamed, Written, concerns_one
 from batcher.errors import OutputError
 
 
@@ -110,13 +110,49 @@ def test_a_disk_that_refuses_leaves_no_part(store: Store, root: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
     try:
         large, small = store.write_group([Item("large.json", b"x" * 200_000), Item("small.json", b"y")])
+        assert isinstance(large, OutputError) and not concerns_one(large)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
         signal.signal(signal.SIGXFSZ, handler)
-    assert isinstance(large, OutputError) and "run again" in str(large)
+    assert "run again" in str(large)
     assert isinstance(small, Written)
     assert names_in(root) == [".batcher", "small.json"]
     assert left_over(root) == []
+
+
+def test_what_stands_in_the_way_of_one_result_is_in_no_other_s_way(store: Store, root: Path, tmp_path: Path) -> None:
+    """A stranger's file or link where its folder should be, a folder that can't be entered, a name that is too long:
+    it gets another place and says so, and nothing of the stranger's is touched.
+    """
+    root.mkdir()
+    (root / "file").write_text("notes")
+    (root / "link").symlink_to(tmp_path)
+    (root / "pipe").mkdir()
+    os.mkfifo(root / "pipe" / "end")
+    outputs = ["file/a.json", "file/deeper/a.json", "link/a.json", "pipe/end/a.json", "x" * 300 + "/a.json"]
+    outputs += ["y" * 256 + ".json", "/".join(["z" * 200] * 25) + ".json", "plain.json"]
+    items = [Item(output, output.encode(), otherwise=elsewhere(output)) for output in outputs]
+    written = [one.output for one in store.write_group(items) if isinstance(one, Written)]
+    assert written == [*(elsewhere(output)[0] for output in outputs[:5]), *written[5:7], "plain.json"]
+    assert all((root / output).read_bytes() == item.data for output, item in zip(written, items, strict=True))
+    assert (root / "file").read_text() == "notes"
+    assert [store.digest(one) for one in written] == [digest(item.data) for item in items]
+    again = store.write_group(items)
+    assert [one.output for one in again if isinstance(one, Written)] == written
+    assert left_over(root) == []
+
+
+def test_what_takes_every_place_is_that_result_s_trouble_alone(store: Store, root: Path) -> None:
+    """With what to do, and told from what a disk refuses all of them."""
+    output, data = "a/b.json", b"result"
+    for name in (*elsewhere(output), f"b.{digest(data)[:8]}.json"):
+        (root / name).mkdir(parents=True)
+    (root / "a" / "b.json").mkdir(parents=True)
+    (root / "a" / f"b.{digest(data)[:8]}.json").mkdir()
+    refused, fine = store.write_group([Item(output, data, otherwise=elsewhere(output)), Item("c.json", b"x")])
+    assert isinstance(refused, OutputError) and concerns_one(refused)
+    assert "move them away" in str(refused)
+    assert isinstance(fine, Written)
 
 
 def test_what_a_crash_left_is_swept_away(store: Store, root: Path) -> None:

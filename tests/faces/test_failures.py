@@ -33,6 +33,30 @@ def test_where_the_name_says_nothing_the_class_does() -> None:
         assert "another attempt would end the same way" in told(reason)
 
 
+@pytest.mark.parametrize(
+    "name", ["SUBPROCESS_CRASHED", "TIMEOUT", "PROCESSING_FAILED", "A_NAME_OF_TOMORROW", "UNNAMED"]
+)
+def test_what_came_of_every_try_is_not_called_likely_to_pass(name: str) -> None:
+    """Whoever pays again is told that it may be in vain, and what else there is to do."""
+    said = told(f"{name}: the process died", kind="transient")
+    assert "likely to pass" not in said
+    assert "the file" in said and "in vain" in said
+
+
+@pytest.mark.parametrize("reason", ["BATCH_ORPHANED: x", "JOB_STATE_ERROR", "proven absent three times", None])
+def test_what_passes_by_itself_is_said_to(reason: str | None) -> None:
+    """No fault of the file's."""
+    assert "likely to pass" in told(reason, kind="transient")
+
+
+@pytest.mark.parametrize("name", ["JOB_CANCELLED", "JOB_DELETED", "JOB_DELETION_IN_PROGRESS", "NOT_FOUND"])
+def test_what_happened_to_a_job_at_the_service_is_no_fault_of_its_file(name: str) -> None:
+    """Another attempt need not end the same way."""
+    said = told(f"{name}: why")
+    assert "batcher retry out --only document" in said
+    assert "end the same way" not in said
+
+
 def test_a_verdict_of_ours_is_not_taken_for_the_service_s() -> None:
     """A held document may have any name in its reason."""
     assert "perhaps paid" in told("after DOCUMENT_EMPTY", state="held")

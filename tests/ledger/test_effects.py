@@ -151,7 +151,7 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         *("unknown", e.ProvenAbsent(1), {"state": "queued", **NO_UPLOAD, "tries": 3}),
         {"outcome": "void", "why": "proven absent", "cost": 0.0},
     ),
-    ("unknown", e.GivenUp(1, "why"), {"state": "failed", **SAYS_WHY}, UNPAID),
+    ("unknown", e.GivenUp(1, "why"), {"state": "failed", **SAYS_WHY, "kind": "transient"}, UNPAID),
     ("unknown", e.Held(1, "why"), {"state": "held", **SAYS_WHY}, NOTHING),
     ("waiting", e.Ended(1, 8, 2.5), {"state": "ready"}, {"ended_at": AT, "pages": 8, "credits": 2.5}),
     ("waiting", e.JobFailed(1, "why", "document"), {"state": "failed", **BY_KIND}, {"outcome": "void", **CLOSED}),

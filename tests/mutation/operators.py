@@ -82,7 +82,10 @@ class WithoutStatement(Textual):
         if node.type != "simple_stmt" or not _is_in_function(node):
             return
         statement = node.children[0]
-        if statement.type not in ("string", "strings", "return_stmt", "global_stmt") and statement.get_code() != "pass":
+        if (
+            statement.type not in ("string", "strings", "return_stmt", "global_stmt")
+            and statement.get_code().strip() != "pass"
+        ):
             yield "pass\n"
 
 

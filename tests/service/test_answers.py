@@ -117,6 +117,18 @@ async def test_an_extract_by_address(reader, settings):
         assert "INV-2026-001" in await fetched.text()
 
 
+async def test_what_this_service_does_not_know_is_named(reader):
+    """Keys that no body has pass, as they do at the hosted service, and the answer says that nothing came of them."""
+    more = {"settings": {"alpha": {"x": 1}}, "enhance": {"agentic": [{"scope": "text", "depth": 3}]}, "later": []}
+    answer = await answered(reader, "parse", await uploaded(reader, INVOICE), **more)
+    notes = [note.partition(":")[0] for note in answer["usage"]["not_served"]]
+    assert notes == ["enhance.agentic", "settings.alpha", "enhance.agentic.depth", "later"]
+    more = {"instructions": {"schema": SCHEMA, "beta": 1}, "parsing": {"settings": {"alpha": True}}}
+    answer = await answered(reader, "extract", await uploaded(reader, INVOICE), **more)
+    notes = [note.partition(":")[0] for note in answer["usage"]["not_served"]]
+    assert notes == ["instructions.beta", "parsing.settings.alpha"]
+
+
 async def test_what_no_rule_can_do_is_named(reader):
     """A system prompt and deep extraction want a model."""
     more = {

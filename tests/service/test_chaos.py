@@ -92,6 +92,24 @@ async def test_refusals_look_like_the_hosted_ones(disturbed, session, fault, sta
         assert service.rooms.jobs.page(limit=10, before=None)[0] == []
 
 
+async def test_a_limit_takes_so_many_calls_in_a_second_and_refuses_the_rest(disturbed, session):
+    """Of all kinds together, and those that are refused don't count; what tells of the faults isn't counted."""
+    async with disturbed("limit-1000=4") as service:
+        client = Client(session, service)
+        answers = [await client.call("GET", path) for path in ("/jobs", "/version", "/job/none") * 3]
+        assert [status for status, _ in answers] == [200, 200, 404, 200, *[429] * 5]
+        assert answers[-1][1]["message"].startswith("[CODE 1000]")
+        assert (await client.call("GET", "/__chaos"))[1]["done"] == {"limit-1000": 5}
+
+
+async def test_a_limit_on_polling_leaves_other_calls_alone(disturbed, session):
+    async with disturbed("limit-2000=1") as service:
+        client = Client(session, service)
+        answers = [await client.call("GET", path) for path in ("/job/none", "/job/none", "/jobs", "/jobs")]
+        assert [status for status, _ in answers] == [404, 429, 200, 200]
+        assert answers[1][1]["message"].startswith("[CODE 2000]")
+
+
 async def test_polling_has_a_limit_of_its_own(disturbed, session):
     """429 with CODE 2000 on GET /job only."""
     async with disturbed("429-2000=1") as service:

@@ -39,6 +39,7 @@ class House:
         self.limits = Limits()
         self.max_in_flight: int | None = None
         self.retention = RETENTION  # as the manifest has it; what the service really does is the service's
+        self.runs = 3
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
@@ -70,6 +71,7 @@ class House:
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
+            runs=self.runs,
         )
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))

@@ -175,13 +175,22 @@ class _Life:
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Reached(SimTwin(world), "twin", "none")
-        means = Means(manifest, ledger, world.disk, reached, Course(), world.clock, world.rng)
+        course = Course()
+        means = Means(manifest, ledger, world.disk, reached, course, world.clock, world.rng)
         run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
             if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):
                 world.defects.append("something is still to be sent after all was called off")
-            await run.audit()
+            await self._audit(run, course)
+
+    async def _audit(self, run: Collection, course: Course) -> None:
+        """By one that says that it could see all there is, what it didn't see isn't there."""
+        world, began = self.world, self.world.now
+        lies = world.replica.lies
+        audit = await run.audit()
+        if not audit.notes and course.exit_code != 4 and not course.at_once and world.replica.lies == lies:
+            world.audits.append((began, world.now))
 
     async def _retry(self, ledger: Ledger) -> None:
         """A person puts everything with a verdict back in the queue, and knows that some of it is paid again."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
 
 from inbox import Inbox
-from world import HOUR, START, World
+from world import HOUR, LATE, START, World
 
 from batcher.core import wire
 from batcher.core.lifecycle import OPEN, State
@@ -93,18 +93,33 @@ def _sent_unasked(world: World, left_out: Mapping[int, Set[str]]) -> Iterator[st
 
 
 def _twins_unsaid(world: World) -> Iterator[str]:
-    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, while they can be seen.
+    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, where they could be seen.
 
     Where a person has called jobs off or sent them anew, or the listing goes in circles, nobody can be held to that.
     """
-    if world.now - START > 11 * HOUR or any(world.faults[what] for what in ("cancel", "retry", "endless_listing")):
+    if any(world.faults[what] for what in ("cancel", "retry", "endless_listing")):
         return
     rows = world.database.execute("SELECT job_id FROM attempts UNION SELECT job_id FROM twins")
     known = {row[0] for row in rows}
     for second, first in world.service.replays.items():
         both = {first, second}
-        if both <= world.service.charged.keys() and not both <= known:
+        if both <= world.service.charged.keys() and not both <= known and _could_be_seen(world, first, second):
             yield f"jobs {first} and {second} are one submission, and nobody is told"
+
+
+def _could_be_seen(world: World, first: str, second: str) -> bool:
+    """Whether a run has held the listing against the ledger, without a doubt, when it showed them both.
+
+    And when the attempt had its job. What comes later than any request should is nobody's to find.
+    """
+    service = world.service
+    sql = "SELECT sent_at, accepted_at FROM attempts WHERE nonce = ? AND job_id IS NOT NULL"
+    row = world.database.execute(sql, (_nonce(world, second),)).fetchone()
+    if row is None or service.jobs[second].accepted_at > row[0] + LATE:
+        return False
+    since = max(service.shown_at[first], service.shown_at[second], row[1] + TOLERANCE)
+    until = service.jobs[first].accepted_at + 11 * HOUR
+    return any(since < began and ended < until for began, ended in world.audits)
 
 
 def _left_behind(world: World) -> Iterator[str]:

@@ -109,6 +109,7 @@ class World:
     durable: bytes | None = None  # what a power cut leaves of it, where commits aren't synced
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
+    audits: list[tuple[float, float]] = field(default_factory=list)  # from when to when: those without a doubt
     replica: Replica = field(init=False)
     _stopped_at: float = START
     _loop: asyncio.AbstractEventLoop | None = None
@@ -256,6 +257,7 @@ class Replica:
         self._calm = self._rng.choice((None, 30.0, 300.0))  # seconds between two such times, on average; None: never
         self._kind, self._from, self._until = "", 0.0, START
         self._left_out: dict[str, bool] = {}
+        self.lies = 0  # readings of it that left something out
 
     def hidden(self, jobs: list[TwinJob]) -> set[str]:
         """Those of `jobs` that the listing doesn't show, though it has had its time."""
@@ -268,6 +270,7 @@ class Replica:
                 del away[job.job_id]
         if away:
             world.faults[f"listing {self._kind}"] += 1
+            self.lies += 1
         return away.keys()
 
     def _is_blind(self, now: float) -> bool:

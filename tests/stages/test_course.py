@@ -1,5 +1,6 @@
 """How a run is stopped: by whom first, and how urgently."""
 
+from batcher.core.ending import Ended
 from batcher.stages.course import Course
 
 
@@ -17,6 +18,18 @@ def test_a_run_that_only_brings_home_can_still_be_stopped() -> None:
     course.stop("", 0, home=True)
     course.stop("on request", 3)
     assert (course.reason, course.exit_code, course.home) == ("on request", 3, False)
+
+
+def test_what_weighs_most_is_how_it_ended() -> None:
+    """A limit, then a signal, then a disk that is full."""
+    course = Course()
+    course.reach("limits.max_pages")
+    assert (course.how, course.home) == (Ended.LIMIT, True)
+    course.stop("on request", 3, how=Ended.STOPPED)
+    assert (course.how, course.reason) == (Ended.STOPPED, "limits.max_pages")
+    course.stop("disk full", 3, at_once=True)
+    course.stop("on request", 3, how=Ended.STOPPED)
+    assert course.how is Ended.FAILED
 
 
 def test_who_has_stopped_waiting_does_not_begin_again() -> None:

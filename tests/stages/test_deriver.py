@@ -227,6 +227,32 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
     assert found.is_whole and found.strays == ()
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["parse", "pipeline"])
+async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrapped: bool) -> None:
+    """Of a newer result the newer one; one that can't be had is noted and stops nothing."""
+    course, job = Course(), Job(options={"settings": {"embed_pdf_metadata": True}})
+
+    def result(pdf: str | None) -> dict[str, Any]:
+        parse = {**parsed("one", images=("http://h/1.png",)), "pdf_url": pdf}
+        return {"response_type": "pipeline", "job_id": "j", "result": {"parse": parse}} if wrapped else parse
+
+    first = await shelf.save("a.docx", result("http://h/first?sign=1"))
+    await derive(shelf, "markdown", course=course, job=job)
+    picture, pdf = sorted((shelf.root / "a.docx.images").iterdir())
+    assert (picture.name[:5], pdf.name[:9], pdf.suffix) == ("0001-", "document-", ".pdf")
+    assert pdf.read_bytes() == b"http://h/first?sign=1"
+    await shelf.save("a.docx", result("http://h/newer"), replaces=first)
+    await derive(shelf, "markdown", course=course, job=job)
+    newer = [path.read_bytes() for path in (shelf.root / "a.docx.images").glob("*.pdf")]
+    assert newer == [b"http://h/newer"]
+    assert course.warnings == []
+    await shelf.save("b.docx", result("http://h/missing.pdf"))
+    await derive(shelf, "markdown", course=course, job=job)
+    assert ["b.docx: pictures: 1 of 2 missing" in warning for warning in course.warnings] == [True]
+    found = verify(shelf.ledger, shelf.root)
+    assert found.is_whole and found.strays == ()
+
+
 async def test_an_extract_has_the_columns_of_its_schema(shelf: Shelf) -> None:
     """In every part the same, whatever the rows hold; what fits no column stands in `other`."""
     schema = {

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from batcher.service.bodies import ParseBody
+from batcher.service.unknown import NOT_KNOWN, unknown_keys
+
 NO_MODEL: Final = "no model runs here"
 UNSERVED: Final[Mapping[str, str]] = {
     "enhance.agentic": NO_MODEL,
@@ -43,6 +46,7 @@ def not_served(options: Mapping[str, Any], kind: str) -> list[str]:
         notes.append("formatting.table_output_format: jsonbbox is answered as json, without boxes")
     if _asked(options, "settings.return_citations") and _asked(options, "formatting.merge_tables"):
         notes.append("settings.return_citations: not together with formatting.merge_tables")
+    notes += (f"{path}: {NOT_KNOWN}" for path in unknown_keys(options, ParseBody))
     return notes
 
 

@@ -1,0 +1,37 @@
+"""Keys of a request that no body has: they pass, as they do at the hosted service, and the answer names them."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+NOT_KNOWN: Final = "not known here"
+
+
+def unknown_keys(value: Any, kind: Any, path: str = "") -> Iterator[str]:
+    """Each with its place, as in settings.alpha; `kind` is the type the value was checked against."""
+    for one in _one_of(kind):
+        if isinstance(value, list) and get_origin(one) is list:
+            for item in value:
+                yield from unknown_keys(item, get_args(one)[0], path)
+        elif isinstance(value, Mapping) and isinstance(one, type) and issubclass(one, msgspec.Struct):
+            yield from _of_table(value, one, path)
+            return
+
+
+def _of_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: str) -> Iterator[str]:
+    known = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    tag = kind.__struct_config__.tag_field
+    hints = get_type_hints(kind)
+    for name, inner in value.items():
+        if name in known:
+            yield from unknown_keys(inner, hints[known[name]], f"{path}{name}.")
+        elif name != tag:
+            yield f"{path}{name}"
+
+
+def _one_of(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)

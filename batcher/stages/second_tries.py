@@ -1,0 +1,26 @@
+"""Takes up again what earlier runs didn't get done for a reason that may have passed, and that nothing was paid for.
+
+It sends nothing: what it puts back in the queue is sent where this run's scan finds it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batcher.core import events
+from batcher.ledger.ledger import Ledger
+from batcher.ledger.payers import candidates, payers_of
+
+GROUP: Final = 500  # put down together: one commit serves many
+
+
+async def take_up(ledger: Ledger, *, runs: int) -> int:
+    """How many documents are in the queue again, their copies included: of those that fewer than `runs` have tried."""
+    tried = dict(ledger.passing(runs=runs))
+    payers = payers_of(ledger, candidates(ledger, list(tried)))
+    paying = [events.TakenUp(document, tried[document]) for document, payer in payers.items() if payer == document]
+    copies = [events.Rejoined(document, payer) for document, payer in payers.items() if payer != document]
+    happened = [*paying, *copies]  # copies wait for whom is in the queue by then
+    for start in range(0, len(happened), GROUP):
+        await ledger.record(*happened[start : start + GROUP])
+    return len(happened)

@@ -9,7 +9,9 @@ busy: then even a service that becomes many times slower still ends all that is 
 Nothing is known at first, so it begins as though the slowest service worth waiting for had been watched for a moment:
 a probe whose size follows from the retention. Soon what really ends outweighs it. A service that works on many jobs
 side by side ends the more the more are out, so the bound grows with each round; one whose capacity is reached doesn't,
-and there the bound stays. Where we were away, ends are found late and many at once: they are spread over that time.
+and there the bound stays. Time in which nothing was out, or we were away, says nothing of the service and isn't
+counted; what ended while we were away isn't either, for nobody knows when it did.
+
 Pure: the clock is the caller's. How fast we fetch is `core.drain`'s.
 """
 
@@ -31,7 +33,7 @@ SMALLEST: Final = 2  # one that is worked on, and one whose turn is next
 ENOUGH: Final = 64  # ends that tell a rate; where there are fewer, it is looked back further
 SLICES: Final = 256  # of the longest look back, in which ends are counted
 SHORTEST: Final = 1 / 4  # of the longest look back
-AWAY: Final = 1 / 8  # of the longest look back: an end that is found later than that after a look came in our absence
+AWAY: Final = 1 / 8  # of the longest look back: where no look came through for longer than that, we were away
 SMOOTH: Final = 0.05
 
 
@@ -42,7 +44,8 @@ class Outflow:
     retention: float
     work: float | None = None  # seconds that the service works on a job, where it tells
     ended: int = 0
-    _busy: float | None = None  # seconds in which anything was out so far: others say nothing of the service
+    _busy: float | None = None  # seconds in which anything was out, and we weren't away
+    _seen: float = 0.0  # of these, when an end was last found
     _looked_at: float = 0.0
     _is_idle: bool = True
     _counts: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=SLICES))  # of ends; the last is now's
@@ -69,7 +72,8 @@ class Outflow:
         if since <= AWAY * self._longest:
             self._counts[-1] += 1
         else:
-            self._spread(self._busy - since, self._busy)
+            self._leave_out(since)
+        self._seen = self._busy
 
     def bound(self) -> int:
         """How many may be out, as of the last look."""
@@ -106,12 +110,14 @@ class Outflow:
         self._counts.extend([0.0] * min(SLICES, latest - self._slice))
         self._slice = latest
 
-    def _spread(self, start: float, end: float) -> None:
-        """One end, spread evenly over that time; what lies before the first look, or long ago, isn't kept."""
-        first, span = int(max(0.0, start) / self._width), end - start
-        for number in range(max(first, self._slice - len(self._counts) + 1), self._slice + 1):
-            since, until = max(start, number * self._width), min(end, (number + 1) * self._width)
-            self._counts[number - self._slice - 1] += max(until - since, 0.0) / span
+    def _leave_out(self, span: float) -> None:
+        """The last `span` seconds, as far as nothing was found in them: we were away."""
+        assert self._busy is not None
+        self._busy = min(self._busy, max(self._seen, self._busy - span))
+        latest = int(self._busy / self._width)
+        for _ in range(min(len(self._counts) - 1, self._slice - latest)):
+            self._counts.pop()
+        self._slice = latest
 
     def _rate(self, busy: float) -> float:
         """Ends a second of late: as far back as it takes to have seen enough."""
@@ -123,4 +129,4 @@ class Outflow:
         if len(self._counts) == SLICES:
             return count / (busy - start)
         watched = min(WATCHED, self._longest / 4)  # it all began not long ago
-        return (count + self._probe / (self.retention * WITHIN) * watched) / (busy + watched)
+        return (count + self._probe / self._horizon * watched) / (busy + watched)

@@ -23,6 +23,7 @@ from batcher.stages.course import Course
 from batcher.stages.watchlist import BETWEEN_LOOKS, LONGEST_GATHER, Watched, Watchlist
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
+DOUBT: Final = 0.05  # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
 A_PAGE: Final = 50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
 OWN_WORD: Final = 1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
@@ -135,7 +136,7 @@ class Poller:
         if self._in_vain >= SWEEPS_IN_VAIN:
             self._in_vain = 0
             return False
-        return len(due) * self._looks.too_soon > self._pages
+        return len(due) * max(DOUBT, self._looks.too_soon) > self._pages
 
     async def _sweep(self, due: Sequence[Watched]) -> None:
         """Read the listing as far down as it takes to have seen all that is due."""

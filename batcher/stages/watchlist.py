@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from batcher.core.flight import Flight
-from batcher.core.looks import Looks, share
+from batcher.core.looks import LATEST, Looks, share
 from batcher.errors import Busy, ServiceError
 
 GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
@@ -43,6 +43,7 @@ class Watched:
     unread: int = 0  # how often
     fetching: bool = False
     running_at: float = 0.0  # when it was last known not to have ended
+    first_at: float = 0.0  # when it was to be looked at first
 
     @property
     def age(self) -> float:
@@ -56,11 +57,16 @@ class Watched:
     def looked(self, looks: Looks, *, done: bool) -> None:
         """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of how long it took."""
         age = min(self.age, self.look_at - self.accepted_at) if done else self.age
-        if self.ours and not (done and self.failures):
+        if self.ours and not (done and (self.failures or self._was_left_alone)):
             looks.learn(self.flight.size, age, done=done, first=self.looks == 0)
         self.looks += 1
         if not done:
             self.running_at = _now()
+
+    @property
+    def _was_left_alone(self) -> bool:
+        """Whether the look was due long ago, as after an outage: it tells nothing of how long such a job takes."""
+        return _now() - max(self.first_at, self.running_at) > max(2 * LATEST, self.age / 2)
 
 
 class Watchlist:
@@ -97,7 +103,7 @@ class Watchlist:
         """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
         now = _now()
         watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
-        watched.running_at = watched.accepted_at
+        watched.running_at, watched.first_at = watched.accepted_at, watched.look_at
         self._jobs[flight.document] = watched
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)

@@ -20,6 +20,7 @@ from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Prices
+from batcher.core.outflow import Outflow
 from batcher.core.policy import Backoff, Policy
 from batcher.core.wire import JobAnswer, JobStatus
 from batcher.edges.client import Around, Room
@@ -82,7 +83,7 @@ class Bench:
         self.ledger = memory_ledger(Path("absent.db"), batch="b", clock=now)
         self.client, self.pace, self.course = Scripted(), unhurried(), Course()
         self.jobs, self.looks = Watchlist(), Looks()
-        self.headroom = Headroom(Drain(16), 12 * HOUR)
+        self.headroom = Headroom(Drain(16), Outflow(12 * HOUR))
         self.sink = Sink(self.ledger, Store(folder), self.course, service="twin", key_print="none")
         self.fetcher = Fetcher(
             *(self.ledger, self.client, self.pace, self.course, self.jobs, self.looks, self.sink, self.headroom),

@@ -15,6 +15,7 @@ from test_sighting import accepted
 from virtual import run_virtually, unhurried
 
 from batcher.core import events, wire
+from batcher.core.breaker import WINDOW
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import State
@@ -329,17 +330,19 @@ def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path
 def test_a_silence_about_one_job_alone_is_its_own_trouble(
     others: bool, span: float, is_stuck: bool, tmp_path: Path
 ) -> None:
-    """Once it has lasted a quarter of an hour from its first moment."""
+    """Once it has lasted a quarter of an hour, and others were answered between the last three failures."""
 
     async def work(bench: Bench) -> None:
         await bench.out(1)
         await bench.out(2)
         await bench.ask(2, RUNNING)
-        await bench.ask(1, DOWN, times=3, every=10.0)
-        if others:
-            await bench.ask(2, RUNNING)
-        await asyncio.sleep(span - 20.0)
         await bench.ask(1, DOWN)
+        await asyncio.sleep(span - 20.0)
+        for wait in (0.0, 10.0, 10.0):
+            if others:
+                await bench.ask(2, RUNNING)
+            await asyncio.sleep(wait)
+            await bench.ask(1, DOWN)
         assert bench.ledger.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
         if is_stuck:
             assert bench.reason() == f"no answer about its job, though others get theirs: {DOWN}"
@@ -378,6 +381,7 @@ def test_failures_of_the_provider_s_make_submissions_pause(name: str, trips: boo
         for document in range(1, 6):
             await bench.out(document)
             await bench.ask(document, failed(name))
+            await asyncio.sleep(WINDOW / 4)
             assert bench.jobs.get(document) is None
         assert (bench.headroom.breaker.open_until is not None) == trips
         assert bench.taken == 0
@@ -385,14 +389,19 @@ def test_failures_of_the_provider_s_make_submissions_pause(name: str, trips: boo
     at_work(work, tmp_path)
 
 
-def test_a_result_closes_the_breaker(tmp_path: Path) -> None:
+def test_a_result_keeps_the_breaker_closed(tmp_path: Path) -> None:
+    """Four failures of the provider, then one success: the next failure is a first one."""
+
     async def work(bench: Bench) -> None:
         for document in range(1, 5):
             await bench.out(document)
             await bench.ask(document, failed("INTERNAL_ERROR"))
+            await asyncio.sleep(WINDOW / 2)
         await bench.out(5)
         await bench.ask(5, result(5))
-        assert bench.headroom.breaker.in_a_row == 0
+        await bench.out(6)
+        await bench.ask(6, failed("INTERNAL_ERROR"))
+        assert bench.headroom.breaker.open_until is None
 
     at_work(work, tmp_path)
 
@@ -714,7 +723,7 @@ def test_a_404_that_is_explained_is_a_verdict_at_once(
 
 @pytest.mark.parametrize("answer", [MISSING, RUNNING])
 def test_any_answer_is_a_sign_of_life_for_the_lane(answer: Said, tmp_path: Path) -> None:
-    """The next failure is a first one."""
+    """The next failure is a first one, and single failures hold up nobody."""
 
     async def work(bench: Bench) -> None:
         await bench.out(1, age=100.0)
@@ -722,7 +731,7 @@ def test_any_answer_is_a_sign_of_life_for_the_lane(answer: Said, tmp_path: Path)
         await asyncio.sleep(100.0)
         await bench.ask(1, answer)
         await bench.ask(1, DOWN)
-        assert bench.pace.fetch.held_for == pytest.approx(0.5, abs=0.1)
+        assert bench.pace.fetch.held_for < 0.6
 
     at_work(work, tmp_path)
 

@@ -57,8 +57,10 @@ def fill(inbox: Path, number: int) -> None:
         os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
-async def run(inbox: Path, url: str, course: Course, watch: object = None) -> Summary:
-    manifest = for_directory(inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=())
+async def run(
+    inbox: Path, url: str, course: Course, watch: object = None, *, overrides: tuple[str, ...] = ()
+) -> Summary:
+    manifest = for_directory(inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=overrides)
     return await run_batch(manifest, course=course, watch=watch)  # type: ignore[arg-type]
 
 
@@ -94,8 +96,9 @@ async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
 
         ledger.listeners.append(note)
 
+    kept = ("service.result_retention=48h",)  # so that 400 may be out before the first has ended
     with stub("--service-time", "3600") as url:
-        await run(inbox, url, course, watch)
+        await run(inbox, url, course, watch, overrides=kept)
     assert max(in_flight for in_flight, _ in seen) == 400
     assert max(tasks for _, tasks in seen) <= 150
 

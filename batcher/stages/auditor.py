@@ -54,6 +54,7 @@ class _Pass:
     pages: int
     twins: list[Twin] = field(default_factory=list)
     crossed: dict[str, Crossed] = field(default_factory=dict)  # by job
+    shows_ours: bool = False
     unreadable: int = 0  # rows
     is_whole: bool = False  # it went as far back as it had to, or to the listing's end
 
@@ -143,7 +144,9 @@ class Auditor:
             )
         doubts = tuple(self._doubts(looking))
         if not doubts:  # else the next run looks again, as long as these jobs are kept
-            await self._ledger.audited(last, sent_before=now - LATE)
+            # A listing that shows nothing of ours may be an empty one: then only what it has forgotten is settled.
+            within = LATE if looking.shows_ours else self._retention
+            await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
 
     async def _read_listing(self, looking: _Pass) -> None:
@@ -163,6 +166,7 @@ class Auditor:
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
         known = self._ledger.known_jobs(self._service, [row.job_id for row in rows])
         looking.unseen -= known
+        looking.shows_ours = looking.shows_ours or bool(known)
         holders = self._ledger.holders(self._service, list(known))
         for row in rows:
             if row.job_id not in known and (twin := self._twin_of(row)) is not None:

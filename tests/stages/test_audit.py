@@ -398,3 +398,29 @@ def test_a_ledger_whose_jobs_were_exchanged_agrees_with_its_journal(tmp_path: Pa
         assert healthy(path)
 
     asyncio.run(work())
+
+
+class EmptyAtFirst(Replaying):
+    """Its listing is empty until the second run: a replica that is behind."""
+
+    is_empty = True
+
+    def listed(self) -> list[TwinJob]:
+        return [] if self.is_empty else super().listed()
+
+
+def test_an_empty_listing_with_nothing_to_show_settles_no_audit(house: House) -> None:
+    """Our own jobs were deleted, so nothing must be in it: a second job is found by the next run all the same."""
+
+    async def work() -> None:
+        house.clean = "saved"
+        house.put(a="1")
+        house.client = client = EmptyAtFirst(house.service)
+        assert await house.run() == {"saved": 1}
+        assert house.audit.agrees
+        client.is_empty = False
+        await asyncio.sleep(1800.0)
+        await house.run()
+        assert len(house.audit.twins) == 1
+
+    run_virtually(work())

@@ -158,7 +158,7 @@ class Fetcher:
             str(error),
             asked=watched.silences,
             span=now - watched.silent_since,
-            others_answer=self._answered_at > watched.silent_since,
+            others_answer=self._answered_at > watched.silent_since and not _is_too_fast(error),
             now=self._clock(),
         )
         if event is not None:

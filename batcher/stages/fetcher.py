@@ -164,7 +164,8 @@ class Fetcher:
         if watched.silences == 0:
             watched.silent_since = now
         watched.silences += 1
-        watched.alone = watched.alone + 1 if await self._are_others_answered(watched, since=last_at) else 0
+        is_alone = not _is_too_fast(error) and await self._are_others_answered(watched, since=last_at)
+        watched.alone = watched.alone + 1 if is_alone else 0
         event = unanswered(
             watched.flight,
             str(error),

@@ -283,6 +283,13 @@ def _takes_a_name_in_another_folder_for_the_same() -> list[Patch]:
     return [(Ledger, "known", known)]
 
 
+def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
+    async def repeat(self: Any, watched: Any, why: str) -> None:
+        await self._settle(events.JobToRepeat(watched.flight.document, why, due_at=self._clock()))
+
+    return [(fetcher.Fetcher, "_unread", repeat)]
+
+
 def _holds_without_a_look() -> list[Patch]:
     def hopeless(self: Recovery, attempt: Any, sighting: Sighting) -> bool:
         return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
@@ -352,6 +359,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "forgets what superseded documents left": _forgets_what_superseded_documents_left,
     "sends what nobody asks for": _sends_what_nobody_asks_for,
     "takes a name in another folder for the same": _takes_a_name_in_another_folder_for_the_same,
+    "pays again for what has no result yet": _pays_again_for_what_has_no_result_yet,
     "holds without a look": _holds_without_a_look,
     "reads another document's job": _reads_another_document_s_job,
     "pays again for the step before": _pays_again_for_the_step_before,

@@ -236,6 +236,14 @@ class SimService(TwinService):
         usage = {"num_pages": pages, "credits": credits}
         return json.dumps({"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}).encode()
 
+    def result_at(self, job_id: str) -> float:
+        """Of a chance of its own, so that no other is shifted."""
+        life = random.Random(f"late results {self.world.seed}")
+        share, longest = life.choice(((0.0, 0.0), (0.0, 0.0), (0.3, 30.0), (0.1, 600.0)))
+        chance = random.Random(f"late result {self.world.seed} {job_id}")
+        late = chance.uniform(0.0, longest) if chance.random() < share and not self.world.calm else 0.0
+        return self.jobs[job_id].ends_at + late
+
     def bill_of(self, job: TwinJob) -> tuple[int, float]:
         """By what was read: no letter is as long as it looks."""
         pages = 1 + int(self.charged[job.job_id][:4], 16) % 6
@@ -371,6 +379,14 @@ class SimTwin(Twin):
             ended = [one for one in service.charged if service.status(service.jobs[one]) is JobStatus.COMPLETED]
             job_id = self.world.rng.choice([*ended, job_id])
         return await super().job(job_id, room=room)
+
+    def _answer(self, job_id: str) -> wire.JobAnswer:
+        """In some lives a job has completed for seconds, or minutes, before its result is there."""
+        answer = super()._answer(job_id)
+        if answer.result is not None and self.world.now < self.world.service.result_at(job_id):
+            self.world.faults["late result"] += 1
+            return wire.JobAnswer(answer.status)
+        return answer
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False

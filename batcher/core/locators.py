@@ -46,7 +46,7 @@ _MARK: Final = 16  # hex digits: of a million documents behind one address no tw
 
 
 def is_url(text: str) -> bool:
-    parts = _split(text)
+    parts = split_url(text)
     return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
@@ -103,7 +103,8 @@ def _quoted(path: str) -> str:
     return quote(unquote(path, errors="surrogateescape"), safe="/~+,;=@", errors="surrogateescape")
 
 
-def _split(text: str) -> SplitResult | None:
+def split_url(text: str) -> SplitResult | None:
+    """None for what is no address."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises where it is none

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from batcher.core.locators import split_url
 from batcher.core.wire import SERVICES
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -90,10 +91,6 @@ def _host(parts: SplitResult) -> str:
 
 
 def _split(url: str) -> SplitResult | None:
-    """None for what is no address."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where it is none
-    except ValueError:
-        return None
-    return parts if parts.hostname and url.isprintable() else None
+    """None for what names no host."""
+    parts = split_url(url)
+    return parts if parts and parts.hostname and url.isprintable() else None

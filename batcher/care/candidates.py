@@ -6,23 +6,19 @@ Nothing here is sent to the service; what must be fetched or paid again, the nex
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
 
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.edges.clock import SteadyClock
 from batcher.ledger.ledger import Ledger, lock, open_existing
-from batcher.ledger.payers import CANDIDATE, Candidate, candidate_of, payers_of
+from batcher.ledger.payers import CANDIDATE, Candidate, candidate_of, groups, payers_of
 from batcher.ledger.queries import Queries, listed
 
-__all__ = ["Candidate", "Requeued", "payers_of"]
-
-GROUP: Final = 500  # put down together: one commit serves many
-T = TypeVar("T")
+__all__ = ["Candidate", "Requeued", "groups", "payers_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +56,6 @@ def price(ledger: Queries, document: int) -> float:
     sql = "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC LIMIT 1"
     row = ledger.reader.execute(sql, (document,)).fetchone()
     return float(row[0]) if row and row[0] else 1.0
-
-
-def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), GROUP):
-        yield items[start : start + GROUP]
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from batcher.core.lifecycle import OPEN, OUT, State
 from batcher.ledger.queries import Queries, listed
+
+GROUP: Final = 500  # put down together: one commit serves many
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -55,3 +58,8 @@ _OTHERS: Final = f"""
     WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
     AND (o.state IN ({listed(OUT)}) OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
     ORDER BY o.id"""
+
+
+def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), GROUP):
+        yield items[start : start + GROUP]

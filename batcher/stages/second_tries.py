@@ -5,13 +5,9 @@ It sends nothing: what it puts back in the queue is sent where this run's scan f
 
 from __future__ import annotations
 
-from typing import Final
-
 from batcher.core import events
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.payers import candidates, payers_of
-
-GROUP: Final = 500  # put down together: one commit serves many
+from batcher.ledger.payers import candidates, groups, payers_of
 
 
 async def take_up(ledger: Ledger, *, runs: int) -> int:
@@ -21,6 +17,6 @@ async def take_up(ledger: Ledger, *, runs: int) -> int:
     paying = [events.TakenUp(document, tried[document]) for document, payer in payers.items() if payer == document]
     copies = [events.Rejoined(document, payer) for document, payer in payers.items() if payer != document]
     happened = [*paying, *copies]  # copies wait for whom is in the queue by then
-    for start in range(0, len(happened), GROUP):
-        await ledger.record(*happened[start : start + GROUP])
+    for group in groups(happened):
+        await ledger.record(*group)
     return len(happened)

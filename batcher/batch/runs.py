@@ -115,7 +115,6 @@ class Collection:
             clock=clock,
             submits=self.submits,
             endpoints={job.name: job.endpoint for job in manifest.jobs},
-            deletes=manifest.output.clean == "saved",
         )
         self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
         self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)

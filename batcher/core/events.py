@@ -223,6 +223,12 @@ class JobExchanged(Event, frozen=True):
     job_id: str
 
 
+class DeletionStarted(Event, frozen=True):
+    """Its job is about to be deleted at the service: from here on nobody may expect to see it there."""
+
+    job_id: str
+
+
 class Cleaned(Event, frozen=True):
     """Its job and its upload are deleted at the service; the result on disk was read again before that."""
 

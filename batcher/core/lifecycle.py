@@ -15,6 +15,7 @@ from batcher.core.events import (
     Adopted,
     Cancelled,
     Cleaned,
+    DeletionStarted,
     Ended,
     Event,
     Expired,
@@ -112,7 +113,8 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
 # What was under way for a document when a newer version took its place; none of it leads anywhere.
 _LATE: Final = (
     *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
-    *(Saved, Promoted, PayerFailed, Retried, Rejoined, Follows, UpstreamSaved, UpstreamFailed, Cleaned),
+    *(Saved, Promoted, PayerFailed, Retried, Rejoined, Follows, UpstreamSaved, UpstreamFailed),
+    *(DeletionStarted, Cleaned),
 )
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {
@@ -165,7 +167,13 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         Cancelled: State.CANCELLED,
         **_FROM_SOURCE,
     },
-    State.SAVED: {**_AGAIN, FileMissed: State.READY, Cleaned: State.SAVED, JobExchanged: State.SAVED},
+    State.SAVED: {
+        **_AGAIN,
+        FileMissed: State.READY,
+        JobExchanged: State.SAVED,
+        DeletionStarted: State.SAVED,
+        Cleaned: State.SAVED,
+    },
     State.FAILED: {**_AGAIN, TakenUp: State.QUEUED},
     State.BLOCKED: {**_AGAIN, UpstreamSaved: State.QUEUED},
     State.EXPIRED: _AGAIN,

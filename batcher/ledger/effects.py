@@ -79,6 +79,7 @@ _DONE: Final = (  # the last one: a result that was lost on disk may have been p
     "WHERE document = :document AND outcome = 'saved'"
     " AND number = (SELECT max(number) FROM attempts WHERE document = :document AND outcome = 'saved')"
 )
+_CLEANABLE: Final = f"{_DONE} AND job_id = :job_id AND cleaned_at IS NULL"
 _PAY_AGAIN: Final = "UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again'"
 _ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
 
@@ -106,7 +107,8 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
     e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
     e.JobExchanged: f"UPDATE attempts SET job_id = nullif(:job_id, '') {_DONE}",
-    e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_DONE} AND job_id = :job_id AND cleaned_at IS NULL",
+    e.DeletionStarted: f"UPDATE attempts SET deletion_started_at = :at {_CLEANABLE}",
+    e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_CLEANABLE}",
 }
 # Events that an attempt may or may not be under way for, by the state they come in.
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {

@@ -288,3 +288,9 @@ _ASKED_FOR: Final = (
     """CREATE INDEX to_submit ON documents(scan, due_at, id)
        WHERE current = 1 AND state IN ('queued', 'uploaded')""",
 )
+
+
+@migrations()
+def deleting(db: Database) -> None:
+    """When the deletion of a job began, which may have reached the service though no answer of it is on record."""
+    db.execute("ALTER TABLE attempts ADD COLUMN deletion_started_at REAL")

@@ -156,6 +156,7 @@ class Finished(NamedTuple):
     file_id: str | None
     output: str
     sha256: str
+    deletion_started: bool
 
 
 class Copy(NamedTuple):
@@ -438,11 +439,11 @@ class Queries:
 
     def still_accepted(
         self, service: str, key_print: str, job_ids: Sequence[str], *, alive_at: float
-    ) -> dict[str, str]:
-        """Those of `job_ids` that it still has, and what became of the attempt of each."""
-        sql = f"SELECT job_id, outcome {_ACCEPTED} AND {_ALIVE} AND job_id IN ({_EACH})"
+    ) -> frozenset[str]:
+        """Those of `job_ids` that it still has."""
+        sql = f"SELECT job_id {_ACCEPTED} AND {_ALIVE} AND job_id IN ({_EACH})"
         values = (service, key_print, alive_at, json.dumps(job_ids))
-        return dict(self.reader.execute(sql, values))
+        return frozenset(row[0] for row in self.reader.execute(sql, values))
 
     def holders(self, service: str, job_ids: Sequence[str]) -> dict[str, Holder]:
         """The attempts that hold those of `job_ids` that are ours."""
@@ -604,7 +605,8 @@ class Queries:
     def finished(self, document: int) -> Finished | None:
         """The saved document and its job; None where it's no longer saved, or its job was deleted."""
         row = self.reader.execute(
-            "SELECT a.job_id, a.file_id, d.output, d.output_sha256 FROM documents d JOIN attempts a"
+            "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT NULL"
+            " FROM documents d JOIN attempts a"
             " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' AND d.current = 1"
             " AND a.cleaned_at IS NULL ORDER BY a.number DESC LIMIT 1",
             (document,),
@@ -759,8 +761,9 @@ _WORTH = (
     " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
 )
 _AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
-_ACCEPTED = (  # and not deleted by us
-    "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL AND cleaned_at IS NULL"
+_ACCEPTED = (  # and neither deleted by us, nor perhaps so
+    "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+    " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
 )
 # Nor by the service, at its time or before: where somebody else's result is wanted by now, it hasn't been asked.
 _ALIVE = "deadline_at > ? AND (outcome <> 'lost' OR why IS 'superseded')"

@@ -56,7 +56,6 @@ class Cleaner:
         self._clock = clock
         self._is_wanted = is_wanted
         self._pending: dict[int, int] = {}  # tries so far, by document
-        self._begun: set[int] = set()  # those of them whose job may be deleted already: the answer didn't say so
         self._in_hand = 0
         self._failures = 0  # in a row
         self.left = 0  # for the next run
@@ -66,7 +65,7 @@ class Cleaner:
     @property
     def idle(self) -> bool:
         """Whether nothing is left that may be deleted as things stand: a run that sends nothing never changes that."""
-        return (not self._pending or (self._must_wait() and not self._begun)) and not self._in_hand
+        return (not self._pending or self._must_wait()) and not self._in_hand
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -88,20 +87,18 @@ class Cleaner:
                 await self._ledger.change()
                 continue
             self._in_hand += 1
-            self._begun.discard(document)
             try:
                 await self._clean(document, self._pending.pop(document))
             finally:
                 self._in_hand -= 1
 
     def _next(self) -> int | None:
-        if not self._pending:
+        if not self._pending or self._must_wait():
             return None
-        candidates = self._begun if self._must_wait() else self._pending
-        return next((document for document in candidates if not self._is_wanted(document)), None)
+        return next((document for document in self._pending if not self._is_wanted(document)), None)
 
     def _must_wait(self) -> bool:
-        """While a submission's fate is looked for, the listing has to show all that isn't known to be deleted."""
+        """While a submission's fate is looked for, each job of ours that the listing must show is of use."""
         return self._ledger.tally[State.UNKNOWN] > 0 or (self._in_the_end and self._ledger.open_documents > 0)
 
     async def _clean(self, document: int, tries: int) -> None:
@@ -112,6 +109,8 @@ class Cleaner:
             self._course.warn(f"{finished.output} is not as it was saved: its job is left at the service")
             return
         await self._pace.clean.turn()
+        if not finished.deletion_started:
+            await self._ledger.record(events.DeletionStarted(document, finished.job_id))
         try:
             await self._delete(finished)
         except ServiceError as error:
@@ -120,10 +119,8 @@ class Cleaner:
             if self._failures >= IN_A_ROW:
                 self.left += 1 + len(self._pending)
                 self._pending.clear()
-                self._begun.clear()
             elif tries + 1 < TRIES:
                 self._pending[document] = tries + 1
-                self._begun.add(document)
             else:
                 self.left += 1
             return

@@ -21,8 +21,6 @@ from batcher.errors import (
     AttemptOpen,
     BatcherError,
     Busy,
-    Gone,
-    NotFound,
     Outdated,
     Refused,
     ServiceError,
@@ -41,7 +39,6 @@ PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a list
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
 SLACK: Final = 0.01  # seconds
-CLEANED_AT_ONCE: Final = 8  # jobs whose deletion a crash may have kept off the record
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 
 Judge = Callable[[Unknown, Sighting], Awaitable[object]]
@@ -62,12 +59,8 @@ class Recovery:
         clock: Callable[[], float],
         submits: bool = True,
         endpoints: Mapping[str, str] | None = None,
-        deletes: bool = False,
     ) -> None:
-        """`submits`: whether the run it is a part of sends anything. `endpoints` by job name.
-
-        `deletes`: whether jobs are deleted at the service once their results are saved.
-        """
+        """`submits`: whether the run it is a part of sends anything. `endpoints` by job name."""
         self._ledger = ledger
         self._client = client
         self._pace = pace
@@ -79,7 +72,6 @@ class Recovery:
         self._clock = clock
         self._submits = submits
         self._endpoints = endpoints or {}
-        self._deletes = deletes
         self._look = Look(
             *(ledger, client, pace.list),
             service=service,
@@ -338,29 +330,10 @@ class Recovery:
             self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
             return sighting
         self._rest = 0.0
-        await self._excuse_deleted(sighting)
         self._learn_lag(sighting)
         if sighting.shown_to is not None or sighting.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
-
-    async def _excuse_deleted(self, sighting: Sighting) -> None:
-        """A crash may have kept off the record that we had jobs deleted; the service tells, if it knows any other."""
-        unshown = list(sighting.unshown)
-        few = self._deletes and sighting.shown_to is not None and len(unshown) <= CLEANED_AT_ONCE
-        if few and sighting.saved.issuperset(unshown):
-            for job_id in unshown:
-                if await self._is_gone(job_id):
-                    del sighting.unshown[job_id]
-
-    async def _is_gone(self, job_id: str) -> bool:
-        try:
-            await self._client.job(job_id)
-        except (NotFound, Gone):
-            return True
-        except ServiceError:
-            pass
-        return False
 
     def _learn_lag(self, sighting: Sighting) -> None:
         """By how much the listing is behind is seen by what it shows in the end."""

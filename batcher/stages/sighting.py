@@ -36,7 +36,6 @@ class Sighting:
     jobs: dict[int, str] = field(default_factory=dict)  # to be adopted, by unknown document
     parts: dict[int, str] = field(default_factory=dict)  # what belongs to its job and isn't that, the same
     unshown: dict[str, float] = field(default_factory=dict)  # jobs of ours, and when each was accepted
-    saved: set[str] = field(default_factory=set)  # those of them whose results are on disk
     shown_to: float | None = None  # when the latest job of ours was accepted that it shows
     mute: dict[str, tuple[float, str]] = field(default_factory=dict)  # by type: the latest that could be anybody's
     unreadable: int = 0  # rows
@@ -141,7 +140,6 @@ class Look:
         for job_id in asked:
             if job_id not in still:
                 del sighting.unshown[job_id]
-        sighting.saved = {job_id for job_id, outcome in still.items() if outcome == "saved"}
 
     # --- rows -------------------------------------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ LIVES: Final[dict[str, Rules]] = {
     },
     "what is saved is fetched again where its file is missed, and may be deleted at the service": {
         ("saved", e.FileMissed): "ready",
+        ("saved", e.DeletionStarted): "saved",
         ("saved", e.Cleaned): "saved",
     },
     "what failed for a passing reason is taken up by the next run": {("failed", e.TakenUp): "queued"},
@@ -124,7 +125,7 @@ LIVES: Final[dict[str, Rules]] = {
             *(e.Uploaded, e.UploadLapsed, e.Postponed, e.Rejected),
             *(e.SourceGone, e.SourceChanged, e.Unreadable),
             *(e.Saved, e.Promoted, e.PayerFailed, e.Retried, e.Rejoined, e.Follows),
-            *(e.UpstreamSaved, e.UpstreamFailed, e.Cleaned),
+            *(e.UpstreamSaved, e.UpstreamFailed, e.DeletionStarted, e.Cleaned),
         )
     },
 }

@@ -28,7 +28,8 @@ DOCUMENT: Final = (
 )
 ATTEMPT: Final = (
     *("nonce", "file_id", "service", "key_print", "content", "step", "outcome", "why", "cost", "sent_at"),
-    *("fenced_at", "job_id", "accepted_at", "deadline_at", "ended_at", "pages", "credits", "cleaned_at"),
+    *("fenced_at", "job_id", "accepted_at", "deadline_at", "ended_at", "pages", "credits"),
+    *("deletion_started_at", "cleaned_at"),
 )
 OUTCOME: Final = {  # of the attempt that a document in that state has
     **dict.fromkeys(("sending", "unknown", "held"), "open"),
@@ -177,6 +178,7 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         {"outcome": "saved"},
     ),
     ("saved", e.FileMissed(1, "why"), {"state": "ready", **SAYS_WHY}, {"outcome": "accepted"}),
+    ("saved", e.DeletionStarted(1, "job-2"), NOTHING, {"deletion_started_at": AT}),
     ("saved", e.Cleaned(1, "job-2"), NOTHING, {"cleaned_at": AT}),
     ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,33 @@ def test_what_a_run_leaves_undone_the_next_one_does(house: House) -> None:
         house.client = Twin(house.service)
         await house.run()
         assert cleaned(house) == 2
+
+    run_virtually(work())
+
+
+class Watchful(Twin):
+    """Notes for each deletion what the ledger on disk said when it was asked for."""
+
+    def __init__(self, service: TwinService, ledger: Path) -> None:
+        super().__init__(service)
+        self.ledger = ledger
+        self.on_record: list[bool] = []
+
+    async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
+        sql = "SELECT deletion_started_at IS NOT NULL FROM attempts WHERE job_id = ?"
+        with closing(sqlite3.connect(self.ledger)) as db:
+            self.on_record += [bool(row[0]) for row in db.execute(sql, (job_id,))]
+        await super().delete_job(job_id, include_persisted=include_persisted)
+
+
+def test_a_deletion_is_on_record_before_it_is_asked_for(house: House) -> None:
+    """A crash right after it leaves no job of which nobody knows whether the listing must show it."""
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.client = client = Watchful(house.service, house.out / ".batcher" / "ledger.db")
+        await house.run()
+        assert client.on_record == [True, True]
 
     run_virtually(work())
 

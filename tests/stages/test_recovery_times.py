@@ -11,8 +11,7 @@ from virtual import unhurried
 
 from batcher.core import events, wire
 from batcher.core.lifecycle import State
-from batcher.edges.twin import TwinService
-from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ReplyLost, ServiceError, Unauthorised
+from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger
 from batcher.stages.course import Course
 from batcher.stages.recovery import FENCE, LISTING, Recovery
@@ -592,68 +591,20 @@ def test_what_an_earlier_run_had_on_record_is_deleted_once_more() -> None:
 # --- what we had deleted --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("number", "deletes", "error", "is_excused"),
-    [
-        (1, True, NotFound("GET /job", "no", status=404), True),
-        (1, True, Gone("GET /job", "no", status=410), True),
-        (8, True, NotFound("GET /job", "no", status=404), True),
-        (9, True, NotFound("GET /job", "no", status=404), False),
-        (1, False, NotFound("GET /job", "no", status=404), False),
-        (1, True, BadReply("GET /job", "500", status=500), False),
-    ],
-)
-def test_what_a_crash_kept_off_the_record_is_asked_for_by_name(
-    number: int, deletes: bool, error: ServiceError, is_excused: bool
-) -> None:
-    """Where jobs are deleted at all, and a few at most: the service says itself that they are gone."""
-
-    async def work(ledger: Ledger) -> None:
-        await lost(ledger, 1)
-        for document in range(2, number + 2):
-            await _saved(ledger, document)
-        await _saved(ledger, number + 2)
-        await asyncio.sleep(2 * SETTLE)
-        await proven(ledger)
-        client = Service(*shown(number + 2))
-        client.fails = lambda call, what: error if call == "job" else None
-        told = await goes_on(ledger, client, 100.0, deletes=deletes)
-        assert [state for _, state in told] == ([State.QUEUED] if is_excused else [])
-
-    with_ledger(work)
-
-
-@pytest.mark.parametrize("beside", ["nothing of ours", "one that is out"])
-def test_where_more_is_amiss_nothing_is_excused(beside: str) -> None:
-    """A service that shows none of ours has perhaps forgotten them all; what isn't saved is never deleted by us."""
+@pytest.mark.parametrize(("deletion_started", "told"), [(True, [State.QUEUED]), (False, [])])
+def test_only_what_we_began_to_delete_needs_not_be_shown(deletion_started: bool, told: list[State]) -> None:
+    """No "not found" excuses a job that we never had deleted: an answer may be wrong, and the listing has holes."""
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         await _saved(ledger, 2)
         await _saved(ledger, 3)
-        await accepted(ledger, 4)
-        await asyncio.sleep(2 * SETTLE)
-        await proven(ledger)
-        client = Service(*(() if beside == "nothing of ours" else shown(3)))
-        client.fails = lambda call, what: NotFound("GET /job", "no", status=404) if call == "job" else None
-        assert await goes_on(ledger, client, 200.0, deletes=True) == []
-        assert client.asked["job"] == []
-
-    with_ledger(work)
-
-
-def test_the_service_s_own_word_that_it_is_there_excuses_nothing() -> None:
-    async def work(ledger: Ledger) -> None:
-        await lost(ledger, 1)
-        await _saved(ledger, 2)
-        await _saved(ledger, 3)
+        if deletion_started:
+            await ledger.record(events.DeletionStarted(2, "job-2"))
         await asyncio.sleep(2 * SETTLE)
         await proven(ledger)
         client = Service(*shown(3))
-        client.service = TwinService(now)
-        job = client.service.accept("parse", "x", "{}")
-        client.service.jobs = {"job-2": job}
-        assert await goes_on(ledger, client, 200.0, deletes=True) == []
-        assert client.asked["job"]
+        client.fails = lambda call, what: NotFound("GET /job", "no", status=404) if call == "job" else None
+        assert [state for _, state in await goes_on(ledger, client, 100.0)] == told
 
     with_ledger(work)

@@ -195,8 +195,6 @@ def test_what_comes_to_its_time_while_the_listing_is_read_needs_not_be_shown(lef
 
 
 def test_what_is_deleted_while_the_listing_is_read_needs_not_be_shown() -> None:
-    """Nor does it count among those whose results are on disk, as the others do that are saved."""
-
     async def work(ledger: Ledger) -> None:
         await accepted(ledger, 1, saved=True)
         await accepted(ledger, 2, saved=True)
@@ -205,7 +203,6 @@ def test_what_is_deleted_while_the_listing_is_read_needs_not_be_shown() -> None:
         client.ledger, client.during = ledger, [events.Cleaned(1, "job-1")]
         sighting = await look(ledger, client)
         assert sighting.unshown.keys() == {"job-2", "job-3"}
-        assert sighting.saved == {"job-2"}
 
     with_ledger(work)
 
@@ -222,7 +219,6 @@ def test_of_many_jobs_not_shown_the_first_thousand_are_asked_for_again() -> None
         client.during = [events.Cleaned(document, f"job-{document}") for document in range(1, number + 1)]
         sighting = await look(ledger, client)
         assert len(sighting.unshown) == 2
-        assert sighting.saved == set()
 
     with_ledger(work)
 

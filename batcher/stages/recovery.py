@@ -36,6 +36,9 @@ ABSENCES_AT_MOST: Final = 3
 ABSENCES_IN_BAD_TIMES: Final = 6  # where so many others' submissions never arrive either, it's no fault of this one's
 BAD_TIMES: Final = 3
 PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
+WITHOUT_WITNESS: Final = (
+    10  # times `settle`: nothing would show that such a listing lags, so it has longer than any other
+)
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
 FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
 SLACK: Final = 0.01  # seconds
@@ -247,10 +250,14 @@ class Recovery:
 
     def _doubt(self, attempt: Unknown, sighting: Sighting) -> str:
         """Why this pass can't tell that its submission never arrived; empty where it can."""
+        return self._deficiency(attempt, sighting) or self._too_early(attempt, sighting)
+
+    def _deficiency(self, attempt: Unknown, sighting: Sighting) -> str:
+        """What is missing that time alone doesn't bring."""
         not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
         if sighting.broken or not_proven or not attempt.has_upload:
             return self._what_is_missing(attempt, sighting, not_proven)
-        return self._shaky(attempt, sighting) or self._not_fenced(attempt) or self._too_early(attempt, sighting)
+        return self._shaky(attempt, sighting) or self._not_fenced(attempt)
 
     def _not_fenced(self, attempt: Unknown) -> str:
         if attempt.nonce in self._fence_seen and attempt.nonce not in self._unfenced:
@@ -282,9 +289,14 @@ class Recovery:
         if sighting.lags_since(attempt.fenced_at or 0.0):
             return "the listing shows no job that the service accepted since its upload was deleted"
         waited = self._waited(attempt, sighting)
-        if sighting.shown_to is None and not (waited > 3 * self._settle and self._is_alone(waited)):
+        if sighting.shown_to is None and not (waited > self._without_witness and self._is_alone(waited)):
             return "the listing shows no job of ours"
         return ""
+
+    @property
+    def _without_witness(self) -> float:
+        """Seconds after which a listing is believed that has no job of ours to show and none that it must show."""
+        return WITHOUT_WITNESS * self._settle
 
     def _waited(self, attempt: Unknown, sighting: Sighting) -> float:
         """Since this run first looked for it."""
@@ -303,7 +315,9 @@ class Recovery:
     def _patience(self, attempt: Unknown, sighting: Sighting) -> float:
         """Longer where the service may come to itself."""
         may_pass = sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
-        return max(3 * self._settle, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
+        only_a_witness = sighting.shown_to is None and not self._deficiency(attempt, sighting)
+        least = self._without_witness if only_a_witness else 3 * self._settle
+        return max(least, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
 
     def _is_alone(self, waited: float) -> bool:
         """What is left waits for these, or for nothing; what is to be sent may be waiting for them without a word."""

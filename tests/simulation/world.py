@@ -46,6 +46,7 @@ UPLOADS_KEPT = 24 * HOUR
 HIDDEN = 20.0  # seconds at most for which a job is "not found" although it was accepted
 PAGE = 7  # rows of the listing at once
 BLIND = (120.0, 1200.0)  # seconds for which the listing leaves out what it should have shown long ago
+UNWITNESSED = 480.0  # seconds for which it does so even where no job of ours is known
 BOGUS = "no job of anybody's"
 
 
@@ -254,7 +255,8 @@ class Replica:
     """What the listing is read from. For minutes at a time it is behind, empty, or leaves rows out, with status 200.
 
     That batcher can see only by what it knows must be there: where it knows of nothing, nobody could tell an honest
-    listing from this one, so there it is honest. Its chances are its own: other faults come as they would without it.
+    listing from this one but by waiting, so there it is honest again after some minutes. Its chances are its own: other
+    faults come as they would without it.
     """
 
     KINDS = ("behind", "empty", "holes")
@@ -295,7 +297,10 @@ class Replica:
         return self._kind == "empty" or self._left_out.setdefault(job.job_id, self._rng.random() < 0.5)
 
     def _gives_itself_away(self, job: TwinJob, away: dict[str, TwinJob]) -> bool:
-        """Whether a job is away with it, by which batcher has to see that: known to it when it sent this one."""
+        """Whether a job is away with it, by which batcher has to see that: known to it when it sent this one.
+
+        Where there is none at all, it has to wait long enough to see the end of a short time of this kind.
+        """
         nonce = json.loads(job.config)["async"]["metadata"]["batcher"]["nonce"]
         row = self._world.database.execute("SELECT outcome, sent_at FROM attempts WHERE nonce = ?", (nonce,)).fetchone()
         if row is None or row[0] != "open":
@@ -304,7 +309,9 @@ class Replica:
             "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved') AND cleaned_at IS NULL"
             " AND accepted_at < ? AND deadline_at > ?"
         )
-        known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR))
+        known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()
+        if not known:
+            return self._world.now < self._from + UNWITNESSED
         return any(job_id in away for (job_id,) in known)
 
 

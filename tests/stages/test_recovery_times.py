@@ -311,11 +311,11 @@ async def _nobody(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("company", "more", "at"),
     [
-        (_nobody, {}, 4 * SETTLE),
+        (_nobody, {}, 11 * SETTLE),
         (_sent, {}, SETTLE + 1800.0),
         (_uploaded, {}, SETTLE + 1800.0),
-        (_sent, {"submits": False}, 4 * SETTLE),
-        (_sent, {"home": True}, 4 * SETTLE),
+        (_sent, {"submits": False}, 11 * SETTLE),
+        (_sent, {"home": True}, 11 * SETTLE),
         (_waiting, {}, None),
         (_waiting, {"submits": False}, None),
         (_ready, {}, None),

@@ -28,6 +28,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.passwords import ring_of
 from batcher.edges.store import Store
+from batcher.edges.trust import trust_of
 from batcher.errors import (
     Busy,
     LedgerForeign,
@@ -148,7 +149,7 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
-    service = manifest.service
+    service, trust = manifest.service, trust_of(manifest)
     async with AsyncExitStack() as stack:
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
@@ -159,7 +160,7 @@ async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> As
         else:
             url, key = service.identity, _key(manifest)
             key_print = fingerprint(key)
-        client = await stack.enter_async_context(ReductoClient(url, key))
+        client = await stack.enter_async_context(ReductoClient(url, key, trust=trust))
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
         await _first_answer(client, course, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
@@ -196,7 +197,7 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
-_CERTIFICATES: Final = "SSL_CERT_FILE names a file of those that are to be trusted besides"
+_CERTIFICATES: Final = "service.ca_file (or SSL_CERT_FILE) names a file of those that are to be trusted besides"
 
 
 async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:

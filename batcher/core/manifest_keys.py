@@ -50,6 +50,7 @@ SERVICE: Final[Table] = {
     "max_in_flight": Key("count", "how many jobs may be out at once"),
     "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
     "patience": Key("duration", "how long the service may take for its first answer"),
+    "ca_file": Key("path", "a PEM file of certificates that are trusted besides the system's"),
 }
 IDENTITY: Final[Table] = {
     "ignore": Key("list of strings", 'query parameters that tell no documents apart, as in ["token", "expires"]'),

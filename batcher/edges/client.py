@@ -100,13 +100,17 @@ class Api(Protocol):
 
 
 class ReductoClient:
-    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere."""
+    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere.
 
-    def __init__(self, base_url: str, key: str, *, connections: int = 32) -> None:
+    `trust` says whose certificates are good, as of `edges.trust`; None: the system's.
+    """
+
+    def __init__(self, base_url: str, key: str, *, connections: int = 32, trust: ssl.SSLContext | None = None) -> None:
         self._base = base_url.rstrip("/")
         self._key = key.encode()
         self._authorization = {"Authorization": f"Bearer {key}"}
         self._connections = connections
+        self._trust = trust
         self._session: aiohttp.ClientSession | None = None
         self._elsewhere: aiohttp.ClientSession | None = None  # for links, which lead nowhere near this machine
         self._date = ""
@@ -116,11 +120,23 @@ class ReductoClient:
 
     async def __aenter__(self) -> Self:
         by_proxy = not is_on_this_machine(self._base)  # proxies are for what is elsewhere
-        self._session = _session(self._connections, trust_env=by_proxy)
+        self._session = self._opened(trust_env=by_proxy)
         # Behind a proxy it is the proxy that looks names up, and its own may well stand for this machine.
         resolver = None if by_proxy and getproxies() else Resolver(self._base)
-        self._elsewhere = _session(self._connections, resolver, trust_env=by_proxy)
+        self._elsewhere = self._opened(resolver, trust_env=by_proxy)
         return self
+
+    def _opened(self, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, ttl_dns_cache=300, resolver=resolver, ssl=self._trust or True
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=_within(EXCHANGE),
+            trust_env=trust_env,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
@@ -388,17 +404,6 @@ class ReductoClient:
             with attempt:
                 return await call()
         raise AssertionError("tenacity ends with a value or an error")
-
-
-def _session(connections: int, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300, resolver=resolver)
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=_within(EXCHANGE),
-        trust_env=trust_env,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
-    )
 
 
 async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around | None) -> tuple[str, int]:

@@ -14,6 +14,9 @@ from batcher.errors import ManifestError
 GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+
+
 def problems(data: dict[str, object]) -> dict[str, str]:
     with pytest.raises(ManifestError) as caught:
         read_manifest(data, where="m.toml", folder=Path("/x"), stem="m")
@@ -69,6 +72,7 @@ def test_all_problems_are_shown_at_once() -> None:
         ("batch", {"batch": ""}),
         ("batch", {"batch": "two\nlines"}),
         ("service.api_key_env", {"service": {"name": "reducto", "api_key_env": "sk-live-0123"}}),
+        ("service.ca_file", {"service": {"name": "reducto", "ca_file": ["ca.pem"]}}),
         ("service.requests_per_second", {"service": {"name": "reducto", "requests_per_second": 0}}),
         ("service.max_in_flight", {"service": {"name": "reducto", "max_in_flight": 0}}),
         ("service.result_retention", {"service": {"name": "reducto", "result_retention": 0}}),
@@ -216,6 +220,29 @@ def test_a_schema_file_is_read_where_only_a_directory_is_named(tmp_path: Path) -
     assert manifest.jobs[0].options["instructions"]["schema"] == {"type": "object"}
     with pytest.raises(ManifestError, match=r"job\.schema_file"):
         for_directory(*told, endpoint="extract", overrides=["job.schema_file=not there.json"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"ca\.pem: No such file or directory \(check the path"),
+        (CERTIFICATE.format("AAAA"), r"ca\.pem: no certificate can be read in it"),
+        ("\0\1\2", r"ca\.pem: no certificate can be read in it .*BEGIN CERTIFICATE"),
+        ("", r"ca\.pem: no certificate can be read in it"),
+    ],
+)
+def test_certificates_that_can_not_be_trusted_are_a_mistake_in_the_manifest(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    """By key and file; found with all other problems."""
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({**GOOD, "service": {"name": "reducto", "ca_file": "ca.pem"}}))
+    with pytest.raises(ManifestError, match=r"service\.ca_file: .*" + said) as caught:
+        load(path)
+    assert {problem.key for problem in caught.value.problems} == {"service.ca_file", "source.directory"}
+    assert load(path, sources=False).service.ca_file == tmp_path / "ca.pem", "whoever asks how it stands needs none"
 
 
 def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -101,7 +102,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def listening(peer: Peer) -> AsyncIterator[Peer]:
+async def listening(peer: Peer, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
     """`peer` on a port of its own, as long as the block lasts."""
     app = web.Application(client_max_size=1 << 30)
     for method, path, call in (
@@ -117,9 +118,9 @@ async def listening(peer: Peer) -> AsyncIterator[Peer]:
         app.router.add_route(method, path, _route(peer, call))
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    peer.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    peer.url = f"{'https' if tls else 'http'}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
     try:
         yield peer
     finally:

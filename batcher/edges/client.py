@@ -102,13 +102,22 @@ class Api(Protocol):
 class ReductoClient:
     """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere.
 
-    `trust` says whose certificates are good, as of `edges.trust`; None: the system's.
+    `trust` says whose certificates are good, as of `edges.trust`; None: the system's. `headers` go to the API alone.
     """
 
-    def __init__(self, base_url: str, key: str, *, connections: int = 32, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        connections: int = 32,
+        trust: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._base = base_url.rstrip("/")
         self._key = key.encode()
-        self._authorization = {"Authorization": f"Bearer {key}"}
+        self._extra = dict(headers or {})
+        self._authorization = {**self._extra, "Authorization": f"Bearer {key}"}
         self._connections = connections
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
@@ -299,7 +308,9 @@ class ReductoClient:
         call = "GET a signed URL"
         try:
             async with (
-                self._elsewhere.get(url, allow_redirects=False, timeout=_NO_SILENCE) as response,
+                self._elsewhere.get(
+                    url, headers=self._headers_for(URL(url)), allow_redirects=False, timeout=_NO_SILENCE
+                ) as response,
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
@@ -360,9 +371,9 @@ class ReductoClient:
         """The body of a 2xx answer. `signed` URLs carry their own right of access and never see the key."""
         assert self._session is not None, "enter the client first: async with ReductoClient(…) as client"
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
-        sent = {**(headers or {}), **({} if signed else self._authorization)}
         try:
             url = URL(path if signed else self._base + path, encoded=True)
+            sent = {**(headers or {}), **(self._headers_for(url) if signed else self._authorization)}
             async with self._session.request(
                 method, url, data=data, headers=sent, allow_redirects=False, timeout=_within(within)
             ) as response:
@@ -383,6 +394,10 @@ class ReductoClient:
         if not 200 <= response.status < 300:
             raise refusal(call, response.status, response.headers, b"" if signed else self._without_key(body))
         return body
+
+    def _headers_for(self, url: URL) -> Mapping[str, str]:
+        """Of a link: the extra ones, where it leads to the API's own address. Raises ValueError where to none."""
+        return self._extra if self._extra and url.origin() == URL(self._base).origin() else {}
 
     def _without_key(self, body: bytes) -> bytes:
         """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL isn't said at all."""

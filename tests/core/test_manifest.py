@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from batcher.core.manifest import outline
 from batcher.core.manifest_keys import json_schema, override, read_manifest
 from batcher.edges.manifests import for_directory, load
 from batcher.errors import ManifestError
@@ -128,6 +129,46 @@ def test_nothing_may_be_paid_again_without_asking() -> None:
     assert manifest.limits.pay_again == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("X Team", "a", 'service.headers: "X Team" is no name of a header'),
+        ("", "a", 'service.headers: "" is no name of a header'),
+        ("X-T\u00e9am", "a", "is no name of a header"),
+        ("X-Team\r\nX-Other", "a", "is no name of a header"),
+        ("authorization", "a", "service.headers.authorization: batcher sets this itself (the key stands"),
+        ("Content-TYPE", "a", "service.headers.Content-TYPE: batcher sets this itself (take it out)"),
+        ("Content-Length", "1", "batcher sets this itself"),
+        ("HOST", "a", "batcher sets this itself"),
+        ("transfer-encoding", "chunked", "batcher sets this itself"),
+        ("X-Team", 7, 'service.headers.X-Team: text is wanted (in quotes, as in X-Team = "…")'),
+        ("X-Team", "CANARY\nX-Other: b", "service.headers.X-Team: a line break or another character"),
+        ("X-Team", "CANARY \u20ac", "service.headers.X-Team: a line break or another character"),
+        ("X-Team", "env:", "service.headers.X-Team: the name of an environment variable is wanted"),
+        ("X-Team", "env:CANARY-1", "service.headers.X-Team: the name of an environment variable is wanted"),
+    ],
+)
+def test_headers_that_can_not_be_sent_are_refused_in_words(name: str, value: object, said: str) -> None:
+    """By their names, and without what may be a secret."""
+    (words,) = problems({**GOOD, "service": {"name": "reducto", "headers": {name: value}}}).values()
+    assert said in words
+    assert "CANARY" not in words
+
+
+def test_headers_are_read_and_remembered_as_they_are_written() -> None:
+    """What the environment holds is nobody's to write down; a name that is there twice is told."""
+    headers = {"X-Team": "records", "X-Key": "env:GATEWAY_KEY", "User-Agent": "nightly"}
+    manifest = read_manifest(
+        {**GOOD, "service": {"name": "reducto", "headers": headers}}, where="m", folder=Path("/x"), stem="m"
+    )
+    assert manifest.service.headers == headers
+    assert outline(manifest)["service"]["headers"] == headers
+    found = problems({**GOOD, "service": {"headers": {"X-Team": "a", "x-team": "b"}}})
+    assert found == {"service.headers.x-team": "service.headers.x-team: is named twice, as X-Team"}
+    assert "a table is wanted" in problems({**GOOD, "service": {"headers": "X-Team"}})["service.headers"]
+    assert "did you mean headers?" in problems({**GOOD, "service": {"header": {}}})["service.header"]
+
+
 def test_durations_are_read_in_every_unit() -> None:
     """Numbers are seconds."""
     for text, seconds in (("90s", 90), ("15m", 900), ("12h", 43200), ("1d", 86400), (7, 7)):
@@ -157,8 +198,14 @@ def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
     """It is made of the same table."""
     schema = json_schema()
     jsonschema.validate({**GOOD, "service": "local", "job": {"endpoint": "parse"}}, schema)
+    jsonschema.validate({**GOOD, "service": {"name": "reducto", "headers": {"X-Team": "a"}}}, schema)
     jsonschema.validate({**GOOD, "source": {"listing": "a.csv", "identity": {"ignore": ["token"]}}}, schema)
-    for bad in ({"sorce": {}}, {"service": "nowhere"}, {"job": {"endpoint": "prase"}}):
+    for bad in (
+        {"sorce": {}},
+        {"service": "nowhere"},
+        {"job": {"endpoint": "prase"}},
+        {"service": {"headers": {"A": 1}}},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**GOOD, **bad}, schema)
 

@@ -146,7 +146,7 @@ async def test_a_header_from_the_environment_is_written_nowhere(
     peer.moods["run_job"] = says(422, {"error": {"name": "DOCUMENT_CORRUPTED", "message": words}})
     manifest = written(tmp_path, peer, *HEADERS)
     told = [await batcher("run", manifest, "--log-json", "--json"), await batcher("failures", manifest)]
-    assert told[0].code == 1 and "[a header] or [a header] is no good" in told[1].out, told
+    assert told[0].code == 2 and "[a header] or [a header] is no good" in told[1].out, told
     assert [one for one in told if SECRET in one.out + one.err] == []
     assert [path for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
 

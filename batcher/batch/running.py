@@ -121,7 +121,8 @@ async def _to_its_end(
 
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:
     """In what was found at the service stands what it said."""
-    return replace(audit, twins=tuple(map(secrets.cut, audit.twins)), notes=tuple(map(secrets.cut, audit.notes)))
+    told = {name: tuple(map(secrets.cut, getattr(audit, name))) for name in ("twins", "mixed_up", "notes")}
+    return replace(audit, **told)
 
 
 def _waits(number: int) -> str:

@@ -137,7 +137,8 @@ def _chance() -> random.Random:
 def _summarise(
     manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
 ) -> Summary:
-    waiting = [document for document, _ in ledger.passing(runs=manifest.runs)]
+    passing = ledger.passing(runs=manifest.runs)
+    waiting = [document for document, _ in passing]
     failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
@@ -155,7 +156,7 @@ def _summarise(
     return Summary(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
-        failures=tuple(ledger.failures(runs=manifest.runs)),
+        failures=tuple(ledger.failures(passing=passing)),
         waiting=len(waiting),
         goes_on=exit_code == 3 and not course.exit_code,
         pages=pages,

@@ -6,6 +6,7 @@ import html
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,9 @@ from commandline import Said, batcher, start
 from locked_pdf import locked_pdf
 from peer import Handler, Peer, accepts_and_hangs_up, says
 
+from batcher.batch.running import _discreet as discreet
+from batcher.core.secrets import Secrets
+from batcher.core.summary import Audit
 from batcher.edges.notify import notify
 
 KEY = "sk-CANARY-0123456789abcdef"
@@ -216,6 +220,15 @@ async def test_a_run_that_only_brings_home_quotes_no_password_of_the_run_before(
     said = [await batcher("run", out, "--collect", "--log-json", key=KEY), await batcher("status", out, key=KEY)]
     assert "[a password] opens nothing" in said[0].err
     assert_nothing_tells(said, out)
+
+
+@pytest.mark.parametrize("finding", ["twins", "mixed_up", "notes"])
+def test_what_an_audit_found_at_the_service_quotes_no_secret(finding: str) -> None:
+    """A job's id is the service's word, and it may be any: the key, too."""
+    secrets = Secrets()
+    secrets.keep([KEY], "the key")
+    found = replace(Audit(), **{finding: (f"a.pdf holds job {KEY}, which was submitted for b.pdf",)})
+    assert getattr(discreet(found, secrets), finding) == ("a.pdf holds job [the key], which was submitted for b.pdf",)
 
 
 @pytest.mark.parametrize(

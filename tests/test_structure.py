@@ -131,6 +131,15 @@ async def test_one_commit_serves_many_documents(tmp_path: Path) -> None:
     assert statements.count("COMMIT") <= 32  # alone, each would take three: 192
 
 
+async def test_what_the_next_run_takes_up_is_worked_out_once_for_a_summary(inbox: Path) -> None:
+    """It reads all that ever failed; the run itself asks once more as it begins."""
+    fill(inbox, 4)
+    said = list[str]()
+    with stub() as url:
+        await run(inbox, url, Course(), lambda ledger: ledger.reader.set_trace_callback(said.append))
+    assert sum("WITH failed AS" in statement for statement in said) == 2
+
+
 async def bring(ledger: Ledger, document: int) -> None:
     name = f"{document:032}"
     sending = events.Sending(document, name, "service", "key", 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,8 @@ from batcher.core.ending import Ended
 from batcher.core.manifest import Manifest
 from batcher.edges.notify import PATIENCE, notify
 from batcher.edges.store import make_file
-from batcher.errors import BatcherError, Stopped
+from batcher.edges.trust import trust_of
+from batcher.errors import BatcherError, ManifestError, Stopped
 
 _HOW: Final = {
     Ended.FINISHED: "finished",
@@ -56,7 +58,10 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     digest = values["failures"][:DIGEST]
     news = {"text": _words(values, how), **values, "failures": digest}
     patience = PATIENCE_WHEN_STOPPED if how is Ended.STOPPED else PATIENCE
-    return await notify(manifest.notify.url, news, patience=patience)
+    trust = None
+    with suppress(ManifestError):  # that the run is told of; whoever hears its end may be known to all the world
+        trust = trust_of(manifest)
+    return await notify(manifest.notify.url, news, patience=patience, trust=trust)
 
 
 def _words(values: Mapping[str, Any], how: Ended) -> str:

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.amounts import span
+from batcher.core.headers import UNSENDABLE, is_sendable, variable_of
 from batcher.core.manifest import LOCAL, Manifest
 from batcher.core.passwords import passwords_in
 from batcher.core.policy import Backoff
-from batcher.core.secrets import Secrets
+from batcher.core.secrets import SHORT, Secrets
 from batcher.edges.client import Api, ReductoClient
 from batcher.edges.clock import SteadyClock
 from batcher.edges.embedded import embedded
 from batcher.edges.passwords import ring_of
 from batcher.edges.store import Store
+from batcher.edges.trust import trust_of
 from batcher.errors import (
     Busy,
     LedgerForeign,
@@ -109,6 +111,8 @@ def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
 def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
     """All that a service may be told and must not have us write down. What isn't there is for others to miss."""
     secrets.keep(_environment(manifest.service.api_key_env), "the key")
+    for value in manifest.service.headers.values():
+        secrets.keep(_words_of(variable_of(value)), "a header")
     for job in manifest.jobs:
         secrets.keep(passwords_in(job.options), "a password")
     for source in manifest.sources:
@@ -126,6 +130,12 @@ def _environment(name: str | None) -> list[str]:
     held = os.environ.get(name, "").strip() if name else ""
     words = held.replace(",", " ").split()
     return [held, *words, *(word.removeprefix("whsec_") for word in words)]
+
+
+def _words_of(name: str | None) -> list[str]:
+    """What the variable holds, and of it what is long enough for a secret: "Bearer" and the like are none."""
+    held = os.environ.get(name, "").strip() if name else ""
+    return [held, *(word for word in held.split() if len(word) >= SHORT)]
 
 
 @asynccontextmanager
@@ -148,7 +158,7 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
-    service = manifest.service
+    service, trust, headers = manifest.service, trust_of(manifest), _headers(manifest)
     async with AsyncExitStack() as stack:
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
@@ -159,7 +169,7 @@ async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> As
         else:
             url, key = service.identity, _key(manifest)
             key_print = fingerprint(key)
-        client = await stack.enter_async_context(ReductoClient(url, key))
+        client = await stack.enter_async_context(ReductoClient(url, key, trust=trust, headers=headers))
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
         await _first_answer(client, course, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
@@ -187,6 +197,27 @@ def _key(manifest: Manifest) -> str:
     return key
 
 
+def _headers(manifest: Manifest) -> dict[str, str]:
+    """As they are sent: with what the environment holds."""
+    sent: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, value in manifest.service.headers.items():
+        variable = variable_of(value)
+        sent[name] = value if variable is None else os.environ.get(variable, "").strip()
+        if variable is not None and (what := _unsendable(sent[name])):
+            words = f"the environment variable {variable} {what}"
+            problems.append(Problem(f"service.headers.{name}", words, f"export {variable}=…"))
+    if problems:
+        raise ManifestError(manifest.where, problems)
+    return sent
+
+
+def _unsendable(held: str) -> str:
+    if not held:
+        return "isn't set"
+    return "" if is_sendable(held) else f"holds {UNSENDABLE}"
+
+
 def fingerprint(key: str) -> str:
     """16 hex digits that tell one key from another and say nothing about it."""
     return hmac.new(key.encode(), b"batcher's fingerprint of a key", "sha256").hexdigest()[:16]
@@ -196,7 +227,7 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
-_CERTIFICATES: Final = "SSL_CERT_FILE names a file of those that are to be trusted besides"
+_CERTIFICATES: Final = "service.ca_file (or SSL_CERT_FILE) names a file of those that are to be trusted besides"
 
 
 async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:

@@ -126,7 +126,7 @@ def _plan(
         prices=manifest.prices,
         uncounted=_uncounted(ledger),
         locked=locked,
-        refusals=ledger.failures(runs=manifest.runs),
+        refusals=ledger.failures(passing=ledger.passing(runs=manifest.runs)),
         steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
     )
 

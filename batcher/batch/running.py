@@ -121,7 +121,8 @@ async def _to_its_end(
 
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:
     """In what was found at the service stands what it said."""
-    return replace(audit, twins=tuple(map(secrets.cut, audit.twins)), notes=tuple(map(secrets.cut, audit.notes)))
+    told = {name: tuple(map(secrets.cut, getattr(audit, name))) for name in ("twins", "mixed_up", "notes")}
+    return replace(audit, **told)
 
 
 def _waits(number: int) -> str:
@@ -136,7 +137,8 @@ def _chance() -> random.Random:
 def _summarise(
     manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
 ) -> Summary:
-    waiting = [document for document, _ in ledger.passing(runs=manifest.runs)]
+    passing = ledger.passing(runs=manifest.runs)
+    waiting = [document for document, _ in passing]
     failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
@@ -154,7 +156,7 @@ def _summarise(
     return Summary(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
-        failures=tuple(ledger.failures(runs=manifest.runs)),
+        failures=tuple(ledger.failures(passing=passing)),
         waiting=len(waiting),
         goes_on=exit_code == 3 and not course.exit_code,
         pages=pages,

@@ -27,6 +27,8 @@ class Service:
     settle: float | None = None
     max_in_flight: int | None = None  # as many as can be brought home in time
     patience: float = 120.0
+    ca_file: Path | None = None  # certificates that are trusted besides the system's
+    headers: Mapping[str, str] = field(default_factory=dict)  # sent with each request to the API; env:NAME by reference
     allow_urls: bool = False  # of the local one: whether it fetches documents by their address
     chaos: str = ""  # faults of the local one, in a rehearsal
 
@@ -209,6 +211,8 @@ def outline(manifest: Manifest) -> dict[str, Any]:
             "api_key_env": service.api_key_env,
             "result_retention": service.result_retention,
             **({"settle": service.settle} if service.settle is not None else {}),
+            **({"ca_file": str(service.ca_file)} if service.ca_file else {}),
+            **({"headers": dict(service.headers)} if service.headers else {}),
         },
         "source": [source.outline() for source in manifest.sources],
         **({"retry": {"runs": manifest.runs}} if manifest.runs != RUNS else {}),

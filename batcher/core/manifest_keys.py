@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.core.ending import Ended
+from batcher.core.headers import problems as header_problems
 from batcher.core.json_values import as_json
 from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
@@ -50,6 +51,8 @@ SERVICE: Final[Table] = {
     "max_in_flight": Key("count", "how many jobs may be out at once"),
     "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
     "patience": Key("duration", "how long the service may take for its first answer"),
+    "ca_file": Key("path", "a PEM file of certificates that are trusted besides the system's"),
+    "headers": Key("headers", "sent with each request to the API; env:NAME stands for what that variable holds"),
 }
 IDENTITY: Final[Table] = {
     "ignore": Key("list of strings", 'query parameters that tell no documents apart, as in ["token", "expires"]'),
@@ -149,7 +152,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     reading = _Reading(folder)
     top = reading.table(data, MANIFEST, "")
     service = top.get("service", LOCAL)
-    service = reading.table(service, SERVICE, "service.") if isinstance(service, Mapping) else {"name": service}
+    service = reading.service(service) if isinstance(service, Mapping) else {"name": service}
     sources = [reading.source(source) for source in reading.tables(top.get("source"), "source")]
     jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
@@ -205,6 +208,12 @@ class _Reading:
         for name, value in data.items():
             self._one(keys, prefix, name, value, good)
         return good
+
+    def service(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Its headers may have any name that a header has."""
+        service = self.table(data, SERVICE, "service.")
+        self.problems += header_problems(service.get("headers", {}), "service.headers")
+        return service
 
     def source(self, data: Any) -> dict[str, Any]:
         """Its `identity` is a table of its own, and counts where there may be addresses."""

@@ -100,13 +100,26 @@ class Api(Protocol):
 
 
 class ReductoClient:
-    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere."""
+    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere.
 
-    def __init__(self, base_url: str, key: str, *, connections: int = 32) -> None:
+    `trust` says whose certificates are good, as of `edges.trust`; None: the system's. `headers` go to the API alone.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        connections: int = 32,
+        trust: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._base = base_url.rstrip("/")
         self._key = key.encode()
-        self._authorization = {"Authorization": f"Bearer {key}"}
+        self._extra = dict(headers or {})
+        self._authorization = {**self._extra, "Authorization": f"Bearer {key}"}
         self._connections = connections
+        self._trust = trust
         self._session: aiohttp.ClientSession | None = None
         self._elsewhere: aiohttp.ClientSession | None = None  # for links, which lead nowhere near this machine
         self._date = ""
@@ -116,11 +129,23 @@ class ReductoClient:
 
     async def __aenter__(self) -> Self:
         by_proxy = not is_on_this_machine(self._base)  # proxies are for what is elsewhere
-        self._session = _session(self._connections, trust_env=by_proxy)
+        self._session = self._opened(trust_env=by_proxy)
         # Behind a proxy it is the proxy that looks names up, and its own may well stand for this machine.
         resolver = None if by_proxy and getproxies() else Resolver(self._base)
-        self._elsewhere = _session(self._connections, resolver, trust_env=by_proxy)
+        self._elsewhere = self._opened(resolver, trust_env=by_proxy)
         return self
+
+    def _opened(self, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, ttl_dns_cache=300, resolver=resolver, ssl=self._trust or True
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=_within(EXCHANGE),
+            trust_env=trust_env,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
@@ -283,7 +308,9 @@ class ReductoClient:
         call = "GET a signed URL"
         try:
             async with (
-                self._elsewhere.get(url, allow_redirects=False, timeout=_NO_SILENCE) as response,
+                self._elsewhere.get(
+                    url, headers=self._headers_for(URL(url)), allow_redirects=False, timeout=_NO_SILENCE
+                ) as response,
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
@@ -344,9 +371,9 @@ class ReductoClient:
         """The body of a 2xx answer. `signed` URLs carry their own right of access and never see the key."""
         assert self._session is not None, "enter the client first: async with ReductoClient(…) as client"
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
-        sent = {**(headers or {}), **({} if signed else self._authorization)}
         try:
             url = URL(path if signed else self._base + path, encoded=True)
+            sent = {**(headers or {}), **(self._headers_for(url) if signed else self._authorization)}
             async with self._session.request(
                 method, url, data=data, headers=sent, allow_redirects=False, timeout=_within(within)
             ) as response:
@@ -368,6 +395,10 @@ class ReductoClient:
             raise refusal(call, response.status, response.headers, b"" if signed else self._without_key(body))
         return body
 
+    def _headers_for(self, url: URL) -> Mapping[str, str]:
+        """Of a link: the extra ones, where it leads to the API's own address. Raises ValueError where to none."""
+        return self._extra if self._extra and url.origin() == URL(self._base).origin() else {}
+
     def _without_key(self, body: bytes) -> bytes:
         """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL isn't said at all."""
         return body.replace(self._key, b"[the key]") if self._key else body
@@ -388,17 +419,6 @@ class ReductoClient:
             with attempt:
                 return await call()
         raise AssertionError("tenacity ends with a value or an error")
-
-
-def _session(connections: int, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300, resolver=resolver)
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=_within(EXCHANGE),
-        trust_env=trust_env,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
-    )
 
 
 async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around | None) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from batcher.core.manifest import Job, Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
 from batcher.edges.sources import bad_pattern
+from batcher.edges.trust import untrusted
 from batcher.edges.written_text import NotText, read_text
 from batcher.errors import LedgerError, ManifestError, Problem
 from batcher.ledger import schema
@@ -133,6 +134,9 @@ def _with_schema(job: Job, where: str) -> Job:
 def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
     problems = [problem for source in manifest.sources if sources for problem in _missing(source)]
     problems += _misplaced(manifest)
+    ca_file = manifest.service.ca_file
+    if sources and ca_file is not None and (problem := untrusted(ca_file)):
+        problems.append(problem)
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
         problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,10 +15,16 @@ from batcher.core.secrets import Secrets
 PATIENCE: Final = 10.0  # seconds in all
 
 
-async def notify(url: str, news: Mapping[str, Any], *, patience: float = PATIENCE) -> str | None:
-    """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words."""
+async def notify(
+    url: str, news: Mapping[str, Any], *, patience: float = PATIENCE, trust: ssl.SSLContext | None = None
+) -> str | None:
+    """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words.
+
+    `trust` as of `edges.trust`; None: the system's.
+    """
+    connector = aiohttp.TCPConnector(ssl=trust or True)
     try:
-        async with asyncio.timeout(patience), aiohttp.ClientSession(trust_env=True) as session:
+        async with asyncio.timeout(patience), aiohttp.ClientSession(connector=connector, trust_env=True) as session:
             headers = {"Content-Type": "application/json"}
             async with session.post(
                 url, data=msgspec.json.encode(news), headers=headers, allow_redirects=False

@@ -475,12 +475,12 @@ class Queries:
             found.setdefault(job, {})[state] = number
         return found
 
-    def failures(self, *, runs: int | None = None) -> list[FailureGroup]:
+    def failures(self, *, passing: Sequence[tuple[int, int]] | None = None) -> list[FailureGroup]:
         """The most frequent first; reasons that differ in somebody's ids alone are one, in the words of the first.
 
-        `runs` as of `passing`.
+        `passing` as of the method; None: as it is by itself.
         """
-        waiting = json.dumps(self.passing(runs=runs))
+        waiting = json.dumps(self.passing() if passing is None else passing)
         groups: dict[tuple[str, str | None, str], FailureGroup] = {}
         for row in self.reader.execute(_FAILURES, (waiting,)):
             group = FailureGroup(*row)

@@ -40,6 +40,7 @@ class Boundary:
         self._kind: tuple[str, str] = ("", "")
         self._in_a_row = 0
         self._told = set[tuple[str, str]]()
+        self.has_stopped = False  # the run: the same would befall whatever this stage took up next
 
     def passed(self) -> None:
         """One was handled as it should be."""
@@ -60,6 +61,7 @@ class Boundary:
         return reason
 
     def stop(self, words: str) -> None:
+        self.has_stopped = True
         self._course.stop(f"{words}; see {TRACES}", 4, at_once=self._at_once)
 
     def _keep(self, error: Exception, about: str, reason: str) -> None:

@@ -27,7 +27,7 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger, Unknown
-from batcher.stages.boundary import trace_of
+from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
 from batcher.stages.proving import FENCE, LISTING, prove_fence
 from batcher.stages.sighting import MARGIN, Look, Sighting
@@ -75,6 +75,7 @@ class Recovery:
         self._clock = clock
         self._submits = submits
         self._endpoints = endpoints or {}
+        self._boundary = Boundary(course, "looking for lost submissions")
         self._look = Look(
             *(ledger, client, pace.list),
             service=service,
@@ -98,7 +99,7 @@ class Recovery:
         await self._look_for_held()
         while True:
             unknown = self._ledger.unknown()
-            if unknown:
+            if unknown and not self._boundary.has_stopped:
                 await self._pass(unknown, self._judge)
                 await asyncio.sleep(max(self._next_in(), self._rest))
             else:
@@ -125,6 +126,8 @@ class Recovery:
             await self._prove_fence()
             sighting = await self._look_through_listing(unknown)
             for attempt in unknown:
+                if self._boundary.has_stopped:
+                    return  # it befalls all: the next run looks for the others
                 await self._judge_alone(attempt, sighting, judge)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
@@ -132,12 +135,14 @@ class Recovery:
     async def _judge_alone(self, attempt: Unknown, sighting: Sighting, judge: Judge) -> None:
         try:
             await judge(attempt, sighting)
+            self._boundary.passed()
         except BatcherError:
             raise
         except Exception as error:
-            words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
-            self._course.trace(trace_of(error, f"document {attempt.id}: {words}"))
-            await self._ledger.record(events.Held(attempt.id, words))
+            self._boundary.caught(error, about=self._ledger.source_of(attempt.id))
+            if not self._boundary.has_stopped:
+                words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
+                await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
         """Where a service deletes no uploads nobody's absence is ever proven; what its listing shows is still ours."""

@@ -7,11 +7,15 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from batcher.core.manifest import outline
 from batcher.core.manifest_keys import json_schema, override, read_manifest
 from batcher.edges.manifests import for_directory, load
 from batcher.errors import ManifestError
 
 GOOD = {"source": {"directory": "in"}, "output": {"directory": "out"}}
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
 def problems(data: dict[str, object]) -> dict[str, str]:
@@ -69,6 +73,7 @@ def test_all_problems_are_shown_at_once() -> None:
         ("batch", {"batch": ""}),
         ("batch", {"batch": "two\nlines"}),
         ("service.api_key_env", {"service": {"name": "reducto", "api_key_env": "sk-live-0123"}}),
+        ("service.ca_file", {"service": {"name": "reducto", "ca_file": ["ca.pem"]}}),
         ("service.requests_per_second", {"service": {"name": "reducto", "requests_per_second": 0}}),
         ("service.max_in_flight", {"service": {"name": "reducto", "max_in_flight": 0}}),
         ("service.result_retention", {"service": {"name": "reducto", "result_retention": 0}}),
@@ -124,6 +129,46 @@ def test_nothing_may_be_paid_again_without_asking() -> None:
     assert manifest.limits.pay_again == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("X Team", "a", 'service.headers: "X Team" is no name of a header'),
+        ("", "a", 'service.headers: "" is no name of a header'),
+        ("X-T\u00e9am", "a", "is no name of a header"),
+        ("X-Team\r\nX-Other", "a", "is no name of a header"),
+        ("authorization", "a", "service.headers.authorization: batcher sets this itself (the key stands"),
+        ("Content-TYPE", "a", "service.headers.Content-TYPE: batcher sets this itself (take it out)"),
+        ("Content-Length", "1", "batcher sets this itself"),
+        ("HOST", "a", "batcher sets this itself"),
+        ("transfer-encoding", "chunked", "batcher sets this itself"),
+        ("X-Team", 7, 'service.headers.X-Team: text is wanted (in quotes, as in X-Team = "…")'),
+        ("X-Team", "CANARY\nX-Other: b", "service.headers.X-Team: a line break or another character"),
+        ("X-Team", "CANARY \u20ac", "service.headers.X-Team: a line break or another character"),
+        ("X-Team", "env:", "service.headers.X-Team: the name of an environment variable is wanted"),
+        ("X-Team", "env:CANARY-1", "service.headers.X-Team: the name of an environment variable is wanted"),
+    ],
+)
+def test_headers_that_can_not_be_sent_are_refused_in_words(name: str, value: object, said: str) -> None:
+    """By their names, and without what may be a secret."""
+    (words,) = problems({**GOOD, "service": {"name": "reducto", "headers": {name: value}}}).values()
+    assert said in words
+    assert "CANARY" not in words
+
+
+def test_headers_are_read_and_remembered_as_they_are_written() -> None:
+    """What the environment holds is nobody's to write down; a name that is there twice is told."""
+    headers = {"X-Team": "records", "X-Key": "env:GATEWAY_KEY", "User-Agent": "nightly"}
+    manifest = read_manifest(
+        {**GOOD, "service": {"name": "reducto", "headers": headers}}, where="m", folder=Path("/x"), stem="m"
+    )
+    assert manifest.service.headers == headers
+    assert outline(manifest)["service"]["headers"] == headers
+    found = problems({**GOOD, "service": {"headers": {"X-Team": "a", "x-team": "b"}}})
+    assert found == {"service.headers.x-team": "service.headers.x-team: is named twice, as X-Team"}
+    assert "a table is wanted" in problems({**GOOD, "service": {"headers": "X-Team"}})["service.headers"]
+    assert "did you mean headers?" in problems({**GOOD, "service": {"header": {}}})["service.header"]
+
+
 def test_durations_are_read_in_every_unit() -> None:
     """Numbers are seconds."""
     for text, seconds in (("90s", 90), ("15m", 900), ("12h", 43200), ("1d", 86400), (7, 7)):
@@ -153,8 +198,14 @@ def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
     """It is made of the same table."""
     schema = json_schema()
     jsonschema.validate({**GOOD, "service": "local", "job": {"endpoint": "parse"}}, schema)
+    jsonschema.validate({**GOOD, "service": {"name": "reducto", "headers": {"X-Team": "a"}}}, schema)
     jsonschema.validate({**GOOD, "source": {"listing": "a.csv", "identity": {"ignore": ["token"]}}}, schema)
-    for bad in ({"sorce": {}}, {"service": "nowhere"}, {"job": {"endpoint": "prase"}}):
+    for bad in (
+        {"sorce": {}},
+        {"service": "nowhere"},
+        {"job": {"endpoint": "prase"}},
+        {"service": {"headers": {"A": 1}}},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**GOOD, **bad}, schema)
 
@@ -216,6 +267,29 @@ def test_a_schema_file_is_read_where_only_a_directory_is_named(tmp_path: Path) -
     assert manifest.jobs[0].options["instructions"]["schema"] == {"type": "object"}
     with pytest.raises(ManifestError, match=r"job\.schema_file"):
         for_directory(*told, endpoint="extract", overrides=["job.schema_file=not there.json"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"ca\.pem: No such file or directory \(check the path"),
+        (CERTIFICATE.format("AAAA"), r"ca\.pem: no certificate can be read in it"),
+        ("\0\1\2", r"ca\.pem: no certificate can be read in it .*BEGIN CERTIFICATE"),
+        ("", r"ca\.pem: no certificate can be read in it"),
+    ],
+)
+def test_certificates_that_can_not_be_trusted_are_a_mistake_in_the_manifest(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    """By key and file; found with all other problems."""
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({**GOOD, "service": {"name": "reducto", "ca_file": "ca.pem"}}))
+    with pytest.raises(ManifestError, match=r"service\.ca_file: .*" + said) as caught:
+        load(path)
+    assert {problem.key for problem in caught.value.problems} == {"service.ca_file", "source.directory"}
+    assert load(path, sources=False).service.ca_file == tmp_path / "ca.pem", "whoever asks how it stands needs none"
 
 
 def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -32,6 +33,7 @@ class Peer:
     service: TwinService = field(default_factory=lambda: TwinService(time.time, work=lambda job: (0.0, None)))
     calls: Counter[str] = field(default_factory=Counter)
     authorizations: set[str] = field(default_factory=set)
+    headers: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)  # of each call, in order
     off: float = 0.0  # seconds that its clock, as its `Date` shows it, is ahead of ours
     padding: int = 0  # bytes by which each result is larger
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,6 +41,7 @@ class Peer:
     async def handle(self, request: web.Request, call: str) -> web.StreamResponse:
         self.calls[call] += 1
         self.authorizations.add(request.headers.get("Authorization", ""))
+        self.headers.append((call, request.headers))
         mood = self.moods.get(call)
         answer: web.StreamResponse = await (mood(self, request) if mood else getattr(self, call)(request))
         if self.off and not answer.prepared:
@@ -99,9 +102,14 @@ class Peer:
         page = await Twin(self.service, latency=0.0).jobs(limit=int(request.query.get("limit", "500")))
         return web.json_response(msgspec.to_builtins(page))
 
+    async def nobody(self, request: web.Request) -> web.StreamResponse:
+        """Where news may be posted, and who asked with the key."""
+        assert "Authorization" not in request.headers
+        return web.json_response({"detail": "nobody is here"}, status=404)
+
 
 @asynccontextmanager
-async def listening(peer: Peer) -> AsyncIterator[Peer]:
+async def listening(peer: Peer, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
     """`peer` on a port of its own, as long as the block lasts."""
     app = web.Application(client_max_size=1 << 30)
     for method, path, call in (
@@ -113,13 +121,14 @@ async def listening(peer: Peer) -> AsyncIterator[Peer]:
         ("POST", "/cancel/{id}", "cancel"),
         ("GET", "/blob/{id}", "blob"),
         ("GET", "/jobs", "jobs"),
+        ("POST", "/nobody", "nobody"),
     ):
         app.router.add_route(method, path, _route(peer, call))
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    peer.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    peer.url = f"{'https' if tls else 'http'}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
     try:
         yield peer
     finally:

@@ -16,10 +16,12 @@ from virtual import run_virtually
 from batcher.core import wire
 from batcher.edges.traces import SIZE_AT_MOST, keeper
 from batcher.edges.twin import Twin
+from batcher.errors import ReplyLost
 from batcher.stages import fetcher, inputs, poller
 from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
 from batcher.stages.hourglass import Hourglass
+from batcher.stages.recovery import Recovery
 
 
 @pytest.fixture
@@ -159,6 +161,65 @@ def test_three_submissions_in_a_row_that_trip_stop_the_run(house: House, monkeyp
             await house.run()
         assert house.course.exit_code == 4
         assert house.paid() == 20
+
+    run_virtually(work())
+
+
+class Losing(Twin):
+    """The answers to submissions of files that begin with `odd` get lost: all were accepted."""
+
+    async def run_job(self, endpoint: str, source: str | list[str], *options: Any, **named: Any) -> str:
+        job_id = await super().run_job(endpoint, source, *options, **named)
+        if self.service.uploads[str(source)].startswith(b"odd"):
+            raise ReplyLost("POST", "reset")
+        return job_id
+
+
+def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are held; the others stay as they are for the next run, which finds all of them, and pays for none."""
+
+    async def trips(self: Any, attempt: Any, sighting: Any) -> None:
+        stumble()
+
+    async def work() -> None:
+        house.put(**{f"n{number:02}": f"{number}" for number in range(15)})
+        house.put(**{f"z{number}": f"odd {number}" for number in range(5)})
+        house.client = Losing(house.service)
+        with monkeypatch.context() as planted:
+            planted.setattr(Recovery, "_judge", trips)
+            tally = await house.run()
+        assert (house.course.exit_code, house.course.at_once) == (4, False)
+        assert "3 documents in a row: internal error while looking for lost submissions" in house.course.reason
+        assert (tally["held"], tally["unknown"]) == (2, 3)
+        assert "perhaps paid; internal error: ZeroDivisionError" in (await reasons(house))["held"]
+        house.client = Twin(house.service)
+        assert await house.run() == {"saved": 20}
+        assert house.paid() == 20
+
+    run_virtually(work())
+
+
+def test_one_that_trips_the_recovery_between_others_stops_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: every other one is found and brought home."""
+    healthy = Recovery._judge
+
+    async def trips_at_times(self: Any, attempt: Any, sighting: Any) -> None:
+        if attempt.id % 2:
+            stumble()
+        await healthy(self, attempt, sighting)
+
+    async def work() -> None:
+        house.put(**{f"n{number}": f"odd {number}" for number in range(10)})
+        house.client = Losing(house.service)
+        with monkeypatch.context() as planted:
+            planted.setattr(Recovery, "_judge", trips_at_times)
+            assert await house.run() == {"saved": 5, "held": 5}
+        assert house.course.exit_code == 0
+        assert len([words for words in house.course.warnings if "internal error" in words]) == 1
 
     run_virtually(work())
 

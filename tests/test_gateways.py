@@ -1,0 +1,166 @@
+"""What stands between a batch and its service: certificates of a company's own, and headers that a gateway wants."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from commandline import batcher
+from peer import Handler, Peer, links, listening, says
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate"
+)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of this machine, signed by nobody else; its key lies beside it."""
+    path = tmp_path / "ca.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=localhost"),
+            *("-keyout", path.with_suffix(".key"), "-out", path, "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return path
+
+
+@pytest.fixture
+async def secured(certificate: Path) -> AsyncIterator[Peer]:
+    """The peer behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    async with listening(Peer(), tls=context) as peer:
+        yield peer
+
+
+def written(folder: Path, peer: Peer, *service: str, notify: str = "") -> Path:
+    """A manifest in `folder` that says so of its service."""
+    lines = ["[service]", f'url = "{peer.url}"', 'settle = "1s"', *service]
+    lines += ["[source]", 'directory = "inbox"', "[output]", 'directory = "out"']
+    path = folder / "batch.toml"
+    path.write_text("\n".join([*lines, "[notify]", f'url = "{notify or peer.url}/nobody"']))
+    return path
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+@needs_openssl
+@pytest.mark.usefixtures("inbox")
+async def test_a_certificate_that_a_manifest_names_is_trusted_wherever_it_is_shown(
+    secured: Peer, tmp_path: Path
+) -> None:
+    """By the API, by what results link to and by whoever is told of the end; a run that only brings home knows it."""
+    secured.moods["job"] = links
+    manifest = written(tmp_path, secured, 'ca_file = "ca.pem"')
+    said = await batcher("run", manifest)
+    assert said.code == 0, said.err
+    assert secured.calls["blob"] == len(list((tmp_path / "out").rglob("*.txt.json"))) == 6
+    assert "notify.url answered 404" in said.err
+    home = await batcher("run", tmp_path / "out", "--collect")
+    assert home.code == 0, home.err
+    assert (await batcher("plan", manifest, "--check")).code == 0
+
+
+@needs_openssl
+@pytest.mark.usefixtures("inbox")
+async def test_without_it_the_words_say_what_is_missing(secured: Peer, tmp_path: Path) -> None:
+    """The manifest's key and the environment's variable."""
+    said = await batcher("run", written(tmp_path, secured))
+    assert (said.code, "service.ca_file" in said.err, "SSL_CERT_FILE" in said.err) == (4, True, True), said.err
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_a_file_that_can_not_be_trusted_ends_a_run_before_anything_is_sent(peer: Peer, tmp_path: Path) -> None:
+    """With exit code 2; of an output, too, whose manifest named a file that is gone by now."""
+    said = await batcher("run", written(tmp_path, peer, 'ca_file = "gone.pem"'))
+    assert (said.code, "service.ca_file" in said.err, "gone.pem" in said.err) == (2, True, True), said.err
+    assert not (tmp_path / "out").exists()
+    assert not peer.calls
+
+
+# --- headers --------------------------------------------------------------------------------------------------------
+
+SECRET = "CANARY-of-the-gateway-0123"
+HEADERS = ("[service.headers]", 'X-Team = "records"', 'X-Gateway-Key = "env:GATEWAY_KEY"')
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Peer]:
+    """A host that is none of the API's."""
+    async with listening(Peer()) as peer:
+        yield peer
+
+
+def links_by_turns(elsewhere: Peer) -> Handler:
+    """Results that stand with the API itself, and elsewhere."""
+
+    async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
+        return await links(elsewhere if peer.calls["job"] % 2 else peer, request)
+
+    return mood
+
+
+def sent(peer: Peer) -> dict[str, set[tuple[str | None, str | None]]]:
+    """Both headers, as they came with each kind of call."""
+    found: dict[str, set[tuple[str | None, str | None]]] = {}
+    for call, headers in peer.headers:
+        found.setdefault(call, set()).add((headers.get("X-Team"), headers.get("X-Gateway-Key")))
+    return found
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_headers_go_to_the_api_alone(
+    peer: Peer, elsewhere: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every call, those of a run that only brings home among them; neither to other hosts nor with the news."""
+    monkeypatch.setenv("GATEWAY_KEY", f" {SECRET} ")
+    peer.moods["job"] = links_by_turns(elsewhere)
+    manifest = written(tmp_path, peer, *HEADERS, notify=elsewhere.url)
+    said = await batcher("run", manifest)
+    assert said.code == 0, said.err
+    assert set(sent(peer)) >= {"jobs", "upload", "run_job", "job", "blob"}
+    assert set.union(*sent(peer).values()) == {("records", SECRET)}
+    assert sent(elsewhere) == {"blob": {(None, None)}, "nobody": {(None, None)}}
+    peer.headers.clear()
+    assert (await batcher("run", tmp_path / "out", "--collect")).code == 0
+    assert sent(peer)["jobs"] == {("records", SECRET)}
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_a_header_from_the_environment_is_written_nowhere(
+    peer: Peer, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the service quotes it, or a word of it."""
+    monkeypatch.setenv("GATEWAY_KEY", f"Token {SECRET}")
+    words = f"Token {SECRET} or {SECRET} is no good"
+    peer.moods["run_job"] = says(422, {"error": {"name": "DOCUMENT_CORRUPTED", "message": words}})
+    manifest = written(tmp_path, peer, *HEADERS)
+    told = [await batcher("run", manifest, "--log-json", "--json"), await batcher("failures", manifest)]
+    assert told[0].code == 2 and "[a header] or [a header] is no good" in told[1].out, told
+    assert [one for one in told if SECRET in one.out + one.err] == []
+    assert [path for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("held", ["", "two\nlines", "caf\u00e9"])
+@pytest.mark.usefixtures("inbox")
+async def test_a_variable_that_holds_no_header_ends_a_run_before_anything_is_sent(
+    held: str, peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that holds no key: exit code 2, with the manifest's key and the variable."""
+    monkeypatch.setenv("GATEWAY_KEY", held)
+    said = await batcher("run", written(tmp_path, peer, *HEADERS))
+    assert said.code == 2, said.err
+    assert "service.headers.X-Gateway-Key: the environment variable GATEWAY_KEY" in said.err
+    assert "export GATEWAY_KEY=" in said.err
+    assert not held or held not in said.err
+    assert set(peer.calls) == {"nobody"}, "who is told of the end"

@@ -102,10 +102,13 @@ def pictures_name(one: Derivable) -> str:
     return beside(one.output, ".images")
 
 
-def picture_places(store: Store, one: Derivable) -> dict[str, str]:
-    """Where each picture a result links to belongs, and the PDF that was made of the document, by their addresses."""
+def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict[str, str]:
+    """Where each picture a result links to belongs, and the PDF that was made of the document, by their addresses.
+
+    `cited`: whether it was asked for with citations, so that pictures of what it cites are among them.
+    """
     folder, result = pictures_name(one), read_result(store.read(one.output))
-    pictures = enumerate(images_of(result), start=1)
+    pictures = enumerate(images_of(result, cited=cited), start=1)
     places = {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in pictures}
     return {**places, **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)}}
 

@@ -188,7 +188,7 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
 
 
 def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
-    """Addresses of the pictures it links to, each once: of a parse in the order of its blocks, then of merged tables, then
+    """Addresses of the pictures it links to, each once: of a parse's blocks in their order, then of merged tables, then
     of the blocks that an extract cites. Around values only where citations were asked for, `cited`: else what stands
     there is nobody's but the document's author's.
     """

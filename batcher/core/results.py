@@ -48,6 +48,7 @@ class Block(msgspec.Struct):
     image_url: Any = None
     extra: Any = None
     merged_tables: Any = None
+    chart_data: Any = None
 
     @property
     def page(self) -> int | None:
@@ -66,6 +67,12 @@ class Block(msgspec.Struct):
         """Addresses of pictures of the tables that were merged into it."""
         tables = self.merged_tables if isinstance(self.merged_tables, list) else []
         return _addresses(*(table.get("image_url") for table in tables if isinstance(table, dict)))
+
+    @property
+    def charts(self) -> list[str]:
+        """Addresses of the data that a chart was read as; what stands there and is no address is the data itself."""
+        said = self.chart_data if isinstance(self.chart_data, list) else []
+        return [url for url in _addresses(*said) if url.startswith(("http://", "https://"))]
 
 
 class Chunk(msgspec.Struct):
@@ -198,6 +205,11 @@ def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
         if url not in seen:
             seen.add(url)
             yield url
+
+
+def charts_of(result: Result) -> Iterator[str]:
+    """Addresses of the data of charts that a parse links to, each once."""
+    yield from dict.fromkeys(url for part in chunks_of(result) for block in part.blocks for url in block.charts)
 
 
 def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:

@@ -94,17 +94,26 @@ async def test_a_job_that_the_journal_tells_of_is_no_other_attempt_s(
     assert len(peer.service.jobs) == paid
 
 
-async def test_no_signature_of_an_address_is_written_down(inbox: Path, manifest: Path, peer: Peer, out: Path) -> None:
-    """The listing shows what was sent, and with it what signed it."""
+@pytest.mark.parametrize("several", [False, True])
+async def test_no_signature_of_an_address_is_written_down(
+    several: bool, inbox: Path, manifest: Path, peer: Peer, out: Path
+) -> None:
+    """The listing shows what was sent, one address or several, and with it what signed it."""
     peer.service.read_addresses = True
-    (inbox.parent / "documents.csv").write_text("url\nhttps://files.example.com/in/a.pdf?X-Amz-Signature=CANARY\n")
+    address = "https://files.example.com/in/a.pdf"
+    cell = (
+        f'"[""{address}?X-Amz-Signature=CANARY"", ""{address}x""]"' if several else f"{address}?X-Amz-Signature=CANARY"
+    )
+    (inbox.parent / "documents.csv").write_text(f"id,url\none,{cell}\n")
     text = manifest.read_text().replace(f'directory = "{inbox}"', f'listing = "{inbox.parent}/documents.csv"')
     manifest.write_text(text)
     assert (await batcher("run", manifest)).code == 0
     lose(out)
     assert await rebuilt(manifest) == {"saved": 1}
     assert [path for path in out.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()] == []
-    assert rows(out, "SELECT file_id FROM documents") == [("https://files.example.com/in/a.pdf",)]
+    assert rows(out, "SELECT file_id FROM documents") == [
+        (json.dumps([address, f"{address}x"]) if several else address,)
+    ]
 
 
 async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(manifest: Path, peer: Peer, out: Path) -> None:

@@ -23,6 +23,7 @@ from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.manifest import Job, Manifest, Prices
 from batcher.core.pages_asked import asked_of
 from batcher.core.quote import Quote, quote
+from batcher.core.several import documents_in
 from batcher.core.summary import FailureGroup
 from batcher.edges.pages import measure
 from batcher.edges.passwords import Passwords
@@ -160,7 +161,8 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int
         job, extension = jobs[name], extension_of(content)
         if options:
             job = replace(job, options=merged(job.options, json.loads(options)))
-        sizes.setdefault(name, []).append((extension, asked_of(last[1], job, extension)))
+        asked, documents = asked_of(last[1], job, extension), documents_in(content)
+        sizes.setdefault(name, []).append((extension, asked._replace(pages=documents * asked.pages)))
     return sizes, guesses
 
 

@@ -25,9 +25,9 @@ from batcher.core import events as e
 from batcher.core.cost import billed
 from batcher.core.document import identity
 from batcher.core.lifecycle import State
-from batcher.core.locators import bare, is_url
 from batcher.core.manifest import Manifest
 from batcher.core.replies import read_head
+from batcher.core.several import known_as
 from batcher.core.twins import age_of
 from batcher.core.wire import METADATA_KEY, JobRow, JobStatus, ResultHead
 from batcher.edges.clock import SteadyClock
@@ -131,11 +131,18 @@ async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
         config = _as_object(row.raw_config)
         mark = _mark_in(config)
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
-            nonce, sent = str(mark.get("nonce")), str(config.get("input") or row.source or "")
+            nonce, sent = str(mark.get("nonce")), _sent(config.get("input") or row.source)
             bald = msgspec.structs.replace(row, raw_config=None, source=None)  # there may be very many
-            listed = Listed(bald, mark["of"], nonce, bare(sent) if is_url(sent) else sent)
+            listed = Listed(bald, mark["of"], nonce, sent)
             jobs.add(listed, has_attempt=nonce in known)
     return jobs
+
+
+def _sent(source: Any) -> str:
+    """What a submission named, as it may be written down."""
+    if isinstance(source, list):
+        return known_as(tuple(map(str, source)))
+    return known_as(str(source or ""))
 
 
 def _unsent(books: Ledger) -> Iterator[_Unsent]:

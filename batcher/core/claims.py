@@ -45,6 +45,7 @@ class Claim:
     size: int = 0
     pages: int = 1
     counted: bool = True
+    documents: int = 1  # that one job reads; each may be as long as a document alone
     most: int | None = None
     by_cells: bool = False  # a sheet: not priced by its pages
     trusted: bool = False  # nobody waits for a first bill before the list's price is believed
@@ -126,10 +127,11 @@ def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
 
 def _guessed_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
     """As many as are likely, and as may be."""
+    usual, densest = (claim.documents * pages for pages in by_size(claim.extension, claim.size))
     if not taught.bills:
-        return by_size(claim.extension, claim.size)
+        return usual, densest
     likely, most = _learned_pages(claim, taught)
-    return likely, max(most, by_size(claim.extension, claim.size)[1]) if taught.bills < FEW else most
+    return likely, max(most, densest) if taught.bills < FEW else most
 
 
 def by_size(extension: str, size: int) -> tuple[float, float]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from batcher.core.chain import Overrides
 from batcher.core.document import name_of
 from batcher.core.json_values import as_json
 from batcher.core.locators import is_url, url_key, url_name
 from batcher.core.options import partial_problems
+from batcher.core.several import EXAMPLE, Input, check_list, list_key, read_list
 from batcher.core.wire import METADATA_KEY
+
+T = TypeVar("T")
 
 _HALVES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those that stand for such a byte
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
@@ -22,17 +25,22 @@ PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret.
+    """One document. Either `path`, as `core.document` writes names, or `url`, which may be a secret, or several.
 
     `content` tells its bytes from others', where nobody reads them here.
     """
 
     name: str
     path: str | None = None
-    url: str | None = field(default=None, repr=False)
+    url: Input | None = field(default=None, repr=False)
     content: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether the service has to fetch something."""
+        return any(map(is_url, (self.url,) if isinstance(self.url, str) else self.url or ()))
 
 
 def read_row(
@@ -48,6 +56,9 @@ def read_row(
     `tolerant` names the jobs whose options may be newer than the API's description.
     """
     place = read_place(row, ignore=ignore)
+    if isinstance(place.url, tuple):
+        parts = place.url
+        _in_url(lambda: check_list(parts, endpoints.values()))
     metadata, overrides = _the_rest(row, endpoints, is_text=is_text)
     for job, options in overrides.items():
         _check(endpoints[job], options, tolerant=job in tolerant)
@@ -63,13 +74,33 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry
         raise ValueError("path and url exclude each other")
     name = None if told is None else name_of(str(told).encode("utf-8", "surrogateescape"))
     if url is not None:
+        several = _in_url(lambda: read_list(url))
+        if several is not None:
+            return _several(several, name, ignore)
         if not isinstance(url, str) or not is_url(url):
             raise ValueError("url: an http(s) address is wanted")
         return Entry(name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore))
+    if isinstance(path, list):
+        raise ValueError(f"path: one file is wanted; several documents of one job go by addresses, as url: {EXAMPLE}")
     if not isinstance(path, str) or "\0" in path:
         raise ValueError("path: text is wanted")
     where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
     return Entry(name or where, path=where)
+
+
+def _several(parts: tuple[str, ...], name: str | None, ignore: Collection[str]) -> Entry:
+    """One job of all of them, which goes by the row's id: nothing else names its result."""
+    if name is None:
+        raise ValueError("several documents in url, and no id; give the row one, by which its result is called")
+    return Entry(name, url=parts, content=_in_url(lambda: list_key(parts, ignore=ignore)))
+
+
+def _in_url(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ValueError as error:
+        mark = "" if str(error).startswith("[") else ": "
+        raise ValueError(f"url{mark}{error}") from error
 
 
 def _told(row: Mapping[str, Any], column: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from batcher.core.ending import Ended
 from batcher.core.policy import RUNS
@@ -179,17 +179,21 @@ class Manifest:
     where: str = ""
 
 
+LINKED: Final = ("return_images", "embed_pdf_metadata", "advanced_chart_agent")  # what makes a result link to files
+
+
 def fetches_pictures(manifest: Manifest) -> bool:
     asked = manifest.output.images
     return any(wants_pictures(job.options) for job in manifest.jobs) if asked is None else asked
 
 
 def wants_pictures(options: Any) -> bool:
-    """Whether anything asks for some, or for a PDF with the text that was read in it, wherever it stands."""
+    """Whether anything asks for some, for a PDF with the text that was read in it, or for the data of charts."""
+    if isinstance(options, list):
+        return any(map(wants_pictures, options))
     if not isinstance(options, Mapping):
         return False
-    asked = options.get("return_images") or options.get("embed_pdf_metadata")
-    return bool(asked) or any(wants_pictures(inner) for inner in options.values())
+    return any(map(options.get, LINKED)) or any(map(wants_pictures, options.values()))
 
 
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from batcher.core import citations
 from batcher.core.strict import MISFITS, mended
 from batcher.core.strict import Buffer as Buffer
 
@@ -45,6 +47,8 @@ class Block(msgspec.Struct):
     bbox: Any = None
     image_url: Any = None
     extra: Any = None
+    merged_tables: Any = None
+    chart_data: Any = None
 
     @property
     def page(self) -> int | None:
@@ -56,7 +60,19 @@ class Block(msgspec.Struct):
     def images(self) -> list[str]:
         """Addresses of pictures of it, or of its page."""
         extra = self.extra if isinstance(self.extra, dict) else {}
-        return [url for url in (self.image_url, extra.get("page_image_url")) if isinstance(url, str) and url]
+        return _addresses(self.image_url, extra.get("page_image_url"))
+
+    @property
+    def fragments(self) -> list[str]:
+        """Addresses of pictures of the tables that were merged into it."""
+        tables = self.merged_tables if isinstance(self.merged_tables, list) else []
+        return _addresses(*(table.get("image_url") for table in tables if isinstance(table, dict)))
+
+    @property
+    def charts(self) -> list[str]:
+        """Addresses of the data that a chart was read as; what stands there and is no address is the data itself."""
+        said = self.chart_data if isinstance(self.chart_data, list) else []
+        return [url for url in _addresses(*said) if url.startswith(("http://", "https://"))]
 
 
 class Chunk(msgspec.Struct):
@@ -88,6 +104,7 @@ class _Top(msgspec.Struct):
     job_id: Any = None
     pdf_url: Any = None
     result: msgspec.Raw = msgspec.Raw(b"null")
+    citations: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Chunks(msgspec.Struct):
@@ -123,6 +140,7 @@ class Result:
     inner: msgspec.Raw
     left_out: list[str] = field(default_factory=list)
     pdf_url: str | None = None
+    citations: msgspec.Raw = field(default_factory=msgspec.Raw)  # of an extract that has them beside its result
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
@@ -135,7 +153,7 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
         return Result("", None, msgspec.Raw(b"null"), left_out)
     kind = top.response_type if isinstance(top.response_type, str) else ""
     job_id, pdf_url = (value if isinstance(value, str) else None for value in (top.job_id, top.pdf_url))
-    return Result(kind, job_id, top.result, left_out, pdf_url or None)
+    return Result(kind, job_id, top.result, left_out, pdf_url or None, top.citations)
 
 
 def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
@@ -176,15 +194,22 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
         yield from (_shallow(one, result) for one in _objects(value))
 
 
-def images_of(result: Result) -> Iterator[str]:
-    """Addresses of the pictures a parse links to, each once, in the order of their blocks."""
+def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
+    """Addresses of the pictures it links to, each once: of a parse's blocks in their order, then of merged tables, then
+    of the blocks that an extract cites. Around values only where citations were asked for, `cited`: else what stands
+    there is nobody's but the document's author's.
+    """
+    fragments: list[str] = []
     seen = set[str]()
-    for chunk in chunks_of(result):
-        for block in chunk.blocks:
-            for url in block.images:
-                if url not in seen:
-                    seen.add(url)
-                    yield url
+    for url in chain(_images_of_blocks(result, fragments), fragments, _images_cited(result, around=cited)):
+        if url not in seen:
+            seen.add(url)
+            yield url
+
+
+def charts_of(result: Result) -> Iterator[str]:
+    """Addresses of the data of charts that a parse links to, each once."""
+    yield from dict.fromkeys(url for part in chunks_of(result) for block in part.blocks for url in block.charts)
 
 
 def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:
@@ -196,6 +221,33 @@ def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:
     yield from dict.fromkeys(url for part in parts for url in pdfs_of(part, depth + 1))
 
 
+def _images_of_blocks(result: Result, fragments: list[str]) -> Iterator[str]:
+    for chunk in chunks_of(result):
+        for block in chunk.blocks:
+            fragments += block.fragments
+            yield from block.images
+
+
+def _images_cited(result: Result, *, around: bool, depth: int = 0) -> Iterator[str]:
+    """Within a pipeline nobody knows here what was asked for, and the blocks around values are its own parse's."""
+    if result.kind == "pipeline":
+        for part in _parts(result, depth).extract:
+            yield from _images_cited(part, around=False, depth=depth + 1)
+        return
+    if result.kind not in EXTRACTS:
+        return
+    beside = citations.blocks_beside(_decodable(result.citations))
+    for block in map(_block, chain(beside, citations.blocks_around(_decodable(result.inner)) if around else ())):
+        yield from (*block.images, *block.fragments)
+
+
+def _decodable(raw: msgspec.Raw) -> Any:
+    try:
+        return _decoded(_ANY, raw)
+    except MISFITS:
+        return None
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """Extracted values without their citations, which an account may get around every leaf."""
     if depth > DEEPEST + 1:
@@ -205,6 +257,10 @@ def plain(value: Any, depth: int = 0) -> Any:
             return plain(value["value"], depth + 1)
         return {name: plain(inner, depth + 1) for name, inner in value.items()}
     return [plain(inner, depth + 1) for inner in value] if isinstance(value, list) else value
+
+
+def _addresses(*said: Any) -> list[str]:
+    return [url for url in said if isinstance(url, str) and url]
 
 
 def _page(said: Any) -> int | None:

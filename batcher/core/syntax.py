@@ -89,6 +89,23 @@ def members(text: Text) -> Iterator[tuple[bytes, int, int]]:
         raise NotWhole(f"byte {at} is out of place")
 
 
+def items(text: Text) -> Iterator[tuple[int, int]]:
+    """Of the list that `text` is: where each value in it begins and ends. Raises NotWhole where it isn't one."""
+    at = _after_gap(text, 0)
+    if _byte(text, at) != ord("["):
+        raise NotWhole("no list")
+    at = _after_gap(text, at + 1)
+    follows = _byte(text, at) != ord("]")
+    while follows:
+        end = end_of(text, at)
+        yield at, end
+        at = _after_gap(text, end)
+        follows = _byte(text, at) == _COMMA
+        at = _after_gap(text, at + 1) if follows else at
+    if _byte(text, at) != ord("]") or _after_gap(text, at + 1) != len(text):
+        raise NotWhole(f"byte {at} is out of place")
+
+
 def end_of(text: Text, start: int) -> int:
     """Where the value ends that begins at `start`. Raises NotWhole."""
     if value := _ONE.match(text, start):

@@ -20,6 +20,7 @@ import msgspec
 
 from batcher.core.document import path_of
 from batcher.core.listed import Entry, read_place, read_row
+from batcher.core.several import Input
 from batcher.edges.sources import Found, found_at
 from batcher.edges.written_text import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone
@@ -76,7 +77,7 @@ def check(
     for _, words, entry in _readable(listing, endpoints, ignore, tolerant):
         if isinstance(entry, Entry):
             seen.append(_digest(entry.name))
-            entry = urls if entry.url and urls else ""
+            entry = urls if entry.is_fetched else ""
         if entry and len(problems) < TOLD:
             problems.append(Problem(words, entry))
         elif entry:
@@ -97,8 +98,8 @@ def walk(
             yield _found(listing, place, entry)
 
 
-def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> str:
-    """The URL of the row at `place`, as it stands there now. Raises SourceGone, SourceChanged."""
+def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> Input:
+    """The URL of the row at `place`, or its list of them, as it stands there now. Raises SourceGone, SourceChanged."""
     try:
         entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
     except OSError as error:

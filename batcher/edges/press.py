@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from batcher.core.document import beside
 from batcher.core.markdown import markdown_of
-from batcher.core.results import Origin, images_of, pdfs_of, read_result
+from batcher.core.results import Origin, charts_of, images_of, pdfs_of, read_result
 from batcher.core.rows import Columns, Kind, Row, grown, line_of, lines_of, rows_of, widen
 from batcher.edges import lines, parquet
 from batcher.edges.store import Item, Store, Streamed
@@ -22,7 +22,7 @@ from batcher.errors import OutputError
 from batcher.ledger.derived import Derivable, Derived
 
 WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
-_PICTURE: Final = re.compile(r"(\d{4,}|document)-[0-9a-f]{8}\.[a-z]+")
+_PICTURE: Final = re.compile(r"(\d{4,}|document|chart)-[0-9a-f]{8}\.[a-z]+")
 _IN_PLACE: Final = "data:"
 _ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "svg"})
 
@@ -102,12 +102,16 @@ def pictures_name(one: Derivable) -> str:
     return beside(one.output, ".images")
 
 
-def picture_places(store: Store, one: Derivable) -> dict[str, str]:
-    """Where each picture a result links to belongs, and the PDF that was made of the document, by their addresses."""
+def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict[str, str]:
+    """Where each picture a result links to belongs, the PDF made of the document, and what charts were read as.
+
+    `cited`: whether it was asked for with citations, so that pictures of what it cites are among them.
+    """
     folder, result = pictures_name(one), read_result(store.read(one.output))
-    pictures = enumerate(images_of(result), start=1)
+    pictures = enumerate(images_of(result, cited=cited), start=1)
     places = {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in pictures}
-    return {**places, **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)}}
+    charts = {url: f"{folder}/chart-{_mark(url)}.json" for url in charts_of(result)}
+    return {**charts, **places, **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)}}
 
 
 def remove_others(store: Store, folder: str, places: Collection[str]) -> None:

@@ -68,7 +68,10 @@ class TwinService:
         return file_id
 
     def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
-        """A job, whatever became of its upload: one without input fails, as at the hosted service."""
+        """A job, whatever became of its upload: one without input fails, as at the hosted service.
+
+        A list of inputs comes as JSON.
+        """
         now = self.clock()
         job = TwinJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
         span, job.error = self.work(job)
@@ -84,6 +87,9 @@ class TwinService:
 
     def content(self, source: str) -> bytes | None:
         """What a job with this input reads: an upload's bytes, or those that an earlier parse was of."""
+        if source.startswith("["):
+            parts = [self.content(part) for part in json.loads(source)]
+            return None if None in parts else b" ".join(filter(None, parts))
         if self.read_addresses and source.startswith(("http://", "https://")):
             return source.encode()
         if not source.startswith(wire.JOB):
@@ -91,7 +97,7 @@ class TwinService:
         job = self.known(source.removeprefix(wire.JOB))
         if job is None or job.endpoint != "parse" or self.status(job) is not JobStatus.COMPLETED:
             return None
-        return self.uploads.get(job.source)
+        return self.content(job.source)
 
     def known(self, job_id: str) -> TwinJob | None:
         """None for a job that never was, was deleted, or whose result has outlived its retention."""
@@ -159,7 +165,8 @@ class Twin:
         webhook: Mapping[str, Any] | None = None,
     ) -> str:
         config = wire.job_request(options or {}, source, asynchronous={"metadata": metadata, "priority": priority})
-        job = await self.reach("run_job", lambda: self.service.accept(endpoint, str(source), config.decode()))
+        named = source if isinstance(source, str) else json.dumps(source)
+        job = await self.reach("run_job", lambda: self.service.accept(endpoint, named, config.decode()))
         return job.job_id
 
     async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:

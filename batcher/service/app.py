@@ -25,7 +25,7 @@ from batcher.service.mischief import disturb
 from batcher.service.parameters import address_of, flag, number
 from batcher.service.portal import Portal
 from batcher.service.queue import LiveJob, Queue
-from batcher.service.requests import accept, lane_of, read_request
+from batcher.service.requests import accept, lane_of, read_request, waits
 from batcher.service.results import Results
 from batcher.service.uploading import UploadEndpoints
 from batcher.service.uploads import Uploads
@@ -96,7 +96,7 @@ class Doors:
     def _sync(self, type: JobType) -> gate.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
             body = await self._body(request, type)
-            if type in SUBMITTED and read_request(body, type).asynchronous is not None:
+            if not waits(body, read_request(body, type)) and type in SUBMITTED:
                 return await self._submit(body, type)
             return await self._run(request, body, type)
 

@@ -22,6 +22,7 @@ from batcher.service.answers import ApiError
 from batcher.service.chaos import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
+from batcher.service.requests import asked_of
 from batcher.service.results import Results
 from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
@@ -190,7 +191,7 @@ class Queue:
             return Report(name=transient_failure(job.job_id), code=500, message="Ordered by --chaos")
         if not job.request:
             return Report(name=ErrorName.JOB_STATE_ERROR, code=500, message=FORGOTTEN)
-        request: dict[str, Any] = msgspec.json.decode(job.request)
+        request = asked_of(job, job.request)
         try:
             async with self._inputs.opened(request, job.type) as sources:
                 return await self._perform(live, worker, self._task(job, request, sources))

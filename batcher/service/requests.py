@@ -10,30 +10,15 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.wire import ErrorName, JobType
-from batcher.service.answers import ApiError, InvalidRequest
+from batcher.core.wire import JobType
+from batcher.service import older
+from batcher.service.answers import InvalidRequest
 from batcher.service.bodies import BODIES, Body, ClassifyBody
 from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
 NESTED: Final = 200  # levels; schemas have a dozen, and each level costs stack in everything that walks them
-OLD_FORM: Final = (
-    "document_url, options, advanced_options and experimental_options belong to the older form of requests, which this "
-    "service doesn't take, nor a mixture of both: name the document as `input` and the options as the API does today"
-)
-
-
-class _Older(msgspec.Struct):
-    """Keys that only requests of the API's version 2 have."""
-
-    document_url: Any = None
-    options: Any = None
-    advanced_options: Any = None
-    experimental_options: Any = None
-
-
-_OLDER: Final = msgspec.json.Decoder(_Older)
 _DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")
@@ -41,11 +26,14 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 def read_request(body: bytes, type: JobType) -> Body:
-    """`InvalidRequest` where the body is no JSON, or not of the endpoint's shape; `ApiError` where it is of old."""
-    _check_whole(body)
+    """As the API has it today, whichever form it came in.
+
+    Raises `InvalidRequest` where it is no JSON, or not of the endpoint's shape; `ApiError` where two forms are mixed.
+    """
+    value = _check_whole(body)
     try:
-        if any(value is not None for value in msgspec.structs.astuple(_OLDER.decode(body))):
-            raise ApiError(ErrorName.INVALID_CONFIG, OLD_FORM)
+        if older.is_older(value):
+            return msgspec.convert(older.told_today(value, type), BODIES[type])
         return _DECODERS[type].decode(body)
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
@@ -53,8 +41,8 @@ def read_request(body: bytes, type: JobType) -> Body:
         raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
 
 
-def _check_whole(body: bytes) -> None:
-    """What the shapes skip is read again when the work begins: a number or a depth that nobody can read ends here."""
+def _check_whole(body: bytes) -> Any:
+    """The body as it is. What the shapes skip is read again when the work begins: what nobody can read ends here."""
     try:
         value = msgspec.json.decode(body)
         msgspec.json.encode(value)
@@ -65,6 +53,7 @@ def _check_whole(body: bytes) -> None:
         raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
     if _is_deeper(value, NESTED):
         raise _too_deep()
+    return value
 
 
 def _too_deep() -> InvalidRequest:
@@ -96,6 +85,24 @@ def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float)
         request=text,
         persist=request.persists,
     )
+
+
+def asked_of(job: Job, text: str) -> dict[str, Any]:
+    """A job's request, as the API has it today; `text` is the whole of it, or what may be shown."""
+    return older.told_today(msgspec.json.decode(text), job.type)
+
+
+def waits(body: bytes, request: Body) -> bool:
+    """Whether whoever calls a synchronous path wants the result there: an `async` object says no.
+
+    Raises InvalidRequest where the older form, which has no such object, asks for a webhook all the same.
+    """
+    value = msgspec.json.decode(body)
+    if not older.is_older(value):
+        return request.asynchronous is None
+    if value.get("webhook") is not None:
+        raise InvalidRequest.at("body", "webhook", msg=older.NOT_PERMITTED, type="extra_forbidden")
+    return True
 
 
 def lane_of(request: Body) -> Lane:

@@ -25,6 +25,7 @@ from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.errands import Errand, Errands
 from batcher.service.jobs import Clock, Job
 from batcher.service.reach import Forbidden, Reach, check_address
+from batcher.service.requests import asked_of
 
 DIRECT_PAUSES: Final = (1.0, 2.0, 4.0)  # seconds before each of three retries; the hosted ones are undocumented
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
@@ -71,7 +72,7 @@ class Webhooks:
         self._pauses = pauses
 
     def announce(self, job: Job, status: JobStatus) -> None:
-        asked = (msgspec.json.decode(job.raw_config).get("async") or {}) if status in TOLD else {}
+        asked = (asked_of(job, job.raw_config).get("async") or {}) if status in TOLD else {}
         wish = asked.get("webhook")
         if wish is None:
             return

@@ -19,6 +19,7 @@ from batcher.core.flight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew,
 from batcher.core.headroom import Headroom
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.links import Asked, asked
+from batcher.core.links_within import Link, links_within
 from batcher.core.looks import Looks
 from batcher.core.manifest import Job, Prices
 from batcher.core.policy import Policy
@@ -41,6 +42,7 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger
+from batcher.stages import splicing
 from batcher.stages.boundary import Boundary
 from batcher.stages.course import Course
 from batcher.stages.sink import Loan, Result, Sink
@@ -236,11 +238,15 @@ class Fetcher:
         except BadReply as error:
             await self._unread(watched, f"its result can't be read: {error.message}")
             return
-        if head.url is None:
+        within = links_within(body, head.response_type)
+        if head.url is None and not within:
             self._put(watched, head, body, loan.handed_on())
             return
         loan.give_back()
-        await self._follow(watched, head, body)
+        if within:
+            await self._complete(watched, head, body, within)
+        else:
+            await self._follow(watched, head, body)
 
     async def _follow(self, watched: Watched, head: Head, body: Buffer) -> None:
         """Fetch what a result links to."""
@@ -256,13 +262,36 @@ class Fetcher:
         if streamed is not None:
             self._put(watched, head, b"", 0, streamed)
 
+    async def _complete(self, watched: Watched, head: Head, body: Buffer, links: Sequence[Link]) -> None:
+        """Fetch what stands deeper in it by links, too. Where that can't be had those stay as they came."""
+        output = watched.flight.output
+        if head.url is not None:
+            links = [Link(*head.link_at, head.url, head.response_type), *links]
+            links.sort(key=lambda link: link.start)
+        try:
+            streamed = await splicing.stream(self._client, self._sink, output, body, links)
+        except OutputError as error:
+            self._course.warn(str(error))
+            await self._settle(events.Stuck(watched.flight.document, str(error)))
+        except ServiceError as error:
+            if not _is_definite(error) and self._clock() < watched.flight.deadline_at:
+                self._ask_later(watched)
+                return
+            if head.url is not None:
+                await self._follow(watched, head, body)
+                return
+            self._course.warn(f"{output}: what it links to can't be had, so the links stand in it: {error.message}")
+            self._put(watched, head, body, 0)
+        else:
+            if streamed is not None:
+                self._put(watched, head, b"", 0, streamed)
+
     async def _unlinked(self, watched: Watched, error: ServiceError) -> None:
         """Nothing whole came of a link: the job is asked for a fresh one. A definite no, again and again, is an end.
 
         An outage of what keeps the results has its end with their time.
         """
-        definite = isinstance(error, BadReply | Refused) and not isinstance(error, Busy)
-        if definite or self._clock() >= watched.flight.deadline_at:
+        if _is_definite(error) or self._clock() >= watched.flight.deadline_at:
             await self._unread(watched, f"what its result links to can't be had: {error.message}")
         else:
             self._ask_later(watched)
@@ -361,6 +390,10 @@ class Fetcher:
         self._jobs.forget(event.document)
         await self._ledger.record(told, *after)
         self._course.count(getattr(event, "kind", None))
+
+
+def _is_definite(error: ServiceError) -> bool:
+    return isinstance(error, BadReply | Refused) and not isinstance(error, Busy)
 
 
 def _is_too_fast(error: ServiceError) -> bool:

@@ -14,8 +14,8 @@ from typing import Final
 from batcher.core import events
 from batcher.core.flight import LAPSES
 from batcher.core.lifecycle import State
-from batcher.core.locators import bare
 from batcher.core.policy import Kind
+from batcher.core.several import Input, known_as
 from batcher.core.wire import JOB, UPLOAD
 from batcher.edges import listings, objects, sources
 from batcher.edges.listings import ROW
@@ -36,7 +36,7 @@ class Named:
     """
 
     known_as: str
-    source: str = field(repr=False)
+    source: Input = field(repr=False)
     password: str | None = field(default=None, repr=False)
 
 
@@ -78,7 +78,8 @@ class Inputs:
         )
         for _, content in contents:
             if isinstance(content, Named):
-                self._ledger.secrets.keep_address(content.source)
+                for one in (content.source,) if isinstance(content.source, str) else content.source:
+                    self._ledger.secrets.keep_address(one)
         return contents
 
     async def password(self, due: Due, content: Content) -> str | None:
@@ -167,7 +168,7 @@ def _address(due: Due, ignored: Mapping[str, Collection[str]]) -> Named | None:
     if due.place is None:
         return None
     url = listings.address(Path(due.folder), due.place, due.source, ignore=ignored.get(due.folder, ()))
-    return Named(bare(url), url)
+    return Named(known_as(url), url)
 
 
 def _remove(content: Content) -> None:

@@ -5,11 +5,14 @@ What is made, and how it becomes durable, is `edges.press`; here stands when the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
+from batcher.core.chain import merged
+from batcher.core.citations import asks_for_citations
 from batcher.core.manifest import Job, Manifest, fetches_pictures
 from batcher.core.rows import Columns, columns_for
 from batcher.edges import press
@@ -43,7 +46,7 @@ def makers_for(
     makers: list[Maker] = []
     output = manifest.output
     if fetches_pictures(manifest):
-        makers.append(Pictures(ledger, store, client, course))
+        makers.append(Pictures(ledger, store, client, course, manifest.jobs))
     if "markdown" in output.formats:
         makers.append(Markdown(ledger, store, course))
     if "jsonl" in output.formats:
@@ -62,11 +65,12 @@ class Pictures:
 
     format, after, at_once = "images", None, Limit(documents=8)
 
-    def __init__(self, ledger: Ledger, store: Store, client: Api, course: Course) -> None:
+    def __init__(self, ledger: Ledger, store: Store, client: Api, course: Course, jobs: Sequence[Job]) -> None:
         self._ledger = ledger
         self._store = store
         self._client = client
         self._course = course
+        self._jobs = {job.name: job for job in jobs}
 
     async def prepare(self) -> None:
         """A picture that is there is whole: it got its name when it was."""
@@ -79,7 +83,8 @@ class Pictures:
             raise error
 
     async def _all_of(self, one: Derivable) -> Derived:
-        places = await in_thread(press.picture_places, self._store, one)
+        cited = self._has_citations(one)
+        places = await in_thread(lambda: press.picture_places(self._store, one, cited=cited))
         troubles = [trouble for url, place in places.items() if (trouble := await self._fetch(url, place))]
         note = f"{len(troubles)} of {len(places)} missing: {troubles[0]}" if troubles else None
         if note:
@@ -87,6 +92,12 @@ class Pictures:
         await in_thread(press.remove_others, self._store, press.pictures_name(one), places.values())
         number = len(places) - len(troubles)
         return Derived(one.document, "images", one.sha256, press.pictures_name(one), 0, number, None, note)
+
+    def _has_citations(self, one: Derivable) -> bool:
+        """As far as the manifest tells, and a listing beside it."""
+        name, options = self._ledger.asked_by(one.document)
+        job = self._jobs.get(name)
+        return job is not None and asks_for_citations(job.endpoint, merged(job.options, json.loads(options or "{}")))
 
     async def _fetch(self, url: str, place: str) -> str | None:
         if self._store.path(place).is_file():

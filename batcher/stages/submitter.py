@@ -29,6 +29,7 @@ from batcher.core.pages_asked import asked_at_most, asked_of
 from batcher.core.passwords import opening
 from batcher.core.policy import WANTS_JOB, Kind, Policy
 from batcher.core.reasons import unnamed
+from batcher.core.several import documents_in
 from batcher.core.signature import token
 from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
 from batcher.edges.client import Api
@@ -411,7 +412,8 @@ class Submitter:
         """What is known of what it will cost; the ledger holds that against the limits."""
         job = self._assignments[due.job]
         rate = job.chained_rate if chained else job.rate
-        size, most = Measure(), None
+        documents = 1 if chained else documents_in(due.content)
+        size, most = Measure(documents), None
         if job.counts_pages:
             read = self._ledger.pages_of(due.upstream) if chained and due.upstream is not None else None
             size, most = await _size(due, job, read)
@@ -427,6 +429,7 @@ class Submitter:
             size=due.size,
             pages=size.pages,
             counted=size.counted,
+            documents=documents,
             most=most,
             by_cells=by_cells,
             trusted=job.options.get("queue_priority") == "batch",  # its first bill may be half a day off
@@ -467,7 +470,7 @@ class Submitter:
         return partial(
             self._client.run_job,
             job.endpoint,
-            named.source,
+            named.source if isinstance(named.source, str) else list(named.source),
             options,
             metadata={**job.metadata, **metadata, METADATA_KEY: mark},
             priority=job.priority,
@@ -532,11 +535,13 @@ def _options(due: Due, job: Assignment) -> Mapping[str, Any]:
 
 async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, int | None]:
     """What of the document the job asks for, and how many pages at most; `read` are those an earlier job has read."""
+    documents = documents_in(due.content) if read is None else 1  # each may have as many pages as the job asks for
     whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
     if read is not None:
         whole = whole._replace(pages=read, counted=True)
     asked, extension = Job(endpoint=job.endpoint, options=_options(due, job)), extension_of(due.content)
-    return asked_of(whole, asked, extension), asked_at_most(asked, extension)
+    size, most = asked_of(whole, asked, extension), asked_at_most(asked, extension)
+    return size._replace(pages=documents * size.pages), most and documents * most
 
 
 def _named_again(due: Due, content: Content) -> Named:

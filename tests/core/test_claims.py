@@ -84,3 +84,12 @@ def test_a_least_price_is_reserved_for_the_shortest() -> None:
 
 def _values(claim: Claim) -> dict[str, object]:
     return {name: getattr(claim, name) for name in claim.__slots__}
+
+
+def test_a_list_is_feared_to_be_as_long_as_all_its_documents_may_be() -> None:
+    """Before the first bill of as many; later bills tell of the list as a whole."""
+    alone = Claim(sort="s pdf", extension="pdf", cost=1.0, page=1.0, dense=2.0, counted=False)
+    three = Claim(sort="s x3", extension="x3", cost=3.0, page=1.0, dense=2.0, counted=False, pages=3, documents=3)
+    assert fear(three, Lessons()).pages == 3
+    assert fear(three, Lessons()).most_pages == 3 * fear(alone, Lessons()).most_pages
+    assert fear(three, Lessons(100, 100, 600.0, 600.0, 9.0, 1.0)).pages == 6

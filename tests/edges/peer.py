@@ -63,7 +63,9 @@ class Peer:
 
     async def accept(self, request: web.Request) -> TwinJob:
         text = await request.text()
-        job = self.service.accept(request.match_info["endpoint"], json.loads(text)["input"], text)
+        source = json.loads(text)["input"]
+        named = source if isinstance(source, str) else json.dumps(source)
+        job = self.service.accept(request.match_info["endpoint"], named, text)
         self.accepted.set()
         return job
 

@@ -172,14 +172,6 @@ async def test_edit_says_that_it_is_not_served(client):
     assert status == 400 and answer["error"]["name"] == "INVALID_CONFIG"
 
 
-@pytest.mark.parametrize("more", [{}, {"input": "reducto://none"}])
-async def test_a_request_of_the_older_form_is_told_so(client, more):
-    """400 INVALID_CONFIG with what to write instead, also where both forms are mixed."""
-    body = {"document_url": "reducto://none", "options": {}, **more}
-    status, answer = await client.call("POST", "/parse_async", json=body)
-    assert status == 400 and answer["error"]["name"] == "INVALID_CONFIG" and "`input`" in answer["detail"]
-
-
 async def test_a_classify_waits_even_with_an_async_object(client):
     """Its description has `async` for /classify_async alone, and one kind of answer."""
     body = {"input": await client.upload(), "classification_schema": [], "async": {"priority": False}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -210,6 +211,23 @@ def test_addresses_are_tried_one_at_a_time_near_a_cap(tmp_path: Path) -> None:
         office.bills[address.encode()] = Bill(5 + number % 7, 5.0 + number % 7)
     office.run(max_pages=50)
     assert 40 <= pages_of(office.billed) <= 50 + 11 and not passed(office.billed, 50, pages_of)
+
+
+@pytest.mark.parametrize("limit", [{"max_pages": 150}, {"max_credits": 150}])
+def test_a_list_is_reserved_for_with_all_its_documents(limit: dict[str, int], tmp_path: Path) -> None:
+    """Three behind each row: the first is tried alone, and what it cost is expected of the next."""
+    office = Office(tmp_path / "o", 1)
+    house = office.house
+    lists = [[f"https://example.test/{n}-{part}.pdf" for part in range(3)] for n in range(30)]
+    listed = [json.dumps({"id": f"{n}", "url": parts}) for n, parts in enumerate(lists)]
+    (house.inbox / "list.jsonl").write_text("\n".join(listed))
+    house.listing = house.inbox / "list.jsonl"
+    house.service.read_addresses = True
+    for number, parts in enumerate(lists):
+        pages = 15 + number % 7
+        office.bills[" ".join(parts).encode()] = Bill(pages, float(pages))
+    office.run(**limit)
+    assert 100 <= pages_of(office.billed) <= 150 + 22 and not passed(office.billed, 150, pages_of)
 
 
 # --- the tests above would see these -------------------------------------------------------------------------------

@@ -253,6 +253,36 @@ async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrap
     assert found.is_whole and found.strays == ()
 
 
+async def test_what_charts_were_read_as_lies_beside_the_result(shelf: Shelf) -> None:
+    """Where an address stands in `chart_data`; the data itself stays where it is."""
+    job = Job(options={"enhance": {"agentic": [{"scope": "figure", "advanced_chart_agent": True}]}})
+    whole = parsed("one", "two")
+    for chunk, said in zip(whole["result"]["chunks"], (["http://h/chart?sign=1"], ['{"x": [1]}', None]), strict=True):
+        chunk["blocks"][0]["chart_data"] = said
+    await shelf.save("a.pdf", whole)
+    await derive(shelf, "markdown", job=job)
+    (chart,) = (shelf.root / "a.pdf.images").iterdir()
+    assert (chart.name[:6], chart.suffix, chart.read_bytes()) == ("chart-", ".json", b"http://h/chart?sign=1")
+    found = verify(shelf.ledger, shelf.root)
+    assert found.is_whole and found.strays == ()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_pictures_that_an_extract_cites_lie_beside_the_result(shelf: Shelf, enabled: bool) -> None:
+    """Where it was asked for with citations; else what looks like one may be the document's author's."""
+    box = {"left": 0, "top": 0, "width": 1, "height": 1, "page": 1, "original_page": 1}
+    block = {"type": "Figure", "bbox": box, "content": "x", "image_url": "http://h/1.png"}
+    cited = {"value": 5, "citations": [{"type": "Figure", "bbox": box, "content": "5", "parentBlock": block}]}
+    settings = {"return_images": ["figure"]}
+    options = {"parsing": {"settings": settings}, "settings": {"citations": {"enabled": enabled}}}
+    job = Job(endpoint="extract", options=options)
+    await shelf.save("a.pdf", {"response_type": "v3_extract", "job_id": "j", "result": {"total": cited}})
+    await derive(shelf, "markdown", job=job)
+    pictures = [path.read_bytes() for path in (shelf.root / "a.pdf.images").glob("*")]
+    assert pictures == ([b"http://h/1.png"] if enabled else [])
+    assert verify(shelf.ledger, shelf.root).is_whole
+
+
 async def test_an_extract_has_the_columns_of_its_schema(shelf: Shelf) -> None:
     """In every part the same, whatever the rows hold; what fits no column stands in `other`."""
     schema = {

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -604,6 +605,67 @@ def test_a_disk_that_gives_up_in_the_middle_of_a_download_stops_the_run(tmp_path
         assert (bench.course.exit_code, bench.course.at_once) == (3, True)
         assert "1.json" in bench.course.reason
         assert bench.ledger.state_of(1) == State.WAITING
+
+    at_work(work, tmp_path)
+
+
+def _pipeline(link: dict[str, str] = LINK) -> JobAnswer:
+    parse = {"response_type": "parse", "result": link, "usage": {"num_pages": 1}}
+    return result(inner={"parse": [parse, parse], "extract": None, "split": None}, kind="pipeline")
+
+
+def test_what_the_parts_of_a_pipeline_link_to_stands_in_the_links_places(tmp_path: Path) -> None:
+    """Each of them, also as the bare list of a parse's chunks; the hash is that of the file, and no part is left."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = b'[{"content": "a"}]'
+        await bench.out(1)
+        await bench.ask(1, _pipeline())
+        await asyncio.sleep(1.0)
+        data = (tmp_path / "1.json").read_bytes()
+        parses = json.loads(data)["result"]["parse"]
+        assert [one["result"] for one in parses] == [{"type": "full", "chunks": [{"content": "a"}]}] * 2
+        assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
+        (saved,) = bench.ledger.reader.execute("SELECT output_sha256, output_size FROM documents").fetchall()
+        assert saved == (sha256(data).hexdigest(), len(data))
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["1.json"]
+
+    at_work(work, tmp_path)
+
+
+def test_the_citations_of_an_extract_are_fetched_with_its_result(tmp_path: Path) -> None:
+    """Where both are elsewhere, as with force_url_result."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = b'[{"a": 1}]'
+        await bench.out(1)
+        answer = result(inner=LINK, kind="extract")
+        assert answer.result is not None
+        told = {**json.loads(bytes(answer.result)), "citations": LINK}
+        await bench.ask(1, JobAnswer(answer.status, result=msgspec.Raw(json.dumps(told).encode())))
+        await asyncio.sleep(1.0)
+        saved = json.loads((tmp_path / "1.json").read_bytes())
+        assert saved["result"] == saved["citations"] == [{"a": 1}]
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize(("error", "is_saved"), [(ODD, True), (Unreachable("GET a URL", "no route"), False)])
+def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
+    error: ServiceError, is_saved: bool, tmp_path: Path
+) -> None:
+    """Told, and once that is sure: an outage is waited out. Nothing half fetched is left behind."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = error
+        await bench.out(1)
+        await bench.ask(1, _pipeline())
+        await asyncio.sleep(1.0)
+        assert bench.ledger.state_of(1) == (State.SAVED if is_saved else State.WAITING)
+        assert list(_parts(tmp_path)) == []
+        assert ["can't be had" in warning for warning in bench.course.warnings] == [True] * is_saved
+        if is_saved:
+            assert json.loads((tmp_path / "1.json").read_bytes())["result"]["parse"][0]["result"] == LINK
 
     at_work(work, tmp_path)
 

@@ -1,0 +1,80 @@
+"""The blocks that an extract cites, told from what the author of its document wrote. Pure.
+
+The API's description leaves citations open; as it answers, and as its documentation has it, they stand
+
+- around each value, as {"value": …, "citations": […]}, in the place of every leaf of the result (v3_extract);
+- beside the result, in `citations`, under the names that the values have there (extract).
+
+A citation has its place in a `bbox`, and the block it was read from in `parentBlock`, a parse's block. Values are
+whatever a document's author wrote, so nobody looks into them; and where a single value stands without citations around
+it, none were given, and what looks like some is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+DEEPEST: Final = 100  # levels; what is nested deeper has no citations that anybody looks for
+LEAF: Final = frozenset({"value", "citations"})
+
+
+class _Bare(Exception):
+    """A value without citations around it."""
+
+
+def asks_for_citations(endpoint: str, options: Mapping[str, Any]) -> bool:
+    """Whether a job asks for some around its values."""
+    settings = options.get("settings")
+    asked = settings.get("citations") if isinstance(settings, Mapping) else None
+    return endpoint == "extract" and isinstance(asked, Mapping) and bool(asked.get("enabled"))
+
+
+def blocks_around(value: Any) -> list[Mapping[str, Any]]:
+    """Of a result whose every value has its citations around it; none otherwise."""
+    try:
+        return list(_around(value, 0))
+    except _Bare:
+        return []
+
+
+def blocks_beside(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """Of what stands in `citations` beside a result."""
+    if depth > DEEPEST:
+        return
+    if _is_citation(value):
+        yield from _blocks(value)
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from blocks_beside(inner, depth + 1)
+
+
+def _around(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
+    if depth > DEEPEST or not isinstance(value, Mapping | list):
+        raise _Bare
+    if isinstance(value, Mapping) and _is_leaf(value):
+        for citation in value["citations"]:
+            yield from _blocks(citation)
+        return
+    for inner in value.values() if isinstance(value, Mapping) else value:
+        yield from _around(inner, depth + 1)
+
+
+def _is_leaf(value: Mapping[str, Any]) -> bool:
+    """A schema may have these names, too; then what stands there are leaves in turn, and no citations."""
+    said = value.get("citations")
+    return value.keys() >= LEAF and isinstance(said, list) and all(map(_is_citation, said))
+
+
+def _is_citation(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    box = value.get("bbox")
+    return isinstance(box, Mapping) and isinstance(box.get("page"), int) and isinstance(value.get("content"), str)
+
+
+def _blocks(citation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield citation
+    parent = citation.get("parentBlock")
+    if isinstance(parent, Mapping):
+        yield parent

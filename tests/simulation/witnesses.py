@@ -46,6 +46,25 @@ def violations(
     ]
 
 
+def secrets_told(world: World) -> list[str]:
+    """Nothing that is written down or shown holds what only the service was to hear: not in the ledger, its journal,
+    the warnings, the log's traces, nor what a run says of its end.
+    """
+    gossip = world.gossip
+    requests = {job_id: job.config for job_id, job in world.service.jobs.items()}
+    secrets = set(gossip.witnessed(requests))
+    if not secrets:
+        return []
+    places = {
+        "the ledger": world.database.serialize(),
+        "its journal": b"".join(gossip.journal),
+        "what is told": "\n".join(gossip.told).encode(),
+    }
+    return [
+        f"{place} holds {secret}…" for place, text in places.items() for secret in secrets if secret.encode() in text
+    ]
+
+
 def _not_ended(world: World, manifest: Manifest, inboxes: Sequence[Inbox]) -> Iterator[str]:
     rows = world.database.execute("SELECT folder, source, job, state FROM documents WHERE current = 1")
     states = {row[:3]: row[3] for row in rows}
@@ -122,6 +141,10 @@ def _could_be_seen(world: World, first: str, second: str) -> bool:
     return any(since < began and ended < until for began, ended in world.audits)
 
 
+def _are_kept(world: World, *job_ids: str) -> bool:
+    return not any(world.service.jobs[job_id].deleted for job_id in job_ids)
+
+
 def _left_behind(world: World) -> Iterator[str]:
     """What is saved is deleted at the service, until its time is up by our own reckoning."""
     sql = (
@@ -176,8 +199,24 @@ def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-        elif now.get((folder, source), "") not in data.decode():
+        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(world, source, data):
             yield f"{source} has the result of another document, or of an older version"
+
+
+def _is_told_or_unseen(world: World, source: str, data: bytes) -> bool:
+    """Whether two submissions were answered crosswise, and that was told of, or nobody could see it.
+
+    Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit has seen it there,
+    each of the two looks as it should: that is counted, for it is a weakness.
+    """
+    if any(source in words for words in world.mixed_up):
+        return True
+    job_id = json.loads(data)["job_id"]
+    pair = next((pair for pair in world.crossed if job_id in pair), None)
+    if pair is None or (_are_kept(world, *pair) and _could_be_seen(world, *pair)):
+        return False
+    world.faults["answers that were crossed, and nobody could see it"] += 1
+    return True
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:

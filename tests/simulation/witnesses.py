@@ -99,9 +99,17 @@ def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
                 world.faults["paid for after a person had cancelled it"] += 1
             elif left.get(what):
                 left[what] -= 1
+            elif _was_answered_by_a_failure(world, before.job_id):
+                world.faults["paid for again because a crossed job had failed"] += 1
             else:
                 yield f"what begins with {digest[:8]} was paid for twice: {before.job_id} and {job_id}"
         last[what] = job_id
+
+
+def _was_answered_by_a_failure(world: World, job_id: str) -> bool:
+    """Whether whoever had sent it was told of another job, and that one brought nothing: nobody looks whose it was."""
+    others = [one for pair in world.crossed if job_id in pair for one in pair if one != job_id]
+    return any(job.error is not None or job.cancelled for job in map(world.service.jobs.get, others) if job)
 
 
 def _sent_unasked(world: World, left_out: Mapping[int, Set[str]]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from world import HOUR, LATE, START, World
 from batcher.core import wire
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest
+from batcher.core.policy import PASSING, RUNS
 from batcher.edges.clock import TOLERANCE
 
 
@@ -42,6 +43,7 @@ def violations(
         *_expired_without_reason(world),
         *_held_without_reason(world),
         *_failed_without_reason(world),
+        *_not_tried_as_often_as_promised(world),
         *(_left_behind(world) if manifest.output.clean == "saved" else ()),
     ]
 
@@ -207,17 +209,20 @@ def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(world, source, data):
+            continue
+        wanted = now.get((folder, source), "")
+        copies = [name for (_, name), digest in now.items() if digest == wanted]
+        if wanted not in data.decode() and not _is_told_or_unseen(world, {source, *copies}, data):
             yield f"{source} has the result of another document, or of an older version"
 
 
-def _is_told_or_unseen(world: World, source: str, data: bytes) -> bool:
-    """Whether two submissions were answered crosswise, and that was told of, or nobody could see it.
+def _is_told_or_unseen(world: World, sources: Set[str], data: bytes) -> bool:
+    """Whether two submissions were answered crosswise, and that was told of one of `sources`, or nobody could see it.
 
     Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit has seen it there,
     each of the two looks as it should: that is counted, for it is a weakness.
     """
-    if any(source in words for words in world.mixed_up):
+    if any(source in words for words in world.mixed_up for source in sources):
         return True
     job_id = json.loads(data)["job_id"]
     pair = next((pair for pair in world.crossed if job_id in pair), None)
@@ -269,6 +274,27 @@ def _failed_without_reason(world: World) -> Iterator[str]:
     for source, reason in rows:
         if (reason or "").startswith(wire.ErrorName.INVALID_CONFIG):
             yield f"{source} failed for want of its upload"
+
+
+def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
+    """What failed for a reason that may pass is tried by so many runs, each once, since a person last decided."""
+    sql = (
+        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document"
+        " WHERE e.event IN ('TakenUp', 'Retried', 'Follows') ORDER BY e.seq"
+    )
+    taken_up: Counter[tuple[str, str]] = Counter()
+    for content, step, event in world.database.execute(sql):
+        taken_up[content, step] = taken_up[content, step] + 1 if event == "TakenUp" else 0
+        if taken_up[content, step] == RUNS:
+            yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
+    sql = (
+        "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON u.id = d.upstream"
+        " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND NOT EXISTS (SELECT 1"
+        " FROM attempts a WHERE a.content = d.content AND a.step = d.step AND a.outcome <> 'void')"
+    )
+    for source, content, step, kind in world.database.execute(sql):
+        if kind in PASSING and not taken_up[content, step]:
+            yield f"{source} failed for a reason that may pass, and no later run has tried it"
 
 
 def _nonce(world: World, job_id: str) -> str:

@@ -209,24 +209,25 @@ def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-            continue
-        wanted = now.get((folder, source), "")
-        copies = [name for (_, name), digest in now.items() if digest == wanted]
-        if wanted not in data.decode() and not _is_told_or_unseen(world, {source, *copies}, data):
+        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(world, data):
             yield f"{source} has the result of another document, or of an older version"
 
 
-def _is_told_or_unseen(world: World, sources: Set[str], data: bytes) -> bool:
-    """Whether two submissions were answered crosswise, and that was told of one of `sources`, or nobody could see it.
+def _is_told_or_unseen(world: World, data: bytes) -> bool:
+    """Whether two submissions were answered crosswise, and that was told of, or nobody could see it.
 
     Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit has seen it there,
-    each of the two looks as it should: that is counted, for it is a weakness.
+    each of the two looks as it should: that is counted, for it is a weakness. So are copies, which bear other names.
     """
-    if any(source in words for words in world.mixed_up for source in sources):
-        return True
     job_id = json.loads(data)["job_id"]
     pair = next((pair for pair in world.crossed if job_id in pair), None)
-    if pair is None or (_are_kept(world, *pair) and _could_be_seen(world, *pair)):
+    if pair is None:
+        return False
+    sql = "SELECT source FROM documents JOIN attempts ON document = id WHERE nonce IN (?, ?)"
+    names = {row[0] for row in world.database.execute(sql, [_nonce(world, one) for one in pair])}
+    if any(all(name in words for name in names) for words in world.mixed_up):
+        return True
+    if _are_kept(world, *pair) and _could_be_seen(world, *pair):
         return False
     world.faults["answers that were crossed, and nobody could see it"] += 1
     return True

@@ -193,7 +193,16 @@ class SimService(TwinService):
             error = world.rng.choice((wire.ErrorName.TIMEOUT, wire.ErrorName.INTERNAL_ERROR, "NEVER_HEARD_OF"))
         elif world.strikes("permanent"):
             error = wire.ErrorName.DOCUMENT_CORRUPT
+        elif self._is_too_much_for_now(job):
+            world.faults["fails for now"] += 1
+            error = wire.ErrorName.TIMEOUT
         return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
+
+    def _is_too_much_for_now(self, job: TwinJob) -> bool:
+        """In some lives some documents fail time after time, till the service has calmed down."""
+        share = random.Random(f"fails for now {self.world.seed}").choice((0.0, 0.0, 0.0, 0.2))
+        chance = random.Random(f"fails for now {self.world.seed} {job.endpoint} {self.content(job.source)!r}")
+        return not self.world.calm and chance.random() < share
 
     def take_upload(self, content: bytes, extension: str) -> str:
         file_id = super().take_upload(content, extension)

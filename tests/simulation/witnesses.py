@@ -99,10 +99,10 @@ def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             if before.cancelled:
                 world.faults["paid for after a person had cancelled it"] += 1
-            elif left.get(what):
-                left[what] -= 1
             elif _was_answered_by_a_failure(world, before.job_id):
                 world.faults["paid for again because a crossed job had failed"] += 1
+            elif left.get(what):
+                left[what] -= 1
             else:
                 yield f"what begins with {digest[:8]} was paid for twice: {before.job_id} and {job_id}"
         last[what] = job_id
@@ -278,15 +278,21 @@ def _failed_without_reason(world: World) -> Iterator[str]:
 
 
 def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
-    """What failed for a reason that may pass is tried by so many runs, each once, since a person last decided."""
+    """What failed for a reason that may pass is tried by so many runs, each once, since a person last decided.
+
+    A verdict that a copy has taken over from before that decision is left for a person to put back once more.
+    """
     sql = (
-        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document"
-        " WHERE e.event IN ('TakenUp', 'Retried', 'Follows') ORDER BY e.seq"
+        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document WHERE e.event IN"
+        " ('TakenUp', 'Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected') ORDER BY e.seq"
     )
-    taken_up: Counter[tuple[str, str]] = Counter()
+    happened: dict[tuple[str, str], Counter[str]] = {}
     for content, step, event in world.database.execute(sql):
-        taken_up[content, step] = taken_up[content, step] + 1 if event == "TakenUp" else 0
-        if taken_up[content, step] == RUNS:
+        since = happened.setdefault((content, step), Counter())
+        if event in ("Retried", "Follows"):
+            since.clear()
+        since[event] += 1
+        if event == "TakenUp" and since[event] == RUNS:
             yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
     sql = (
         "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON u.id = d.upstream"
@@ -294,7 +300,9 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
         " FROM attempts a WHERE a.content = d.content AND a.step = d.step AND a.outcome <> 'void')"
     )
     for source, content, step, kind in world.database.execute(sql):
-        if kind in PASSING and not taken_up[content, step]:
+        since = happened.get((content, step), Counter[str]())
+        has_failed = any(since[event] for event in ("JobFailed", "GivenUp", "Rejected"))
+        if kind in PASSING and has_failed and not since["TakenUp"]:
             yield f"{source} failed for a reason that may pass, and no later run has tried it"
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from batcher.core import events
 from batcher.core.amounts import many
-from batcher.core.lifecycle import Impossible, State
+from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
 from batcher.core.twins import Twin, Whose, age_of, counts_as_twin, marks_in
 from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
@@ -195,17 +195,20 @@ class Auditor:
         return tuple(told)
 
     async def _each_its_own(self, job_id: str, holder: Whose, named: Whose) -> list[str]:
-        """What is to be told of it: where one of them has no result to exchange, the other's is wrong all the same."""
+        """What is to be told of it: where they can't be exchanged, each result on disk is wrong all the same.
+
+        Of a document that has made way for a newer version as well: whatever has the same bytes shares its result.
+        """
         if await self._exchange(job_id, holder, named):
             return [
                 f"{holder.source} and {named.source} had each other's results, because two answers of the service "
                 "were mixed up on their way; run the same command again to fetch the right ones for nothing"
             ]
         pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
-        return [_one_sided(*pair) for pair in pairs if self._ledger.state_of(pair[1].document) is State.SAVED]
+        return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
     async def _exchange(self, job_id: str, holder: Whose, named: Whose) -> bool:
-        """False where one of them isn't saved, or not any more. Their copies wait for the right results, too."""
+        """False where one isn't saved, or has made way for a newer version. Copies wait for the right results, too."""
         pair = (holder.document, named.document)
         copies = [events.Rejoined(copy, payer) for payer in pair for copy in self._ledger.saved_copies(payer)]
         reason = f"{holder.source} and {named.source} had each other's results"

@@ -241,7 +241,7 @@ def _pays_for_copies() -> list[Patch]:
 
 def _takes_any_result_for_its_own() -> list[Patch]:
     def trusting(body: bytes, job_id: str, *more: Any) -> Any:
-        return healthy(body, json.loads(body)["job_id"], *more)
+        return healthy(body, json.loads(bytes(body))["job_id"], *more)
 
     healthy = fetcher.read_head
     return [(fetcher, "read_head", trusting)]

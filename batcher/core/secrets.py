@@ -37,7 +37,9 @@ _NAMES: Final = (
 _PARAMETER: Final = re.compile(rf"((?<![a-z0-9])(?:{_NAMES})(?:=|%(?:25)*3d))[^\s\"'<>&]+", re.IGNORECASE)
 _MEMBER: Final = re.compile(
     rf"(?P<name>(?P<quote>\\*[\"'])(?:{_NAMES}|authorization)(?P=quote)\s*:\s*)"
-    r"(?P<open>\\*[\"'])(?:(?!(?P=open))(?:\\.|.))*(?P=open)",
+    # In a string of JSON within another each backslash and each quote has backslashes of its own: one, then three …
+    r"(?P<open>(?P<deep>\\*)(?P<mark>[\"']))(?:(?P=deep)\\(?:(?P=deep)\\|(?P=deep)(?P=mark)|.)|(?!(?P=open)).)*+"
+    r"(?:(?P=open)|\Z)",
     re.IGNORECASE,
 )
 _PASSWORD: Final = re.compile(r"(\bdocument_password\s*:\s*)[^\s\"'…]+", re.IGNORECASE)

@@ -313,6 +313,11 @@ class Queries:
         )
         return [Unknown(*row) for row in rows]
 
+    def saved_copies(self, payer: int) -> list[int]:
+        """What has its result from that document's."""
+        sql = "SELECT id FROM documents WHERE payer = ? AND state = 'saved' AND current = 1 AND id <> payer"
+        return [row[0] for row in self.reader.execute(sql, (payer,))]
+
     def copies(self, limit: int) -> list[Copy]:
         """Copies whose payer has come to an end."""
         rows = self.reader.execute(

@@ -189,16 +189,28 @@ class Auditor:
         for job_id, (holder, named) in crossed.items():
             other = crossed.get(named.job_id or "")
             if other is None or other.named.nonce != holder.nonce:
-                told.append(f"{holder.source} holds job {job_id}, which was submitted for {named.source}")
-            elif holder.nonce < named.nonce and await self._exchange(job_id, holder, named):
-                told.append(
-                    f"{holder.source} and {named.source} had each other's results, because two answers of the service "
-                    "were mixed up on their way; run the same command again to fetch the right ones for nothing"
-                )
+                told.append(_one_sided(job_id, holder, named))
+            elif holder.nonce < named.nonce:
+                told += await self._each_its_own(job_id, holder, named)
         return tuple(told)
 
+    async def _each_its_own(self, job_id: str, holder: Whose, named: Whose) -> list[str]:
+        """What is to be told of it: where they can't be exchanged, each result on disk is wrong all the same.
+
+        Of a document that has made way for a newer version as well: whatever has the same bytes shares its result.
+        """
+        if await self._exchange(job_id, holder, named):
+            return [
+                f"{holder.source} and {named.source} had each other's results, because two answers of the service "
+                "were mixed up on their way; run the same command again to fetch the right ones for nothing"
+            ]
+        pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
+        return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
+
     async def _exchange(self, job_id: str, holder: Whose, named: Whose) -> bool:
-        """False where one of them isn't saved any more: then there is nothing wrong on disk."""
+        """False where one isn't saved, or has made way for a newer version. Copies wait for the right results, too."""
+        pair = (holder.document, named.document)
+        copies = [events.Rejoined(copy, payer) for payer in pair for copy in self._ledger.saved_copies(payer)]
         reason = f"{holder.source} and {named.source} had each other's results"
         try:
             await self._ledger.record(
@@ -207,6 +219,7 @@ class Auditor:
                 events.JobExchanged(holder.document, str(named.job_id)),
                 events.FileMissed(holder.document, reason),
                 events.FileMissed(named.document, reason),
+                *copies,
             )
         except (Impossible, AttemptOpen, Outdated):
             return False
@@ -258,6 +271,10 @@ class Auditor:
                 f"{many(looking.unreadable, 'row')} of the service's listing can't be read: "
                 "a second job for one of these documents may be among them"
             )
+
+
+def _one_sided(job_id: str, holder: Whose, named: Whose) -> str:
+    return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
 
 
 def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:

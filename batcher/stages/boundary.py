@@ -81,6 +81,8 @@ async def kept(work: Callable[[], Coroutine[Any, Any, None]], course: Course, st
     except BatcherError:
         raise
     except Exception as error:
+        if isinstance(error, ExceptionGroup) and error.split(BatcherError)[1] is None:
+            raise  # of a stage that has tasks of its own: a full disk is no error of ours
         boundary = Boundary(course, stage, at_once=True)
         boundary.stop(boundary.caught(error, about="this run"))
 

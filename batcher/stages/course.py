@@ -58,7 +58,7 @@ class Course:
         """Each wait is told as it begins; for the morning the first of each kind is enough."""
         words = f"{what} until {until:%H:%M:%S}: {why}"
         if what in self._told:
-            self.tell(words)
+            self.tell(self.secrets.cut(words))
             return
         self._told.add(what)
         self.warn(words)

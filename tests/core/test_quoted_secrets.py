@@ -108,6 +108,20 @@ def test_what_was_cut_short_within_a_secret_keeps_nothing_of_it() -> None:
         assert left == "the word [a password]…"
 
 
+@pytest.mark.parametrize("deep", [0, 1, 2])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_password_with_a_quote_in_it_is_cut_to_its_end(deep: int, is_whole: bool) -> None:
+    """Though nobody knows it: of a request that is quoted in a string, in a string of that, or cut short within it."""
+    words = json.dumps({"document_password": 'CANARY "two \\" CANARY', "page": 1})
+    for _ in range(deep):
+        words = json.dumps(words)
+    if not is_whole:
+        words = words[: words.rindex("CANARY") + 3]
+    left = scrubbed(words)
+    assert "CAN" not in left
+    assert ("page" in left) is is_whole
+
+
 def test_a_secret_broken_over_lines_is_found() -> None:
     """If it is long enough to be known again."""
     secrets = Secrets()

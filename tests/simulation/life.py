@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
 from collections import Counter
@@ -14,19 +15,22 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from answers import KEY_IN
 from inbox import Inbox
 from virtual import VirtualLoop, unhurried
-from witnesses import violations
-from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimTwin, SimWriter, World
+from witnesses import secrets_told, violations
+from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimJournal, SimTwin, SimWriter, World
 
 from batcher.batch.fittings import budget_of
-from batcher.batch.opening import Reached
+from batcher.batch.opening import Reached, keep_secrets
+from batcher.batch.running import _discreet as discreet
 from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.care.candidates import Candidate, of_result, with_verdict
 from batcher.care.retrying import requeue
 from batcher.care.verifying import remedies_for
 from batcher.core.lifecycle import OPEN, UNSENT
 from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
+from batcher.core.passwords import opening
 from batcher.edges.clock import TOLERANCE
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger, memory_ledger
@@ -71,7 +75,8 @@ class _Life:
         self.inboxes = [Inbox(folder / "inbox", world.rng)]
         if world.rng.random() < 0.2:  # two folders with the same names go to one output, in turns
             self.inboxes.append(Inbox(folder / "another inbox", world.rng, texts="note"))
-        self.manifest = _manifest(folder, world.rng)
+        self.manifest = _manifest(folder, world)
+        world.is_chain = len(self.manifest.jobs) > 1
         self.left_out: dict[int, set[str]] = {}  # by run: digests that nothing asks for in it
         self.caps: dict[int, int] = {}  # by run, of those that may send only so many
         self.credits: dict[int, float] = {}  # … or may spend only so much
@@ -121,6 +126,7 @@ class _Life:
         self._process(lambda ledger: self._batch(ledger, kind, replace(self.manifest, sources=source, limits=limits)))
         if rng.random() < 0.5:
             world.disk.cut_power()
+        self.outcome.violations += secrets_told(world)
 
     def _source(self, inbox: Inbox, *, last: bool) -> tuple[Source, ...]:
         """What the next run's manifest asks for; now and then some documents are left out."""
@@ -154,7 +160,7 @@ class _Life:
         loop = VirtualLoop(world.now)
         world.start(loop)
         try:
-            loop.run_until_complete(work(Ledger(SimWriter(world), world.database, clock=world.clock)))
+            loop.run_until_complete(self._in_words(work))
             return True
         except (BatcherError, Dead):
             return False
@@ -167,6 +173,20 @@ class _Life:
             world.stop(downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR, 36 * HOUR)) * world.rng.random())
             _bury(loop)
 
+    async def _in_words(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
+        """`work` by a process that knows its secrets. The error that ends it is told, as the command line tells it."""
+        world, gossip = self.world, self.world.gossip
+        journal = SimJournal(gossip.journal) if gossip.talks else None
+        ledger = Ledger(SimWriter(world), world.database, clock=world.clock, journal=journal)
+        os.environ[KEY_IN] = gossip.key
+        keep_secrets(self.manifest, ledger.secrets)
+        try:
+            await work(ledger)
+        except Exception as error:
+            ledger.secrets.clean(error)
+            gossip.told += [str(one) for one in _each(error)]
+            raise
+
     async def _batch(self, ledger: Ledger, kind: type[Collection], manifest: Manifest) -> None:
         world = self.world
         await ledger.interrupted()
@@ -175,9 +195,17 @@ class _Life:
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Reached(SimTwin(world), "twin", "none")
-        course = Course()
+        course = Course(secrets=ledger.secrets, tell=world.gossip.told.append)
+        course.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
         means = Means(manifest, ledger, world.disk, reached, course, world.clock, world.rng)
         run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
+        try:
+            await self._live_through(run, kind, ledger, course)
+        finally:
+            world.gossip.told.append(course.reason)
+
+    async def _live_through(self, run: Collection, kind: type[Collection], ledger: Ledger, course: Course) -> None:
+        world = self.world
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
             if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):
@@ -188,7 +216,9 @@ class _Life:
         """By one that says that it could see all there is, what it didn't see isn't there."""
         world, began = self.world, self.world.now
         lies = world.replica.lies
-        audit = await run.audit()
+        audit = discreet(await run.audit(), run.ledger.secrets)
+        world.gossip.told += [*audit.words(), *audit.notes]
+        world.mixed_up += audit.mixed_up
         if not audit.notes and course.exit_code != 4 and not course.at_once and world.replica.lies == lies:
             world.audits.append((began, world.now))
 
@@ -230,16 +260,25 @@ class Caller:
         return rng.choice([*list(self._world.service.jobs)[-5:], BOGUS])
 
 
-def _manifest(folder: Path, rng: random.Random) -> Manifest:
+def _manifest(folder: Path, world: World) -> Manifest:
     """One job, or a chain of two or three."""
+    rng = world.rng
     chain = (Job(), Job(name="extract", endpoint="extract"), Job(name="split", endpoint="split"))
+    if world.gossip.talks:
+        chain = tuple(replace(job, options=opening(job.endpoint, world.gossip.password)) for job in chain)
     return Manifest(
         batch="life",
-        service=Service(name="", url="twin://", settle=SETTLE),
+        service=Service(name="", url="twin://", settle=SETTLE, api_key_env=KEY_IN),
         sources=(Source(directory=folder / "inbox"),),
         jobs=chain[: rng.choice((1, 1, 2, 3))],
         output=Output(directory=folder / "never written", clean=rng.choice(("never", "saved"))),
     )
+
+
+def _each(error: BaseException) -> Iterator[BaseException]:
+    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _each(one)
+    yield error
 
 
 def _plan_next(world: World, *, last: bool) -> None:

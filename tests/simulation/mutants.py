@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 from world import SimWriter
 
+from batcher.batch import runs
 from batcher.core import claims, events, flight
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
@@ -19,9 +21,10 @@ from batcher.errors import ServiceError
 from batcher.ledger import admission, purse
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Upstream
-from batcher.stages import fetcher, sighting
+from batcher.stages import fetcher, second_tries, sighting
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
+from batcher.stages.course import Course
 from batcher.stages.recovery import Recovery
 from batcher.stages.sighting import Sighting
 from batcher.stages.sink import Sink
@@ -238,7 +241,7 @@ def _pays_for_copies() -> list[Patch]:
 
 def _takes_any_result_for_its_own() -> list[Patch]:
     def trusting(body: bytes, job_id: str, *more: Any) -> Any:
-        return healthy(body, json.loads(body)["job_id"], *more)
+        return healthy(body, json.loads(bytes(body))["job_id"], *more)
 
     healthy = fetcher.read_head
     return [(fetcher, "read_head", trusting)]
@@ -325,6 +328,45 @@ def _pays_again_for_the_step_before() -> list[Patch]:
     return [(fetcher.Fetcher, "_afterwards", from_the_start)]
 
 
+def _writes_down_what_is_quoted() -> list[Patch]:
+    return [(Ledger, "_discreet", lambda self, event: event)]
+
+
+def _tells_what_is_quoted() -> list[Patch]:
+    def plain(self: Course, what: str, until: datetime, why: str) -> None:
+        self.tell(f"{what} until {until:%H:%M:%S}: {why}")
+
+    return [(Course, "warn_of_wait", plain)]
+
+
+def _asks_nobody_whose_job_it_has() -> list[Patch]:
+    return [(Auditor, "_crossed", lambda *_: None)]
+
+
+def _takes_up_what_fails_for_ever() -> list[Patch]:
+    async def again(ledger: Ledger, *, runs: int) -> int:
+        return await second_tries.take_up(ledger, runs=1_000)
+
+    return [(runs, "take_up", again)]
+
+
+def _takes_up_nothing() -> list[Patch]:
+    async def nothing(ledger: Ledger, *, runs: int) -> int:
+        return 0
+
+    return [(runs, "take_up", nothing)]
+
+
+def _pays_again_for_what_cannot_be_read() -> list[Patch]:
+    """Once its patience is over, and by itself."""
+
+    def repeat(out: flight.Flight, why: str, **more: Any) -> events.Event | None:
+        event = flight.unread(out, why, **more)
+        return event and events.JobToRepeat(out.document, why, due_at=0.0)
+
+    return [(fetcher, "unread", repeat)]
+
+
 def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
@@ -362,5 +404,11 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "pays again for what has no result yet": _pays_again_for_what_has_no_result_yet,
     "holds without a look": _holds_without_a_look,
     "reads another document's job": _reads_another_document_s_job,
+    "writes down what is quoted": _writes_down_what_is_quoted,
+    "tells what is quoted": _tells_what_is_quoted,
+    "asks nobody whose job it has": _asks_nobody_whose_job_it_has,
+    "takes up for ever what fails": _takes_up_what_fails_for_ever,
+    "takes up nothing that failed": _takes_up_nothing,
+    "pays again for what can't be read": _pays_again_for_what_cannot_be_read,
     "pays again for the step before": _pays_again_for_the_step_before,
 }

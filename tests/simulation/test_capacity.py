@@ -36,13 +36,19 @@ def case(seed: int) -> Case:
     return Case(retention, capacity, rng.random() * lasts, rng.random() < 0.5, rng.random() < 0.5, rng)
 
 
-@pytest.mark.parametrize("retention", [20.0, 600.0, 43_200.0])
-@pytest.mark.parametrize("capacity", [0.01, 0.4, 7.0, 100.0, 1_000.0])
+# Of a slower service, or a shorter retention, not even a handful of jobs would be done in time.
+STEADY = [
+    (capacity, retention)
+    for capacity in (0.01, 0.4, 7.0, 100.0, 1_000.0)
+    for retention in (20.0, 600.0, 43_200.0)
+    if capacity * retention >= 8
+]
+
+
+@pytest.mark.parametrize(("capacity", "retention"), STEADY)
 @pytest.mark.parametrize("tells", [True, False])
 def test_a_steady_service_is_kept_busy_and_nothing_expires(capacity: float, retention: float, tells: bool) -> None:
     """From a hundredth of a job to a thousand jobs a second, whether or not results tell how long they took."""
-    if capacity * retention < 8:
-        pytest.skip("of such a service not even a handful of jobs is done in time")
     outcome = night(capacity, retention, 1, tells=tells, most=10_000 if tells and capacity > 100 else 3_000).run()
     assert outcome.expired == 0
     assert outcome.use >= ENOUGH
@@ -165,6 +171,46 @@ def test_a_bound_that_knows_nothing_of_the_service_would_be_noticed(
 
     assert tried(None).run().expired == 0
     assert tried(planted(retention)).run().expired > 0
+
+
+class Deaf(Outflow):
+    """Planted: nothing is learnt of what ends."""
+
+    def learn(self, *_: object, **__: object) -> None:
+        pass
+
+
+class Hopeful(Outflow):
+    """Planted: what may be out never becomes less, however slow the service has become."""
+
+    best = 0
+
+    def bound(self) -> int:
+        self.best = max(self.best, super().bound())
+        return self.best
+
+
+@pytest.mark.parametrize(("capacity", "retention"), [(7.0, 600.0), (100.0, 20.0)])
+def test_a_bound_that_learns_nothing_would_be_noticed(capacity: float, retention: float) -> None:
+    """It leaves a fast service idle."""
+    assert night(capacity, retention, 1).run().use >= ENOUGH
+    assert night(capacity, retention, 1, outflow=Deaf(retention)).run().use < ENOUGH
+
+
+@pytest.mark.parametrize("retention", [60.0, 3_600.0])
+def test_a_bound_that_ignores_a_slow_down_would_be_noticed(retention: float) -> None:
+    """Results expire once the service has become slower, and slower again, where the real bound loses none."""
+    capacity = 900 / retention
+    changes = (0.7 * retention, 1.5 * retention)
+
+    def speed(now: float) -> float:
+        return capacity * 0.55 ** sum(now >= change for change in changes)
+
+    def tried(outflow: Outflow | None) -> Night:
+        return night(capacity, retention, 1, speed=speed, changes=changes, tells=False, outflow=outflow)
+
+    assert tried(None).run().expired == 0
+    assert tried(Hopeful(retention)).run().expired > 0
 
 
 @pytest.mark.parametrize(("capacity", "retention"), [(7.0, 20.0), (0.5, 60.0)])

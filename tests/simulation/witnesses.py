@@ -13,6 +13,7 @@ from world import HOUR, LATE, START, World
 from batcher.core import wire
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest
+from batcher.core.policy import PASSING, RUNS
 from batcher.edges.clock import TOLERANCE
 
 
@@ -42,7 +43,27 @@ def violations(
         *_expired_without_reason(world),
         *_held_without_reason(world),
         *_failed_without_reason(world),
+        *_not_tried_as_often_as_promised(world),
         *(_left_behind(world) if manifest.output.clean == "saved" else ()),
+    ]
+
+
+def secrets_told(world: World) -> list[str]:
+    """Nothing that is written down or shown holds what only the service was to hear: not in the ledger, its journal,
+    the warnings, the log's traces, nor what a run says of its end.
+    """
+    gossip = world.gossip
+    requests = {job_id: job.config for job_id, job in world.service.jobs.items()}
+    secrets = set(gossip.witnessed(requests))
+    if not secrets:
+        return []
+    places = {
+        "the ledger": world.database.serialize(),
+        "its journal": b"".join(gossip.journal),
+        "what is told": "\n".join(gossip.told).encode(),
+    }
+    return [
+        f"{place} holds {secret}…" for place, text in places.items() for secret in secrets if secret.encode() in text
     ]
 
 
@@ -78,11 +99,19 @@ def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
         if before is not None and (before.error is None or before.ends_at > job.accepted_at):
             if before.cancelled:
                 world.faults["paid for after a person had cancelled it"] += 1
+            elif _was_answered_by_a_failure(world, before.job_id):
+                world.faults["paid for again because a crossed job had failed"] += 1
             elif left.get(what):
                 left[what] -= 1
             else:
                 yield f"what begins with {digest[:8]} was paid for twice: {before.job_id} and {job_id}"
         last[what] = job_id
+
+
+def _was_answered_by_a_failure(world: World, job_id: str) -> bool:
+    """Whether whoever had sent it was told of another job, and that one brought nothing: nobody looks whose it was."""
+    others = [one for pair in world.crossed if job_id in pair for one in pair if one != job_id]
+    return any(job.error is not None or job.cancelled for job in map(world.service.jobs.get, others) if job)
 
 
 def _sent_unasked(world: World, left_out: Mapping[int, Set[str]]) -> Iterator[str]:
@@ -120,6 +149,10 @@ def _could_be_seen(world: World, first: str, second: str) -> bool:
     since = max(service.shown_at[first], service.shown_at[second], row[1] + TOLERANCE)
     until = service.jobs[first].accepted_at + 11 * HOUR
     return any(since < began and ended < until for began, ended in world.audits)
+
+
+def _are_kept(world: World, *job_ids: str) -> bool:
+    return not any(world.service.jobs[job_id].deleted for job_id in job_ids)
 
 
 def _left_behind(world: World) -> Iterator[str]:
@@ -176,8 +209,28 @@ def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-        elif now.get((folder, source), "") not in data.decode():
+        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(world, data):
             yield f"{source} has the result of another document, or of an older version"
+
+
+def _is_told_or_unseen(world: World, data: bytes) -> bool:
+    """Whether two submissions were answered crosswise, and that was told of, or nobody could see it.
+
+    Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit has seen it there,
+    each of the two looks as it should: that is counted, for it is a weakness. So are copies, which bear other names.
+    """
+    job_id = json.loads(data)["job_id"]
+    pair = next((pair for pair in world.crossed if job_id in pair), None)
+    if pair is None:
+        return False
+    sql = "SELECT source FROM documents JOIN attempts ON document = id WHERE nonce IN (?, ?)"
+    names = {row[0] for row in world.database.execute(sql, [_nonce(world, one) for one in pair])}
+    if any(all(name in words for name in names) for words in world.mixed_up):
+        return True
+    if _are_kept(world, *pair) and _could_be_seen(world, *pair):
+        return False
+    world.faults["answers that were crossed, and nobody could see it"] += 1
+    return True
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:
@@ -222,6 +275,35 @@ def _failed_without_reason(world: World) -> Iterator[str]:
     for source, reason in rows:
         if (reason or "").startswith(wire.ErrorName.INVALID_CONFIG):
             yield f"{source} failed for want of its upload"
+
+
+def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
+    """What failed for a reason that may pass is tried by so many runs, each once, since a person last decided.
+
+    A verdict that a copy has taken over from before that decision is left for a person to put back once more.
+    """
+    sql = (
+        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document WHERE e.event IN"
+        " ('TakenUp', 'Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected') ORDER BY e.seq"
+    )
+    happened: dict[tuple[str, str], Counter[str]] = {}
+    for content, step, event in world.database.execute(sql):
+        since = happened.setdefault((content, step), Counter())
+        if event in ("Retried", "Follows"):
+            since.clear()
+        since[event] += 1
+        if event == "TakenUp" and since[event] == RUNS:
+            yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
+    sql = (
+        "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON u.id = d.upstream"
+        " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND NOT EXISTS (SELECT 1"
+        " FROM attempts a WHERE a.content = d.content AND a.step = d.step AND a.outcome <> 'void')"
+    )
+    for source, content, step, kind in world.database.execute(sql):
+        since = happened.get((content, step), Counter[str]())
+        has_failed = any(since[event] for event in ("JobFailed", "GivenUp", "Rejected"))
+        if kind in PASSING and has_failed and not since["TakenUp"]:
+            yield f"{source} failed for a reason that may pass, and no later run has tried it"
 
 
 def _nonce(world: World, job_id: str) -> str:

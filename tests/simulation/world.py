@@ -11,12 +11,15 @@ import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+
+from answers import Crossroads, Gossip, secrets_in, tokens_in
 
 from batcher.core import wire
 from batcher.core.document import with_tag
@@ -35,6 +38,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
+from batcher.ledger.journal import Journal
 from batcher.ledger.writer import InlineWriter, Work
 
 T = TypeVar("T")
@@ -100,6 +104,7 @@ class World:
     dies_at: int | None = None
     alive: bool = True
     calm: bool = False
+    is_chain: bool = False
     outage_until: float = 0.0
     storm_until: float = 0.0  # of refusals for haste, whoever asks
     slept: float = 0.0  # seconds that the machine was suspended for in this run: its loop stood still
@@ -111,7 +116,10 @@ class World:
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
     audits: list[tuple[float, float]] = field(default_factory=list)  # from when to when: those without a doubt
+    crossed: list[tuple[Any, Any]] = field(default_factory=list)  # answers that changed places
+    mixed_up: list[str] = field(default_factory=list)  # what audits told of that
     replica: Replica = field(init=False)
+    gossip: Gossip = field(init=False)
     _stopped_at: float = START
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -121,6 +129,7 @@ class World:
         self.service = SimService(self)
         self.disk = Disk(self)
         self.replica = Replica(self)
+        self.gossip = Gossip(self.seed)
 
     @property
     def now(self) -> float:
@@ -185,7 +194,16 @@ class SimService(TwinService):
             error = world.rng.choice((wire.ErrorName.TIMEOUT, wire.ErrorName.INTERNAL_ERROR, "NEVER_HEARD_OF"))
         elif world.strikes("permanent"):
             error = wire.ErrorName.DOCUMENT_CORRUPT
+        elif self._is_too_much_for_now(job):
+            world.faults["fails for now"] += 1
+            error = wire.ErrorName.TIMEOUT
         return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
+
+    def _is_too_much_for_now(self, job: TwinJob) -> bool:
+        """In some lives some documents fail time after time, till the service has calmed down."""
+        share = random.Random(f"fails for now {self.world.seed}").choice((0.0, 0.0, 0.0, 0.2))
+        chance = random.Random(f"fails for now {self.world.seed} {job.endpoint} {self.content(job.source)!r}")
+        return not self.world.calm and chance.random() < share
 
     def take_upload(self, content: bytes, extension: str) -> str:
         file_id = super().take_upload(content, extension)
@@ -233,7 +251,7 @@ class SimService(TwinService):
         told: object = self.charged[job.job_id]
         pages, credits = self.bill_of(job)
         if job.job_id in self.linked:
-            told = {"type": "url", "url": f"https://results/{job.job_id}", "result_id": job.job_id}
+            told = {"type": "url", "url": self.world.gossip.link(job.job_id), "result_id": job.job_id}
         usage = {"num_pages": pages, "credits": credits}
         return json.dumps({"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}).encode()
 
@@ -321,6 +339,8 @@ class SimTwin(Twin):
     def __init__(self, world: World) -> None:
         super().__init__(world.service)
         self.world = world
+        self._submissions = Crossroads(world, "submissions")
+        self._looks = Crossroads(world, "looks")
 
     async def reach(self, call: str, act: Callable[[], T]) -> T:
         world, rng = self.world, self.world.rng
@@ -338,6 +358,14 @@ class SimTwin(Twin):
             raise value
         return value
 
+    @contextmanager
+    def _quoted(self, *sent: str) -> Iterator[None]:
+        """What is answered in here may hold something of what was `sent`."""
+        try:
+            yield
+        except ServiceError as error:
+            raise self.world.gossip.quoting(error, sent) from None
+
     def _met(self, call: str, act: Callable[[], T]) -> T | ServiceError:
         world, rng = self.world, self.world.rng
         if world.now < world.outage_until or world.strikes("unreachable"):
@@ -350,6 +378,9 @@ class SimTwin(Twin):
             return Unauthorised(call, "no such key, for the moment", status=401)
         if call == "run_job" and world.strikes("no_credits"):
             return Refused(call, "no credits left", status=402)
+        if call == "run_job" and not world.calm and world.gossip.refuses():
+            world.faults["refused for its password"] += 1
+            return Refused(call, "its password doesn't open it", status=442)
         if world.strikes("lost_before"):
             return ReplyLost(call, "reset before it arrived")
         if call == "run_job" and world.strikes("late"):
@@ -370,13 +401,30 @@ class SimTwin(Twin):
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None:
         if not self.world.disk.keeps(job_id):
             self.world.defects.append(f"job {job_id} is deleted, and its result isn't durable")
-        await super().delete_job(job_id, include_persisted=include_persisted)
+        with self._quoted():
+            await super().delete_job(job_id, include_persisted=include_persisted)
 
-    async def run_job(self, *args: Any, **named: Any) -> str:
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
+        with self._quoted():
+            return await super().upload(content, name=name, sha256=sha256)
+
+    async def delete_upload(self, file_id: str) -> bool:
+        with self._quoted():
+            return await super().delete_upload(file_id)
+
+    async def cancel(self, job_id: str) -> None:
+        with self._quoted():
+            await super().cancel(job_id)
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **named: Any) -> str:
         """Who asked is noted with each job, however late it is worked off; and the answer may be another's."""
         world = self.world
         world.service.run_of[named["metadata"]["batcher"]["nonce"]] = world.run
-        job_id = await super().run_job(*args, **named)
+        request = wire.job_request(options or {}, source, asynchronous={"metadata": named["metadata"]}).decode()
+        with self._quoted(request, *secrets_in(request), *tokens_in(request)):
+            job_id = await super().run_job(endpoint, source, options, **named)
+        if not world.is_chain:  # what a later step read of another's job, no audit puts right
+            job_id = await self._submissions.passed(job_id)
         others = [row[0] for row in world.database.execute("SELECT job_id FROM attempts WHERE job_id IS NOT NULL")]
         return world.rng.choice(others) if others and world.strikes("mixed_up") else job_id
 
@@ -385,7 +433,15 @@ class SimTwin(Twin):
         if self.world.strikes("mixed_up"):
             ended = [one for one in service.charged if service.status(service.jobs[one]) is JobStatus.COMPLETED]
             job_id = self.world.rng.choice([*ended, job_id])
-        return await super().job(job_id, room=room)
+        with self._quoted(*self._sent_for(job_id)):
+            answer, size = await super().job(job_id, room=room)
+        # An answer doesn't say whose it is before there is a result: nobody could tell another's failure from his own.
+        is_told = answer.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        return (answer, size) if is_told else await self._looks.passed((answer, size))
+
+    def _sent_for(self, job_id: str) -> list[str]:
+        job = self.service.jobs.get(job_id)
+        return [job.config, *secrets_in(job.config)] if job else []
 
     def _answer(self, job_id: str) -> wire.JobAnswer:
         """In some lives a job has completed for seconds, or minutes, before its result is there."""
@@ -393,18 +449,21 @@ class SimTwin(Twin):
         if answer.result is not None and self.world.now < self.world.service.result_at(job_id):
             self.world.faults["late result"] += 1
             return wire.JobAnswer(answer.status)
+        if answer.error is not None:
+            answer.error.message = self.world.gossip.failing("as ordered", self._sent_for(job_id))
         return answer
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
     ) -> wire.JobsPage:
-        page = await super().jobs(cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs)
+        with self._quoted():
+            page = await super().jobs(cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs)
         if page.next_cursor and self.world.strikes("endless_listing"):
             page.next_cursor = cursor or page.next_cursor
         return page
 
     async def download(self, url: str, into: Path, *, around: Around) -> tuple[str, int]:
-        job_id = url.rpartition("/")[2]
+        job_id = url.rpartition("/")[2].partition("?")[0]
 
         def act() -> bytes:
             if self.service.known(job_id) is None:
@@ -413,7 +472,8 @@ class SimTwin(Twin):
             before, after = around(body[:1])
             return before + body + after
 
-        data = await self.reach("download", act)
+        with self._quoted(url):
+            data = await self.reach("download", act)
         self.world.disk.parts[into.name] = data
         return sha256(data).hexdigest(), len(data)
 
@@ -445,6 +505,13 @@ class SimWriter(InlineWriter):
 
     def close(self) -> None:
         """The database outlives the process."""
+
+
+class SimJournal(Journal):
+    """Its lines are kept for those who read them. No file: that a rebuilt ledger is right is another harness's."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines
 
 
 class Disk:

@@ -16,9 +16,9 @@ from virtual import run_virtually
 from batcher.core import wire
 from batcher.edges.traces import SIZE_AT_MOST, keeper
 from batcher.edges.twin import Twin
-from batcher.errors import ReplyLost
+from batcher.errors import OutputError, ReplyLost
 from batcher.stages import fetcher, inputs, poller
-from batcher.stages.boundary import Boundary
+from batcher.stages.boundary import Boundary, kept
 from batcher.stages.course import Course
 from batcher.stages.hourglass import Hourglass
 from batcher.stages.recovery import Recovery
@@ -314,3 +314,20 @@ def test_traces_are_kept_for_the_owner_and_in_bounds(tmp_path: Path) -> None:
     assert SIZE_AT_MOST <= path.stat().st_size < 2 * SIZE_AT_MOST
     keeper(tmp_path / "absent" / "errors.log", told.append)("one more")
     assert told[-1] == "one more"
+
+
+def test_a_full_disk_in_a_task_of_a_stage_is_no_error_of_ours() -> None:
+    """It ends the run as it would by itself, in its own words."""
+    course = Course()
+
+    async def fill() -> None:
+        raise OutputError("disk full")
+
+    async def stage() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fill())
+
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(kept(stage, course, "running the submitter"))
+    assert [str(error) for error in raised.value.exceptions] == ["disk full"]
+    assert not course.stopped.is_set() and not course.warnings

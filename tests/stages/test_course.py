@@ -1,5 +1,7 @@
 """How a run is stopped: by whom first, and how urgently."""
 
+from datetime import datetime
+
 from batcher.core.ending import Ended
 from batcher.stages.course import Course
 
@@ -38,3 +40,13 @@ def test_who_has_stopped_waiting_does_not_begin_again() -> None:
     course.stop("on request", 3)
     course.stop("limits.max_pages", 3, home=True)
     assert (course.reason, course.home) == ("on request", False)
+
+
+def test_a_wait_that_is_told_again_says_no_secret_either() -> None:
+    """A service quotes the key each time it refuses."""
+    told: list[str] = []
+    course = Course(tell=told.append)
+    course.secrets.keep(["CANARY-of-a-key"], "the key")
+    for _ in range(2):
+        course.warn_of_wait("uploads wait", datetime.fromtimestamp(0.0), "no more for CANARY-of-a-key")
+    assert [words.rpartition(": ")[2] for words in told] == ["no more for [the key]"] * 2

@@ -123,6 +123,13 @@ async def test_a_newer_version_has_the_place_of_the_older(ledger: Ledger) -> Non
     assert rows(ledger, "output, current, state") == [("a.json", 0, "superseded"), ("a.json", 1, "queued")]
 
 
+async def test_a_newer_version_that_belongs_elsewhere_leaves_the_older_s_place(ledger: Ledger) -> None:
+    """The manifest lays results out otherwise by now: the old name is none of those that it would give."""
+    await ledger.admit([version("a")])
+    await ledger.admit([version("a", content="newer", output="letters/a.json", replaces=1)])
+    assert rows(ledger, "output")[1] == ("letters/a.json",)
+
+
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 PAYS: Final = (
@@ -184,6 +191,23 @@ async def test_what_comes_back_is_not_paid_for_again(ledger: Ledger) -> None:
     put(ledger, 3, state="superseded", current=0, payer=None, output_sha256="00", superseded_from="saved")
     await ledger.admit([version("d", content="same")])
     assert rows(ledger, "state, payer")[3] == ("duplicate", 3)
+
+
+async def test_of_several_that_come_back_at_once_all_wait_for_what_was_paid_for(ledger: Ledger) -> None:
+    """None waits for one of the others, which is only a copy itself; whatever their turns."""
+    await ledger.admit([version("a", content="same"), step("b", "parse")])
+    put(ledger, 1, state="superseded", current=0, output_sha256="00", superseded_from="saved")
+    comes_later = step("b", "extract", "parse", content="same", step="s")
+    await ledger.admit([version("c", content="same"), comes_later, version("d", content="same")])
+    assert rows(ledger, "state, payer")[2:] == [("duplicate", 1)] * 3
+
+
+async def test_what_was_called_off_leaves_nobody_its_earlier_result(ledger: Ledger) -> None:
+    """A person wanted it made anew: whatever lies there isn't what is wanted of these bytes."""
+    await ledger.admit([version("a", content="same")])
+    put(ledger, 1, state="cancelled", output_sha256="00")
+    await ledger.admit([version("b", content="same")])
+    assert rows(ledger, "state, payer")[1] == ("queued", None)
 
 
 @pytest.mark.parametrize("was", ["failed", "expired", "lost", "stuck", "held", "queued", "cancelled", "source_gone"])
@@ -265,7 +289,7 @@ async def test_what_nobody_waits_for_makes_way_alone(ledger: Ledger) -> None:
 
 
 def step(source: str, job: str, upstream: str | None = None, **facts: Any) -> Version:
-    return version(source, job=job, step=job, output=f"{source}.{job}.json", upstream=upstream, **facts)
+    return version(source, **{"job": job, "step": job, "output": f"{source}.{job}.json", "upstream": upstream, **facts})
 
 
 async def test_a_later_step_follows_the_one_before_it_of_the_same_source(ledger: Ledger) -> None:

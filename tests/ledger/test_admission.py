@@ -87,13 +87,25 @@ async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> Non
     assert rows(ledger, "output")[4] == (outputs[2],)
 
 
-async def test_a_newer_version_keeps_a_name_with_a_tag(ledger: Ledger) -> None:
-    """Also where the name that it once had to leave to another is free by now: people look where it was."""
-    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(2)])
-    put(ledger, 1, state="superseded", current=0)
-    await ledger.admit([version("a", folder="/in/1", output="a.json", content="newer", replaces=2)])
+@pytest.mark.parametrize("others", [1, 2])
+async def test_a_newer_version_keeps_a_name_with_a_tag(others: int, ledger: Ledger) -> None:
+    """Also where the name that it once had to leave to others is free by now: people look where it was."""
+    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(others + 1)])
+    for number in range(others):
+        put(ledger, 1 + number, state="superseded", current=0)
+    newer = version("a", folder=f"/in/{others}", output="a.json", content="newer", replaces=others + 1)
+    await ledger.admit([newer])
     outputs = [row[0] for row in rows(ledger, "output")]
-    assert outputs[0] == "a.json" and outputs[2] == outputs[1] != "a.json"
+    assert outputs[-1] == outputs[-2] != "a.json"
+
+
+async def test_where_every_tagged_name_is_taken_they_are_numbered(ledger: Ledger) -> None:
+    """By others' plans: there is always one more."""
+    tags = [sha256(text.encode()).hexdigest()[:8] for text in ("a", "/in\0a\0parse", "/in\0a\0parse\0" + "2")]
+    taken = ["x.json", f"x.{tags[0]}.json", f"x.{tags[1]}.json"]
+    await ledger.admit([version(f"other {name}", output=name) for name in taken])
+    await ledger.admit([version("a", output="x.json")])
+    assert [row[0] for row in rows(ledger, "output")] == [*taken, f"x.{tags[2]}.json"]
 
 
 async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:

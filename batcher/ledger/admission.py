@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from itertools import count
+from itertools import count, islice, tee
 from typing import Final
 
 from batcher.core.document import collision_key, with_tag
@@ -152,10 +152,10 @@ class _Names:
         """(output, its key). What the document replaces keeps its name, though the planned one may be free by now."""
         own = self._own(version)
         planned = self._beside_results(version.output)
-        names = _possible_names(planned, version)
-        if own is not None and own in [next(names) for _ in range(_NAMES_OF_OWN)] and self._is_free(own):
+        names, first = tee(_possible_names(planned, version))
+        if own is not None and own in islice(first, _NAMES_OF_OWN) and self._is_free(own):
             return self._took(own)
-        for output in _possible_names(planned, version):
+        for output in names:
             if self._is_free(output) and not self._was_anothers(output, version):
                 return self._took(output)
         raise AssertionError("possible names have no end")
@@ -256,10 +256,14 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
         f" ORDER BY p.id DESC LIMIT 1),"
         f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {COUNTS_STILL} ORDER BY p.id DESC LIMIT 1))"
     )
-    connection.execute(
-        f"UPDATE documents SET state = 'duplicate', payer = ({payer})"
-        f" WHERE id > ? AND state IN ('queued', 'following') AND ({payer}) IS NOT NULL",
-        (last,),
+    sought = f"SELECT id, {payer} FROM documents WHERE id > ? AND state IN ('queued', 'following') ORDER BY id"
+    payers: dict[int, int] = {}
+    for document, found in connection.execute(sought, (last,)).fetchall():
+        if found is not None:
+            payers[document] = payers.get(found, found)  # the one found may just have become a copy itself
+    connection.executemany(
+        "UPDATE documents SET payer = ?, state = 'duplicate' WHERE id = ?",
+        [(payer, document) for document, payer in payers.items()],
     )
 
 

@@ -138,11 +138,16 @@ def most_paid(peer: Peer) -> int:
 
 
 def twisting(rng: random.Random) -> Handler:
+    """Of one job no more than four in a row: who is asked again waits up to twice as long each time."""
+    in_a_row = Counter[str]()
+
     async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
         answer: Any = await Peer.job(peer, request)
         body = replies._object(answer.body)
-        if rng.random() > 0.5 or "result" not in body:
+        if rng.random() > 0.5 or "result" not in body or in_a_row[request.path] == 4:
+            in_a_row[request.path] = 0
             return answer
+        in_a_row[request.path] += 1
         match rng.randrange(3):
             case 0:
                 del body["result"]

@@ -290,6 +290,12 @@ class LedgerMachine(RuleBasedStateMachine):
         version = Version(source, "/in", "parse", "step", content, 1, 1, 1, f"{source}.json", replaces=replaces)
         self.loop.run_until_complete(self.ledger.admit([version]))
 
+    @rule(sources=st.sets(st.sampled_from("abcd"), min_size=3), content=st.sampled_from(["x", "y", "z"]))
+    def admit_alike(self, sources: set[str], content: str) -> None:
+        """One pays and the others wait for it, which chance alone seldom comes to."""
+        for source in sorted(sources):
+            self.admit(source, content)
+
     @precondition(lambda self: self.model.documents)
     @rule(data=st.data(), name=st.sampled_from(sorted(EVENTS)))
     def anything(self, data: Any, name: str) -> None:

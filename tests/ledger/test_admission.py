@@ -87,22 +87,35 @@ async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> Non
     assert rows(ledger, "output")[4] == (outputs[2],)
 
 
-async def test_a_newer_version_keeps_a_name_with_a_tag(ledger: Ledger) -> None:
-    """Also where the name that it once had to leave to another is free by now: people look where it was."""
-    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(2)])
-    put(ledger, 1, state="superseded", current=0)
-    await ledger.admit([version("a", folder="/in/1", output="a.json", content="newer", replaces=2)])
+@pytest.mark.parametrize("others", [1, 2])
+async def test_a_newer_version_keeps_a_name_with_a_tag(others: int, ledger: Ledger) -> None:
+    """Also where the name that it once had to leave to others is free by now: people look where it was."""
+    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(others + 1)])
+    for number in range(others):
+        put(ledger, 1 + number, state="superseded", current=0)
+    newer = version("a", folder=f"/in/{others}", output="a.json", content="newer", replaces=others + 1)
+    await ledger.admit([newer])
     outputs = [row[0] for row in rows(ledger, "output")]
-    assert outputs[0] == "a.json" and outputs[2] == outputs[1] != "a.json"
+    assert outputs[-1] == outputs[-2] != "a.json"
+
+
+async def test_where_every_tagged_name_is_taken_they_are_numbered(ledger: Ledger) -> None:
+    """By others' plans: there is always one more."""
+    tags = [sha256(text.encode()).hexdigest()[:8] for text in ("a", "/in\0a\0parse", "/in\0a\0parse\0" + "2")]
+    taken = ["x.json", f"x.{tags[0]}.json", f"x.{tags[1]}.json"]
+    await ledger.admit([version(f"other {name}", output=name) for name in taken])
+    await ledger.admit([version("a", output="x.json")])
+    assert [row[0] for row in rows(ledger, "output")] == [*taken, f"x.{tags[2]}.json"]
 
 
 async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:
     """A folder may be called like a result: neither takes the other's place, in one batch or in two."""
-    for first, second in (("in/x.json", "in/X.json/y.json"), ("in/z.json/y.json", "in/z.json")):
+    pairs = [("in/x.json", "in/X.json/y.json"), ("in/z.json/y.json", "in/z.json"), ("w.json", "W.json/in/deep/y.json")]
+    for first, second in pairs:
         await ledger.admit([version(first, output=first), version(second, output=second)])
         await ledger.admit([version(f"again {second}", output=second)])
     outputs = [row[0].casefold() for row in rows(ledger, "output")]
-    assert len(set(outputs)) == 6
+    assert len(set(outputs)) == 9
     assert not [(one, other) for one in outputs for other in outputs if other.startswith(f"{one}/")]
 
 
@@ -121,6 +134,13 @@ async def test_a_newer_version_has_the_place_of_the_older(ledger: Ledger) -> Non
     await ledger.admit([version("a")])
     await ledger.admit([version("a", content="newer", replaces=1)])
     assert rows(ledger, "output, current, state") == [("a.json", 0, "superseded"), ("a.json", 1, "queued")]
+
+
+async def test_a_newer_version_that_belongs_elsewhere_leaves_the_older_s_place(ledger: Ledger) -> None:
+    """The manifest lays results out otherwise by now: the old name is none of those that it would give."""
+    await ledger.admit([version("a")])
+    await ledger.admit([version("a", content="newer", output="letters/a.json", replaces=1)])
+    assert rows(ledger, "output")[1] == ("letters/a.json",)
 
 
 # --- copies ---------------------------------------------------------------------------------------------------------
@@ -153,13 +173,14 @@ async def test_a_copy_waits_for_an_older_version_s_job_too(state: str, ledger: L
     assert rows(ledger, "state, payer, current") == [(state, None, 0), ("queued", None, 1), ("duplicate", 1, 1)]
 
 
-async def test_a_copy_of_a_copy_waits_for_the_same_payer(ledger: Ledger) -> None:
-    """Also where that one is about to make way for the first of them."""
-    await ledger.admit([version("a", content="same"), version("b", content="same"), version("c", content="same")])
-    assert rows(ledger, "state, payer") == [("queued", None), ("duplicate", 1), ("duplicate", 1)]
+@pytest.mark.parametrize("copies", [1, 2])
+async def test_a_copy_of_a_copy_waits_for_the_same_payer(copies: int, ledger: Ledger) -> None:
+    """Also where that one is about to make way for the first of them, be there several or one."""
+    await ledger.admit([version(name, content="same") for name in "abc"[: 1 + copies]])
+    assert rows(ledger, "state, payer") == [("queued", None), *[("duplicate", 1)] * copies]
     put(ledger, 1, state="source_gone")
     await ledger.admit([version("d", content="same")])
-    assert rows(ledger, "state, payer")[3] == ("duplicate", 1)
+    assert rows(ledger, "state, payer")[-1] == ("duplicate", 1)
 
 
 async def test_of_several_that_pay_the_first_is_waited_for(ledger: Ledger) -> None:
@@ -184,6 +205,23 @@ async def test_what_comes_back_is_not_paid_for_again(ledger: Ledger) -> None:
     put(ledger, 3, state="superseded", current=0, payer=None, output_sha256="00", superseded_from="saved")
     await ledger.admit([version("d", content="same")])
     assert rows(ledger, "state, payer")[3] == ("duplicate", 3)
+
+
+async def test_of_several_that_come_back_at_once_all_wait_for_what_was_paid_for(ledger: Ledger) -> None:
+    """None waits for one of the others, which is only a copy itself; whatever their turns."""
+    await ledger.admit([version("a", content="same"), step("b", "parse")])
+    put(ledger, 1, state="superseded", current=0, output_sha256="00", superseded_from="saved")
+    comes_later = step("b", "extract", "parse", content="same", step="s")
+    await ledger.admit([version("c", content="same"), comes_later, version("d", content="same")])
+    assert rows(ledger, "state, payer")[2:] == [("duplicate", 1)] * 3
+
+
+async def test_what_was_called_off_leaves_nobody_its_earlier_result(ledger: Ledger) -> None:
+    """A person wanted it made anew: whatever lies there isn't what is wanted of these bytes."""
+    await ledger.admit([version("a", content="same")])
+    put(ledger, 1, state="cancelled", output_sha256="00")
+    await ledger.admit([version("b", content="same")])
+    assert rows(ledger, "state, payer")[1] == ("queued", None)
 
 
 @pytest.mark.parametrize("was", ["failed", "expired", "lost", "stuck", "held", "queued", "cancelled", "source_gone"])
@@ -265,7 +303,7 @@ async def test_what_nobody_waits_for_makes_way_alone(ledger: Ledger) -> None:
 
 
 def step(source: str, job: str, upstream: str | None = None, **facts: Any) -> Version:
-    return version(source, job=job, step=job, output=f"{source}.{job}.json", upstream=upstream, **facts)
+    return version(source, **{"job": job, "step": job, "output": f"{source}.{job}.json", "upstream": upstream, **facts})
 
 
 async def test_a_later_step_follows_the_one_before_it_of_the_same_source(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine
 
@@ -30,8 +30,13 @@ THOROUGH = settings(
 FOR_A_MUTANT = settings(THOROUGH, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
 
 
-def compare(wanted: settings) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=wanted)
+@seed(3)  # it shows each of them soon; another one does so too, some later
+class SameStories(LedgerMachine):
+    """Tells the same stories each time."""
+
+
+def compare(wanted: settings, machine: type[LedgerMachine] = LedgerMachine) -> None:
+    run_state_machine_as_test(machine, settings=wanted)
 
 
 def test_whatever_happens_the_ledger_says_what_the_model_says() -> None:
@@ -131,4 +136,4 @@ def test_a_planted_defect_is_found(
     """Each one makes the ledger and the model differ within a few hundred stories."""
     plant(monkeypatch)
     with pytest.raises((AssertionError, AttributeError, ExceptionGroup)):
-        compare(FOR_A_MUTANT)
+        compare(FOR_A_MUTANT, SameStories)

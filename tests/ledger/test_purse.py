@@ -73,6 +73,40 @@ async def test_what_a_job_turned_out_to_cost_takes_the_estimate_s_place(ledger: 
     assert refused.value.cost == 3.0
 
 
+async def test_what_says_its_cost_waits_for_no_bill_of_another(ledger: Ledger) -> None:
+    """Nothing has to be learned of it first: as many as fit go side by side."""
+    await ledger.keep_to(budget(max_credits=2))
+    await send(ledger, 1)
+    await send(ledger, 2)
+    with pytest.raises(BudgetSpent):
+        await send(ledger, 3)
+
+
+async def test_what_no_bill_to_come_makes_room_for_is_refused_for_good(ledger: Ledger) -> None:
+    """Before its upload as well as when it is sent; where a bill may make room, that is said."""
+    await ledger.keep_to(budget(max_credits=4))
+    await send(ledger, 1, cost=2.0)
+    with pytest.raises(BudgetSpent) as refused:
+        await send(ledger, 2, cost=5.0)
+    assert refused.value.may_fit is False
+    with pytest.raises(BudgetSpent):
+        await ledger.afford(Claim(sort="", cost=5.0, page=5.0, dense=5.0, trusted=True))
+    with pytest.raises(BudgetSpent) as waits:
+        await send(ledger, 2, cost=3.0)
+    assert waits.value.may_fit is True
+
+
+async def test_beside_what_is_never_billed_there_is_less_room(ledger: Ledger) -> None:
+    """Its answer was lost and nobody waits for its bill, but it may be one."""
+    await ledger.keep_to(budget(max_credits=4))
+    await send(ledger, 1, cost=2.0)
+    await ledger.record(e.ReplyLost(1, "reset"))
+    with pytest.raises(BudgetSpent) as refused:
+        await send(ledger, 2, cost=3.0)
+    assert refused.value.may_fit is False
+    await send(ledger, 3, cost=2.0)
+
+
 async def test_the_night_before_is_not_counted(ledger: Ledger) -> None:
     """Limits are of one run; what it left out ended in this one's time, and was its spend."""
     await send(ledger, 1, cost=9.0)

@@ -57,7 +57,11 @@ TESTS: Final[dict[str, list[str]]] = {
     "batcher/stages/boundary.py": ["tests/stages/test_boundary.py"],
     "batcher/core/links.py": ["tests/core/test_results.py", "tests/core/test_replies.py"],
     "batcher/core/syntax.py": ["tests/core/test_syntax.py"],
-    "batcher/ledger/effects.py": ["tests/ledger/test_effects.py", "tests/ledger/test_ledger.py"],
+    "batcher/ledger/effects.py": [
+        "tests/ledger/test_effects.py",
+        "tests/ledger/test_ledger.py",
+        "tests/ledger/test_purse.py",
+    ],
     "batcher/ledger/admission.py": ["tests/ledger/test_admission.py", "tests/ledger/test_ledger.py"],
 }
 

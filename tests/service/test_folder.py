@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,12 +25,19 @@ ROOT = Path(__file__).parents[2]
 KEY = "k" * 24
 
 
+SERVED = ("-m", "batcher")
+# The same, but waits no quarter of a minute for the one that has the folder.
+SERVED_AT_ONCE = ("-c", "from batcher.service import folder; folder.LOCK_PATIENCE = 0.2; import batcher.__main__")
+
+
 @contextmanager
-def serving(folder: Path, *more: str, key: str = KEY) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    folder: Path, *more: str, key: str = KEY, started: Sequence[str] = SERVED
+) -> Iterator[subprocess.Popen[str]]:
     paths = f"{ROOT}{os.pathsep}{Path(__file__).parent}"
     words = ["--data-dir", str(folder), "--workers", "1", "--parser", PARSER, *more]
     process = subprocess.Popen(
-        [sys.executable, "-m", "batcher", "serve", *words],
+        [sys.executable, *started, "serve", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -43,9 +50,9 @@ def serving(folder: Path, *more: str, key: str = KEY) -> Iterator[subprocess.Pop
         process.communicate()
 
 
-def refused(folder: Path, *more: str) -> str:
+def refused(folder: Path, *more: str, started: Sequence[str] = SERVED) -> str:
     """What it says to being turned away, in one line."""
-    with serving(folder, *more) as process:
+    with serving(folder, *more, started=started) as process:
         said, trouble = process.communicate(timeout=30)
     assert process.returncode == 2 and not said
     assert trouble.startswith("batcher: ") and trouble.count("\n") == 1, trouble
@@ -154,7 +161,7 @@ def test_a_second_service_that_is_turned_away_harms_no_upload_of_the_first(tmp_p
             pipe.sendall(head.encode() + body[:400_000])
             while not list(tmp_path.glob("uploads/*.part")):
                 pass
-            trouble = refused(tmp_path)
+            trouble = refused(tmp_path, started=SERVED_AT_ONCE)
             pipe.sendall(body[400_000:])
             assert pipe.recv(4000).startswith(b"HTTP/1.1 200")
     assert "another local service" in trouble

@@ -8,10 +8,10 @@ import pytest
 import batcher
 
 ROOT = Path(batcher.__file__).parent
-ORDER = "errors doorkeeper core ledger edges stages batch care api faces cli".split()
+ORDER = "errors exit_codes doorkeeper core ledger edges stages batch care api faces cli".split()
 INSIDE = {
     "ledger": "volume hold queries payers schema migrations journal soundness purse effects admission writer ledger"
-    " derived statistics stories records",
+    " remembered derived statistics stories records",
     "batch": "opening callback news fittings runs running plan checking",
     "care": "candidates retrying verifying rebuilding relisting export",
 }

@@ -24,11 +24,11 @@ from peer import KEY, UNPROCESSABLE, Peer, listening, once, says
 
 from batcher.batch.running import Summary, collect_batch, run_batch
 from batcher.cli import main
-from batcher.core.ending import Ended
 from batcher.core.events import Accepted
 from batcher.edges.manifests import for_directory, load
 from batcher.edges.notify import notify
 from batcher.errors import ManifestError
+from batcher.exit_codes import Ended
 from batcher.faces.status import status_values, status_words
 from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.course import Course

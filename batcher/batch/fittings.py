@@ -10,8 +10,9 @@ from batcher.core.budget import Budget
 from batcher.core.cost import rate
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
+from batcher.core.job import Job
 from batcher.core.looks import LATEST_FIRST, Looks
-from batcher.core.manifest import Job, Manifest
+from batcher.core.manifest import Manifest
 from batcher.core.outflow import WAIT, Outflow
 from batcher.edges.pace import Lane, Pace
 from batcher.edges.store import Store

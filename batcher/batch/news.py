@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.ending import Ended
 from batcher.core.manifest import Manifest
 from batcher.edges.notify import PATIENCE, notify
-from batcher.edges.store import make_file
+from batcher.edges.private_files import make_file
 from batcher.edges.trust import trust_of
 from batcher.errors import BatcherError, ManifestError, Stopped
+from batcher.exit_codes import Ended
 
 _HOW: Final = {
     Ended.FINISHED: "finished",

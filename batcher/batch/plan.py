@@ -16,11 +16,12 @@ import msgspec
 from batcher.batch.opening import refuse_strangers
 from batcher.core.chain import Step, merged, steps_of
 from batcher.core.claims import by_size
-from batcher.core.cost import Measure
+from batcher.core.cost import Measure, Prices
 from batcher.core.document import extension_of
 from batcher.core.forecast import Forecast, forecast
+from batcher.core.job import Job
 from batcher.core.lifecycle import OUT, VERDICTS, State
-from batcher.core.manifest import Job, Manifest, Prices
+from batcher.core.manifest import Manifest
 from batcher.core.pages_asked import asked_of
 from batcher.core.quote import Quote, quote
 from batcher.core.several import documents_in

@@ -19,7 +19,6 @@ from batcher.batch.news import publish, publish_failure
 from batcher.batch.opening import open_batch, reach, refuse_foreign_attempts
 from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.core.amounts import many
-from batcher.core.ending import ended_as, exit_code_of
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.manifest import Manifest, outline
 from batcher.core.secrets import Secrets
@@ -28,6 +27,7 @@ from batcher.edges.clock import SteadyClock
 from batcher.edges.store import Store
 from batcher.edges.traces import keeper
 from batcher.errors import BatcherError
+from batcher.exit_codes import ended_as, exit_code_of
 from batcher.ledger.ledger import Ledger
 from batcher.stages.boundary import TRACES
 from batcher.stages.course import Course

@@ -17,7 +17,6 @@ from batcher.batch.callback import Callback
 from batcher.batch.fittings import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.batch.opening import Clock, Reached
 from batcher.core.amounts import many
-from batcher.core.ending import Ended
 from batcher.core.left_out import LeftOut
 from batcher.core.lifecycle import OUT
 from batcher.core.manifest import Manifest
@@ -29,6 +28,7 @@ from batcher.edges.pace import WORTH_A_WORD, Pace
 from batcher.edges.passwords import Passwords
 from batcher.edges.store import Store
 from batcher.errors import BatcherError, MirrorError, first_of
+from batcher.exit_codes import Ended
 from batcher.ledger.ledger import Ledger
 from batcher.stages.auditor import Auditor
 from batcher.stages.boundary import kept

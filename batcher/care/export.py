@@ -21,9 +21,11 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from batcher.core.rows import ORIGIN, Columns, Kind, Row, fitted, line_of, lines_of, widen
+from batcher.core.columns import Columns, ColumnType
+from batcher.core.rows import ORIGIN, Row, fitted, line_of, lines_of, widen
 from batcher.edges import parquet, press
-from batcher.edges.store import Store, make_file
+from batcher.edges.private_files import make_file
+from batcher.edges.store import Store
 from batcher.errors import BatcherError, OutputError
 from batcher.ledger.derived import Derivable, results
 from batcher.ledger.queries import Queries
@@ -175,10 +177,10 @@ def _write_parquet(target: Path, rows: Rows, exported: Exported, access: str) ->
 
 def _columns(rows: Iterable[Row]) -> Columns:
     """As wide as all rows need; those of results that say whose they are come first, whether there are any or not."""
-    kinds: dict[str, Kind | None] = {}
+    kinds: dict[str, ColumnType | None] = {}
     for row in rows:
         widen(kinds, row)
-    return {name: kind or Kind.TEXT for name, kind in kinds.items()} or ORIGIN
+    return {name: kind or ColumnType.TEXT for name, kind in kinds.items()} or ORIGIN
 
 
 def _needed(target: Path | None) -> Path:

@@ -8,17 +8,17 @@ from typing import Final
 
 from batcher.care.candidates import Candidate, Requeued, again, groups, opened, payers_of, price, with_verdict
 from batcher.core import events
+from batcher.core.error_rules import ErrorClass
 from batcher.core.lifecycle import State
-from batcher.core.policy import Kind
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries import Queries
 
 # What `--only` may name, and the states and classes it stands for.
 CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
-    "transient": (State.FAILED, frozenset({Kind.TRANSIENT, Kind.PROVIDER})),
-    "document": (State.FAILED, frozenset({Kind.DOCUMENT})),
-    "configuration": (State.FAILED, frozenset({Kind.CONFIGURATION})),
+    "transient": (State.FAILED, frozenset({ErrorClass.TRANSIENT, ErrorClass.PROVIDER})),
+    "document": (State.FAILED, frozenset({ErrorClass.DOCUMENT})),
+    "configuration": (State.FAILED, frozenset({ErrorClass.CONFIGURATION})),
     "internal": (State.FAILED, frozenset({"internal"})),
     "expired": (State.EXPIRED, None),
     "lost": (State.LOST, None),

@@ -87,7 +87,8 @@ def again(what: Path) -> str:
 
 def known_manifest(what: Path) -> Manifest:
     """The manifest at `what`; of an output directory, as much of it as its ledger remembers."""
-    from batcher.edges.manifests import load, remembered
+    from batcher.edges.manifests import load
+    from batcher.ledger.remembered import remembered
 
     return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
 

@@ -140,7 +140,7 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
     from asyncio import get_running_loop
 
-    from batcher.core.ending import Ended
+    from batcher.exit_codes import Ended
     from batcher.faces.log import write_line
 
     def stop() -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from batcher.core.policy import Kind
+from batcher.core.error_rules import ErrorClass
 
 WINDOW: Final = 10.0  # seconds by which it judges
 AT_LEAST: Final = 20  # outcomes in that time, so that a share says something
@@ -78,7 +78,7 @@ class Breaker:
 
     def note(self, kind: str | None, now: float) -> None:
         """Take in how a job ended: the class of its error, or None where there was none."""
-        if kind == Kind.PROVIDER:
+        if kind == ErrorClass.PROVIDER:
             self._jobs.failed(now)
             self._open_if_unwell(self._jobs, now)
         else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.document import output_name, step_hash
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 from batcher.core.wire import READS_JOBS
 
 Overrides = Mapping[

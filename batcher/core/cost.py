@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final, NamedTuple
 
-from batcher.core.manifest import Job, Prices
+from batcher.core.job import Job
 from batcher.core.wire import UNITS_AT_MOST
 
 AS_OF: Final = "2026-09-01"
@@ -38,6 +38,16 @@ LIST: Final[Mapping[str, float]] = {
 }
 ADD_ONS: Final = {"charts": 0.06, "ocr_pages": 0.002, "prompted_blocks": 0.005}  # dollars for each
 _ENDPOINTS: Final = ("parse", "extract", "split", "classify", "edit")  # a bill names `parse_model`, `parse_pages`, …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What the account pays. `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day."""
+
+    card: str = "credits"  # of accounts from before 2026-09-01; "list" of later ones
+    dollars_per_credit: float = 0.015
+    dollars_per_page: Mapping[str, float] = field(default_factory=dict)
+    as_of: str = ""
 
 
 class Measure(NamedTuple):

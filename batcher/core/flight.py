@@ -9,7 +9,8 @@ import random
 from typing import Final, NamedTuple
 
 from batcher.core import events
-from batcher.core.policy import WANTS_INPUT, WANTS_JOB, Policy
+from batcher.core.error_rules import WANTS_INPUT, WANTS_JOB
+from batcher.core.policy import Policy
 from batcher.core.wire import JobAnswer, JobStatus
 
 LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself

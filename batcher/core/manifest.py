@@ -8,9 +8,11 @@ from datetime import time
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.ending import Ended
-from batcher.core.policy import RUNS
+from batcher.core.cost import Prices
+from batcher.core.error_rules import RUNS
+from batcher.core.job import Job
 from batcher.core.wire import RETENTION, SERVICES
+from batcher.exit_codes import Ended
 
 LOCAL = "local"
 
@@ -85,18 +87,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    name: str = "parse"
-    endpoint: str = "parse"
-    schema_file: Path | None = None
-    priority: bool = False
-    queue_priority: str = "auto"
-    unknown_options: str = "refuse"  # warn, send: options that the API's description doesn't know are sent
-    options: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     directory: Path
     formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
@@ -144,18 +134,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What the account pays. `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day."""
-
-    card: str = "credits"  # of accounts from before 2026-09-01; "list" of later ones
-    dollars_per_credit: float = 0.015
-    dollars_per_page: Mapping[str, float] = field(default_factory=dict)
-    as_of: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """`on`: how a run ended, in the words of `core.ending`."""
+    """`on`: how a run ended, in the words of `exit_codes`."""
 
     url: str
     on: tuple[str, ...] = tuple(Ended)

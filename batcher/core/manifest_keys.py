@@ -15,17 +15,19 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.ending import Ended
+from batcher.core.cost import Prices
+from batcher.core.error_rules import RUNS, ErrorClass
 from batcher.core.headers import problems as header_problems
+from batcher.core.job import Job
 from batcher.core.json_values import as_json
-from batcher.core.manifest import LOCAL, Job, Limits, Manifest, Notify, Output, Prices, Service, Source, Webhook
+from batcher.core.manifest import LOCAL, Limits, Manifest, Notify, Output, Service, Source, Webhook
 from batcher.core.manifest_values import READERS, TYPES, shown
 from batcher.core.options import REFUSE, SEND, WARN
 from batcher.core.options import problems as body_problems
 from batcher.core.passwords import PLACES as PASSWORD_PLACES
-from batcher.core.policy import RUNS, Kind
 from batcher.core.wire import ENDPOINTS, METADATA_KEY, SERVICES
 from batcher.errors import ManifestError, Problem
+from batcher.exit_codes import Ended
 
 Table = dict[str, "Key"]
 _NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
@@ -127,7 +129,7 @@ NOTIFY: Final[Table] = {
     "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(Ended)),
 }
 RETRY: Final[Table] = {
-    "class": Key("string", "what the error means", tuple(Kind)),
+    "class": Key("string", "what the error means", tuple(ErrorClass)),
     "attempts": Key("count", "paid attempts, the first included; never more than three"),
 }
 RETRIES: Final[Table] = {  # beside the tables by error name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from batcher.core.bodies import BODIES, Shape
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 from batcher.errors import Problem
 
 REFUSE, WARN, SEND = "refuse", "warn", "send"  # what becomes of options that the description doesn't know

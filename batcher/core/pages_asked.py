@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from batcher.core.cost import Measure
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 
 LONG: Final = 10_000  # pages: longer than what anybody asks for by number
 CONTEXT: Final = 5  # pages of a PDF that a classification reads where none are named

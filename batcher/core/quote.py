@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from batcher.core.amounts import dollars, many
-from batcher.core.cost import AS_OF, Measure, by_list, rate
-from batcher.core.manifest import Job, Prices
+from batcher.core.cost import AS_OF, Measure, Prices, by_list, rate
+from batcher.core.job import Job
 
 
 @dataclass(frozen=True, slots=True)

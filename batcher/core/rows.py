@@ -7,39 +7,39 @@ step has the same; else from the rows themselves. What fits no column stands in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from batcher.core.columns import Columns, ColumnType
 from batcher.core.results import Buffer, Origin, Record, chunks_of, read_result, records_of
 from batcher.core.strict import encoded, is_readable, is_strict, mended, sound
 
-Columns = Mapping[str, "Kind"]
 Row = dict[str, Any]
-
-
-class Kind(StrEnum):
-    """What stands in a column."""
-
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    NUMBER = "number"
-    TEXT = "text"
 
 
 OTHER: Final = "other"
 ORIGIN: Final[Columns] = {
-    "source": Kind.TEXT,
-    "job": Kind.TEXT,
-    "job_id": Kind.TEXT,
-    "credits": Kind.NUMBER,
-    "metadata": Kind.TEXT,
-    "row": Kind.INTEGER,
+    "source": ColumnType.TEXT,
+    "job": ColumnType.TEXT,
+    "job_id": ColumnType.TEXT,
+    "credits": ColumnType.NUMBER,
+    "metadata": ColumnType.TEXT,
+    "row": ColumnType.INTEGER,
 }
-CHUNK: Final[Columns] = {"page": Kind.INTEGER, "last_page": Kind.INTEGER, "content": Kind.TEXT, "embed": Kind.TEXT}
-SECTION: Final[Columns] = {"section": Kind.TEXT, "partition": Kind.TEXT, "pages": Kind.TEXT, "conf": Kind.TEXT}
-_TYPES: Final = {"boolean": Kind.BOOLEAN, "integer": Kind.INTEGER, "number": Kind.NUMBER}
+CHUNK: Final[Columns] = {
+    "page": ColumnType.INTEGER,
+    "last_page": ColumnType.INTEGER,
+    "content": ColumnType.TEXT,
+    "embed": ColumnType.TEXT,
+}
+SECTION: Final[Columns] = {
+    "section": ColumnType.TEXT,
+    "partition": ColumnType.TEXT,
+    "pages": ColumnType.TEXT,
+    "conf": ColumnType.TEXT,
+}
+_TYPES: Final = {"boolean": ColumnType.BOOLEAN, "integer": ColumnType.INTEGER, "number": ColumnType.NUMBER}
 _PIECE: Final = 1 << 20
 _NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within strings JSON writes them otherwise
 _INT64: Final = 1 << 63
@@ -121,33 +121,33 @@ def columns_for(endpoint: str, options: Mapping[str, Any]) -> Columns | None:
     schema = instructions.get("schema") if isinstance(instructions, Mapping) else None
     if endpoint == "extract" and isinstance(schema, Mapping):
         own = {_own(name): kind for name, kind in _of_schema(schema).items()}
-        return {**ORIGIN, **own, OTHER: Kind.TEXT}
+        return {**ORIGIN, **own, OTHER: ColumnType.TEXT}
     return None
 
 
-def grown(known: Columns | None, found: Mapping[str, Kind | None]) -> Columns:
+def grown(known: Columns | None, found: Mapping[str, ColumnType | None]) -> Columns:
     """The columns of a step whose rows alone can tell, so that each of its files can be read with all the others.
 
     A column keeps the kind it once had, and every number is one kind: a total of 120 may be 117.50 in the next run.
     Names that differ in case alone many readers take for one: the second is none, and stands in `other`.
     """
-    columns: dict[str, Kind] = dict(known or ORIGIN)
+    columns: dict[str, ColumnType] = dict(known or ORIGIN)
     taken = {name.lower() for name in (*columns, OTHER)}
     for name, kind in found.items():
         if name.lower() not in taken and len(columns) < _MOST_COLUMNS:
             taken.add(name.lower())
-            columns[name] = CHUNK.get(name) or _AS_NUMBER.get(kind, kind) or Kind.TEXT
+            columns[name] = CHUNK.get(name) or _AS_NUMBER.get(kind, kind) or ColumnType.TEXT
     columns.pop(OTHER, None)
-    return {**columns, OTHER: Kind.TEXT}
+    return {**columns, OTHER: ColumnType.TEXT}
 
 
-def widen(known: dict[str, Kind | None], row: Row) -> None:
+def widen(known: dict[str, ColumnType | None], row: Row) -> None:
     """Make `known` wide enough for `row`; None is a column in which nothing has stood so far."""
     for name, value in row.items():
         before = known.setdefault(name, None)
         if value is not None:
             kind = _kind(value)
-            known[name] = kind if before in (None, kind) else _WIDER.get(frozenset({before, kind}), Kind.TEXT)
+            known[name] = kind if before in (None, kind) else _WIDER.get(frozenset({before, kind}), ColumnType.TEXT)
 
 
 def fitted(row: Row, columns: Columns) -> Row:
@@ -205,29 +205,29 @@ def _own(name: str) -> str:
     return f"{name}_" if name in ORIGIN or name == OTHER else name
 
 
-_WIDER: Final = {frozenset({Kind.INTEGER, Kind.NUMBER}): Kind.NUMBER}
-_AS_NUMBER: Final[Mapping[Kind | None, Kind]] = {Kind.INTEGER: Kind.NUMBER}
+_WIDER: Final = {frozenset({ColumnType.INTEGER, ColumnType.NUMBER}): ColumnType.NUMBER}
+_AS_NUMBER: Final[Mapping[ColumnType | None, ColumnType]] = {ColumnType.INTEGER: ColumnType.NUMBER}
 
 
-def _kind(value: Any) -> Kind:
+def _kind(value: Any) -> ColumnType:
     match value:
         case bool():
-            return Kind.BOOLEAN
+            return ColumnType.BOOLEAN
         case int() if -_INT64 <= value < _INT64:
-            return Kind.INTEGER
+            return ColumnType.INTEGER
         case int() if -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
-            return Kind.NUMBER
+            return ColumnType.NUMBER
         case float():
-            return Kind.NUMBER
+            return ColumnType.NUMBER
         case _:
-            return Kind.TEXT
+            return ColumnType.TEXT
 
 
-def _as(value: Any, kind: Kind) -> Any:
-    if value is None or kind is Kind.TEXT:
+def _as(value: Any, kind: ColumnType) -> Any:
+    if value is None or kind is ColumnType.TEXT:
         return value if value is None else text_of(value)
     narrow = _kind(value)
-    if kind is Kind.NUMBER and narrow in (Kind.INTEGER, Kind.NUMBER):
+    if kind is ColumnType.NUMBER and narrow in (ColumnType.INTEGER, ColumnType.NUMBER):
         return float(value)
     return value if narrow is kind else None
 
@@ -237,8 +237,8 @@ def _is_rounded(value: Any, fit: Any) -> bool:
     return isinstance(value, int) and isinstance(fit, float) and fit != value
 
 
-def _of_schema(schema: Mapping[str, Any], prefix: str = "", depth: int = 1) -> dict[str, Kind]:
-    columns: dict[str, Kind] = {}
+def _of_schema(schema: Mapping[str, Any], prefix: str = "", depth: int = 1) -> dict[str, ColumnType]:
+    columns: dict[str, ColumnType] = {}
     properties = schema.get("properties")
     for name, inner in properties.items() if isinstance(properties, Mapping) else ():
         if not isinstance(inner, Mapping):
@@ -250,6 +250,6 @@ def _of_schema(schema: Mapping[str, Any], prefix: str = "", depth: int = 1) -> d
     return columns
 
 
-def _of_type(said: Any) -> Kind:
+def _of_type(said: Any) -> ColumnType:
     names = [name for name in (said if isinstance(said, list) else [said]) if name != "null"]
-    return _TYPES.get(str(names[0]), Kind.TEXT) if len(names) == 1 else Kind.TEXT
+    return _TYPES.get(str(names[0]), ColumnType.TEXT) if len(names) == 1 else ColumnType.TEXT

@@ -63,7 +63,7 @@ class Summary:
     exit_code: int
     reason: str
     bring_home_by: float | None
-    ended: str = ""  # finished, limit, stopped or failed: `core.ending` says what each means
+    ended: str = ""  # finished, limit, stopped or failed: `exit_codes` says what each means
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what was told while it went on
     saved_in_run: int = 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from batcher.core.amounts import many
-from batcher.core.policy import WANTS_INPUT
+from batcher.core.error_rules import WANTS_INPUT
 from batcher.core.wire import ENDED, JobRow, JobStatus
 
 OFF: Final = 60.0  # seconds by which the service's clock may differ from ours

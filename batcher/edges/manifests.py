@@ -12,13 +12,13 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
-from batcher.core.manifest import Job, Manifest, Source
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, Source
 from batcher.core.manifest_keys import override, read_manifest
-from batcher.edges.sources import bad_pattern
+from batcher.edges.patterns import bad_pattern
 from batcher.edges.trust import untrusted
 from batcher.edges.written_text import NotText, read_text
-from batcher.errors import LedgerError, ManifestError, Problem
-from batcher.ledger import schema
+from batcher.errors import ManifestError, Problem
 
 _RELATIVE: Final = "check the path; it is relative to the manifest"
 
@@ -53,15 +53,6 @@ def for_directory(
     where = f"batcher run {directory} -o {output}"
     manifest = read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name)
     return _checked(_with_schemas(manifest))
-
-
-def remembered(ledger: Path) -> Manifest:
-    """The manifest that the batch was last run with, but for its job's options. Raises LedgerError."""
-    with schema.reading_any(ledger) as connection:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
-    if row is None:
-        raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")
-    return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")
 
 
 def _parse(path: Path) -> dict[str, Any]:

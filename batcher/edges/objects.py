@@ -21,8 +21,8 @@ from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.core.secrets import scrubbed
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.edges.private_files import make_file
 from batcher.edges.sources import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
-from batcher.edges.store import make_file
 from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
 
 if TYPE_CHECKING:

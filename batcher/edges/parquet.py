@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.rows import Columns, Kind, Row, fitted
+from batcher.core.columns import Columns, ColumnType
+from batcher.core.rows import Row, fitted
 from batcher.errors import OutputError
 
 ROWS_AT_ONCE: Final = 2_000
@@ -19,10 +20,10 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> tuple[int, str]:
     """All of `rows` in one file; (bytes, sha256). Raises OutputError where pyarrow isn't installed."""
     arrow, parquet = _library()
     types = {
-        Kind.BOOLEAN: arrow.bool_(),
-        Kind.INTEGER: arrow.int64(),
-        Kind.NUMBER: arrow.float64(),
-        Kind.TEXT: arrow.string(),
+        ColumnType.BOOLEAN: arrow.bool_(),
+        ColumnType.INTEGER: arrow.int64(),
+        ColumnType.NUMBER: arrow.float64(),
+        ColumnType.TEXT: arrow.string(),
     }
     schema = arrow.schema([(name, types[kind]) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from batcher.core.columns import Columns, ColumnType
 from batcher.core.document import beside
 from batcher.core.markdown import markdown_of
 from batcher.core.results import Origin, charts_of, images_of, pdfs_of, read_result
-from batcher.core.rows import Columns, Kind, Row, grown, line_of, lines_of, rows_of, widen
+from batcher.core.rows import Row, grown, line_of, lines_of, rows_of, widen
 from batcher.edges import lines, parquet
 from batcher.edges.store import Item, Store, Streamed
 from batcher.errors import OutputError
@@ -199,7 +200,7 @@ def rows(store: Store, group: Iterable[Derivable], notes: Notes | None = None) -
 
 def found_columns(store: Store, there: Iterable[Derivable], known: Columns | None) -> Columns:
     """Wide enough for all their rows, so far as those that are `known` leave them free."""
-    kinds: dict[str, Kind | None] = {}
+    kinds: dict[str, ColumnType | None] = {}
     for row in rows(store, there):
         widen(kinds, row)
     return grown(known, kinds)

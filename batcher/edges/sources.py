@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from batcher.core.document import extension_of, name_of, path_of
 from batcher.core.left_out import LeftOut, Reason
 from batcher.core.manifest import Source
 from batcher.core.wire import PRESIGNED_UPLOAD_LIMIT
+from batcher.edges.patterns import bad_pattern, pattern_spec
 from batcher.edges.written_text import NotText, text_of
 from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
 
@@ -204,8 +204,8 @@ class Rules:
 
     def __init__(self, source: Source, types: Container[str]) -> None:
         self._types = types
-        self._include = _spec(source.include) if source.include else None
-        self._exclude = _spec(source.exclude) if source.exclude else None
+        self._include = pattern_spec(source.include) if source.include else None
+        self._exclude = pattern_spec(source.exclude) if source.exclude else None
         self._ignored: dict[bytes, GitIgnoreSpec] = {}
 
     def learn(self, folder: bytes, path: bytes) -> None:
@@ -213,7 +213,7 @@ class Rules:
         place = Path(os.fsdecode(path))
         patterns = _patterns_in(place)
         try:
-            self._ignored[folder] = _spec(patterns)
+            self._ignored[folder] = pattern_spec(patterns)
         except ValueError as error:
             raise SourceUnreadable(f"{place}: {bad_pattern(patterns)} is no pattern; take that line out") from error
 
@@ -247,29 +247,6 @@ class Rules:
 
 # Beside people's documents, and none of them: `~$letter.docx` says who has letter.docx open.
 _OF_PROGRAMS: Final = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini"})
-_EXTENSION: Final = re.compile(r"(?<=[^/\\!])\.([^/.\[\]\\\s]+)(?=\s*$)")
-
-
-def bad_pattern(patterns: Iterable[str]) -> str | None:
-    """The first of them that means nothing at all, as a message shows it."""
-    for pattern in patterns:
-        try:
-            _spec([pattern])
-        except ValueError:
-            return repr(pattern)
-    return None
-
-
-def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(_EXTENSION.sub(_in_any_case, pattern) for pattern in patterns)
-
-
-def _in_any_case(extension: re.Match[str]) -> str:
-    return "." + "".join(f"[{c.lower()}{c.upper()}]" if _has_cases(c) else c for c in extension[1])
-
-
-def _has_cases(character: str) -> bool:
-    return character.lower() != character.upper() and len(character.lower()) == len(character.upper()) == 1
 
 
 def _patterns_in(path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from typing import BinaryIO, Final
 
 from batcher.core.document import LONGEST_PATH, elsewhere, path_of, with_tag
 from batcher.core.results import Buffer
+from batcher.edges.private_files import FILES, FOLDERS, NEW, let_in, make_file
 from batcher.errors import OutputError
 
 BESIDE: Final = 64  # bytes that what is made of a result has more in its name, and pictures in theirs
@@ -30,12 +31,9 @@ PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that wh
 REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
 GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
 BLOCK: Final = 1 << 20
-FILES: Final = {"owner": 0o600, "group": 0o640}  # what documents say is as confidential as the ledger
-FOLDERS: Final = {"owner": 0o700, "group": 0o750}
 _OWN: Final = b"/.batcher"
 _ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person named, so it may be a link
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
     {
         *(errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.EMLINK),
@@ -122,7 +120,7 @@ class Store:
             fd = os.open(self._root, _ROOT)
             try:
                 name = b".batcher-" + secrets.token_hex(4).encode()
-                os.close(os.open(name, _NEW, 0o600, dir_fd=fd))
+                os.close(os.open(name, NEW, 0o600, dir_fd=fd))
                 os.unlink(name, dir_fd=fd)
             finally:
                 os.close(fd)
@@ -286,13 +284,13 @@ class Store:
         if isinstance(item, Streamed):
             name = os.fsencode(item.part.name)
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parts)
-            _let_in(fd, FILES[self._access])
+            let_in(fd, FILES[self._access])
             return _Part(item, parts, name, fd, item.sha256, item.size)
         name = secrets.token_hex(12).encode()
-        fd = os.open(name, _NEW, 0o600, dir_fd=parts)
+        fd = os.open(name, NEW, 0o600, dir_fd=parts)
         part = _Part(item, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
         try:
-            _let_in(fd, FILES[self._access])
+            let_in(fd, FILES[self._access])
             _write_all(part.fd, item.data)
         except OSError:
             os.close(part.fd)
@@ -455,25 +453,9 @@ def _open_file(name: bytes, folder: int) -> int:
     raise IsADirectoryError(errno.EISDIR, "it is no regular file")
 
 
-def make_file(path: Path, access: str = "owner") -> None:
-    """An empty one. Raises FileExistsError, OSError."""
-    fd = os.open(path, _NEW, 0o600)
-    try:
-        _let_in(fd, FILES[access])
-    finally:
-        os.close(fd)
-
-
-def _let_in(fd: int, mode: int) -> None:
-    """Give it that mode if it has another: few have, and a group's bits are set against any umask."""
-    there = os.fstat(fd).st_mode
-    if stat.S_IMODE(there) & 0o777 != mode:
-        os.fchmod(fd, mode | (there & stat.S_ISGID))  # what a folder hands down stays
-
-
 def _let_into(folder: int, mode: int) -> None:
     try:
-        _let_in(folder, mode)
+        let_in(folder, mode)
     finally:
         os.close(folder)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from batcher.core.error_rules import ErrorClass
 from batcher.core.lifecycle import State
-from batcher.core.policy import Kind
 from batcher.core.summary import FailureGroup
 from batcher.core.wire import ErrorName
 from batcher.faces.status import next_time, plain
@@ -105,9 +105,9 @@ def _advice(group: FailureGroup) -> str:
         return f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
-    if group.kind == Kind.TRANSIENT and _came_of_every_try(group.reason or ""):
+    if group.kind == ErrorClass.TRANSIENT and _came_of_every_try(group.reason or ""):
         return _EVERY_TRY
-    named = _NAMES.search(group.reason or "") if group.kind in (Kind.DOCUMENT, Kind.CONFIGURATION) else None
+    named = _NAMES.search(group.reason or "") if group.kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION) else None
     return (named and BY_NAME.get(ErrorName(named[1]))) or ADVICE.get(group.kind or "", "")
 
 

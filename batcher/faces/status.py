@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batcher.core.amounts import dollars, many, span
-from batcher.core.ending import Ended
 from batcher.core.lifecycle import OPEN, State
+from batcher.exit_codes import Ended
 from batcher.ledger.queries import Queries
 from batcher.ledger.schema import reading
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from batcher.core.rows import Columns, Kind
+from batcher.core.columns import Columns, ColumnType
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries import Queries
 
@@ -138,13 +138,13 @@ async def claim_lines_file(ledger: Ledger, name: str) -> None:
 def columns_of(ledger: Queries, job: str) -> Columns | None:
     """Of the Parquet files of that job, as the last run that knew what it asks for had them."""
     text = ledger.noted(f"columns of {job}")
-    return {name: Kind(kind) for name, kind in json.loads(text).items()} if text else None
+    return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
 
 def found_columns_of(ledger: Queries, job: str) -> Columns | None:
     """Of the Parquet files of a job whose rows alone can tell, as far as they have told."""
     text = ledger.noted(f"columns found in {job}")
-    return {name: Kind(kind) for name, kind in json.loads(text).items()} if text else None
+    return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
 
 async def note_found_columns(ledger: Ledger, job: str, columns: Columns) -> None:

@@ -13,9 +13,9 @@ import msgspec
 from batcher.core import events as e
 from batcher.core.budget import Budget, Spend
 from batcher.core.claims import Claim, Fear, fear, listed
+from batcher.core.error_rules import PAID_ATTEMPTS_AT_MOST, ErrorClass
 from batcher.core.flight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
-from batcher.core.policy import PAID_ATTEMPTS_AT_MOST, Kind
 from batcher.core.wire import JOB
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import purse
@@ -51,7 +51,7 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.ReplyLost: _REASON,
     e.Adopted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
-    e.GivenUp: f"reason = :reason, kind = '{Kind.TRANSIENT}'",
+    e.GivenUp: f"reason = :reason, kind = '{ErrorClass.TRANSIENT}'",
     e.Held: _REASON,
     e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL,"
     f" payer = {_PAID_FOR_ITSELF}",

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from batcher.core.error_rules import PASSING, RUNS
 from batcher.core.flight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
-from batcher.core.policy import PASSING, RUNS
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
 from batcher.core.twins import Whose

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from batcher.core.ending import Ended, heavier
-from batcher.core.policy import CONFIGURATION_ERRORS_IN_A_ROW, Kind
+from batcher.core.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
 from batcher.core.secrets import Secrets
+from batcher.exit_codes import Ended, heavier
 
 
 @dataclass(slots=True)
@@ -69,6 +69,6 @@ class Course:
 
     def count(self, kind: str | None) -> None:
         """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""
-        self._in_a_row = self._in_a_row + 1 if kind == Kind.CONFIGURATION else 0
+        self._in_a_row = self._in_a_row + 1 if kind == ErrorClass.CONFIGURATION else 0
         if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:
             self.stop(f"{self._in_a_row} documents in a row were refused for their configuration", 2)

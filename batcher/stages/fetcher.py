@@ -14,14 +14,14 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.chain import merged
-from batcher.core.cost import billed
+from batcher.core.cost import Prices, billed
 from batcher.core.flight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew, unanswered, unread, verdict
 from batcher.core.headroom import Headroom
+from batcher.core.job import Job
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.links import Asked, asked
 from batcher.core.links_within import Link, links_within
 from batcher.core.looks import Looks
-from batcher.core.manifest import Job, Prices
 from batcher.core.policy import Policy
 from batcher.core.reasons import unnamed
 from batcher.core.replies import Head, around, read_head

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core import events
+from batcher.core.error_rules import ErrorClass
 from batcher.core.flight import LAPSES
 from batcher.core.lifecycle import State
-from batcher.core.policy import Kind
 from batcher.core.several import Input, known_as
 from batcher.core.wire import JOB, UPLOAD
 from batcher.edges import listings, objects, sources
@@ -138,7 +138,7 @@ def source_verdict(due: Due, error: SourceError) -> events.Event:
     reason = sources.reason(error, str(where), where.name, f"{due.folder}/{due.source}")
     match error:
         case DocumentLocked():
-            return events.Rejected(due.id, reason, kind=Kind.DOCUMENT)
+            return events.Rejected(due.id, reason, kind=ErrorClass.DOCUMENT)
         case SourceGone():
             return events.SourceGone(due.id, reason)
         case SourceChanged():

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from batcher.core.chain import merged
 from batcher.core.citations import asks_for_citations
-from batcher.core.manifest import Job, Manifest, fetches_pictures
-from batcher.core.rows import Columns, columns_for
+from batcher.core.columns import Columns
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, fetches_pictures
+from batcher.core.rows import columns_for
 from batcher.edges import press
 from batcher.edges.client import Api
 from batcher.edges.lines import free_name

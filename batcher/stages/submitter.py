@@ -22,12 +22,13 @@ from batcher.core.chain import merged
 from batcher.core.claims import Claim
 from batcher.core.cost import Measure, Rate
 from batcher.core.document import extension_of, identity
+from batcher.core.error_rules import WANTS_JOB, ErrorClass
 from batcher.core.headroom import Headroom
+from batcher.core.job import Job
 from batcher.core.lifecycle import TO_SUBMIT, State
-from batcher.core.manifest import Job
 from batcher.core.pages_asked import asked_at_most, asked_of
 from batcher.core.passwords import opening
-from batcher.core.policy import WANTS_JOB, Kind, Policy
+from batcher.core.policy import Policy
 from batcher.core.reasons import unnamed
 from batcher.core.several import documents_in
 from batcher.core.signature import token
@@ -505,12 +506,12 @@ class Submitter:
         elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
             return events.UploadLapsed(due.id, str(error))  # it has expired meanwhile, and an upload of its own may do
         elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
-            return events.Rejected(due.id, str(error), kind=Kind.DOCUMENT)  # there is no upload to be made anew
+            return events.Rejected(due.id, str(error), kind=ErrorClass.DOCUMENT)  # there is no upload to be made anew
         elif isinstance(error, NotFound) and not known_as.startswith(JOB):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
-                self._course.count(Kind.CONFIGURATION)
-                return events.Rejected(due.id, str(error), kind=Kind.CONFIGURATION)
+                self._course.count(ErrorClass.CONFIGURATION)
+                return events.Rejected(due.id, str(error), kind=ErrorClass.CONFIGURATION)
         event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event

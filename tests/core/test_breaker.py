@@ -3,13 +3,13 @@
 import random
 
 from batcher.core.breaker import AT_LEAST, FIRST_REST, IN_A_ROW, WINDOW, Breaker
-from batcher.core.policy import Kind
+from batcher.core.error_rules import ErrorClass
 
 
 def tripped() -> Breaker:
     breaker = Breaker()
     for _ in range(AT_LEAST):
-        breaker.note(Kind.PROVIDER, 100.0)
+        breaker.note(ErrorClass.PROVIDER, 100.0)
     return breaker
 
 
@@ -17,8 +17,8 @@ def test_only_failures_of_the_provider_count() -> None:
     """A hundred documents that can't be read say nothing about the service."""
     breaker = Breaker()
     for _ in range(100):
-        breaker.note(Kind.DOCUMENT, 0.0)
-        breaker.note(Kind.TRANSIENT, 0.0)
+        breaker.note(ErrorClass.DOCUMENT, 0.0)
+        breaker.note(ErrorClass.TRANSIENT, 0.0)
     assert breaker.room(0.0) is None
 
 
@@ -73,7 +73,7 @@ def test_submissions_and_jobs_are_judged_apart() -> None:
     breaker = Breaker()
     for _ in range(AT_LEAST):
         breaker.answered(100.0)
-        breaker.note(Kind.PROVIDER, 100.0)
+        breaker.note(ErrorClass.PROVIDER, 100.0)
     assert breaker.room(100.0) == 0
     breaker.answered(101.0)
     assert breaker.room(101.0) == 0
@@ -95,7 +95,7 @@ def test_each_one_that_tries_in_vain_makes_the_rest_twice_as_long() -> None:
         assert breaker.room(now + rest - 1) == 0
         now += rest
         assert breaker.admits(now)
-        breaker.note(Kind.PROVIDER, now)
+        breaker.note(ErrorClass.PROVIDER, now)
     breaker.note(None, now)
     assert breaker.room(now) is None
 
@@ -111,5 +111,5 @@ def test_failures_of_one_wave_trip_it_once() -> None:
     """Those that were out when it opened don't make the rest longer."""
     breaker = tripped()
     for _ in range(50):
-        breaker.note(Kind.PROVIDER, 101.0)
+        breaker.note(ErrorClass.PROVIDER, 101.0)
     assert breaker.open_until == 100.0 + FIRST_REST

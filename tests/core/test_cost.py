@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batcher.core.cost import Measure, billed, leaves_model_open, rate
-from batcher.core.manifest import Job, Prices
+from batcher.core.cost import Measure, Prices, billed, leaves_model_open, rate
+from batcher.core.job import Job
 from batcher.core.quote import quote
 
 TEN = Measure(pages=10)

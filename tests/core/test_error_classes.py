@@ -8,8 +8,7 @@ from typing import Final
 
 import pytest
 
-from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
-from batcher.core.policy import (
+from batcher.core.error_rules import (
     CONFIGURATION_ERRORS_IN_A_ROW,
     PAID_ATTEMPTS_AT_MOST,
     RULES,
@@ -17,12 +16,11 @@ from batcher.core.policy import (
     UNKNOWN_NAME,
     WANTS_INPUT,
     WANTS_JOB,
-    Backoff,
-    Kind,
-    Policy,
+    ErrorClass,
     Rule,
-    with_changes,
 )
+from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
+from batcher.core.policy import Backoff, Policy, with_changes
 from batcher.core.wire import ErrorName
 from batcher.errors import Busy, Gone, NotFound, Refused, Unauthorised, Unreachable
 
@@ -148,10 +146,10 @@ def test_a_manifest_s_own_rule_counts_for_refusals_too() -> None:
     """It may class a name that the API doesn't have yet, and leave attempts or class as they were."""
     policy = with_changes([("SOMETHING_NEW", "configuration", None), ("TIMEOUT", None, 1), ("AUTH_ERROR", None, None)])
     assert policy.kind_of(Refused("POST", "no", status=415, name="SOMETHING_NEW")) == "configuration"
-    assert policy.rule("SOMETHING_NEW") == Rule(Kind.CONFIGURATION, 2)
-    assert policy.rule("TIMEOUT") == Rule(Kind.TRANSIENT, 1)
-    assert policy.rule("AUTH_ERROR") == Rule(Kind.CONFIGURATION, 1)
-    assert Policy().rule("TIMEOUT") == Rule(Kind.TRANSIENT, 3)
+    assert policy.rule("SOMETHING_NEW") == Rule(ErrorClass.CONFIGURATION, 2)
+    assert policy.rule("TIMEOUT") == Rule(ErrorClass.TRANSIENT, 1)
+    assert policy.rule("AUTH_ERROR") == Rule(ErrorClass.CONFIGURATION, 1)
+    assert Policy().rule("TIMEOUT") == Rule(ErrorClass.TRANSIENT, 3)
 
 
 @pytest.mark.parametrize(

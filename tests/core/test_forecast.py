@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.forecast import forecast
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, Output, Service, Source
 
 HOUR = 3600.0
 

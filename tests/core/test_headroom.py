@@ -7,7 +7,8 @@ import pytest
 from batcher.batch.fittings import headroom_of
 from batcher.core.drain import CEILING, Drain
 from batcher.core.headroom import Headroom
-from batcher.core.manifest import Job, Manifest, Output, Service
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, Output, Service
 from batcher.core.outflow import Outflow
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batcher.core.cost import Measure
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 from batcher.core.pages_asked import asked_of
 
 TWELVE = Measure(pages=12)

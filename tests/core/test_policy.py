@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from batcher.core.error_rules import PAID_ATTEMPTS_AT_MOST, RULES, ErrorClass
 from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
-from batcher.core.policy import PAID_ATTEMPTS_AT_MOST, RULES, Backoff, Kind, Policy, with_changes
+from batcher.core.policy import Backoff, Policy, with_changes
 from batcher.core.wire import ErrorName
 from batcher.errors import Busy, NotFound, Refused
 
@@ -30,7 +31,7 @@ def test_no_error_is_paid_for_more_than_three_times(name: str) -> None:
 def test_a_document_error_is_a_verdict_at_once() -> None:
     """The same bytes will be as corrupt tomorrow."""
     after = Policy().after_failure(1, "DOCUMENT_CORRUPT", "cut off", paid=1, now=0.0, rng=RNG)
-    assert after == JobFailed(1, "DOCUMENT_CORRUPT: cut off", kind=Kind.DOCUMENT)
+    assert after == JobFailed(1, "DOCUMENT_CORRUPT: cut off", kind=ErrorClass.DOCUMENT)
 
 
 def test_a_passing_error_is_repeated_later() -> None:
@@ -50,14 +51,14 @@ def test_retry_after_is_honoured_whole() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Kind.CONFIGURATION),
-        (413, Kind.DOCUMENT),
-        (415, Kind.DOCUMENT),
-        (422, Kind.CONFIGURATION),
-        (442, Kind.DOCUMENT),
+        (400, ErrorClass.CONFIGURATION),
+        (413, ErrorClass.DOCUMENT),
+        (415, ErrorClass.DOCUMENT),
+        (422, ErrorClass.CONFIGURATION),
+        (442, ErrorClass.DOCUMENT),
     ],
 )
-def test_a_definite_refusal_is_a_verdict_of_its_class(status: int, kind: Kind) -> None:
+def test_a_definite_refusal_is_a_verdict_of_its_class(status: int, kind: ErrorClass) -> None:
     """By the status where the body names no error."""
     after = Policy().after_refusal(1, Refused("POST", "no", status=status), tries=0, now=0.0, rng=RNG)
     assert isinstance(after, Rejected) and after.kind == kind

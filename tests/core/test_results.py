@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from batcher.core.columns import ColumnType
 from batcher.core.markdown import markdown_of
 from batcher.core.results import Origin, chunks_of, images_of, read_result, records_of
-from batcher.core.rows import Kind, Row, fitted, grown, line_of, lines_of, rows_of, widen
+from batcher.core.rows import Row, fitted, grown, line_of, lines_of, rows_of, widen
 
 ORIGIN = Origin("in/a b.pdf", "parse", "j1", 2, 2.5)
 PARSE = {"response_type": "parse", "job_id": "j", "result": {"type": "full", "chunks": [{"content": "# A"}]}}
@@ -109,21 +110,21 @@ def test_a_field_never_takes_the_place_of_what_says_whose_it_is() -> None:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        ([None, 1], Kind.INTEGER),
-        ([1, 2.5], Kind.NUMBER),
-        ([True, 1], Kind.TEXT),
-        ([1 << 70], Kind.NUMBER),
-        ([1, "x"], Kind.TEXT),
+        ([None, 1], ColumnType.INTEGER),
+        ([1, 2.5], ColumnType.NUMBER),
+        ([True, 1], ColumnType.TEXT),
+        ([1 << 70], ColumnType.NUMBER),
+        ([1, "x"], ColumnType.TEXT),
         ([None], None),
     ],
 )
-def test_a_column_is_as_wide_as_its_values(values: list[Any], kind: Kind | None) -> None:
+def test_a_column_is_as_wide_as_its_values(values: list[Any], kind: ColumnType | None) -> None:
     """And each of them fits."""
-    known: dict[str, Kind | None] = {}
+    known: dict[str, ColumnType | None] = {}
     for value in values:
         widen(known, {"x": value})
     assert known == {"x": kind}
-    rows: list[Row] = [fitted({"x": value}, {"x": kind or Kind.TEXT}) for value in values]
+    rows: list[Row] = [fitted({"x": value}, {"x": kind or ColumnType.TEXT}) for value in values]
     assert [row["x"] is None for row in rows] == [value is None for value in values]
 
 
@@ -153,7 +154,7 @@ def made_of(saved: bytes, origin: Origin = ORIGIN) -> tuple[list[Row], str, list
     line = b"".join(line_of(saved, origin))
     assert line.endswith(b"\n") and b"\n" not in line[:-1]
     strictly(line)
-    known: dict[str, Kind | None] = {}
+    known: dict[str, ColumnType | None] = {}
     for row in rows:
         widen(known, row)
     for row in rows:
@@ -270,8 +271,13 @@ def test_no_shape_of_a_result_is_an_error(seed: int) -> None:
 
 def test_a_step_keeps_its_columns_from_run_to_run() -> None:
     """A total of 120 and one of 117.50 stand in one column of numbers, and what no longer fits beside it."""
-    first = grown(None, {"total": Kind.INTEGER, "paid": Kind.BOOLEAN, "page": Kind.INTEGER, "note": None})
-    later = grown(first, {"total": Kind.TEXT, "paid": Kind.NUMBER, "vat": Kind.INTEGER, "TOTAL": Kind.NUMBER})
+    first = grown(
+        None, {"total": ColumnType.INTEGER, "paid": ColumnType.BOOLEAN, "page": ColumnType.INTEGER, "note": None}
+    )
+    later = grown(
+        first,
+        {"total": ColumnType.TEXT, "paid": ColumnType.NUMBER, "vat": ColumnType.INTEGER, "TOTAL": ColumnType.NUMBER},
+    )
     assert (first["total"], first["paid"], first["page"], first["note"]) == ("number", "boolean", "integer", "text")
     assert {name: later[name] for name in first} == dict(first)
     assert later["vat"] == "number" and "TOTAL" not in later
@@ -281,5 +287,5 @@ def test_a_step_keeps_its_columns_from_run_to_run() -> None:
 
 def test_digits_that_a_number_has_no_room_for_are_kept() -> None:
     """Beside it, for a column of numbers rounds them."""
-    row = fitted({"id": 2**60 + 1}, grown(None, {"id": Kind.INTEGER}))
+    row = fitted({"id": 2**60 + 1}, grown(None, {"id": ColumnType.INTEGER}))
     assert row["id"] == float(2**60) and json.loads(row["other"]) == {"id": 2**60 + 1}

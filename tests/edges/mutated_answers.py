@@ -15,8 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from batcher.core import replies, wire
-from batcher.core.cost import billed
-from batcher.core.manifest import Prices
+from batcher.core.cost import Prices, billed
 from batcher.errors import BadReply, Refused, ServiceError
 
 JOB: Final = "job-7d1c"

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from batcher.core.columns import Columns, ColumnType
 from batcher.core.results import Origin
-from batcher.core.rows import Columns, Kind, columns_for, grown, rows_of, widen
+from batcher.core.rows import columns_for, grown, rows_of, widen
 from batcher.edges.parquet import write
 
 ORIGIN = Origin("a.pdf", "parse", "j", 1, 1.0, None)
@@ -56,7 +57,7 @@ def test_any_rows_are_written_and_read_again(seed: int, endpoint: str, tmp_path:
         result = {"splits": records} if kind == "split" else records
         body = json.dumps({"response_type": kind, "result": result}).encode()
         rows = list(rows_of(body, ORIGIN))
-        kinds: dict[str, Kind | None] = {}
+        kinds: dict[str, ColumnType | None] = {}
         for row in rows:
             widen(kinds, row)
         known = grown(known, kinds)
@@ -69,5 +70,5 @@ def test_any_rows_are_written_and_read_again(seed: int, endpoint: str, tmp_path:
 
 def test_a_record_of_ten_thousand_names_is_no_table() -> None:
     """The first thousand are columns, the others stand beside them."""
-    columns = grown(None, {f"name {number}": Kind.TEXT for number in range(10_000)})
+    columns = grown(None, {f"name {number}": ColumnType.TEXT for number in range(10_000)})
     assert len(columns) <= 1_001 and "other" in columns

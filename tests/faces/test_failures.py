@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from commandline import batcher
 
+from batcher.core.error_rules import RULES, ErrorClass
 from batcher.core.lifecycle import VERDICTS, State
-from batcher.core.policy import RULES, Kind
 from batcher.core.summary import FailureGroup
 from batcher.core.wire import ErrorName
 from batcher.faces.failures import ADVICE, BY_NAME, failure_words
@@ -65,12 +65,12 @@ def test_a_verdict_of_ours_is_not_taken_for_the_service_s() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_advice_fits_what_the_name_means_to_the_policy(name: ErrorName) -> None:
     """Only a verdict or a wrong setting has anything to be mended; what passes by itself has no name here."""
-    assert RULES[name].kind in (Kind.DOCUMENT, Kind.CONFIGURATION)
+    assert RULES[name].kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION)
 
 
 def test_every_class_and_verdict_has_some() -> None:
     """Nobody is left without a next step."""
-    assert {*Kind} | (VERDICTS - {State.FAILED}) <= set(ADVICE)
+    assert {*ErrorClass} | (VERDICTS - {State.FAILED}) <= set(ADVICE)
 
 
 async def test_a_mended_file_is_taken_by_the_next_run(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from sickness import planted
 from batcher.batch.running import run_batch
 from batcher.care.retrying import retry
 from batcher.core.events import Saved
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, Output, Service, Source
 from batcher.errors import BatcherError
 from batcher.ledger import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)
 from batcher.ledger.ledger import Change, Ledger

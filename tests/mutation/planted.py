@@ -110,7 +110,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "what may be the document's fault is paid for once",
-        "batcher/core/policy.py",
+        "batcher/core/error_rules.py",
         (("for name in _TRIED_TWICE.split()", 'for name in "".split()'),),
         "tests/core/test_error_classes.py::test_it_is_paid_for_as_often_as_it_is_worth",
     ),
@@ -125,7 +125,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a job that was deleted isn't missed by the one that reads it",
-        "batcher/core/policy.py",
+        "batcher/core/error_rules.py",
         (("ErrorName.JOB_DELETED, ", ""),),
         "tests/core/test_flight.py::test_a_job_that_ends_for_want_of_its_input_counts_as_none",
     ),

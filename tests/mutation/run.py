@@ -34,6 +34,7 @@ SECONDS_AT_LEAST: Final = 30.0  # … and a machine that is busy is not
 # The tests that must notice a change: few and fast, for each change costs a run of them.
 TESTS: Final[dict[str, list[str]]] = {
     "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py", "tests/core/test_transitions.py"],
+    "batcher/core/error_rules.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
     "batcher/core/policy.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
     "batcher/core/wire.py": ["tests/core/test_wire.py", "tests/core/test_error_classes.py"],
     "batcher/core/flight.py": ["tests/core/test_flight.py"],

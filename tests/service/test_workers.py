@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from service_client import PARSER, Client
 
-from batcher.core.policy import RULES, Kind
+from batcher.core.error_rules import RULES, ErrorClass
 from batcher.service.local import LocalService, Options
 
 
@@ -27,7 +27,7 @@ async def test_a_death_from_outside_is_nobody_s_fault(client, tmp_path):
 async def test_what_a_reader_stumbles_over_is_the_document_s_own_fault(client, words):
     """Another try would end the same way, and must not be recommended; the next document is read as ever."""
     _, answer = await client.parsed(words.encode())
-    assert answer["error"]["name"] == "DOCUMENT_CORRUPT" and RULES[answer["error"]["name"]].kind is Kind.DOCUMENT
+    assert answer["error"]["name"] == "DOCUMENT_CORRUPT" and RULES[answer["error"]["name"]].kind is ErrorClass.DOCUMENT
     assert (await client.parsed(b"alive"))[1]["status"] == "Completed"
 
 

@@ -14,8 +14,9 @@ from virtual import unhurried
 from batcher.batch.fittings import budget_of
 from batcher.batch.opening import Reached
 from batcher.batch.runs import Means, Run
+from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
+from batcher.core.manifest import Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
 from batcher.core.wire import RETENTION
 from batcher.edges.store import Store

@@ -28,8 +28,9 @@ from batcher.batch.runs import Cancellation, Collection, Means, Run
 from batcher.care.candidates import Candidate, of_result, with_verdict
 from batcher.care.retrying import requeue
 from batcher.care.verifying import remedies_for
+from batcher.core.job import Job
 from batcher.core.lifecycle import OPEN, UNSENT
-from batcher.core.manifest import Job, Limits, Manifest, Output, Service, Source
+from batcher.core.manifest import Limits, Manifest, Output, Service, Source
 from batcher.core.passwords import opening
 from batcher.edges.clock import TOLERANCE
 from batcher.errors import BatcherError

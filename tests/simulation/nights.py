@@ -19,8 +19,9 @@ from virtual import unhurried
 from batcher.batch.opening import Reached
 from batcher.batch.runs import Means, Run
 from batcher.core import wire
+from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.core.manifest import Manifest, Output, Service, Source
 from batcher.edges.store import Item, Written
 from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, Unreachable

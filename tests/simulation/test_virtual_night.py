@@ -9,8 +9,9 @@ from virtual import run_virtually, unhurried
 
 from batcher.batch.opening import Reached
 from batcher.batch.runs import Means, Run
+from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Manifest, Output, Service, Source
+from batcher.core.manifest import Manifest, Output, Service, Source
 from batcher.edges.store import Store
 from batcher.edges.twin import Twin, TwinService
 from batcher.ledger.ledger import open_ledger

@@ -11,9 +11,9 @@ from inbox import Inbox
 from world import HOUR, LATE, START, World
 
 from batcher.core import wire
+from batcher.core.error_rules import PASSING, RUNS
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.manifest import Manifest
-from batcher.core.policy import PASSING, RUNS
 from batcher.edges.clock import TOLERANCE
 
 

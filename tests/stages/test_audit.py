@@ -12,7 +12,7 @@ from house import House, digest_of
 from virtual import run_virtually
 
 from batcher.core import events, wire
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import ReplyLost
 from batcher.ledger.admission import Version

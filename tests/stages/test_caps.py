@@ -15,7 +15,8 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core import claims
-from batcher.core.manifest import Job, Limits
+from batcher.core.job import Job
+from batcher.core.manifest import Limits
 from batcher.edges.twin import TwinJob
 
 MTIME = 1_700_000_000

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from batcher.core.ending import Ended
+from batcher.exit_codes import Ended
 from batcher.stages.course import Course
 
 

@@ -15,7 +15,8 @@ import pytest
 from shelf import Shelf, parsed
 
 from batcher.care.verifying import verify
-from batcher.core.manifest import Job, Manifest, Output, Service
+from batcher.core.job import Job
+from batcher.core.manifest import Manifest, Output, Service
 from batcher.errors import BadReply
 from batcher.ledger.derived import Derivable, Derived, remember
 from batcher.stages import makers

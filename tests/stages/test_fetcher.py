@@ -17,11 +17,12 @@ from virtual import run_virtually, unhurried
 
 from batcher.core import events, wire
 from batcher.core.breaker import WINDOW
+from batcher.core.cost import Prices
 from batcher.core.drain import Drain
 from batcher.core.headroom import Headroom
+from batcher.core.job import Job
 from batcher.core.lifecycle import State
 from batcher.core.looks import Looks
-from batcher.core.manifest import Job, Prices
 from batcher.core.outflow import Outflow
 from batcher.core.policy import Backoff, Policy
 from batcher.core.wire import JobAnswer, JobStatus

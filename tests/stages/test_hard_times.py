@@ -22,8 +22,9 @@ from virtual import run_virtually
 
 from batcher.batch import runs
 from batcher.core import events, wire
+from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Job, Limits
+from batcher.core.manifest import Limits
 from batcher.edges.client import ReductoClient
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unreachable

@@ -16,7 +16,7 @@ from virtual import run_virtually
 
 from batcher.care.candidates import with_verdict
 from batcher.care.retrying import requeue
-from batcher.core.manifest import Job
+from batcher.core.job import Job
 from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import BadReply, Refused, ReplyLost
 from batcher.ledger.ledger import Ledger, open_ledger

@@ -1,0 +1,20 @@
+"""What a ledger remembers of the manifest that its batch was last run with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from batcher.core.manifest import Manifest
+from batcher.core.manifest_keys import read_manifest
+from batcher.errors import LedgerError
+from batcher.ledger import schema
+
+
+def remembered(ledger: Path) -> Manifest:
+    """The manifest that the batch was last run with, but for its job's options. Raises LedgerError."""
+    with schema.reading_any(ledger) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
+    if row is None:
+        raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")
+    return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")

@@ -13,10 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from batcher.api import Happened, run_batch, run_batch_sync
     from batcher.core.lifecycle import State
-    from batcher.core.manifest import Manifest
     from batcher.core.summary import Summary
-    from batcher.edges.client import ReductoClient
-    from batcher.edges.manifests import load as load_manifest
     from batcher.errors import (
         BatcherError,
         BudgetSpent,
@@ -28,7 +25,10 @@ if TYPE_CHECKING:
         ServiceUnusable,
         SourceError,
     )
-    from batcher.ledger.records import Records as Ledger
+    from batcher.ledger.reader import Records as Ledger
+    from batcher.manifest.loading import load as load_manifest
+    from batcher.manifest.model import Manifest
+    from batcher.reducto.client import ReductoClient
     from batcher.service.local import LocalService
     from batcher.service.local import Options as LocalOptions
 
@@ -62,11 +62,11 @@ _HOMES = {
     "Ledger": "ledger.records:Records",
     "LocalOptions": "service.local:Options",
     "LocalService": "service.local",
-    "Manifest": "core.manifest",
-    "ReductoClient": "edges.client",
+    "Manifest": "manifest.model",
+    "ReductoClient": "reducto.client",
     "State": "core.lifecycle",
     "Summary": "core.summary",
-    "load_manifest": "edges.manifests:load",
+    "load_manifest": "manifest.loading:load",
     "run_batch": "api",
     "run_batch_sync": "api",
 }

@@ -12,13 +12,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from batcher.batch.running import run_batch as conduct
 from batcher.core.events import Event
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Manifest
 from batcher.core.summary import Summary
-from batcher.edges.manifests import load, of_values
 from batcher.ledger.ledger import Change, Ledger
+from batcher.manifest.loading import load, of_values
+from batcher.manifest.model import Manifest
+from batcher.runs.running import run_batch as conduct
 
 Batch = Manifest | Mapping[str, Any] | str | PathLike[str]
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from batcher.cli import main
 from batcher.core.lifecycle import diagram
-from batcher.core.manifest_keys import read_manifest
 from batcher.ledger.ledger import open_ledger
+from batcher.manifest.keys import read_manifest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -17,17 +17,17 @@ import msgspec
 import pytest
 from sqlite_utils import Database
 
-from batcher.batch.running import Summary, run_batch
 from batcher.core import events
-from batcher.core.flight import Flight
-from batcher.edges.manifests import for_directory
-from batcher.ledger.admission import Version
+from batcher.core.inflight import Flight
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.migrations import migrations
 from batcher.ledger.queries import reader
 from batcher.ledger.writer import GroupWriter
-from batcher.stages.course import Course
-from batcher.stages.watchlist import Watchlist
+from batcher.manifest.loading import for_directory
+from batcher.runs.running import Summary, run_batch
+from batcher.stages.job_tracker import Watchlist
+from batcher.stages.run_control import Course
 
 STUB = Path(__file__).parent / "bench" / "stub.py"
 

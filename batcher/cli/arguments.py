@@ -13,8 +13,8 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from batcher.core.manifest import Manifest
     from batcher.ledger.queries import Queries
+    from batcher.manifest.model import Manifest
 
 
 class _Place(click.Path):
@@ -43,7 +43,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON
 def manifest_of(
     what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], *, sources: bool = True
 ) -> Manifest:
-    from batcher.edges.manifests import for_directory, load
+    from batcher.manifest.loading import for_directory, load
 
     if what.is_dir():
         if output is None and (what / ".batcher").is_dir():
@@ -74,7 +74,7 @@ def place_of(what: Path) -> Place:
     """Of a manifest, or of an output directory."""
     if what.is_dir():
         return Place(what.absolute().name, what / ".batcher" / "ledger.db", what)
-    from batcher.edges.manifests import load
+    from batcher.manifest.loading import load
 
     manifest = load(what, sources=False)
     return Place(manifest.batch, manifest.output.ledger_path, manifest.output.directory)
@@ -87,8 +87,8 @@ def again(what: Path) -> str:
 
 def known_manifest(what: Path) -> Manifest:
     """The manifest at `what`; of an output directory, as much of it as its ledger remembers."""
-    from batcher.edges.manifests import load
     from batcher.ledger.remembered import remembered
+    from batcher.manifest.loading import load
 
     return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
 
@@ -105,7 +105,7 @@ def access_of(what: Path) -> str:
 
 def as_named(path: str) -> str:
     """A document as the ledger calls it; of a name that is no text, what stands for its bytes."""
-    from batcher.core.document import name_of
+    from batcher.common.names import name_of
 
     try:
         path.encode()

@@ -38,7 +38,7 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     batcher export results/invoices --format parquet -o fields.parquet
     batcher export results/invoices --what attempts | jq .credits
     """
-    from batcher.care.export import export as write
+    from batcher.maintenance.export import export as write
 
     place = place_of(what)
     with reading(place) as ledger:
@@ -68,9 +68,9 @@ def report(what: Path, output: Path) -> None:
     """
     import time
 
-    from batcher.care.export import unfinished
-    from batcher.faces.report import report_page
     from batcher.ledger.statistics import statistics
+    from batcher.maintenance.export import unfinished
+    from batcher.views.report import report_page
 
     place = place_of(what)
     with reading(place) as ledger:

@@ -26,15 +26,15 @@ from batcher.cli.arguments import (
     manifest_of,
     place_of,
 )
-from batcher.cli.conduct import Voice, complete, conduct, tell
 from batcher.cli.group import main
+from batcher.cli.terminal_run import Voice, complete, conduct, tell
 from batcher.service.arguments import service_options
 
 
 def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
     if not orders:
         return orders
-    from batcher.service.chaos import read_orders
+    from batcher.service.faults import read_orders
 
     try:
         read_orders(orders)
@@ -83,7 +83,7 @@ def run(
     batcher run ./inbox -o ./results --service reducto
     batcher run ./results --collect
     """
-    from batcher.batch.running import collect_batch, run_batch
+    from batcher.runs.running import collect_batch, run_batch
 
     if sample is not None:
         overrides = (*overrides, f"limits.max_documents={sample}")
@@ -98,7 +98,7 @@ def run(
     if yes:
         manifest = replace(manifest, limits=replace(manifest.limits, pay_again=float("inf")))
     if rehearse or chaos:
-        from batcher.faces.rehearsal import prepare
+        from batcher.maintenance.rehearsal import prepare
 
         manifest = prepare(manifest, chaos)
     voice = Voice(quiet=quiet, log_json=log_json, strict=strict)
@@ -108,7 +108,7 @@ def run(
         summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)
     if rehearse or chaos:
-        from batcher.faces.rehearsal import rehearsal_words
+        from batcher.maintenance.rehearsal import rehearsal_words
 
         click.echo(rehearsal_words(summary), err=as_json)
     sys.exit(summary.exit_code)
@@ -136,14 +136,14 @@ def plan(
     \b
     batcher plan manifests/nightly.toml --check
     """
-    from batcher.batch.plan import make_plan
-    from batcher.faces.planned import check_words, plan_words
+    from batcher.runs.plan import make_plan
+    from batcher.views.plan_view import check_words, plan_words
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
     values, words, sound = planned.values(), plan_words(planned, manifest), True
     if checks:
-        from batcher.batch.checking import check
+        from batcher.runs.checks import check
 
         checked = complete(check(manifest))
         values["check"], words, sound = checked.values(), f"{words}\n{check_words(checked)}", checked.is_sound
@@ -165,12 +165,12 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
     """
     import msgspec
 
-    from batcher.faces.status import status_values, status_words, unsaved
-    from batcher.ledger.hold import is_held
+    from batcher.ledger.lock import is_held
+    from batcher.views.status import status_values, status_words, unsaved
 
     place = place_of(what)
     if follow:
-        from batcher.faces.watch import watch
+        from batcher.views.watch import watch
 
         watch(place.batch, place.ledger, stream=sys.stdout)
     values = status_values(place.ledger, under_way=is_held(place.ledger))

@@ -1,1 +1,1 @@
-"""DECIDES: the rules, pure. No clock, no chance, no I/O."""
+"""The rules of a document's life, pure: no clock, no I/O; randomness comes in as an argument."""

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from batcher.core.error_rules import ErrorClass
+from batcher.reducto.error_rules import ErrorClass
 
 WINDOW: Final = 10.0  # seconds by which it judges
 AT_LEAST: Final = 20  # outcomes in that time, so that a share says something

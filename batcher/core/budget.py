@@ -1,10 +1,11 @@
 """Whether one more submission keeps within the limits of a run, and when its time is up. Pure.
 
-Caps are met from below. What is out counts with what it may cost at most (see `core.claims`), and as its bill comes in
-the bill takes that place: so what turns out cheaper makes room. While all of that fits, submissions go side by side.
-Where it doesn't, the next one waits for bills as long as any is to come; when none is, it goes alone, if what it is
-expected to cost fits. What was counted then meets the cap; what had to be guessed may pass it, by as much as that one
-document costs beyond what was expected of it, and no more: nothing else is out with it that could surprise.
+Caps are met from below. What is out counts with what it may cost at most (see `core.reservations`), and as its bill
+comes in the bill takes that place: so what turns out cheaper makes room. While all of that fits, submissions go side
+by side. Where it doesn't, the next one waits for bills as long as any is to come; when none is, it goes alone, if
+what it is expected to cost fits. What was counted then meets the cap; what had to be guessed may pass it, by as much
+as that one document costs beyond what was expected of it, and no more: nothing else is out with it that could
+surprise.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from batcher.core.claims import Fear
-from batcher.core.manifest import Limits
+from batcher.core.reservations import Fear
+from batcher.manifest.model import Limits
 
 A_DAY: Final = timedelta(days=1)
 ROUNDING: Final = 1e-6

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.core.document import output_name, step_hash
-from batcher.core.job import Job
-from batcher.core.wire import READS_JOBS
+from batcher.common.names import output_name, step_hash
+from batcher.reducto.api_types import READS_JOBS
+from batcher.reducto.job import Job
 
 Overrides = Mapping[
     str, Mapping[str, Any]

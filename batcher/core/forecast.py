@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batcher.core.amounts import span
-from batcher.core.cost import asks_to_persist, leaves_model_open
-from batcher.core.drain import SHARE
-from batcher.core.manifest import Manifest
-from batcher.core.wire import RETENTION
+from batcher.common.formatting import span
+from batcher.core.fetch_rate import SHARE
+from batcher.manifest.model import Manifest
+from batcher.reducto.api_types import RETENTION
+from batcher.reducto.rate_card import asks_to_persist, leaves_model_open
 
 CHANGES_ON = "2026-12-07"  # announced: from then on the service parses with r-1 where a request names no model
 

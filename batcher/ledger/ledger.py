@@ -18,16 +18,16 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from batcher.common.secrets import Secrets
 from batcher.core.budget import Budget, Overrun
-from batcher.core.claims import Claim
+from batcher.core.duplicate_jobs import Twin
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
-from batcher.core.secrets import Secrets
-from batcher.core.twins import Twin
+from batcher.core.reservations import Claim
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
-from batcher.ledger import admission, effects, purse, schema, soundness
-from batcher.ledger.hold import lock
+from batcher.ledger import event_writes, intake, integrity, run_spend, schema
 from batcher.ledger.journal import Journal, journal_of, mark
+from batcher.ledger.lock import lock
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
 from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
 
@@ -110,17 +110,17 @@ class Ledger(Queries):
         self, connection: sqlite3.Connection, event: Event, at: float, claim: Claim | None = None
     ) -> tuple[State, State]:
         scan = self.scan if self._has_scanned else None
-        before, after = effects.apply(connection, event, at, budget=self._budget, scan=scan, claim=claim)
+        before, after = event_writes.apply(connection, event, at, budget=self._budget, scan=scan, claim=claim)
         if self._journal is not None:
             self._journal.note(connection, event, at)
         if self._called_off and after in UNSENT:
             _, after = self._apply(connection, Cancelled(event.document, self._called_off), at)
         return before, after
 
-    async def admit(self, batch: Sequence[admission.Version]) -> None:
+    async def admit(self, batch: Sequence[intake.Version]) -> None:
         """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
         told = [replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one for one in batch]
-        moved = await self._writer.do(lambda c: admission.admit(c, told, self.clock(), scan=self.scan))
+        moved = await self._writer.do(lambda c: intake.admit(c, told, self.clock(), scan=self.scan))
         self._take_over(moved)
         self._wake()
 
@@ -147,7 +147,7 @@ class Ledger(Queries):
         total = 0
         while True:
             moved = await self._writer.do(
-                lambda c: admission.withdraw(c, self.clock(), scan=self.scan, limit=WITHDRAWN_TOGETHER)
+                lambda c: intake.withdraw(c, self.clock(), scan=self.scan, limit=WITHDRAWN_TOGETHER)
             )
             self._take_over(moved)
             total += moved.withdrawn
@@ -155,7 +155,7 @@ class Ledger(Queries):
                 self._wake()
                 return total
 
-    def _take_over(self, moved: admission.Moved) -> None:
+    def _take_over(self, moved: intake.Moved) -> None:
         self.tally.update(moved.came)
         self.tally.subtract(moved.went)
 
@@ -181,7 +181,7 @@ class Ledger(Queries):
             "status": self.secrets.cut(twin.status),
             "at": self.clock(),
         }
-        return await self._writer.do(lambda c: effects.note_twin(c, values))
+        return await self._writer.do(lambda c: event_writes.note_twin(c, values))
 
     async def audited(self, last: int, *, sent_before: float) -> None:
         """Attempts up to `last`, so far as they were sent early enough, needn't be held against the listing again."""
@@ -220,21 +220,21 @@ class Ledger(Queries):
 
     async def keep_to(self, budget: Budget) -> None:
         """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
-        await self._writer.do(purse.open_purse)
+        await self._writer.do(run_spend.open_purse)
         self._budget = budget
 
     async def afford(self, claim: Claim) -> None:
         """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are still to come."""
         budget = self._budget
         if budget is not None:
-            await self._writer.do(lambda c: effects.afford(budget, c, claim))
+            await self._writer.do(lambda c: event_writes.afford(budget, c, claim))
 
     async def overruns(self) -> list[Overrun]:
         """The caps that this run has passed, and by which document."""
         budget = self._budget
         if budget is None:
             return []
-        return await self._writer.do(lambda c: budget.overruns(purse.spend(c), purse.last_surprise(c)))
+        return await self._writer.do(lambda c: budget.overruns(run_spend.spend(c), run_spend.last_surprise(c)))
 
     async def call_off(self, reason: str) -> None:
         """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back to the queue."""
@@ -322,7 +322,7 @@ def healthy(path: Path) -> bool:
         with closing(reader(path)) as connection:
             if not _is_ledger(connection, path):
                 return False
-            return not soundness.whole(connection, path)
+            return not integrity.whole(connection, path)
     except sqlite3.DatabaseError as error:
         if code_of(error) in _NOT_OF_ITS_BYTES:
             words = (
@@ -399,7 +399,7 @@ def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
 
 def _believe(connection: sqlite3.Connection, path: Path) -> None:
     """Its open rows, and the last that its journal tells: what a run is about to act on."""
-    found = soundness.contradictions(connection) or soundness.disagreements(connection, path)
+    found = integrity.contradictions(connection) or integrity.disagreements(connection, path)
     if found:
         raise LedgerDamaged(
             f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` makes it anew from its "

@@ -23,7 +23,7 @@ def tables(db: Database) -> None:
         "documents",
         {
             "id": int,
-            "source": str,  # path below `folder`, as core.document writes it
+            "source": str,  # path below `folder`, as common.names writes it
             "folder": str,
             "job": str,
             "step": str,

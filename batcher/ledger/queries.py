@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from batcher.core.error_rules import PASSING, RUNS
-from batcher.core.flight import LAPSES, RECALLED, Flight
+from batcher.core.duplicate_jobs import Whose
+from batcher.core.inflight import LAPSES, RECALLED, Flight
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
-from batcher.core.twins import Whose
-from batcher.core.wire import JOB, UPLOAD
+from batcher.reducto.api_types import JOB, UPLOAD
+from batcher.reducto.error_rules import PASSING, RUNS
 
 
 class Known(NamedTuple):

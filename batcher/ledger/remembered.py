@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from batcher.core.manifest import Manifest
-from batcher.core.manifest_keys import read_manifest
 from batcher.errors import LedgerError
 from batcher.ledger import schema
+from batcher.manifest.keys import read_manifest
+from batcher.manifest.model import Manifest
 
 
 def remembered(ledger: Path) -> Manifest:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from batcher.core.amounts import span
+from batcher.common.formatting import span
 from batcher.core.lifecycle import VERDICTS
 from batcher.ledger.queries import Queries
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 
 STATUS_OF: Final = {
     ErrorName.INVALID_CONFIG: 400,

@@ -12,16 +12,16 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from batcher.core.wire import ErrorName, JobStatus, JobType
 from batcher.doorkeeper import Doorkeeper
-from batcher.service import gate
+from batcher.reducto.api_types import ErrorName, JobStatus, JobType
+from batcher.service import middleware
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
+from batcher.service.background_tasks import Errands
 from batcher.service.bodies import BODIES
-from batcher.service.chaos import Chaos
 from batcher.service.endpoints import Endpoints
-from batcher.service.errands import Errands
+from batcher.service.fault_middleware import disturb
+from batcher.service.faults import Chaos
 from batcher.service.jobs import Clock, Jobs, Lane, described, detailed, listed, parse_cursor
-from batcher.service.mischief import disturb
 from batcher.service.parameters import address_of, flag, number
 from batcher.service.portal import Portal
 from batcher.service.queue import LiveJob, Queue
@@ -62,8 +62,8 @@ class Rooms:
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper) -> web.Application:
     middlewares = [
-        *(gate.attend(keeper), gate.answer_errors, gate.check_text),
-        *(gate.check_host(hosts), gate.check_key(key)),
+        *(middleware.attend(keeper), middleware.answer_errors, middleware.check_text),
+        *(middleware.check_host(hosts), middleware.check_key(key)),
         disturb(rooms.chaos, rooms.errands),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ class Doors:
 
     # --- submissions ---
 
-    def _sync(self, type: JobType) -> gate.Handler:
+    def _sync(self, type: JobType) -> middleware.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
             body = await self._body(request, type)
             if not waits(body, read_request(body, type)) and type in SUBMITTED:
@@ -102,7 +102,7 @@ class Doors:
 
         return run
 
-    def _async(self, type: JobType) -> gate.Handler:
+    def _async(self, type: JobType) -> middleware.Handler:
         async def submit(request: web.Request) -> web.StreamResponse:
             return await self._submit(await self._body(request, type), type)
 
@@ -188,7 +188,7 @@ class Doors:
         """What a result links to; the token in the path is the only key it needs."""
         job_id, token, name = (request.match_info[part] for part in ("job_id", "token", "name"))
         row = self._rooms.jobs.find(job_id)
-        if not gate.same(token, row["token"]):
+        if not middleware.same(token, row["token"]):
             raise job_not_found()
         content = await self._rooms.results.read_attachment(job_id, name, address=address_of(request))
         if content is None:

@@ -30,7 +30,7 @@ def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
 
 
 def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
-    from batcher.service.chaos import read_orders
+    from batcher.service.faults import read_orders
 
     try:
         return read_orders(text)
@@ -132,7 +132,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def options_of(words: dict[str, Any]) -> Options:
     """Raises click's UsageError where a secret, or what an option needs, is missing."""
     from batcher.service.local import Options
-    from batcher.service.reach import Reach
+    from batcher.service.public_addresses import Reach
 
     return Options(
         data_dir=words["data_dir"],

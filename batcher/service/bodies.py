@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from batcher.core.wire import JobType
+from batcher.reducto.api_types import JobType
 
 BlockType = Literal[
     "Header",

@@ -12,9 +12,9 @@ import aiofiles
 import aiohttp
 from yarl import URL
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.answers import ApiError
-from batcher.service.reach import Forbidden, Reach, check_address, checked_connector
+from batcher.service.public_addresses import Forbidden, Reach, check_address, checked_connector
 from batcher.service.tasks import Source
 from batcher.service.uploads import PIECE, clean_extension, private
 

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName, JobStatus, JobType
+from batcher.reducto.api_types import ErrorName, JobStatus, JobType
 from batcher.service.answers import ApiError
 from batcher.service.fetching import Fetcher
 from batcher.service.jobs import Jobs

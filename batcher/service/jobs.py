@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final
 
-from batcher.core.wire import RETENTION, ErrorName, JobStatus, JobType
+from batcher.reducto.api_types import RETENTION, ErrorName, JobStatus, JobType
 from batcher.service.answers import ApiError, InvalidRequest, job_not_found
-from batcher.service.chaos import Chaos
 from batcher.service.database import Database
+from batcher.service.faults import Chaos
 
 Clock = Callable[[], float]  # seconds since the epoch
 

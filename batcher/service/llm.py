@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply
 
 PATIENCE: Final = 300.0  # seconds for one answer; local models are slow

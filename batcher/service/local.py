@@ -20,23 +20,23 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from batcher.core.wire import RETENTION
 from batcher.doorkeeper import Doorkeeper, Limits, Make, descriptors
 from batcher.errors import PlaceUnusable
+from batcher.reducto.api_types import RETENTION
 from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
-from batcher.service.chaos import Chaos, Fault
+from batcher.service.background_tasks import Errands
 from batcher.service.database import Database
 from batcher.service.endpoints import Endpoint, Endpoints
-from batcher.service.errands import Errands
+from batcher.service.faults import Chaos, Fault
 from batcher.service.fetching import Fetcher
 from batcher.service.folder import DATABASE, held
-from batcher.service.gate import LOOPBACK
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.llm import Consultant, Model
+from batcher.service.middleware import LOOPBACK
 from batcher.service.protocol import Protocol
+from batcher.service.public_addresses import Reach, checked_connector
 from batcher.service.queue import JOB_SECONDS, Queue
-from batcher.service.reach import Reach, checked_connector
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from batcher.core.wire import JobType
+from batcher.reducto.api_types import JobType
 from batcher.service.bodies import BlockType, PageRanges, PipelineSettings, SplitCategory, UploadAnswer
 
 

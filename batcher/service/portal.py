@@ -14,7 +14,7 @@ from yarl import URL
 
 from batcher.service.answers import as_json, html_page
 from batcher.service.endpoints import Endpoint, Endpoints
-from batcher.service.gate import same
+from batcher.service.middleware import same
 from batcher.service.parameters import address_of
 
 PAGE: Final = """<!doctype html><meta charset="utf-8"><title>Webhooks</title>

@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from batcher.core.wire import ErrorName
 from batcher.doorkeeper import terse
+from batcher.reducto.api_types import ErrorName
 from batcher.service.answers import ApiError, InvalidRequest
 
 LINGERING: Final = 5.0  # seconds for the rest of a body that nobody reads, so that the answer isn't lost in a reset

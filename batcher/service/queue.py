@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.wire import ErrorName, JobStatus
+from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
-from batcher.service.chaos import Chaos, transient_failure
+from batcher.service.faults import Chaos, transient_failure
 from batcher.service.inputs import Inputs
 from batcher.service.jobs import Done, Failure, Job, Jobs
 from batcher.service.requests import asked_of

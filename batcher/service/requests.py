@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.wire import JobType
-from batcher.service import older
+from batcher.reducto.api_types import JobType
+from batcher.service import older_requests
 from batcher.service.answers import InvalidRequest
 from batcher.service.bodies import BODIES, Body, ClassifyBody
 from batcher.service.jobs import Job, Lane
@@ -32,8 +32,8 @@ def read_request(body: bytes, type: JobType) -> Body:
     """
     value = _check_whole(body)
     try:
-        if older.is_older(value):
-            return msgspec.convert(older.told_today(value, type), BODIES[type])
+        if older_requests.is_older(value):
+            return msgspec.convert(older_requests.told_today(value, type), BODIES[type])
         return _DECODERS[type].decode(body)
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
@@ -89,7 +89,7 @@ def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float)
 
 def asked_of(job: Job, text: str) -> dict[str, Any]:
     """A job's request, as the API has it today; `text` is the whole of it, or what may be shown."""
-    return older.told_today(msgspec.json.decode(text), job.type)
+    return older_requests.told_today(msgspec.json.decode(text), job.type)
 
 
 def waits(body: bytes, request: Body) -> bool:
@@ -98,10 +98,10 @@ def waits(body: bytes, request: Body) -> bool:
     Raises InvalidRequest where the older form, which has no such object, asks for a webhook all the same.
     """
     value = msgspec.json.decode(body)
-    if not older.is_older(value):
+    if not older_requests.is_older(value):
         return request.asynchronous is None
     if value.get("webhook") is not None:
-        raise InvalidRequest.at("body", "webhook", msg=older.NOT_PERMITTED, type="extra_forbidden")
+        raise InvalidRequest.at("body", "webhook", msg=older_requests.NOT_PERMITTED, type="extra_forbidden")
     return True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from batcher.core.wire import JobType
+from batcher.reducto.api_types import JobType
 from batcher.service.bodies import BODIES
 from batcher.service.unknown import NOT_KNOWN, unknown_keys
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
-from batcher.core.wire import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT
+from batcher.reducto.api_types import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT
 from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page
 from batcher.service.parameters import address_of
 from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension

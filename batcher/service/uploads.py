@@ -18,7 +18,7 @@ from typing import Final
 
 import aiofiles
 
-from batcher.core.wire import UPLOAD_RETENTION, ErrorName
+from batcher.reducto.api_types import UPLOAD_RETENTION, ErrorName
 from batcher.service.answers import ApiError
 from batcher.service.database import Database
 from batcher.service.jobs import Clock

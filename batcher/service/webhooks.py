@@ -19,12 +19,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from batcher.core.wire import JobStatus
-from batcher.service.chaos import Chaos
+from batcher.reducto.api_types import JobStatus
+from batcher.service.background_tasks import Errand, Errands
 from batcher.service.endpoints import Endpoint, Endpoints
-from batcher.service.errands import Errand, Errands
+from batcher.service.faults import Chaos
 from batcher.service.jobs import Clock, Job
-from batcher.service.reach import Forbidden, Reach, check_address
+from batcher.service.public_addresses import Forbidden, Reach, check_address
 from batcher.service.requests import asked_of
 
 DIRECT_PAUSES: Final = (1.0, 2.0, 4.0)  # seconds before each of three retries; the hosted ones are undocumented

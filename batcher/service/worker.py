@@ -22,11 +22,11 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from batcher.core.wire import ErrorName
-from batcher.service.desk import Ask, Desk, is_of_the_machine
-from batcher.service.duties import perform
+from batcher.reducto.api_types import ErrorName
+from batcher.service.handlers import perform
 from batcher.service.parsing.pages import DocumentProblem
 from batcher.service.rendering import store
+from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
 MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use

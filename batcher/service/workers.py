@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"

@@ -14,19 +14,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from batcher.adapters.rate_limits import Pace
+from batcher.common.formatting import many
 from batcher.core import events
-from batcher.core.amounts import many
+from batcher.core.duplicate_jobs import Twin, Whose, age_of, counts_as_twin, marks_in
 from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
-from batcher.core.twins import Twin, Whose, age_of, counts_as_twin, marks_in
-from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
-from batcher.edges.store import Store
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries import Holder
-from batcher.stages.course import Course
+from batcher.outputs.result_store import Store
+from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
+from batcher.reducto.client import Api
+from batcher.stages.run_control import Course
 
 LATE: Final = 600.0  # seconds after which no request of ours can turn up any more: what is younger is looked at again
 LAG: Final = 60.0  # seconds in which the listing may not show a job yet

@@ -20,9 +20,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.secrets import scrubbed
+from batcher.common.secrets import scrubbed
 from batcher.errors import BatcherError
-from batcher.stages.course import Course
+from batcher.stages.run_control import Course
 
 IN_A_ROW: Final = 3  # of the same kind: from the same line of code
 INTERNAL: Final = "internal"  # the class of such a verdict

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
+from batcher.adapters.rate_limits import Pace
 from batcher.errors import BadReply, Busy, Refused, ServiceError
 from batcher.ledger.ledger import Ledger
-from batcher.stages.watchlist import Watchlist
+from batcher.reducto.client import Api
+from batcher.stages.job_tracker import Watchlist
 
 TRIES: Final = 10  # of one job that are answered by a server error; then what the job itself says has to do
 

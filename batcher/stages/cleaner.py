@@ -11,16 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from batcher.adapters.rate_limits import Pace
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.core.wire import UPLOAD
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
-from batcher.edges.store import Store
 from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Change, Ledger
 from batcher.ledger.queries import Finished
-from batcher.stages.course import Course
+from batcher.outputs.result_store import Store
+from batcher.reducto.api_types import UPLOAD
+from batcher.reducto.client import Api
+from batcher.stages.run_control import Course
 
 WIDTH: Final = 8  # jobs at once
 TRIES: Final = 3  # in one run, beside those of each call

@@ -17,11 +17,11 @@ from typing import Final, Protocol
 
 from batcher.core import events
 from batcher.errors import LedgerError, MirrorError, OutputError
-from batcher.ledger.derived import NOTHING, derivable, forget, give_up, missing
+from batcher.ledger.derived_outputs import NOTHING, derivable, forget, give_up, missing
 from batcher.ledger.ledger import Change, Ledger
 from batcher.stages.boundary import trace_of
-from batcher.stages.course import Course
 from batcher.stages.making import Maker
+from batcher.stages.run_control import Course
 
 GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"

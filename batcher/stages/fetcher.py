@@ -1,6 +1,6 @@
 """Asks for the jobs that are to be fetched, and passes each result to the sink and each verdict to the ledger.
 
-What an answer means is `core.flight`'s. It looks for nothing by itself and writes no file.
+What an answer means is `core.inflight`'s. It looks for nothing by itself and writes no file.
 """
 
 from __future__ import annotations
@@ -12,24 +12,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from batcher.adapters.rate_limits import Pace
 from batcher.core import events
 from batcher.core.chain import merged
-from batcher.core.cost import Prices, billed
-from batcher.core.flight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew, unanswered, unread, verdict
-from batcher.core.headroom import Headroom
-from batcher.core.job import Job
+from batcher.core.concurrency_limit import Headroom
+from batcher.core.inflight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew, unanswered, unread, verdict
 from batcher.core.lifecycle import IN_FLIGHT
-from batcher.core.links import Asked, asked
-from batcher.core.links_within import Link, links_within
-from batcher.core.looks import Looks
-from batcher.core.policy import Policy
+from batcher.core.poll_schedule import Looks
 from batcher.core.reasons import unnamed
-from batcher.core.replies import Head, around, read_head
-from batcher.core.results import Buffer
-from batcher.core.wire import JobAnswer, JobStatus
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
-from batcher.edges.store import Streamed, concerns_one, trouble
+from batcher.core.retry_policy import Policy
 from batcher.errors import (
     BadReply,
     BatcherError,
@@ -42,11 +33,20 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger
+from batcher.outputs.result_store import Streamed, concerns_one, trouble
+from batcher.reducto.api_types import JobAnswer, JobStatus
+from batcher.reducto.client import Api
+from batcher.reducto.job import Job
+from batcher.reducto.links_within import Link, links_within
+from batcher.reducto.rate_card import Prices, billed
+from batcher.reducto.responses import Head, around, read_head
+from batcher.reducto.result_links import Asked, asked
+from batcher.reducto.results import Buffer
 from batcher.stages import splicing
 from batcher.stages.boundary import Boundary
-from batcher.stages.course import Course
+from batcher.stages.job_tracker import Watched, Watchlist
+from batcher.stages.run_control import Course
 from batcher.stages.sink import Loan, Result, Sink
-from batcher.stages.watchlist import Watched, Watchlist
 
 WIDTH: Final = 16  # answers at once
 AGAIN_AFTER_404: Final = 60.0  # seconds

@@ -1,6 +1,6 @@
 """One maker for each thing that is made of results: how much at once, in what order, and what a crash may have left.
 
-What is made, and how it becomes durable, is `edges.press`; here stands when the ledger hears of it.
+What is made, and how it becomes durable, is `outputs.derived_files`; here stands when the ledger hears of it.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from itertools import groupby
 from pathlib import Path
 
 from batcher.core.chain import merged
-from batcher.core.citations import asks_for_citations
 from batcher.core.columns import Columns
-from batcher.core.job import Job
-from batcher.core.manifest import Manifest, fetches_pictures
-from batcher.core.rows import columns_for
-from batcher.edges import press
-from batcher.edges.client import Api
-from batcher.edges.lines import free_name
-from batcher.edges.mirror import Mirror
-from batcher.edges.store import Store, Streamed, trouble
 from batcher.errors import ServiceError
-from batcher.ledger import derived
-from batcher.ledger.derived import Derivable, Derived, hashes_of, remember
+from batcher.ledger import derived_outputs
+from batcher.ledger.derived_outputs import Derivable, Derived, hashes_of, remember
 from batcher.ledger.ledger import Ledger
+from batcher.manifest.model import Manifest, fetches_pictures
+from batcher.outputs import derived_files
+from batcher.outputs.jsonl import free_name
+from batcher.outputs.mirror import Mirror
+from batcher.outputs.result_store import Store, Streamed, trouble
+from batcher.outputs.rows import columns_for
+from batcher.reducto.citations import asks_for_citations
+from batcher.reducto.client import Api
+from batcher.reducto.job import Job
 from batcher.stages.boundary import trace_of
-from batcher.stages.course import Course
 from batcher.stages.making import Limit, Maker, in_thread, to_their_ends
 from batcher.stages.mirroring import Mirrored, MirroredSets
+from batcher.stages.run_control import Course
 
 
 def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
@@ -78,7 +78,7 @@ class Pictures:
         """A picture that is there is whole: it got its name when it was."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        there = await in_thread(press.whole, self._store, group)
+        there = await in_thread(derived_files.whole, self._store, group)
         made, error = await to_their_ends(map(self._all_of, there))
         await remember(self._ledger, made)
         if error is not None:
@@ -86,14 +86,14 @@ class Pictures:
 
     async def _all_of(self, one: Derivable) -> Derived:
         cited = self._has_citations(one)
-        places = await in_thread(lambda: press.picture_places(self._store, one, cited=cited))
+        places = await in_thread(lambda: derived_files.picture_places(self._store, one, cited=cited))
         troubles = [trouble for url, place in places.items() if (trouble := await self._fetch(url, place))]
         note = f"{len(troubles)} of {len(places)} missing: {troubles[0]}" if troubles else None
         if note:
             self._course.warn(f"{one.source}: pictures: {note}")
-        await in_thread(press.remove_others, self._store, press.pictures_name(one), places.values())
+        await in_thread(derived_files.remove_others, self._store, derived_files.pictures_name(one), places.values())
         number = len(places) - len(troubles)
-        return Derived(one.document, "images", one.sha256, press.pictures_name(one), 0, number, None, note)
+        return Derived(one.document, "images", one.sha256, derived_files.pictures_name(one), 0, number, None, note)
 
     def _has_citations(self, one: Derivable) -> bool:
         """As far as the manifest tells, and a listing beside it."""
@@ -114,11 +114,11 @@ class Pictures:
         except Exception as error:  # of an address that a document's author may have written, whatever it is
             part.unlink(missing_ok=True)
             return self._why(error)
-        await in_thread(press.publish, self._store, Streamed(place, part, digest, size))
+        await in_thread(derived_files.publish, self._store, Streamed(place, part, digest, size))
         return None
 
     async def _bring(self, url: str, part: Path) -> tuple[str, int]:
-        picture = press.picture_in(url)
+        picture = derived_files.picture_in(url)
         if picture is None:
             return await self._client.download(url, part)
         await in_thread(part.write_bytes, picture)
@@ -154,8 +154,8 @@ class Markdown:
         """Nothing can be half made: each file is whole or not there."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        known = {name: hashes_of(self._ledger, name) for name in map(press.markdown_name, group)}
-        rows = await in_thread(press.write_markdown, self._store, group, known)
+        known = {name: hashes_of(self._ledger, name) for name in map(derived_files.markdown_name, group)}
+        rows = await in_thread(derived_files.write_markdown, self._store, group, known)
         await remember(self._ledger, rows)
         _tell(self._course, group, rows)
 
@@ -175,19 +175,21 @@ class Lines:
 
     async def prepare(self) -> None:
         """Where the file is gone, or shorter than it was, all of it is written again."""
-        self._file = derived.lines_file(self._ledger) or ""
-        self._length = derived.files(self._ledger, self.format).get(self._file, 0)
+        self._file = derived_outputs.lines_file(self._ledger) or ""
+        self._length = derived_outputs.files(self._ledger, self.format).get(self._file, 0)
         path = self._store.path(self._file)
         if self._length and not (path.is_file() and path.stat().st_size >= self._length):
-            await derived.forget(self._ledger, self.format, [self._file])
+            await derived_outputs.forget(self._ledger, self.format, [self._file])
             self._length = 0
 
     async def make(self, group: Sequence[Derivable]) -> None:
         if not self._file:
             self._file = await in_thread(free_name, self._store.path("."), "results.jsonl")
-            await derived.claim_lines_file(self._ledger, self._file)  # before it's there: a crash leaves no stranger
+            await derived_outputs.claim_lines_file(
+                self._ledger, self._file
+            )  # before it's there: a crash leaves no stranger
         rows = await in_thread(
-            lambda: press.append_lines(self._store, group, self._file, self._length, chunks=self._chunks)
+            lambda: derived_files.append_lines(self._store, group, self._file, self._length, chunks=self._chunks)
         )
         await remember(self._ledger, rows)
         self._length = max([self._length, *(row.start + row.size for row in rows)])
@@ -210,36 +212,39 @@ class Parts:
 
     async def prepare(self) -> None:
         for job in self._jobs:
-            await derived.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
-        names = derived.files(self._ledger, self.format)
+            await derived_outputs.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
+        names = derived_outputs.files(self._ledger, self.format)
         gone = [name for name in names if not self._store.path(name).is_file()]
-        outdated = {*derived.outdated(self._ledger, self.format), *filter(self._has_its_own_columns, names)}
+        outdated = {*derived_outputs.outdated(self._ledger, self.format), *filter(self._has_its_own_columns, names)}
         for name in outdated:
             self._store.path(name).unlink(missing_ok=True)
-        await derived.forget(self._ledger, self.format, {*gone, *outdated})
+        await derived_outputs.forget(self._ledger, self.format, {*gone, *outdated})
 
     def _has_its_own_columns(self, name: str) -> bool:
         """Of a version that gave each file the columns of its own rows: no two of them need be alike."""
         job = name.split("/")[1]
-        return derived.columns_of(self._ledger, job) is None and derived.found_columns_of(self._ledger, job) is None
+        return (
+            derived_outputs.columns_of(self._ledger, job) is None
+            and derived_outputs.found_columns_of(self._ledger, job) is None
+        )
 
     async def make(self, group: Sequence[Derivable]) -> None:
         for job, documents in groupby(sorted(group, key=lambda one: one.job), key=lambda one: one.job):
-            there = await in_thread(press.whole, self._store, documents)
+            there = await in_thread(derived_files.whole, self._store, documents)
             if there:
                 await self._part(await self._columns(job, there), there)
 
     async def _columns(self, job: str, there: Sequence[Derivable]) -> Columns:
         """Of all the step's files: by what it asks for, or else by what its rows have held so far."""
-        columns = derived.columns_of(self._ledger, job)
+        columns = derived_outputs.columns_of(self._ledger, job)
         if columns is None:
-            known = derived.found_columns_of(self._ledger, job)
-            columns = await in_thread(press.found_columns, self._store, there, known)
-            await derived.note_found_columns(self._ledger, job, columns)  # before there is a file that has them
+            known = derived_outputs.found_columns_of(self._ledger, job)
+            columns = await in_thread(derived_files.found_columns, self._store, there, known)
+            await derived_outputs.note_found_columns(self._ledger, job, columns)  # before there is a file that has them
         return columns
 
     async def _part(self, columns: Columns, there: Sequence[Derivable]) -> None:
-        part, rows = await in_thread(press.begin_part, self._store, there, columns)
+        part, rows = await in_thread(derived_files.begin_part, self._store, there, columns)
         await remember(self._ledger, rows)
-        await in_thread(press.publish, self._store, part)
+        await in_thread(derived_files.publish, self._store, part)
         _tell(self._course, there, rows)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from batcher.edges.store import trouble
 from batcher.errors import OutputError
-from batcher.ledger.derived import Derivable
+from batcher.ledger.derived_outputs import Derivable
+from batcher.outputs.result_store import trouble
 
 T = TypeVar("T")
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from batcher.edges import press
-from batcher.edges.mirror import Mirror
-from batcher.edges.store import Store
 from batcher.errors import MirrorError
-from batcher.ledger import derived
-from batcher.ledger.derived import Derivable, Derived, remember
+from batcher.ledger import derived_outputs
+from batcher.ledger.derived_outputs import Derivable, Derived, remember
 from batcher.ledger.ledger import Ledger
-from batcher.stages.course import Course
+from batcher.outputs import derived_files
+from batcher.outputs.mirror import Mirror
+from batcher.outputs.result_store import Store
 from batcher.stages.making import Limit, in_thread, to_their_ends
+from batcher.stages.run_control import Course
 
 IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
 MANY_IN_A_ROW: Final = 100  # and of one that has: a folder of names that are too long, say, is no reason to stop
@@ -48,13 +48,15 @@ class Mirrored:
     async def prepare(self) -> None:
         """What was put elsewhere is put here again."""
         elsewhere = [
-            name for name in derived.files(self._ledger, self.format) if not name.startswith(f"{self._mirror.url}/")
+            name
+            for name in derived_outputs.files(self._ledger, self.format)
+            if not name.startswith(f"{self._mirror.url}/")
         ]
-        await derived.forget(self._ledger, self.format, elsewhere)
-        self._has_taken = bool(derived.files(self._ledger, self.format))
+        await derived_outputs.forget(self._ledger, self.format, elsewhere)
+        self._has_taken = bool(derived_outputs.files(self._ledger, self.format))
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        there = await in_thread(press.whole, self._store, group)
+        there = await in_thread(derived_files.whole, self._store, group)
         outcomes, error = await to_their_ends(map(self._tried, there))
         made = [one for one in outcomes if isinstance(one, Derived)]
         await remember(self._ledger, made)
@@ -69,7 +71,7 @@ class Mirrored:
         if missed and not has_taken and await self._is_away():
             raise missed[0].error
         for one, error in missed:
-            await derived.give_up(self._ledger, one, self.format, str(error))
+            await derived_outputs.give_up(self._ledger, one, self.format, str(error))
             self._course.warn(f"{one.source}: not in the object store: {error}")
 
     async def _is_away(self) -> bool:
@@ -83,8 +85,8 @@ class Mirrored:
             return Missed(one, error)
 
     async def _put(self, one: Derivable) -> Derived:
-        markdown = derived.made_of(self._ledger, one.document, "markdown")
-        for name in await in_thread(press.names_of, self._store, one, markdown):
+        markdown = derived_outputs.made_of(self._ledger, one.document, "markdown")
+        for name in await in_thread(derived_files.names_of, self._store, one, markdown):
             await self._mirror.put(name, self._store.path(name))
         place = f"{self._mirror.url}/{one.output}"
         return Derived(one.document, self.format, one.sha256, place, 0, one.size, one.sha256)
@@ -103,22 +105,22 @@ class MirroredSets:
 
         Raises MirrorError, the first, once the others have been tried.
         """
-        sets = {f"{self._mirror.url}/{one.name}": one for one in derived.data_sets(self._ledger)}
-        known = derived.mirrored_sets(self._ledger)
+        sets = {f"{self._mirror.url}/{one.name}": one for one in derived_outputs.data_sets(self._ledger)}
+        known = derived_outputs.mirrored_sets(self._ledger)
         errors = list[MirrorError]()
         for place, one in sets.items():
             if known.get(place) != one.mark and self._store.path(one.name).is_file():
                 with _kept(errors):
                     await self._mirror.put(one.name, self._store.path(one.name), length=one.length)
                     known[place] = one.mark
-                    await derived.note_mirrored_sets(self._ledger, known)
+                    await derived_outputs.note_mirrored_sets(self._ledger, known)
                 await self._stop_if_away(errors)
         for place in [place for place in known if place not in sets]:
             with _kept(errors):
                 if place.startswith(f"{self._mirror.url}/"):
                     await self._mirror.remove(place.removeprefix(f"{self._mirror.url}/"))
                 del known[place]
-                await derived.note_mirrored_sets(self._ledger, known)
+                await derived_outputs.note_mirrored_sets(self._ledger, known)
             await self._stop_if_away(errors)
         if errors:
             raise errors[0]

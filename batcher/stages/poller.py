@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from batcher.adapters.rate_limits import Pace
 from batcher.core import events
-from batcher.core.flight import is_overdue
-from batcher.core.looks import SHORT, Looks
-from batcher.core.wire import ENDED, JOBS_PAGE_LIMIT, JobRow
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
+from batcher.core.inflight import is_overdue
+from batcher.core.poll_schedule import SHORT, Looks
 from batcher.errors import BatcherError, ServiceError, Unauthorised
 from batcher.ledger.ledger import Change, Ledger
+from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
+from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
-from batcher.stages.course import Course
-from batcher.stages.watchlist import BETWEEN_LOOKS, LONGEST_GATHER, Watched, Watchlist
+from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched, Watchlist
+from batcher.stages.run_control import Course
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 DOUBT: Final = 0.05  # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike

@@ -12,11 +12,10 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from batcher.adapters.rate_limits import Pace
+from batcher.common.formatting import many
 from batcher.core import events
-from batcher.core.amounts import many
 from batcher.core.lifecycle import State
-from batcher.edges.client import Api
-from batcher.edges.pace import Pace
 from batcher.errors import (
     AttemptOpen,
     BatcherError,
@@ -27,10 +26,11 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.ledger.ledger import Ledger, Unknown
+from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
-from batcher.stages.course import Course
-from batcher.stages.proving import FENCE, LISTING, prove_fence
-from batcher.stages.sighting import MARGIN, Look, Sighting
+from batcher.stages.capability_checks import FENCE, LISTING, prove_fence
+from batcher.stages.job_list_scan import MARGIN, Look, Sighting
+from batcher.stages.run_control import Course
 
 ABSENCES_AT_MOST: Final = 3
 ABSENCES_IN_BAD_TIMES: Final = 6  # where so many others' submissions never arrive either, it's no fault of this one's

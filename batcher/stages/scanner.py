@@ -10,20 +10,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from batcher.core.amounts import many
+from batcher.common.formatting import many
+from batcher.common.names import SETTLING, content_key, settled, types_taken
 from batcher.core.chain import Overrides, Step, steps_of
-from batcher.core.document import SETTLING, content_key, settled, types_taken
-from batcher.core.left_out import LeftOut, Reason
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Manifest, Source
-from batcher.core.options import REFUSE, unknown_in, unknown_options
-from batcher.edges import listings, objects, sources
-from batcher.edges.sources import Found
 from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
-from batcher.stages.consent import Consent
+from batcher.manifest.model import Manifest, Source
+from batcher.reducto.option_checks import REFUSE, unknown_in, unknown_options
+from batcher.sources import directory, listing, object_store
+from batcher.sources.directory import Found
+from batcher.sources.left_out import LeftOut, Reason
+from batcher.stages.repay_guard import Consent
 
 GROUP = 256  # files looked up, hashed and admitted together
 
@@ -65,7 +65,7 @@ class Scanner:
         for source in self._manifest.sources:
             if source.listing is not None:
                 await asyncio.to_thread(
-                    listings.check,
+                    listing.check,
                     source.listing,
                     self._endpoints,
                     urls=_why_no_urls(self._manifest),
@@ -75,7 +75,7 @@ class Scanner:
             elif source.url is not None:
                 if source.transfer == "presign" and (why := _why_no_urls(self._manifest)):
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
-                await asyncio.to_thread(objects.check, source)
+                await asyncio.to_thread(object_store.check, source)
         await self._ledger.begin_scan()
 
     @property
@@ -164,11 +164,11 @@ class Scanner:
 
     def _found(self, source: Source, left: LeftOut) -> Iterator[Found]:
         if source.listing is not None:
-            return listings.walk(source.listing, self._endpoints, ignore=source.ignore, tolerant=self._tolerant)
+            return listing.walk(source.listing, self._endpoints, ignore=source.ignore, tolerant=self._tolerant)
         types = types_taken(self._manifest.service.name)
         if source.url is not None:
-            return objects.walk(source, types=types, now=self._clock(), left=left)
-        return sources.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left)
+            return object_store.walk(source, types=types, now=self._clock(), left=left)
+        return directory.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left)
 
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
         for found in group:
@@ -300,6 +300,6 @@ def _read(found: Found) -> tuple[str | None, str | None]:
     if found.problem or found.content is not None:
         return found.content, None
     try:
-        return content_key(sources.digest(found.path), found.place or found.name), None
+        return content_key(directory.digest(found.path), found.place or found.name), None
     except SourceError as error:
-        return None, sources.reason(error, str(found.path))
+        return None, directory.reason(error, str(found.path))

@@ -14,14 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from batcher.common.names import elsewhere
 from batcher.core import events
-from batcher.core.document import elsewhere
 from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
-from batcher.core.results import Buffer
-from batcher.edges.store import Item, Store, Streamed, Written, concerns_one, kept_name, trouble
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
-from batcher.stages.course import Course
+from batcher.outputs.result_store import Item, Store, Streamed, Written, concerns_one, kept_name, trouble
+from batcher.reducto.results import Buffer
+from batcher.stages.run_control import Course
 
 GROUP: Final = 128  # results made durable together
 ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much

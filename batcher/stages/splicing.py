@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from batcher.core.links_within import Link, enclosed
-from batcher.core.results import Buffer
-from batcher.edges.client import Api
-from batcher.edges.store import Streamed, concerns_one, trouble
+from batcher.outputs.result_store import Streamed, concerns_one, trouble
+from batcher.reducto.client import Api
+from batcher.reducto.links_within import Link, enclosed
+from batcher.reducto.results import Buffer
 from batcher.stages.sink import Sink
 
 

@@ -1,6 +1,6 @@
 """Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST twice.
 
-What an error means is `core.policy`'s; what happens to a submission whose answer is lost is `stages.recovery`'s.
+What an error means is `core.retry_policy`'s; what happens to a submission whose answer is lost is `stages.recovery`'s.
 """
 
 from __future__ import annotations
@@ -16,27 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from batcher.adapters.rate_limits import WORTH_A_WORD, Pace
+from batcher.common.names import extension_of, identity
 from batcher.core import events
-from batcher.core.allowance import Allowance
 from batcher.core.chain import merged
-from batcher.core.claims import Claim
-from batcher.core.cost import Measure, Rate
-from batcher.core.document import extension_of, identity
-from batcher.core.error_rules import WANTS_JOB, ErrorClass
-from batcher.core.headroom import Headroom
-from batcher.core.job import Job
+from batcher.core.concurrency_limit import Headroom
 from batcher.core.lifecycle import TO_SUBMIT, State
-from batcher.core.pages_asked import asked_at_most, asked_of
-from batcher.core.passwords import opening
-from batcher.core.policy import Policy
 from batcher.core.reasons import unnamed
-from batcher.core.several import documents_in
-from batcher.core.signature import token
-from batcher.core.wire import JOB, METADATA_KEY, UPLOAD
-from batcher.edges.client import Api
-from batcher.edges.objects import Fetched
-from batcher.edges.pace import WORTH_A_WORD, Pace
-from batcher.edges.pages import UNCOUNTED, measure
+from batcher.core.reservations import Claim
+from batcher.core.retry_policy import Policy
+from batcher.core.submission_quota import Allowance
 from batcher.errors import (
     AttemptOpen,
     BadReply,
@@ -53,10 +42,21 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.ledger.ledger import Due, Ledger
+from batcher.manifest.password_rules import opening
+from batcher.reducto.address_lists import documents_in
+from batcher.reducto.api_types import JOB, METADATA_KEY, UPLOAD
+from batcher.reducto.client import Api
+from batcher.reducto.error_rules import WANTS_JOB, ErrorClass
+from batcher.reducto.job import Job
+from batcher.reducto.page_selection import asked_at_most, asked_of
+from batcher.reducto.rate_card import Measure, Rate
+from batcher.reducto.webhook_signature import token
+from batcher.sources.object_store import Fetched
+from batcher.sources.page_count import UNCOUNTED, measure
 from batcher.stages.boundary import INTERNAL, Boundary
-from batcher.stages.course import Course
-from batcher.stages.inputs import Content, Inputs, Named, is_file, path, source_verdict
-from batcher.stages.watchlist import Watchlist
+from batcher.stages.input_resolver import Content, Inputs, Named, is_file, path, source_verdict
+from batcher.stages.job_tracker import Watchlist
+from batcher.stages.run_control import Course
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
 AHEAD = 48  # documents that lie uploaded until there is a place for their jobs

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.service.extraction.citing import plain
-from batcher.service.extraction.evidence import gather
+from batcher.service.extraction.document_index import gather
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import read_schema
 from batcher.service.parsing import DocumentProblem, parse

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from contest import inbox_of, stub
 
-from batcher.batch.running import run_batch
-from batcher.edges.manifests import for_directory
+from batcher.manifest.loading import for_directory
+from batcher.runs.running import run_batch
 
 EVERY = 0.005  # seconds between two looks at the clock
 

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from batcher.batch.running import run_batch
-from batcher.edges.manifests import for_directory
-from batcher.service.chaos import Fault
+from batcher.manifest.loading import for_directory
+from batcher.runs.running import run_batch
+from batcher.service.faults import Fault
 from batcher.service.local import LocalService, Options
 
 sys.path.append(str(Path(__file__).parents[1] / "service"))  # workers look there for the plain parser

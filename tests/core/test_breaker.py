@@ -3,7 +3,7 @@
 import random
 
 from batcher.core.breaker import AT_LEAST, FIRST_REST, IN_A_ROW, WINDOW, Breaker
-from batcher.core.error_rules import ErrorClass
+from batcher.reducto.error_rules import ErrorClass
 
 
 def tripped() -> Breaker:

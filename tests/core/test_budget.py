@@ -5,8 +5,8 @@ from datetime import datetime, time
 import pytest
 
 from batcher.core.budget import Budget, Spend, Surprise, nearest
-from batcher.core.claims import Fear
-from batcher.core.manifest import Limits
+from batcher.core.reservations import Fear
+from batcher.manifest.model import Limits
 
 ONE = Fear(pages=1.0, credits=1.0, most_pages=1.0, most_credits=2.0)
 FITS_BESIDE = {

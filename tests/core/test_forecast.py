@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.forecast import forecast
-from batcher.core.job import Job
-from batcher.core.manifest import Manifest, Output, Service, Source
+from batcher.manifest.model import Manifest, Output, Service, Source
+from batcher.reducto.job import Job
 
 HOUR = 3600.0
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from sickness import planted
 
-from batcher.batch.running import run_batch
-from batcher.care.retrying import retry
 from batcher.core.events import Saved
-from batcher.core.job import Job
-from batcher.core.manifest import Manifest, Output, Service, Source
 from batcher.errors import BatcherError
 from batcher.ledger import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)
 from batcher.ledger.ledger import Change, Ledger
+from batcher.maintenance.retry import retry
+from batcher.manifest.model import Manifest, Output, Service, Source
+from batcher.reducto.job import Job
+from batcher.runs.running import run_batch
 
 UNFORESEEN = 70  # exit code of a run that ended with an error that isn't batcher's own
 

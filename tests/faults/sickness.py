@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from batcher.core import events
-from batcher.edges import store
-from batcher.edges.store import Item, Store, Written
 from batcher.ledger import ledger
+from batcher.outputs import result_store
+from batcher.outputs.result_store import Item, Store, Written
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
@@ -88,7 +88,7 @@ def _writes_in_place() -> list[Patch]:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             for piece in _pieces(item.data):
-                store._write_all(fd, piece)
+                result_store._write_all(fd, piece)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -102,7 +102,7 @@ def _takes_a_short_write_for_a_whole_one() -> list[Patch]:
         for piece in _pieces(data):
             os.write(fd, piece)
 
-    return [(store, "_write_all", write_each_once)]
+    return [(result_store, "_write_all", write_each_once)]
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

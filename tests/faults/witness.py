@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from batcher.edges.twin import TwinJob, TwinService
+from batcher.reducto.fake_client import TwinJob, TwinService
 
 Acknowledged = dict[str, str]  # output: sha256 of the file that was said to be durable there
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State, advance
 from batcher.errors import AttemptOpen, Outdated
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import open_ledger
 
 NOW: Final = 1_800_000_000.0

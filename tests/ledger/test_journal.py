@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batcher.core import events as e
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.journal import entries, journal_of
 from batcher.ledger.ledger import open_ledger
 

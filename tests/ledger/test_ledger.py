@@ -13,7 +13,7 @@ import pytest
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State
 from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated, OutputError
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, lock, memory_ledger, open_ledger
 
 NOW = 1_800_000_000.0

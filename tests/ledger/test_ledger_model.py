@@ -14,7 +14,7 @@ from ledger_model import LedgerMachine
 
 from batcher.core import events as e
 from batcher.core.lifecycle import State
-from batcher.ledger import admission, effects
+from batcher.ledger import event_writes, intake
 from batcher.ledger.ledger import Ledger
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
@@ -61,7 +61,7 @@ def _joins_only_current_ones(connection: Any, last: int) -> None:
     )
 
 
-healthy = admission._join_copies
+healthy = intake._join_copies
 
 
 def _all_are_due(self: Ledger, now: float, limit: int) -> list[Any]:
@@ -70,31 +70,31 @@ def _all_are_due(self: Ledger, now: float, limit: int) -> list[Any]:
 
 
 def _leaves_it_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(effects.ATTEMPT, e.RefusedForNow, effects.ATTEMPT[e.ReplyLost])
+    patch.setitem(event_writes.ATTEMPT, e.RefusedForNow, event_writes.ATTEMPT[e.ReplyLost])
 
 
 def _frees_an_unknown_one(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(effects.ATTEMPT, e.ReplyLost, effects.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""))
+    patch.setitem(event_writes.ATTEMPT, e.ReplyLost, event_writes.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""))
 
 
 def _forgets_a_payment(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(effects._UPDATE, e.Adopted, effects._STATE_ONLY)
+    patch.setitem(event_writes._UPDATE, e.Adopted, event_writes._STATE_ONLY)
 
 
 def _pays_for_copies(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "_join_copies", lambda connection, last: None)
+    patch.setattr(intake, "_join_copies", lambda connection, last: None)
 
 
 def _leaves_copies_without_payer(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "_release_copies", lambda connection, payer, moved: None)
+    patch.setattr(intake, "_release_copies", lambda connection, payer, moved: None)
 
 
 def _supersedes_what_is_out(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "OUT", frozenset({State.SENDING, State.UNKNOWN}))
+    patch.setattr(intake, "OUT", frozenset({State.SENDING, State.UNKNOWN}))
 
 
 def _sends_every_copy_of_a_payer_that_cannot(patch: pytest.MonkeyPatch) -> None:
-    patch.delitem(effects._FOLLOW, e.Promoted)
+    patch.delitem(event_writes._FOLLOW, e.Promoted)
 
 
 def _forgets_what_was_being_sent(patch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def _sends_what_nobody_asks_for(patch: pytest.MonkeyPatch) -> None:
 
 
 def _forgets_what_superseded_documents_left(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(admission, "_join_copies", _joins_only_current_ones)
+    patch.setattr(intake, "_join_copies", _joins_only_current_ones)
 
 
 def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:

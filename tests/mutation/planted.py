@@ -33,7 +33,7 @@ class Defect:
 
 
 RECOVERY: Final = "batcher/stages/recovery.py"
-PROOFS: Final = "tests/stages/test_proofs.py"
+PROOFS: Final = "tests/stages/test_capability_checks.py"
 
 DEFECTS: Final = (
     Defect(
@@ -50,7 +50,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "an unknown status is taken for ended",
-        "batcher/core/flight.py",
+        "batcher/core/inflight.py",
         (
             ("if not answer.ended:", 'if answer.status in ("Pending", "InProgress", "Completing", "Idle"):'),
             (
@@ -58,13 +58,13 @@ DEFECTS: Final = (
                 'if answer.status in ("Pending", "InProgress", "Completing", "Idle", "Completed"):',
             ),
         ),
-        "tests/core/test_flight.py::test_a_job_runs_until_one_of_three_words_is_said",
+        "tests/core/test_inflight.py::test_a_job_runs_until_one_of_three_words_is_said",
     ),
     Defect(
         "three 404s are enough, whoever else answers",
-        "batcher/core/flight.py",
+        "batcher/core/inflight.py",
         (("misses >= MISSES and others_answer and", "misses >= MISSES and"),),
-        "tests/core/test_flight.py::test_a_job_is_lost_when_three_404s_agree_and_others_are_known",
+        "tests/core/test_inflight.py::test_a_job_is_lost_when_three_404s_agree_and_others_are_known",
     ),
     Defect(
         "an adopted job's deadline counts from its adoption",
@@ -80,7 +80,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a job is adopted by its nonce alone, its upload says nothing",
-        "batcher/stages/sighting.py",
+        "batcher/stages/job_list_scan.py",
         (("elif attempt.has_upload and names_upload(text, str(attempt.file_id)):", "elif False:"),),
         f"{PROOFS}::test_a_job_is_known_by_its_nonce_or_by_its_upload",
     ),
@@ -104,30 +104,30 @@ DEFECTS: Final = (
     # The single changes that no test had noticed either.
     Defect(
         "an error's name counts for nothing where a rule knows it",
-        "batcher/core/policy.py",
+        "batcher/core/retry_policy.py",
         (("if refused.name in self.rules:", "if refused.name not in self.rules:"), ("refused.name in", "None in")),
-        "tests/core/test_error_classes.py::test_a_name_says_more_than_its_status",
+        "tests/reducto/test_error_rules.py::test_a_name_says_more_than_its_status",
     ),
     Defect(
         "what may be the document's fault is paid for once",
-        "batcher/core/error_rules.py",
+        "batcher/reducto/error_rules.py",
         (("for name in _TRIED_TWICE.split()", 'for name in "".split()'),),
-        "tests/core/test_error_classes.py::test_it_is_paid_for_as_often_as_it_is_worth",
+        "tests/reducto/test_error_rules.py::test_it_is_paid_for_as_often_as_it_is_worth",
     ),
     *(
         Defect(
             f"{status} is a refusal like any other",
-            "batcher/core/replies.py",
+            "batcher/reducto/responses.py",
             ((f"    {status}: Gone,\n", ""),),
-            "tests/core/test_refusals.py::test_a_status_means_one_thing",
+            "tests/reducto/test_refusals.py::test_a_status_means_one_thing",
         )
         for status in (409, 410)
     ),
     Defect(
         "a job that was deleted isn't missed by the one that reads it",
-        "batcher/core/error_rules.py",
+        "batcher/reducto/error_rules.py",
         (("ErrorName.JOB_DELETED, ", ""),),
-        "tests/core/test_flight.py::test_a_job_that_ends_for_want_of_its_input_counts_as_none",
+        "tests/core/test_inflight.py::test_a_job_that_ends_for_want_of_its_input_counts_as_none",
     ),
     Defect(
         "what is begun again never comes after its upstream step",

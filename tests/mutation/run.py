@@ -34,36 +34,36 @@ SECONDS_AT_LEAST: Final = 30.0  # … and a machine that is busy is not
 # The tests that must notice a change: few and fast, for each change costs a run of them.
 TESTS: Final[dict[str, list[str]]] = {
     "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py", "tests/core/test_transitions.py"],
-    "batcher/core/error_rules.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
-    "batcher/core/policy.py": ["tests/core/test_policy.py", "tests/core/test_error_classes.py"],
-    "batcher/core/wire.py": ["tests/core/test_wire.py", "tests/core/test_error_classes.py"],
-    "batcher/core/flight.py": ["tests/core/test_flight.py"],
-    "batcher/core/replies.py": [
-        "tests/core/test_replies.py",
-        "tests/core/test_refusals.py",
-        "tests/core/test_results.py",
-        "tests/edges/test_client.py",
+    "batcher/reducto/error_rules.py": ["tests/core/test_retry_policy.py", "tests/reducto/test_error_rules.py"],
+    "batcher/core/retry_policy.py": ["tests/core/test_retry_policy.py", "tests/reducto/test_error_rules.py"],
+    "batcher/reducto/api_types.py": ["tests/reducto/test_api_types.py", "tests/reducto/test_error_rules.py"],
+    "batcher/core/inflight.py": ["tests/core/test_inflight.py"],
+    "batcher/reducto/responses.py": [
+        "tests/reducto/test_responses.py",
+        "tests/reducto/test_refusals.py",
+        "tests/reducto/test_results.py",
+        "tests/reducto/test_client.py",
     ],
     "batcher/stages/recovery.py": [
         "tests/stages/test_recovery_times.py",
-        "tests/stages/test_proofs.py",
+        "tests/stages/test_capability_checks.py",
         "tests/stages/test_recovery.py",
     ],
-    "batcher/stages/sighting.py": ["tests/stages/test_sighting.py"],
+    "batcher/stages/job_list_scan.py": ["tests/stages/test_job_list_scan.py"],
     "batcher/stages/fetcher.py": [
         "tests/stages/test_fetcher.py",
         "tests/stages/test_room.py",
         "tests/stages/test_boundary.py",
     ],
     "batcher/stages/boundary.py": ["tests/stages/test_boundary.py"],
-    "batcher/core/links.py": ["tests/core/test_results.py", "tests/core/test_replies.py"],
-    "batcher/core/syntax.py": ["tests/core/test_syntax.py"],
-    "batcher/ledger/effects.py": [
-        "tests/ledger/test_effects.py",
+    "batcher/reducto/result_links.py": ["tests/reducto/test_results.py", "tests/reducto/test_responses.py"],
+    "batcher/common/json_syntax.py": ["tests/common/test_json_syntax.py"],
+    "batcher/ledger/event_writes.py": [
+        "tests/ledger/test_event_writes.py",
         "tests/ledger/test_ledger.py",
-        "tests/ledger/test_purse.py",
+        "tests/ledger/test_run_spend.py",
     ],
-    "batcher/ledger/admission.py": ["tests/ledger/test_admission.py", "tests/ledger/test_ledger.py"],
+    "batcher/ledger/intake.py": ["tests/ledger/test_intake.py", "tests/ledger/test_ledger.py"],
 }
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import aiohttp
 from service_client import Client
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.local import LocalService, Options
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "documents"

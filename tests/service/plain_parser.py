@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 
 BOX = {"left": 0.1, "top": 0.1, "width": 0.8, "height": 0.1, "page": 1, "original_page": 1}
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from batcher.cli import main
 from batcher.service import __main__ as embedded
 from batcher.service.arguments import FAULT_NAMES, OPTIONS, options_of, service_options
-from batcher.service.chaos import FAULTS
+from batcher.service.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from service_client import PARSER
 
-from batcher.batch.running import Summary, run_batch
-from batcher.core.manifest import Manifest
-from batcher.edges.manifests import for_directory
 from batcher.errors import ManifestError, ReceiverUnusable
-from batcher.service.chaos import read_orders
+from batcher.manifest.loading import for_directory
+from batcher.manifest.model import Manifest
+from batcher.runs.running import Summary, run_batch
 from batcher.service.endpoints import Endpoint
+from batcher.service.faults import read_orders
 from batcher.service.local import LocalService, Options
 from batcher.service.webhooks import Pauses
 
@@ -113,7 +113,7 @@ async def test_no_webhook_is_asked_for_unless_the_manifest_has_one(tmp_path: Pat
 
 
 async def _requests(service: LocalService) -> list[str]:
-    from batcher.edges.client import ReductoClient
+    from batcher.reducto.client import ReductoClient
 
     async with ReductoClient(service.url, service.key) as client:
         return [str(row.raw_config) for row in (await client.jobs()).jobs]

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from service_client import PARSER, Client
 
-from batcher.service.chaos import read_orders
+from batcher.service.faults import read_orders
 from batcher.service.local import LocalService, Options
 
 

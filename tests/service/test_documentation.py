@@ -8,8 +8,8 @@ import re
 import sys
 from pathlib import Path
 
-from batcher.core.document import LOCAL_TYPES
-from batcher.service.chaos import FAULTS
+from batcher.common.names import LOCAL_TYPES
+from batcher.service.faults import FAULTS
 from batcher.service.parsing.unserved import BY_KIND, UNSERVED
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batcher.service.extraction.citing import plain
-from batcher.service.extraction.evidence import gather, rows_of
+from batcher.service.extraction.document_index import gather, rows_of
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import Field, read_schema
 from batcher.service.extraction.values import MISSING, cast, customs_of

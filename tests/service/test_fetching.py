@@ -10,7 +10,7 @@ from aiohttp import web
 from service_client import PARSER, Client
 
 from batcher.service.local import LocalService, Options
-from batcher.service.reach import Reach, checked_connector
+from batcher.service.public_addresses import Reach, checked_connector
 
 PLACES = {"/moved": "/letter.txt", "/inwards": "http://169.254.169.254/latest/meta-data", "/round": "/round"}
 

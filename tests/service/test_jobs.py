@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from batcher.core.wire import RETENTION, UPLOAD_RETENTION
+from batcher.reducto.api_types import RETENTION, UPLOAD_RETENTION
 
 
 async def test_the_listing_shows_the_request_as_it_came(client):

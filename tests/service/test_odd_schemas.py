@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_extraction import block, grid
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
+from batcher.service.classification.classifying import classify
+from batcher.service.classification.splitting import split
 from batcher.service.extraction.citing import cited, count_leaves, plain
-from batcher.service.extraction.evidence import gather
+from batcher.service.extraction.document_index import gather
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import Field, read_schema
 from batcher.service.parsing.pages import DocumentProblem
-from batcher.service.sorting.classifying import classify
-from batcher.service.sorting.splitting import split
 
 NAMES = st.sampled_from(["total", "date", "invoice_number", "customer", "name", "type", "", "Ünï çødé", "x" * 60])
 SCALARS = st.one_of(

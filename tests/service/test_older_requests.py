@@ -9,10 +9,10 @@ import pytest
 from service_client import Client
 from specification import check
 
-from batcher.core.wire import JobType
+from batcher.reducto.api_types import JobType
 from batcher.service.answers import ApiError, InvalidRequest
-from batcher.service.older import told_today
 from batcher.service.older_forms import FORMS
+from batcher.service.older_requests import told_today
 from batcher.service.requests import read_request
 
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}}

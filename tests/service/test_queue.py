@@ -8,7 +8,7 @@ import json
 import pytest
 from service_client import PARSER, Client
 
-from batcher.core.wire import JobType
+from batcher.reducto.api_types import JobType
 from batcher.service.jobs import Job, Lane
 from batcher.service.local import LocalService, Options
 from batcher.service.requests import lane_of, read_request

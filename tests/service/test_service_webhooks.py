@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 from service_client import PARSER, Client
 
-from batcher.service.chaos import read_orders
 from batcher.service.endpoints import Endpoint
+from batcher.service.faults import read_orders
 from batcher.service.local import LocalService, Options
-from batcher.service.reach import Reach
+from batcher.service.public_addresses import Reach
 from batcher.service.webhooks import Pauses, sign
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from service_client import PARSER
 
-from batcher.batch.running import run_batch
-from batcher.edges.manifests import for_directory
+from batcher.manifest.loading import for_directory
+from batcher.runs.running import run_batch
 from batcher.service.local import LocalService, Options
 
 DOCUMENTS, EACH, RETENTION = 80, 0.1, 4.0  # seconds: half of what it takes to read them all

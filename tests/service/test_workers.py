@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from service_client import PARSER, Client
 
-from batcher.core.error_rules import RULES, ErrorClass
+from batcher.reducto.error_rules import RULES, ErrorClass
 from batcher.service.local import LocalService, Options
 
 

@@ -13,10 +13,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
-from batcher.core.passwords import passwords_in
-from batcher.core.replies import explanation
-from batcher.core.wire import METADATA_KEY
 from batcher.errors import BadReply, Refused, ServiceError
+from batcher.manifest.password_rules import passwords_in
+from batcher.reducto.api_types import METADATA_KEY
+from batcher.reducto.responses import explanation
 
 if TYPE_CHECKING:
     from world import World

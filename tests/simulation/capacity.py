@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from batcher.core.drain import Drain
-from batcher.core.headroom import Headroom
-from batcher.core.looks import LATEST_FIRST, Looks
-from batcher.core.outflow import WAIT, Outflow
+from batcher.core.completion_rate import WAIT, Outflow
+from batcher.core.concurrency_limit import Headroom
+from batcher.core.fetch_rate import Drain
+from batcher.core.poll_schedule import LATEST_FIRST, Looks
 
 STEPS = 3_000  # moments that a scenario is seen at
 STANDING = 1e-6  # jobs a second: nothing happens

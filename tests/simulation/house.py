@@ -11,18 +11,18 @@ from pathlib import Path
 
 from virtual import unhurried
 
-from batcher.batch.fittings import budget_of
-from batcher.batch.opening import Reached
-from batcher.batch.runs import Means, Run
-from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Limits, Manifest, Output, Service, Source
 from batcher.core.summary import Audit
-from batcher.core.wire import RETENTION
-from batcher.edges.store import Store
-from batcher.edges.twin import Twin, TwinService
 from batcher.ledger.ledger import Ledger, open_ledger
-from batcher.stages.course import Course
+from batcher.manifest.model import Limits, Manifest, Output, Service, Source
+from batcher.outputs.result_store import Store
+from batcher.reducto.api_types import RETENTION
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.job import Job
+from batcher.runs.kinds import Means, Run
+from batcher.runs.preflight import Reached
+from batcher.runs.wiring import budget_of
+from batcher.stages.run_control import Course
 
 SETTLE = 60.0
 

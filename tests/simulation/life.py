@@ -21,21 +21,21 @@ from virtual import VirtualLoop, unhurried
 from witnesses import secrets_told, violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimJournal, SimTwin, SimWriter, World
 
-from batcher.batch.fittings import budget_of
-from batcher.batch.opening import Reached, keep_secrets
-from batcher.batch.running import _discreet as discreet
-from batcher.batch.runs import Cancellation, Collection, Means, Run
-from batcher.care.candidates import Candidate, of_result, with_verdict
-from batcher.care.retrying import requeue
-from batcher.care.verifying import remedies_for
-from batcher.core.job import Job
+from batcher.adapters.clock import TOLERANCE
 from batcher.core.lifecycle import OPEN, UNSENT
-from batcher.core.manifest import Limits, Manifest, Output, Service, Source
-from batcher.core.passwords import opening
-from batcher.edges.clock import TOLERANCE
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.stages.course import Course
+from batcher.maintenance.candidates import Candidate, of_result, with_verdict
+from batcher.maintenance.retry import requeue
+from batcher.maintenance.verify import remedies_for
+from batcher.manifest.model import Limits, Manifest, Output, Service, Source
+from batcher.manifest.password_rules import opening
+from batcher.reducto.job import Job
+from batcher.runs.kinds import Cancellation, Collection, Means, Run
+from batcher.runs.preflight import Reached, keep_secrets
+from batcher.runs.running import _discreet as discreet
+from batcher.runs.wiring import budget_of
+from batcher.stages.run_control import Course
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 RUNS_AT_MOST = 40
@@ -231,7 +231,7 @@ class _Life:
         await requeue(ledger, chosen)
 
     async def _repair(self, ledger: Ledger) -> None:
-        """As `batcher.care.verifying.repair` does it, with this world's disk."""
+        """As `batcher.maintenance.verify.repair` does it, with this world's disk."""
         sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
         rows = ledger.reader.execute(sql).fetchall()
         broken = [of_result(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]

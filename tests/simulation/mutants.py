@@ -12,21 +12,22 @@ from typing import Any, Final
 
 from world import SimWriter
 
-from batcher.batch import runs
-from batcher.core import claims, events, flight
+from batcher.core import events, inflight, reservations
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
-from batcher.edges.store import Item
 from batcher.errors import ServiceError
-from batcher.ledger import admission, purse
+from batcher.ledger import intake, run_spend
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Upstream
-from batcher.stages import fetcher, second_tries, sighting
+from batcher.outputs.result_store import Item
+from batcher.runs import kinds as runs
+from batcher.stages import fetcher, second_tries
+from batcher.stages import job_list_scan as sighting
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.course import Course
+from batcher.stages.job_list_scan import Sighting
 from batcher.stages.recovery import Recovery
-from batcher.stages.sighting import Sighting
+from batcher.stages.run_control import Course
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
@@ -132,14 +133,14 @@ def _says_saved_before_it_is() -> list[Patch]:
 
 
 def _expires_by_the_clock() -> list[Patch]:
-    def impatient(out: flight.Flight, *_: Any, now: float, **__: Any) -> events.Event | None:
+    def impatient(out: inflight.Flight, *_: Any, now: float, **__: Any) -> events.Event | None:
         return events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
 
     return [(fetcher, "verdict", impatient)]
 
 
 def _repeats_what_is_running() -> list[Patch]:
-    def impatient(out: flight.Flight, *_: Any, **__: Any) -> events.Event | None:
+    def impatient(out: inflight.Flight, *_: Any, **__: Any) -> events.Event | None:
         return events.JobToRepeat(out.document, "asked again", due_at=0.0)
 
     return [(fetcher, "verdict", impatient)]
@@ -189,7 +190,7 @@ def _commits_without_sync() -> list[Patch]:
 
 
 def _believes_the_first_404() -> list[Patch]:
-    def credulous(out: flight.Flight, said: str, **_: Any) -> events.Event:
+    def credulous(out: inflight.Flight, said: str, **_: Any) -> events.Event:
         return events.Lost(out.document, said)
 
     return [(fetcher, "absence", credulous)]
@@ -224,19 +225,19 @@ def _ignores_the_budget() -> list[Patch]:
 
 
 def _reserves_a_page_for_everything() -> list[Patch]:
-    def one_page(claim: claims.Claim, taught: claims.Lessons) -> claims.Fear:
-        return claims.Fear(1.0, claim.page, 1.0, claim.page)
+    def one_page(claim: reservations.Claim, taught: reservations.Lessons) -> reservations.Fear:
+        return reservations.Fear(1.0, claim.page, 1.0, claim.page)
 
-    return [(claims, "_of_guessed", one_page)]
+    return [(reservations, "_of_guessed", one_page)]
 
 
 def _waits_for_no_bill() -> list[Patch]:
     """Neither for a probe's, nor for what is out near a cap."""
-    return [(purse, "awaited", lambda *_: None)]
+    return [(run_spend, "awaited", lambda *_: None)]
 
 
 def _pays_for_copies() -> list[Patch]:
-    return [(admission, "_join_copies", lambda connection, last: None)]
+    return [(intake, "_join_copies", lambda connection, last: None)]
 
 
 def _takes_any_result_for_its_own() -> list[Patch]:
@@ -266,8 +267,8 @@ def _forgets_what_superseded_documents_left() -> list[Patch]:
         healthy(connection, last)
         connection.execute(sql, (last,))
 
-    healthy = admission._join_copies
-    return [(admission, "_join_copies", join)]
+    healthy = intake._join_copies
+    return [(intake, "_join_copies", join)]
 
 
 def _sends_what_nobody_asks_for() -> list[Patch]:
@@ -360,8 +361,8 @@ def _takes_up_nothing() -> list[Patch]:
 def _pays_again_for_what_cannot_be_read() -> list[Patch]:
     """Once its patience is over, and by itself."""
 
-    def repeat(out: flight.Flight, why: str, **more: Any) -> events.Event | None:
-        event = flight.unread(out, why, **more)
+    def repeat(out: inflight.Flight, why: str, **more: Any) -> events.Event | None:
+        event = inflight.unread(out, why, **more)
         return event and events.JobToRepeat(out.document, why, due_at=0.0)
 
     return [(fetcher, "unread", repeat)]

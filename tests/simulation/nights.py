@@ -16,17 +16,17 @@ from typing import TypeVar
 
 from virtual import unhurried
 
-from batcher.batch.opening import Reached
-from batcher.batch.runs import Means, Run
-from batcher.core import wire
-from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Manifest, Output, Service, Source
-from batcher.edges.store import Item, Written
-from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, Unreachable
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.stages.course import Course
+from batcher.manifest.model import Manifest, Output, Service, Source
+from batcher.outputs.result_store import Item, Written
+from batcher.reducto import api_types
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.job import Job
+from batcher.runs.kinds import Means, Run
+from batcher.runs.preflight import Reached
+from batcher.stages.run_control import Course
 
 T = TypeVar("T")
 HOUR = 3600.0
@@ -92,12 +92,12 @@ class WeatherTwin(Twin):
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         page = await super().jobs(cursor=None if self.weather.listing else cursor, limit=limit)
         if not self.weather.listing:
             return page
         again = f"page {self.weather.calls['jobs']}" if self.weather.listing == "endless" else "page 2"
-        return wire.JobsPage([], again)
+        return api_types.JobsPage([], again)
 
     def _too_many(self, kind: str, most: float | None, now: float) -> bool:
         late = self._late[kind]

@@ -10,8 +10,8 @@ from capacity import Night, night
 from house import House
 from virtual import run_virtually
 
-from batcher.core.drain import CEILING
-from batcher.core.outflow import Outflow
+from batcher.core.completion_rate import Outflow
+from batcher.core.fetch_rate import CEILING
 
 SEEDS = range(12)
 ENOUGH = 0.95  # of what the service could do

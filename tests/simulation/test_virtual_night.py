@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from virtual import run_virtually, unhurried
 
-from batcher.batch.opening import Reached
-from batcher.batch.runs import Means, Run
-from batcher.core.job import Job
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Manifest, Output, Service, Source
-from batcher.edges.store import Store
-from batcher.edges.twin import Twin, TwinService
 from batcher.ledger.ledger import open_ledger
-from batcher.stages.course import Course
+from batcher.manifest.model import Manifest, Output, Service, Source
+from batcher.outputs.result_store import Store
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.job import Job
+from batcher.runs.kinds import Means, Run
+from batcher.runs.preflight import Reached
+from batcher.stages.run_control import Course
 
 DOCUMENTS = 720
 

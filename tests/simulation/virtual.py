@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from asyncio_throttle.throttler import Throttler
 
-from batcher.edges.pace import Lane, Pace
+from batcher.adapters.rate_limits import Lane, Pace
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from hashlib import sha256
 from inbox import Inbox
 from world import HOUR, LATE, START, World
 
-from batcher.core import wire
-from batcher.core.error_rules import PASSING, RUNS
+from batcher.adapters.clock import TOLERANCE
 from batcher.core.lifecycle import OPEN, State
-from batcher.core.manifest import Manifest
-from batcher.edges.clock import TOLERANCE
+from batcher.manifest.model import Manifest
+from batcher.reducto import api_types
+from batcher.reducto.error_rules import PASSING, RUNS
 
 
 def violations(
@@ -273,7 +273,7 @@ def _failed_without_reason(world: World) -> Iterator[str]:
     """No document fails for want of the input that we took away, or let lapse."""
     rows = world.database.execute("SELECT source, reason FROM documents WHERE state = 'failed' AND job = 'parse'")
     for source, reason in rows:
-        if (reason or "").startswith(wire.ErrorName.INVALID_CONFIG):
+        if (reason or "").startswith(api_types.ErrorName.INVALID_CONFIG):
             yield f"{source} failed for want of its upload"
 
 

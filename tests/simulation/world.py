@@ -21,12 +21,7 @@ from typing import Any, TypeVar
 
 from answers import Crossroads, Gossip, secrets_in, tokens_in
 
-from batcher.core import wire
-from batcher.core.document import with_tag
-from batcher.core.wire import JobStatus
-from batcher.edges.client import Around, Room
-from batcher.edges.store import Item, Streamed, Written, kept_name
-from batcher.edges.twin import Twin, TwinJob, TwinService
+from batcher.common.names import with_tag
 from batcher.errors import (
     BadReply,
     Busy,
@@ -40,6 +35,11 @@ from batcher.errors import (
 )
 from batcher.ledger.journal import Journal
 from batcher.ledger.writer import InlineWriter, Work
+from batcher.outputs.result_store import Item, Streamed, Written, kept_name
+from batcher.reducto import api_types
+from batcher.reducto.api_types import JobStatus
+from batcher.reducto.client import Around, Room
+from batcher.reducto.fake_client import Twin, TwinJob, TwinService
 
 T = TypeVar("T")
 HOUR = 3600.0
@@ -191,12 +191,14 @@ class SimService(TwinService):
             return 1e9, None
         error = None
         if world.strikes("transient"):
-            error = world.rng.choice((wire.ErrorName.TIMEOUT, wire.ErrorName.INTERNAL_ERROR, "NEVER_HEARD_OF"))
+            error = world.rng.choice(
+                (api_types.ErrorName.TIMEOUT, api_types.ErrorName.INTERNAL_ERROR, "NEVER_HEARD_OF")
+            )
         elif world.strikes("permanent"):
-            error = wire.ErrorName.DOCUMENT_CORRUPT
+            error = api_types.ErrorName.DOCUMENT_CORRUPT
         elif self._is_too_much_for_now(job):
             world.faults["fails for now"] += 1
-            error = wire.ErrorName.TIMEOUT
+            error = api_types.ErrorName.TIMEOUT
         return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
 
     def _is_too_much_for_now(self, job: TwinJob) -> bool:
@@ -239,7 +241,7 @@ class SimService(TwinService):
     def _read(self, job: TwinJob) -> None:
         content = self.content(job.source)
         if content is None:
-            job.error, job.ends_at = wire.ErrorName.INVALID_CONFIG, min(job.ends_at, self.clock())
+            job.error, job.ends_at = api_types.ErrorName.INVALID_CONFIG, min(job.ends_at, self.clock())
         else:
             self.charged[job.job_id] = sha256(content).hexdigest()
 
@@ -404,7 +406,7 @@ class SimTwin(Twin):
         with self._quoted():
             await super().delete_job(job_id, include_persisted=include_persisted)
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
         with self._quoted():
             return await super().upload(content, name=name, sha256=sha256)
 
@@ -420,7 +422,7 @@ class SimTwin(Twin):
         """Who asked is noted with each job, however late it is worked off; and the answer may be another's."""
         world = self.world
         world.service.run_of[named["metadata"]["batcher"]["nonce"]] = world.run
-        request = wire.job_request(options or {}, source, asynchronous={"metadata": named["metadata"]}).decode()
+        request = api_types.job_request(options or {}, source, asynchronous={"metadata": named["metadata"]}).decode()
         with self._quoted(request, *secrets_in(request), *tokens_in(request)):
             job_id = await super().run_job(endpoint, source, options, **named)
         if not world.is_chain:  # what a later step read of another's job, no audit puts right
@@ -428,7 +430,7 @@ class SimTwin(Twin):
         others = [row[0] for row in world.database.execute("SELECT job_id FROM attempts WHERE job_id IS NOT NULL")]
         return world.rng.choice(others) if others and world.strikes("mixed_up") else job_id
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
+    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
         service = self.world.service
         if self.world.strikes("mixed_up"):
             ended = [one for one in service.charged if service.status(service.jobs[one]) is JobStatus.COMPLETED]
@@ -443,19 +445,19 @@ class SimTwin(Twin):
         job = self.service.jobs.get(job_id)
         return [job.config, *secrets_in(job.config)] if job else []
 
-    def _answer(self, job_id: str) -> wire.JobAnswer:
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
         """In some lives a job has completed for seconds, or minutes, before its result is there."""
         answer = super()._answer(job_id)
         if answer.result is not None and self.world.now < self.world.service.result_at(job_id):
             self.world.faults["late result"] += 1
-            return wire.JobAnswer(answer.status)
+            return api_types.JobAnswer(answer.status)
         if answer.error is not None:
             answer.error.message = self.world.gossip.failing("as ordered", self._sent_for(job_id))
         return answer
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         with self._quoted():
             page = await super().jobs(cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs)
         if page.next_cursor and self.world.strikes("endless_listing"):

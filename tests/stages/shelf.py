@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core import events as e
-from batcher.edges.store import Item, Store, Written
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, open_ledger
+from batcher.outputs.result_store import Item, Store, Written
 
 NOW = 1_800_000_000.0
 

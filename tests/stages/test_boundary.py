@@ -13,15 +13,15 @@ from house import House
 from test_unread import now, reasons, recall
 from virtual import run_virtually
 
-from batcher.core import wire
-from batcher.edges.traces import SIZE_AT_MOST, keeper
-from batcher.edges.twin import Twin
+from batcher.adapters.error_log import SIZE_AT_MOST, keeper
 from batcher.errors import OutputError, ReplyLost
-from batcher.stages import fetcher, inputs, poller
+from batcher.reducto import api_types
+from batcher.reducto.fake_client import Twin
+from batcher.stages import fetcher, input_resolver, poller
 from batcher.stages.boundary import Boundary, kept
-from batcher.stages.course import Course
-from batcher.stages.hourglass import Hourglass
+from batcher.stages.deadline_monitor import Hourglass
 from batcher.stages.recovery import Recovery
+from batcher.stages.run_control import Course
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ class Stumbling(Twin):
 
     at = ""
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> wire.Upload:
+    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
         if self.at == "upload" and content == b"odd":
             stumble()
         return await super().upload(content, name=name, sha256=sha256)
@@ -137,9 +137,9 @@ def test_a_document_that_trips_its_submission_is_perhaps_paid(house: House) -> N
 
 def test_a_file_that_trips_the_reader_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though many are read together."""
-    healthy = inputs._content
+    healthy = input_resolver._content
     monkeypatch.setattr(
-        inputs, "_content", lambda due, *more: stumble() if due.source == "z.txt" else healthy(due, *more)
+        input_resolver, "_content", lambda due, *more: stumble() if due.source == "z.txt" else healthy(due, *more)
     )
 
     async def work() -> None:
@@ -157,7 +157,7 @@ def test_three_submissions_in_a_row_that_trip_stop_the_run(house: House, monkeyp
         assert await house.run() == {"saved": 20}
         house.put(x="odd", y="odd 2", z="odd 3")
         with monkeypatch.context() as planted:
-            planted.setattr(inputs, "_content", lambda due, parts: stumble())
+            planted.setattr(input_resolver, "_content", lambda due, parts: stumble())
             await house.run()
         assert house.course.exit_code == 4
         assert house.paid() == 20
@@ -228,7 +228,7 @@ def test_a_row_that_trips_the_poller_costs_one_look(house: House, monkeypatch: p
     """All is looked at again."""
     healthy, tripped = poller.Poller._take_in, list[float]()
 
-    def once(self: Any, row: wire.JobRow) -> None:
+    def once(self: Any, row: api_types.JobRow) -> None:
         if not tripped:
             tripped.append(now())
             stumble()

@@ -3,15 +3,15 @@
 import asyncio
 from pathlib import Path
 
+from batcher.adapters.rate_limits import Lane, Pace
 from batcher.core import events
-from batcher.core.looks import Looks
-from batcher.edges.pace import Lane, Pace
-from batcher.edges.twin import Twin, TwinService
-from batcher.ledger.admission import Version
+from batcher.core.poll_schedule import Looks
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import memory_ledger
-from batcher.stages.course import Course
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.stages.job_tracker import Watchlist
 from batcher.stages.poller import Poller
-from batcher.stages.watchlist import Watchlist
+from batcher.stages.run_control import Course
 
 NOW = 1_800_000_000.0
 LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json")

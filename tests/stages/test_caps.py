@@ -14,10 +14,10 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.core import claims
-from batcher.core.job import Job
-from batcher.core.manifest import Limits
-from batcher.edges.twin import TwinJob
+from batcher.core import reservations
+from batcher.manifest.model import Limits
+from batcher.reducto.fake_client import TwinJob
+from batcher.reducto.job import Job
 
 MTIME = 1_700_000_000
 SEEDS = int(os.environ.get("CAPS_SEEDS", "3"))
@@ -236,23 +236,25 @@ def test_a_list_is_reserved_for_with_all_its_documents(limit: dict[str, int], tm
 
 def _one_page_each() -> Iterator[None]:
     """Reserves one page for what can't be counted, as it once did."""
-    of_guessed = claims._of_guessed
-    claims._of_guessed = lambda claim, taught: claims._of_counted(claim, claims.Lessons(1, 1, 1.0, 1.0, 1.0, 1.0))
+    of_guessed = reservations._of_guessed
+    reservations._of_guessed = lambda claim, taught: reservations._of_counted(
+        claim, reservations.Lessons(1, 1, 1.0, 1.0, 1.0, 1.0)
+    )
     try:
         yield
     finally:
-        claims._of_guessed = of_guessed
+        reservations._of_guessed = of_guessed
 
 
 def _no_probe() -> Iterator[None]:
     """Sends all of a new type at once, on a guess by what is usual."""
-    probes, by_size = claims.PROBES, claims.BYTES_OF_A_PAGE
-    claims.PROBES, claims.PACKED, packed = 0, (50_000, 50_000), claims.PACKED  # type: ignore[misc]
-    claims.BYTES_OF_A_PAGE = {}  # type: ignore[misc]
+    probes, by_size = reservations.PROBES, reservations.BYTES_OF_A_PAGE
+    reservations.PROBES, reservations.PACKED, packed = 0, (50_000, 50_000), reservations.PACKED  # type: ignore[misc]
+    reservations.BYTES_OF_A_PAGE = {}  # type: ignore[misc]
     try:
         yield
     finally:
-        claims.PROBES, claims.BYTES_OF_A_PAGE, claims.PACKED = probes, by_size, packed  # type: ignore[misc]
+        reservations.PROBES, reservations.BYTES_OF_A_PAGE, reservations.PACKED = probes, by_size, packed  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("plant", [_one_page_each, _no_probe])

@@ -10,14 +10,15 @@ import pytest
 from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
-from batcher.core import events, wire
+from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.edges.store import Written
 from batcher.errors import Outdated
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
+from batcher.outputs.result_store import Written
+from batcher.reducto import api_types
 from batcher.stages.chain import Chain
-from batcher.stages.course import Course
+from batcher.stages.run_control import Course
 from batcher.stages.sink import Sink
 
 
@@ -70,7 +71,7 @@ def test_the_newer_result_stands_however_late_the_older_comes_home(house: House)
     run_virtually(work())
 
 
-@pytest.mark.parametrize("error", [wire.ErrorName.TIMEOUT, wire.ErrorName.DOCUMENT_CORRUPT])
+@pytest.mark.parametrize("error", [api_types.ErrorName.TIMEOUT, api_types.ErrorName.DOCUMENT_CORRUPT])
 def test_an_older_version_whose_job_fails_holds_up_no_run(error: str, house: House) -> None:
     """Nobody needs what it was to bring: it is superseded, not sent again, and no failure of the batch."""
 

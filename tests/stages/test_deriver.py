@@ -14,15 +14,15 @@ import pyarrow.parquet
 import pytest
 from shelf import Shelf, parsed
 
-from batcher.care.verifying import verify
-from batcher.core.job import Job
-from batcher.core.manifest import Manifest, Output, Service
 from batcher.errors import BadReply
-from batcher.ledger.derived import Derivable, Derived, remember
+from batcher.ledger.derived_outputs import Derivable, Derived, remember
+from batcher.maintenance.verify import verify
+from batcher.manifest.model import Manifest, Output, Service
+from batcher.reducto.job import Job
 from batcher.stages import makers
-from batcher.stages.course import Course
 from batcher.stages.deriver import Deriver
 from batcher.stages.making import Limit, Maker
+from batcher.stages.run_control import Course
 
 ALL = ("json", "markdown", "jsonl", "parquet")
 

@@ -15,26 +15,27 @@ import pytest
 from test_sighting import accepted
 from virtual import run_virtually, unhurried
 
-from batcher.core import events, wire
+from batcher.core import events
 from batcher.core.breaker import WINDOW
-from batcher.core.cost import Prices
-from batcher.core.drain import Drain
-from batcher.core.headroom import Headroom
-from batcher.core.job import Job
+from batcher.core.completion_rate import Outflow
+from batcher.core.concurrency_limit import Headroom
+from batcher.core.fetch_rate import Drain
 from batcher.core.lifecycle import State
-from batcher.core.looks import Looks
-from batcher.core.outflow import Outflow
-from batcher.core.policy import Backoff, Policy
-from batcher.core.wire import JobAnswer, JobStatus
-from batcher.edges.client import Around, Room
-from batcher.edges.store import Store
-from batcher.edges.twin import Twin, TwinService
+from batcher.core.poll_schedule import Looks
+from batcher.core.retry_policy import Backoff, Policy
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised, Unreachable
 from batcher.ledger.ledger import memory_ledger
-from batcher.stages.course import Course
+from batcher.outputs.result_store import Store
+from batcher.reducto import api_types
+from batcher.reducto.api_types import JobAnswer, JobStatus
+from batcher.reducto.client import Around, Room
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.job import Job
+from batcher.reducto.rate_card import Prices
 from batcher.stages.fetcher import Fetcher
+from batcher.stages.job_tracker import Watched, Watchlist
+from batcher.stages.run_control import Course
 from batcher.stages.sink import Sink
-from batcher.stages.watchlist import Watched, Watchlist
 
 NOW, HOUR, SIZE = 1_800_000_000.0, 3600.0, 1000
 FAR = 1e7  # seconds
@@ -156,7 +157,7 @@ def result(document: int = 1, inner: Any = None, kind: str = "parse", **more: An
 
 
 def failed(name: str) -> JobAnswer:
-    return JobAnswer(JobStatus.FAILED, error=wire.ErrorDetail(name, message="as ordered"))
+    return JobAnswer(JobStatus.FAILED, error=api_types.ErrorDetail(name, message="as ordered"))
 
 
 LINK = {"type": "url", "url": "https://results.example/x", "result_id": "r"}

@@ -13,10 +13,10 @@ import pytest
 from house import House, all_waiting
 from virtual import run_virtually
 
-from batcher.core import wire
-from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import NotFound, Refused
 from batcher.ledger.ledger import open_ledger
+from batcher.reducto import api_types
+from batcher.reducto.fake_client import Twin, TwinJob
 
 DOCUMENTS = 12
 
@@ -24,7 +24,7 @@ DOCUMENTS = 12
 class Chatty(Twin):
     """Names the job, and its own request, wherever it can, as the real client does with each call."""
 
-    async def job(self, job_id: str, *, room: object = None) -> tuple[wire.JobAnswer, int]:
+    async def job(self, job_id: str, *, room: object = None) -> tuple[api_types.JobAnswer, int]:
         call, request = f"GET /job/{job_id}", uuid.uuid5(uuid.NAMESPACE_URL, job_id)
         try:
             answer, size = await super().job(job_id)

@@ -20,15 +20,16 @@ from house import House, all_waiting
 from test_audit import Replaying
 from virtual import run_virtually
 
-from batcher.batch import runs
-from batcher.core import events, wire
-from batcher.core.job import Job
+from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Limits
-from batcher.edges.client import ReductoClient
-from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unreachable
 from batcher.ledger.ledger import open_ledger
+from batcher.manifest.model import Limits
+from batcher.reducto import api_types
+from batcher.reducto.client import ReductoClient
+from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.job import Job
+from batcher.runs import kinds
 from batcher.stages.sink import Room
 
 HOUR = 3600.0
@@ -68,17 +69,17 @@ class Shared(Twin):
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         await asyncio.sleep(self.page)
         others = int((now() - self.since) * self.rate) if self.since else 0
         start = int(cursor or 0)
         if start < others:  # theirs are newer than ours
             made_at = datetime.fromtimestamp(now(), UTC).isoformat()
             numbers = range(start, min(start + limit, others))
-            rows = [wire.JobRow(f"other-{number}", "Completed", made_at) for number in numbers]
-            return wire.JobsPage(rows, str(start + len(rows)))
+            rows = [api_types.JobRow(f"other-{number}", "Completed", made_at) for number in numbers]
+            return api_types.JobsPage(rows, str(start + len(rows)))
         page = self._page(start - others, limit)
-        return wire.JobsPage(page.jobs, page.next_cursor and str(int(page.next_cursor) + others))
+        return api_types.JobsPage(page.jobs, page.next_cursor and str(int(page.next_cursor) + others))
 
 
 def test_after_an_outage_jobs_are_asked_by_name_rather_than_looked_for_among_millions(house: House) -> None:
@@ -100,7 +101,7 @@ def test_a_listing_that_is_behind_for_hours_delays_and_loses_nothing(house: Hous
     """Whatever it shows, each job is asked by name every now and then."""
 
     class Frozen(Twin):
-        def _row(self, job: TwinJob) -> wire.JobRow:
+        def _row(self, job: TwinJob) -> api_types.JobRow:
             row = super()._row(job)
             row.status = "InProgress"
             return row
@@ -123,7 +124,7 @@ def test_fetches_go_on_while_the_listing_is_to_be_left_alone(house: House, hours
     class BusyListing(Twin):
         once = True
 
-        async def jobs(self, **more: Any) -> wire.JobsPage:
+        async def jobs(self, **more: Any) -> api_types.JobsPage:
             if self.once:
                 self.once = False
                 raise Busy("GET /jobs", "later", status=503, retry_after=hours * HOUR)
@@ -329,9 +330,9 @@ def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: Hous
             await super().run_job(endpoint, source, options, **more)
             raise ReplyLost("run_job", "reset")
 
-        def _row(self, job: TwinJob) -> wire.JobRow:
+        def _row(self, job: TwinJob) -> api_types.JobRow:
             row = super()._row(job)
-            return wire.JobRow(row.job_id, row.status, row.created_at) if self.bare else row
+            return api_types.JobRow(row.job_id, row.status, row.created_at) if self.bare else row
 
     async def work() -> None:
         house.put(a="one", b="two")
@@ -418,7 +419,7 @@ def test_a_limit_on_pages_counts_those_that_are_asked_for(house: House) -> None:
 
 def test_a_download_that_is_cut_off_leaves_no_part(house: House) -> None:
     class Linked(Twin):
-        def _answer(self, job_id: str) -> wire.JobAnswer:
+        def _answer(self, job_id: str) -> api_types.JobAnswer:
             answer = super()._answer(job_id)
             if answer.result is not None:
                 body = msgspec.json.decode(bytes(answer.result))
@@ -449,7 +450,7 @@ def test_collecting_makes_the_copies_too(house: House, monkeypatch: pytest.Monke
         house.put(**{f"c{number}": "one" for number in range(300)})
         await house.run(until=lambda ledger: ledger.tally[State.DUPLICATE] == 300)
         await asyncio.sleep(100)
-        monkeypatch.setattr(house_module, "Run", runs.Collection)
+        monkeypatch.setattr(house_module, "Run", kinds.Collection)
         assert await house.run() == {"saved": 301}
 
     run_virtually(work())

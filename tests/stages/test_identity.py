@@ -14,10 +14,10 @@ from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
 from batcher.core.lifecycle import State
-from batcher.core.manifest import Limits, Manifest, Source
-from batcher.edges import sources
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.records import Records
+from batcher.ledger.reader import Records
+from batcher.manifest.model import Limits, Manifest, Source
+from batcher.sources import directory
 
 HOUR = 3600.0
 
@@ -69,10 +69,10 @@ def stale(house: House) -> Callable[[], None]:
             raise OSError(errno.ESTALE, "Stale file handle")
         return real(path, *args, **more)
 
-    sources.os.lstat = lstat  # type: ignore[assignment]
+    directory.os.lstat = lstat  # type: ignore[assignment]
 
     def restore() -> None:
-        sources.os.lstat = real
+        directory.os.lstat = real
 
     return restore
 

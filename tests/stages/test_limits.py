@@ -13,11 +13,11 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core import events
-from batcher.core.manifest import Limits
-from batcher.edges.twin import Twin
 from batcher.errors import NotFound
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Change, Ledger
+from batcher.manifest.model import Limits
+from batcher.reducto.fake_client import Twin
 
 MTIME = 1_700_000_000
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from virtual import run_virtually
 
-from batcher.core import wire
-from batcher.core.flight import Flight
-from batcher.core.looks import Looks
-from batcher.edges.pace import Pace
-from batcher.edges.twin import Twin, TwinService
+from batcher.adapters.rate_limits import Pace
+from batcher.core.inflight import Flight
+from batcher.core.poll_schedule import Looks
 from batcher.ledger.ledger import memory_ledger
-from batcher.stages.course import Course
+from batcher.reducto import api_types
+from batcher.reducto.fake_client import Twin, TwinService
+from batcher.stages.job_tracker import Watchlist
 from batcher.stages.poller import Poller
-from batcher.stages.watchlist import Watchlist
+from batcher.stages.run_control import Course
 
 
 class Overtaken(Twin):
@@ -25,9 +25,9 @@ class Overtaken(Twin):
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         self._watchlist.forget(1)
-        return wire.JobsPage([])
+        return api_types.JobsPage([])
 
 
 def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more() -> None:

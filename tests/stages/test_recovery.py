@@ -12,14 +12,15 @@ import pytest
 from house import House
 from virtual import run_virtually, unhurried
 
-from batcher.core import events, replies, wire
+from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.edges.twin import Twin, TwinJob, TwinService
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError
-from batcher.ledger.admission import Version
+from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.stages.course import Course
+from batcher.reducto import api_types, responses
+from batcher.reducto.fake_client import Twin, TwinJob, TwinService
 from batcher.stages.recovery import FENCE, LISTING, Recovery
+from batcher.stages.run_control import Course
 
 SETTLE, LAG, HOUR = 60.0, 50.0, 3600.0
 
@@ -125,10 +126,10 @@ class BrokenListing(Twin):
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         self.pages += 1
         await asyncio.sleep(0.01)
-        return wire.JobsPage([], str(self.pages if self._new_cursors else 2))
+        return api_types.JobsPage([], str(self.pages if self._new_cursors else 2))
 
 
 @pytest.mark.parametrize("new_cursors", [True, False])
@@ -156,7 +157,7 @@ class HeldUpListing(LateListing):
         super().__init__(service)
         self._ledger, self._readings = ledger, 0
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         self._readings += 1
         if self._readings == 2:
             await asyncio.sleep(5 * SETTLE)
@@ -186,7 +187,7 @@ class EditedMeanwhile(Twin):
         super().__init__(service)
         self._ledger = ledger
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         page = await super().jobs(**more)
         await self._ledger.admit([replace(_version("1.pdf"), content="edited", replaces=1)])
         return page
@@ -431,11 +432,13 @@ class OddRows(Twin):
     of: frozenset[str] = frozenset()
     odd: Callable[[dict[str, Any]], Any] = staticmethod(lambda row: row)
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         page = await super().jobs(**more)
         rows = [msgspec.to_builtins(row) for row in page.jobs]
         told = [self.odd(row) if row["job_id"] in self.of else row for row in rows]
-        return replies.read_jobs("GET /jobs", 200, json.dumps({"jobs": told, "next_cursor": page.next_cursor}).encode())
+        return responses.read_jobs(
+            "GET /jobs", 200, json.dumps({"jobs": told, "next_cursor": page.next_cursor}).encode()
+        )
 
 
 ODD_ROWS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -486,11 +489,11 @@ def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
     """Others' jobs may be listed without their requests: they keep nobody from being proven absent."""
 
     class Crowd(Twin):
-        async def jobs(self, **more: Any) -> wire.JobsPage:
+        async def jobs(self, **more: Any) -> api_types.JobsPage:
             page = await super().jobs(**more)
-            old = wire.JobRow("x", "Completed", "2020-01-01T00:00:00Z")
-            other = wire.JobRow("y", "Completed", "2999-01-01T00:00:00Z", "Extract")
-            return wire.JobsPage([other, *page.jobs, old], page.next_cursor)
+            old = api_types.JobRow("x", "Completed", "2020-01-01T00:00:00Z")
+            other = api_types.JobRow("y", "Completed", "2999-01-01T00:00:00Z", "Extract")
+            return api_types.JobsPage([other, *page.jobs, old], page.next_cursor)
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
@@ -514,7 +517,7 @@ class NoListing(Twin):
         super().__init__(service)
         self.error = error
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         self.calls += 1
         if int(more.get("cursor") or 0) + 1 >= self.from_page:
             raise self.error
@@ -686,10 +689,10 @@ def test_an_adopted_job_s_time_counts_from_its_submission() -> None:
 @pytest.mark.parametrize("escaped", [False, True])
 def test_a_row_that_echoes_no_metadata_is_found_by_its_upload(escaped: bool) -> None:
     class WithoutMetadata(Twin):
-        def _row(self, job: TwinJob) -> wire.JobRow:
+        def _row(self, job: TwinJob) -> api_types.JobRow:
             told = json.dumps({"input": job.source, "schema": {"$id": "https://example.com/x"}})
             told = told.replace("/", "\\/") if escaped else told
-            return wire.JobRow(job.job_id, "InProgress", raw_config=told)
+            return api_types.JobRow(job.job_id, "InProgress", raw_config=told)
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
@@ -739,13 +742,15 @@ class Parts(Twin):
     order = ("part", "job")
     types: tuple[str, str] = ("Parse", "Pipeline")
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         page = await super().jobs(**more)
         rows = [made for row in page.jobs for made in self._both(row)]
-        return wire.JobsPage(rows, page.next_cursor)
+        return api_types.JobsPage(rows, page.next_cursor)
 
-    def _both(self, row: wire.JobRow) -> list[wire.JobRow]:
-        part = wire.JobRow(f"part-{row.job_id}", "Completed", row.created_at, self.types[0], row.raw_config, row.source)
+    def _both(self, row: api_types.JobRow) -> list[api_types.JobRow]:
+        part = api_types.JobRow(
+            f"part-{row.job_id}", "Completed", row.created_at, self.types[0], row.raw_config, row.source
+        )
         row.type = self.types[1]
         return [part if which == "part" else row for which in self.order]
 
@@ -799,7 +804,7 @@ def test_two_steps_of_the_same_upload_are_told_apart(echoes: str) -> None:
     """By the nonce, by the type, or by whose job the ledger knows it to be."""
 
     class Echoing(Twin):
-        def _row(self, job: TwinJob) -> wire.JobRow:
+        def _row(self, job: TwinJob) -> api_types.JobRow:
             row = super()._row(job)
             row.type = job.endpoint if "type" in echoes else ""
             row.raw_config = job.config if "metadata" in echoes else None
@@ -848,11 +853,11 @@ def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(stat
     """The newer one came when the upload was deleted already: it failed for want of it, and its fellow is paid."""
 
     class Twice(Twin):
-        async def jobs(self, **more: Any) -> wire.JobsPage:
+        async def jobs(self, **more: Any) -> api_types.JobsPage:
             page = await super().jobs(**more)
             (row,) = page.jobs
             rows = [msgspec.structs.replace(row, job_id=f"{status} one", status=status) for status in statuses]
-            return wire.JobsPage(rows)
+            return api_types.JobsPage(rows)
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
@@ -998,7 +1003,7 @@ class Crowded(Twin):
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
-    ) -> wire.JobsPage:
+    ) -> api_types.JobsPage:
         if not exclude_configs and limit > 1:
             self.cursors.append(cursor)
         return await super().jobs(cursor=cursor, limit=limit, exclude_configs=exclude_configs)

@@ -9,12 +9,13 @@ import pytest
 from test_sighting import Rows, accepted, lost, nonce_of, row, with_ledger
 from virtual import unhurried
 
-from batcher.core import events, wire
+from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger
-from batcher.stages.course import Course
+from batcher.reducto import api_types
 from batcher.stages.recovery import FENCE, LISTING, Recovery
+from batcher.stages.run_control import Course
 
 SETTLE, HOUR, RETENTION = 60.0, 3600.0, 12 * 3600.0
 A_PASS = SETTLE / 4 + 1.0  # seconds from one to the next, at most
@@ -27,7 +28,7 @@ def now() -> float:
 class Service(Rows):
     """Keeps count of when it was asked for what, from its first moment; `fails` says with what a call fails."""
 
-    def __init__(self, *rows: wire.JobRow) -> None:
+    def __init__(self, *rows: api_types.JobRow) -> None:
         super().__init__(list(rows))
         self.began = now()
         self.asked: dict[str, list[float]] = {"jobs": [], "delete": [], "job": [], "upload": []}
@@ -39,12 +40,12 @@ class Service(Rows):
         if error := self.fails(call, what):
             raise error
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         self._note("jobs")
         await asyncio.sleep(0.01)
         return await super().jobs(**more)
 
-    async def upload(self, *content: Any, **more: Any) -> wire.Upload:
+    async def upload(self, *content: Any, **more: Any) -> api_types.Upload:
         self._note("upload")
         return await super().upload(*content, **more)
 
@@ -53,7 +54,7 @@ class Service(Rows):
         await asyncio.sleep(self.deleting_takes)
         return await super().delete_upload(file_id)
 
-    async def job(self, job_id: str, **more: Any) -> tuple[wire.JobAnswer, int]:
+    async def job(self, job_id: str, **more: Any) -> tuple[api_types.JobAnswer, int]:
         self._note("job", job_id)
         return await super().job(job_id, **more)
 
@@ -92,7 +93,7 @@ def reason(ledger: Ledger) -> str:
     return next(group.reason or "" for group in ledger.failures() if group.state == State.HELD)
 
 
-def shown(*documents: int) -> list[wire.JobRow]:
+def shown(*documents: int) -> list[api_types.JobRow]:
     return [row(f"job-{document}", nonce_of(document)) for document in documents]
 
 
@@ -183,7 +184,9 @@ def test_a_spare_upload_that_fails_keeps_no_job_from_being_adopted() -> None:
 
 
 @pytest.mark.parametrize(("rows", "is_proven"), [((), False), (shown(2), True), ([row("x", nonce_of(1))], True)])
-def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(rows: Sequence[wire.JobRow], is_proven: bool) -> None:
+def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(
+    rows: Sequence[api_types.JobRow], is_proven: bool
+) -> None:
     """One that we knew, or one that is found again."""
 
     async def work(ledger: Ledger) -> None:
@@ -345,9 +348,9 @@ class Hidden(Service):
 
     span = 0.0
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         page = await super().jobs(**more)
-        return page if now() >= self.began + self.span else wire.JobsPage([])
+        return page if now() >= self.began + self.span else api_types.JobsPage([])
 
 
 @pytest.mark.parametrize(("span", "at"), [(20.0, 60.0), (200.0, 2 * 195.0), (400.0, 2 * 390.0), (1300.0, 1800.0)])
@@ -444,7 +447,7 @@ def test_an_input_that_is_no_upload_is_held_with_that_reason_and_nothing_is_dele
 
 ODD_LISTINGS = {
     "job x, a part of its job": [row("x", nonce_of(1), type="Extract")],
-    "doesn't say what job x is of": [wire.JobRow("x", "Completed")],
+    "doesn't say what job x is of": [api_types.JobRow("x", "Completed")],
 }
 
 

@@ -8,9 +8,9 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.core import wire
-from batcher.edges.client import Room
-from batcher.edges.twin import Twin, TwinService
+from batcher.reducto import api_types
+from batcher.reducto.client import Room
+from batcher.reducto.fake_client import Twin, TwinService
 from batcher.stages.sink import ROOM
 
 HOUR = 3600.0
@@ -28,7 +28,7 @@ class FillsTheRoom(Twin):
         super().__init__(service)
         self._said, self._asked = said, dict[str, int]()
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
+    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
         answer, _ = await super().job(job_id)
         if room is not None:
             await room.take(ROOM)

@@ -14,12 +14,12 @@ import pytest
 from house import House, all_waiting
 from virtual import run_virtually
 
-from batcher.care.candidates import with_verdict
-from batcher.care.retrying import requeue
-from batcher.core.job import Job
-from batcher.edges.twin import Twin, TwinJob
 from batcher.errors import BadReply, Refused, ReplyLost
 from batcher.ledger.ledger import Ledger, open_ledger
+from batcher.maintenance.candidates import with_verdict
+from batcher.maintenance.retry import requeue
+from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.job import Job
 
 HOUR = 3600.0
 

@@ -12,9 +12,9 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core.lifecycle import State
-from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy
 from batcher.ledger.ledger import Ledger
+from batcher.reducto.fake_client import Twin, TwinService
 
 AT_MOST = 10.0  # seconds from the signal on, as of a service that answers nothing more
 

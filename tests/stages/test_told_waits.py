@@ -12,9 +12,9 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.core.manifest import Limits
-from batcher.edges.twin import Twin, TwinService
 from batcher.errors import Busy, ServiceError, Unreachable
+from batcher.manifest.model import Limits
+from batcher.reducto.fake_client import Twin, TwinService
 
 WAITS = {
     "upload": "uploads wait",

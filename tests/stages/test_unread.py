@@ -16,13 +16,14 @@ import pytest
 from house import House, all_waiting
 from virtual import run_virtually
 
-from batcher.core import events, wire
-from batcher.core.flight import PATIENCE, SILENCE
-from batcher.core.wire import JobStatus
-from batcher.edges.client import Room
-from batcher.edges.twin import Twin, TwinService
+from batcher.core import events
+from batcher.core.inflight import PATIENCE, SILENCE
 from batcher.errors import BadReply, Busy, NotFound, Refused, ServiceError, Unreachable
 from batcher.ledger.ledger import open_ledger
+from batcher.reducto import api_types
+from batcher.reducto.api_types import JobStatus
+from batcher.reducto.client import Room
+from batcher.reducto.fake_client import Twin, TwinService
 
 HOUR = 3600.0
 ODD = b"odd"
@@ -43,7 +44,7 @@ def now() -> float:
 class Odd(Twin):
     """Answers about the file that holds `odd` as it is told to; `healed` makes it answer like any other."""
 
-    def __init__(self, service: TwinService, answer: Callable[[wire.JobAnswer], wire.JobAnswer]) -> None:
+    def __init__(self, service: TwinService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]) -> None:
         super().__init__(service)
         self.answer, self.healed = answer, False
         self.asked: Counter[str] = Counter()
@@ -51,7 +52,7 @@ class Odd(Twin):
     def is_odd(self, job_id: str) -> bool:
         return not self.healed and self.service.uploads.get(self.service.jobs[job_id].source) == ODD
 
-    def _answer(self, job_id: str) -> wire.JobAnswer:
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
         answer = super()._answer(job_id)
         if not self.is_odd(job_id) or answer.status != JobStatus.COMPLETED:
             return answer
@@ -59,23 +60,23 @@ class Odd(Twin):
         return self.answer(answer)
 
 
-def nothing(answer: wire.JobAnswer) -> wire.JobAnswer:
-    return wire.JobAnswer(JobStatus.COMPLETED)
+def nothing(answer: api_types.JobAnswer) -> api_types.JobAnswer:
+    return api_types.JobAnswer(JobStatus.COMPLETED)
 
 
-def becomes(text: bytes) -> Callable[[wire.JobAnswer], wire.JobAnswer]:
-    return lambda answer: wire.JobAnswer(answer.status, msgspec.Raw(text))
+def becomes(text: bytes) -> Callable[[api_types.JobAnswer], api_types.JobAnswer]:
+    return lambda answer: api_types.JobAnswer(answer.status, msgspec.Raw(text))
 
 
-def of_another(answer: wire.JobAnswer) -> wire.JobAnswer:
+def of_another(answer: api_types.JobAnswer) -> api_types.JobAnswer:
     result = msgspec.json.decode(bytes(answer.result or b""))
-    return wire.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "job_id": "another"})))
+    return api_types.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "job_id": "another"})))
 
 
-def a_link(answer: wire.JobAnswer) -> wire.JobAnswer:
+def a_link(answer: api_types.JobAnswer) -> api_types.JobAnswer:
     result = msgspec.json.decode(bytes(answer.result or b""))
     link = {"type": "url", "url": "https://storage.example/x", "result_id": "r"}
-    return wire.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "result": link})))
+    return api_types.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "result": link})))
 
 
 UNREAD = {
@@ -111,7 +112,7 @@ async def recall(house: House) -> None:
 def test_a_result_that_comes_a_moment_later_is_waited_for(house: House, times: int) -> None:
     """Completed, and the answer carries no result yet: nothing is sent again."""
 
-    def late(answer: wire.JobAnswer) -> wire.JobAnswer:
+    def late(answer: api_types.JobAnswer) -> api_types.JobAnswer:
         return answer if sum(client.asked.values()) > times else nothing(answer)
 
     async def work() -> None:
@@ -168,7 +169,7 @@ def test_a_person_who_asks_again_pays_again_only_for_what_is_still_unreadable(ho
     async def work() -> None:
         house.put(a="odd", b="fine")
 
-        def first(answer: wire.JobAnswer) -> wire.JobAnswer:
+        def first(answer: api_types.JobAnswer) -> api_types.JobAnswer:
             return nothing(answer) if len(client.asked) == 1 else answer
 
         house.client = client = Odd(house.service, first)
@@ -223,7 +224,7 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
     class Counting(Odd):
         rooms: list[Room] = []  # noqa: RUF012 (of this one test)
 
-        async def job(self, job_id: str, *, room: Room | None = None) -> tuple[wire.JobAnswer, int]:
+        async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
             answer, taken = await super().job(job_id, room=room)
             more = 1000 if room is not None else 0  # as if its body had been larger
             if room is not None:
@@ -231,8 +232,8 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
                 await room.take(more)
             return answer, taken + more
 
-    def unknown(answer: wire.JobAnswer) -> wire.JobAnswer:
-        return wire.JobAnswer("Archiving")
+    def unknown(answer: api_types.JobAnswer) -> api_types.JobAnswer:
+        return api_types.JobAnswer("Archiving")
 
     async def work() -> None:
         house.put(a="odd", b="fine")
@@ -253,7 +254,7 @@ class Refusing(Odd):
         super().__init__(service, nothing)
         self.error = error
 
-    def _answer(self, job_id: str) -> wire.JobAnswer:
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
         if self.is_odd(job_id):
             self.asked[job_id] += 1
             raise self.error
@@ -296,7 +297,7 @@ class Down(Twin):
 
     until = 0.0
 
-    def _answer(self, job_id: str) -> wire.JobAnswer:
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
         if now() < self.until:
             raise Unreachable("GET /job", "no route")
         return super()._answer(job_id)
@@ -319,7 +320,7 @@ class OneLongPause(Twin):
 
     hours, said = 0.0, False
 
-    async def job(self, job_id: str, **more: Any) -> tuple[wire.JobAnswer, int]:
+    async def job(self, job_id: str, **more: Any) -> tuple[api_types.JobAnswer, int]:
         if not self.said:
             self.said = True
             raise Busy("GET /job", "later", status=503, retry_after=self.hours * HOUR)
@@ -329,7 +330,7 @@ class OneLongPause(Twin):
 class LongPauseOfTheList(Twin):
     hours = 0.0
 
-    async def jobs(self, **more: Any) -> wire.JobsPage:
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
         raise Busy("GET /jobs", "later", status=503, retry_after=self.hours * HOUR)
 
 
@@ -370,7 +371,7 @@ class Forgetful(Twin):
 
     until = 0.0
 
-    def _answer(self, job_id: str) -> wire.JobAnswer:
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
         if now() < self.until:
             raise NotFound("GET /job", "Job not found", status=404, name="NOT_FOUND")
         return super()._answer(job_id)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.core.wire import ErrorName
-from batcher.service.extraction.evidence import Evidence, Spot
+from batcher.reducto.api_types import ErrorName
+from batcher.service.extraction.document_index import Evidence, Spot
 from batcher.service.extraction.found import Value
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import cast, customs_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from batcher.service.extraction.evidence import Spot
+from batcher.service.extraction.document_index import Spot
 from batcher.service.extraction.found import Tree, Value
 
 SURE: Final = 0.85  # the score from which a citation's confidence is high

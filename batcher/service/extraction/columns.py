@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from batcher.service.extraction.evidence import Evidence, Grid, joined_across_pages
+from batcher.service.extraction.document_index import Evidence, Grid, joined_across_pages
 from batcher.service.extraction.found import Value
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from batcher.service.extraction.columns import table_rows
-from batcher.service.extraction.evidence import Evidence, spot_of_block
+from batcher.service.extraction.document_index import Evidence, spot_of_block
 from batcher.service.extraction.found import Tree, Value
+from batcher.service.extraction.heuristics import KINDS_OF_PAPER, Unlabelled
 from batcher.service.extraction.pairs import Pair, pairs_of
 from batcher.service.extraction.schema import Field
-from batcher.service.extraction.unlabelled import KINDS_OF_PAPER, Unlabelled
 from batcher.service.extraction.values import MISSING, Customs, cast, customs_of, is_percent
 from batcher.service.extraction.words import THRESHOLD, Vocabulary, phrase_for, words_of, words_of_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.service.extraction.evidence import Spot
+from batcher.service.extraction.document_index import Spot
 
 
 @dataclass(frozen=True, slots=True)

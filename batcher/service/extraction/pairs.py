@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from batcher.service.extraction.evidence import Box, Evidence, Grid, Line, Spot
+from batcher.service.extraction.document_index import Box, Evidence, Grid, Line, Spot
 from batcher.service.extraction.values import NUMBER, is_percent, looks_like_value
 
 LONGEST_LABEL: Final = 50  # characters

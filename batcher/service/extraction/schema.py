@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.pages import DocumentProblem
 
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName
-from batcher.service.parsing import compound, mail, office, packed, pdf, searchable, sheets, text
+from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import images as pictured
+from batcher.service.parsing import mail, office, ole, pdf, searchable, sheets, text, zipped_xml
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
@@ -33,14 +33,14 @@ READERS: Final[Mapping[str, Reader]] = {
     "md": text.read_markdown,
     "txt": text.read_text,
     "mail": mail.read_mail,
-    "odt": packed.read_odt,
-    "epub": packed.read_epub,
+    "odt": zipped_xml.read_odt,
+    "epub": zipped_xml.read_epub,
     "docx": office.read_docx,
     "pptx": office.read_pptx,
     "sheet": sheets.read_sheets,
     "rtf": text.read_rtf,
-    "doc": compound.read_doc,
-    "msg": compound.read_msg,
+    "doc": ole.read_doc,
+    "msg": ole.read_msg,
 }
 HINTS: Final = {"ppt": "; save it as PPTX", "wpd": "; save it as DOCX or PDF", "qpw": "; save it as XLSX"}
 EMBEDDED_DPI: Final = 100  # the API's default

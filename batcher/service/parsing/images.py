@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, unsupported
 from batcher.service.parsing.pdf import read_content
 

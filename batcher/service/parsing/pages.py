@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 
 Rows = list[list[str]]  # of a table's cells, the first row its header
 Box = tuple[float, float, float, float]  # left, top, width, height, as shares of the page

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.core.wire import ErrorName
+from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
 from batcher.service.parsing.pages import Block, Box, DocumentProblem, Page, Word, corrupt, empty, protected, table

@@ -1,0 +1,38 @@
+"""Tells a URL how a run ended. One POST, a few seconds, and no consequence: a run never fails for its news."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from batcher.common.secrets import Secrets
+
+PATIENCE: Final = 10.0  # seconds in all
+
+
+async def notify(
+    url: str, news: Mapping[str, Any], *, patience: float = PATIENCE, trust: ssl.SSLContext | None = None
+) -> str | None:
+    """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words.
+
+    `trust` as of `manifest.certificates`; None: the system's.
+    """
+    connector = aiohttp.TCPConnector(ssl=trust or True)
+    try:
+        async with asyncio.timeout(patience), aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+            headers = {"Content-Type": "application/json"}
+            async with session.post(
+                url, data=msgspec.json.encode(news), headers=headers, allow_redirects=False
+            ) as answer:
+                return None if 200 <= answer.status < 300 else f"notify.url answered {answer.status}"
+    except TimeoutError:
+        return f"notify.url didn't answer within {patience:g} s"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        address = Secrets()
+        address.keep([url], "its address")  # whoever knows it may post to it
+        return f"notify.url: {address.cut(str(error)) or type(error).__name__}"

@@ -1,0 +1,149 @@
+"""Takes webhooks in: a small HTTP server that answers at once and remembers which jobs to ask about.
+
+Whether a message is genuine is `reducto.webhook_signature`'s; asking is the poller's. What is lost here costs time,
+no result. It lies in the run's own process, so connections are few and short: whoever reaches it must not exhaust the
+run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from batcher.doorkeeper import Doorkeeper, Limits, descriptors, terse
+from batcher.errors import ReceiverUnusable
+from batcher.reducto.webhook_signature import Judge
+
+LARGEST: Final = 64 << 10  # bytes of a message; ours are a few hundred
+RATE, BURST = 1000.0, 2000.0  # messages a second, and at once: more than the API ends jobs
+READ_WITHIN: Final = 5.0  # seconds for a body to come in whole
+CONNECTIONS: Final = 64  # at once; a message takes a few milliseconds
+SHARE: Final = 8  # of what the process may have open, one part in so many: the run needs the rest
+LIMITS: Final = Limits(CONNECTIONS, header=10.0, idle=30.0, stalled=READ_WITHIN, body=1.0)
+WAITING: Final = 20_000  # jobs to ask about; beyond that the poller finds them by itself
+REMEMBERED: Final = 50_000  # messages taken in, to know their repetitions by
+
+
+class Receiver:
+    """`answers` counts by HTTP status: 204 taken in, or known; 401 not genuine; 413, 408, 429."""
+
+    def __init__(self, judge: Judge, *, clock: Callable[[], float], rate: float = RATE, burst: float = BURST) -> None:
+        self.url = ""
+        self.answers: Counter[int] = Counter()
+        self._judge = judge
+        self._clock = clock
+        self._jobs: asyncio.Queue[str] = asyncio.Queue(WAITING)
+        self._seen: dict[str, None] = {}  # in the order they came
+        self._rate, self._burst = rate, burst
+        self._allowance = burst
+        self._counted_at = 0.0
+
+    async def next_job(self) -> str:
+        """The next job that a genuine message names."""
+        return await self._jobs.get()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs named and not yet asked about."""
+        return self._jobs.qsize()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        status = await self._status(request)
+        self.answers[status] += 1
+        answer = web.Response(status=status)
+        if status != 204:
+            answer.force_close()  # what else comes on this connection isn't worth reading
+        return answer
+
+    async def _status(self, request: web.Request) -> int:
+        if not self._is_in_time():
+            return 429
+        if (request.content_length or 0) > LARGEST:
+            return 413
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return 413
+        except TimeoutError:
+            return 408
+        notice = self._judge.judge(request.headers, body, now=self._clock())
+        if notice is None:
+            return 401
+        if self._is_new(notice.message) and not self._jobs.full():
+            self._jobs.put_nowait(notice.job_id)
+        return 204
+
+    def _is_in_time(self) -> bool:
+        """A bucket that fills by `rate` a second and holds `burst`."""
+        now = asyncio.get_running_loop().time()
+        self._allowance = min(self._burst, self._allowance + (now - self._counted_at) * self._rate)
+        self._counted_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+    def _is_new(self, message: str) -> bool:
+        if message in self._seen:
+            return False
+        self._seen[message] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+@asynccontextmanager
+async def receiving(
+    host: str,
+    port: int,
+    judge: Judge,
+    *,
+    clock: Callable[[], float],
+    rate: float = RATE,
+    burst: float = BURST,
+    limits: Limits = LIMITS,
+) -> AsyncIterator[Receiver]:
+    """A receiver that listens as long as the block lasts. Raises ReceiverUnusable where the address can't be had."""
+    receiver = Receiver(judge, clock=clock, rate=rate, burst=burst)
+    keeper = Doorkeeper(replace(limits, connections=min(limits.connections, max(4, descriptors() // SHARE))))
+    runner = _runner(receiver, keeper)
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        server = await _listen(host, port, keeper, runner.server)
+        receiver.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/"
+        watching = asyncio.create_task(keeper.watch())
+        try:
+            yield receiver
+        finally:
+            watching.cancel()
+            server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _runner(receiver: Receiver, keeper: Doorkeeper) -> web.AppRunner:
+    async def answer(request: web.Request) -> web.Response:
+        with keeper.attending(request.transport, request.content.is_eof):
+            return await receiver.answer(request)
+
+    app = web.Application(client_max_size=LARGEST)
+    app.router.add_post("/{path:.*}", answer)
+    return web.AppRunner(app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0)
+
+
+async def _listen(host: str, port: int, keeper: Doorkeeper, server: web.Server) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(keeper.guarding(server), host, port, backlog=keeper.backlog)
+    except OSError as error:
+        raise ReceiverUnusable(
+            f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or name another one"
+        ) from error

@@ -1,0 +1,183 @@
+"""Commands for a batch between its runs: why, failures, retry, verify, cancel."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest, place_of, reading
+from batcher.cli.group import main
+from batcher.cli.terminal_run import Voice, complete, conduct, tell
+
+CLASSES = ("transient", "document", "configuration", "internal", "expired", "lost", "stuck", "held", "cancelled")
+
+
+@main.command(short_help="Tell one document's whole story.")
+@WHAT
+@click.argument("path")
+@AS_JSON
+def why(what: Path, path: str, as_json: bool) -> None:
+    """Tell one document's whole story: every attempt, answer, wait and cost.
+
+    \b
+    batcher why manifests/nightly.toml invoices/2026/0117.pdf
+    """
+    from batcher.ledger.history import story
+    from batcher.views.history_view import story_words
+
+    with reading(place_of(what)) as ledger:
+        versions = story(ledger, as_named(path))
+    click.echo(json.dumps(versions) if as_json else story_words(versions))
+
+
+@main.command(short_help="Show what failed, in groups, and what to do about each.")
+@WHAT
+@AS_JSON
+def failures(what: Path, as_json: bool) -> None:
+    """Show what failed and why, in groups, and what can be done about each.
+
+    \b
+    batcher failures manifests/nightly.toml
+    batcher failures results/nightly --json | jq '.[0].example'
+    """
+    import msgspec
+
+    from batcher.views.failures import failure_words
+
+    with reading(place_of(what)) as ledger:
+        groups = ledger.failures()
+    click.echo(msgspec.json.encode(groups) if as_json else failure_words(groups, what))
+
+
+@main.command(short_help="Put documents that failed back in the queue.")
+@WHAT
+@click.argument("paths", nargs=-1)
+@click.option("--only", type=click.Choice(CLASSES), help="Documents of this class alone.")
+@AS_JSON
+def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
+    """Put documents that failed back in the queue, for the next run to pay for again.
+
+    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have been paid already, and
+    stuck ones have a job that is paid for, so they are taken only when asked for. Of a stuck one the next run cancels
+    the job if it still runs: what can be fetched by then is fetched for nothing, and only else is it paid for again.
+
+    \b
+    batcher retry manifests/nightly.toml --only expired
+    batcher retry manifests/nightly.toml invoices/2026/0117.pdf
+    """
+    from dataclasses import asdict
+
+    from batcher.common.formatting import many
+    from batcher.maintenance.retry import retry as put_back
+
+    done = complete(put_back(place_of(what).ledger, only=only, paths=tuple(map(as_named, paths))))
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    if not done.documents:
+        click.echo("0 documents are in the queue again; `batcher failures` tells what each verdict asks for", err=True)
+        return
+    verb = "is" if done.documents == 1 else "are"
+    words = f"{many(done.documents, 'document')} {verb} in the queue again, for about {many(done.credits, 'credit')}"
+    click.echo(words, err=True)
+    if done.at_risk:
+        click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
+    if done.recalled:
+        click.echo(
+            f"  {done.recalled} of them have a job still: it is cancelled first, and fetched if it completed", err=True
+        )
+    click.echo(f"next: {again(what)}", err=True)
+
+
+@main.command(short_help="Hold every saved result against the ledger.")
+@WHAT
+@click.option("--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole.")
+@AS_JSON
+def verify(what: Path, repair: bool, as_json: bool) -> None:
+    """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit code 1 if not whole.
+
+    Says what `--repair` would cost: for nothing comes a result that the service still has, or of which another document
+    of the same bytes has a whole copy.
+
+    \b
+    batcher verify manifests/nightly.toml
+    batcher verify results/nightly --repair
+    """
+    from batcher.maintenance.verify import prospects
+    from batcher.maintenance.verify import repair as set_right
+    from batcher.maintenance.verify import verify as hold_against
+    from batcher.views.verify_view import prospect_words, repair_words, verify_words
+
+    place = place_of(what)
+    if repair:
+        found, requeued, kept = complete(set_right(place.ledger, place.output))
+        said = repair_words(requeued, kept, again(what))
+    else:
+        with reading(place) as ledger:
+            found = hold_against(ledger, place.output, place.ledger)
+            said = prospect_words(*prospects(ledger, place.output, found, time.time()), what)
+    click.echo(json.dumps(found.values()) if as_json else verify_words(found))
+    if said:
+        click.echo(said, err=True)
+    sys.exit(0 if found.is_whole else 1)
+
+
+@main.command(short_help="Send nothing more, and cancel what is out.")
+@WHAT
+@AS_JSON
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+def cancel(what: Path, as_json: bool, quiet: bool) -> None:
+    """Send nothing more, cancel what is out, and bring home what had completed by then.
+
+    \b
+    batcher cancel manifests/nightly.toml
+    """
+    from batcher.runs.running import cancel_batch
+
+    manifest, voice = known_manifest(what), Voice(quiet=quiet)
+    summary = conduct(cancel_batch, manifest, voice)
+    tell(summary, manifest, voice, as_json=as_json)
+    sys.exit(summary.exit_code)
+
+
+@main.command()
+@WHAT
+@click.option("--listing", is_flag=True, help="Ask the service too, where the journal doesn't tell all.")
+@AS_JSON
+def rebuild(what: Path, listing: bool, as_json: bool) -> None:
+    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open.
+
+    Where the journal is lost too, from the manifest's documents, the jobs that the service lists, and the results on
+    disk. A result that none of these proves is held, and not paid for again unless a person says so.
+
+    \b
+    batcher rebuild manifests/nightly.toml
+    batcher rebuild manifests/nightly.toml --listing
+    """
+    from dataclasses import asdict
+
+    from batcher.maintenance.rebuild import falls_short
+    from batcher.maintenance.rebuild import rebuild as make_anew
+    from batcher.maintenance.rebuild_from_job_list import rebuild_from_listing
+    from batcher.views.status import counts
+
+    place = place_of(what)
+    if listing and what.is_dir():
+        raise click.UsageError("which service to ask stands in the manifest: batcher rebuild MANIFEST --listing")
+    if not what.is_dir() and (listing or falls_short(place.ledger)):
+        done = complete(rebuild_from_listing(known_manifest(what)))
+    else:
+        done = make_anew(place.ledger, batch=None if what.is_dir() else place.batch)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    click.echo(f"{place.ledger}: {counts(done.documents)}", err=True)
+    if done.skipped:
+        click.echo(f"  {done.skipped} lines of the journal fit nowhere", err=True)
+    if done.set_aside:
+        click.echo(f"  the damaged ledger lies at {done.set_aside}", err=True)
+    click.echo(f"next: batcher verify {what}, then {again(what)}", err=True)

@@ -1,0 +1,77 @@
+"""What a batch would cost, in the standard lane and in the batch lane, by the card in use and by the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from batcher.common.formatting import dollars, many
+from batcher.reducto.job import Job
+from batcher.reducto.rate_card import AS_OF, Measure, Prices, by_list, rate
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Dollars, but for `credits`. `at_most`: were every page dense. `batch_lane`: None where there is no such lane."""
+
+    pages: int = 0
+    credits: float = 0.0
+    dollars: float = 0.0
+    at_most: float = 0.0
+    batch_lane: float | None = None
+    by_list: float = 0.0
+
+    def __add__(self, other: Quote) -> Quote:
+        """Of two steps of a chain. The batch lane takes one of them perhaps; the other stays as it is."""
+        lanes = (self.batch_lane, other.batch_lane)
+        both = (self.dollars if lanes[0] is None else lanes[0]) + (other.dollars if lanes[1] is None else lanes[1])
+        return Quote(
+            pages=self.pages + other.pages,
+            credits=round(self.credits + other.credits, 6),
+            dollars=round(self.dollars + other.dollars, 6),
+            at_most=round(self.at_most + other.at_most, 6),
+            batch_lane=None if lanes == (None, None) else round(both, 6),
+            by_list=round(self.by_list + other.by_list, 6),
+        )
+
+    def words(self, prices: Prices) -> list[str]:
+        if prices.dollars_per_page:
+            basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
+        else:
+            basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
+        lines = [f"{dollars(self.dollars)} or {many(self.credits, 'credit')} for {many(self.pages, 'page')}, {basis}"]
+        if self.at_most > self.dollars:
+            lines.append(f"{dollars(self.at_most)} if every page is dense: tables, figures")
+        if self.batch_lane is not None:
+            lines.append(f'{dollars(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h')
+        if prices.card == "credits" and not prices.dollars_per_page:
+            lines.append(f"{dollars(self.by_list)} for accounts from {AS_OF} on, by the list")
+        return lines
+
+
+def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False) -> Quote:
+    """Of (extension, measure) each. `chained`: the job reads parse jobs."""
+    lane = replace(job, queue_priority="batch")
+    asked, batch = rate(job, prices, chained=chained), rate(lane, prices, chained=chained)
+    listed = by_list(job, prices)
+    pages, sums = 0, [0.0] * 4
+    for extension, size in documents:
+        pages += size.pages
+        costs = (
+            asked.likely(size, extension),
+            asked.at_most(size, extension),
+            batch.likely(size, extension),
+            listed.likely(size, extension),
+        )
+        sums = [total + cost for total, cost in zip(sums, costs, strict=True)]
+    credits, at_most, cheaper, by_the_list = sums
+    price = prices.dollars_per_credit
+    offered = job.endpoint == "parse" and job.queue_priority != "batch" and cheaper < credits
+    return Quote(
+        pages=pages,
+        credits=round(credits, 6),
+        dollars=round(credits * price, 6),
+        at_most=round(at_most * price, 6),
+        batch_lane=round(cheaper * price, 6) if offered else None,
+        by_list=round(by_the_list * price, 6),
+    )

@@ -1,0 +1,82 @@
+"""What an error means and what follows from it: data, and pure functions that answer with the event to report.
+
+Repeats of one *call* within seconds are the client's; here a *document* is put off, sent again or given up.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
+from batcher.errors import Busy, NotFound, Refused, ServiceError
+from batcher.reducto.error_rules import PAID_ATTEMPTS_AT_MOST, RULES, STATUSES, UNKNOWN_NAME, ErrorClass, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential with full jitter: a random span up to `first * 2**tries`, never over `most`. Seconds."""
+
+    first: float = 1.0
+    most: float = 300.0
+
+    def span(self, tries: int, rng: random.Random) -> float:
+        return rng.uniform(0.0, min(self.most, self.first * 2.0 ** min(tries, 30)))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    rules: Mapping[str, Rule] = field(default_factory=lambda: RULES)
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def rule(self, name: str) -> Rule:
+        return self.rules.get(name, UNKNOWN_NAME)
+
+    def after_failure(
+        self, document: int, name: str, message: str, *, paid: int, now: float, rng: random.Random
+    ) -> JobFailed | JobToRepeat:
+        """What follows a job that ended Failed with error `name`; `paid` counts the attempts, this one included."""
+        rule = self.rule(name)
+        reason = f"{name or 'UNNAMED'}: {message}".rstrip(": ")
+        if paid >= min(rule.attempts, PAID_ATTEMPTS_AT_MOST):
+            return JobFailed(document, reason, kind=rule.kind)
+        return JobToRepeat(document, reason, due_at=now + self.backoff.span(paid + 2, rng))
+
+    def after_refusal(
+        self, document: int, refused: Refused, *, tries: int, now: float, rng: random.Random
+    ) -> RefusedForNow | Rejected | UploadLapsed:
+        """What follows a submission that was surely not accepted."""
+        match refused:
+            case Busy():
+                return RefusedForNow(document, str(refused), due_at=now + self.patience_with(refused, tries, rng))
+            case NotFound():
+                return UploadLapsed(document, str(refused), due_at=now + self.backoff.span(tries, rng))
+        return Rejected(document, str(refused), kind=self.kind_of(refused))
+
+    def patience_with(self, error: ServiceError, tries: int, rng: random.Random) -> float:
+        """Seconds until a document whose call failed is due again.
+
+        Where it only came too soon, soon: its lane has slowed down already, and that is no fault of this document.
+        """
+        if isinstance(error, Busy) and error.retry_after is not None:
+            return error.retry_after
+        if isinstance(error, Busy) and error.status == 429:
+            return rng.uniform(0.0, self.backoff.first)
+        return self.backoff.span(tries, rng)
+
+    def kind_of(self, refused: Refused) -> ErrorClass:
+        if refused.name in self.rules:
+            return self.rules[refused.name].kind
+        return STATUSES.get(refused.status, ErrorClass.DOCUMENT)
+
+
+def with_changes(changes: Iterable[tuple[str, str | None, int | None]]) -> Policy:
+    """The policy with a manifest's `[retry]`: (error name, class or None, attempts or None) each."""
+    rules = dict(RULES)
+    for name, kind, attempts in changes:
+        known = rules.get(name, UNKNOWN_NAME)
+        rules[name] = Rule(
+            ErrorClass(kind) if kind else known.kind, attempts if attempts is not None else known.attempts
+        )
+    return Policy(rules)

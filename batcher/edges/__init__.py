@@ -1,1 +1,0 @@
-"""TOUCHES the world: client, sources, store, webhooks. No rule of a document's life."""

@@ -1,1 +1,0 @@
-"""SHOWS: all that people read."""

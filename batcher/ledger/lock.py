@@ -1,0 +1,68 @@
+"""The lock on a ledger: one process at a time writes it. Nothing of it outlives the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from batcher.errors import LedgerError, LedgerLocked, OutputError
+from batcher.ledger.filesystem import network_of
+
+A_GLANCE: Final = 0.05  # seconds: longer than `is_held` ever keeps a run from starting
+
+
+def lock(path: Path) -> int:
+    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd.
+
+    Raises LedgerLocked, OutputError.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_network(path)
+        fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; make its folder writable, or name another output") from error
+    try:
+        _take(fd)
+    except OSError as error:
+        os.close(fd)
+        raise LedgerLocked(
+            f"{path}: another run holds this ledger; wait for it, or follow it with `batcher status`"
+        ) from error
+    return fd
+
+
+def _refuse_network(path: Path) -> None:
+    network = network_of(path.parent)
+    if network is not None:
+        raise LedgerError(
+            f"{path}: it lies on a network file system ({network}), where its locks can't be trusted; "
+            "name a local place with output.ledger. Results may be anywhere"
+        )
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the ledger now: unlike a row that says so, this is true after a crash, too."""
+    try:
+        fd = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)  # and with it the lock
+    return False
+
+
+def _take(fd: int) -> None:
+    """At once, or after a glance: somebody may only be looking whether it is held."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        time.sleep(A_GLANCE)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,1 @@
+"""What is done between runs: retry, verify and repair, rebuild, export."""

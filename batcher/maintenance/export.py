@@ -1,0 +1,231 @@
+"""The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines, CSV or Parquet.
+
+It streams, in as little memory for a million documents as for ten, reads one state of the ledger however long it
+takes, and leaves nothing half written. Older versions of a document are left out. In CSV no text is a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from batcher.common.private_files import make_file
+from batcher.core.columns import Columns, ColumnType
+from batcher.errors import BatcherError, OutputError
+from batcher.ledger.derived_outputs import Derivable, results
+from batcher.ledger.queries import Queries
+from batcher.outputs import derived_files, parquet
+from batcher.outputs.result_store import Store
+from batcher.outputs.rows import ORIGIN, Row, fitted, line_of, lines_of, widen
+
+FORMATS: Final = ("jsonl", "csv", "parquet")
+WHAT: Final = ("results", "documents", "attempts", "costs")
+TABLES: Final = {
+    "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",
+    "attempts": (
+        "SELECT d.source, d.job, d.current, a.* FROM attempts a JOIN documents d ON d.id = a.document"
+        " ORDER BY a.document, a.number"
+    ),
+    "costs": "SELECT * FROM costs ORDER BY sent_at, source",
+}
+_FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # as OWASP lists them
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
+_SECRET: Final = frozenset({"nonce", "key_print"})
+
+Rows = Callable[[], Iterator[Row]]
+
+
+@dataclass(slots=True)
+class Exported:
+    """`missing`: sources whose result isn't on disk as it was saved."""
+
+    rows: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def export(
+    ledger: Queries,
+    output: Path,
+    target: Path | None,
+    *,
+    what: str,
+    format: str,
+    chunks: bool = False,
+    access: str = "owner",
+) -> Exported:
+    """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables each chunk is a row.
+
+    `access`: who may read a new file.
+    Raises BatcherError.
+    """
+    exported = Exported()
+    ledger.reader.execute("BEGIN")  # one state of the ledger, for as long as it takes
+    try:
+        if format == "parquet":
+            _write_parquet(_needed(target), _rows(ledger, output, what, exported), exported, access)
+        else:
+            with _opened(target, access) as file:
+                for piece in _pieces(ledger, output, what, format, chunks, exported):
+                    file.write(piece)
+    finally:
+        ledger.reader.execute("ROLLBACK")
+    return exported
+
+
+def _pieces(ledger: Queries, output: Path, what: str, format: str, chunks: bool, exported: Exported) -> Iterator[bytes]:
+    if format == "csv":
+        return _csv(_rows(ledger, output, what, exported), exported)
+    if what == "results":
+        return _chunks(ledger, Store(output), exported) if chunks else _results(ledger, Store(output), exported)
+    return _counted((_line(row) for row in _table(ledger, TABLES[what])), exported)
+
+
+# --- what ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(ledger: Queries, output: Path, what: str, exported: Exported) -> Rows:
+    if what != "results":
+        return lambda: _table(ledger, TABLES[what])
+    store = Store(output)
+    return lambda: derived_files.rows(store, _there(ledger, store, exported))
+
+
+def _there(ledger: Queries, store: Store, exported: Exported) -> Iterator[Derivable]:
+    exported.missing.clear()
+    for one in results(ledger):
+        if derived_files.whole(store, [one]):
+            yield one
+        else:
+            exported.missing.append(one.source)
+
+
+def _results(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
+    for one in _there(ledger, store, exported):
+        exported.rows += 1
+        yield from line_of(store.read(one.output), derived_files.origin_of(one))
+
+
+def _chunks(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
+    for one in _there(ledger, store, exported):
+        yield from _counted(lines_of(store.read(one.output), derived_files.origin_of(one)), exported)
+
+
+def _table(ledger: Queries, sql: str) -> Iterator[Row]:
+    cursor = ledger.reader.execute(sql)
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        yield {name: value for name, value in zip(names, values, strict=True) if name not in _SECRET}
+
+
+# --- how -------------------------------------------------------------------------------------------------------------
+
+
+def _line(row: Row) -> bytes:
+    return msgspec.json.encode(row) + b"\n"
+
+
+def _counted(pieces: Iterable[bytes], exported: Exported) -> Iterator[bytes]:
+    for piece in pieces:
+        exported.rows += 1
+        yield piece
+
+
+def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
+    columns = _columns(rows())
+    yield _record(map(_defused, columns))
+    for row in rows():
+        exported.rows += 1
+        fit = fitted(row, columns)
+        yield _record("" if fit[name] is None else _defused(fit[name]) for name in columns)
+
+
+def _defused(value: object) -> object:
+    """With an apostrophe before what a spreadsheet would compute: what documents say is anybody's. Numbers stay."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def _record(values: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(values)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _write_parquet(target: Path, rows: Rows, exported: Exported, access: str) -> None:
+    def counted() -> Iterator[Row]:
+        for row in rows():
+            exported.rows += 1
+            yield row
+
+    columns = _columns(rows())
+    with unfinished(target, access) as part:
+        parquet.write(part, columns, counted())
+
+
+def _columns(rows: Iterable[Row]) -> Columns:
+    """As wide as all rows need; those of results that say whose they are come first, whether there are any or not."""
+    kinds: dict[str, ColumnType | None] = {}
+    for row in rows:
+        widen(kinds, row)
+    return {name: kind or ColumnType.TEXT for name, kind in kinds.items()} or ORIGIN
+
+
+def _needed(target: Path | None) -> Path:
+    if find_spec("pyarrow") is None:
+        raise BatcherError("Parquet needs pyarrow, which isn't installed: pip install 'batcher[parquet]'")
+    if target is None:
+        raise BatcherError("Parquet isn't for a terminal or a pipe: name a file with -o")
+    return target
+
+
+@contextmanager
+def _opened(target: Path | None, access: str) -> Iterator[BinaryIO]:
+    if target is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with unfinished(target, access) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def unfinished(target: Path, access: str = "owner") -> Iterator[Path]:
+    """A file to write to, under another name; it gets its own when all went well.
+
+    A new one is for whom `access` says, one in another's place for whom that was.
+
+    Raises BatcherError where a file can't be there, OutputError where the disk refuses.
+    """
+    target = target.resolve()  # a link stays one
+    if target.exists() and not target.is_file():
+        raise BatcherError(f"{target}: not a regular file; name another file with -o")
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        make_file(part, access)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise BatcherError(f"{target}: {error.strerror}; name another file with -o") from error
+    except OSError as error:
+        raise OutputError(f"{target}: {error.strerror}; it wasn't written") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

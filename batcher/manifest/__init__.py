@@ -1,0 +1,1 @@
+"""What a manifest may say, and how it is read and checked."""

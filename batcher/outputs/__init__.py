@@ -1,0 +1,1 @@
+"""Where results go: the files of each format, and the mirror."""

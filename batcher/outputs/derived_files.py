@@ -1,0 +1,231 @@
+"""Makes things of saved results, a group at a time: Markdown files, lines, parts of a Parquet data set.
+
+Blocking; the deriver calls it in a thread. Every file is whole or not there, and made of the result on disk alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from batcher.common.names import beside
+from batcher.core.columns import Columns, ColumnType
+from batcher.errors import OutputError
+from batcher.ledger.derived_outputs import Derivable, Derived
+from batcher.outputs import jsonl, parquet
+from batcher.outputs.markdown import markdown_of
+from batcher.outputs.result_store import Item, Store, Streamed
+from batcher.outputs.rows import Row, grown, line_of, lines_of, rows_of, widen
+from batcher.reducto.results import Origin, charts_of, images_of, pdfs_of, read_result
+
+WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
+_PICTURE: Final = re.compile(r"(\d{4,}|document|chart)-[0-9a-f]{8}\.[a-z]+")
+_IN_PLACE: Final = "data:"
+_ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "svg"})
+
+
+def origin_of(one: Derivable) -> Origin:
+    return Origin(one.source, one.job, one.job_id, one.pages, one.credits, one.metadata)
+
+
+class Notes:
+    """What was left out of what is made of each document, for want of anything that could be read."""
+
+    def __init__(self) -> None:
+        self._left_out: dict[int, list[str]] = {}
+
+    def of(self, one: Derivable) -> list[str]:
+        """To be grown by whoever reads that result, from its beginning."""
+        self._left_out[one.document] = []
+        return self._left_out[one.document]
+
+    def words(self, document: int) -> str | None:
+        left_out = self._left_out.get(document)
+        if not left_out:
+            return None
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        return f"left out: {left_out[0]}{more}"
+
+
+# --- Markdown -------------------------------------------------------------------------------------------------------
+
+
+def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]) -> list[Derived]:
+    """A file beside each result. `known`: hashes of what may be replaced, by name. Raises OutputError, the first."""
+    there, notes = whole(store, group), Notes()
+    items = [_markdown(store, one, known[markdown_name(one)], notes.of(one)) for one in there]
+    made = []
+    for one, outcome in zip(there, store.write_group(items), strict=True):
+        if isinstance(outcome, OutputError):
+            raise outcome
+        row = Derived(one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256)
+        made.append(row._replace(note=notes.words(one.document)))
+    return made
+
+
+def markdown_name(one: Derivable) -> str:
+    return beside(one.output, ".md")
+
+
+def _markdown(store: Store, one: Derivable, known: frozenset[str], left_out: list[str]) -> Item | Streamed:
+    name = markdown_name(one)
+    images = _pictures(store, one)
+    pieces = markdown_of(store.read(one.output), origin_of(one), images=images, left_out=left_out)
+    if one.size <= WHOLE:
+        return Item(name, "".join(pieces).encode(), known)
+    part, digest, size = store.new_part(), hashlib.sha256(), 0
+    with part.open("wb") as file:
+        for piece in pieces:
+            data = piece.encode()
+            digest.update(data)
+            size += file.write(data)
+    return Streamed(name, part, digest.hexdigest(), size, known)
+
+
+def _pictures(store: Store, one: Derivable) -> dict[str, str]:
+    """Where those pictures are, as seen from the Markdown, that were fetched."""
+    folder = pictures_name(one)
+    if not store.path(folder).is_dir():
+        return {}
+    places = picture_places(store, one)
+    here = len(folder.rpartition("/")[0] + "/") if "/" in folder else 0
+    return {url: place[here:] for url, place in places.items() if store.path(place).is_file()}
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def pictures_name(one: Derivable) -> str:
+    return beside(one.output, ".images")
+
+
+def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict[str, str]:
+    """Where each picture a result links to belongs, the PDF made of the document, and what charts were read as.
+
+    `cited`: whether it was asked for with citations, so that pictures of what it cites are among them.
+    """
+    folder, result = pictures_name(one), read_result(store.read(one.output))
+    pictures = enumerate(images_of(result, cited=cited), start=1)
+    places = {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in pictures}
+    charts = {url: f"{folder}/chart-{_mark(url)}.json" for url in charts_of(result)}
+    return {**charts, **places, **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)}}
+
+
+def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
+    """Pictures in `folder` that belong to an earlier result."""
+    names = {place.rpartition("/")[2] for place in places}
+    for file in store.path(folder).glob("*"):
+        if file.name not in names and _PICTURE.fullmatch(file.name) and file.is_file():
+            file.unlink()
+
+
+def picture_in(url: str) -> bytes | None:
+    """What an address holds itself, as in data:image/png;base64,…; None where it is elsewhere.
+
+    Raises ValueError where it is no address of either kind.
+    """
+    if not url.startswith(_IN_PLACE):
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"{url[:100]} is no address")
+        return None
+    kind, comma, text = url.removeprefix(_IN_PLACE).partition(",")
+    content = unquote_to_bytes(text)
+    picture = b64decode(content) if kind.endswith(";base64") else content
+    if not comma or not picture:
+        raise ValueError("a picture in its own address, of which nothing can be read")
+    return picture
+
+
+def _mark(url: str) -> str:
+    """Tells the pictures of one job from those of another; a signature that is made anew changes nothing."""
+    return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:8]
+
+
+def _ending(url: str) -> str:
+    if url.startswith(_IN_PLACE):
+        kind = url.partition(",")[0].partition(";")[0]  # as in data:image/svg+xml
+        ending = kind.rpartition("/")[2].removesuffix("+xml").lower()
+    else:
+        ending = url.partition("?")[0].rpartition("/")[2].rpartition(".")[2].lower()
+    return ending if ending in _ENDINGS else "png"
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool) -> list[Derived]:
+    """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
+    there, notes = whole(store, group), Notes()
+    of = lines_of if chunks else line_of
+    written = (of(store.read(one.output), origin_of(one), notes.of(one)) for one in there)
+    placed = jsonl.append(store.begin(file), at, written)
+    return [
+        Derived(one.document, "jsonl", one.sha256, file, *line, note=notes.words(one.document))
+        for one, line in zip(there, placed, strict=True)
+    ]
+
+
+# --- Parquet --------------------------------------------------------------------------------------------------------
+
+
+def begin_part(store: Store, there: Sequence[Derivable], columns: Columns) -> tuple[Streamed, list[Derived]]:
+    """A file of the rows of results that are whole, not visible yet, and what to remember of it before it is."""
+    part, notes = store.new_part(), Notes()
+    try:
+        size, sha256 = parquet.write(part, columns, rows(store, there, notes))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    name = f"results.parquet/{there[0].job}/part-{part.name}.parquet"
+    made = [
+        Derived(one.document, "parquet", one.sha256, name, 0, size, sha256, notes.words(one.document)) for one in there
+    ]
+    return Streamed(name, part, sha256, size), made
+
+
+def publish(store: Store, part: Streamed) -> None:
+    (outcome,) = store.write_group([part])
+    if isinstance(outcome, OutputError):
+        raise outcome
+
+
+def rows(store: Store, group: Iterable[Derivable], notes: Notes | None = None) -> Iterator[Row]:
+    for one in group:
+        yield from rows_of(store.read(one.output), origin_of(one), notes.of(one) if notes else None)
+
+
+def found_columns(store: Store, there: Iterable[Derivable], known: Columns | None) -> Columns:
+    """Wide enough for all their rows, so far as those that are `known` leave them free."""
+    kinds: dict[str, ColumnType | None] = {}
+    for row in rows(store, there):
+        widen(kinds, row)
+    return grown(known, kinds)
+
+
+def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
+    """A result and what lies beside it; the result itself comes last."""
+    folder = pictures_name(one)
+    files = store.path(folder).glob("*")
+    pictures = sorted(f"{folder}/{file.name}" for file in files if _PICTURE.fullmatch(file.name) and file.is_file())
+    return [*pictures, *([markdown] if markdown else []), one.output]
+
+
+def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
+    """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has gone."""
+    first = made[0]
+    if first.format == "mirror":
+        return True  # it lies elsewhere
+    if first.format == "images":
+        return len(list(store.path(first.file).glob("*"))) >= first.size - (1 if first.note else 0)
+    if first.format == "jsonl":
+        return jsonl.stand(store.path(first.file), [(row.start, row.size, row.sha256) for row in made])
+    return store.digest(first.file) == first.sha256
+
+
+def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
+    """Those of `group` whose result is on disk as it was saved; of the others the next `verify` tells."""
+    return [one for one in group if store.digest(one.output) == one.sha256]

@@ -1,0 +1,525 @@
+"""Results on disk, each whole or not there: part, sync, a name that overwrites nothing unknown, sync of the folder.
+
+Blocking; the sink calls it in a thread, with groups, because one sync serves many files. No path leaves its root.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import mmap
+import os
+import resource
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from batcher.common.names import LONGEST_PATH, elsewhere, path_of, with_tag
+from batcher.common.private_files import FILES, FOLDERS, NEW, let_in, make_file
+from batcher.errors import OutputError
+from batcher.reducto.results import Buffer
+
+BESIDE: Final = 64  # bytes that what is made of a result has more in its name, and pictures in theirs
+PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
+REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
+GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
+BLOCK: Final = 1 << 20
+_OWN: Final = b"/.batcher"
+_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person named, so it may be a link
+_FOLDER: Final = _ROOT | os.O_NOFOLLOW
+_PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
+    {
+        *(errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.EMLINK),
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EACCES, errno.EPERM),
+    }
+)
+_NEXT: Final = {
+    errno.EMFILE: "let it have more files open (ulimit -n)",
+    errno.ENFILE: "the system has too many files open: let it have more",
+    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on another disk",
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EROFS: "mount it writable, or name another output directory",
+    errno.EACCES: "make it writable for this user",
+    errno.EPERM: "make it writable for this user",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`data` for `output`; `known` are the hashes of files there that it may take the place of.
+
+    `otherwise`: where it goes instead, should that place not be to be had.
+    """
+
+    output: str
+    data: Buffer
+    known: frozenset[str] = frozenset()
+    otherwise: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The same for bytes that lie in `part` already, a path that `Store.new_part` gave."""
+
+    output: str
+    part: Path
+    sha256: str
+    size: int
+    known: frozenset[str] = frozenset()
+    otherwise: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Durable on disk. `output` differs from the one asked for where that place is taken, or can't be had."""
+
+    output: str
+    sha256: str
+    size: int
+
+
+@dataclass(slots=True)
+class _Part:
+    item: Item | Streamed
+    parts: int  # an open directory
+    temporary: bytes
+    fd: int
+    sha256: str
+    size: int
+
+
+class Store:
+    """`access`: who may read what it writes, whatever the umask: the owner alone, or the group of the folder too.
+
+    Folders that are there keep their modes, as do files that grow.
+    """
+
+    def __init__(self, root: Path, access: str = "owner") -> None:
+        self._root = root
+        self._access = access
+
+    def make_root(self) -> None:
+        """And the folders above it that are missing. Raises OutputError."""
+        try:
+            self._make_root()
+        except OSError as error:
+            raise trouble(str(self._root), error) from error
+
+    def check_writable(self) -> None:
+        """Raises OutputError where a result could not be written."""
+        try:
+            self._make_root()
+            fd = os.open(self._root, _ROOT)
+            try:
+                name = b".batcher-" + secrets.token_hex(4).encode()
+                os.close(os.open(name, NEW, 0o600, dir_fd=fd))
+                os.unlink(name, dir_fd=fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise trouble(str(self._root), error) from error
+
+    def sweep(self) -> None:
+        """Remove the parts that a crash left behind. The caller holds the ledger, so no other run is at work here."""
+        folder = self._root.joinpath(*(os.fsdecode(part) for part in PARTS))
+        for part in folder.iterdir() if folder.is_dir() else ():
+            part.unlink()
+
+    def new_part(self) -> Path:
+        """Where a large result may be written, to be named by `write_group` when it is whole. Raises OutputError."""
+        folders: dict[bytes, int] = {}
+        try:
+            self._folder(PARTS, folders)
+        except OSError as error:
+            raise trouble(str(self._root), error) from error
+        finally:
+            for folder in folders.values():
+                os.close(folder)
+        part = self._root.joinpath(*map(os.fsdecode, PARTS), secrets.token_hex(12))
+        try:
+            make_file(part)
+        except OSError as error:
+            raise trouble(str(part), error) from error
+        return part
+
+    def begin(self, output: str) -> Path:
+        """A file that is to grow at `output`, in the root itself: made empty unless it's there. Raises OSError."""
+        path = self.path(output)
+        with suppress(FileExistsError):
+            make_file(path, self._access)
+        return path
+
+    def write_group(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
+        """All of `items`, durable when this returns; one that can't be written fails alone.
+
+        Where the process may not have as many files open, as many at a time as it may.
+        """
+        outcomes, left = self._write(items), list(range(len(items)))
+        while 0 < len(refused := [n for n in left if _wants_files(outcomes[n])]) < len(left):
+            left = refused
+            for number, outcome in zip(left, self._write([items[n] for n in left]), strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _write(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
+        outcomes: dict[int, Written | OutputError] = {}
+        parts: dict[int, _Part] = {}
+        folders: dict[bytes, int] = {}
+        try:
+            for number, item in enumerate(items):
+                try:
+                    parts[number] = self._begin(item, folders)
+                except OSError as error:
+                    outcomes[number] = trouble(item.output, error)
+            self._sync(parts, outcomes)
+            for number, part in parts.items():
+                if number not in outcomes:
+                    outcomes[number] = self._publish(part, folders)
+            for folder in folders.values():
+                os.fsync(folder)
+        except OSError as error:  # a folder that can't be synced: nothing of this group counts as durable
+            return [trouble(item.output, error) for item in items]
+        finally:
+            for part in parts.values():
+                os.close(part.fd)
+                _discard(part)
+            for folder in folders.values():
+                os.close(folder)
+        return [outcomes[number] for number in range(len(items))]
+
+    def read(self, output: str) -> memoryview:
+        """The result at `output` as a map of the file: what is looked at is in memory, the rest isn't.
+
+        Raises FileNotFoundError where there is none, or it is no regular file.
+        """
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                fd = _open_file(name, folder)
+            with os.fdopen(fd, "rb") as file:
+                if not os.fstat(fd).st_size:
+                    return memoryview(b"")  # which can't be mapped
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise FileNotFoundError(output) from error
+
+    def path(self, output: str) -> Path:
+        return self._root / os.fsdecode(path_of(output))
+
+    def digest(self, output: str) -> str | None:
+        """sha256 of the result at `output`; None where there is none, empty where it's no regular file."""
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                return _hash_of(name, folder)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return ""
+
+    def size(self, output: str) -> int | None:
+        """Bytes of the result at `output`; None where there is no regular file."""
+        try:
+            found = os.lstat(os.path.join(os.fsencode(self._root), path_of(output)))  # noqa: PTH118 (bytes)
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
+        """The result at `source` once more, or what was kept of it when a newer one took its place.
+
+        Raises FileNotFoundError where neither is what it was, OutputError.
+        """
+        part = self.new_part()
+        try:
+            found = (self._streamed(output, part, sha256) for output in (source, kept_name(sha256)))
+            size = next((size for size in found if size is not None), None)
+            if size is None:
+                raise FileNotFoundError(f"{source}: not the bytes that were saved")
+            (outcome,) = self.write_group([Streamed(target, part, sha256, size, known, elsewhere(target))])
+        finally:
+            part.unlink(missing_ok=True)
+        if isinstance(outcome, OutputError):
+            raise outcome
+        return outcome
+
+    def _streamed(self, output: str, part: Path, sha256: str) -> int | None:
+        """How many bytes were copied, a block at a time; None where `output` is not, or no longer, of that hash.
+
+        A disk that can't be read just now says nothing about what lies on it: that is an OutputError.
+        """
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                fd = _open_file(name, folder)
+            with os.fdopen(fd, "rb") as file:
+                copied, size = _copied(file, part)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise trouble(output, error) from error
+        return size if copied == sha256 else None
+
+    @contextmanager
+    def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
+        """The open folder of `output`, if it is there, and the name within. No link is followed on the way."""
+        *parents, name = path_of(output).split(b"/")
+        with ExitStack() as stack:
+            folder = os.open(self._root, _ROOT)
+            stack.callback(os.close, folder)
+            for parent in parents:
+                folder = os.open(parent, _FOLDER, dir_fd=folder)
+                stack.callback(os.close, folder)
+            yield folder, name
+
+    # --- one file ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, item: Item | Streamed, folders: dict[bytes, int]) -> _Part:
+        parts = self._folder(PARTS, folders)
+        if isinstance(item, Streamed):
+            name = os.fsencode(item.part.name)
+            fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parts)
+            let_in(fd, FILES[self._access])
+            return _Part(item, parts, name, fd, item.sha256, item.size)
+        name = secrets.token_hex(12).encode()
+        fd = os.open(name, NEW, 0o600, dir_fd=parts)
+        part = _Part(item, parts, name, fd, hashlib.sha256(item.data).hexdigest(), len(item.data))
+        try:
+            let_in(fd, FILES[self._access])
+            _write_all(part.fd, item.data)
+        except OSError:
+            os.close(part.fd)
+            _discard(part)
+            raise
+        return part
+
+    def _folder_of(self, output: str, folders: dict[bytes, int]) -> tuple[int, bytes]:
+        """The open folder of `output`, and the name within."""
+        *parents, name = path_of(output).split(b"/")
+        return self._folder(parents, folders), name
+
+    def _folder(self, parents: Sequence[bytes], folders: dict[bytes, int]) -> int:
+        """The open folder, made where it's missing. No link is followed on the way."""
+        here = b""
+        fd = folders.get(here)
+        if fd is None:
+            self._make_root()
+            fd = folders[here] = os.open(self._root, _ROOT)
+        for parent in parents:
+            assert parent not in (b"", b".", b".."), parents
+            here += b"/" + parent
+            if here not in folders:
+                folders[here] = _open_or_make(parent, fd, self._mode_of(here))
+            fd = folders[here]
+        return fd
+
+    def _publish(self, part: _Part, folders: dict[bytes, int]) -> Written | OutputError:
+        """Give the part its name: the planned one, unless somebody else's file has it or stands in its way."""
+        item = part.item
+        tagged = with_tag(item.output, part.sha256[:8])
+        refused: OSError | None = None
+        for output in (item.output, tagged, *item.otherwise):
+            try:
+                if self._takes(part, output, folders):
+                    return Written(output, part.sha256, part.size)
+            except OSError as error:
+                if error.errno not in _PLACE_ALONE:
+                    return trouble(item.output, error)
+                refused = error
+        if refused is not None:
+            return trouble(item.output, refused)
+        words = f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
+        return OutputError(words, errno=errno.EEXIST)
+
+    def _takes(self, part: _Part, output: str, folders: dict[bytes, int]) -> bool:
+        """Whether `output` is the part's now; False where a stranger's file has that name. Raises OSError."""
+
+        def keep(name: bytes, folder: int, sha256: str) -> None:
+            _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
+
+        if len(path_of(output)) > self._room:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))  # though each folder of it were fine
+        folder, name = self._folder_of(output, folders)
+        return _take_name(part, folder, name, part.item.known | {part.sha256}, keep)
+
+    @cached_property
+    def _room(self) -> int:
+        """Bytes of a path below the root that whoever opens it by its whole name can use."""
+        with suppress(OSError, ValueError):
+            return os.pathconf(self._root, "PC_PATH_MAX") - len(os.fsencode(self._root.absolute())) - BESIDE
+        return LONGEST_PATH
+
+    def _mode_of(self, folder: bytes) -> int:
+        """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any case."""
+        is_own = folder == _OWN or folder.startswith(_OWN + b"/")
+        return FOLDERS["owner" if is_own else self._access]
+
+    def _make_root(self) -> None:
+        for folder in reversed([self._root, *self._root.parents]):
+            if folder.exists():
+                continue
+            with suppress(FileExistsError):  # another thread was faster
+                folder.mkdir(0o700)
+                _let_into(os.open(folder, _FOLDER), FOLDERS[self._access])
+
+    def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
+        """After a failed sync a file's pages count as clean though they aren't: it is discarded, never synced again."""
+        if len(parts) >= GROUP_FOR_SYNCFS and _SYNCFS is not None:
+            if _SYNCFS(next(iter(parts.values())).fd) == 0:
+                return
+            failed = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            outcomes.update({number: trouble(part.item.output, failed) for number, part in parts.items()})
+            return
+        for number, part in parts.items():
+            try:
+                os.fsync(part.fd)
+            except OSError as error:
+                outcomes[number] = trouble(part.item.output, error)
+
+
+def kept_name(sha256: str) -> str:
+    """Where a paid result lies that has no place of its own any more."""
+    return "/".join(map(os.fsdecode, (*REPLACED, f"{sha256}.json".encode())))
+
+
+def _take_name(part: _Part, folder: int, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
+    """False where a file that isn't one of `ours` has that name. What is replaced is kept under another name first."""
+    try:
+        os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder, follow_symlinks=False)
+        return True
+    except FileExistsError:
+        there = _hash_of(name, folder)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        there = _hash_of(name, folder)
+        if there is None:
+            os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder)
+            return True
+    if not there or there not in ours:
+        return False
+    if there != part.sha256:
+        keep(name, folder, there)
+    os.rename(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder)
+    return True
+
+
+Keep = Callable[[bytes, int, str], None]  # a file's name, its open folder, its sha256
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
+    """The file under a second name; where the file system knows no links, under that one alone."""
+    try:
+        os.link(name, kept, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
+    except FileExistsError:
+        return  # the same bytes were kept before
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=into)
+
+
+def _hash_of(name: bytes, folder: int) -> str | None:
+    """None where there is nothing; empty for what is no regular file."""
+    try:
+        fd = _open_file(name, folder)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+    digest = hashlib.sha256()
+    with os.fdopen(fd, "rb") as file:
+        try:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        except OSError:
+            return ""
+    return digest.hexdigest()
+
+
+def _open_file(name: bytes, folder: int) -> int:
+    """To be read: a regular file, and no link. Raises OSError."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise IsADirectoryError(errno.EISDIR, "it is no regular file")
+
+
+def _let_into(folder: int, mode: int) -> None:
+    try:
+        let_in(folder, mode)
+    finally:
+        os.close(folder)
+
+
+def _copied(file: BinaryIO, part: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with part.open("wb") as copy:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += copy.write(block)
+    return digest.hexdigest(), size
+
+
+def _open_or_make(name: bytes, parent: int, mode: int) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another thread was faster
+            os.mkdir(name, 0o700, dir_fd=parent)
+            _let_into(os.open(name, _FOLDER, dir_fd=parent), mode)
+        os.fsync(parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _write_all(fd: int, data: Buffer) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _discard(part: _Part) -> None:
+    try:
+        os.unlink(part.temporary, dir_fd=part.parts)
+    except OSError:
+        return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+
+
+def _wants_files(outcome: Written | OutputError) -> bool:
+    return isinstance(outcome, OutputError) and outcome.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def concerns_one(error: OSError | OutputError) -> bool:
+    """Whether what was refused is a single result's trouble, which no other need meet.
+
+    What is larger than this process may write isn't: that limit is a person's, as a quota is.
+    """
+    if error.errno == errno.EFBIG:
+        return resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    return error.errno in (errno.EOVERFLOW, errno.EEXIST)
+
+
+def trouble(output: str, error: OSError) -> OutputError:
+    advice = _NEXT.get(error.errno or 0, "check that disk")
+    return OutputError(
+        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service",
+        errno=error.errno or 0,
+    )
+
+
+def _find_syncfs() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    syncfs: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+    return syncfs
+
+
+_SYNCFS: Final = _find_syncfs()

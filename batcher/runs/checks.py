@@ -1,0 +1,55 @@
+"""`batcher plan --check`: before a big batch, proves what a night depends on, and pays for nothing.
+
+It opens the batch as a run does, so it proves that the ledger can be held and the output written, too.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from batcher.adapters.clock import SteadyClock
+from batcher.adapters.rate_limits import Lane
+from batcher.manifest.model import Manifest
+from batcher.outputs.result_store import Store
+from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
+from batcher.stages.capability_checks import EndlessListing, prove_fence, prove_listing
+from batcher.stages.run_control import Course
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`key`: accepted. `listing`: it has shown a job of ours, at some time. `fence`: a deleted upload is gone."""
+
+    service: str
+    key: bool
+    listing: bool
+    fence: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """The listing can be proven only by a job of ours, which costs: that is the first run's."""
+        return self.key and self.fence
+
+    def values(self) -> dict[str, Any]:
+        return {**asdict(self), "is_sound": self.is_sound}
+
+
+async def check(manifest: Manifest) -> Checked:
+    """Raises BatcherError where the batch can't be opened or the service not reached, or refuses the key."""
+    course, clock = Course(), SteadyClock()
+    async with AsyncExitStack() as stack:
+        ledger = open_batch(manifest, stack, clock)
+        Store(manifest.output.directory, manifest.output.access).check_writable()
+        reached = await stack.enter_async_context(reach(manifest, course, clock))
+        refuse_foreign_attempts(ledger, reached)
+        who = (reached.identity, reached.key_print)
+        fence = await prove_fence(ledger, reached.client, *who)
+        try:
+            listing = await prove_listing(ledger, reached.client, Lane(), *who)
+        except EndlessListing as error:
+            course.warn(str(error))
+            listing = False
+        return Checked(reached.identity, True, listing, fence, tuple(course.warnings))

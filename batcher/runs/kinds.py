@@ -1,0 +1,392 @@
+"""The kinds of run, built of the stages: one that does it all, one that only brings home, one that cancels.
+
+Which stages belong together stands here, and when they are done; what each of them does is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from batcher.adapters.clock import SteadyClock
+from batcher.adapters.rate_limits import WORTH_A_WORD, Pace
+from batcher.common.formatting import many
+from batcher.core.lifecycle import OUT
+from batcher.core.retry_policy import with_changes
+from batcher.core.summary import Audit
+from batcher.errors import BatcherError, MirrorError, first_of
+from batcher.exit_codes import Ended
+from batcher.ledger.ledger import Ledger
+from batcher.manifest.model import Manifest
+from batcher.outputs.mirror import Mirror
+from batcher.outputs.result_store import Store
+from batcher.runs.callback import Callback
+from batcher.runs.preflight import Clock, Reached
+from batcher.runs.wiring import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
+from batcher.sources.left_out import LeftOut
+from batcher.sources.passwords import Passwords
+from batcher.stages.auditor import Auditor
+from batcher.stages.boundary import kept
+from batcher.stages.canceller import Canceller
+from batcher.stages.chain import Chain
+from batcher.stages.deadline_monitor import Hourglass
+from batcher.stages.deriver import Deriver
+from batcher.stages.fetcher import Fetcher
+from batcher.stages.input_resolver import Inputs
+from batcher.stages.job_tracker import Watchlist
+from batcher.stages.makers import closing_for, makers_for
+from batcher.stages.poller import Poller
+from batcher.stages.recovery import Recovery
+from batcher.stages.repay_guard import Consent, unasked
+from batcher.stages.run_control import Course
+from batcher.stages.scanner import Scanner
+from batcher.stages.second_tries import take_up
+from batcher.stages.sink import Sink
+from batcher.stages.submitter import Submitter
+from batcher.stages.time_limit import Curfew
+
+TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
+SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
+A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Means(NamedTuple):
+    """What a run of any kind has at its disposal. `pace`: None where the manifest's own is to be kept."""
+
+    manifest: Manifest
+    ledger: Ledger
+    store: Store
+    reached: Reached
+    course: Course
+    clock: Clock
+    rng: random.Random
+    pace: Pace | None = None
+    callback: Callback | None = None
+
+
+class Collection:
+    """Adopts what can be found again and brings home what is out; submits nothing."""
+
+    is_complete = False  # whether its end means that nothing of the batch is left to do
+    submits = False
+    taken_up = 0  # documents that an earlier run failed to get done, and this one tries
+
+    def __init__(self, means: Means) -> None:
+        manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
+        self.ledger, self.course = ledger, course
+        self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
+        self._clock = clock
+        self._tell_of_waits()
+        looks = looks_of(ledger, manifest.service.result_retention)
+        policy = with_changes(manifest.retry)
+        self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
+        self.headroom = headroom_of(manifest)
+        self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
+        self.fetcher = Fetcher(
+            *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
+            manifest.prices,
+            manifest.jobs,
+            policy=policy,
+            deletes=manifest.output.clean == "saved",
+            clock=clock,
+            rng=rng,
+        )
+        self.hourglass = Hourglass(
+            *(ledger, course, self.poller),
+            retention=manifest.service.result_retention,
+            clock=clock,
+            wall=clock.wall if isinstance(clock, SteadyClock) else clock,
+        )
+        makers = makers_for(manifest, ledger, store, self.client, course, asked=self.submits)
+        self.deriver = Deriver(ledger, course, makers, closing=closing_for(manifest, ledger, store))
+        self.recovery = Recovery(
+            *(ledger, self.client, self.pace, course),
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            settle=settle_of(manifest),
+            clock=clock,
+            submits=self.submits,
+            endpoints={job.name: job.endpoint for job in manifest.jobs},
+        )
+        self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
+        self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
+        self.auditor = Auditor(
+            *(ledger, self.client, self.pace, course, store),
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            endpoints={job.name: job.endpoint for job in manifest.jobs},
+            clock=clock,
+        )
+
+    def _tell_of_waits(self) -> None:
+        waits = {
+            "uploads wait": self.pace.upload,
+            "submissions wait": self.pace.submit,
+            "looks at the service's list of jobs wait": self.pace.list,
+            "results wait": self.pace.fetch,
+            "deletions at the service wait": self.pace.clean,
+        }
+        for what, lane in waits.items():
+            lane.tell = partial(self._tell_of_wait, what)
+
+    def _tell_of_wait(self, what: str, seconds: float, why: str) -> None:
+        self.course.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
+
+    async def audit(self) -> Audit:
+        """Once it has ended: attempts, jobs and files held against each other."""
+        found = await self.auditor.run()
+        left = self.cleaner.left if self.cleaner else 0
+        words = f"{left} jobs could not be deleted at the service; the next run tries again"
+        return replace(found, notes=(*found.notes, words)) if left else found
+
+    async def to_its_end(self) -> None:
+        """Raises the first BatcherError that no stage could make a verdict of."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(kept(work, self.course, _name(work))) for work in self.works()]
+                await self._end()
+                for task in tasks:
+                    task.cancel()
+        except* BatcherError as errors:
+            raise first_of(errors) from None
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What was met and isn't taken."""
+        return LeftOut()
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has walked all that there is, so that it knows what it leaves out."""
+        return False
+
+    @property
+    def has_taken_its_sample(self) -> bool:
+        """Whether all is sent that was asked of it, which was less than there is."""
+        return False
+
+    @property
+    def unmatched(self) -> str:
+        """Which source has files of which `include` fits none; empty where there is none."""
+        return ""
+
+    def works(self) -> Sequence[Work]:
+        stages = (
+            *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
+            *(self.hourglass.run, self.deriver.run, self.canceller.recall),
+            *((self.cleaner.run,) if self.cleaner else ()),
+        )
+        return (*stages, self._heed_calls) if self._callback else stages
+
+    async def _heed_calls(self) -> None:
+        """A webhook says that a job has ended: ask now. A lost one costs time only, for the poller looks anyway."""
+        while self._callback is not None:
+            self.poller.ask_now(await self._callback.receiver.next_job())
+
+    def is_over(self) -> bool:
+        return self.is_home()
+
+    def is_tidy(self) -> bool:
+        """Whether nothing is left to be deleted at the service."""
+        return self.cleaner is None or self.cleaner.idle
+
+    def is_home(self) -> bool:
+        """Whether nothing is out any more, and no copy waits for what came home."""
+        out = any(self.ledger.tally[state] for state in OUT)
+        return self.recovery.has_looked_for_held and not out and not self.ledger.copies(1)
+
+    async def what_is_being_sent(self) -> None:
+        """Returns when no submission waits for its answer any more."""
+
+    async def _end(self) -> None:
+        """Returns when everything has come to its end, or all that a stopped run still owes is done."""
+        over = asyncio.create_task(self._until_over())
+        stopped = asyncio.create_task(self.course.stopped.wait())
+        try:
+            await asyncio.wait({over, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            stopped.cancel()
+        if not self.is_over():
+            await self._wind_up()
+        if self.course.home and self.is_complete and self.is_over():
+            self.course.finished()
+
+    async def _wind_up(self) -> None:
+        self.pace.submit.close()
+        self.pace.upload.close()
+        await self.what_is_being_sent()
+        began, is_told = asyncio.get_running_loop().time(), False
+        while self.course.home and not self.course.at_once and not self.is_home():
+            await self.ledger.change(within=TICK)
+            if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
+                self._tell_of_homecoming()
+                is_told = True
+        if not self.course.at_once:
+            await self._bring_home()
+
+    def _tell_of_homecoming(self) -> None:
+        """Nothing is sent any more, and jobs may take hours."""
+        until = self.ledger.nearest_deadline_at() or self._clock()
+        what = f"{many(self.ledger.in_flight, 'job')} still out, waited for"
+        self.course.warn_of_wait(what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}")
+
+    async def _until_over(self) -> None:
+        while not (self.is_over() and self.deriver.finish() and self.is_tidy()):
+            self.look_ahead()
+            await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
+
+    def look_ahead(self) -> None:
+        """Stop where nothing that is left could ever be sent."""
+
+    async def _bring_home(self) -> None:
+        """One last look at all that is out; what has completed is fetched and written, as long as the service answers.
+
+        A lane that was asked to wait tries once more: whoever stops a run may be about to switch the machine off.
+        """
+        self.pace.fetch.try_once_more()
+        self.poller.look_at_all()
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(TICK)
+        while not self.course.at_once and self._is_bringing_home() and not self._is_silent(began):
+            await self.ledger.change(within=TICK)
+
+    def _is_silent(self, since: float) -> bool:
+        """Whether nothing has come for a while, and nothing that came is still on its way to the disk."""
+        heard_at = max(since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at)
+        return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
+
+    def _is_bringing_home(self) -> bool:
+        return self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
+
+
+class Run(Collection):
+    """The whole way: scans, submits, and brings home."""
+
+    submits = True
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        manifest, ledger, _, reached, course, clock, rng, _, callback = means
+        self._is_sample, self._runs = manifest.limits.is_sample, manifest.runs
+        self._mirror = manifest.output.mirror
+        self.curfew = Curfew(manifest.limits, course, clock=clock)
+        self.consent = Consent(ledger, course, unasked=unasked(manifest))
+        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
+        self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
+        assignments = {job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs}
+        self.passwords = Passwords(manifest.sources, where=manifest.where)
+        inputs = Inputs(
+            *(ledger, self.passwords),
+            service=reached.identity,
+            key_print=reached.key_print,
+            retention=manifest.service.result_retention,
+            parts=manifest.output.directory / ".batcher" / "parts",
+            ignored={str(source.listing): source.ignore for source in manifest.sources},
+            clock=clock,
+        )
+        self.submitter = Submitter(
+            *(ledger, self.client, self.pace, course, self.jobs, assignments, inputs, self.headroom),
+            most=manifest.limits.max_documents,
+            policy=with_changes(manifest.retry),
+            clock=clock,
+            rng=rng,
+        )
+
+    async def to_its_end(self) -> None:
+        if self._mirror:
+            await self._check_mirror(Mirror(self._mirror))
+        agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
+        if all(agreed):
+            await self.scanner.sort_out()
+            self.curfew.look()
+            if not self.course.stopped.is_set():
+                self.taken_up = await take_up(self.ledger, runs=self._runs)
+        else:
+            self.course.stop(self.course.refused, 2, home=True)
+        try:
+            await super().to_its_end()
+        finally:
+            self.passwords.close()
+
+    async def _check_mirror(self, mirror: Mirror) -> None:
+        """Where nothing can be put there nothing is sent; what is out comes home to the disk."""
+        checking = asyncio.create_task(mirror.check())
+        stopped = asyncio.create_task(self.course.stopped.wait())
+        try:
+            await asyncio.wait({checking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if checking.done():
+                checking.result()
+        except MirrorError as error:
+            self.course.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
+        finally:
+            checking.cancel()
+            stopped.cancel()
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self.scanner.left_out
+
+    @property
+    def has_looked(self) -> bool:
+        return self.is_complete and self.scanner.done.is_set()
+
+    @property
+    def has_taken_its_sample(self) -> bool:
+        return self._is_sample and self.course.how is Ended.LIMIT and self.submitter.has_sent_its_number
+
+    @property
+    def unmatched(self) -> str:
+        return self.scanner.unmatched
+
+    def works(self) -> Sequence[Work]:
+        self.curfew.look()
+        self.is_complete = not self.course.stopped.is_set()
+        works = (*super().works(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
+        if not self.is_complete:
+            self.scanner.done.set()  # what isn't sent needn't be found either
+            return works
+        return (*works, self.scanner.run, self.curfew.run)
+
+    def is_over(self) -> bool:
+        done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
+        return done and self.ledger.open_documents == 0 and self.submitter.idle and (not self.chain or self.chain.idle)
+
+    def is_home(self) -> bool:
+        return super().is_home() and self.submitter.idle
+
+    def look_ahead(self) -> None:
+        if self.scanner.done.is_set():
+            self.submitter.stop_if_nothing_fits()
+
+    async def what_is_being_sent(self) -> None:
+        while not self.course.at_once and self._is_sending():
+            await self.ledger.change(within=TICK)
+
+    def _is_sending(self) -> bool:
+        """An upload under way is worth its end only where the run goes on to bring home what is out."""
+        return not self.submitter.idle if self.course.home else self.submitter.posts
+
+
+class Cancellation(Collection):
+    """Cancels what is out, and believes only the final status: what completed first is brought home."""
+
+    async def to_its_end(self) -> None:
+        await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again
+        await super().to_its_end()
+
+    def works(self) -> Sequence[Work]:
+        return (*super().works(), self.canceller.run)
+
+
+def _name(work: Work) -> str:
+    return f"running the {type(getattr(work, '__self__', work)).__name__.lower()}"

@@ -1,0 +1,201 @@
+"""What a run would do, found out without doing any of it: the scanner at work on a copy of the ledger in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from batcher.common.names import extension_of
+from batcher.core.chain import Step, merged, steps_of
+from batcher.core.cost_estimate import Quote, quote
+from batcher.core.forecast import Forecast, forecast
+from batcher.core.lifecycle import OUT, VERDICTS, State
+from batcher.core.reservations import by_size
+from batcher.core.summary import FailureGroup
+from batcher.errors import DocumentLocked
+from batcher.ledger.ledger import Ledger, memory_ledger
+from batcher.ledger.queries import Queries
+from batcher.manifest.model import Manifest
+from batcher.reducto.address_lists import documents_in
+from batcher.reducto.job import Job
+from batcher.reducto.page_selection import asked_of
+from batcher.reducto.rate_card import Measure, Prices
+from batcher.runs.preflight import refuse_strangers
+from batcher.sources.directory import path_at
+from batcher.sources.page_count import measure
+from batcher.sources.passwords import Passwords
+from batcher.stages.repay_guard import Consent, unasked
+from batcher.stages.run_control import Course
+from batcher.stages.scanner import Scanner
+from batcher.stages.second_tries import take_up
+
+Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Documents by what a run would do with them, what that would cost, how long it would take and what it risks."""
+
+    batch: str
+    to_send: int
+    in_flight: int
+    saved: int
+    copies: int
+    refused: int
+    superseded: int
+    again: int
+    again_credits: float
+    asks: bool
+    size: int
+    cost: Quote
+    forecast: Forecast
+    prices: Prices
+    uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
+    guessed: int = 0  # files of types whose pages can't be counted here: they have one each, or what they say
+    guessed_pages: int = 0  # that such files have as a rule, by their size
+    locked: int = 0  # files among them that want a password, and none that is named opens them
+    steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
+    refusals: Sequence[FailureGroup] = ()  # what isn't sent
+    left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was
+    taken_up: int = 0  # documents that failed for a passing reason, and are tried again
+
+    @property
+    def documents(self) -> int:
+        return self.to_send + self.in_flight + self.saved + self.copies + self.refused
+
+    def values(self) -> dict[str, Any]:
+        told = asdict(self)
+        del told["prices"]
+        told["refusals"] = msgspec.to_builtins(self.refusals)
+        return {**told, "credits": self.cost.credits}
+
+
+async def make_plan(manifest: Manifest) -> Plan:
+    """Raises BatcherError where a run would refuse to begin."""
+    refuse_strangers(manifest)
+    ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
+    before = Counter(ledger.tally)
+    passwords = Passwords(manifest.sources, where=manifest.where)
+    try:
+        consent = Consent(ledger, Course(), unasked=float("inf"))
+        scanner = Scanner(ledger, manifest, consent, clock=time.time)
+        await scanner.sort_out()
+        taken_up = await take_up(ledger, runs=manifest.runs)
+        await scanner.run()
+        sizes, guesses = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
+        locked, left = await asyncio.to_thread(_locked, ledger, passwords), scanner.left_out
+        plan = _plan(manifest, ledger, before, consent, sizes, locked)
+        plan = replace(plan, left_out=left.values(), taken_up=taken_up)
+        return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
+    finally:
+        passwords.close()
+        ledger.close()
+
+
+def _plan(
+    manifest: Manifest, ledger: Ledger, before: Counter[State], again: Consent, sizes: Sizes, locked: int
+) -> Plan:
+    tally = ledger.tally
+    to_send = sum(map(len, sizes.values()))
+    return Plan(
+        batch=manifest.batch,
+        to_send=to_send,
+        in_flight=sum(tally[state] for state in OUT),
+        saved=tally[State.SAVED],
+        copies=tally[State.DUPLICATE],
+        refused=sum(tally[state] for state in VERDICTS),
+        superseded=tally[State.SUPERSEDED] - before[State.SUPERSEDED],
+        again=again.documents,
+        again_credits=again.credits,
+        asks=again.credits > unasked(manifest),
+        size=_size_to_send(ledger),
+        cost=_cost(manifest, sizes),
+        forecast=forecast(
+            manifest,
+            to_send,
+            speed=ledger.speed(),
+            took=ledger.longest_took(),
+            nearest_deadline_in=_time_left(ledger, time.time()),
+        ),
+        prices=manifest.prices,
+        uncounted=_uncounted(ledger),
+        locked=locked,
+        refusals=ledger.failures(passing=ledger.passing(runs=manifest.runs)),
+        steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
+    )
+
+
+def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
+    """Of all steps. One that goes on from a parse job mostly finds it alive."""
+
+    def price(step: Step) -> Quote:
+        return quote(sizes.get(step.name, ()), step.job, manifest.prices, chained=step.upstream is not None)
+
+    first, *others = map(price, steps_of(manifest.jobs, service=manifest.service.identity))
+    return sum(others, first)
+
+
+def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
+    """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes.
+
+    Pages count as far as the job asks for them, or a listing for that document. And of each file whose pages can't be
+    counted, how many it has as a rule.
+    """
+    sizes: Sizes = {}
+    guesses: list[int] = []
+    last: tuple[Path | None, Measure] = None, Measure()
+    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id")
+    for name, folder, source, place, content, options, size in rows:
+        path = path_at(folder, source, place)
+        if path != last[0]:  # an address can't be measured, and counts with a page
+            last = path, measure(path)
+            if not last[1].counted and "://" not in folder and "://" not in (place or source):
+                guesses.append(max(last[1].pages, round(by_size(extension_of(content), size)[0])))
+        job, extension = jobs[name], extension_of(content)
+        if options:
+            job = replace(job, options=merged(job.options, json.loads(options)))
+        asked, documents = asked_of(last[1], job, extension), documents_in(content)
+        sizes.setdefault(name, []).append((extension, asked._replace(pages=documents * asked.pages)))
+    return sizes, guesses
+
+
+def _locked(ledger: Queries, passwords: Passwords) -> int:
+    """Files to send that can be tried here, and that nothing opens."""
+    rows = ledger.reader.execute(f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'")
+    return sum(not _opens(passwords, *row) for row in rows)
+
+
+def _opens(passwords: Passwords, folder: str, source: str, place: str | None) -> bool:
+    try:
+        passwords.opening(path_at(folder, source, place), passwords.of(folder, source, place))
+    except DocumentLocked:
+        return False
+    return True
+
+
+def _size_to_send(ledger: Queries) -> int:
+    """Bytes that are certainly to be uploaded."""
+    return int(ledger.reader.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
+
+
+def _uncounted(ledger: Queries) -> int:
+    """Documents in an object store or behind an address."""
+    sql = f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE '%://%')"
+    return int(ledger.reader.execute(sql).fetchone()[0])
+
+
+def _time_left(ledger: Queries, now: float) -> float | None:
+    deadline = ledger.nearest_deadline_at()
+    return None if deadline is None else deadline - now
+
+
+_TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
+_TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"

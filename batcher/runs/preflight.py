@@ -1,0 +1,280 @@
+"""What must be true before the first document: the ledger held and open, the service answering, the right key.
+
+It starts no stage and changes nothing but the ledger's own tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from batcher.adapters.clock import SteadyClock
+from batcher.adapters.local_process import embedded
+from batcher.common.formatting import span
+from batcher.common.secrets import SHORT, Secrets
+from batcher.core.retry_policy import Backoff
+from batcher.errors import (
+    Busy,
+    LedgerForeign,
+    ManifestError,
+    OutputError,
+    Problem,
+    Refused,
+    ServiceError,
+    Stopped,
+    Unreachable,
+)
+from batcher.ledger.journal import journal_of, set_aside
+from batcher.ledger.ledger import Ledger, lock, open_ledger
+from batcher.ledger.schema import is_there
+from batcher.manifest.certificates import trust_of
+from batcher.manifest.headers import UNSENDABLE, is_sendable, variable_of
+from batcher.manifest.model import LOCAL, Manifest
+from batcher.manifest.password_rules import passwords_in
+from batcher.outputs.result_store import Store
+from batcher.reducto.client import Api, ReductoClient
+from batcher.sources.passwords import ring_of
+from batcher.stages.run_control import Course
+
+Clock = Callable[[], float]
+
+SOON: Final = 3.0  # seconds without a first answer after which somebody is told
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A service that can be called. `identity` is what attempts are booked under, `key_print` the key's fingerprint."""
+
+    client: Api
+    identity: str
+    key_print: str
+    token_key: bytes = field(default=b"", repr=False)  # for webhooks that nobody signs
+
+
+def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
+    path = manifest.output.ledger_path
+    refuse_strangers(manifest)
+    with suppress(OutputError):  # whoever wants to write there says it better
+        Store(manifest.output.directory, manifest.output.access).make_root()
+    stack.callback(os.close, lock(path))
+    if manifest.output.start_over and not _holds_anything(path):
+        set_aside(path)
+    ledger = open_ledger(path, batch=manifest.batch, clock=clock)
+    stack.callback(ledger.close)
+    return ledger
+
+
+def refuse_strangers(manifest: Manifest) -> None:
+    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it.
+
+    Raises LedgerForeign, unless the manifest says to start over.
+    """
+    output, ledger = manifest.output.directory, manifest.output.ledger_path
+    if manifest.output.start_over or _holds_anything(ledger):
+        return
+    if journal_of(ledger).exists():
+        raise LedgerForeign(
+            f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay for everything anew. "
+            "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
+        )
+    if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
+        raise LedgerForeign(
+            f"{output}: there are files but no ledger at {ledger}; were they results, a run would pay for them anew. "
+            "`batcher rebuild MANIFEST` makes one of the service's listing; or name another output.directory, put the "
+            "ledger back, or begin without by --start-over"
+        )
+
+
+def _holds_anything(ledger: Path) -> bool:
+    """An empty file is what a run leaves that was killed in its first moment, or what a disk made of a ledger."""
+    return is_there(ledger) and ledger.stat().st_size > 0
+
+
+def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
+    for service, number in ledger.foreign_attempts(reached.identity, reached.key_print):
+        raise LedgerForeign(
+            f"{number} submissions are still out at {service}, or under another key, and only there can be found "
+            "again; finish them with that service and key first"
+        )
+
+
+def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
+    """All that a service may be told and must not have us write down. What isn't there is for others to miss."""
+    secrets.keep(_environment(manifest.service.api_key_env), "the key")
+    for value in manifest.service.headers.values():
+        secrets.keep(_words_of(variable_of(value)), "a header")
+    for job in manifest.jobs:
+        secrets.keep(passwords_in(job.options), "a password")
+    for source in manifest.sources:
+        with suppress(ManifestError):
+            secrets.keep(ring_of(source, manifest.where), "a password")
+    if manifest.webhook is not None:
+        secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
+        secrets.keep_address(manifest.webhook.public_url or "")
+    if manifest.notify is not None:
+        secrets.keep([manifest.notify.url], "notify.url")  # whoever knows such an address may post to it
+
+
+def _environment(name: str | None) -> list[str]:
+    """What the variable holds, and each word of it: several secrets may stand there."""
+    held = os.environ.get(name, "").strip() if name else ""
+    words = held.replace(",", " ").split()
+    return [held, *words, *(word.removeprefix("whsec_") for word in words)]
+
+
+def _words_of(name: str | None) -> list[str]:
+    """What the variable holds, and of it what is long enough for a secret: "Bearer" and the like are none."""
+    held = os.environ.get(name, "").strip() if name else ""
+    return [held, *(word for word in held.split() if len(word) >= SHORT)]
+
+
+@asynccontextmanager
+async def reach(
+    manifest: Manifest, course: Course, clock: SteadyClock, secrets: Secrets | None = None
+) -> AsyncIterator[Reached]:
+    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once.
+
+    No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
+    """
+    course.secrets = secrets = Secrets() if secrets is None else secrets
+    keep_secrets(manifest, secrets)
+    try:
+        async with _reached(manifest, course, clock) as reached:
+            yield reached
+    except Exception as error:
+        secrets.clean(error)
+        raise
+
+
+@asynccontextmanager
+async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
+    service, trust, headers = manifest.service, trust_of(manifest), _headers(manifest)
+    async with AsyncExitStack() as stack:
+        if service.is_local:
+            data_dir = manifest.output.ledger_path.parent / "service"
+            url, key = await stack.enter_async_context(
+                embedded(data_dir, retention=service.result_retention, chaos=service.chaos, urls=service.allow_urls)
+            )
+            key_print = LOCAL  # its key is new each time; its data is not
+        else:
+            url, key = service.identity, _key(manifest)
+            key_print = fingerprint(key)
+        client = await stack.enter_async_context(ReductoClient(url, key, trust=trust, headers=headers))
+        whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
+        await _first_answer(client, course, whose, patience=service.patience)
+        off = clock.go_by(client.service_time)
+        if off:
+            course.warn(
+                f"this machine's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} the service's, "
+                "which this run goes by"
+            )
+        yield Reached(client, service.identity, key_print, _token_key(key))
+
+
+def _key(manifest: Manifest) -> str:
+    name = manifest.service.api_key_env
+    key = os.environ.get(name, "").strip()
+    if not key:
+        problem = Problem("service.api_key_env", f"the environment variable {name} isn't set", f"export {name}=…")
+        raise ManifestError(manifest.where, [problem])
+    if not (key.isascii() and key.isprintable()):
+        problem = Problem(
+            "service.api_key_env",
+            f"the environment variable {name} holds what no key has: a line break, or a character that isn't ASCII",
+            f"export {name}=…",
+        )
+        raise ManifestError(manifest.where, [problem])
+    return key
+
+
+def _headers(manifest: Manifest) -> dict[str, str]:
+    """As they are sent: with what the environment holds."""
+    sent: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, value in manifest.service.headers.items():
+        variable = variable_of(value)
+        sent[name] = value if variable is None else os.environ.get(variable, "").strip()
+        if variable is not None and (what := _unsendable(sent[name])):
+            words = f"the environment variable {variable} {what}"
+            problems.append(Problem(f"service.headers.{name}", words, f"export {variable}=…"))
+    if problems:
+        raise ManifestError(manifest.where, problems)
+    return sent
+
+
+def _unsendable(held: str) -> str:
+    if not held:
+        return "isn't set"
+    return "" if is_sendable(held) else f"holds {UNSENDABLE}"
+
+
+def fingerprint(key: str) -> str:
+    """16 hex digits that tell one key from another and say nothing about it."""
+    return hmac.new(key.encode(), b"batcher's fingerprint of a key", "sha256").hexdigest()[:16]
+
+
+def _token_key(key: str) -> bytes:
+    return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
+
+
+_CERTIFICATES: Final = "service.ca_file (or SSL_CERT_FILE) names a file of those that are to be trusted besides"
+
+
+async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
+    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be.
+
+    Says so where it takes a while, and ends where the run is told to. Raises ServiceError, and then Stopped.
+    """
+    trouble = list[str]()
+    asking = asyncio.create_task(_ask_until_answered(client, whose, trouble, patience=patience))
+    stopped = asyncio.create_task(course.stopped.wait())
+    try:
+        done, _ = await asyncio.wait({asking, stopped}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            course.warn(_waits_for_an_answer(patience - SOON, trouble))
+            await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done() and not (await asyncio.wait({asking}, timeout=SOON))[0]:
+            raise Stopped("stopped before the service gave its first answer; nothing was sent")
+        asking.result()
+    finally:
+        asking.cancel()
+        stopped.cancel()
+
+
+def _waits_for_an_answer(left: float, trouble: list[str]) -> str:
+    until = datetime.now() + timedelta(seconds=left)
+    why = f" ({trouble[-1]})" if trouble else ""
+    return f"no answer from the service yet{why}: it is waited for until {until:%H:%M:%S}, and nothing is sent before"
+
+
+async def _ask_until_answered(client: ReductoClient, whose: str, trouble: list[str], *, patience: float) -> None:
+    rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
+    while True:
+        try:
+            await client.jobs(limit=1)
+            return
+        except ServiceError as error:
+            if isinstance(error, Refused) and not isinstance(error, Busy):
+                words = f"{error.said}; {whose}"
+                raise type(error)(error.call, words, status=error.status, name=error.name) from error
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                words = f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; nothing was sent"
+                raise Unreachable(error.call, words) from error
+            if time.monotonic() > until:
+                words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"
+                raise Unreachable(error.call, f"{words}; try the same words later") from error
+            asked = error.retry_after if isinstance(error, Busy) else None
+            trouble.append(error.message)
+        span = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
+        await asyncio.sleep(min(span, max(0.0, until - time.monotonic())))
+        tries += 1

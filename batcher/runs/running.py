@@ -1,0 +1,178 @@
+"""Runs a batch: holds its ledger, reaches its service, lets one kind of run go its way, and sums it up."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, replace
+
+import msgspec
+
+import batcher
+from batcher.adapters.clock import SteadyClock
+from batcher.adapters.error_log import keeper
+from batcher.common.formatting import many
+from batcher.common.secrets import Secrets
+from batcher.core.lifecycle import IN_FLIGHT, State
+from batcher.core.summary import Audit, Summary
+from batcher.errors import BatcherError
+from batcher.exit_codes import ended_as, exit_code_of
+from batcher.ledger.ledger import Ledger
+from batcher.manifest.model import Manifest, outline
+from batcher.outputs.result_store import Store
+from batcher.runs.callback import calling_back
+from batcher.runs.kinds import Cancellation, Collection, Means, Run
+from batcher.runs.notifications import publish, publish_failure
+from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
+from batcher.runs.wiring import budget_of
+from batcher.stages.boundary import TRACES
+from batcher.stages.run_control import Course
+
+Watch = Callable[[Ledger], None]
+
+
+async def run_batch(
+    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+) -> Summary:
+    """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the caller stop the run.
+
+    Raises BatcherError where the run can't begin or go on; what was on record stays so.
+    """
+    return await _conduct(manifest, Run, course or Course(), watch, rng)
+
+
+async def collect_batch(
+    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+) -> Summary:
+    """Adopt and bring home what earlier runs left out, and submit nothing. Raises as `run_batch` does."""
+    return await _conduct(manifest, Collection, course or Course(), watch, rng)
+
+
+async def cancel_batch(
+    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+) -> Summary:
+    """Send nothing more, cancel what is out, bring home what had completed by then. Raises as `run_batch` does."""
+    return await _conduct(manifest, Cancellation, course or Course(), watch, rng)
+
+
+async def _conduct(
+    manifest: Manifest,
+    kind: type[Collection],
+    course: Course,
+    watch: Watch | None,
+    rng: random.Random | None,
+) -> Summary:
+    try:
+        summary = await _to_its_end(manifest, kind, course, watch, rng or _chance())
+    except BatcherError as error:
+        await publish_failure(manifest, error)
+        raise
+    return replace(summary, notes=(*summary.notes, *await publish(manifest, asdict(summary))))
+
+
+async def _to_its_end(
+    manifest: Manifest,
+    kind: type[Collection],
+    course: Course,
+    watch: Watch | None,
+    rng: random.Random,
+) -> Summary:
+    began, clock = time.monotonic(), SteadyClock()
+    async with AsyncExitStack() as stack:
+        ledger = open_batch(manifest, stack, clock)
+        store = Store(manifest.output.directory, manifest.output.access)
+        store.check_writable()
+        store.sweep()
+        keep = keeper(manifest.output.directory / TRACES, course.trace)
+        course.trace = lambda text: keep(ledger.secrets.cut(text))
+        reached = await stack.enter_async_context(reach(manifest, course, clock, ledger.secrets))
+        refuse_foreign_attempts(ledger, reached)
+        if watch is not None:
+            watch(ledger)
+        callback = await stack.enter_async_context(calling_back(manifest, token_key=reached.token_key, clock=clock))
+        mark = ledger.last_event()
+        number = await ledger.begin_run(
+            version=batcher.__version__, service=reached.identity, manifest=json.dumps(outline(manifest))
+        )
+        await ledger.interrupted()
+        if manifest.limits.spending:
+            await ledger.keep_to(budget_of(manifest))
+        run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
+        await run.to_its_end()
+        audit = _discreet(await run.audit(), ledger.secrets)
+        if run.has_taken_its_sample:
+            course.finished()
+        if run.unmatched and not course.exit_code:
+            course.stop(run.unmatched, 2)
+        summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
+        passed = tuple(one.words() for one in await ledger.overruns())
+        summary = replace(
+            summary, left_out=run.left_out.values(), taken_up=run.taken_up, notes=(*summary.notes, *passed)
+        )
+        if run.has_looked:
+            await ledger.note("left out", json.dumps(summary.left_out))
+        await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
+        return summary
+
+
+def _discreet(audit: Audit, secrets: Secrets) -> Audit:
+    """In what was found at the service stands what it said."""
+    told = {name: tuple(map(secrets.cut, getattr(audit, name))) for name in ("twins", "mixed_up", "notes")}
+    return replace(audit, **told)
+
+
+def _waits(number: int) -> str:
+    return f"{many(number, 'document')} failed for a reason that may pass: the next run tries again by itself"
+
+
+def _chance() -> random.Random:
+    """For nonces and back-offs: unlike, but no secrets. Seeded by the system once; asking it each time costs 0.1 ms."""
+    return random.Random()  # noqa: S311
+
+
+def _summarise(
+    manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
+) -> Summary:
+    passing = ledger.passing(runs=manifest.runs)
+    waiting = [document for document, _ in passing]
+    failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
+    tally: Counter[State] = +ledger.counts()
+    del tally[State.SUPERSEDED]
+    pages, credits = ledger.spent()
+    saved_now, credits_now = ledger.since(mark)
+    price = manifest.prices.dollars_per_credit
+    exit_code = exit_code_of(
+        stopped=course.exit_code,
+        refused=bool(course.refused),
+        failed=bool(failed) or not audit.agrees,
+        waits=bool(waits),
+        lacks=course.strict and tally.total() > tally[State.SAVED],
+    )
+    out = any(tally[state] for state in IN_FLIGHT)
+    return Summary(
+        batch=manifest.batch,
+        documents={str(state): number for state, number in tally.most_common()},
+        failures=tuple(ledger.failures(passing=passing)),
+        waiting=len(waiting),
+        goes_on=exit_code == 3 and not course.exit_code,
+        pages=pages,
+        credits=credits,
+        seconds=seconds,
+        exit_code=exit_code,
+        ended=ended_as(exit_code, course.how),
+        reason=course.reason or course.refused or (_waits(len(waiting)) if exit_code == 3 else ""),
+        steps=ledger.steps() if len(manifest.jobs) > 1 else {},
+        bring_home_by=ledger.nearest_deadline_at() if out else None,
+        warnings=tuple(course.warnings),
+        saved_in_run=saved_now,
+        withdrawn=ledger.withdrawn_since(mark),
+        credits_in_run=credits_now,
+        dollars=round(credits * price, 6),
+        dollars_in_run=round(credits_now * price, 6),
+        notes=audit.notes,
+        audit=audit,
+    )

@@ -1,0 +1,103 @@
+"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a submission is made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batcher.adapters.rate_limits import Lane, Pace
+from batcher.core.budget import Budget
+from batcher.core.completion_rate import WAIT, Outflow
+from batcher.core.concurrency_limit import Headroom
+from batcher.core.fetch_rate import Drain
+from batcher.core.poll_schedule import LATEST_FIRST, Looks
+from batcher.ledger.ledger import Ledger
+from batcher.manifest.model import Manifest
+from batcher.outputs.result_store import Store
+from batcher.reducto.job import Job
+from batcher.reducto.rate_card import rate
+from batcher.runs.callback import Callback
+from batcher.runs.preflight import Clock, Reached
+from batcher.stages.cleaner import Cleaner
+from batcher.stages.deriver import Deriver
+from batcher.stages.fetcher import WIDTH
+from batcher.stages.run_control import Course
+from batcher.stages.submitter import Assignment
+
+HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
+HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
+LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
+
+
+def budget_of(manifest: Manifest) -> Budget:
+    return Budget(manifest.limits, manifest.prices.dollars_per_credit)
+
+
+def pace_of(manifest: Manifest) -> Pace:
+    service = manifest.service
+    hosted = service.url is None and not service.is_local
+    submit = Lane(service.requests_per_second)
+    if hosted and service.requests_per_second is None:
+        submit = Lane(HOSTED_RATE, adapts=True)
+    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+
+
+def cleaner_of(
+    manifest: Manifest,
+    reached: Reached,
+    pace: Pace,
+    course: Course,
+    store: Store,
+    deriver: Deriver,
+    *,
+    ledger: Ledger,
+    clock: Clock,
+) -> Cleaner | None:
+    if manifest.output.clean == "never":
+        return None
+    return Cleaner(
+        *(ledger, reached.client, pace, course, store),
+        service=reached.identity,
+        key_print=reached.key_print,
+        in_the_end=len(manifest.jobs) > 1,
+        is_wanted=deriver.still_fetches,
+        clock=clock,
+    )
+
+
+def looks_of(ledger: Ledger, retention: float) -> Looks:
+    looks = Looks(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
+    for size, took in ledger.took():
+        looks.seed(size, took)
+    return looks
+
+
+def headroom_of(manifest: Manifest) -> Headroom:
+    service = manifest.service
+    exempt = any(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
+    return Headroom(Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt)
+
+
+def settle_of(manifest: Manifest) -> float:
+    if manifest.service.settle is not None:
+        return manifest.service.settle
+    return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
+
+
+def assignment_of(manifest: Manifest, job: Job, reached: Reached, callback: Callback | None) -> Assignment:
+    queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
+    return Assignment(
+        batch=manifest.batch,
+        endpoint=job.endpoint,
+        options={**job.options, **queue},
+        metadata=job.metadata,
+        priority=job.priority,
+        service=reached.identity,
+        key_print=reached.key_print,
+        retention=manifest.service.result_retention,
+        patience=manifest.service.patience,
+        rate=rate(job, manifest.prices),
+        chained_rate=rate(job, manifest.prices, chained=True),
+        counts_pages=budget_of(manifest).counts_pages,
+        webhook=callback.wish if callback else None,
+        token_key=callback.token_key if callback else None,
+    )

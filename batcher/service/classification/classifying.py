@@ -1,0 +1,74 @@
+"""Which of some categories a document is, by the words of their criteria; "unknown" where too few of them occur."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from batcher.service.classification.relevance import Text, Topic, covered, scores, support, text_of, topic
+
+UNKNOWN: Final = "unknown"
+REFUGES: Final = frozenset({"other", "others", "unknown", "none", "miscellaneous", "misc", "uncategorized", "else"})
+CLEAR: Final = 0.4  # the share of a criterion's words that speaks for it with high confidence
+UNMET: Final = 0.5  # what is left of the confidence in a category none of whose criteria is met
+LEAST: Final = 0.5  # confidence; a category with less isn't named
+
+
+def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """The API's answer but for its usage. A category for the rest, like "other", takes what speaks for none."""
+    categories = request.get("classification_schema") or []
+    blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
+    counts = text_of(blocks, more=request.get("document_metadata") or "").counts
+    text = Text(counts, frozenset())  # a chapter's heading says what the chapter is, not what the document is
+    topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
+    shares = _shares(scores([text], topics)[0])
+    likely = [
+        round(share * support(one, text) * _met(category, text), 4)
+        for category, share, one in zip(categories, shares, topics, strict=True)
+    ]
+    chosen = _chosen(categories, likely)
+    confidence = [_confidence(c, share, text) for c, share in zip(categories, likely, strict=True)]
+    answer: dict[str, Any] = {"result": {"category": chosen}, "response_confidence": {"categories": confidence}}
+    if groups := request.get("category_groups"):
+        answer["extra_metadata"] = {"grouping": _group(groups, chosen)}
+    return answer
+
+
+def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str:
+    best = max(likely, default=0.0)
+    if best >= LEAST and likely.count(best) == 1:
+        return str(categories[likely.index(best)]["category"])
+    refuges = [c["category"] for c in categories if _plain(c["category"]).casefold() in REFUGES]
+    return str(refuges[0]) if refuges else UNKNOWN
+
+
+def _shares(values: list[float]) -> list[float]:
+    """Of the whole that speaks for anything, squared: a lead of two to one is a confidence of four fifths."""
+    squares = [value * value for value in values]
+    whole = sum(squares)
+    return [square / whole if whole else 0.0 for square in squares]
+
+
+def _met(category: Mapping[str, Any], text: Text) -> float:
+    """Words from here and there make no kind: one criterion at least should be met."""
+    return 1.0 if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"]) else UNMET
+
+
+def _confidence(category: Mapping[str, Any], share: float, text: Text) -> dict[str, Any]:
+    criteria = [
+        {"criterion": criterion, "confidence": "high" if _speaks_for(topic("", criterion), text) else "low"}
+        for criterion in category["criteria"]
+    ]
+    return {"category": category["category"], "confidence": share, "criteria_confidence": criteria}
+
+
+def _speaks_for(criterion: Topic, text: Text) -> bool:
+    return covered(criterion, text) >= CLEAR
+
+
+def _group(groups: Mapping[str, Any], category: str) -> str:
+    return next((name for name, labels in groups.items() if category in labels), "ungrouped")
+
+
+def _plain(label: str) -> str:
+    return label.replace("_", " ").replace("-", " ")

@@ -1,0 +1,125 @@
+"""Splits a document by descriptions of its sections: page by page, and in no section what speaks for none.
+
+Partitions follow the value of their key, read off each page as extraction would read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from batcher.service.classification.relevance import Text, Topic, scores, support, text_of, topic
+from batcher.service.extraction.document_index import gather
+from batcher.service.extraction.filling import fill
+from batcher.service.extraction.schema import Field
+
+CLEAR: Final = 1.5  # times the second best: a page is surely of the best one's section
+EVEN: Final = 1.1  # times the second best, and no more: it may be of either
+LEAST: Final = 0.12  # of the best score of any page: less is a word in passing
+SUPPORTED: Final = 0.4  # the support below which a page is of no section, whatever the others are
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    number: int  # as the API counts: of what was read, from 1
+    text: Text
+    blocks: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    page: int
+    section: int
+    sure: bool
+
+
+def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """The API's SplitResult of a parse's FullResult."""
+    categories = request["split_description"]
+    overlap = (request.get("settings") or {}).get("allow_page_overlap", True)
+    pages = pages_of(result)
+    topics = [topic(category["name"], category["description"]) for category in categories]
+    parts = list(_bridged(list(_parts(pages, topics, overlap)), pages))
+    splits = [_split(category, [p for p in parts if p.section == n], pages) for n, category in enumerate(categories)]
+    return {"section_mapping": {one["name"]: one["pages"] for one in splits}, "splits": splits}
+
+
+def pages_of(result: Mapping[str, Any]) -> list[PageText]:
+    by_page: dict[int, list[Mapping[str, Any]]] = {}
+    for chunk in result["chunks"]:
+        for block in chunk["blocks"]:
+            by_page.setdefault(block["bbox"]["page"], []).append(block)
+    return [PageText(number, text_of(blocks), tuple(blocks)) for number, blocks in sorted(by_page.items())]
+
+
+def _parts(pages: list[PageText], topics: Sequence[Topic], overlap: bool) -> Iterator[_Part]:
+    table = [
+        [score if support(one, page.text) >= SUPPORTED else 0.0 for one, score in zip(topics, row, strict=True)]
+        for page, row in zip(pages, scores([page.text for page in pages], topics), strict=True)
+    ]
+    least = LEAST * max((score for row in table for score in row), default=0.0)
+    for page, row in zip(pages, table, strict=True):
+        best, second = sorted([*row, 0.0, 0.0], reverse=True)[:2]
+        for section, score in enumerate(row):
+            if score > least and score == best:
+                yield _Part(page.number, section, best >= CLEAR * second)
+                if not overlap:
+                    break
+            elif overlap and score > least and score * EVEN >= best:
+                yield _Part(page.number, section, False)
+
+
+def _bridged(parts: list[_Part], pages: list[PageText]) -> Iterator[_Part]:
+    """Pages that speak for nothing between two of one section are of that section, perhaps."""
+    by_page: dict[int, list[_Part]] = {}
+    for part in parts:
+        by_page.setdefault(part.page, []).append(part)
+    before: set[int] = set()
+    silent: list[int] = []
+    for page in pages:
+        here = by_page.get(page.number)
+        if here is None:
+            silent.append(page.number)
+            continue
+        sections = {part.section for part in here}
+        yield from (_Part(number, section, False) for section in sorted(before & sections) for number in silent)
+        yield from here
+        before, silent = sections, []
+
+
+def _split(category: Mapping[str, Any], parts: list[_Part], pages: list[PageText]) -> dict[str, Any]:
+    numbers = sorted({part.page for part in parts})
+    sure = bool(parts) and all(part.sure for part in parts)
+    key = category.get("partition_key")
+    inside = [page for page in pages if page.number in numbers]
+    return {
+        "name": category["name"],
+        "pages": numbers,
+        "conf": "high" if sure else "low",
+        "partitions": _partitions(key, inside, sure) if key else None,
+    }
+
+
+def _partitions(key: str, pages: list[PageText], sure: bool) -> list[dict[str, Any]] | None:
+    """One for each value of the key, in the order they begin; a page without a value continues the one before."""
+    found: dict[str, list[int]] = {}
+    unsure: set[str] = set()
+    name: str | None = None
+    for page in pages:
+        value = _value_of(key, page)
+        if value is None and name is not None:
+            unsure.add(name)
+        name = value or name
+        if name is not None:
+            found.setdefault(name, []).append(page.number)
+    return [
+        {"name": name, "pages": numbers, "conf": "high" if sure and name not in unsure else "low"}
+        for name, numbers in found.items()
+    ] or None
+
+
+def _value_of(key: str, page: PageText) -> str | None:
+    whole = Field((), "object", children=(Field((key,), "string"),))
+    value = fill(whole, gather({"chunks": [{"blocks": list(page.blocks)}]}))[key].value
+    return None if value is None else str(value)

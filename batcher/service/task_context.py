@@ -1,0 +1,114 @@
+"""What a worker has before it for one task: its documents, read or taken from an earlier job, and a model to ask.
+
+Knows which parse options each endpoint's request holds, and where.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from batcher.service.components import Assembled, join, noted, own_notes, reread
+from batcher.service.parsing.kinds import kind_of
+from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
+from batcher.service.parsing.selection import selected
+from batcher.service.rendering import Answer
+from batcher.service.tasks import Question, Reply, Source, Task
+
+Ask = Callable[[Question], Reply]
+
+CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
+CONTEXT_AT_MOST: Final = 10
+PASSING: Final = frozenset(
+    getattr(errno, name) for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`module` is the parser; `ask` is of use where `task.tools.model` says that somebody answers."""
+
+    task: Task
+    module: ModuleType
+    ask: Ask
+
+    def whole(self, options: Mapping[str, Any]) -> Answer:
+        """All documents one after the other."""
+        return join([self._read(source, options) for source in self.task.sources])
+
+    def each_with_places(self, options: Mapping[str, Any]) -> Iterator[tuple[Answer, float]]:
+        """Each document by itself, its lines' places always with it, and the seconds it took."""
+        for source in self.task.sources:
+            began = time.monotonic()
+            yield self._read(source, _with_lines(options)), time.monotonic() - began
+
+    def with_places(self, request: Mapping[str, Any]) -> Answer:
+        """For a request that holds its parse options in `parsing`: every line with its place, sheets in one piece."""
+        parsing = request.get("parsing") or {}
+        settings, sheets = parsing.get("settings") or {}, parsing.get("spreadsheet") or {}
+        pages = (request.get("settings") or {}).get("page_range") or settings.get("page_range")
+        options = {
+            **_with_lines({**parsing, "settings": {**settings, "page_range": pages}}),
+            "spreadsheet": {**sheets, "split_large_tables": {"enabled": False}},
+        }
+        answer = join([self._chosen(self._read(source, options), source, pages) for source in self.task.sources])
+        return noted(answer, [f"parsing.{note}" for note in own_notes(answer, parsing)])
+
+    def beginnings(self, request: Mapping[str, Any]) -> Answer:
+        """Of each PDF the first pages, or those asked for; any other document whole."""
+        pages = request.get("page_range")
+        self._check_context(pages)
+        answers = []
+        for source in self.task.sources:
+            is_pdf = kind_of(Path(source.path), source.extension) == "pdf"
+            settings = {"page_range": pages or CONTEXT} if is_pdf else {}
+            answers.append(self._read(source, {"settings": settings}))
+        return join(answers)
+
+    def _read(self, source: Source, options: Mapping[str, Any]) -> Answer:
+        if source.job:
+            return reread(Path(source.path))
+        try:
+            answer: Answer = self.module.parse(Path(source.path), extension=source.extension, options=options)
+        except (DocumentProblem, self.module.DocumentProblem, MemoryError):
+            raise
+        except Exception as bug:
+            if is_of_the_machine(bug):
+                raise
+            raise corrupt(f"its reader stumbles over it: {type(bug).__name__}: {bug}") from bug
+        return answer
+
+    def _chosen(self, answer: Answer, source: Source, asked: Any) -> Answer:
+        """Of an earlier job's result, the pages asked for now."""
+        if not source.job or asked is None:
+            return answer
+        last = max((block["bbox"]["page"] for c in answer.result["chunks"] for block in c["blocks"]), default=0)
+        numbers = {page.original for page in selected([Page(n, n, []) for n in range(1, last + 1)], asked)}
+        chunks = [
+            {**chunk, "blocks": [block for block in chunk["blocks"] if block["bbox"]["page"] in numbers]}
+            for chunk in answer.result["chunks"]
+        ]
+        return Assembled({**answer.result, "chunks": chunks}, len(numbers))
+
+    def _check_context(self, pages: Any) -> None:
+        if isinstance(pages, Mapping):
+            first, last = pages.get("start") or 1, pages.get("end")
+            wide = last is not None and last - first >= CONTEXT_AT_MOST
+        else:
+            wide = isinstance(pages, list) and len(pages) > CONTEXT_AT_MOST
+        if wide:
+            raise misconfigured(f"page_range: a document is classified by {CONTEXT_AT_MOST} pages at most")
+
+
+def is_of_the_machine(bug: Exception) -> bool:
+    """Whether another try may fare better: the disk refused. What else a reader raises it will raise again."""
+    return isinstance(bug, OSError) and bug.errno in PASSING
+
+
+def _with_lines(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, "settings": {**(options.get("settings") or {}), "return_ocr_data": True}}

@@ -1,0 +1,1 @@
+"""Where documents come from: folders, listings, object stores; their passwords and page counts."""

@@ -1,0 +1,339 @@
+"""Documents where they lie: walks a directory and reads files, trusting neither names nor types nor sizes.
+
+Every file is opened once, without following links or waiting on a pipe, and must be a regular one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from pathspec import GitIgnoreSpec
+
+from batcher.common.names import extension_of, name_of, path_of
+from batcher.common.text_files import NotText, text_of
+from batcher.core.chain import Overrides
+from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
+from batcher.manifest.model import Source
+from batcher.manifest.patterns import bad_pattern, pattern_spec
+from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
+from batcher.sources.left_out import LeftOut, Reason
+
+IGNORE_FILE: Final = ".batcherignore"
+IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on each name
+BLOCK: Final = 1 << 20
+SORTED: Final = 10_000  # names of a folder that are put in order together
+_LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
+_FAR: Final = 1 << 60  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
+UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A file as the walk met it: `name` as common.names writes it; `problem` the verdict it can't escape, or None.
+
+    `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of what isn't read here.
+    `metadata` (JSON) and `overrides` of a job's options are what a listing says of it.
+    """
+
+    name: str
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+    problem: str | None = None
+    reason: str | None = None
+    folder: str = ""
+    place: str | None = None
+    content: str | None = None
+    metadata: str | None = None
+    overrides: Overrides = {}
+
+    @property
+    def path(self) -> Path:
+        return path_at(self.folder, self.name, self.place)
+
+
+def path_at(folder: str, name: str, place: str | None) -> Path:
+    """Where the document of that name lies: in `folder`, by its name there or else at `place`."""
+    return Path(folder) / os.fsdecode(path_of(place or name))
+
+
+def walk(
+    source: Source, *, skip: Path, types: Container[str], now: float, left: LeftOut | None = None
+) -> Iterator[Found]:
+    """Every document below `source.directory`, in order of name. `skip`, our own output, is left out.
+
+    `types` are the extensions taken where the source's own patterns don't say; what else is met is counted in `left`.
+    """
+    assert source.directory is not None
+    root, left = os.fsencode(source.directory), LeftOut() if left is None else left
+    tree = _Tree(root, str(source.directory), Rules(source, types), os.fsencode(skip), left)
+    yield from fitting(source, _folder(tree, b""), now, left)
+
+
+def fitting(source: Source, walked: Iterable[Found], now: float, left: LeftOut) -> Iterator[Found]:
+    """Those whose size and age are asked for, and those with a verdict of their own."""
+    for found in walked:
+        reason = None if found.problem else _misfit(source, found, now)
+        if reason is not None:
+            left.add(reason, found.name)
+            continue
+        left.taken += 1
+        yield found
+
+
+def _misfit(source: Source, found: Found, now: float) -> Reason | None:
+    age = now - found.mtime_ns / 1e9
+    if source.min_size is not None and found.size < source.min_size:
+        return Reason.SMALL
+    if source.max_size is not None and found.size > source.max_size:
+        return Reason.LARGE
+    if source.newer_than is not None and age > source.newer_than:
+        return Reason.OLD
+    if source.older_than is not None and age < source.older_than:
+        return Reason.NEW
+    return None
+
+
+def found_at(path: bytes, name: str) -> Found:
+    """The file there, by that name; where there is none, with the verdict that it is gone."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return Found(name, problem=GONE, reason="there is no such file")
+    except OSError as error:
+        return Found(name, problem=UNREADABLE, reason=error.strerror)
+    return Found(name, *facts(status), *_problem(status))
+
+
+def facts(status: os.stat_result) -> tuple[int, int, int]:
+    """Size, time and inode, by which a file is known again: as numbers that a ledger can hold."""
+    return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
+
+
+def moment(ns: int) -> int:
+    """Nanoseconds since the epoch in 64 bits. Past the year 2262 (or before 1677) it is some other time as far away."""
+    if -_LAST <= ns <= _LAST:
+        return ns
+    return _LAST - ns % _FAR if ns > 0 else -_LAST + -ns % _FAR
+
+
+def read(path: Path, *, limit: int) -> bytes:
+    """The whole file, of at most `limit` bytes. Raises SourceGone, SourceUnreadable, SourceChanged."""
+    fd, before = _open(path)
+    try:
+        content = b"".join(_blocks(fd, min(before.st_size, limit)))
+        _compare(path, before, os.fstat(fd), len(content))
+        return content
+    except OSError as error:
+        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def digest(path: Path) -> str:
+    """sha256 of the file, in hex. Raises as `read` does."""
+    fd, before = _open(path)
+    try:
+        sha256, size = hashlib.sha256(), 0
+        for block in _blocks(fd, before.st_size):
+            sha256.update(block)
+            size += len(block)
+        _compare(path, before, os.fstat(fd), size)
+        return sha256.hexdigest()
+    except OSError as error:
+        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def reason(error: SourceError, *names: str) -> str:
+    """What is wrong, without the names it may begin with: those stand beside it, and what failed alike is one group."""
+    words = str(error)
+    for name in names:
+        words = words.removeprefix(f"{name}: ")
+    return words
+
+
+def _blocks(fd: int, size: int) -> Iterator[bytes]:
+    """The `size` bytes that are there, or one more where there are more.
+
+    No buffer is larger than what is there to read: one of a megabyte costs more than a hash.
+    """
+    left = size + 1
+    while block := os.read(fd, min(left, BLOCK)):
+        left -= len(block)
+        yield block
+        if left <= 1:
+            return  # a read that finds the end says nothing that the look at the file afterwards doesn't
+
+
+def _open(path: Path) -> tuple[int, os.stat_result]:
+    """The file and what it is. Raises SourceGone, SourceUnreadable."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise SourceGone(f"{path}: no longer there") from error
+    except OSError as error:
+        what = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise SourceUnreadable(f"{path}: {what}") from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise SourceUnreadable(f"{path}: not a regular file")
+    return fd, status
+
+
+def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+        raise SourceChanged(f"{path}: changed while it was read")
+
+
+class Rules:
+    """Which names are taken: the manifest's patterns and the ignore files met so far.
+
+    The extension that a pattern ends with is that type in any case, as types are: **/*.pdf takes SCAN.PDF.
+    """
+
+    def __init__(self, source: Source, types: Container[str]) -> None:
+        self._types = types
+        self._include = pattern_spec(source.include) if source.include else None
+        self._exclude = pattern_spec(source.exclude) if source.exclude else None
+        self._ignored: dict[bytes, GitIgnoreSpec] = {}
+
+    def learn(self, folder: bytes, path: bytes) -> None:
+        """Take in the ignore file at `path`, whose patterns count from `folder` down."""
+        place = Path(os.fsdecode(path))
+        patterns = _patterns_in(place)
+        try:
+            self._ignored[folder] = pattern_spec(patterns)
+        except ValueError as error:
+            raise SourceUnreadable(f"{place}: {bad_pattern(patterns)} is no pattern; take that line out") from error
+
+    def against(self, name: bytes) -> Reason | None:
+        """Why a file of that name isn't taken; None where it is."""
+        last = name.rpartition(b"/")[2]
+        if last.startswith(b"~$") or last.lower() in _OF_PROGRAMS:
+            return Reason.LOCK
+        if self._include is None and extension_of(os.fsdecode(name)) not in self._types:
+            return Reason.TYPE
+        if self._include is not None and not self._include.match_file(os.fsdecode(name)):
+            return Reason.NOT_INCLUDED
+        return self.excludes(name, folder=False)
+
+    def excludes(self, name: bytes, *, folder: bool) -> Reason | None:
+        if self._exclude is None and not self._ignored:
+            return None
+        text = os.fsdecode(name) + ("/" if folder else "")
+        if self._exclude is not None and self._exclude.match_file(text):
+            return Reason.EXCLUDED
+        said = (spec.check_file(text[len(base) :]).include for base, spec in self._above(text))
+        return Reason.IGNORED if next((one for one in said if one is not None), False) else None
+
+    def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
+        """The nearest first: as git has it, that is the one which counts, also where it takes something in again."""
+        for folder, spec in reversed(self._ignored.items()):
+            base = os.fsdecode(folder) + "/" if folder else ""
+            if text.startswith(base):
+                yield base, spec
+
+
+# Beside people's documents, and none of them: `~$letter.docx` says who has letter.docx open.
+_OF_PROGRAMS: Final = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini"})
+
+
+def _patterns_in(path: Path) -> list[str]:
+    """Of an ignore file, each once, where it counts last. Raises SourceError."""
+    size = found_at(os.fsencode(path), "").size
+    if size > IGNORE_LIMIT:
+        raise SourceUnreadable(f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})")
+    try:
+        lines = text_of(read(path, limit=IGNORE_LIMIT)).split("\n")
+    except NotText as error:
+        raise SourceUnreadable(f"{path}: {error}") from error
+    return list(dict.fromkeys(reversed(lines)))[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    root: bytes
+    folder: str  # the same, as it is written down
+    rules: Rules
+    skip: bytes
+    left: LeftOut
+
+
+def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
+    here, rules = tree.root + b"/" + below if below else tree.root, tree.rules
+    ignored = here + b"/" + IGNORE_FILE.encode()
+    if os.path.lexists(ignored):
+        rules.learn(below, ignored)
+    try:
+        for last in _names(here):
+            path, name = here + b"/" + last, below + b"/" + last if below else last
+            if path == tree.skip or last == IGNORE_FILE.encode():
+                continue
+            if last.startswith(b"."):
+                tree.left.add(Reason.HIDDEN, name_of(name))
+                continue
+            try:
+                status = os.lstat(path)
+            except OSError as error:
+                yield from _unseen(tree, name, error)
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            against = rules.excludes(name, folder=True) if is_folder else rules.against(name)
+            if against is not None:
+                tree.left.add(_of_link(against, path, status), name_of(name))
+            elif is_folder:
+                yield from _folder(tree, name)
+            else:
+                yield Found(name_of(name), *facts(status), *_problem(status), tree.folder)
+    except OSError as error:  # of this folder alone: each entry sees to its own
+        unread = f"folder: {error.strerror}"
+        yield Found(name_of(below or b"."), problem=UNREADABLE, reason=unread, folder=tree.folder)
+
+
+def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
+    too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
+    against = tree.rules.excludes(name, folder=True) if too_long else tree.rules.against(name)
+    if against is not None:
+        tree.left.add(against, name_of(name))
+    else:
+        yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror, folder=tree.folder)
+
+
+def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
+    """A link to a folder isn't left out for the name that it goes by."""
+    named = against in (Reason.TYPE, Reason.NOT_INCLUDED)
+    return Reason.LINK if named and stat.S_ISLNK(status.st_mode) and Path(os.fsdecode(path)).is_dir() else against
+
+
+def _names(folder: bytes) -> Iterator[bytes]:
+    """In order as far as they come in one go: a folder may hold a million, and they are never all in memory."""
+    with os.scandir(folder) as entries:
+        while names := sorted(entry.name for entry in islice(entries, SORTED)):
+            yield from names
+
+
+def _signed(inode: int) -> int:
+    """The same 64 bits: some file systems use them all."""
+    return inode - (1 << 64) if inode > _LAST else inode
+
+
+def _problem(status: os.stat_result) -> tuple[str | None, str | None]:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+        return UNSUPPORTED, f"{kind}: only regular files are read"
+    if status.st_size == 0:
+        return UNREADABLE, "empty: 0 bytes"
+    if status.st_size > PRESIGNED_UPLOAD_LIMIT:
+        return UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+    return None, None

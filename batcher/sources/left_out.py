@@ -1,0 +1,89 @@
+"""What a walk leaves out and why, counted: nothing is left out in silence. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from batcher.common.names import extension_of
+
+
+class Reason(StrEnum):
+    """In the order in which they are told."""
+
+    TYPE = "of other types"
+    NOT_INCLUDED = "not matched by include"
+    EXCLUDED = "matched by exclude"
+    IGNORED = "matched by an ignore file"
+    HIDDEN = "hidden"
+    LOCK = "lock files and the like"
+    LINK = "links to folders"
+    SMALL = "smaller than min_size"
+    LARGE = "larger than max_size"
+    OLD = "older than newer_than"
+    NEW = "newer than older_than"
+    GROWING = "still being written, left for the next run"
+
+
+# What is told with its extensions, and what with a name: there an example helps, elsewhere a kind does.
+_BY_EXTENSION: Final = frozenset({Reason.TYPE, Reason.NOT_INCLUDED})
+SHOWN: Final = 5  # extensions
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """`counts` by reason, `extensions` of what isn't taken for its name, the first of each reason as an `example`.
+
+    A folder that is left out as a whole counts as one: nobody looks into it.
+    """
+
+    counts: Counter[Reason] = field(default_factory=Counter)
+    extensions: Counter[str] = field(default_factory=Counter)
+    examples: dict[Reason, str] = field(default_factory=dict)
+    taken: int = 0
+
+    def add(self, reason: Reason, name: str) -> None:
+        self.counts[reason] += 1
+        self.examples.setdefault(reason, name)
+        if reason in _BY_EXTENSION:
+            self.extensions[extension_of(name)] += 1
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        return LeftOut(
+            self.counts + other.counts,
+            self.extensions + other.extensions,
+            {**other.examples, **self.examples},
+            self.taken + other.taken,
+        )
+
+    @property
+    def is_all_unmatched(self) -> bool:
+        """Whether there were files, and the patterns of `include` fit none of them."""
+        by_name = {Reason.NOT_INCLUDED, Reason.HIDDEN, Reason.LOCK, Reason.LINK}
+        return not self.taken and Reason.NOT_INCLUDED in self.counts and set(self.counts) <= by_name
+
+    def values(self) -> dict[str, Any]:
+        """As JSON has them; empty where nothing was left out."""
+        if not self.counts:
+            return {}
+        return {
+            "words": self.words(),
+            "documents": self.counts.total(),
+            "reasons": {reason.name.lower(): self.counts[reason] for reason in Reason if self.counts[reason]},
+            "extensions": dict(self.extensions.most_common()),
+            "examples": {reason.name.lower(): self.examples[reason] for reason in Reason if self.counts[reason]},
+        }
+
+    def words(self) -> str:
+        """In one line; empty where nothing was left out."""
+        told = [f"{self.counts[reason]} {reason} ({self._shown(reason)})" for reason in Reason if self.counts[reason]]
+        return f"{self.counts.total()} left out: {', '.join(told)}" if told else ""
+
+    def _shown(self, reason: Reason) -> str:
+        if reason not in _BY_EXTENSION:
+            return self.examples[reason]
+        kinds = self.extensions.most_common(SHOWN)
+        told = [f".{extension} {number}" if extension else f"without any {number}" for extension, number in kinds]
+        return " ".join([*told, *(["…"] if len(self.extensions) > SHOWN else [])])

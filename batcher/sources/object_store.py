@@ -1,0 +1,241 @@
+"""Documents in object stores (S3, Google's, Azure's), by obstore: listed in streams, signed for the service or fetched.
+
+Credentials, region and endpoint come from the environment, as their own tools have them; none of it is written down.
+Nobody reads an object to tell whether it is new: its ETag and size stand in for the hash of its bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from batcher.common.names import content_key, name_of, path_of
+from batcher.common.private_files import make_file
+from batcher.common.secrets import scrubbed
+from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
+from batcher.manifest.model import Source
+from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
+from batcher.sources.directory import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
+from batcher.sources.left_out import LeftOut, Reason
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+CHUNK: Final = 1000  # objects listed at once
+BLOCK: Final = 4 << 20  # bytes fetched at once
+GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
+_CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
+# What obstore says of a key that it can't hold, and by which it refuses all others of the same page.
+_ODD: Final = re.compile(r'invalid path: (?:Error parsing )?Path "(.*)"(?: contained empty|: Encountered)', re.DOTALL)
+_ODD_PARTS: Final = ("", ".", "..")
+_ODD_REASON: Final = "an empty part in its key, or one of dots: neither it nor others there can be read; rename them"
+SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A large object, in a file of its own that is to be removed once it is uploaded."""
+
+    path: Path
+
+
+def check(source: Source) -> None:
+    """One look at the listing. Raises ManifestError where the store can't be had."""
+    try:
+        next(iter(_listed(source)), None)
+    except SourceUnreadable as error:
+        hint = "credentials, region and endpoint are taken from the environment, as in AWS_ACCESS_KEY_ID"
+        raise ManifestError(str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]) from error
+
+
+def walk(source: Source, *, types: Container[str], now: float, left: LeftOut | None = None) -> Iterator[Found]:
+    """Every document below `source.url`, as the store lists them; others count in `left`. Raises SourceUnreadable."""
+    left = LeftOut() if left is None else left
+    yield from fitting(source, _walked(source, types, left), now, left)
+
+
+def _walked(source: Source, types: Container[str], left: LeftOut) -> Iterator[Found]:
+    rules = Rules(source, types)
+    for meta in _listed(source):
+        key = os.fsencode(meta["path"])
+        against = Reason.HIDDEN if _is_hidden(meta["path"]) else rules.against(key)
+        if against is None:
+            yield _found(source, meta)
+        else:
+            left.add(against, name_of(key))
+
+
+def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:
+    """The object's bytes, or where they lie if there are more than `small`.
+
+    Raises SourceGone, SourceUnreadable, and SourceChanged where it is no longer the one that was listed.
+    """
+    with _Errors(f"{url}/{name}"):
+        import obstore
+
+        answer = obstore.get(opened(url), _key(name))
+        if _content(name, answer.meta) != content:
+            raise SourceChanged(f"{url}/{name}: it has changed since it was listed")
+        if answer.meta["size"] <= small:
+            return bytes(answer.bytes())
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        path = folder / f"{sha256(f'{url}/{name}'.encode()).hexdigest()[:24]}.object"
+        path.unlink(missing_ok=True)
+        make_file(path)
+        with path.open("wb") as file:
+            for block in answer.stream(min_chunk_size=BLOCK):
+                file.write(block)
+        return Fetched(path)
+
+
+def opened(url: str) -> ObjectStore:
+    """The store at `url`, by what the environment says of it. Raises obstore's errors, ImportError."""
+    from obstore.store import from_url
+
+    plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)  # a store of one's own, say
+    options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
+    return from_url(url, **options)
+
+
+def signed(url: str, name: str) -> str:
+    """An address by which whoever holds it may read the object for a day. Raises SourceUnreadable."""
+    with _Errors(f"{url}/{name}"):
+        import obstore
+
+        store: Any = opened(url)
+        address: str = obstore.sign(store, "GET", _key(name), GOOD_FOR)
+        return address
+
+
+class _Errors:
+    """obstore's errors as ours."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        from obstore.exceptions import BaseError
+
+        if isinstance(error, FileNotFoundError):
+            raise SourceGone(f"{self._what}: no longer there") from error
+        if isinstance(error, BaseError | OSError | ValueError):
+            raise SourceUnreadable(f"{self._what}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    """The first line without its XML, but for the code in it: obstore goes on with the configuration of its client."""
+    whole = str(error)
+    line = " ".join(whole.split("\n")[0].split(": <")[0].split())
+    code = _CODE.search(whole)
+    return scrubbed(line)[:300] + (f" ({code[1]})" if code else "")
+
+
+def _without(url: str, error: Exception) -> str:
+    """Its words where `url` stands before them already."""
+    return str(error).removeprefix(f"{url}: ")
+
+
+def _listed(source: Source) -> Iterator[Any]:
+    """What is known of each object, in the store's order, which is that of their keys. Of an odd one its path alone."""
+    url = str(source.url)
+    with _Errors(url):
+        import obstore
+
+        store, last, after = opened(url), "", None
+        while True:
+            try:
+                for chunk in obstore.list(store, offset=after, chunk_size=CHUNK):
+                    for meta in chunk:
+                        last = meta["path"]
+                        yield meta
+                return
+            except obstore.exceptions.BaseError as error:
+                odd = _odd_key(url, error)
+                if odd is None or odd <= last:
+                    raise
+            yield from _between(store, None, last, odd)
+            yield {"path": odd, "size": None}
+            after = last = _past(odd)
+
+
+def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Iterator[Any]:
+    """The objects after `last` and before an odd key, whose whole page obstore refuses: level by level down to it."""
+    import obstore
+
+    try:
+        level = obstore.list_with_delimiter(store, folder)
+    except obstore.exceptions.BaseError:
+        return  # the odd one is of this level
+    objects = {meta["path"]: meta for meta in level["objects"]}
+    for path in sorted([*objects, *level["common_prefixes"]], key=lambda path: path if path in objects else f"{path}/"):
+        if path in objects and last < path < odd:
+            yield objects[path]
+        elif path not in objects and odd.startswith(f"{path}/"):
+            yield from _between(store, path, last, odd)
+        elif path not in objects and f"{path}0" > last and path < odd:
+            for chunk in obstore.list(store, path, offset=last or None, chunk_size=CHUNK):
+                yield from chunk
+
+
+def _odd_key(url: str, error: Exception) -> str | None:
+    """The key, below `url`, that the whole listing fails of; None where it fails of something else."""
+    told = _ODD.search(str(error))
+    below = f"{urlsplit(url).path.strip('/')}/".lstrip("/")
+    return told[1].removeprefix(below) if told else None
+
+
+def _past(odd: str) -> str:
+    """Where a listing goes on that leaves out all below an empty part of a key, or one of dots."""
+    parts = odd.split("/")
+    number = next((n for n, part in enumerate(parts) if part in _ODD_PARTS), len(parts))
+    return "/".join(parts[: number + 1]) + chr(ord("/") + 1)
+
+
+def _found(source: Source, meta: Any) -> Found:
+    name = name_of(os.fsencode(meta["path"]))
+    if meta["size"] is None:
+        return Found(name, problem=UNREADABLE, reason=_ODD_REASON, folder=str(source.url))
+    size = int(meta["size"])
+    problem, reason = None, None
+    if size == 0:
+        problem, reason = UNREADABLE, "empty: 0 bytes"
+    elif size > PRESIGNED_UPLOAD_LIMIT:
+        problem, reason = UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+    return Found(
+        name,
+        size,
+        moment(int(meta["last_modified"].timestamp() * 1e9)),
+        problem=problem,
+        reason=reason,
+        folder=str(source.url),
+        place=SIGNED if source.transfer == "presign" else None,
+        content=None if problem else _content(name, meta),
+    )
+
+
+def _content(name: str, meta: Any) -> str:
+    mark = f"{_tag(meta['e_tag']) or meta['last_modified']}:{meta['size']}"
+    return content_key(f"etag-{sha256(mark.encode()).hexdigest()}", name)
+
+
+def _tag(tag: str | None) -> str | None:
+    """In quotes: Azure's listing leaves out those that its answers have."""
+    return f'"{tag.removeprefix("W/").strip(chr(34))}"' if tag else None
+
+
+def _key(name: str) -> str:
+    return os.fsdecode(path_of(name))
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") and part not in _ODD_PARTS for part in key.split("/"))

@@ -1,0 +1,81 @@
+"""Watches the time that results have left, and says so in time. It hurries nobody: the order of fetching is the rule.
+
+It also notices when the machine was asleep, and has everything looked at again; and when its clock was set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from batcher.common.formatting import span
+from batcher.ledger.ledger import Ledger
+from batcher.stages.poller import Poller
+from batcher.stages.run_control import Course
+
+GLANCE: Final = 60.0  # seconds
+MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # of the retention
+ASLEEP: Final = 30.0  # seconds that our clock ran ahead of the loop's, which stands still while the machine sleeps
+
+
+class Hourglass:
+    def __init__(
+        self,
+        ledger: Ledger,
+        course: Course,
+        poller: Poller,
+        *,
+        retention: float,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._course = course
+        self._poller = poller
+        self._retention = retention
+        self._clock = clock
+        self._wall = wall  # the machine's clock, which people set and `clock` doesn't follow
+        self._set_by = 0.0
+        self._told = 0.0  # the highest mark that was told of
+
+    async def run(self) -> None:
+        """For as long as the run lasts."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = self._clock() - loop.time()
+            await asyncio.sleep(GLANCE)
+            self._notice_sleep(self._clock() - loop.time() - before)
+            self._notice_setting(self._wall() - self._clock())
+            self._notice_time()
+
+    def _notice_sleep(self, asleep: float) -> None:
+        if asleep > ASLEEP:
+            self._course.warn(f"the machine was asleep for {span(asleep)}: everything is looked at again")
+            self._poller.look_at_all()
+
+    def _notice_setting(self, off: float) -> None:
+        if abs(off - self._set_by) > ASLEEP:
+            how = "forward" if off > self._set_by else "back"
+            words = (
+                f"this machine's clock was set {how} by {span(abs(off - self._set_by))}: this run keeps its own time"
+            )
+            self._course.warn(words)
+            self._set_by = off
+
+    def _notice_time(self) -> None:
+        deadline = self._ledger.nearest_deadline_at()
+        if deadline is None:
+            self._told = 0.0
+            return
+        gone = 1.0 - (deadline - self._clock()) / self._retention
+        mark = next((mark for mark in MARKS if gone >= mark), 0.0)
+        if mark > self._told:
+            self._course.warn(_words(mark, deadline - self._clock()))
+        self._told = mark
+
+
+def _words(mark: float, left: float) -> str:
+    if mark >= 1.0:
+        return "the time of the oldest job that is out is over: its result may be gone"
+    return f"{mark:.0%} of its time is over for the oldest job that is out: {span(left)} are left"

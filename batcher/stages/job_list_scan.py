@@ -1,0 +1,208 @@
+"""One pass over the service's job list: which jobs of attempts in doubt it shows, and which of ours it doesn't show.
+
+It reads and compares. What follows from it is `recovery`'s affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from batcher.adapters.rate_limits import Lane
+from batcher.core.duplicate_jobs import age_of, fits, is_mute, marks_in, names_upload, preference
+from batcher.errors import ServiceError, Unauthorised
+from batcher.ledger.ledger import Ledger, Unknown
+from batcher.ledger.queries import Holder
+from batcher.reducto.api_types import JobRow, JobsPage
+from batcher.reducto.client import Api
+from batcher.stages.capability_checks import EndlessListing, pages
+
+MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
+PAGE_AT_MOST: Final = 600.0  # seconds that one page may take, its turn included: a Retry-After may be one of hours
+OFF: Final = 600.0  # seconds by which a row's time may differ from ours
+AGAIN_AT_MOST: Final = 1000  # jobs not shown that are asked for again in the ledger; so many are never deleted at once
+
+Rank = tuple[bool, bool, bool]  # the lowest is adopted
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What one pass over the listing showed."""
+
+    begun_at: float  # by the loop's time …
+    seen_at: float  # … and by the machine's clock
+    jobs: dict[int, str] = field(default_factory=dict)  # to be adopted, by unknown document
+    parts: dict[int, str] = field(default_factory=dict)  # what belongs to its job and isn't that, the same
+    unshown: dict[str, float] = field(default_factory=dict)  # jobs of ours, and when each was accepted
+    shown_to: float | None = None  # when the latest job of ours was accepted that it shows
+    mute: dict[str, tuple[float, str]] = field(default_factory=dict)  # by type: the latest that could be anybody's
+    unreadable: int = 0  # rows
+    broken: str = ""  # why it wasn't a whole pass
+    goes_back_to: float = float("inf")  # when the last job was made that it showed, as far as they come newest first
+
+    def follow_order(self, rows: Sequence[JobRow]) -> bool:
+        """Whether these rows come after those before them, each no newer than the last."""
+        for row in rows:
+            made_at = age_of(row.created_at)
+            if made_at is None or made_at > self.goes_back_to:
+                return False
+            self.goes_back_to = made_at
+        return True
+
+    def lacking(self, settle: float) -> str | None:
+        """A job of ours that the listing must show by now and doesn't: the one that was accepted first.
+
+        One accepted in what is still to come was so before the machine's clock was set back.
+        """
+        late = [
+            (accepted_at, job_id)
+            for job_id, accepted_at in self.unshown.items()
+            if accepted_at <= self.seen_at - settle or accepted_at > self.seen_at
+        ]
+        return min(late)[1] if late else None
+
+    def lags_since(self, moment: float) -> bool:
+        """Whether jobs of ours were accepted since `moment`, and it doesn't show a single one of them."""
+        younger = any(accepted_at > moment for accepted_at in self.unshown.values())
+        return younger and (self.shown_to is None or self.shown_to <= moment)
+
+    def anybodys(self, endpoint: str, sent_at: float) -> str | None:
+        """A job, of nobody knows what, that may be one that was sent then."""
+        rows = [row for kind, row in self.mute.items() if not endpoint or kind in ("", endpoint)]
+        made_at, job_id = max(rows, default=(0.0, ""))
+        return job_id if made_at >= sent_at - OFF else None
+
+
+class Look:
+    """`endpoints` by job name: a row of another type is a part of some job, and not the job itself."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: Api,
+        lane: Lane,
+        *,
+        service: str,
+        key_print: str,
+        endpoints: Mapping[str, str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._lane = lane
+        self._service = service
+        self._key_print = key_print
+        self._endpoints = endpoints
+        self._clock = clock
+
+    async def through(self, unknown: Sequence[Unknown]) -> Sighting:
+        """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
+        now = self._clock()
+        sighting = Sighting(asyncio.get_running_loop().time(), now)
+        sighting.unshown = self._ledger.accepted_jobs(self._service, self._key_print, alive_at=now + MARGIN)
+        ranks: dict[int, Rank] = {}
+        try:
+            await self._read(unknown, sighting, ranks)
+        except Unauthorised:
+            raise
+        except EndlessListing as error:
+            sighting.broken = error.message
+        except ServiceError as error:
+            self._lane.hold(error)
+            sighting.broken = str(error)
+        except TimeoutError:
+            sighting.broken = f"no page of it within {PAGE_AT_MOST / 60:.0f} minutes"
+        self._forgive(sighting)
+        return sighting
+
+    async def _read(self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
+        listing = pages(self._client, self._lane)
+        earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
+        newest_first = True
+        while True:
+            async with asyncio.timeout(PAGE_AT_MOST):
+                page = await anext(listing, None)
+            if page is None:
+                return
+            self._take_in(page, unknown, sighting, ranks)
+            newest_first = newest_first and sighting.follow_order(page.jobs)
+            if newest_first and not sighting.unshown and sighting.goes_back_to < earliest:
+                return  # all that had to be shown was, and what follows is older than any attempt in doubt
+
+    def _forgive(self, sighting: Sighting) -> None:
+        """What has been deleted, or has come to the end of its time, while the listing was read."""
+        if not sighting.unshown:
+            return
+        asked, alive_at = list(sighting.unshown)[:AGAIN_AT_MOST], self._clock() + MARGIN
+        still = self._ledger.still_accepted(self._service, self._key_print, asked, alive_at=alive_at)
+        for job_id in asked:
+            if job_id not in still:
+                del sighting.unshown[job_id]
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def _take_in(self, page: JobsPage, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
+        sighting.unreadable += page.unreadable
+        holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
+        for row in page.jobs:
+            holder = holders.get(row.job_id)
+            if holder is not None:
+                self._account_for(row, holder, sighting)
+            for attempt in self._named(row, holder, unknown):
+                self._claim(row, attempt, sighting, ranks)
+        self._note_mute([row for row in page.jobs if row.job_id not in holders and is_mute(row)], sighting)
+
+    def _account_for(self, row: JobRow, holder: Holder, sighting: Sighting) -> None:
+        """It counts as shown only with what we sent. What names another attempt was mixed up on its way."""
+        accepted_at = sighting.unshown.get(row.job_id)
+        if accepted_at is None:
+            return
+        text = row.text()
+        if holder.nonce not in text:
+            if self._names_another(row, holder.nonce):
+                del sighting.unshown[row.job_id]
+                return
+            if not holder.file_id or not names_upload(text, holder.file_id):
+                return
+        del sighting.unshown[row.job_id]
+        sighting.shown_to = max(sighting.shown_to or accepted_at, accepted_at)
+
+    def _named(self, row: JobRow, holder: Holder | None, unknown: Sequence[Unknown]) -> Iterator[Unknown]:
+        """Whose attempt's it is: by nonce, or by the upload where the request isn't echoed with its nonce."""
+        text = row.text()
+        for attempt in unknown:
+            if attempt.nonce in text:
+                yield attempt
+            elif attempt.has_upload and names_upload(text, str(attempt.file_id)):
+                of_another = holder is not None and holder.file_id == attempt.file_id
+                if not of_another and not self._names_another(row, attempt.nonce):
+                    yield attempt
+
+    def _names_another(self, row: JobRow, nonce: str) -> bool:
+        nonces, _ = marks_in(row)
+        if not nonces:
+            return False
+        attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        return attempt is not None and attempt.nonce != nonce
+
+    def _claim(self, row: JobRow, attempt: Unknown, sighting: Sighting, ranks: dict[int, Rank]) -> None:
+        endpoint = self._endpoints.get(attempt.job, "")
+        if endpoint and not fits(row, endpoint):
+            sighting.parts[attempt.id] = row.job_id
+            return
+        is_part = not endpoint and row.type.lower() != "pipeline"  # of a step that the manifest names no more
+        rank = (is_part, *preference(row))
+        if attempt.id not in ranks or rank < ranks[attempt.id]:
+            sighting.jobs[attempt.id], ranks[attempt.id] = row.job_id, rank
+
+    def _note_mute(self, rows: Sequence[JobRow], sighting: Sighting) -> None:
+        """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks against it."""
+        known = self._ledger.known_jobs(self._service, [row.job_id for row in rows]) if rows else ()
+        for row in rows:
+            if row.job_id not in known:
+                made_at = age_of(row.created_at)
+                one = (float("inf") if made_at is None else made_at, row.job_id)
+                kind = row.type.lower()
+                sighting.mute[kind] = max(sighting.mute.get(kind, one), one)

@@ -1,0 +1,201 @@
+"""What is out: when to look at each job next, and which are to be fetched, nearest deadline first.
+
+It keeps order and time for the poller and the fetcher; it asks nobody and decides nothing. Times are the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from batcher.core.inflight import Flight
+from batcher.core.poll_schedule import LATEST, Looks, share
+from batcher.errors import Busy, ServiceError
+
+GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
+LONGEST_GATHER: Final = 3.0  # seconds
+OF_WHAT_IS_LEFT: Final = 0.5  # share of the time to the nearest deadline that passes before the next look at the latest
+BETWEEN_LOOKS: Final = 30.0  # seconds, however near a deadline is
+NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need not have any more
+
+
+@dataclass(slots=True)
+class Watched:
+    flight: Flight
+    accepted_at: float
+    look_at: float
+    asked_at: float  # when it was last asked by name, or passed on to be watched
+    ours: bool = True  # submitted by this run; of what an earlier one left out nobody knows when it ended
+    company: float = GATHER  # share of its age that the next look may wait for others
+    looks: int = 0
+    misses: int = 0
+    missed_at: float = 0.0  # the first of these misses
+    failures: int = 0  # to get an answer, or a result that can be read, in a row
+    failed_at: float = 0.0  # the last of them
+    silent_since: float = 0.0  # the first of those that were no answer, in a row
+    silences: int = 0
+    alone: int = 0  # of those in a row, how many of the last ones came while others were answered
+    unread_since: float = 0.0  # when it was first said to have completed, and couldn't be read
+    unread: int = 0  # how often
+    fetching: bool = False
+    running_at: float = 0.0  # when it was last known not to have ended
+    first_at: float = 0.0  # when it was to be looked at first
+
+    @property
+    def age(self) -> float:
+        return _now() - self.accepted_at
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it was asked for in vain, and isn't to be asked for again yet."""
+        return self.failures > 0 and self.look_at > _now()
+
+    def looked(self, looks: Looks, *, done: bool) -> None:
+        """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of how long it took."""
+        age = min(self.age, self.look_at - self.accepted_at) if done else self.age
+        if self.ours and not (done and (self.failures or self._was_left_alone)):
+            looks.learn(self.flight.size, age, done=done, first=self.looks == 0)
+        self.looks += 1
+        if not done:
+            self.running_at = _now()
+
+    @property
+    def _was_left_alone(self) -> bool:
+        """Whether the look was due long ago, as after an outage: it tells nothing of how long such a job takes."""
+        return _now() - max(self.first_at, self.running_at) > max(2 * LATEST, self.age / 2)
+
+
+class Watchlist:
+    """`caught_up` is set when all that an earlier run left out has been looked at once."""
+
+    def __init__(self) -> None:
+        self.caught_up = asyncio.Event()
+        self._jobs: dict[int, Watched] = {}
+        self._by_job: dict[str, int] = {}
+        self._agenda: list[tuple[float, int]] = []  # (when to look, document); an entry may be out of date
+        self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
+        self._changed = asyncio.Event()
+        self._fetchable = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def backlog(self) -> int:
+        """Jobs that are to be fetched now."""
+        return len(self._to_fetch)
+
+    def documents(self) -> Iterable[int]:
+        return tuple(self._jobs)
+
+    def get(self, document: int) -> Watched | None:
+        return self._jobs.get(document)
+
+    def of_job(self, job_id: str) -> Watched | None:
+        document = self._by_job.get(job_id)
+        return None if document is None else self._jobs.get(document)
+
+    def add(self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False) -> None:
+        """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
+        now = _now()
+        watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
+        watched.running_at, watched.first_at = watched.accepted_at, watched.look_at
+        self._jobs[flight.document] = watched
+        self._by_job[flight.job_id] = flight.document
+        self._note(flight.document, now + look_in)
+
+    def forget(self, document: int) -> None:
+        watched = self._jobs.pop(document)
+        self._by_job.pop(watched.flight.job_id, None)
+
+    def look_in(self, document: int, span: float, *, punctual: bool = False) -> None:
+        """Look at it `span` seconds from now, and not before; where that is to be `punctual`, without company."""
+        watched = self._jobs[document]
+        watched.look_at = _now() + span
+        watched.company = 0.0 if punctual else GATHER
+        watched.fetching = False
+        self._note(document, watched.look_at)
+
+    def fetch(self, document: int) -> None:
+        """Put it among those to be fetched, once."""
+        watched = self._jobs[document]
+        if watched.fetching:
+            return
+        watched.fetching = True
+        heapq.heappush(self._to_fetch, (watched.flight.deadline_at, document))
+        self._fetchable.set()
+
+    def patience_with(self, error: ServiceError, now: float) -> float:
+        """Seconds for which the lane that got it may be held; `now` as deadlines are told.
+
+        No wait costs a result that a look in time would have saved.
+        """
+        asked_for = error.retry_after if isinstance(error, Busy) else None
+        return math.inf if asked_for is None or asked_for <= BETWEEN_LOOKS else self.longest_wait(now)
+
+    def longest_wait(self, now: float) -> float:
+        """Seconds until what is nearest to its deadline has to be looked at again, at the latest."""
+        left = [watched.flight.deadline_at - now for watched in self._jobs.values()]
+        in_time = min((span for span in left if span > 0), default=None)
+        return NO_DEADLINE if in_time is None else max(BETWEEN_LOOKS, in_time * OF_WHAT_IS_LEFT)
+
+    def due(self) -> list[Watched]:
+        """The jobs to look at now, each once."""
+        now, due = _now(), {}
+        while self._agenda and self._agenda[0][0] <= now:
+            look_at, document = heapq.heappop(self._agenda)
+            watched = self._jobs.get(document)
+            if watched and watched.look_at == look_at and not watched.fetching:
+                due[document] = watched
+        return list(due.values())
+
+    @property
+    def has_due(self) -> bool:
+        """Whether there is any."""
+        now = _now()
+        return any(watched.look_at <= now and not watched.fetching for watched in self._jobs.values())
+
+    async def until_due(self) -> None:
+        """Until a look is due, and a little longer, for company."""
+        while (span := self._rest()) is None or span > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(span):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def until_fetchable(self) -> None:
+        while not self._to_fetch:
+            self._fetchable.clear()
+            await self._fetchable.wait()
+
+    async def next_to_fetch(self) -> Watched:
+        """The one whose deadline is nearest; it is the caller's to forget, or to look at again."""
+        while True:
+            await self.until_fetchable()
+            watched = self._jobs.get(heapq.heappop(self._to_fetch)[1])
+            if watched is not None and watched.fetching:
+                return watched
+
+    def _note(self, document: int, moment: float) -> None:
+        heapq.heappush(self._agenda, (moment, document))
+        self._changed.set()
+
+    def _rest(self) -> float | None:
+        """Seconds until the next look is due, company waited for; None where there is none."""
+        while self._agenda:
+            look_at, document = self._agenda[0]
+            watched = self._jobs.get(document)
+            if watched is not None and watched.look_at == look_at and not watched.fetching:
+                return look_at + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at)) - _now()
+            heapq.heappop(self._agenda)  # out of date
+        return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

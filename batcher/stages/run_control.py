@@ -1,0 +1,74 @@
+"""How a run is stopped before its end, and why. Every stage may ask, and every stage may say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from batcher.common.secrets import Secrets
+from batcher.exit_codes import Ended, heavier
+from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
+
+
+@dataclass(slots=True)
+class Course:
+    """`stopped` ends new submissions; what is in flight is still brought home unless `at_once`."""
+
+    exit_code: int = 0
+    reason: str = ""
+    at_once: bool = False
+    home: bool = False  # what is out is waited for, however long it takes
+    how: Ended = Ended.FINISHED  # what stopped it
+    strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
+    trace: Callable[[str], None] = lambda text: None  # keeps what whoever mends batcher wants to know
+    ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
+    refused: str = ""  # what nobody agreed to, while the rest went on
+    warnings: list[str] = field(default_factory=list)
+    secrets: Secrets = field(default_factory=Secrets)  # nothing of them is told
+    _told: set[str] = field(default_factory=set)
+    _in_a_row: int = 0
+
+    def stop(
+        self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False, how: Ended = Ended.FAILED
+    ) -> None:
+        """The first reason stands, unless it was none; a later one may only make it more urgent."""
+        already = self.stopped.is_set()
+        if not already or self.exit_code == 0:
+            self.reason, self.exit_code = self.secrets.cut(reason), exit_code
+        self.how = heavier(self.how, how)
+        self.home = home and (self.home or not already)
+        self.at_once = self.at_once or at_once
+        self.stopped.set()
+
+    def reach(self, limit: str) -> None:
+        """A limit of the manifest's, in words: nothing more is sent, and what is out comes home."""
+        self.stop(limit, 3, home=True, how=Ended.LIMIT)
+
+    def warn(self, words: str) -> None:
+        """Something that nobody has to act on at once, and that somebody will want to know."""
+        words = self.secrets.cut(words)
+        self.warnings.append(words)
+        self.tell(words)
+
+    def warn_of_wait(self, what: str, until: datetime, why: str) -> None:
+        """Each wait is told as it begins; for the morning the first of each kind is enough."""
+        words = f"{what} until {until:%H:%M:%S}: {why}"
+        if what in self._told:
+            self.tell(self.secrets.cut(words))
+            return
+        self._told.add(what)
+        self.warn(words)
+
+    def finished(self) -> None:
+        """Nothing was left to do after all."""
+        self.reason, self.exit_code, self.how = "", 0, Ended.FINISHED
+
+    def count(self, kind: str | None) -> None:
+        """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""
+        self._in_a_row = self._in_a_row + 1 if kind == ErrorClass.CONFIGURATION else 0
+        if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:
+            self.stop(f"{self._in_a_row} documents in a row were refused for their configuration", 2)

@@ -1,0 +1,52 @@
+"""Ends a run's submissions when its time is up. What is out then is still brought home."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from batcher.core.budget import nearest
+from batcher.manifest.model import Limits
+from batcher.stages.run_control import Course
+
+GLANCE: Final = 20.0  # seconds between two looks at the clock: it may jump, and the machine may sleep
+
+
+class Curfew:
+    """Counts from when it is made."""
+
+    def __init__(self, limits: Limits, course: Course, *, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._course = course
+        self._clock = clock
+        self._began_at = clock()
+        here_and_now = datetime.fromtimestamp(self._began_at)
+        self._stop_at = nearest(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
+
+    def look(self) -> None:
+        """Stop the course if it is time."""
+        if self._left() <= 0:
+            self._course.reach(self._words())
+
+    async def run(self) -> None:
+        """Until it is time, or for as long as the run lasts."""
+        while not self._course.stopped.is_set() and (left := self._left()) < float("inf"):
+            await asyncio.sleep(min(GLANCE, max(0.0, left)))
+            self.look()
+
+    def _left(self) -> float:
+        return min(self._left_of_duration(), self._left_of_night())
+
+    def _left_of_duration(self) -> float:
+        most = self._limits.max_duration
+        return float("inf") if most is None else self._began_at + most - self._clock()
+
+    def _left_of_night(self) -> float:
+        return float("inf") if self._stop_at is None else self._stop_at - self._clock()
+
+    def _words(self) -> str:
+        if self._left_of_duration() <= 0:
+            return f"limits.max_duration = {self._limits.max_duration:g} s is over"
+        return f"limits.stop_at = {self._limits.stop_at:%H:%M} is past"

@@ -1,0 +1,93 @@
+"""One document's story in words: its versions, their attempts and what happened when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from batcher.common.formatting import many
+from batcher.views.status import plain
+
+
+def story_words(versions: list[dict[str, Any]]) -> str:
+    """Of what `ledger.history.story` found: step by step, the newest version first."""
+    return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
+
+
+def _version(row: dict[str, Any]) -> str:
+    standing = "" if row["current"] else " (an older version)"
+    lines = [f"{row['source']} {row['job']}: {row['state'].replace('_', ' ')}{standing}"]
+    if row["reason"]:
+        lines.append(f"  because  {row['reason']}")
+    if row["output_sha256"]:
+        lines.append(f"  result   {row['output']} ({row['output_size']} bytes, sha256 {row['output_sha256'][:16]}…)")
+    if row["payer"]:
+        lines.append(f"  paid by  {row['paid_by']}: the same bytes and job")
+    lines += [_attempt(attempt) for attempt in row["attempts"]]
+    lines += [_twin(twin) for twin in row["twins"]]
+    lines += [_event(event) for event in row["events"]]
+    return "\n".join(lines)
+
+
+def _attempt(row: dict[str, Any]) -> str:
+    unbilled = row["credits"] is None
+    credits = many(row["cost"] if unbilled else row["credits"], "credit") + (" estimated" if unbilled else "")
+    job = f", job {row['job_id']}" if row["job_id"] else ""
+    reason = f" ({row['why']})" if row["why"] else ""
+    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits}, at {row['service']}{job}"
+    return line + (_where_to_look(row) if row["outcome"] == "open" else "")
+
+
+def _where_to_look(row: dict[str, Any]) -> str:
+    """What tells its job, should there be one, from all others at the service."""
+    moment = datetime.fromtimestamp(row["sent_at"])
+    return f"\n    sent {moment:%Y-%m-%d %H:%M:%S} with nonce {row['nonce']} in its metadata, upload {row['file_id']}"
+
+
+def _twin(row: dict[str, Any]) -> str:
+    return (
+        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, {many(row['credits'], 'credit')},"
+        f" at {row['service']}"
+    )
+
+
+def _event(row: dict[str, Any]) -> str:
+    moment = datetime.fromtimestamp(row["at"])
+    return f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']:<10}  {_detail(row['detail'])}".rstrip()
+
+
+def _detail(text: str | None) -> str:
+    """What an event says beside the state: a word or two for each value of a JSON object, or words as they are."""
+    try:
+        told = json.loads(text or "")
+    except ValueError:
+        return text or ""
+    return ", ".join(_words_of(name).format(_said(name, value)) for name, value in told.items())
+
+
+def _words_of(name: str) -> str:
+    return _WORDS.get(name, f"{name.replace('_', ' ')} {{}}")
+
+
+def _said(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return f"{datetime.fromtimestamp(value):%Y-%m-%d %H:%M:%S}"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+_WORDS: Final = {
+    "reason": "{}",
+    "kind": "class {}",
+    "job_id": "job {}",
+    "file_id": "upload {}",
+    "cost": "estimated at {} credits",
+    "credits": "{} credits",
+    "pages": "{} pages",
+    "duration": "worked on for {} s",
+    "deadline_at": "kept until {}",
+    "due_at": "again at {}",
+    "tries": "tried {} times",
+    "output": "{}",
+    "size": "{} bytes",
+}

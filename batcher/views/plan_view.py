@@ -1,0 +1,92 @@
+"""What a run would do, and what `plan --check` has proven, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from batcher.common.formatting import many, size
+from batcher.reducto.option_checks import unknown_options
+from batcher.views.status import failed, nothing_found, plain
+
+if TYPE_CHECKING:
+    from batcher.manifest.model import Manifest
+    from batcher.runs.checks import Checked
+    from batcher.runs.plan import Plan
+
+SHOWN: Final = 8  # reasons why something isn't sent; `--json` has them all
+_FENCE: Final = {
+    True: "proven: a spare upload was deleted, and is gone",
+    False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is lost will be held",
+}
+_LISTING: Final = {
+    True: "proven: it shows our jobs by what we sent with them",
+    False: "answers, and no job of ours is there to prove it by: the first run will; `--sample 5` is a cheap one",
+}
+
+
+def plan_words(plan: Plan, manifest: Manifest) -> str:
+    lines = [f'batch "{plan.batch}" would', *_sent(plan)]
+    if plan.copies:
+        lines.append(f"  copy       {many(plan.copies, 'result')}: the same bytes are paid for once")
+    if plan.in_flight:
+        lines.append(f"  bring home {many(plan.in_flight, 'result')} of jobs already out")
+    lines.append(f"  leave      {plan.saved} as they are: saved, and unchanged since")
+    lines += _not_sent(plan)
+    if plan.left_out:
+        lines.append(f"  {plain(plan.left_out['words'])}")
+    if not plan.documents:
+        lines += nothing_found(manifest)
+    if plan.to_send:
+        first, *others = plan.cost.words(plan.prices)
+        lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
+    if plan.guessed:
+        lines.append(f"             at least: pages of {plan.guessed} can't be counted here{_likely(plan)}")
+    if plan.uncounted:
+        lines.append(f"             at least: pages of {plan.uncounted} that lie elsewhere count as one each")
+    if plan.locked:
+        lines.append(f"  locked     {plan.locked} want a password: name it by source.passwords_env or passwords_file")
+    lines += plan.forecast.words()
+    lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
+    return "\n".join(lines)
+
+
+def _likely(plan: Plan) -> str:
+    return (
+        f"; by their size {many(plan.guessed_pages, 'page')} are likelier" if plan.guessed_pages > plan.guessed else ""
+    )
+
+
+def _sent(plan: Plan) -> list[str]:
+    lines = [f"  send       {many(plan.to_send, 'document')}" + (f", {size(plan.size)}" if plan.to_send else "")]
+    lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
+    if plan.taken_up:
+        lines.append(
+            f"             {plan.taken_up} of them failed for a passing reason, and are tried again by themselves"
+        )
+    if plan.again:
+        lines.append(
+            f"             {plan.again} of them again, which cost {many(plan.again_credits, 'credit')}:"
+            " files, options or the service have changed"
+        )
+    if plan.asks:
+        lines.append("             a run asks before it pays for these (limits.pay_again; --yes agrees)")
+    return lines
+
+
+def _not_sent(plan: Plan) -> list[str]:
+    if not plan.refused:
+        return []
+    told = [failed(group) for group in plan.refusals[:SHOWN]]
+    more = len(plan.refusals) - len(told)
+    told += [f"… and {more} more reasons"] if more > 0 else []
+    return [f"  not send   {plan.refused}:", *(f"             {line}" for line in told)]
+
+
+def check_words(checked: Checked) -> str:
+    lines = [
+        f"checked {checked.service}:",
+        "  key        accepted",
+        f"  fence      {_FENCE[checked.fence]}",
+        f"  listing    {_LISTING[checked.listing]}",
+    ]
+    return "\n".join(lines + [f"  warning    {warning}" for warning in checked.warnings])

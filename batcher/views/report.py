@@ -1,0 +1,215 @@
+"""A batch on one page: what it did, how fast, what it cost, what failed. One file, no script, nothing loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+from itertools import accumulate
+from typing import Final
+
+from batcher.common.formatting import size, span
+from batcher.core.lifecycle import OPEN, VERDICTS, State
+from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
+from batcher.views.page import page
+from batcher.views.plots import Bar, figure, table
+from batcher.views.status import plain
+
+SHOWN: Final = 12  # rows of a table; what comes after is summed up in one
+
+
+def report_page(found: Statistics, *, made_at: float) -> str:
+    """The page as HTML."""
+    sections = [
+        _section("How far it is", _standing(found)),
+        _section("How fast it went, and how close to expiry", _speed(found)),
+        _section("What went wrong", _errors(found)),
+        _section("What it cost", _costs(found)),
+        _section("Documents that stand out", _outstanding(found)),
+    ]
+    moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
+    return page(
+        title=f"{plain(found.batch)}: a report",
+        heading=plain(found.batch),
+        note=f"as of {moment}",
+        body="".join(sections),
+    )
+
+
+def _section(title: str, parts: Iterator[str]) -> str:
+    name = title.lower().replace(",", "").replace(" ", "-")
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{"".join(parts)}</section>'
+
+
+# --- how far ---------------------------------------------------------------------------------------------------------
+
+
+def _standing(found: Statistics) -> Iterator[str]:
+    total = sum(count.number for count in found.states)
+    by_state = {count.name: count.number for count in found.states}
+    saved, still = by_state.get(State.SAVED, 0), sum(by_state.get(state, 0) for state in OPEN)
+    failed = sum(by_state.get(state, 0) for state in VERDICTS)
+    yield _tiles(
+        ("documents", f"{total:,}", size(found.bytes)),
+        ("results on disk", f"{saved:,}", f"{saved / total:.1%} of all" if total else ""),
+        ("not saved", f"{failed:,}", f"{failed / total:.1%} of all" if total else ""),
+        ("still to be done", f"{still:,}", "run the batch again" if still else "nothing"),
+        ("pages", f"{found.pages:,}", ""),
+        ("credits", f"{found.credits:,.1f}", f"about ${found.credits * found.dollars_per_credit:,.2f}"),
+    )
+    if found.left_out:
+        yield f"<p class='wide'>{escape(plain(found.left_out))}</p>"
+    if found.runs:
+        last = found.runs[-1]
+        rows = [
+            (change.what.replace("_", " "), f"{change.number:,}", plain(change.example)) for change in found.changes
+        ]
+        caption = f"What changed in the last run (number {last.number}, {_when(last.started_at)})"
+        yield table(caption, ("documents now", "number", "for example"), rows or [("nothing", "0", "")])
+        yield table(
+            "Runs" + (f", the last {len(found.runs)}" if found.runs[0].number > 1 else ""),
+            ("run", "began", "lasted", "results saved", "credits", "exit code"),
+            [
+                (
+                    str(run.number),
+                    _when(run.started_at),
+                    _lasted(run, found.runs[-1]),
+                    f"{run.saved:,}",
+                    f"{run.credits:,.1f}",
+                    "" if run.exit_code is None else str(run.exit_code),
+                )
+                for run in reversed(found.runs)
+            ],
+        )
+
+
+def _lasted(run: RunRow, last: RunRow) -> str:
+    """One that has no end was cut off, or is the last and may go on."""
+    if run.ended_at:
+        return span(run.ended_at - run.started_at)
+    return "goes on, or was cut off" if run is last else "cut off"
+
+
+def _tiles(*tiles: tuple[str, str, str]) -> str:
+    return (
+        '<dl class="tiles">'
+        + "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(more)}</small></dd></div>"
+            for name, value, more in tiles
+        )
+        + "</dl>"
+    )
+
+
+# --- how fast --------------------------------------------------------------------------------------------------------
+
+
+def _speed(found: Statistics) -> Iterator[str]:
+    bars = []
+    for bucket in found.throughput:
+        rate = bucket.saved / bucket.width * 60
+        seconds = f"{datetime.fromtimestamp(bucket.at):%H:%M:%S}" if bucket.width < 60 else _clock(bucket.at)
+        bars.append(Bar(seconds, rate, f"{rate:,.1f}"))
+    width = span(found.throughput[0].width) if found.throughput else ""
+    yield figure(
+        "Results saved per minute",
+        f"In the last run that saved any; each bar is {width}." if width else "No run has saved a result yet.",
+        bars,
+        unit="a minute",
+        head=("from", "results a minute"),
+    )
+    yield figure(
+        "From acceptance to disk",
+        "Documents by the time between the service's acceptance and a durable file.",
+        [_bar(count) for count in found.to_disk],
+        unit="documents",
+        head=("time", "documents"),
+    )
+    names = [f"{quantile:.0%} within" for quantile in QUANTILES]
+    longest = max((phase.values[1] for phase in found.phases), default=0.0) or 1.0
+    yield table(
+        "Where the time goes: waiting, here and in the service's queue, against the service's own work",
+        ("part of the way", *names),
+        [(phase.name, *map(span, phase.values)) for phase in found.phases],
+        shares=[phase.values[1] / longest for phase in found.phases],
+    )
+    yield figure(
+        "Time left when a result was on disk",
+        "Hours until the service would have deleted it. Bars at the left were close.",
+        [_bar(count) for count in found.margins],
+        unit="documents",
+        head=("time left", "documents"),
+    )
+
+
+def _bar(count: Count) -> Bar:
+    return Bar(count.name, count.number, f"{count.number:,}")
+
+
+# --- what failed, what it cost, what stands out ----------------------------------------------------------------------
+
+
+def _errors(found: Statistics) -> Iterator[str]:
+    yield _pareto("Documents without a result, by reason, the most frequent first", found.errors)
+    if found.overcome:
+        yield _pareto("Attempts that failed, of documents that were saved in the end", found.overcome)
+
+
+def _pareto(caption: str, counts: Sequence[Count]) -> str:
+    if not counts:
+        return "<p class='none'>No document has failed.</p>"
+    total, shown = sum(count.number for count in counts), _folded(counts)
+    sums = accumulate(count.number for count in shown)
+    rows = [(plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}") for c, so_far in zip(shown, sums, strict=True)]
+    head = ("reason", "number", "with all above")
+    return table(caption, head, rows, shares=_shares([count.number for count in shown]))
+
+
+def _costs(found: Statistics) -> Iterator[str]:
+    dollars = found.dollars_per_credit
+    yield figure(
+        "Credits by day",
+        "Days of submission, by the local clock.",
+        [Bar(count.name[5:], count.amount, f"{count.amount:,.1f}") for count in found.days[-60:]],
+        unit="credits",
+        head=("day", "credits"),
+    )
+    shown = _folded(found.folders)
+    yield table(
+        "Credits by folder, the dearest first",
+        ("folder", "documents", "credits", "about"),
+        [(plain(c.name), f"{c.number:,}", f"{c.amount:,.1f}", f"${c.amount * dollars:,.2f}") for c in shown],
+        shares=_shares([count.amount for count in shown]),
+    )
+
+
+def _folded(counts: Sequence[Count]) -> list[Count]:
+    """The first few, and one for all the others."""
+    if len(counts) <= SHOWN:
+        return list(counts)
+    rest = counts[SHOWN:]
+    others = Count(f"{len(rest)} others", sum(c.number for c in rest), sum(c.amount for c in rest))
+    return [*counts[:SHOWN], others]
+
+
+def _shares(values: Sequence[float]) -> list[float]:
+    most = max(values, default=0.0) or 1.0
+    return [value / most for value in values]
+
+
+def _outstanding(found: Statistics) -> Iterator[str]:
+    for caption, rows in (("The slowest, from acceptance to disk", found.slowest), ("The largest", found.largest)):
+        yield table(caption, ("document", "time", "pages", "size"), [_slow(row) for row in rows])
+
+
+def _slow(row: Slow) -> tuple[str, ...]:
+    pages = "" if row.pages is None else f"{row.pages:,}"
+    return plain(f"{row.source} {row.job}".rstrip()), span(max(row.seconds, 0.0)), pages, size(row.size)
+
+
+def _when(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M}"
+
+
+def _clock(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment):%H:%M}"

@@ -1,0 +1,205 @@
+"""Where a batch stands, in words for people and as plain values for programs. Reads; never asks the service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batcher.common.formatting import dollars, many, span
+from batcher.core.lifecycle import OPEN, State
+from batcher.exit_codes import Ended
+from batcher.ledger.queries import Queries
+from batcher.ledger.schema import reading
+
+if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
+    from batcher.core.summary import FailureGroup, Summary
+    from batcher.manifest.model import Manifest
+
+
+SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
+
+
+def end_words(summary: Summary, manifest: Manifest) -> str:
+    """What is said when a run ends."""
+    states = dict(summary.documents)
+    lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {span(summary.seconds)}']
+    lines += step_lines(summary.steps) if states else nothing_found(manifest)
+    lines += [f"  {failed(group)}" for group in summary.failures]
+    lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
+    lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
+    if summary.taken_up:
+        lines.append(f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried again")
+    if summary.pages:
+        lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
+    lines.append(f"  results: {manifest.output.directory}")
+    lines.append(f"  ledger:  {manifest.output.ledger_path}")
+    if summary.reason:
+        lines.append(f"stopped: {summary.reason}")
+    if manifest.limits.is_sample and summary.ended == Ended.FINISHED and unsaved(states):
+        lines.append(f"the sample is taken: {many(unsaved(states), 'document')} left for a run without --sample")
+    lines += [f"note: {note}" for note in summary.notes]
+    if summary.exit_code == 3 or summary.bring_home_by:
+        lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
+    return "\n".join(lines)
+
+
+def _now(summary: Summary) -> str:
+    """Of this run, where others had their share."""
+    saved = summary.documents.get(State.SAVED, 0)
+    return f", {summary.saved_in_run} of them now," if summary.saved_in_run < saved else ""
+
+
+def _spent(summary: Summary) -> str:
+    words = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)}) in all runs"
+    if summary.credits_in_run == summary.credits:
+        return words
+    return f"{words}, {summary.credits_in_run:g} ({dollars(summary.dollars_in_run)}) in this one"
+
+
+def nothing_found(manifest: Manifest) -> list[str]:
+    """Where a person should look first whose batch is empty."""
+    places = [next(iter(source.outline().values())) for source in manifest.sources]
+    what = "no file there is of a type that is taken (`include` names others), or fits `exclude`, sizes and ages"
+    return [f"  nothing in {place}: {what}" for place in places]
+
+
+def trouble_words(summary: Summary) -> str:
+    """What is said with -q: nothing where all went well."""
+    lines = [summary.reason] if summary.reason else []
+    if summary.exit_code == 1:
+        lines += [_why(group) for group in summary.failures]
+    lines += map(plain, _some(summary.audit.words()))
+    return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
+
+
+def _some(words: list[str]) -> list[str]:
+    more = [f"… and {len(words) - SHOWN} more"] if len(words) > SHOWN else []
+    return [*words[:SHOWN], *more]
+
+
+def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
+    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints them.
+
+    Raises LedgerError where there is no ledger to be read.
+    """
+    with reading(ledger) as connection:
+        return _values(Queries(connection), under_way=under_way)
+
+
+def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
+    documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
+    account, price = with_ledger.account(), float(with_ledger.prices().get("dollars_per_credit", 0.015))
+    deadline = with_ledger.nearest_deadline()
+    last = with_ledger.last_summary()
+    speed = with_ledger.speed(latest=500) if under_way else None
+    to_do = sum(number for state, number in documents.items() if State(state) in OPEN)
+    return {
+        "documents": documents,
+        "steps": with_ledger.steps(),
+        "under_way": under_way,
+        "documents_per_second": speed,
+        "seconds_left": to_do / speed if speed and to_do else None,
+        "pages": account.pages,
+        "credits": account.spent,
+        "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
+        "nearest_deadline_at": deadline and deadline[1],
+        "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
+        "failures": with_ledger.failures(),
+        "left_out": with_ledger.left_out(),
+        "last_run": {name: last[name] for name in ("ended", "exit_code", "reason") if name in last},
+    }
+
+
+def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
+    """From the moment on that half of its time is over for a result that is out."""
+    if deadline is None:
+        return []
+    accepted_at, deadline_at = deadline
+    left, whole = deadline_at - time.time(), deadline_at - accepted_at
+    if left > whole / 2:
+        return []
+    if left <= 0:
+        return ["what is out has outlived its time: some of it may be gone"]
+    return [f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {span(left)} are left"]
+
+
+def status_words(batch: str, values: dict[str, Any]) -> str:
+    lines = [f'batch "{batch}": {counts(values["documents"])}']
+    lines += step_lines(values["steps"])
+    still_open = sum(number for state, number in values["documents"].items() if State(state) in OPEN)
+    if still_open:
+        lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
+    if values["seconds_left"] is not None:
+        speed, left = values["documents_per_second"], values["seconds_left"]
+        lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
+    lines += [f"  {failed(group)}" for group in values["failures"]]
+    lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
+    lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
+    lines += [f"  {told.format(_money(values['cost'], name))}" for name, told in _TO_TELL if values["cost"][name]]
+    if values["cost"]["committed"] or values["cost"]["to_come"]:
+        lines.append(f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far")
+    lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
+    return "\n".join(lines)
+
+
+_TO_TELL = (
+    ("lost", "{} of it for results that never came home"),
+    ("failed", "{} more for jobs that failed, should the service bill them"),
+    ("committed", "at least {} committed to what is out"),
+)
+
+
+def _money(cost: dict[str, float], name: str) -> str:
+    return f"{many(cost[name], 'credit')} ({dollars(cost[name] * cost['dollars_per_credit'])})"
+
+
+def unsaved(states: Mapping[str, int]) -> int:
+    """Documents without a result on disk, for whatever reason."""
+    return sum(states.values()) - states.get(State.SAVED, 0)
+
+
+def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Of a chain, a line for each step; nothing where there is only one."""
+    if len(steps) < 2:
+        return []
+    width = max(map(len, steps))
+    return [f"  {job:<{width}}  {_states(states)}" for job, states in steps.items()]
+
+
+def counts(states: dict[str, int]) -> str:
+    return many(sum(states.values()), "document") + (f": {_states(states)}" if states else "")
+
+
+def _states(states: Mapping[str, int]) -> str:
+    ranked = sorted(states.items(), key=lambda s: -s[1])
+    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in ranked)
+
+
+def failed(group: FailureGroup) -> str:
+    return f"{_why(group)}, e.g. {plain(group.example)}"
+
+
+def _why(group: FailureGroup) -> str:
+    reason = f" ({group.reason})" if group.reason else ""
+    waits = f"; {next_time(group)}" if group.waits else ""
+    return plain(f"{group.documents} {group.state.replace('_', ' ')}{reason}{waits}")
+
+
+def next_time(group: FailureGroup) -> str:
+    """Of what failed for a passing reason."""
+    which = "" if group.waits == group.documents else f"{group.waits} of them "
+    return f"{which}will be tried again by the next run ({many(group.runs, 'run')} so far)"
+
+
+def plain(text: str, *, keep: str = "") -> str:
+    """Safe on a terminal, whatever a file or a service put into it."""
+    return "".join(c if c.isprintable() or c in keep else "?" for c in text)
+
+
+def _before(moment: float | None) -> str:
+    if moment is None:
+        return ""
+    return f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} ({span(max(0.0, moment - time.time()))} from now)"

@@ -1,0 +1,58 @@
+"""The disk held against the ledger, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from batcher.common.formatting import many
+from batcher.views.status import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batcher.maintenance.candidates import Requeued
+    from batcher.maintenance.verify import Verified
+
+SHOWN: Final = 20  # of each kind; `--json` has them all
+
+
+def verify_words(found: Verified) -> str:
+    lines = [f"{found.saved} results are on disk as they were saved"]
+    for word, pairs in (("missing", found.missing), ("changed", found.changed)):
+        lines += _some(word, [output for _, output in pairs])
+    lines += _some("made of results, to be made again by `verify --repair` and a run", [f for _, f in found.unmade])
+    lines += _some("not of this ledger", list(found.strays))
+    lines += _some(
+        "paid for beside the ledger",
+        [f"{source}: job {job}, {many(credits, 'credit')}" for source, job, credits in found.twins],
+    )
+    if found.ledger:
+        lines += [f"the ledger: {words}" for words in found.ledger]
+        lines.append("  nothing is submitted on its word; `batcher rebuild` makes it anew from its journal")
+    return "\n".join(plain(line) for line in lines)
+
+
+def prospect_words(free: int, paid: Requeued, what: Path) -> str:
+    if not free and not paid.documents:
+        return ""
+    return f"`batcher verify --repair {what}` has {_remedies(free, paid)}"
+
+
+def repair_words(paid: Requeued, free: int, again: str) -> str:
+    if not free and not paid.documents:
+        return ""
+    return f"the next run has {_remedies(free, paid)}\nnext: {again}"
+
+
+def _remedies(free: int, paid: Requeued) -> str:
+    return (
+        f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
+        f"(about {many(paid.credits, 'credit')})"
+    )
+
+
+def _some(word: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = [f"  … and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return [f"{len(names)} {word}:", *(f"  {name}" for name in names[:SHOWN]), *more]

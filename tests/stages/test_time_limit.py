@@ -1,0 +1,50 @@
+"""When a night is over, in a loop whose time is a number."""
+
+import asyncio
+from datetime import datetime, time, timedelta
+
+import pytest
+from virtual import run_virtually
+
+from batcher.manifest.model import Limits
+from batcher.stages.run_control import Course
+from batcher.stages.time_limit import GLANCE, Curfew
+
+TEN_AT_NIGHT = datetime(2026, 3, 2, 22)
+
+
+def stopped_after(limits: Limits, *, began: datetime = TEN_AT_NIGHT) -> tuple[timedelta, Course]:
+    """How long after `began` the course was stopped."""
+
+    async def night() -> tuple[timedelta, Course]:
+        loop, course = asyncio.get_running_loop(), Course()
+        curfew = Curfew(limits, course, clock=loop.time)
+        curfew.look()
+        await curfew.run()
+        return timedelta(seconds=loop.time() - began.timestamp()), course
+
+    return run_virtually(night(), start=began.timestamp())
+
+
+NIGHTS = {
+    "a duration": (Limits(max_duration=3600.0), timedelta(hours=1), "max_duration"),
+    "an hour of the clock": (Limits(stop_at=time(6)), timedelta(hours=8), "06:00"),
+    "whichever comes first": (Limits(max_duration=7 * 3600.0, stop_at=time(6)), timedelta(hours=7), "max_duration"),
+    "an hour just past": (Limits(stop_at=time(21, 55)), timedelta(0), "21:55"),
+}
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_submissions_end_when_the_time_is_up(name: str) -> None:
+    """Within a glance at the clock; what is out is then still brought home."""
+    limits, expected, told = NIGHTS[name]
+    after, course = stopped_after(limits)
+    assert expected <= after <= expected + timedelta(seconds=GLANCE)
+    assert (course.exit_code, course.home, course.at_once) == (3, True, False)
+    assert told in course.reason
+
+
+def test_a_night_without_an_end_has_none() -> None:
+    """The curfew is gone at once, and the course isn't stopped."""
+    after, course = stopped_after(Limits())
+    assert after == timedelta(0) and not course.stopped.is_set()

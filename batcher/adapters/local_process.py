@@ -31,8 +31,14 @@ async def embedded(
     """
     key = secrets.token_urlsafe(24)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher.service", "--embedded"),
-        *("--data-dir", str(data_dir), "--retention", str(retention)),
+        sys.executable,
+        "-m",
+        "batcher.service",
+        "--embedded",
+        "--data-dir",
+        str(data_dir),
+        "--retention",
+        str(retention),
         *(("--chaos", chaos) if chaos else ()),
         *(("--allow-urls",) if urls else ()),
         stdin=asyncio.subprocess.PIPE,

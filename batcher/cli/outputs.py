@@ -43,7 +43,9 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     place = place_of(what)
     with reading(place) as ledger:
         done = write(
-            *(ledger, place.output, output),
+            ledger,
+            place.output,
+            output,
             what=table,
             format=format,
             chunks=chunks,

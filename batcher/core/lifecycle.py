@@ -112,9 +112,23 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
 }
 # What was under way for a document when a newer version took its place; none of it leads anywhere.
 _LATE: Final = (
-    *(Uploaded, UploadLapsed, Postponed, Rejected, SourceGone, SourceChanged, Unreadable),
-    *(Saved, Promoted, PayerFailed, Retried, Rejoined, Follows, UpstreamSaved, UpstreamFailed),
-    *(DeletionStarted, Cleaned),
+    Uploaded,
+    UploadLapsed,
+    Postponed,
+    Rejected,
+    SourceGone,
+    SourceChanged,
+    Unreadable,
+    Saved,
+    Promoted,
+    PayerFailed,
+    Retried,
+    Rejoined,
+    Follows,
+    UpstreamSaved,
+    UpstreamFailed,
+    DeletionStarted,
+    Cleaned,
 )
 
 TABLE: Final[dict[State, dict[type[Event], State]]] = {

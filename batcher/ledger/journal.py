@@ -20,10 +20,32 @@ import msgspec
 from batcher.core import events as e
 
 KEPT: Final = (
-    *(e.Sending, e.Accepted, e.RefusedForNow, e.Rejected, e.ReplyLost, e.Fenced, e.Adopted, e.ProvenAbsent),
-    *(e.GivenUp, e.Held, e.Ended, e.Saved, e.JobFailed, e.JobToRepeat, e.JobVoided, e.Expired, e.Lost, e.Stuck),
-    *(e.Cancelled, e.Retried, e.TakenUp, e.Recalled, e.FileMissed, e.JobExchanged),
-    *(e.DeletionStarted, e.Cleaned),
+    e.Sending,
+    e.Accepted,
+    e.RefusedForNow,
+    e.Rejected,
+    e.ReplyLost,
+    e.Fenced,
+    e.Adopted,
+    e.ProvenAbsent,
+    e.GivenUp,
+    e.Held,
+    e.Ended,
+    e.Saved,
+    e.JobFailed,
+    e.JobToRepeat,
+    e.JobVoided,
+    e.Expired,
+    e.Lost,
+    e.Stuck,
+    e.Cancelled,
+    e.Retried,
+    e.TakenUp,
+    e.Recalled,
+    e.FileMissed,
+    e.JobExchanged,
+    e.DeletionStarted,
+    e.Cleaned,
 )
 KINDS: Final = {kind.__name__: kind for kind in KEPT}
 FACTS: Final = ("source", "folder", "job", "step", "content", "size", "mtime_ns", "inode", "output", "file_id")

@@ -388,8 +388,13 @@ _OF_THE_DISK: Final = frozenset(
 )
 
 _NOT_OF_ITS_BYTES: Final = _OF_THE_DISK | {
-    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM),
-    *(sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT),
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_INTERRUPT,
 }
 
 

@@ -102,8 +102,16 @@ def lessons(connection: sqlite3.Connection, sort: str) -> Lessons:
 def put_in(connection: sqlite3.Connection, nonce: str, document: int, claim: Claim, fear: Fear, *, alone: bool) -> None:
     """Ahead of its attempt, which is counted with it."""
     values = (
-        *(nonce, document, claim.sort, claim.cost, claim.pages if claim.counted else None),
-        *(fear.pages, fear.credits, fear.most_pages, fear.most_credits, alone),
+        nonce,
+        document,
+        claim.sort,
+        claim.cost,
+        claim.pages if claim.counted else None,
+        fear.pages,
+        fear.credits,
+        fear.most_pages,
+        fear.most_credits,
+        alone,
     )
     connection.execute(f"INSERT INTO temp.claims VALUES ({', '.join('?' * len(values))}, 1)", values)
 

@@ -62,7 +62,11 @@ def verify(ledger: Queries, output: Path, path: Path | None = None) -> Verified:
         elif there != sha256:
             changed.append((source, result))
     return Verified(
-        *(saved, tuple(missing), tuple(changed), tuple(_strays(ledger, output)), tuple(_unmade(ledger, store))),
+        saved,
+        tuple(missing),
+        tuple(changed),
+        tuple(_strays(ledger, output)),
+        tuple(_unmade(ledger, store)),
         ledger=tuple(whole(ledger.reader, path)) if path else (),
         twins=tuple(ledger.twins()),
     )

@@ -36,8 +36,17 @@ _ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person nam
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
 _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
     {
-        *(errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.EMLINK),
-        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EACCES, errno.EPERM),
+        errno.ENOTDIR,
+        errno.ELOOP,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENOENT,
+        errno.EMLINK,
+        errno.ENAMETOOLONG,
+        errno.EILSEQ,
+        errno.EINVAL,
+        errno.EACCES,
+        errno.EPERM,
     }
 )
 _NEXT: Final = {

@@ -24,8 +24,18 @@ _WHOLE: Final[Shape] = ["integer", "null"]
 _RANGE: Final[Shape] = {"keys": {"start": _WHOLE, "end": _WHOLE}}
 PAGE_RANGE: Final[Shape] = [_RANGE, {"each": _RANGE}, {"each": "integer"}, {"each": "string"}, "null"]
 _BLOCKS: Final = (
-    *("Header", "Footer", "Title", "Section Header", "Page Number", "List Item", "Figure", "Table", "Key Value"),
-    *("Text", "Comment", "Signature"),
+    "Header",
+    "Footer",
+    "Title",
+    "Section Header",
+    "Page Number",
+    "List Item",
+    "Figure",
+    "Table",
+    "Key Value",
+    "Text",
+    "Comment",
+    "Signature",
 )
 
 PARSE: Final[dict[str, Shape]] = {

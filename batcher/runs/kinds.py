@@ -90,7 +90,14 @@ class Collection:
         self.headroom = headroom_of(manifest)
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
-            *(ledger, self.client, self.pace, course, self.jobs, looks, self.sink, self.headroom),
+            ledger,
+            self.client,
+            self.pace,
+            course,
+            self.jobs,
+            looks,
+            self.sink,
+            self.headroom,
             manifest.prices,
             manifest.jobs,
             policy=policy,
@@ -99,7 +106,9 @@ class Collection:
             rng=rng,
         )
         self.hourglass = Hourglass(
-            *(ledger, course, self.poller),
+            ledger,
+            course,
+            self.poller,
             retention=manifest.service.result_retention,
             clock=clock,
             wall=clock.wall if isinstance(clock, SteadyClock) else clock,
@@ -107,7 +116,10 @@ class Collection:
         makers = makers_for(manifest, ledger, store, self.client, course, asked=self.submits)
         self.deriver = Deriver(ledger, course, makers, closing=closing_for(manifest, ledger, store))
         self.recovery = Recovery(
-            *(ledger, self.client, self.pace, course),
+            ledger,
+            self.client,
+            self.pace,
+            course,
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
@@ -119,7 +131,11 @@ class Collection:
         self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
         self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
         self.auditor = Auditor(
-            *(ledger, self.client, self.pace, course, store),
+            ledger,
+            self.client,
+            self.pace,
+            course,
+            store,
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
@@ -181,8 +197,14 @@ class Collection:
 
     def works(self) -> Sequence[Work]:
         stages = (
-            *(self.sink.run, self.sink.copy_for_ever, self.poller.run, self.fetcher.run, self.recovery.run),
-            *(self.hourglass.run, self.deriver.run, self.canceller.recall),
+            self.sink.run,
+            self.sink.copy_for_ever,
+            self.poller.run,
+            self.fetcher.run,
+            self.recovery.run,
+            self.hourglass.run,
+            self.deriver.run,
+            self.canceller.recall,
             *((self.cleaner.run,) if self.cleaner else ()),
         )
         return (*stages, self._heed_calls) if self._callback else stages
@@ -286,7 +308,8 @@ class Run(Collection):
         assignments = {job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs}
         self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = Inputs(
-            *(ledger, self.passwords),
+            ledger,
+            self.passwords,
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
@@ -295,7 +318,14 @@ class Run(Collection):
             clock=clock,
         )
         self.submitter = Submitter(
-            *(ledger, self.client, self.pace, course, self.jobs, assignments, inputs, self.headroom),
+            ledger,
+            self.client,
+            self.pace,
+            course,
+            self.jobs,
+            assignments,
+            inputs,
+            self.headroom,
             most=manifest.limits.max_documents,
             policy=with_changes(manifest.retry),
             clock=clock,

@@ -55,7 +55,11 @@ def cleaner_of(
     if manifest.output.clean == "never":
         return None
     return Cleaner(
-        *(ledger, reached.client, pace, course, store),
+        ledger,
+        reached.client,
+        pace,
+        course,
+        store,
         service=reached.identity,
         key_print=reached.key_print,
         in_the_end=len(manifest.jobs) > 1,

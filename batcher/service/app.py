@@ -62,8 +62,11 @@ class Rooms:
 
 def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper) -> web.Application:
     middlewares = [
-        *(middleware.attend(keeper), middleware.answer_errors, middleware.check_text),
-        *(middleware.check_host(hosts), middleware.check_key(key)),
+        middleware.attend(keeper),
+        middleware.answer_errors,
+        middleware.check_text,
+        middleware.check_host(hosts),
+        middleware.check_key(key),
         disturb(rooms.chaos, rooms.errands),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]

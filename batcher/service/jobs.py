@@ -83,8 +83,14 @@ class Jobs:
                 "INSERT INTO jobs (job_id, type, lane, status, created_at, raw_config, request, token, persist)"
                 " VALUES (?, ?, ?, 'Pending', ?, ?, ?, ?, ?)",
                 (
-                    *(job.job_id, job.type, int(job.lane), job.created_at),
-                    *(job.raw_config, withheld, job.token, int(job.persist)),
+                    job.job_id,
+                    job.type,
+                    int(job.lane),
+                    job.created_at,
+                    job.raw_config,
+                    withheld,
+                    job.token,
+                    int(job.persist),
                 ),
             )
         )

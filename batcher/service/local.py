@@ -124,7 +124,9 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aioht
         errands = Errands()
         endpoints = Endpoints(database, options.webhooks, clock=options.clock)
         webhooks = Webhooks(
-            *(session, checked, errands),
+            session,
+            checked,
+            errands,
             reach=_reach_of_webhooks(options),
             endpoints=endpoints,
             chaos=chaos,
@@ -133,7 +135,9 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aioht
         )
         ask = Consultant(session, options.model).ask if options.model else None
         queue = Queue(
-            *(jobs, inputs, results),
+            jobs,
+            inputs,
+            results,
             make_worker=lambda: Worker(parser=options.parser, ask=ask),
             chaos=chaos,
             on_end=webhooks.announce,

@@ -44,7 +44,10 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             return
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "batcher.service.worker", self._parser),
+            sys.executable,
+            "-m",
+            "batcher.service.worker",
+            self._parser,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),

@@ -77,7 +77,9 @@ class Recovery:
         self._endpoints = endpoints or {}
         self._boundary = Boundary(course, "looking for lost submissions")
         self._look = Look(
-            *(ledger, client, pace.list),
+            ledger,
+            client,
+            pace.list,
             service=service,
             key_print=key_print,
             endpoints=self._endpoints,

@@ -73,8 +73,12 @@ BY_NAME: Final = {
 # What may have come from outside, and came of every try all the same.
 _PERHAPS_THE_FILE: Final = frozenset(
     {
-        *(ErrorName.TIMEOUT, ErrorName.SUBPROCESS_CRASHED, ErrorName.PROCESSING_FAILED, ErrorName.FORM_FILL_FAILED),
-        *(ErrorName.LLM_OUTPUT_PARSE_FAILED, ErrorName.INTERNAL_INVARIANT_VIOLATION),
+        ErrorName.TIMEOUT,
+        ErrorName.SUBPROCESS_CRASHED,
+        ErrorName.PROCESSING_FAILED,
+        ErrorName.FORM_FILL_FAILED,
+        ErrorName.LLM_OUTPUT_PARSE_FAILED,
+        ErrorName.INTERNAL_INVARIANT_VIOLATION,
     }
 )
 _EVERY_TRY: Final = (

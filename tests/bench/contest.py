@@ -43,7 +43,16 @@ def _script(name: str, *more: str) -> Words:
 
 def batcher(*more: str) -> Words:
     return lambda url, inbox, out: [
-        *(sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "--service", url, "-q"),
+        sys.executable,
+        "-m",
+        "batcher",
+        "run",
+        str(inbox),
+        "-o",
+        str(out),
+        "--service",
+        url,
+        "-q",
         *more,
     ]
 

@@ -65,7 +65,15 @@ class Service:
 async def serving(*more: str) -> AsyncIterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "batcher", "serve", "--data-dir", folder, "--workers", "1", *more),
+            sys.executable,
+            "-m",
+            "batcher",
+            "serve",
+            "--data-dir",
+            folder,
+            "--workers",
+            "1",
+            *more,
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "REDUCTO_API_KEY": "secret"},

@@ -32,7 +32,9 @@ async def start(
 ) -> asyncio.subprocess.Process:
     environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher"),
+        sys.executable,
+        "-m",
+        "batcher",
         *map(str, words),
         env=environment,
         stdout=asyncio.subprocess.PIPE,

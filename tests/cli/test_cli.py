@@ -628,8 +628,22 @@ async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(inbox: Path,
     """No patience mends it; the words say what does."""
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     made = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=localhost"),
-        *("-keyout", key, "-out", certificate, "-addext", "subjectAltName=IP:127.0.0.1"),
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "9",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert await made.wait() == 0

@@ -160,8 +160,11 @@ def test_a_job_that_was_deleted_on_request_is_lost_at_once() -> None:
 
 ENDS: Final = (e.Cancelled(3, "x"), e.JobFailed(3, "x", "document"), e.Expired(3, "x"), e.Lost(3, "x"))
 GOES_ON: Final = (
-    *(e.Ended(3, 1, 1.0), e.Saved(3, "a.json", "00", 1), e.Stuck(3, "x")),
-    *(e.JobToRepeat(3, "x", 0.0), e.JobVoided(3, "x")),
+    e.Ended(3, 1, 1.0),
+    e.Saved(3, "a.json", "00", 1),
+    e.Stuck(3, "x"),
+    e.JobToRepeat(3, "x", 0.0),
+    e.JobVoided(3, "x"),
 )
 
 

@@ -27,8 +27,15 @@ Rules = dict[tuple[str, type[e.Event]], str]
 NOT_SENT_YET: Final = ("queued", "uploaded")
 JOB_IS_OUT: Final = ("waiting", "ready", "stuck")  # a stuck one may end yet
 NOTHING_IS_OUT: Final = (
-    *("failed", "blocked", "expired", "lost", "unsupported", "unreadable"),
-    *("source_gone", "source_changed", "cancelled"),
+    "failed",
+    "blocked",
+    "expired",
+    "lost",
+    "unsupported",
+    "unreadable",
+    "source_gone",
+    "source_changed",
+    "cancelled",
 )
 PERSON_DECIDES: Final = (*NOTHING_IS_OUT, "held", "saved")  # what may be put back in the queue
 
@@ -122,10 +129,23 @@ LIVES: Final[dict[str, Rules]] = {
     "what comes too late for a superseded one changes nothing": {
         ("superseded", event): "superseded"
         for event in (
-            *(e.Uploaded, e.UploadLapsed, e.Postponed, e.Rejected),
-            *(e.SourceGone, e.SourceChanged, e.Unreadable),
-            *(e.Saved, e.Promoted, e.PayerFailed, e.Retried, e.Rejoined, e.Follows),
-            *(e.UpstreamSaved, e.UpstreamFailed, e.DeletionStarted, e.Cleaned),
+            e.Uploaded,
+            e.UploadLapsed,
+            e.Postponed,
+            e.Rejected,
+            e.SourceGone,
+            e.SourceChanged,
+            e.Unreadable,
+            e.Saved,
+            e.Promoted,
+            e.PayerFailed,
+            e.Retried,
+            e.Rejoined,
+            e.Follows,
+            e.UpstreamSaved,
+            e.UpstreamFailed,
+            e.DeletionStarted,
+            e.Cleaned,
         )
     },
 }

@@ -37,7 +37,7 @@ def disks(tmp_path: Path) -> Iterator[Disks]:
 
 
 @pytest.mark.parametrize(
-    "mode", [*(Mode.KILL, Mode.EIO_ONCE, Mode.EIO_FOR_EVER, Mode.FULL, Mode.SHORT), CUTTING], ids=lambda mode: mode.name
+    "mode", [Mode.KILL, Mode.EIO_ONCE, Mode.EIO_FOR_EVER, Mode.FULL, Mode.SHORT, CUTTING], ids=lambda mode: mode.name
 )
 async def test_whichever_call_fails_nothing_is_torn_lost_or_paid_twice(
     mode: Mode, disks: Disks, tmp_path: Path

@@ -180,7 +180,9 @@ async def laboratory(disks: Disks, root: Path, *, documents: int, defect: str = 
     environment = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": os.pathsep.join(paths), "REDUCTO_API_KEY": KEY}
     async with listening(Peer()) as peer:
         driver = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(HERE / "driver.py"), str(write)),
+            sys.executable,
+            str(HERE / "driver.py"),
+            str(write),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=[write],

@@ -23,13 +23,42 @@ from batcher.manifest.model import Limits
 
 AT: Final = 1_800_000_000.0
 DOCUMENT: Final = (
-    *("state", "payer", "due_at", "tries", "paid", "reason", "kind", "file_id", "uploaded_at"),
-    *("output", "output_sha256", "output_size", "on_its_own", "current", "superseded_from"),
+    "state",
+    "payer",
+    "due_at",
+    "tries",
+    "paid",
+    "reason",
+    "kind",
+    "file_id",
+    "uploaded_at",
+    "output",
+    "output_sha256",
+    "output_size",
+    "on_its_own",
+    "current",
+    "superseded_from",
 )
 ATTEMPT: Final = (
-    *("nonce", "file_id", "service", "key_print", "content", "step", "outcome", "why", "cost", "sent_at"),
-    *("fenced_at", "job_id", "accepted_at", "deadline_at", "ended_at", "pages", "credits"),
-    *("deletion_started_at", "cleaned_at"),
+    "nonce",
+    "file_id",
+    "service",
+    "key_print",
+    "content",
+    "step",
+    "outcome",
+    "why",
+    "cost",
+    "sent_at",
+    "fenced_at",
+    "job_id",
+    "accepted_at",
+    "deadline_at",
+    "ended_at",
+    "pages",
+    "credits",
+    "deletion_started_at",
+    "cleaned_at",
 )
 OUTCOME: Final = {  # of the attempt that a document in that state has
     **dict.fromkeys(("sending", "unknown", "held"), "open"),
@@ -149,7 +178,9 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("unknown", e.Adopted(1, "new", AT + 9), {"state": "waiting", **PAID}, IS_OUT),
     ("held", e.Adopted(1, "new", AT + 9), {"state": "waiting", **PAID}, IS_OUT),
     (
-        *("unknown", e.ProvenAbsent(1), {"state": "queued", **NO_UPLOAD, "tries": 3}),
+        "unknown",
+        e.ProvenAbsent(1),
+        {"state": "queued", **NO_UPLOAD, "tries": 3},
         {"outcome": "void", "why": "proven absent", "cost": 0.0},
     ),
     ("unknown", e.GivenUp(1, "why"), {"state": "failed", **SAYS_WHY, "kind": "transient"}, UNPAID),
@@ -157,11 +188,15 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("waiting", e.Ended(1, 8, 2.5), {"state": "ready"}, {"ended_at": AT, "pages": 8, "credits": 2.5}),
     ("waiting", e.JobFailed(1, "why", "document"), {"state": "failed", **BY_KIND}, {"outcome": "void", **CLOSED}),
     (
-        *("ready", e.JobToRepeat(1, "why", 7.0), {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0}),
+        "ready",
+        e.JobToRepeat(1, "why", 7.0),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0},
         {"outcome": "void", **CLOSED},
     ),
     (
-        *("waiting", e.JobVoided(1, "why"), {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "paid": 1}),
+        "waiting",
+        e.JobVoided(1, "why"),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "paid": 1},
         {"outcome": "void", **CLOSED, "cost": 0.0},
     ),
     ("waiting", e.Expired(1, "why"), {"state": "expired", **SAYS_WHY}, {"outcome": "lost", **CLOSED}),
@@ -173,7 +208,8 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     *((s, e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING) for s in ("queued", "uploaded")),
     ("following", e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING),
     (
-        *("ready", e.Saved(1, "x.json", "00ff", 7)),
+        "ready",
+        e.Saved(1, "x.json", "00ff", 7),
         {"state": "saved", "output": "x.json", "output_sha256": "00ff", "output_size": 7, **NO_REASON},
         {"outcome": "saved"},
     ),
@@ -189,7 +225,9 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         for event, state in ((e.Retried(1), "queued"), (e.Follows(1), "following"))
     ),
     (
-        *("waiting", e.Superseded(1), _made_way("waiting")),
+        "waiting",
+        e.Superseded(1),
+        _made_way("waiting"),
         {"outcome": "lost", "why": "superseded", "ended_at": AT},
     ),
     *(

@@ -146,8 +146,19 @@ async def test_a_newer_version_that_belongs_elsewhere_leaves_the_older_s_place(l
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 PAYS: Final = (
-    *("queued", "uploaded", "sending", "unknown", "waiting", "ready", "saved"),
-    *("failed", "expired", "lost", "stuck", "held", "following"),
+    "queued",
+    "uploaded",
+    "sending",
+    "unknown",
+    "waiting",
+    "ready",
+    "saved",
+    "failed",
+    "expired",
+    "lost",
+    "stuck",
+    "held",
+    "following",
 )
 PAYS_NOT: Final = ("source_gone", "source_changed", "unreadable", "unsupported", "cancelled", "blocked")
 STILL_OUT: Final = ("sending", "unknown", "waiting", "ready")
@@ -367,7 +378,10 @@ async def test_what_a_scan_does_not_find_is_withdrawn(ledger: Ledger) -> None:
     assert await ledger.end_scan() == 2
     assert rows(ledger, "state, current") == [("superseded", 0), ("queued", 1), ("superseded", 0), ("queued", 1)]
     assert [reason and "no longer asked for" in reason for (reason,) in rows(ledger, "reason")] == [
-        *(True, None, True, None)
+        True,
+        None,
+        True,
+        None,
     ]
     assert +ledger.tally == +ledger.counts()
     assert await scan(ledger, 2, 4) == 0

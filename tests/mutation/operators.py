@@ -191,8 +191,15 @@ class OtherSql(Textual):
 
 
 OWN: Final = (
-    *(WithoutEntry, WithoutStatement, ReturnsNothing, OtherMembership, WithoutOperand),
-    *(OtherNumber, OtherName, WithoutWord, OtherSql),
+    WithoutEntry,
+    WithoutStatement,
+    ReturnsNothing,
+    OtherMembership,
+    WithoutOperand,
+    OtherNumber,
+    OtherName,
+    WithoutWord,
+    OtherSql,
 )
 
 

@@ -239,11 +239,33 @@ def test_whatever_a_listing_said_the_line_is_json(said: str) -> None:
 KEYS = [
     *"response_type result chunks blocks content bbox page original_page image_url extra page_image_url type".split(),
     *"splits name pages conf partitions parse extract split value citations usage job_id embed source row".split(),
-    *("other", "", "\0", "Source", "a.b", "\u202e"),
+    "other",
+    "",
+    "\0",
+    "Source",
+    "a.b",
+    "\u202e",
 ]
 LEAVES = [
-    *(None, True, 0, -1, 1.5, 10**25, 10**400, float("nan"), float("-inf"), 1e308),
-    *("", "x", "url", "https://a/b.png", "data:image/png;base64,AA==", "\u202e", "\ud83d", "parse", "pipeline"),
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**25,
+    10**400,
+    float("nan"),
+    float("-inf"),
+    1e308,
+    "",
+    "x",
+    "url",
+    "https://a/b.png",
+    "data:image/png;base64,AA==",
+    "\u202e",
+    "\ud83d",
+    "parse",
+    "pipeline",
 ]
 
 

@@ -68,7 +68,9 @@ def unsent(summary: Summary) -> int:
 async def batcher(*words: object) -> tuple[int, str, str]:
     """The command line in a process of its own: exit code, stdout, stderr."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher"),
+        sys.executable,
+        "-m",
+        "batcher",
         *map(str, words),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -80,7 +80,12 @@ async def test_an_extract_from_an_earlier_parse_is_not_charged_for_it_again(read
     (found,) = answer["result"]
     head = ("invoice_number", "invoice_date", "due_date", "supplier", "customer", "total")
     assert [found[name] for name in head] == [
-        *("INV-2026-001", "2026-01-14", "2026-02-14", "Saltmarsh Lantern Works", "Harbour Museum Trust", 700.08)
+        "INV-2026-001",
+        "2026-01-14",
+        "2026-02-14",
+        "Saltmarsh Lantern Works",
+        "Harbour Museum Trust",
+        700.08,
     ]
     assert answer["usage"]["credits"] == 2.0
 
@@ -138,7 +143,9 @@ async def test_what_no_rule_can_do_is_named(reader):
     }
     answer = await answered(reader, "extract", await uploaded(reader, INVOICE), **more)
     assert [note.partition(":")[0] for note in answer["usage"]["not_served"]] == [
-        *("instructions.system_prompt", "settings.deep_extract", "parsing.enhance.agentic")
+        "instructions.system_prompt",
+        "settings.deep_extract",
+        "parsing.enhance.agentic",
     ]
 
 
@@ -159,7 +166,8 @@ async def test_a_split_names_pages_and_partitions(reader):
     assert answer["result"]["section_mapping"] == {"Invoices": [1, 3], "Stock": [2], "Diagnoses": []}
     invoices, stock, diagnoses = answer["result"]["splits"]
     assert [(part["name"], part["pages"]) for part in invoices["partitions"]] == [
-        *(("INV-2026-001", [1]), ("INV-2026-002", [3]))
+        ("INV-2026-001", [1]),
+        ("INV-2026-002", [3]),
     ]
     assert (invoices["conf"], stock["conf"], diagnoses["conf"]) == ("high", "high", "low")
     assert answer["usage"]["num_pages"] == 3 and answer["usage"]["credits"] == 9.0
@@ -223,7 +231,8 @@ async def test_a_pipeline_with_a_split_extracts_from_each_partition(reader):
     result = (await answered(reader, "pipeline", sources, pipeline_id="mailroom"))["result"]
     assert len(result["parse"]) == 3 and result["split"]["result"]["section_mapping"]["Contracts"] == [2]
     assert [(part["partition"], part["page_range"]) for part in result["extract"]] == [
-        *(("INV-2026-001", [1]), ("INV-2026-003", [3]))
+        ("INV-2026-001", [1]),
+        ("INV-2026-003", [3]),
     ]
     assert [part["result"]["result"][0]["total"] for part in result["extract"]] == [700.08, 647.04]
 

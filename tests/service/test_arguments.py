@@ -111,7 +111,13 @@ def test_what_is_not_understood_is_said(words: list[str], said: str) -> None:
 async def serving(*words: str) -> AsyncIterator[str]:
     """`batcher serve` as anyone starts it, and its address."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher", "serve", "--workers", "1", *words),
+        sys.executable,
+        "-m",
+        "batcher",
+        "serve",
+        "--workers",
+        "1",
+        *words,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT), "REDUCTO_API_KEY": "secret"},
     )

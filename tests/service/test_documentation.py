@@ -49,7 +49,7 @@ async def test_someone_else_s_script_works(client, tmp_path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
     where = {"REDUCTO_BASE_URL": client.service.url, "REDUCTO_API_KEY": "secret"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, SCRIPT, tmp_path / "letter.txt"), stdout=asyncio.subprocess.PIPE, env={**os.environ, **where}
+        sys.executable, SCRIPT, tmp_path / "letter.txt", stdout=asyncio.subprocess.PIPE, env={**os.environ, **where}
     )
     out, _ = await process.communicate()
     assert process.returncode == 0 and out.decode() == "Dear reader\n"

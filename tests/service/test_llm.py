@@ -92,7 +92,9 @@ async def test_values_are_looked_for_in_the_document(tmp_path, session):
         answer = await extracted(tmp_path, session, Model(model.url + "/v1"), settings=settings)
     found = answer["result"]["result"]
     assert [found[name]["citations"][0]["content"] for name in ("number", "total", "due")] == [
-        *("Invoice number: A-7", "Total: 1,120.50 EUR", "Due: 14 January 2026")
+        "Invoice number: A-7",
+        "Total: 1,120.50 EUR",
+        "Due: 14 January 2026",
     ]
     assert found["mood"] == {"value": "grave", "citations": []}
     assert model.keys == [None]

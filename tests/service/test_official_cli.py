@@ -34,7 +34,8 @@ def reducto(client, tmp_path) -> Callable[..., Awaitable[Said]]:
 
     async def run(*words: str, given: str = "") -> Said:
         process = await asyncio.create_subprocess_exec(
-            *(PROGRAM, *words),
+            PROGRAM,
+            *words,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -29,8 +29,17 @@ class Embedded:
 @contextlib.asynccontextmanager
 async def embedded(folder: Path, *more: str) -> AsyncIterator[Embedded]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "batcher.service", "--embedded", "--data-dir", str(folder)),
-        *("--workers", "2", "--parser", PARSER, *more),
+        sys.executable,
+        "-m",
+        "batcher.service",
+        "--embedded",
+        "--data-dir",
+        str(folder),
+        "--workers",
+        "2",
+        "--parser",
+        PARSER,
+        *more,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"},

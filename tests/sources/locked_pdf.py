@@ -39,7 +39,10 @@ def _file(objects: Iterable[bytes]) -> bytes:
     end = b"<< /Size %d /Root 1 0 R /Encrypt 5 0 R /ID [<%s> <%s>] >>"
     mark = MARK.hex().encode()
     return written + b"xref\n0 %d\n0000000000 65535 f \n%strailer\n%s\nstartxref\n%d\n%%%%EOF\n" % (
-        *(len(places) + 1, table, end % (len(places) + 1, mark, mark), len(written)),
+        len(places) + 1,
+        table,
+        end % (len(places) + 1, mark, mark),
+        len(written),
     )
 
 

@@ -45,7 +45,10 @@ class Case:
     async def recover(self, client: Twin) -> None:
         """Returns once nothing is unknown any more, or after three hours."""
         recovery = Recovery(
-            *(self.ledger, client, Pace(), Course()),
+            self.ledger,
+            client,
+            Pace(),
+            Course(),
             service="twin",
             key_print="none",
             retention=RETENTION,

@@ -233,13 +233,19 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
         names = ("a.pdf", "b.pdf")
         await ledger.admit([Version(source=n, content=n, output=f"{n}.json", **facts) for n in names])
         await ledger.record(
-            *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
-            *(events.Accepted(1, "job", clock() + 43200.0), events.Ended(1, 1, 1.0)),
+            events.Uploaded(1, "reducto://1"),
+            events.Sending(1, "n", "twin", "none", 1.0),
+            events.Accepted(1, "job", clock() + 43200.0),
+            events.Ended(1, 1, 1.0),
             events.Saved(1, "a.pdf.json", "hash", 1),
         )
         client = Twin(TwinService(clock))
         cleaner = Cleaner(
-            *(ledger, client, Pace(), Course(), Store(Path("absent"))),
+            ledger,
+            client,
+            Pace(),
+            Course(),
+            Store(Path("absent")),
             service="twin",
             key_print="none",
             in_the_end=True,

@@ -198,8 +198,11 @@ async def _with_nine_copies() -> Ledger:
     ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
     await ledger.admit([_same("a.pdf")])
     await ledger.record(
-        *(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "twin", "none", 1.0)),
-        *(events.Accepted(1, "job", 1.9e9), events.Ended(1, 1, 1.0), events.Saved(1, "a.pdf.json", "hash", 1)),
+        events.Uploaded(1, "reducto://1"),
+        events.Sending(1, "n", "twin", "none", 1.0),
+        events.Accepted(1, "job", 1.9e9),
+        events.Ended(1, 1, 1.0),
+        events.Saved(1, "a.pdf.json", "hash", 1),
     )
     await ledger.admit([_same(f"b{number}.pdf") for number in range(9)])
     return ledger
@@ -360,8 +363,10 @@ def _later(source: str) -> Version:
 
 def _saved_by_job(document: int, source: str) -> list[events.Event]:
     return [
-        *(events.Uploaded(document, "reducto://1"), events.Sending(document, "n", "twin", "none", 1.0)),
-        *(events.Accepted(document, "job", 1.9e9), events.Ended(document, 1, 1.0)),
+        events.Uploaded(document, "reducto://1"),
+        events.Sending(document, "n", "twin", "none", 1.0),
+        events.Accepted(document, "job", 1.9e9),
+        events.Ended(document, 1, 1.0),
         events.Saved(document, f"{source}.json", "hash", 1),
     ]
 

@@ -90,8 +90,16 @@ class Bench:
         self.headroom = Headroom(Drain(16), Outflow(12 * HOUR))
         self.sink = Sink(self.ledger, Store(folder), self.course, service="twin", key_print="none")
         self.fetcher = Fetcher(
-            *(self.ledger, self.client, self.pace, self.course, self.jobs, self.looks, self.sink, self.headroom),
-            *(Prices(), steps),
+            self.ledger,
+            self.client,
+            self.pace,
+            self.course,
+            self.jobs,
+            self.looks,
+            self.sink,
+            self.headroom,
+            Prices(),
+            steps,
             policy=Policy(backoff=Backoff(first=1.0, most=300.0)),
             deletes=deletes,
             clock=now,

@@ -363,8 +363,12 @@ def test_rows_that_say_nothing_are_noted_by_type_with_the_latest_of_each() -> No
             return api_types.JobRow(job_id, "Completed", told, kind)
 
         rows = [
-            *(mute("a", NOW, "Parse"), mute("b", NOW + 1.0, "parse"), mute("c", NOW - 1.0, "PARSE")),
-            *(mute("d", NOW, "Extract"), mute("e", None, ""), mute("job-1", NOW + 9.0, "Extract")),
+            mute("a", NOW, "Parse"),
+            mute("b", NOW + 1.0, "parse"),
+            mute("c", NOW - 1.0, "PARSE"),
+            mute("d", NOW, "Extract"),
+            mute("e", None, ""),
+            mute("job-1", NOW + 9.0, "Extract"),
             row("f", "f" * 24, type="Extract", created_at="2099-01-01"),
         ]
         sighting = await look(ledger, Rows(rows))

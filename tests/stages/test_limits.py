@@ -74,8 +74,15 @@ async def _edit(house: House, ledger: Ledger, document: int) -> None:
     sql = "SELECT source, folder, job, step, content, output FROM documents WHERE id = ?"
     source, folder, job, step, content, output = ledger.reader.execute(sql, (document,)).fetchone()
     version = Version(
-        *(source, folder, job, step, f"{digest}.{content.partition('.')[2]}"),
-        *(seen.st_size, seen.st_mtime_ns, seen.st_ino, output),
+        source,
+        folder,
+        job,
+        step,
+        f"{digest}.{content.partition('.')[2]}",
+        seen.st_size,
+        seen.st_mtime_ns,
+        seen.st_ino,
+        output,
         replaces=document,
     )
     await ledger.admit([version])

@@ -900,7 +900,10 @@ def _config(nonce: str) -> str:
 
 def _recovery(ledger: Ledger, client: Twin, **more: Any) -> Recovery:
     return Recovery(
-        *(ledger, client, unhurried(), Course()),
+        ledger,
+        client,
+        unhurried(),
+        Course(),
         service="twin",
         key_print="none",
         retention=43200.0,

@@ -79,7 +79,8 @@ class _Reading:
         if depth > DEEPEST or self._left < 0:
             raise invalid(where, "is nested too deeply, has too many fields, or refers to itself")
         field = Field(
-            *(path, self._kind(node, where)),
+            path,
+            self._kind(node, where),
             title=_text(node.get("title")),
             description=_text(node.get("description")),
             format=_text(node.get("format")),

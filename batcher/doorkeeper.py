@@ -132,7 +132,8 @@ class _Connection(asyncio.Protocol):
         self._inner.resume_writing()
 
     def begin(self, is_fed: Callable[[], bool]) -> None:
-        self._is_fed, self._heard = is_fed, False
+        self._is_fed = is_fed
+        self._heard = False
         self._since = self._moved_at = time.monotonic()
         self._counted = self._received
 
@@ -165,7 +166,8 @@ class _Connection(asyncio.Protocol):
 
     def _is_moving(self) -> bool:
         """Whether it does what it is to do, or there is nothing for it to do."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        before = self._unsent
+        self._unsent = self.transport.get_write_buffer_size()
         if self._unsent:
             return self._unsent != before
         if self._is_fed is None or self._is_fed() or not self.transport.is_reading():
@@ -207,7 +209,9 @@ class _Terse(logging.Filter):
             return False
         more = f" ({self._untold} more since the last such line)" if self._untold else ""
         words = (getattr(error, "message", "") or str(error)).strip().split("\n", 1)[0]
-        record.msg, record.args = f"a malformed request was refused: {words}{more}", ()
+        record.msg = f"a malformed request was refused: {words}{more}"
+        record.args = ()
         record.exc_info = record.exc_text = None
-        self._told_at, self._untold = record.created, 0
+        self._told_at = record.created
+        self._untold = 0
         return True

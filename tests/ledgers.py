@@ -63,8 +63,10 @@ _ATTEMPT = (
 def _document(number: int, documents: int, nights: int, rng: random.Random, rows: Rows) -> None:
     night = START + (number * nights // (documents + 1)) * NIGHT
     sent = night + 10 + rng.random() * 6 * 3600 * min(1.0, documents / 1000)
-    pages, ended = int(rng.paretovariate(1.2)) % 400 + 1, sent + rng.lognormvariate(3, 1)
-    size, source = pages * 40_000 + rng.randrange(30_000), ODD if number == 7 else _source(number)
+    pages = int(rng.paretovariate(1.2)) % 400 + 1
+    ended = sent + rng.lognormvariate(3, 1)
+    size = pages * 40_000 + rng.randrange(30_000)
+    source = ODD if number == 7 else _source(number)
     reason = ERRORS[number // 50 % len(ERRORS)] if number % 50 == 0 else None
     state, kind, sha = ("failed", "document", None) if reason else ("saved", None, f"{number:064}")
     stamp = (size, 1, 1, state, 1, reason, kind, f"{source}.json", f"{source}.json", sha, size * 2)

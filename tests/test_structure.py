@@ -86,7 +86,8 @@ async def test_a_document_takes_three_requests(inbox: Path) -> None:
 async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
     """A job that is waited for stands in the ledger and the watchlist: the number of tasks has a bound of its own."""
     fill(inbox, 400)
-    course, seen = Course(), list[tuple[int, int]]()
+    course = Course()
+    seen = list[tuple[int, int]]()
 
     def watch(ledger: Ledger) -> None:
         def note(change: object) -> None:
@@ -167,7 +168,8 @@ async def test_a_finished_document_takes_less_than_two_kilobytes_of_ledger(inbox
 
 async def test_a_job_in_flight_holds_less_than_two_kilobytes() -> None:
     """What is remembered of each job that is out, for as long as it is out."""
-    jobs, number = Watchlist(), 5_000
+    jobs = Watchlist()
+    number = 5_000
     tracemalloc.start(1)
     try:
         for one in range(number):

@@ -144,7 +144,9 @@ class Lane:
     def answered(self) -> None:
         """A call was answered: the next failure is a first one, and the next calls may come a little faster."""
         now = self.answered_at = _now()
-        self._failures, self._failing_since, self._told_that_it_lasts = 0, None, False
+        self._failures = 0
+        self._failing_since = None
+        self._told_that_it_lasts = False
         self._outcomes.append((now, False))
         self._rate.answered(now)
         self._keep_to_rate()
@@ -175,7 +177,8 @@ class Lane:
         if self._throttle is None:
             self._throttle = self._throttler(rate_limit=1)
         together = max(1, min(TOGETHER, int(rate * GRAIN)))
-        self._throttle.rate_limit, self._throttle.period = together, together / rate
+        self._throttle.rate_limit = together
+        self._throttle.period = together / rate
         self._throttle.retry_interval = min(0.25, self._throttle.period / 16)  # how often it looks at its clock
 
 

@@ -21,7 +21,8 @@ from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Judge
 
 LARGEST: Final = 64 << 10  # bytes of a message; ours are a few hundred
-RATE, BURST = 1000.0, 2000.0  # messages a second, and at once: more than the API ends jobs
+RATE = 1000.0  # messages a second, and at once: more than the API ends jobs
+BURST = 2000.0
 READ_WITHIN: Final = 5.0  # seconds for a body to come in whole
 CONNECTIONS: Final = 64  # at once; a message takes a few milliseconds
 SHARE: Final = 8  # of what the process may have open, one part in so many: the run needs the rest
@@ -40,7 +41,8 @@ class Receiver:
         self._clock = clock
         self._jobs: asyncio.Queue[str] = asyncio.Queue(WAITING)
         self._seen: dict[str, None] = {}  # in the order they came
-        self._rate, self._burst = rate, burst
+        self._rate = rate
+        self._burst = burst
         self._allowance = burst
         self._counted_at = 0.0
 

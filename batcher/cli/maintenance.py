@@ -138,7 +138,8 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
     """
     from batcher.runs.running import cancel_batch
 
-    manifest, voice = known_manifest(what), Voice(quiet=quiet)
+    manifest = known_manifest(what)
+    voice = Voice(quiet=quiet)
     summary = conduct(cancel_batch, manifest, voice)
     tell(summary, manifest, voice, as_json=as_json)
     sys.exit(summary.exit_code)

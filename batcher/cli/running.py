@@ -141,7 +141,9 @@ def plan(
 
     manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
-    values, words, sound = planned.values(), plan_words(planned, manifest), True
+    values = planned.values()
+    words = plan_words(planned, manifest)
+    sound = True
     if checks:
         from batcher.runs.checks import check
 

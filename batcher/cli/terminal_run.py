@@ -75,7 +75,9 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     from batcher.stages.run_control import Course
     from batcher.views.log import write_line
 
-    course, shown, face = Course(strict=voice.strict), list["Log | Progress"](), _face(voice)
+    course = Course(strict=voice.strict)
+    shown = list["Log | Progress"]()
+    face = _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
@@ -123,7 +125,8 @@ async def _ask(words: str, course: Course) -> bool:
     """A person at the terminal; no where the run is stopped meanwhile. The loop goes on: what is out comes home."""
     import asyncio
 
-    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
     click.echo(f"\nbatcher: {words}. Pay for it? [y/N] ", err=True, nl=False)
     loop.add_reader(sys.stdin.fileno(), answered.set)
     waiting = {asyncio.create_task(answered.wait()), asyncio.create_task(course.stopped.wait())}

@@ -110,7 +110,9 @@ def end_of(text: Text, start: int) -> int:
     """Where the value ends that begins at `start`. Raises NotWhole."""
     if value := _ONE.match(text, start):
         return value.end()
-    opened, at, is_fresh = bytearray(), start, True
+    opened = bytearray()
+    at = start
+    is_fresh = True
     while True:
         if is_fresh:
             opened.append(_opening(text, at))
@@ -128,7 +130,8 @@ def _pass_values(text: Text, at: int, kind: int, *, is_fresh: bool) -> tuple[int
     """Past all the values that the pattern takes in. What follows then: "," "}" "]", or nothing: one more level."""
     run = _RUN[kind].match(text, at)
     assert run is not None
-    here, has_name = run.end(), kind == ord("{") and run[1] is not None
+    here = run.end()
+    has_name = kind == ord("{") and run[1] is not None
     if kind == ord("[") or has_name:
         if value := _ONE.match(text, here):
             return _after_value(text, value.end(), kind)

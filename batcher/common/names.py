@@ -167,7 +167,8 @@ def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
     if sum(len(folder.encode()) + 1 for folder in folders) <= room:
         return folders
     mark = sha256(tag.encode()).hexdigest()[:16]
-    kept, left = [], room - len(mark) - 1
+    kept = []
+    left = room - len(mark) - 1
     for folder in folders:
         left -= len(folder.encode()) + 1
         if left < 0:

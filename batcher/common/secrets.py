@@ -117,7 +117,8 @@ class Secrets:
 
     def clean(self, error: BaseException) -> None:
         """Whatever text `error` carries, and the errors that it came of."""
-        seen, todo = set[int](), [error]
+        seen = set[int]()
+        todo = [error]
         while todo:
             one = todo.pop()
             if id(one) in seen:

@@ -106,7 +106,8 @@ class Lines:
 
     def _line(self) -> bytes:
         """Up to a newline of its encoding: in one of several bytes a 0x0a may be half of another character."""
-        line, width = b"", self.encoding.width
+        line = b""
+        width = self.encoding.width
         while part := self._file.readline():
             line += part
             line += self._file.read(-len(line) % width)

@@ -56,7 +56,8 @@ class Rate:
     def refused(self, at: float) -> None:
         """It was too fast, or so the service says."""
         self._refusals.append(at)
-        of_late, refused = _in_last_second(self._answers, at), _in_last_second(self._refusals, at)
+        of_late = _in_last_second(self._answers, at)
+        refused = _in_last_second(self._refusals, at)
         if self._cut_at is not None and at - self._cut_at < ONE_WAVE:
             return
         if self.now is None:
@@ -92,12 +93,16 @@ class Rate:
 
     def _remember_best(self, of_late: int, at: float) -> None:
         if at - self._best_since > BEST_OF:
-            self._best_before, self._best, self._best_since = self._best, 0.0, at
+            self._best_before = self._best
+            self._best = 0.0
+            self._best_since = at
         self._best = max(self._best, float(of_late))
 
     def _forget_best(self, at: float) -> None:
         """What a burst was granted before says nothing of what lasts."""
-        self._best, self._best_before, self._best_since = 0.0, 0.0, at
+        self._best = 0.0
+        self._best_before = 0.0
+        self._best_since = at
 
 
 def _in_last_second(moments: deque[float], now: float) -> int:

@@ -97,7 +97,8 @@ class Breaker:
             return True
         if self._is_resting(now):
             return False
-        self.open_until, self._tries = now + self._rest(), True
+        self.open_until = now + self._rest()
+        self._tries = True
         return True
 
     def _open_if_unwell(self, outcomes: Outcomes, now: float) -> None:
@@ -109,14 +110,18 @@ class Breaker:
             return  # it was out before
         else:
             self.rests += 1
-        self.open_until, self._tries = now + self._rest(), False
+        self.open_until = now + self._rest()
+        self._tries = False
 
     def _close_if_well(self, now: float) -> None:
         if self._opened_by is None or (self._opened_by.nearly_all_fail(now) and not self._tries):
             return
         self._submissions.forget()
         self._jobs.forget()
-        self.rests, self.open_until, self._opened_by, self._tries = 0, None, None, False
+        self.rests = 0
+        self.open_until = None
+        self._opened_by = None
+        self._tries = False
 
     def _is_resting(self, now: float) -> bool:
         return self.open_until is not None and now < self.open_until

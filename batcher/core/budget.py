@@ -45,7 +45,8 @@ class Overrun(NamedTuple):
         passed = f"limits.{self.name} = {self.cap:g}: {round(self.spent, 4):g} spent"
         if self.source is None:
             return f"{passed}; bills were higher than could be told beforehand"
-        cost, expected = round(self.cost, 4), round(self.expected, 4)
+        cost = round(self.cost, 4)
+        expected = round(self.expected, 4)
         return f"{passed}; the last document ({self.source}) cost {cost:g} and was expected to cost {expected:g}"
 
 
@@ -120,7 +121,8 @@ class Budget:
 
 
 def _words(name: str, cap: float, spent: float, more: float) -> str:
-    spent, more = round(spent, 4), round(more, 4)
+    spent = round(spent, 4)
+    more = round(more, 4)
     if more > cap:
         return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
     return f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more document needs {more:g}"

@@ -44,7 +44,8 @@ def steps_of(jobs: Sequence[Job], *, service: str = "") -> tuple[Step, ...]:
     """In the order in which a document takes them."""
     steps: list[Step] = []
     for job in jobs:
-        suffix, upstream = f".{job.name}.json" if len(jobs) > 1 else ".json", _upstream(job, steps)
+        suffix = f".{job.name}.json" if len(jobs) > 1 else ".json"
+        upstream = _upstream(job, steps)
         steps.append(Step(job, upstream, suffix, service, _hash(job, upstream, service, {})))
     return tuple(steps)
 

@@ -57,7 +57,8 @@ class Outflow:
             self._busy = 0.0 if out else None
         elif not self._is_idle:
             self._advance(now)
-        self._looked_at, self._is_idle = now, not out
+        self._looked_at = now
+        self._is_idle = not out
 
     def learn(self, now: float, *, age: float, since: float, work: float | None = None) -> None:
         """A job submitted `age` seconds ago was found to have ended; `since` seconds ago it hadn't."""
@@ -121,9 +122,12 @@ class Outflow:
 
     def _rate(self, busy: float) -> float:
         """Ends a second of late: as far back as it takes to have seen enough."""
-        least, count, start = self._longest * SHORTEST, 0.0, busy
+        least = self._longest * SHORTEST
+        count = 0.0
+        start = busy
         for back, ends in enumerate(reversed(self._counts)):
-            count, start = count + ends, (self._slice - back) * self._width
+            count = count + ends
+            start = (self._slice - back) * self._width
             if busy - start >= least and count >= ENOUGH:
                 return count / (busy - start)
         if len(self._counts) == SLICES:

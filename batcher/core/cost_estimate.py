@@ -52,9 +52,11 @@ class Quote:
 def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False) -> Quote:
     """Of (extension, measure) each. `chained`: the job reads parse jobs."""
     lane = replace(job, queue_priority="batch")
-    asked, batch = rate(job, prices, chained=chained), rate(lane, prices, chained=chained)
+    asked = rate(job, prices, chained=chained)
+    batch = rate(lane, prices, chained=chained)
     listed = by_list(job, prices)
-    pages, sums = 0, [0.0] * 4
+    pages = 0
+    sums = [0.0] * 4
     for extension, size in documents:
         pages += size.pages
         costs = (

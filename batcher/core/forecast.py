@@ -53,7 +53,8 @@ def _time(manifest: Manifest, documents: int, speed: float | None, took: float |
 
 
 def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | None) -> list[str]:
-    retention, risks = manifest.service.result_retention, []
+    retention = manifest.service.result_retention
+    risks = []
     if nearest_deadline_in is not None and nearest_deadline_in <= 0:
         risks.append("what is out has outlived its time: some of it may be gone")
     elif nearest_deadline_in is not None:

@@ -54,7 +54,8 @@ class Looks:
             self.too_soon += SMOOTH * ((not done) - self.too_soon)
         elif not done:
             return
-        aim, here = age * (FOUND if done else MISSED), self.first_in(size)
+        aim = age * (FOUND if done else MISSED)
+        here = self.first_in(size)
         self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, (here + aim) / 2))
 
     def seed(self, size: int, took: float) -> None:

@@ -111,8 +111,10 @@ def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
     likely = max(claim.pages, round(likely))
     most = max(likely, ceil(most))
     if claim.most is not None:
-        likely, most = min(likely, claim.most), min(most, claim.most)
-    page, dense = claim.page, claim.dense
+        likely = min(likely, claim.most)
+        most = min(most, claim.most)
+    page = claim.page
+    dense = claim.dense
     if taught.bills and not claim.least:
         page = taught.credits / taught.pages
         dense = DEARER * taught.dearest if taught.dearest > dense else dense

@@ -174,7 +174,9 @@ def apply(
     row = connection.execute(_NOW, (event.document,)).fetchone()
     if row is None:
         raise Impossible(f"there is no document {event.document}")
-    before, payer, is_current = STATES[row[0]], row[2], row[3]
+    before = STATES[row[0]]
+    payer = row[2]
+    is_current = row[3]
     if isinstance(event, e.Sending) and not is_current:
         raise Outdated(f"document {event.document}: a newer version stands in its place")
     if before not in _IN_TIME.get(type(event), (before,)):
@@ -185,7 +187,9 @@ def apply(
         event = keep_to(budget, connection, event, claim)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
-    values["at"], values["state"], values["before"] = at, after.value, before.value  # plain: sqlite3 is slow at others
+    values["at"] = at  # plain: sqlite3 is slow at others
+    values["state"] = after.value
+    values["before"] = before.value
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
     connection.execute(_LOG, (at, event.document, type(event).__name__, after.value, told))
@@ -247,7 +251,8 @@ def keep_to(
 
 def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tuple[Spend, Fear]:
     """What is spent, and what may be added to it. Raises BudgetSpent where no bill to come would make room for that."""
-    spent, feared = run_spend.spend(connection), fear(claim, run_spend.lessons(connection, claim.sort))
+    spent = run_spend.spend(connection)
+    feared = fear(claim, run_spend.lessons(connection, claim.sort))
     refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
     if refusal:
         raise BudgetSpent(refusal, cost=listed(claim, feared))

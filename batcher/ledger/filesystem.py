@@ -18,11 +18,14 @@ def network_of(path: Path, *, mounts: Path = MOUNTS) -> str | None:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return None
-    place, best, kind = os.path.realpath(path), "", ""
+    place = os.path.realpath(path)
+    best = ""
+    kind = ""
     for line in lines:
         fields, _, rest = line.partition(" - ")
         mount = fields.split()[4].encode().decode("unicode_escape")
         inside = place == mount or place.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(best):
-            best, kind = mount, rest.split()[0]
+            best = mount
+            kind = rest.split()[0]
     return kind if kind in NETWORKS else None

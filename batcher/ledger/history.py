@@ -38,7 +38,8 @@ _LYING_THERE = _VERSIONS.format("d.source = ?1 OR d.output = ?1 OR d.folder || '
 
 def _elsewhere(path: str) -> tuple[str, str]:
     """What it may be meant by that a shell has completed: a name with ./ before it, a file from where one stands."""
-    typed, full = posixpath.normpath(path), Path.cwd() / path
+    typed = posixpath.normpath(path)
+    full = Path.cwd() / path
     return name_of(os.fsencode(typed)), posixpath.normpath(name_of(os.fsencode(full)))
 
 

@@ -158,7 +158,8 @@ def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
     row = connection.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone()
     if row is None:
         return None
-    path, size = journal_of(ledger), int(row[0].split()[0])
+    path = journal_of(ledger)
+    size = int(row[0].split()[0])
     if not path.exists():
         return "its journal is gone, and without it nobody can tell whether this is an older ledger"
     if path.stat().st_size < size:

@@ -133,7 +133,8 @@ class Ledger(Queries):
 
     async def begin_scan(self) -> None:
         """From now on only what is admitted or confirmed is sent: an earlier run may have queued other things."""
-        self.scan, self._has_scanned = int(self.noted("scan") or 0) + 1, False
+        self.scan = int(self.noted("scan") or 0) + 1
+        self._has_scanned = False
         await self.note("scan", str(self.scan))
 
     async def confirm(self, documents: Sequence[int]) -> None:

@@ -42,7 +42,8 @@ def payers_of(ledger: Queries, chosen: Sequence[Candidate]) -> dict[int, int]:
     What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an open submission.
     """
     again = {c.id for c in chosen}
-    payers, first = dict[int, int](), dict[tuple[str, str], int]()
+    payers = dict[int, int]()
+    first = dict[tuple[str, str], int]()
     for candidate in sorted(chosen, key=lambda c: (c.state not in _IN_DOUBT, c.payer is not None, c.id)):
         same = ledger.reader.execute("SELECT content, step FROM documents WHERE id = ?", (candidate.id,)).fetchone()
         others = (row[0] for row in ledger.reader.execute(_OTHERS, (candidate.id,)))

@@ -521,7 +521,8 @@ class Queries:
         out, committed = self.reader.execute(_COMMITTED).fetchone()
         (number,) = self.reader.execute(_TO_COME).fetchone()
         each = saved.credits / saved.attempts if saved.attempts else 1.0
-        lost, failed = bills.get("lost", _NOTHING).credits, bills.get("void", _NOTHING).cost
+        lost = bills.get("lost", _NOTHING).credits
+        failed = bills.get("void", _NOTHING).cost
         return Account(pages, spent, lost, failed, float(committed), max(committed, out * each), number * each)
 
     def since(self, seq: int) -> tuple[int, float]:
@@ -803,7 +804,10 @@ def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:
 
 
 def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int]) -> Flight:
-    fenced, reads_job, recalled, was_saved = row[6] is not None, bool(row[8]), bool(row[9]), bool(row[10])
+    fenced = row[6] is not None
+    reads_job = bool(row[8])
+    recalled = bool(row[9])
+    was_saved = bool(row[10])
     return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved)
 
 

@@ -98,7 +98,8 @@ def who_may_read(path: Path) -> str:
         there = path.stat()
     except OSError:
         return f"its folder isn't open to you (you are user {os.geteuid()}); see who made it, and run as that user"
-    mode, user = there.st_mode & 0o777, os.geteuid()
+    mode = there.st_mode & 0o777
+    user = os.geteuid()
     if there.st_uid == user:
         return f"it is yours, but its mode is {mode:04o}: chmod u+rw gives it back to you"
     return (

@@ -99,7 +99,8 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
 
     Raises LedgerError where the ledger is whole; ServiceError where the service doesn't answer or list its jobs.
     """
-    ledger, clock = manifest.output.ledger_path, SteadyClock()
+    ledger = manifest.output.ledger_path
+    clock = SteadyClock()
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock(ledger))
         made, skipped = rebuild.begin(ledger, batch=manifest.batch)
@@ -126,12 +127,14 @@ async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:
 
 async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
     """What the journal told of stays with the attempt that it told of."""
-    jobs, known = _Jobs(), {nonce for (nonce,) in books.reader.execute("SELECT nonce FROM attempts")}
+    jobs = _Jobs()
+    known = {nonce for (nonce,) in books.reader.execute("SELECT nonce FROM attempts")}
     async for row in rows(reached.client, Lane()):
         config = _as_object(row.raw_config)
         mark = _mark_in(config)
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
-            nonce, sent = str(mark.get("nonce")), _sent(config.get("input") or row.source)
+            nonce = str(mark.get("nonce"))
+            sent = _sent(config.get("input") or row.source)
             bald = msgspec.structs.replace(row, raw_config=None, source=None)  # there may be very many
             listed = Listed(bald, mark["of"], nonce, sent)
             jobs.add(listed, has_attempt=nonce in known)
@@ -159,7 +162,9 @@ class _Taking:
     """Puts down what became of each document, as if it had just happened at the moment at which it did."""
 
     def __init__(self, manifest: Manifest, books: Ledger, reached: Reached, moment: _Moment, jobs: _Jobs) -> None:
-        self._manifest, self._books, self._reached = manifest, books, reached
+        self._manifest = manifest
+        self._books = books
+        self._reached = reached
         self._moment, self._now, self._jobs = moment, moment(), jobs
         self._store = Store(manifest.output.directory, manifest.output.access)
 

@@ -52,8 +52,10 @@ def verify(ledger: Queries, output: Path, path: Path | None = None) -> Verified:
 
     Where its `path` is given the ledger itself is held against its journal, too.
     """
-    store, saved = Store(output), 0
-    missing, changed = [], []
+    store = Store(output)
+    saved = 0
+    missing = []
+    changed = []
     for source, result, sha256 in _saved(ledger):
         there = store.digest(result)
         saved += there == sha256

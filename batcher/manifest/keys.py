@@ -322,7 +322,8 @@ class _Reading:
 
     def _check_job(self, job: Mapping[str, Any], *, several: bool) -> None:
         add = self.problems.append
-        options, where = dict(job.get("options", {})), f"job.{job['name']}" if several else "job"
+        options = dict(job.get("options", {}))
+        where = f"job.{job['name']}" if several else "job"
         for own in {"input", "async"} & set(options):
             add(Problem(f"{where}.options.{own}", "batcher sets this itself", "take it out"))
             del options[own]

@@ -63,7 +63,8 @@ def from_table(lines: Iterable[str], *, ignore: Collection[str] = ()) -> Keyring
     everyone: list[str] = []
     each: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        path, password = row["path"], row["password"]
+        path = row["path"]
+        password = row["password"]
         for name in _names(path, ignore) if password and path else ():
             each[name] = (*each.get(name, ()), password)
         if password and not path:

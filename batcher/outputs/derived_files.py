@@ -56,7 +56,8 @@ class Notes:
 
 def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]) -> list[Derived]:
     """A file beside each result. `known`: hashes of what may be replaced, by name. Raises OutputError, the first."""
-    there, notes = whole(store, group), Notes()
+    there = whole(store, group)
+    notes = Notes()
     items = [_markdown(store, one, known[markdown_name(one)], notes.of(one)) for one in there]
     made = []
     for one, outcome in zip(there, store.write_group(items), strict=True):
@@ -77,7 +78,9 @@ def _markdown(store: Store, one: Derivable, known: frozenset[str], left_out: lis
     pieces = markdown_of(store.read(one.output), origin_of(one), images=images, left_out=left_out)
     if one.size <= WHOLE:
         return Item(name, "".join(pieces).encode(), known)
-    part, digest, size = store.new_part(), hashlib.sha256(), 0
+    part = store.new_part()
+    digest = hashlib.sha256()
+    size = 0
     with part.open("wb") as file:
         for piece in pieces:
             data = piece.encode()
@@ -108,7 +111,8 @@ def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict
 
     `cited`: whether it was asked for with citations, so that pictures of what it cites are among them.
     """
-    folder, result = pictures_name(one), read_result(store.read(one.output))
+    folder = pictures_name(one)
+    result = read_result(store.read(one.output))
     pictures = enumerate(images_of(result, cited=cited), start=1)
     places = {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in pictures}
     charts = {url: f"{folder}/chart-{_mark(url)}.json" for url in charts_of(result)}
@@ -159,7 +163,8 @@ def _ending(url: str) -> str:
 
 def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool) -> list[Derived]:
     """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
-    there, notes = whole(store, group), Notes()
+    there = whole(store, group)
+    notes = Notes()
     of = lines_of if chunks else line_of
     written = (of(store.read(one.output), origin_of(one), notes.of(one)) for one in there)
     placed = jsonl.append(store.begin(file), at, written)
@@ -174,7 +179,8 @@ def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *
 
 def begin_part(store: Store, there: Sequence[Derivable], columns: Columns) -> tuple[Streamed, list[Derived]]:
     """A file of the rows of results that are whole, not visible yet, and what to remember of it before it is."""
-    part, notes = store.new_part(), Notes()
+    part = store.new_part()
+    notes = Notes()
     try:
         size, sha256 = parquet.write(part, columns, rows(store, there, notes))
     except BaseException:

@@ -57,7 +57,8 @@ def stand(path: Path, lines: Iterable[tuple[int, int, str | None]]) -> bool:
 def free_name(folder: Path, name: str) -> str:
     """`name`, or the first one like it that nobody has taken."""
     stem, _, suffix = name.rpartition(".")
-    candidate, number = name, 1
+    candidate = name
+    number = 1
     while (folder / candidate).exists():
         number += 1
         candidate = f"{stem}-{number}.{suffix}"
@@ -65,7 +66,8 @@ def free_name(folder: Path, name: str) -> str:
 
 
 def _write(file: BinaryIO, pieces: Iterable[bytes]) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     for piece in pieces:
         file.write(piece)
         digest.update(piece)

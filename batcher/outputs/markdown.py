@@ -48,7 +48,8 @@ def _front_matter(origin: Origin, job_id: str | None) -> str:
 
 def _with_images(chunk: Chunk, images: Mapping[str, str]) -> str:
     """Each picture behind the text of its block; where that can't be found, at the end."""
-    text, at = chunk.text, 0
+    text = chunk.text
+    at = 0
     for block in chunk.blocks if images else ():
         at = max(at, _end_of(block, text, at))
         for url in block.images:

@@ -35,7 +35,9 @@ class Mirror:
             import obstore
         except ImportError as error:
             raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
-        self._put, self._delete, self._list = obstore.put_async, obstore.delete_async, obstore.list
+        self._put = obstore.put_async
+        self._delete = obstore.delete_async
+        self._list = obstore.list
         try:
             self._store: Any = opened(self.url)
         except Exception as error:  # obstore's own, one for each kind of address and of configuration

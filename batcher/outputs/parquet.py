@@ -33,13 +33,15 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> tuple[int, str]:
 
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    group, size = list[Row](), 0
+    group = list[Row]()
+    size = 0
     for row in rows:
         group.append(row)
         size += sum(len(value) for value in row.values() if isinstance(value, str))
         if len(group) >= ROWS_AT_ONCE or size >= TEXT_AT_ONCE:
             yield group
-            group, size = [], 0
+            group = []
+            size = 0
     if group:
         yield group
 

@@ -171,7 +171,8 @@ class Store:
 
         Where the process may not have as many files open, as many at a time as it may.
         """
-        outcomes, left = self._write(items), list(range(len(items)))
+        outcomes = self._write(items)
+        left = list(range(len(items)))
         while 0 < len(refused := [n for n in left if _wants_files(outcomes[n])]) < len(left):
             left = refused
             for number, outcome in zip(left, self._write([items[n] for n in left]), strict=True):
@@ -470,7 +471,8 @@ def _let_into(folder: int, mode: int) -> None:
 
 
 def _copied(file: BinaryIO, part: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     with part.open("wb") as copy:
         while block := file.read(BLOCK):
             digest.update(block)

@@ -427,7 +427,10 @@ class ReductoClient:
 
 async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around | None) -> tuple[str, int]:
     """All that comes, into the file, with what goes around it; (sha256, bytes) of all."""
-    digest, size, after, has_begun = hashlib.sha256(), 0, b"", around is None
+    digest = hashlib.sha256()
+    size = 0
+    after = b""
+    has_begun = around is None
     async for chunk in content.iter_chunked(CHUNK):
         if around is not None and not has_begun:
             chunk = chunk.removeprefix(_BOM).lstrip()
@@ -499,7 +502,8 @@ async def _checked_chunks(
     path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
 ) -> AsyncIterator[bytes]:
     """The file in chunks; a file that is not what was planned breaks the upload off before its end."""
-    digest, sent = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    sent = 0
     if head:
         yield head
     try:

@@ -14,7 +14,9 @@ from batcher.errors import Problem
 from batcher.reducto.job import Job
 from batcher.reducto.request_schema import BODIES, Shape
 
-REFUSE, WARN, SEND = "refuse", "warn", "send"  # what becomes of options that the description doesn't know
+REFUSE = "refuse"  # what becomes of options that the description doesn't know
+WARN = "warn"
+SEND = "send"
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "string": ("text", lambda value: isinstance(value, str)),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),

@@ -28,7 +28,8 @@ class Elsewhere(OSError):
 
 def may_lead_to(url: str, base: str) -> bool:
     """Whether a link of the service at `base` may be followed, as far as its words tell."""
-    link, home = _split(url), _split(base)
+    link = _split(url)
+    home = _split(base)
     if link is None or home is None or link.scheme not in ("http", "https"):
         return False
     host = _host(link)

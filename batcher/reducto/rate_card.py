@@ -21,7 +21,8 @@ SHEETS: Final = frozenset("xlsx xlsm xls xltx xltm csv tsv ods qpw".split())
 TEXTS: Final = frozenset("txt html htm md rtf".split())
 TEXT_PAGE: Final = 0.5  # of a page's price, on the card of credits
 CHART_CREDITS: Final = 4.0  # more, for each chart that an advanced agent reads
-DEEP_FIELD, DEEP_LEAST = 0.1, 30.0  # credits: of a deep extract, for each field, and at least in all
+DEEP_FIELD = 0.1  # credits: of a deep extract, for each field, and at least in all
+DEEP_LEAST = 30.0
 
 # Dollars a page, by what a bill calls the model.
 LIST: Final[Mapping[str, float]] = {
@@ -105,10 +106,12 @@ def rate(job: Job, prices: Prices, *, chained: bool = False) -> Rate:
 
 
 def by_credits(job: Job, *, chained: bool = False) -> Rate:
-    parsing, asked = _Asked.of(job), job.options.get("settings") or {}
+    parsing = _Asked.of(job)
+    asked = job.options.get("settings") or {}
     if job.endpoint == "classify":
         return Rate(0.5, 0.5, 0.5)
-    own, least = 0.0 if job.endpoint == "parse" else 2.0, 0.0
+    own = 0.0 if job.endpoint == "parse" else 2.0
+    least = 0.0
     if asked.get("deep_extract") or asked.get("deep_split"):
         own = 4.0
     if asked.get("deep_extract"):
@@ -124,7 +127,8 @@ def by_credits(job: Job, *, chained: bool = False) -> Rate:
 
 
 def by_list(job: Job, prices: Prices) -> Rate:
-    parsing, asked = _Asked.of(job), job.options.get("settings") or {}
+    parsing = _Asked.of(job)
+    asked = job.options.get("settings") or {}
     deep = "Deep " if asked.get("deep_extract") or asked.get("deep_split") else ""
     add_ons = sum(ADD_ONS[name] for name in parsing.add_ons)
     ocr = ADD_ONS["ocr_pages"] if "ocr_pages" in parsing.add_ons else 0.0
@@ -147,7 +151,8 @@ def billed(usage: Mapping[str, Any], prices: Prices) -> float | None:
 
     None where it tells neither.
     """
-    credits, told = _number(usage.get("credits")), usage.get("usage_breakdown")
+    credits = _number(usage.get("credits"))
+    told = usage.get("usage_breakdown")
     if credits is not None or not isinstance(told, Mapping):
         return credits
     for endpoint in _ENDPOINTS:
@@ -191,7 +196,8 @@ class _Asked:
     @classmethod
     def of(cls, job: Job) -> _Asked:
         options = job.options if job.endpoint == "parse" else _table(job.options, "parsing")
-        enhance, settings = _table(options, "enhance"), _table(options, "settings")
+        enhance = _table(options, "enhance")
+        settings = _table(options, "settings")
         scopes = [scope for scope in enhance.get("agentic") or () if isinstance(scope, Mapping)]
         charts = any(one.get("advanced_chart_agent") for one in (enhance, *scopes))
         told = {

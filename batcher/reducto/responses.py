@@ -156,7 +156,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     said = headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
         return min(RETRY_AFTER_AT_MOST, float(said))
-    until, now = http_date(said), http_date(headers.get("Date", ""))
+    until = http_date(said)
+    now = http_date(headers.get("Date", ""))
     if until is None or now is None:
         return None
     return min(RETRY_AFTER_AT_MOST, max(0.0, until - now))
@@ -385,7 +386,8 @@ def _units(number: Any) -> float | None:
 def _error_detail(error: Any) -> api_types.ErrorDetail | None:
     if not isinstance(error, dict):
         return None if error is None else api_types.ErrorDetail(message=_clip(error))
-    name, code = error.get("name"), error.get("code")
+    name = error.get("name")
+    code = error.get("code")
     return api_types.ErrorDetail(
         name=_clip(name) if isinstance(name, str) else "",
         code=code if isinstance(code, int) else 0,
@@ -406,7 +408,8 @@ def around(body: Buffer, head: Head, first: bytes) -> tuple[bytes, bytes]:
     `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
     """
     start, end = head.link_at
-    before, after = bytes(memoryview(body)[:start]), bytes(memoryview(body)[end:])
+    before = bytes(memoryview(body)[:start])
+    after = bytes(memoryview(body)[end:])
     if first == b"[" and head.response_type == "parse":
         return before + b'{"type":"full","chunks":', b"}" + after
     return before, after

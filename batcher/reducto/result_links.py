@@ -42,7 +42,8 @@ class Asked:
 
 
 def asked(endpoint: str, options: Mapping[str, Any]) -> Asked:
-    settings, instructions = options.get("settings"), options.get("instructions")
+    settings = options.get("settings")
+    instructions = options.get("instructions")
     forced = isinstance(settings, Mapping) and bool(settings.get("force_url_result"))
     schema = instructions.get("schema") if isinstance(instructions, Mapping) else None
     properties = schema.get("properties") if isinstance(schema, Mapping) else None

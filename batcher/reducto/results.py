@@ -372,7 +372,8 @@ def _sections(value: Mapping[str, Any]) -> Iterator[Record]:
         partitions = one.get("partitions")
         for part in partitions if isinstance(partitions, list) else []:
             if isinstance(part, dict):
-                pages, conf = _told(part.get("pages")), _told(part.get("conf"))
+                pages = _told(part.get("pages"))
+                conf = _told(part.get("conf"))
                 yield {"section": name, "partition": _told(part.get("name")), "pages": pages, "conf": conf}
 
 

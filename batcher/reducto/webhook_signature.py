@@ -67,7 +67,8 @@ class Tokened:
         mark = message.metadata.get(METADATA_KEY) if message else None
         if message is None or not isinstance(mark, dict) or not _is_id(message.job_id):
             return None
-        nonce, claimed = mark.get("nonce"), mark.get("token")
+        nonce = mark.get("nonce")
+        claimed = mark.get("token")
         if not (isinstance(nonce, str) and isinstance(claimed, str)):
             return None
         genuine = _any_same([claimed], [token(self.key, nonce)])

@@ -39,7 +39,8 @@ class Checked:
 
 async def check(manifest: Manifest) -> Checked:
     """Raises BatcherError where the batch can't be opened or the service not reached, or refuses the key."""
-    course, clock = Course(), SteadyClock()
+    course = Course()
+    clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
         Store(manifest.output.directory, manifest.output.access).check_writable()

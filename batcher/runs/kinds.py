@@ -80,7 +80,8 @@ class Collection:
 
     def __init__(self, means: Means) -> None:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
-        self.ledger, self.course = ledger, course
+        self.ledger = ledger
+        self.course = course
         self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
         self._clock = clock
         self._tell_of_waits()
@@ -247,7 +248,8 @@ class Collection:
         self.pace.submit.close()
         self.pace.upload.close()
         await self.what_is_being_sent()
-        began, is_told = asyncio.get_running_loop().time(), False
+        began = asyncio.get_running_loop().time()
+        is_told = False
         while self.course.home and not self.course.at_once and not self.is_home():
             await self.ledger.change(within=TICK)
             if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
@@ -299,7 +301,8 @@ class Run(Collection):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
-        self._is_sample, self._runs = manifest.limits.is_sample, manifest.runs
+        self._is_sample = manifest.limits.is_sample
+        self._runs = manifest.runs
         self._mirror = manifest.output.mirror
         self.curfew = Curfew(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))

@@ -91,7 +91,8 @@ async def make_plan(manifest: Manifest) -> Plan:
         taken_up = await take_up(ledger, runs=manifest.runs)
         await scanner.run()
         sizes, guesses = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
-        locked, left = await asyncio.to_thread(_locked, ledger, passwords), scanner.left_out
+        locked = await asyncio.to_thread(_locked, ledger, passwords)
+        left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
         plan = replace(plan, left_out=left.values(), taken_up=taken_up)
         return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
@@ -159,10 +160,12 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int
             last = path, measure(path)
             if not last[1].counted and "://" not in folder and "://" not in (place or source):
                 guesses.append(max(last[1].pages, round(by_size(extension_of(content), size)[0])))
-        job, extension = jobs[name], extension_of(content)
+        job = jobs[name]
+        extension = extension_of(content)
         if options:
             job = replace(job, options=merged(job.options, json.loads(options)))
-        asked, documents = asked_of(last[1], job, extension), documents_in(content)
+        asked = asked_of(last[1], job, extension)
+        documents = documents_in(content)
         sizes.setdefault(name, []).append((extension, asked._replace(pages=documents * asked.pages)))
     return sizes, guesses
 

@@ -79,7 +79,8 @@ def refuse_strangers(manifest: Manifest) -> None:
 
     Raises LedgerForeign, unless the manifest says to start over.
     """
-    output, ledger = manifest.output.directory, manifest.output.ledger_path
+    output = manifest.output.directory
+    ledger = manifest.output.ledger_path
     if manifest.output.start_over or _holds_anything(ledger):
         return
     if journal_of(ledger).exists():
@@ -158,7 +159,9 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
-    service, trust, headers = manifest.service, trust_of(manifest), _headers(manifest)
+    service = manifest.service
+    trust = trust_of(manifest)
+    headers = _headers(manifest)
     async with AsyncExitStack() as stack:
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
@@ -167,7 +170,8 @@ async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> As
             )
             key_print = LOCAL  # its key is new each time; its data is not
         else:
-            url, key = service.identity, _key(manifest)
+            url = service.identity
+            key = _key(manifest)
             key_print = fingerprint(key)
         client = await stack.enter_async_context(ReductoClient(url, key, trust=trust, headers=headers))
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
@@ -258,7 +262,9 @@ def _waits_for_an_answer(left: float, trouble: list[str]) -> str:
 
 
 async def _ask_until_answered(client: ReductoClient, whose: str, trouble: list[str], *, patience: float) -> None:
-    rng, until, tries = random.Random(), time.monotonic() + patience, 0  # noqa: S311 (a back-off, no secret)
+    rng = random.Random()  # noqa: S311 (a back-off, no secret)
+    until = time.monotonic() + patience
+    tries = 0
     while True:
         try:
             await client.jobs(limit=1)

@@ -81,7 +81,8 @@ async def _to_its_end(
     watch: Watch | None,
     rng: random.Random,
 ) -> Summary:
-    began, clock = time.monotonic(), SteadyClock()
+    began = time.monotonic()
+    clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
         store = Store(manifest.output.directory, manifest.output.access)
@@ -139,7 +140,8 @@ def _summarise(
 ) -> Summary:
     passing = ledger.passing(runs=manifest.runs)
     waiting = [document for document, _ in passing]
-    failed, waits = ledger.verdicts_since(mark, but=waiting), bool(waiting) and ledger.verdicts_since(mark)
+    failed = ledger.verdicts_since(mark, but=waiting)
+    waits = bool(waiting) and ledger.verdicts_since(mark)
     tally: Counter[State] = +ledger.counts()
     del tally[State.SUPERSEDED]
     pages, credits = ledger.spent()

@@ -25,7 +25,8 @@ from batcher.stages.submitter import Assignment
 
 HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
 HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
-LOCAL_SETTLE, HOSTED_SETTLE = 5.0, 60.0  # seconds
+LOCAL_SETTLE = 5.0  # seconds
+HOSTED_SETTLE = 60.0
 
 
 def budget_of(manifest: Manifest) -> Budget:

@@ -78,7 +78,8 @@ async def _serve_parent(options: Options) -> None:
     with contextlib.suppress(PermissionError):
         os.setsid()  # the terminal's Ctrl-C is the parent's; it closes our stdin when it is done
     key = sys.stdin.buffer.readline().decode().strip() or secrets.token_urlsafe(24)
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     threading.Thread(target=_await_orphanhood, args=(loop, stop), daemon=True).start()
     async with LocalService(options, key=key) as service:

@@ -75,7 +75,8 @@ class Endpoints:
             await self._keep(replace(endpoint, failing_since=None))
 
     async def failed(self, endpoint_id: str) -> None:
-        endpoint, now = self._all.get(endpoint_id), self._clock()
+        endpoint = self._all.get(endpoint_id)
+        now = self._clock()
         if endpoint is None:
             return
         if endpoint.failing_since is None:

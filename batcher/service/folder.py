@@ -19,7 +19,8 @@ from batcher.errors import PlaceUnusable
 
 LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
 MARK: Final = b"batcher's local service keeps its data in this folder\n"  # what the lock file says
-LOCK, DATABASE = "lock", "service.db"
+LOCK = "lock"
+DATABASE = "service.db"
 DATABASES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 PARTS: Final = ("uploads", "results")
 _ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -46,7 +46,8 @@ from batcher.service.workers import PARSER, Worker
 SWEEP: Final = 60.0  # seconds between two looks for what has expired; reads don't depend on it
 FAREWELL: Final = 0.2  # seconds for answers under way when the service ends
 CONNECTIONS: Final = 1024  # at once, where the system lets us have as many
-RESERVED, WORKER_FILES = 64, 8  # descriptors that are not for connections
+RESERVED = 64  # descriptors that are not for connections
+WORKER_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,8 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aioht
 def _reach_of_webhooks(options: Options) -> Reach:
     """As for documents; and where all callers are on this machine, each may be called back there."""
     at_home = options.host in LOOPBACK | {"::1"} and not options.hosts
-    urls, loopback = options.reach.urls, options.reach.loopback
+    urls = options.reach.urls
+    loopback = options.reach.loopback
     return Reach(urls, loopback=at_home or (urls and loopback))
 
 

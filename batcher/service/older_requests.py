@@ -172,7 +172,9 @@ def _split(older: OlderSplit) -> dict[str, Any]:
 
 def _read_by(older: OlderRead, *, by_url: bool = False) -> dict[str, Any]:
     """The parse options. What is the same by default then and now is left unsaid."""
-    options, advanced, experimental = older.options, older.advanced_options, older.experimental_options
+    options = older.options
+    advanced = older.advanced_options
+    experimental = older.experimental_options
     tables = advanced.large_table_chunking
     return {
         "enhance": {

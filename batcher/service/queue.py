@@ -164,7 +164,8 @@ class Queue:
         await asyncio.sleep(begin - now)
 
     async def _run(self, live: LiveJob, worker: Worker) -> None:
-        live.status, live.worker = JobStatus.IN_PROGRESS, worker
+        live.status = JobStatus.IN_PROGRESS
+        live.worker = worker
         report = await self._safely_reported(live, worker)
         live.worker = None
         if live.cancelled and report.name:

@@ -50,7 +50,8 @@ class Desk:
     def with_places(self, request: Mapping[str, Any]) -> Answer:
         """For a request that holds its parse options in `parsing`: every line with its place, sheets in one piece."""
         parsing = request.get("parsing") or {}
-        settings, sheets = parsing.get("settings") or {}, parsing.get("spreadsheet") or {}
+        settings = parsing.get("settings") or {}
+        sheets = parsing.get("spreadsheet") or {}
         pages = (request.get("settings") or {}).get("page_range") or settings.get("page_range")
         options = {
             **_with_lines({**parsing, "settings": {**settings, "page_range": pages}}),
@@ -97,7 +98,8 @@ class Desk:
 
     def _check_context(self, pages: Any) -> None:
         if isinstance(pages, Mapping):
-            first, last = pages.get("start") or 1, pages.get("end")
+            first = pages.get("start") or 1
+            last = pages.get("end")
             wide = last is not None and last - first >= CONTEXT_AT_MOST
         else:
             wide = isinstance(pages, list) and len(pages) > CONTEXT_AT_MOST

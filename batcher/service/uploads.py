@@ -138,7 +138,8 @@ def clean_extension(text: str | None, filename: str | None = None) -> str:
 
 async def _write(path: Path, pieces: AsyncIterator[bytes], limit: int) -> int:
     """Small uploads in one call, large ones in pieces on a thread; the number of bytes."""
-    held, size = bytearray(), 0
+    held = bytearray()
+    size = 0
     async with aiofiles.open(path, "wb", opener=private) as file:
         async for piece in pieces:
             held += piece

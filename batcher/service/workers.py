@@ -119,7 +119,8 @@ class Worker:
             dying.cancel()
 
     async def _reap(self) -> int:
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         if process is None:
             return 0
         assert process.stdin is not None

@@ -33,7 +33,9 @@ BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
 _LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
 _FAR: Final = 1 << 60  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
-UNSUPPORTED, UNREADABLE, GONE = "unsupported", "unreadable", "source_gone"
+UNSUPPORTED = "unsupported"
+UNREADABLE = "unreadable"
+GONE = "source_gone"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -73,7 +75,8 @@ def walk(
     `types` are the extensions taken where the source's own patterns don't say; what else is met is counted in `left`.
     """
     assert source.directory is not None
-    root, left = os.fsencode(source.directory), LeftOut() if left is None else left
+    root = os.fsencode(source.directory)
+    left = LeftOut() if left is None else left
     tree = _Tree(root, str(source.directory), Rules(source, types), os.fsencode(skip), left)
     yield from fitting(source, _folder(tree, b""), now, left)
 
@@ -142,7 +145,8 @@ def digest(path: Path) -> str:
     """sha256 of the file, in hex. Raises as `read` does."""
     fd, before = _open(path)
     try:
-        sha256, size = hashlib.sha256(), 0
+        sha256 = hashlib.sha256()
+        size = 0
         for block in _blocks(fd, before.st_size):
             sha256.update(block)
             size += len(block)
@@ -271,13 +275,15 @@ class _Tree:
 
 
 def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
-    here, rules = tree.root + b"/" + below if below else tree.root, tree.rules
+    here = tree.root + b"/" + below if below else tree.root
+    rules = tree.rules
     ignored = here + b"/" + IGNORE_FILE.encode()
     if os.path.lexists(ignored):
         rules.learn(below, ignored)
     try:
         for last in _names(here):
-            path, name = here + b"/" + last, below + b"/" + last if below else last
+            path = here + b"/" + last
+            name = below + b"/" + last if below else last
             if path == tree.skip or last == IGNORE_FILE.encode():
                 continue
             if last.startswith(b"."):

@@ -73,7 +73,9 @@ def check(
     tolerant: Collection[str] = (),
 ) -> None:
     """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no addresses in it."""
-    problems, more, seen = list[Problem](), 0, array("Q")
+    problems = list[Problem]()
+    more = 0
+    seen = array("Q")
     for _, words, entry in _readable(listing, endpoints, ignore, tolerant):
         if isinstance(entry, Entry):
             seen.append(_digest(entry.name))
@@ -178,7 +180,8 @@ def _table(listing: Path) -> Table:
 
 
 class CsvTable:
-    is_text, word = True, "line"
+    is_text = True
+    word = "line"
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -189,7 +192,8 @@ class CsvTable:
             reader = csv.reader(lines, strict=True)
             header = self._header(reader)
             while True:
-                place, number = lines.offset, lines.number + 1
+                place = lines.offset
+                number = lines.number + 1
                 try:
                     values = next(reader)
                 except StopIteration:
@@ -217,7 +221,8 @@ class CsvTable:
         try:
             header = next(reader, [])
         except (csv.Error, NotText) as error:
-            header, said = [], f": {error}"
+            header = []
+            said = f": {error}"
         else:
             said = ""
         if not {"path", "url"} & set(header) or len(set(header)) < len(header):
@@ -233,7 +238,8 @@ def _named(header: list[str], values: list[str]) -> Row | str:
 
 
 class JsonTable:
-    is_text, word = False, "line"
+    is_text = False
+    word = "line"
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -242,7 +248,8 @@ class JsonTable:
         with self._path.open("rb") as file:
             lines = Lines(file)
             while True:
-                place, number = lines.offset, lines.number + 1
+                place = lines.offset
+                number = lines.number + 1
                 try:
                     line = next(lines)
                 except StopIteration:
@@ -274,7 +281,8 @@ def _object(line: str) -> Row | str:
 
 
 class ParquetTable:
-    is_text, word = False, "row"
+    is_text = False
+    word = "row"
 
     def __init__(self, path: Path) -> None:
         try:
@@ -323,7 +331,8 @@ class ParquetTable:
 
 def _rows_of(table: Any) -> Iterator[Row | str]:
     """Each of them, or which of its values can't be read."""
-    names, columns = table.column_names, [_values(column) for column in table.columns]
+    names = table.column_names
+    columns = [_values(column) for column in table.columns]
     for values in zip(*columns, strict=True):
         bad = [f"{name}: {value}" for name, value in zip(names, values, strict=True) if isinstance(value, _Unreadable)]
         yield "; ".join(bad) or dict(zip(names, values, strict=True))

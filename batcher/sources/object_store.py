@@ -151,7 +151,9 @@ def _listed(source: Source) -> Iterator[Any]:
     with _Errors(url):
         import obstore
 
-        store, last, after = opened(url), "", None
+        store = opened(url)
+        last = ""
+        after = None
         while True:
             try:
                 for chunk in obstore.list(store, offset=after, chunk_size=CHUNK):
@@ -206,11 +208,14 @@ def _found(source: Source, meta: Any) -> Found:
     if meta["size"] is None:
         return Found(name, problem=UNREADABLE, reason=_ODD_REASON, folder=str(source.url))
     size = int(meta["size"])
-    problem, reason = None, None
+    problem = None
+    reason = None
     if size == 0:
-        problem, reason = UNREADABLE, "empty: 0 bytes"
+        problem = UNREADABLE
+        reason = "empty: 0 bytes"
     elif size > PRESIGNED_UPLOAD_LIMIT:
-        problem, reason = UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+        problem = UNSUPPORTED
+        reason = "over 5 GB: the service takes no larger upload"
     return Found(
         name,
         size,

@@ -103,7 +103,8 @@ class Window(NamedTuple):
 def _of_pdf(path: Path) -> Measure:
     """Page objects and the tree's own count: where they differ, the larger."""
     effort = Effort(2 * path.stat().st_size + PIECE)
-    pages, said = 0, 0
+    pages = 0
+    said = 0
     with path.open("rb") as file, path.open("rb") as packed:
         for window in _of_pdf_and_what_it_packs(file, packed, effort):
             pages += window.number(_PAGE)
@@ -150,13 +151,16 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _windows(pieces: Iterator[bytes]) -> Iterator[Window]:
-    at, seam = 0, b""
+    at = 0
+    seam = b""
     piece = next(pieces, b"")
     while piece:
         after = next(pieces, b"")
         text = seam + piece
         yield Window(at - len(seam), text, len(seam), not after)
-        at, seam, piece = at + len(piece), text[-SEAM:], after
+        at = at + len(piece)
+        seam = text[-SEAM:]
+        piece = after
 
 
 # --- Office -----------------------------------------------------------------------------------------------------------
@@ -196,7 +200,8 @@ def _of_slides(path: Path) -> Measure:
 
 
 def _of_sheets(path: Path) -> Measure:
-    effort, cells = Effort(2 * path.stat().st_size + PIECE), 0
+    effort = Effort(2 * path.stat().st_size + PIECE)
+    cells = 0
     with _archive(path) as archive:
         sheets = [name for name in archive.namelist() if _SHEET.fullmatch(name)]
         for name in sheets:

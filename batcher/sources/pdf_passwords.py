@@ -23,7 +23,8 @@ import msgspec
 PATIENCE: Final = 20.0  # seconds for one document, however many passwords
 LARGEST: Final = 256 << 20  # bytes of a PDF that is read whole
 MEMORY: Final = 4 << 30  # bytes of address space, far more than is used
-_PDF, _OLE = b"%PDF-", b"\xd0\xcf\x11\xe0"
+_PDF = b"%PDF-"
+_OLE = b"\xd0\xcf\x11\xe0"
 _SEALED: Final = "EncryptedPackage".encode("utf-16-le")  # what an encrypted Office file holds
 
 
@@ -106,7 +107,8 @@ class Unlocker:
         return self._process
 
     def _end(self) -> None:
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         if process is None:
             return
         process.kill()

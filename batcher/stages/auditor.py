@@ -95,7 +95,8 @@ class Auditor:
         damaged = await self._damaged_files()
         if self._course.exit_code == 4:  # the service doesn't take us: the next run looks
             return Audit(damaged=damaged)
-        looking, began = asyncio.create_task(self._twins()), asyncio.get_running_loop().time()
+        looking = asyncio.create_task(self._twins())
+        began = asyncio.get_running_loop().time()
         while not looking.done() and not self._is_urged(asyncio.get_running_loop().time() - began):
             await asyncio.wait({looking}, timeout=0.25)
         if not looking.done():
@@ -150,7 +151,8 @@ class Auditor:
         return new, doubts
 
     async def _read_listing(self, looking: _Pass) -> None:
-        cursor, seen = None, set[str]()
+        cursor = None
+        seen = set[str]()
         for _ in range(looking.pages):
             await self._pace.list.turn()
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)

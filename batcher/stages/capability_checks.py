@@ -14,7 +14,8 @@ from batcher.ledger.ledger import Ledger
 from batcher.reducto.api_types import JOBS_PAGE_LIMIT, JobRow, JobsPage
 from batcher.reducto.client import Api
 
-LISTING, FENCE = "listing", "fence"
+LISTING = "listing"
+FENCE = "fence"
 PAGES_AT_MOST: Final = 2_000  # a million jobs: more than an account makes in the time that jobs are kept
 TRIES_OF_PAGE: Final = 3
 
@@ -34,7 +35,8 @@ async def rows(client: Api, lane: Lane) -> AsyncIterator[JobRow]:
 
 async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
     """The listing to its last cursor, with what of it can be read. Raises EndlessListing."""
-    cursor, seen = None, set[str]()
+    cursor = None
+    seen = set[str]()
     for _ in range(PAGES_AT_MOST):
         yield (page := await _page(client, lane, cursor))
         cursor = page.next_cursor

@@ -53,7 +53,8 @@ class _Bench:
         return self.in_a_row >= ALIKE
 
     def succeeded(self, documents: Sequence[int]) -> None:
-        self.failure, self.in_a_row = "", 0
+        self.failure = ""
+        self.in_a_row = 0
         for document in documents:
             self.due.pop(document, None)
 
@@ -153,7 +154,9 @@ class Deriver:
         """The next group; nothing where the maker would rather wait for more, or for another one to go first."""
         waits_for = [other for other in self._benches if other.maker.format == bench.maker.after]
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
-        group, size, limit = list[int](), 0, bench.maker.at_once
+        group = list[int]()
+        size = 0
+        limit = bench.maker.at_once
         for document, amount in ready:
             group.append(document)
             size += amount
@@ -198,7 +201,8 @@ class Deriver:
     async def _give_up(self, bench: _Bench, document: int, error: Exception) -> None:
         """Of that document, in this run."""
         bench.due.pop(document, None)
-        format, why = bench.maker.format, f"{type(error).__name__}: {error}"
+        format = bench.maker.format
+        why = f"{type(error).__name__}: {error}"
         self._course.trace(trace_of(error, f"{format} of document {document} could not be made: {why}"))
         try:
             for one in derivable(self._ledger, format, [document]):

@@ -162,7 +162,8 @@ class Fetcher:
 
     async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
         """The lane waits where the service is unwell; this job waits in any case, so that it holds up no other."""
-        now, last_at = _now(), watched.failed_at
+        now = _now()
+        last_at = watched.failed_at
         if watched.silences == 0:
             watched.silent_since = now
         watched.silences += 1
@@ -352,7 +353,8 @@ class Fetcher:
         return Streamed(output, part, digest, size)
 
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
-        flight, now = watched.flight, self._clock()
+        flight = watched.flight
+        now = self._clock()
         watched.misses = watched.misses + 1 if now - flight.accepted_at >= LAG else 1  # before that it says nothing
         if watched.misses == 1:
             watched.missed_at = _now()

@@ -135,7 +135,8 @@ class Look:
         """What has been deleted, or has come to the end of its time, while the listing was read."""
         if not sighting.unshown:
             return
-        asked, alive_at = list(sighting.unshown)[:AGAIN_AT_MOST], self._clock() + MARGIN
+        asked = list(sighting.unshown)[:AGAIN_AT_MOST]
+        alive_at = self._clock() + MARGIN
         still = self._ledger.still_accepted(self._service, self._key_print, asked, alive_at=alive_at)
         for job_id in asked:
             if job_id not in still:
@@ -195,7 +196,8 @@ class Look:
         is_part = not endpoint and row.type.lower() != "pipeline"  # of a step that the manifest names no more
         rank = (is_part, *preference(row))
         if attempt.id not in ranks or rank < ranks[attempt.id]:
-            sighting.jobs[attempt.id], ranks[attempt.id] = row.job_id, rank
+            sighting.jobs[attempt.id] = row.job_id
+            ranks[attempt.id] = rank
 
     def _note_mute(self, rows: Sequence[JobRow], sighting: Sighting) -> None:
         """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks against it."""

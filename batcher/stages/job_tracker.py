@@ -103,7 +103,8 @@ class Watchlist:
         """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
         now = _now()
         watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
-        watched.running_at, watched.first_at = watched.accepted_at, watched.look_at
+        watched.running_at = watched.accepted_at
+        watched.first_at = watched.look_at
         self._jobs[flight.document] = watched
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)
@@ -145,7 +146,8 @@ class Watchlist:
 
     def due(self) -> list[Watched]:
         """The jobs to look at now, each once."""
-        now, due = _now(), {}
+        now = _now()
+        due = {}
         while self._agenda and self._agenda[0][0] <= now:
             look_at, document = heapq.heappop(self._agenda)
             watched = self._jobs.get(document)

@@ -65,7 +65,9 @@ def makers_for(
 class Pictures:
     """Fetches what a result links to into a folder beside it, before the service forgets it. Missing ones are noted."""
 
-    format, after, at_once = "images", None, Limit(documents=8)
+    format = "images"
+    after = None
+    at_once = Limit(documents=8)
 
     def __init__(self, ledger: Ledger, store: Store, client: Api, course: Course, jobs: Sequence[Job]) -> None:
         self._ledger = ledger
@@ -143,7 +145,9 @@ def _tell(course: Course, group: Sequence[Derivable], rows: Sequence[Derived]) -
 class Markdown:
     """A file beside each result."""
 
-    format, after, at_once = "markdown", "images", Limit()
+    format = "markdown"
+    after = "images"
+    at_once = Limit()
 
     def __init__(self, ledger: Ledger, store: Store, course: Course) -> None:
         self._ledger = ledger
@@ -163,7 +167,9 @@ class Markdown:
 class Lines:
     """Appends to one file. How much of it counts is what the ledger remembers; the rest is cut off and made again."""
 
-    format, after, at_once = "jsonl", None, Limit()
+    format = "jsonl"
+    after = None
+    at_once = Limit()
 
     def __init__(self, ledger: Ledger, store: Store, course: Course, *, chunks: bool) -> None:
         self._ledger = ledger
@@ -202,7 +208,9 @@ class Parts:
     The ledger hears of a part before it gets its name: one whose name is missing was never seen, and is made again.
     """
 
-    format, after, at_once = "parquet", None, Limit(documents=5_000, size=64 << 20, patient=True)
+    format = "parquet"
+    after = None
+    at_once = Limit(documents=5_000, size=64 << 20, patient=True)
 
     def __init__(self, ledger: Ledger, store: Store, course: Course, jobs: Sequence[Job]) -> None:
         self._ledger = ledger

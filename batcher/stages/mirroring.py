@@ -34,7 +34,8 @@ class Mirrored:
     What the store refuses while it takes others is told, and put by the next run; a store that refuses all is away.
     """
 
-    format, at_once = "mirror", Limit(documents=16)
+    format = "mirror"
+    at_once = Limit(documents=16)
 
     def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, course: Course, *, after: str | None) -> None:
         self._ledger = ledger

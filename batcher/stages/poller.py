@@ -165,14 +165,18 @@ class Poller:
 
     async def _read_listing(self, unseen: set[str]) -> None:
         """Until all that is due has been seen, or until asking for the rest by name is the shorter way."""
-        pages, cursor, seen, most = 0, None, set[str](), self._pages_worth_while(len(unseen))
+        pages = 0
+        cursor = None
+        seen = set[str]()
+        most = self._pages_worth_while(len(unseen))
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
             if not await self._pace.list.turn(most=LONGEST_GATHER):
                 break  # somebody else was told to wait meanwhile; a look by name costs no more than the wait
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True)
             self._pace.list.answered()
-            pages, cursor = pages + 1, page.next_cursor
+            pages = pages + 1
+            cursor = page.next_cursor
             for row in page.jobs:
                 unseen.discard(row.job_id)
                 self._take_in(row)

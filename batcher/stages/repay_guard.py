@@ -59,7 +59,8 @@ class Consent:
             return False
         lost = self._dropped
         self._unasked = float("inf")
-        held, self._held = list(self._held.values()), {}
+        held = list(self._held.values())
+        self._held = {}
         for start in range(0, len(held), 500):
             await self._ledger.admit(held[start : start + 500])
         return lost
@@ -72,7 +73,9 @@ class Consent:
         if self.credits > self._unasked and not await self._agreed():
             return False
         if self.documents:
-            self._unasked, self.documents, self.credits = float("inf"), 0, 0.0
+            self._unasked = float("inf")
+            self.documents = 0
+            self.credits = 0.0
         await self._ledger.note_step(job, step)
         return True
 

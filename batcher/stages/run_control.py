@@ -38,7 +38,8 @@ class Course:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
         if not already or self.exit_code == 0:
-            self.reason, self.exit_code = self.secrets.cut(reason), exit_code
+            self.reason = self.secrets.cut(reason)
+            self.exit_code = exit_code
         self.how = heavier(self.how, how)
         self.home = home and (self.home or not already)
         self.at_once = self.at_once or at_once
@@ -65,7 +66,9 @@ class Course:
 
     def finished(self) -> None:
         """Nothing was left to do after all."""
-        self.reason, self.exit_code, self.how = "", 0, Ended.FINISHED
+        self.reason = ""
+        self.exit_code = 0
+        self.how = Ended.FINISHED
 
     def count(self, kind: str | None) -> None:
         """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""

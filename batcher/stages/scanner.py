@@ -241,7 +241,8 @@ class Scanner:
         """Each step of a file that was read: a new version where the bytes, the job or the step before it are new."""
         renewed = set[str]()
         for step in self._steps:
-            old, hash = known[step.name].get(found.name), step.hash_with(found.overrides)
+            old = known[step.name].get(found.name)
+            hash = step.hash_with(found.overrides)
             if old and old.folder != found.folder and old.content != content:
                 self._namesakes[found.name] = old.folder
                 old = None  # of another folder, and not the same bytes moved: another document of the same name

@@ -59,7 +59,8 @@ class Loan:
 
     def handed_on(self) -> int:
         """It is somebody else's to give back from now on."""
-        amount, self._amount = self._amount, 0
+        amount = self._amount
+        self._amount = 0
         return amount
 
 

@@ -234,7 +234,8 @@ class Submitter:
         if places and not self._allowance.left(1):
             return 0 if in_hand else 1  # what comes of it, the purse says
         width = min(self._hands, WIDTH - len(self._parked))
-        hands, places = self._allowance.left(max(0, width - in_hand)), self._allowance.left(places)
+        hands = self._allowance.left(max(0, width - in_hand))
+        places = self._allowance.left(places)
         if places < hands:
             return places  # no more may be out: what comes home is followed at once
         return 0 if hands < WIDTH // 4 and in_hand else hands
@@ -259,7 +260,8 @@ class Submitter:
 
     def _tell_of_rest(self, now: float, next_at: float | None) -> None:
         """Where nothing is sent for more than a minute though there is something to send, and no lane has said so."""
-        tally, rests_until = self._ledger.tally, self._headroom.breaker.open_until or 0.0
+        tally = self._ledger.tally
+        rests_until = self._headroom.breaker.open_until or 0.0
         is_told = max(self._pace.submit.held_for, self._pace.upload.held_for) > WORTH_A_WORD
         if is_told or not self.idle or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
             return
@@ -362,7 +364,8 @@ class Submitter:
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
         """For as long as the service says; it is a verdict only where the fault may be the document's own."""
-        busy, out = isinstance(error, Busy), isinstance(error, Unreachable)
+        busy = isinstance(error, Busy)
+        out = isinstance(error, Unreachable)
         if (isinstance(error, Refused) and not busy) or (due.tries + 1 >= UPLOAD_TRIES and not busy and not out):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
@@ -414,7 +417,8 @@ class Submitter:
         job = self._assignments[due.job]
         rate = job.chained_rate if chained else job.rate
         documents = 1 if chained else documents_in(due.content)
-        size, most = Measure(documents), None
+        size = Measure(documents)
+        most = None
         if job.counts_pages:
             read = self._ledger.pages_of(due.upstream) if chained and due.upstream is not None else None
             size, most = await _size(due, job, read)
@@ -445,7 +449,8 @@ class Submitter:
             self._parked[due.id] = error.probe
         else:
             out = self._ledger.in_flight
-            self._bills_wanted, self._hands = out - out // BILLS_AT_A_TIME, 1
+            self._bills_wanted = out - out // BILLS_AT_A_TIME
+            self._hands = 1
         await self._ledger.record(*before, events.Postponed(due.id, str(error), self._clock(), due.tries))
 
     async def _book(self, due: Due, event: events.Event) -> None:
@@ -540,8 +545,10 @@ async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, i
     whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
     if read is not None:
         whole = whole._replace(pages=read, counted=True)
-    asked, extension = Job(endpoint=job.endpoint, options=_options(due, job)), extension_of(due.content)
-    size, most = asked_of(whole, asked, extension), asked_at_most(asked, extension)
+    asked = Job(endpoint=job.endpoint, options=_options(due, job))
+    extension = extension_of(due.content)
+    size = asked_of(whole, asked, extension)
+    most = asked_at_most(asked, extension)
     return size._replace(pages=documents * size.pages), most and documents * most
 
 

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 200, 44, 34, 14
+WIDTH = 560
+HEIGHT = 200
+LEFT = 44
+BOTTOM = 34
+TOP = 14
 WIDEST: Final = 64  # of a bar
 LONG: Final = 24  # characters of a cell, from which on it may be broken over lines
 ROOM: Final = WIDTH - LEFT - 8
@@ -71,7 +75,8 @@ def _upright(bar: Bar, number: int, of: int, top: float) -> str:
     step = ROOM / of
     width = min(step * 0.8, WIDEST)
     height = (HEIGHT - BOTTOM - TOP) * bar.value / top
-    x, y = LEFT + (number + 0.5) * step - width / 2, HEIGHT - BOTTOM - height
+    x = LEFT + (number + 0.5) * step - width / 2
+    y = HEIGHT - BOTTOM - height
     tip = f"<title>{escape(bar.label)}: {escape(bar.said)}</title>"
     return f'<rect class="b" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">{tip}</rect>'
 
@@ -89,11 +94,14 @@ def _labels(bars: Sequence[Bar]) -> str:
     """As many as there is room for, the first and about every n-th."""
     widest = max(len(bar.label) for bar in bars) * 7 + 10
     every = max(1, -(-len(bars) * widest // ROOM))
-    step, texts = ROOM / len(bars), []
+    step = ROOM / len(bars)
+    texts = []
     for number in range(0, len(bars), every):
-        x, anchor = LEFT + number * step, "start"
+        x = LEFT + number * step
+        anchor = "start"
         if widest <= step:
-            x, anchor = x + step / 2, "middle"
+            x = x + step / 2
+            anchor = "middle"
         elif x + widest > WIDTH:
             break
         texts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(bars[number].label)}</text>')

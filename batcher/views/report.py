@@ -47,7 +47,8 @@ def _section(title: str, parts: Iterator[str]) -> str:
 def _standing(found: Statistics) -> Iterator[str]:
     total = sum(count.number for count in found.states)
     by_state = {count.name: count.number for count in found.states}
-    saved, still = by_state.get(State.SAVED, 0), sum(by_state.get(state, 0) for state in OPEN)
+    saved = by_state.get(State.SAVED, 0)
+    still = sum(by_state.get(state, 0) for state in OPEN)
     failed = sum(by_state.get(state, 0) for state in VERDICTS)
     yield _tiles(
         ("documents", f"{total:,}", size(found.bytes)),
@@ -158,7 +159,8 @@ def _errors(found: Statistics) -> Iterator[str]:
 def _pareto(caption: str, counts: Sequence[Count]) -> str:
     if not counts:
         return "<p class='none'>No document has failed.</p>"
-    total, shown = sum(count.number for count in counts), _folded(counts)
+    total = sum(count.number for count in counts)
+    shown = _folded(counts)
     sums = accumulate(count.number for count in shown)
     rows = [(plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}") for c, so_far in zip(shown, sums, strict=True)]
     head = ("reason", "number", "with all above")

@@ -91,7 +91,8 @@ def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
 
 def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
     documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
-    account, price = with_ledger.account(), float(with_ledger.prices().get("dollars_per_credit", 0.015))
+    account = with_ledger.account()
+    price = float(with_ledger.prices().get("dollars_per_credit", 0.015))
     deadline = with_ledger.nearest_deadline()
     last = with_ledger.last_summary()
     speed = with_ledger.speed(latest=500) if under_way else None
@@ -118,7 +119,8 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
     if deadline is None:
         return []
     accepted_at, deadline_at = deadline
-    left, whole = deadline_at - time.time(), deadline_at - accepted_at
+    left = deadline_at - time.time()
+    whole = deadline_at - accepted_at
     if left > whole / 2:
         return []
     if left <= 0:
@@ -133,7 +135,8 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     if still_open:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
     if values["seconds_left"] is not None:
-        speed, left = values["documents_per_second"], values["seconds_left"]
+        speed = values["documents_per_second"]
+        left = values["seconds_left"]
         lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
     lines += [f"  {failed(group)}" for group in values["failures"]]
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []

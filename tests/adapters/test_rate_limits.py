@@ -41,7 +41,8 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 async def saved_in(house: House) -> float:
     """Seconds until all is on disk."""
-    began, done = now(), list[float]()
+    began = now()
+    done = list[float]()
 
     def until(ledger: Any) -> bool:
         if ledger.tally[State.SAVED] == DOCUMENTS and not done:
@@ -58,7 +59,9 @@ async def saved_in(house: House) -> float:
 class Limited(Twin):
     """Takes `limit` calls a second, and `burst` more where it was left alone before; or so many in any second."""
 
-    limit, burst, said = 60.0, 60.0, OF_ALL
+    limit = 60.0
+    burst = 60.0
+    said = OF_ALL
     counted: tuple[str, ...] = ()  # all
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -131,7 +134,10 @@ def test_a_limit_on_looks_slows_no_submission(house: House, kind: type[Limited])
     """All are sent within a second or two, though it takes a quarter of a minute to ask for them."""
 
     class Looks(kind):  # type: ignore[misc, valid-type]
-        limit, burst, said, counted = 20.0, 20.0, OF_LOOKS, ("job",)
+        limit = 20.0
+        burst = 20.0
+        said = OF_LOOKS
+        counted = ("job",)
 
     async def work() -> None:
         house.client = client = Looks(house.service)
@@ -175,7 +181,8 @@ def test_a_call_that_fails_among_many_that_do_not_holds_up_none() -> None:
     """Where nothing else was heard of the service, or nearly all fails, the lane waits."""
 
     async def work() -> None:
-        lane, error = Lane(throttler=LoopThrottler), BadReply("GET /job", "500", status=500)
+        lane = Lane(throttler=LoopThrottler)
+        error = BadReply("GET /job", "500", status=500)
         lane.hold(error)
         assert lane.held_for == FIRST_HOLD
         await asyncio.sleep(10.0)
@@ -250,7 +257,9 @@ def test_an_outage_rests_and_ends_and_one_document_at_a_time_tries(house: House)
 
     async def work() -> None:
         house.client = client = Down(house.service)
-        began, client.until, client.sent = now(), now() + 300.0, []
+        began = now()
+        client.until = now() + 300.0
+        client.sent = []
         took = await saved_in(house)
         assert sum(moment - began > 20.0 for moment in client.sent if moment < client.until) <= 6
         first = [moment for moment in client.sent if moment >= client.until]
@@ -279,7 +288,8 @@ def test_what_is_in_hand_when_nearly_all_fails_is_not_sent_any_more(house: House
 
     async def work() -> None:
         house.client = client = Down(house.service)
-        began, client.sent = now(), []
+        began = now()
+        client.sent = []
         await house.run(until=lambda ledger: now() - began > 120.0)
         assert len([moment for moment in client.sent if moment - began < FIRST_REST]) <= AT_LEAST
         assert len(client.sent) <= AT_LEAST + 4  # one after each rest

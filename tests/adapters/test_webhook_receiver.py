@@ -16,7 +16,8 @@ from batcher.doorkeeper import Limits
 from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Signed, Tokened, sign, token
 
-SECRET, KEY = b"the endpoint's secret", b"a key of ours"
+SECRET = b"the endpoint's secret"
+KEY = b"a key of ours"
 
 
 @pytest.fixture

@@ -109,11 +109,14 @@ def run(words: Words, url: str, inbox: Path, out: Path | None = None, *, ends_wi
     pay for it, up to half of what the bare loop takes.
     """
     folder = out or Path(tempfile.mkdtemp(dir=inbox.parent))
-    before, began, began_at = _used(url), time.perf_counter(), time.time()
+    before = _used(url)
+    began = time.perf_counter()
+    began_at = time.time()
     keys = {"REDUCTO_API_KEY": "key", "REDUCTO_BASE_URL": url, "HOME": str(folder)}
     process = subprocess.Popen(words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, **keys, **COMPILED})
     _, status, usage = os.wait4(process.pid, 0)
-    wall, after = time.perf_counter() - began, _used(url)
+    wall = time.perf_counter() - began
+    after = _used(url)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != ends_with:
         raise SystemExit(f"{words(url, inbox, folder)} ended with {process.returncode}")

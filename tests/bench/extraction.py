@@ -24,7 +24,9 @@ from batcher.service.parsing import DocumentProblem, parse
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).with_suffix(".json")
-TEXT, NUMBER, DATE = {"type": "string"}, {"type": "number"}, {"type": "string", "format": "date"}
+TEXT = {"type": "string"}
+NUMBER = {"type": "number"}
+DATE = {"type": "string", "format": "date"}
 COMMON = {
     "type": "object",
     "properties": {

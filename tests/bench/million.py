@@ -54,7 +54,8 @@ def measure(files: int, processed: int) -> Flat:
         used = run(words, url, inbox, Path(folder), ends_with=STOPPED)
         saved = _saved(Path(folder, "out", ".batcher", "ledger.db"))
     tenth = len(saved) // 10
-    second, last = saved[2 * tenth] - saved[tenth], saved[-1] - saved[-1 - tenth]
+    second = saved[2 * tenth] - saved[tenth]
+    last = saved[-1] - saved[-1 - tenth]
     return Flat(used.peak, 1e3 * second / tenth, 1e3 * last / tenth)
 
 

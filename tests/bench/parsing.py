@@ -44,7 +44,8 @@ def main() -> None:
     os.environ["PATH"] = ""  # a machine without Tesseract
     sys.modules["rapidocr"] = None  # type: ignore[assignment]
     paths = [path for path in sorted(arguments.folder.rglob("*.pdf")) if readable(path)]
-    spent, pages = {bare: 0.0, ours: 0.0}, {bare: 0, ours: 0}
+    spent = {bare: 0.0, ours: 0.0}
+    pages = {bare: 0, ours: 0}
     for _ in range(arguments.rounds):
         for read in (bare, ours):
             began = time.process_time()

@@ -27,7 +27,9 @@ class Service:
     """`batcher serve` in a process of its own, and what the system says of it."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, pid: int) -> None:
-        self.session, self.url, self.pid = session, url, pid
+        self.session = session
+        self.url = url
+        self.pid = pid
 
     def peak(self) -> float:
         """MB that it has held at most."""
@@ -104,14 +106,16 @@ async def large_upload(megabytes: int) -> None:
 async def long_listing(jobs: int) -> None:
     async with serving("--chaos", "stuck=1") as service:
         await service.submit_all(await service.upload(b"a letter"), jobs)
-        took, rows = [], 0
+        took = []
+        rows = 0
         for _ in range(5):
             cursor = ""
             while cursor is not None:
                 began = time.perf_counter()
                 page = await service.call("GET", f"/jobs?limit=500{cursor and f'&cursor={cursor}'}")
                 took.append(1000 * (time.perf_counter() - began))
-                rows, cursor = rows + len(page["jobs"]), page["next_cursor"]
+                rows = rows + len(page["jobs"])
+                cursor = page["next_cursor"]
         assert rows == 5 * jobs
         print(f"a page of 500 of {jobs} jobs  {statistics.median(took):7.1f} ms, {max(took):.1f} at most")
 
@@ -120,7 +124,8 @@ async def each_job(jobs: int) -> None:
     async with serving() as service:
         file_id = await service.upload(b"a letter")
         await service.submit_all(file_id, 20)
-        began, before = time.perf_counter(), service.spent()
+        began = time.perf_counter()
+        before = service.spent()
         await service.submit_all(file_id, jobs)
         while not await service.is_done():  # noqa: ASYNC110 (it is another process that ends them)
             await asyncio.sleep(0.2)

@@ -63,7 +63,9 @@ class Book:
 
     def get_jobs(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         words = dict(pair.split("=") for pair in query.split("&") if pair)
-        start, limit, now = int(words.get("cursor", "0")), int(words.get("limit", "100")), time.monotonic()
+        start = int(words.get("cursor", "0"))
+        limit = int(words.get("limit", "100"))
+        now = time.monotonic()
         newest = list(self.jobs)[-1 - start : -1 - start - limit : -1] if start or self.jobs else []
         rows = [
             {

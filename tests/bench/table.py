@@ -24,7 +24,8 @@ import start
 from contest import CONTENDERS, batcher, inbox_of, run, stub
 
 SIZE = 50_000  # bytes of a document and of its result
-BARE, OURS = "bare aiohttp loop", "batcher"
+BARE = "bare aiohttp loop"
+OURS = "batcher"
 
 
 class Row(NamedTuple):
@@ -42,7 +43,8 @@ def main() -> None:
     tenth = 10 if arguments.quick else 1
     chosen = [*arguments.only, *(["million"] if arguments.million else [])]
     memory_of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    cpus, python = len(os.sched_getaffinity(0)), platform.python_version()
+    cpus = len(os.sched_getaffinity(0))
+    python = platform.python_version()
     print(f"{cpus} CPUs, {memory_of_machine} GiB, Python {python}, {date.today()}\n", flush=True)
     print("| work | asked | found |\n|---|---|---|", flush=True)
     for name in chosen:
@@ -67,7 +69,8 @@ def contenders(tenth: int) -> Iterator[Row]:
         )
         asked = {"SDK recipe, httpx": "≥ 8 × batcher", "SDK recipe, aiohttp": "≥ 3 × batcher"}
         for name in [name for name in CONTENDERS if name not in (BARE, OURS)]:
-            mine, other = run(CONTENDERS[OURS], url, inbox), run(CONTENDERS[name], url, inbox)
+            mine = run(CONTENDERS[OURS], url, inbox)
+            other = run(CONTENDERS[name], url, inbox)
             yield Row(
                 f"the same, {name}", asked.get(name, ""), f"{other.cpu / mine.cpu:.1f} ×, {_cpu(other.cpu, documents)}"
             )
@@ -99,7 +102,8 @@ def memory_held(tenth: int) -> Iterator[Row]:
 
 
 def coming_back(tenth: int) -> Iterator[Row]:
-    files, rows = 100_000 // tenth, 1_000_000 // tenth
+    files = 100_000 // tenth
+    rows = 1_000_000 // tenth
     with tempfile.TemporaryDirectory() as folder, inbox_of(1, 1000) as inbox, stub("--result-bytes", "1000") as url:
         again = resume.second_run(files, url, Path(folder, "second"))
         large = resume.large_ledger(rows, url, inbox, Path(folder, "large"))
@@ -125,7 +129,8 @@ def lag(tenth: int) -> Iterator[Row]:
 
 
 def a_million(tenth: int) -> Iterator[Row]:
-    files, processed = 1_000_000 // tenth, 50_000 // tenth
+    files = 1_000_000 // tenth
+    processed = 50_000 // tenth
     flat = million.measure(files, processed)
     yield Row(
         f"{files} documents in the source, the first {processed} processed",

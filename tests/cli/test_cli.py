@@ -197,9 +197,11 @@ async def test_a_key_that_can_be_none_is_named(words: tuple[object, ...], key: s
 async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: Path, peer: Peer) -> None:
     """Their names stand beside the reason, not in it."""
     paths = [path.relative_to(inbox.parent) for path in inbox.rglob("*.txt")]
-    listing, manifest = inbox.parent / "listing.csv", inbox.parent / "gone.json"
+    listing = inbox.parent / "listing.csv"
+    manifest = inbox.parent / "gone.json"
     listing.write_text("path\n" + "".join(f"{path}\n" for path in paths))
-    source, service = {"listing": listing.name}, {"url": peer.url}
+    source = {"listing": listing.name}
+    service = {"url": peer.url}
     manifest.write_text(json.dumps({"service": service, "source": source, "output": {"directory": str(out)}}))
     for path in paths:
         (inbox.parent / path).unlink()
@@ -420,7 +422,8 @@ async def test_a_ledger_that_cannot_be_used_is_left_alone(words: tuple[object, .
     """Of a newer batcher, damaged, lost, of another batch: exit 2 with a word that helps, and nothing is sent."""
     assert (await batcher(*words)).code == 0
     ledger = out / ".batcher" / "ledger.db"
-    whole, paid = ledger.read_bytes(), len(peer.service.jobs)
+    whole = ledger.read_bytes()
+    paid = len(peer.service.jobs)
 
     other = await batcher(*words, "-S", "batch=another")
     assert (other.code, '"out"' in other.err) == (2, True)
@@ -626,7 +629,8 @@ async def test_a_proxy_is_asked_for_what_is_elsewhere(
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate")
 async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(inbox: Path, out: Path, tmp_path: Path) -> None:
     """No patience mends it; the words say what does."""
-    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    certificate = tmp_path / "c.pem"
+    key = tmp_path / "k.pem"
     made = await asyncio.create_subprocess_exec(
         "openssl",
         "req",

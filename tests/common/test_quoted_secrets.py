@@ -165,7 +165,8 @@ def test_what_is_known_for_now_is_bounded() -> None:
 
 def test_an_error_is_cleaned_with_all_that_it_came_of() -> None:
     """A traceback shows the causes too."""
-    secrets, word = Secrets(), "CANARY-of-a-document"
+    secrets = Secrets()
+    word = "CANARY-of-a-document"
     secrets.keep([word], "a password")
     error = BadReply("GET /job", f"it was {word}", status=500)
     error.__cause__ = ExceptionGroup("together", [ValueError(f"no: {word}"), RuntimeError(word)])

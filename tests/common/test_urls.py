@@ -109,7 +109,8 @@ def test_an_address_is_known_again_however_it_is_written(other: str) -> None:
 
 def test_parameters_that_are_ignored_tell_nothing_apart() -> None:
     """By exactly the names that the manifest says."""
-    one, two = "https://h/get?id=1&token=a", "https://h/get?id=1&token=b"
+    one = "https://h/get?id=1&token=a"
+    two = "https://h/get?id=1&token=b"
     assert url_key(one, ignore=["token"]) == url_key(two, ignore=["token"]) == url_key("https://h/get?id=1")
     assert url_name(one, ignore=["id", "token"]) == "https://h/get"
     assert url_key(one, ignore=["Token"]) != url_key(two, ignore=["Token"])

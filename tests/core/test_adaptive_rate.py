@@ -7,7 +7,9 @@ from batcher.core.adaptive_rate import SLOWEST, Rate
 
 def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
     """One call in twenty is refused whatever the pace, for five minutes: it still goes at a tenth of where it began."""
-    rng, rate, now = random.Random(1), Rate(), 0.0
+    rng = random.Random(1)
+    rate = Rate()
+    now = 0.0
     while now < 300.0:
         now += 1 / min(rate.now or 200.0, 200.0)
         if rng.random() < 0.05:
@@ -19,7 +21,10 @@ def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
 
 def test_a_limit_that_was_raised_is_found_again() -> None:
     """Slowly near the old one, and faster the longer nothing is refused."""
-    rate, now, limit, tokens = Rate(), 0.0, 20.0, 20.0
+    rate = Rate()
+    now = 0.0
+    limit = 20.0
+    tokens = 20.0
     while now < 120.0:
         span = 1 / min(rate.now or 500.0, 500.0)
         now, limit = now + span, 20.0 if now < 60.0 else 100.0

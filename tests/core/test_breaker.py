@@ -24,7 +24,8 @@ def test_only_failures_of_the_provider_count() -> None:
 
 def test_failures_by_chance_are_no_outage_however_many_come_in_a_row() -> None:
     """Of ten thousand submissions, fifty a second, half lose their answers: nothing rests."""
-    rng, breaker = random.Random(1), Breaker()
+    rng = random.Random(1)
+    breaker = Breaker()
     in_a_row = longest = 0
     for number in range(10_000):
         now = number / 50
@@ -90,7 +91,8 @@ def test_an_answer_to_the_one_that_tries_closes_it() -> None:
 
 def test_each_one_that_tries_in_vain_makes_the_rest_twice_as_long() -> None:
     """And a job that completes ends it all."""
-    breaker, now = tripped(), 100.0
+    breaker = tripped()
+    now = 100.0
     for rest in (FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST):
         assert breaker.room(now + rest - 1) == 0
         now += rest

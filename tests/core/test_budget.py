@@ -64,7 +64,8 @@ def test_a_sample_that_is_sent_is_told_as_what_was_typed() -> None:
 
 def test_a_cap_that_was_passed_is_told_with_the_document_and_its_figures() -> None:
     """In the unit of the limit."""
-    spend, last = Spend(40, 104.0, 104.0), Surprise("x.docx", 6.0, 6.0, 2.0, 2.0)
+    spend = Spend(40, 104.0, 104.0)
+    last = Surprise("x.docx", 6.0, 6.0, 2.0, 2.0)
     (told,) = Budget(Limits(max_credits=100)).overruns(spend, last)
     assert told.words() == (
         "limits.max_credits = 100: 104 spent; the last document (x.docx) cost 6 and was expected to cost 2"

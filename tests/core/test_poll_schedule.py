@@ -8,7 +8,8 @@ from batcher.core.poll_schedule import LATEST, LATEST_FIRST, SOONEST, Looks
 def test_the_first_look_settles_near_the_service_time() -> None:
     """With jobs that take 30 s or so, most first looks find the job done and none comes a minute late."""
     rng = random.Random(3)
-    looks, hits = Looks(), []
+    looks = Looks()
+    hits = []
     for _ in range(600):
         span = looks.first_in(50_000)
         done = span >= rng.gauss(30.0, 3.0)

@@ -53,7 +53,9 @@ class Told:
 def main() -> int:
     arguments = _arguments()
     print(f"seed {arguments.seed}", flush=True)
-    rng, told, began = random.Random(arguments.seed), Told(), time.monotonic()
+    rng = random.Random(arguments.seed)
+    told = Told()
+    began = time.monotonic()
     left = arguments.kills
     for number in range(arguments.batches):
         kills = left // (arguments.batches - number)
@@ -92,8 +94,14 @@ class Batch:
     """One batch from its first run to its last, `told` of what happened and of what went wrong."""
 
     def __init__(self, root: Path, documents: int, chaos: str, settle: float, rng: random.Random, told: Told) -> None:
-        self.inbox, self.out, self.data = root / "inbox", root / "out", root / "service"
-        self.documents, self.chaos, self.settle, self.rng, self.told = documents, chaos, settle, rng, told
+        self.inbox = root / "inbox"
+        self.out = root / "out"
+        self.data = root / "service"
+        self.documents = documents
+        self.chaos = chaos
+        self.settle = settle
+        self.rng = rng
+        self.told = told
         self.port = free_port()
         fill(self.inbox, documents)
 
@@ -169,9 +177,11 @@ class Batch:
             self.told.faults.update(json.load(answer)["done"])
 
     def judge(self) -> None:
-        told, jobs = self.told, self._jobs()
+        told = self.told
+        jobs = self._jobs()
         fed = Counter(document for document, status in jobs if status == "Completed")
-        told.batches, told.documents = told.batches + 1, told.documents + self.documents
+        told.batches = told.batches + 1
+        told.documents = told.documents + self.documents
         told.jobs, told.fed = told.jobs + len(jobs), told.fed + fed.total()
         for document in range(1, self.documents + 1):
             if fed[document] != 1:

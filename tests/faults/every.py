@@ -54,11 +54,14 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _tell(root: Path, modes: Sequence[Mode], arguments: argparse.Namespace, *, cuts: bool) -> int:
-    began, trials, wrong = time.monotonic(), Counter[Mode](), Counter[Mode]()
+    began = time.monotonic()
+    trials = Counter[Mode]()
+    wrong = Counter[Mode]()
 
     async def work(number: int) -> None:
         (place := root / str(number)).mkdir()
-        first, step = 1 + number * arguments.step, arguments.workers * arguments.step
+        first = 1 + number * arguments.step
+        step = arguments.workers * arguments.step
         with on_disks(place, cuts=cuts) as disks:
             async with laboratory(disks, place, documents=DOCUMENTS, defect=arguments.defect) as lab:
                 async for finding in every(lab, modes, first=first, step=step):
@@ -83,7 +86,8 @@ def on_disks(root: Path, *, cuts: bool) -> AbstractContextManager[Disks]:
 async def every(lab: Laboratory, modes: Sequence[Mode], *, first: int = 1, step: int = 1) -> AsyncIterator[Finding]:
     """Each mode at call `first`, `first + step` and so on, until a run doesn't get that far."""
     for mode in modes:
-        nth, reached = first, True
+        nth = first
+        reached = True
         while reached:
             wrong, reached = await lab.trial(mode, nth)
             if reached:

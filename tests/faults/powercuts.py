@@ -47,7 +47,9 @@ def main() -> int:
         print(lacking)
         return 2
     print(f"seed {arguments.seed}", flush=True)
-    began, told, rng = time.monotonic(), Told(), random.Random(arguments.seed)
+    began = time.monotonic()
+    told = Told()
+    rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as root:
         asyncio.run(_cut_all(Path(root), rng, told, cuts=arguments.cuts, defect=arguments.defect))
     for words in told.wrong:

@@ -84,7 +84,8 @@ class Laboratory:
         if ended.code == 1:  # held, for lack of a job that the listing could be held against: a person lets it go
             ended = await self.run(retry="held")
         wrong = [f"the restart ended with {ended.code}"] * (ended.code != 0) + self.witness.in_the_end()
-        paid, ended = len(self.witness.book.jobs), await self.run()
+        paid = len(self.witness.book.jobs)
+        ended = await self.run()
         wrong += [f"the second restart ended with {ended.code}"] * (ended.code != 0)
         wrong += ["the second restart sent something"] * (len(self.witness.book.jobs) != paid)
         return wrong + self.witness.in_the_end()
@@ -172,7 +173,8 @@ def _unforeseen(ended: Ended) -> list[str]:
 @asynccontextmanager
 async def laboratory(disks: Disks, root: Path, *, documents: int, defect: str = "") -> AsyncIterator[Laboratory]:
     """A service, an inbox, and a process that runs can be ordered from."""
-    shim, inbox = build_shim(root), fill(root / "inbox", documents)
+    shim = build_shim(root)
+    inbox = fill(root / "inbox", documents)
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)

@@ -76,7 +76,8 @@ class Model:
 
     def __init__(self) -> None:
         self.documents: dict[int, Document] = {}
-        self.scan, self.has_scanned = 0, False
+        self.scan = 0
+        self.has_scanned = False
 
     def admit(self, source: str, content: str) -> int | None:
         """Takes the version in; returns the document it replaces."""
@@ -212,7 +213,9 @@ class Model:
             case e.Promoted():
                 document.payer = None
             case e.Retried():
-                document.paid, document.payer, document.due_at = 0, None, 0.0
+                document.paid = 0
+                document.payer = None
+                document.due_at = 0.0
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -269,7 +272,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp())
         self.model = Model()
-        self.nonces, self.scans = 0, 0
+        self.nonces = 0
+        self.scans = 0
         self._open()
 
     def _open(self) -> None:
@@ -342,7 +346,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """Close, open, and take what was being sent for unknown."""
         self.ledger.close()
         self._open()
-        self.model.scan, self.model.has_scanned = 0, False
+        self.model.scan = 0
+        self.model.has_scanned = False
         self.loop.run_until_complete(self.ledger.interrupted())
         for document in self.model.documents.values():
             if document.state is State.SENDING:

@@ -324,7 +324,8 @@ def test_a_submission_past_a_limit_is_refused_as_it_is_put_on_record(db: sqlite3
     event_writes.apply(db, SENDING, AT, budget=budget)
     _set(db, 3, state="uploaded")
     db.execute("DELETE FROM attempts WHERE document = 3")
-    before, second = _rows(db), e.Sending(3, "n-3", "svc", "print", 2.5)
+    before = _rows(db)
+    second = e.Sending(3, "n-3", "svc", "print", 2.5)
     with pytest.raises(BudgetSpent) as caught:
         event_writes.apply(db, second, AT, budget=budget)
     assert (caught.value.cost, caught.value.may_fit) == (2.5, False)

@@ -298,7 +298,8 @@ async def test_copies_of_what_makes_way_pay_for_themselves_unless_it_came_to_som
     put(ledger, 2, state="cancelled")
     await ledger.admit([version("a", content="newer", replaces=1)])
     came_to_something = state in ("saved", "failed", "expired")
-    shared, alone = [("duplicate", 1), ("duplicate", 1)], [("queued", None), ("duplicate", 3)]
+    shared = [("duplicate", 1), ("duplicate", 1)]
+    alone = [("queued", None), ("duplicate", 3)]
     assert rows(ledger, "state, payer")[1:4] == [("cancelled", 1), *(shared if came_to_something else alone)]
     assert +ledger.tally == +ledger.counts()
 

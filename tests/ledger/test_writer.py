@@ -78,7 +78,8 @@ async def test_the_journal_is_on_disk_before_each_commit(tmp_path: Path, monkeyp
     connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
     journal = Journal(tmp_path / "t.journal.jsonl")
     in_file = (tmp_path / "t.journal.jsonl").stat().st_ino
-    write, fsync = os.write, os.fsync
+    write = os.write
+    fsync = os.fsync
 
     def noted(name: str, fd: int) -> None:
         if os.fstat(fd).st_ino == in_file:

@@ -50,7 +50,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 async def test_only_a_regular_file_is_written(out: Path, tmp_path: Path) -> None:
     """A pipe or a device isn't put aside for one; a link stays a link."""
-    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    pipe = tmp_path / "pipe"
+    link = tmp_path / "link.csv"
     os.mkfifo(pipe)
     for command in ("export", "report"):
         said = await batcher(command, out, "-o", pipe)
@@ -201,7 +202,8 @@ async def test_no_cell_is_a_formula(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [("export", "--format", "csv"), ("export", "--format", "parquet"), ("report",)])
 async def test_a_new_file_is_for_its_owner(out: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     """One that takes another's place is for whom that was."""
-    old, new = tmp_path / "old", tmp_path / "new"
+    old = tmp_path / "old"
+    new = tmp_path / "new"
     old.touch()
     old.chmod(0o664)
     for target in (old, new):

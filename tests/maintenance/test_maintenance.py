@@ -313,7 +313,8 @@ def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
     """Of 20,000 documents each is found by an index, and none is held against all others."""
     ledger = make_ledger(tmp_path / "ledger.db", 20_000)
     with closing(reader(ledger)) as connection:
-        books, began = Queries(connection), time.process_time()
+        books = Queries(connection)
+        began = time.process_time()
         found = verify(books, tmp_path / "out")
         free, paid = prospects(books, tmp_path / "out", found, now=0.0)
         assert free + paid.documents == len(found.missing) > 19_000

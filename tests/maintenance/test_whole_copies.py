@@ -39,7 +39,8 @@ def test_a_result_is_made_again_from_a_whole_one_of_the_same_bytes(
 ) -> None:
     """The payer's from its copy's, the copy's from its payer's: long after the service has deleted the job."""
     _run(house)
-    result, path = house.result(broken), house.out / f"{broken}.txt.json"
+    result = house.result(broken)
+    path = house.out / f"{broken}.txt.json"
     breaks(path)
     _twelve_hours_later(house)
     assert _repaired(house) == (1, NOTHING)

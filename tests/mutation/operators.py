@@ -183,7 +183,8 @@ class OtherSql(Textual):
             return
         opening = re.match(r"^(\"\"\"|\"|'|)", node.value)
         first = len(opening[0]) if opening and node.type == "string" else 0
-        body, around = node.value[first : len(node.value) - first], (node.value[:first], node.value[:first])
+        body = node.value[first : len(node.value) - first]
+        around = (node.value[:first], node.value[:first])
         for pattern, other in self.CHANGES:
             for found in re.finditer(pattern, body):
                 changed = body[: found.start()] + found.expand(other) + body[found.end() :]

@@ -103,7 +103,8 @@ def changes(module: str, at: Iterable[Place]) -> Iterator[Change]:
     from operators import operators
 
     source = (ROOT / module).read_text()
-    by_name, told = dict(operators()), {source}
+    by_name = dict(operators())
+    told = {source}
     for name, occurrence in at:
         changed = mutate_code(source, by_name[name], occurrence)
         if changed is not None and changed not in told and _is_python(changed):
@@ -121,7 +122,8 @@ def _is_python(source: str) -> bool:
 
 def _difference(source: str, changed: str) -> tuple[int, str, str]:
     """The first line that differs, and what stood and stands there."""
-    before, after = source.splitlines(), changed.splitlines()
+    before = source.splitlines()
+    after = changed.splitlines()
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     blocks = [block for block in matcher.get_opcodes() if block[0] != "equal"]
     was = [line.strip() for _, first, last, _, _ in blocks for line in before[first:last]]
@@ -229,7 +231,9 @@ def _run(module: str, options: argparse.Namespace, named: dict[tuple[str, str, s
     if not whole:
         random.Random(f"{options.seed} {module}").shuffle(everywhere)
     chosen = list(islice(changes(module, everywhere), None if whole else options.sample))
-    began, tally, unnamed = time.monotonic(), Counter[str](), 0
+    began = time.monotonic()
+    tally = Counter[str]()
+    unnamed = 0
     for change in chosen:
         outcome = outcome_of(change, TESTS[module], within=within)
         is_named = _key(change) in named

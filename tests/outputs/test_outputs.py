@@ -31,7 +31,8 @@ async def test_the_backfill_leaves_all_four_forms(tmp_path: Path) -> None:
 
 async def test_pictures_of_pages_are_fetched_from_the_service(tmp_path: Path) -> None:
     """Real ones, shown by the Markdown; a second run fetches none."""
-    out, source = tmp_path / "out", ROOT / "examples" / "documents" / "reports"
+    out = tmp_path / "out"
+    source = ROOT / "examples" / "documents" / "reports"
     words = ("run", source, "-o", out, "-S", 'source.include=["stock*.pdf"]', "-S", 'output.formats=["markdown"]')
     asked = ("-S", 'job.options.settings.return_images=["page"]')
     said = await batcher(*words, *asked)
@@ -61,7 +62,8 @@ async def test_the_searchable_pdf_is_fetched_from_the_service(tmp_path: Path) ->
 
 async def test_a_format_added_later_is_made_of_what_is_there(tmp_path: Path) -> None:
     """Nothing is sent for it."""
-    out, source = tmp_path / "out", ROOT / "examples" / "documents" / "invoices"
+    out = tmp_path / "out"
+    source = ROOT / "examples" / "documents" / "invoices"
     words = ("run", source, "-o", out)
     assert (await batcher(*words)).code == 0
     attempts = rows(out, "SELECT count(*) FROM attempts")

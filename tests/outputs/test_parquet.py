@@ -49,7 +49,8 @@ def made_up(rng: random.Random, depth: int) -> Any:
 @pytest.mark.parametrize("seed", range(5))
 def test_any_rows_are_written_and_read_again(seed: int, endpoint: str, tmp_path: Path) -> None:
     """With the columns of the step, or those that the rows of earlier files have left."""
-    rng, columns = random.Random(seed), columns_for(endpoint, {})
+    rng = random.Random(seed)
+    columns = columns_for(endpoint, {})
     known: Columns | None = None
     for _ in range(10):
         records = [made_up(rng, 3) for _ in range(5)]

@@ -144,7 +144,8 @@ def test_what_stands_in_the_way_of_one_result_is_in_no_other_s_way(store: Store,
 
 def test_what_takes_every_place_is_that_result_s_trouble_alone(store: Store, root: Path) -> None:
     """With what to do, and told from what a disk refuses all of them."""
-    output, data = "a/b.json", b"result"
+    output = "a/b.json"
+    data = b"result"
     for name in (*elsewhere(output), f"b.{digest(data)[:8]}.json"):
         (root / name).mkdir(parents=True)
     (root / "a" / "b.json").mkdir(parents=True)

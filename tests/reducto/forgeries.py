@@ -46,7 +46,8 @@ def campaign(number: int, seed: int) -> list[Message]:
 
 
 def _mutated(message: Message, rng: random.Random) -> Message:
-    headers, body = dict(message[0]), message[1]
+    headers = dict(message[0])
+    body = message[1]
     for _ in range(rng.randint(1, 3)):
         if headers and rng.random() < 0.5:
             name = rng.choice(list(headers))
@@ -80,7 +81,8 @@ def _still_genuine(forged: Message, genuine: Message) -> bool:
 
 
 if __name__ == "__main__":
-    wanted, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    wanted = int(sys.argv[1])
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     passed = campaign(wanted, first)
     sys.stdout.write(f"{wanted} mutated messages, seed {first}: {len(passed)} let in\n")
     sys.exit(bool(passed))

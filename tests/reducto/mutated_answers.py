@@ -81,7 +81,8 @@ def campaign(number: int, seed: int) -> list[str]:
     for _ in range(number):
         call = rng.choice(list(READERS))
         body = _scratched(json.dumps(_twisted(GENUINE[call], rng)).encode(), rng)
-        status, headers = rng.choice(STATUSES), {"Retry-After": rng.choice(["", "5", "-1", "x", "9" * 400, "Tue, 99"])}
+        status = rng.choice(STATUSES)
+        headers = {"Retry-After": rng.choice(["", "5", "-1", "x", "9" * 400, "Tue, 99"])}
         complaint = _complaint(call, status, headers, body)
         if complaint:
             wrong.append(f"{complaint}: {call} {status} {body[:300]!r}")
@@ -193,7 +194,8 @@ def _scratched(body: bytes, rng: random.Random) -> bytes:
 
 
 if __name__ == "__main__":
-    wanted, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    wanted = int(sys.argv[1])
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     complaints = campaign(wanted, first)
     sys.stdout.write("".join(f"{line}\n" for line in complaints))
     sys.stdout.write(f"{wanted} mutated answers, seed {first}: {len(complaints)} misread\n")

@@ -373,7 +373,9 @@ async def test_an_odd_date_is_no_time(date: str, peer: Peer, client: ReductoClie
 
 # --- where links may lead -------------------------------------------------------------------------------------------
 
-HOSTED, LOCAL, OFFICE = api_types.SERVICES["reducto"], "http://127.0.0.1:8080", "https://reducto.office.example"
+HOSTED = api_types.SERVICES["reducto"]
+LOCAL = "http://127.0.0.1:8080"
+OFFICE = "https://reducto.office.example"
 
 
 @pytest.mark.parametrize(

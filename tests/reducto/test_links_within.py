@@ -35,7 +35,8 @@ def spliced(value: Any, kind: str = "pipeline") -> tuple[list[str], Any]:
     """What the links are of, and the result with their addresses in their places."""
     body = json.dumps(value, indent=1).encode()
     links = links_within(body, kind)
-    at, pieces = 0, []
+    at = 0
+    pieces = []
     for one in links:
         pieces += [body[at : one.start], json.dumps(one.url.rpartition("/")[2]).encode()]
         at = one.end

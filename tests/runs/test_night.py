@@ -496,7 +496,8 @@ async def test_status_tells_what_is_spent_committed_and_to_come(inbox: Path, pee
     overrides = ("prices.dollars_per_credit=0.01", "service.max_in_flight=2")
     manifest = for_directory(inbox, tmp_path / "out", service=peer.url, overrides=overrides)
     await run_batch(manifest, watch=look)
-    cost, documents = told[0]["cost"], told[0]["documents"]
+    cost = told[0]["cost"]
+    documents = told[0]["documents"]
     assert (cost["spent"], cost["dollars_per_credit"]) == (documents["saved"], 0.01)
     assert cost["projected"] == pytest.approx(DOCUMENTS)
     after = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
@@ -508,7 +509,8 @@ async def test_the_time_left_goes_by_the_speed_of_late(inbox: Path, peer: Peer, 
     """Of a run under way; where none is, nobody can tell."""
     await run(inbox, peer, "limits.max_documents=6")
     path = tmp_path / "out" / ".batcher" / "ledger.db"
-    going, standing = status_values(path, under_way=True), status_values(path)
+    going = status_values(path, under_way=True)
+    standing = status_values(path)
     assert going["seconds_left"] == pytest.approx(2 / going["documents_per_second"])
     assert "documents a second" in status_words("out", going)
     assert standing["seconds_left"] is None
@@ -526,7 +528,8 @@ async def test_what_expired_is_told_with_its_cost(inbox: Path, peer: Peer, tmp_p
 
 async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """As long as it is out; at nine tenths of its time too."""
-    course, path = Course(), tmp_path / "out" / ".batcher" / "ledger.db"
+    course = Course()
+    path = tmp_path / "out" / ".batcher" / "ledger.db"
     peer.service.work = lambda job: (1000.0, None)
     manifest = for_directory(inbox, tmp_path / "out", service=peer.url, overrides=("limits.max_documents=1",))
 

@@ -6,7 +6,9 @@ import struct
 from pathlib import Path
 
 SECTOR = 512
-FREE, END, FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+FREE = 0xFFFFFFFF
+END = 0xFFFFFFFE
+FAT = 0xFFFFFFFD
 LEAST = 4096  # smaller streams would have to share sectors; they are filled up instead
 
 
@@ -52,7 +54,8 @@ def _add(tree: dict, entries: list[bytes], sectors: list[bytes], chain: list[int
 
 
 def _store(content: bytes, sectors: list[bytes], chain: list[int]) -> int:
-    start, count = len(sectors), -(-len(content) // SECTOR)
+    start = len(sectors)
+    count = -(-len(content) // SECTOR)
     sectors += [content[n * SECTOR : (n + 1) * SECTOR].ljust(SECTOR, b"\0") for n in range(count)]
     chain += [*range(start + 1, start + count), END]
     return start

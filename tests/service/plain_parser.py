@@ -18,7 +18,9 @@ BOX = {"left": 0.1, "top": 0.1, "width": 0.8, "height": 0.1, "page": 1, "origina
 class DocumentProblem(Exception):
     def __init__(self, name: ErrorName, message: str, code: int) -> None:
         super().__init__(message)
-        self.name, self.message, self.code = name, message, code
+        self.name = name
+        self.message = message
+        self.code = code
 
 
 @dataclass

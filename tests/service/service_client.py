@@ -22,7 +22,8 @@ class Clock:
 
 class Client:
     def __init__(self, session: aiohttp.ClientSession, service: LocalService) -> None:
-        self.session, self.service = session, service
+        self.session = session
+        self.service = service
 
     async def call(self, method: str, path: str, **words: Any) -> tuple[int, Any]:
         async with self.session.request(method, self.service.url + path, **words) as answer:

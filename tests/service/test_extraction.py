@@ -17,7 +17,9 @@ from batcher.service.extraction.values import MISSING, cast, customs_of
 from batcher.service.parsing.tables import FORMATS
 
 PAGE = {"left": 0.0, "top": 0.0, "width": 1.0, "height": 1.0, "page": 1, "original_page": 1}
-TEXT, NUMBER, DATE = {"type": "string"}, {"type": "number"}, {"type": "string", "format": "date"}
+TEXT = {"type": "string"}
+NUMBER = {"type": "number"}
+DATE = {"type": "string", "format": "date"}
 
 
 def block(content: str, type: str = "Text") -> dict[str, Any]:
@@ -226,7 +228,8 @@ def test_a_table_over_two_pages_is_one():
 
 def test_the_heading_tells_two_tables_of_one_kind_apart():
     """Without one, neither is taken."""
-    first, second = grid(["Name", "Hours"], ["Ada", "5"]), grid(["Name", "Hours", "x"], ["Bob", "7", ""])
+    first = grid(["Name", "Hours"], ["Ada", "5"])
+    second = grid(["Name", "Hours", "x"], ["Bob", "7", ""])
     people = {"type": "array", "items": {"type": "object", "properties": {"name": TEXT, "hours": NUMBER}}}
     content = (block("Employees", "Section Header"), first, block("Guests", "Section Header"), second)
     assert found(*content, guests=people) == {"guests": [{"name": "Bob", "hours": 7}]}

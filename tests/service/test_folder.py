@@ -120,7 +120,8 @@ async def test_a_service_knows_its_folder_again(tmp_path: Path) -> None:
 
 async def test_only_its_own_leftovers_are_swept(tmp_path: Path) -> None:
     """A name that no service gives, and whatever a link leads to, are somebody else's."""
-    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data = tmp_path / "data"
+    elsewhere = tmp_path / "elsewhere"
     options = Options(data, workers=1, parser=PARSER)
     async with LocalService(options):
         pass

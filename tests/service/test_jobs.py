@@ -31,7 +31,8 @@ async def test_passwords_are_not_listed(client):
 async def test_pages_run_from_the_newest_to_the_oldest(client):
     """Cursors lead through every job once."""
     submitted = [await client.submit("reducto://none") for _ in range(5)]
-    seen, cursor = [], ""
+    seen = []
+    cursor = ""
     while cursor is not None:
         _, page = await client.call("GET", f"/jobs?limit=2&exclude_configs=true{cursor and '&cursor=' + cursor}")
         seen += [row["job_id"] for row in page["jobs"]]
@@ -54,7 +55,8 @@ async def test_a_running_job_is_in_progress_and_can_be_cancelled(client, tmp_pat
 
 async def test_a_pending_job_is_cancelled_without_being_read(client, tmp_path):
     """What is cancelled in the queue never reaches a worker."""
-    gate, notes = tmp_path / "gate", tmp_path / "notes"
+    gate = tmp_path / "gate"
+    notes = tmp_path / "notes"
     first = await client.submit(await client.upload(f"wait for {gate}".encode()))
     second = await client.submit(await client.upload(f"note read in {notes}".encode()))
     await client.call("POST", f"/cancel/{second}")

@@ -35,7 +35,10 @@ class StandIn:
     """Answers with what is left in `says`, the last of it for ever; remembers what it was asked."""
 
     def __init__(self, *says: Any) -> None:
-        self.says, self.asked, self.keys, self.url = list(says), [], [], ""
+        self.says = list(says)
+        self.asked = []
+        self.keys = []
+        self.url = ""
 
     async def complete(self, request: web.Request) -> web.Response:
         self.asked.append(await request.json())

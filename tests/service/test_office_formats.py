@@ -32,7 +32,8 @@ def word(path: Path, *pieces: tuple[str, str], flags: int = 0x0200) -> Path:
     main = bytearray(1024)
     struct.pack_into("<H", main, 0x0A, flags)
     struct.pack_into("<I", main, 0x4C, sum(len(text) for text, _ in pieces))
-    bounds, places = [0], b""
+    bounds = [0]
+    places = b""
     for text, encoding in pieces:
         start = len(main) * 2 | 1 << 30 if encoding == "cp1252" else len(main)
         main += text.encode(encoding)

@@ -116,7 +116,8 @@ def cells_of(content: str, name: str) -> list[list[str]]:
 
 def test_a_table_over_two_pages_becomes_one_when_asked() -> None:
     """Footers between don't matter, a repeated header is dropped, a table of another width stays apart."""
-    head, other = ["part", "stock"], [["a", "b", "c"], ["1", "2", "3"]]
+    head = ["part", "stock"]
+    other = [["a", "b", "c"], ["1", "2", "3"]]
     first = Page(1, 1, [table([head, ["wick", "4"]]), Block("Footer", "page")])
     second = Page(2, 2, [table([head, ["oil", "9"]]), table(other)])
     merged = formatted([first, second], {"formatting": {"merge_tables": True}})
@@ -170,7 +171,8 @@ def test_pictures_of_pages_and_tables() -> None:
     tables = [block["image_url"] for block in blocks(parsed) if block["type"] == "Table"]
     pages = {block["extra"]["page_image_url"] for block in blocks(parsed)}
     assert tables and pages | set(tables) == set(parsed.images)
-    (page,), table_sizes = [size(parsed.images[name]) for name in pages], [size(parsed.images[n]) for n in tables]
+    (page,) = [size(parsed.images[name]) for name in pages]
+    table_sizes = [size(parsed.images[n]) for n in tables]
     assert all(wide < page[0] and high < page[1] for wide, high in table_sizes)
 
 

@@ -23,7 +23,8 @@ class Embedded:
     """`python -m batcher.service --embedded`, held by its stdin."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process, self.url = process, url
+        self.process = process
+        self.url = url
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +95,8 @@ async def test_a_kill_loses_no_accepted_job(tmp_path, session, seed):
 
 async def test_a_restart_does_not_repeat_what_has_ended(tmp_path, session):
     """A completed job is not read a second time; one that was waiting is read once."""
-    gate, notes = tmp_path / "gate", tmp_path / "notes"
+    gate = tmp_path / "gate"
+    notes = tmp_path / "notes"
     async with embedded(tmp_path / "data", "--workers", "1") as service:
         client = Client(session, service)
         first = await client.submit(await client.upload(f"note read in {notes}".encode()))

@@ -16,7 +16,8 @@ from batcher.service.requests import lane_of, read_request
 
 async def test_who_waits_goes_first(client, tmp_path):
     """Sync before priority before standard before batch, whatever the order of acceptance."""
-    gate, notes = tmp_path / "gate", tmp_path / "notes"
+    gate = tmp_path / "gate"
+    notes = tmp_path / "notes"
     blocker = await client.submit(await client.upload(f"wait for {gate}".encode()))
     document = {lane: await client.upload(f"note {lane} in {notes}".encode()) for lane in LANES}
     jobs = [await client.submit(document[lane], **wish) for lane, wish in LANES.items() if lane != "sync"]
@@ -84,7 +85,9 @@ async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):
 @pytest.fixture
 async def half_accepted(client, monkeypatch, tmp_path):
     """A submission held between being durable and being queued, its job's id, and what lets it go on."""
-    jobs, durable, gate = client.service.rooms.jobs, asyncio.Event(), asyncio.Event()
+    jobs = client.service.rooms.jobs
+    durable = asyncio.Event()
+    gate = asyncio.Event()
     create = jobs.create
 
     async def linger(job: Job) -> None:

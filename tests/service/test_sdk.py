@@ -16,7 +16,8 @@ class Either:
     """One of the two clients; the blocking one runs in a thread, as in a plain script."""
 
     def __init__(self, sdk: Any, service_client: Any) -> None:
-        self.sdk, self.service = sdk, service_client
+        self.sdk = sdk
+        self.service = service_client
 
     async def __call__(self, name: str, *args: Any, **words: Any) -> Any:
         call = self.sdk

@@ -43,7 +43,8 @@ async def listen():
     runners = []
 
     async def start(*statuses: int) -> tuple[Listener, str]:
-        listener, app = Listener(*statuses), web.Application()
+        listener = Listener(*statuses)
+        app = web.Application()
         app.router.add_post("/hook", listener.take)
         runners.append(web.AppRunner(app))
         await runners[-1].setup()
@@ -141,7 +142,8 @@ async def test_a_signed_webhook_verifies_and_keeps_its_id(tmp_path, session, lis
 
 async def test_a_webhook_s_mode_may_be_left_out(tmp_path, session, listen):
     """An address means direct, nothing at all means Svix: by the description both modes are defaults."""
-    (direct, url), (signed, other) = await listen(), await listen()
+    (direct, url) = await listen()
+    (signed, other) = await listen()
     async with service(tmp_path, webhooks=[Endpoint(other, SECRET)]) as local:
         await Client(session, local).parsed(**{"async": {"webhook": {"url": url}}})
         await Client(session, local).parsed(**{"async": {"webhook": {}}})
@@ -151,7 +153,8 @@ async def test_a_webhook_s_mode_may_be_left_out(tmp_path, session, listen):
 
 async def test_channels_choose_the_endpoints(tmp_path, session, listen):
     """An endpoint that subscribed to another channel hears nothing."""
-    (blue, blue_url), (red, red_url) = await listen(), await listen()
+    (blue, blue_url) = await listen()
+    (red, red_url) = await listen()
     endpoints = [Endpoint(blue_url, SECRET, frozenset({"blue"})), Endpoint(red_url, SECRET, frozenset({"red"}))]
     async with service(tmp_path, webhooks=endpoints) as local:
         await Client(session, local).parsed(**{"async": {"webhook": {"mode": "svix", "channels": ["red"]}}})

@@ -12,7 +12,9 @@ from batcher.manifest.loading import for_directory
 from batcher.runs.running import run_batch
 from batcher.service.local import LocalService, Options
 
-DOCUMENTS, EACH, RETENTION = 80, 0.1, 4.0  # seconds: half of what it takes to read them all
+DOCUMENTS = 80  # seconds: half of what it takes to read them all
+EACH = 0.1
+RETENTION = 4.0
 
 
 async def test_a_small_service_that_soon_forgets_loses_no_result(

@@ -127,7 +127,8 @@ class Crossroads:
     def __init__(self, world: World, kind: str) -> None:
         life = random.Random(f"crossed {kind} {world.seed}")
         self._share = life.choice((0.0, 0.0, 0.1, 0.5))
-        self._world, self._kind = world, kind
+        self._world = world
+        self._kind = kind
         self._rng = random.Random(f"crossed {kind} {world.seed} {world.run}")
         self._waiting: tuple[Any, asyncio.Future[Any]] | None = None
 

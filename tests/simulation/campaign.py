@@ -60,11 +60,18 @@ def _all(seeds: Iterator[int], root: str, *, until: float) -> Iterator[Outcome]:
 
 
 def _tell(outcomes: Iterator[Outcome] | list[Outcome], *, verbose: bool = False) -> int:
-    began, seeds, documents, runs, hours, bad = time.monotonic(), 0, 0, 0, 0.0, 0
+    began = time.monotonic()
+    seeds = 0
+    documents = 0
+    runs = 0
+    hours = 0.0
+    bad = 0
     faults: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for outcome in outcomes:
-        seeds, documents, runs = seeds + 1, documents + outcome.documents, runs + outcome.runs
+        seeds = seeds + 1
+        documents = documents + outcome.documents
+        runs = runs + outcome.runs
         hours += outcome.virtual_seconds / 3600
         faults.update(outcome.faults)
         states.update(outcome.tally)

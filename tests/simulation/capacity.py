@@ -49,7 +49,8 @@ class Line:
         if self.latency is not None:
             while self.queue and self.queue[0].accepted_at + self.latency <= now:
                 item = self.queue.popleft()
-                item.ended_at, item.took = item.accepted_at + self.latency, self.latency
+                item.ended_at = item.accepted_at + self.latency
+                item.took = self.latency
             return
         speed = self.speed(now)
         self.done += speed * span
@@ -103,7 +104,8 @@ class Night:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        now, outcome = 0.0, self.outcome
+        now = 0.0
+        outcome = self.outcome
         while self.accepted < self.documents or self.out:
             still = self.line.speed(now) < STANDING or self.away(now)
             span = self.retention / 2_000 if still else self.span
@@ -134,7 +136,8 @@ class Night:
     def _look(self, now: float) -> None:
         due = self._due(now)
         for number, item in due:
-            age, done = now - item.accepted_at, item.ended_at is not None
+            age = now - item.accepted_at
+            done = item.ended_at is not None
             self.looks.learn(1, age, done=done, first=item.is_first)
             item.is_first = False
             if not done and age < self.retention:

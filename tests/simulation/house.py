@@ -31,7 +31,8 @@ class House:
     """An inbox, an output and a service, through several runs; a run may be cut off when `until` says so."""
 
     def __init__(self, folder: Path) -> None:
-        self.inbox, self.out = folder / "inbox", folder / "out"
+        self.inbox = folder / "inbox"
+        self.out = folder / "out"
         self.inbox.mkdir()
         self.service = TwinService(lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None))
         self.client = Twin(self.service)
@@ -77,7 +78,8 @@ class House:
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Reached(self.client, "twin://", "none")
-        ask, self.course = self.course.ask, Course()
+        ask = self.course.ask
+        self.course = Course()
         self.course.ask = ask
         run = Run(Means(manifest, ledger, Store(self.out), reached, self.course, clock, random.Random(1), unhurried()))
         task = asyncio.create_task(run.to_its_end())

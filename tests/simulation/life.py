@@ -85,7 +85,8 @@ class _Life:
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
 
     def lived(self) -> Outcome:
-        world, outcome = self.world, self.outcome
+        world = self.world
+        outcome = self.outcome
         path = self.manifest.output.ledger_path
         world.database = memory_ledger(path, batch=self.manifest.batch, clock=world.clock).reader
         try:
@@ -108,9 +109,11 @@ class _Life:
         return outcome
 
     def _one_run(self, *, last: bool, inbox: Inbox | None = None) -> None:
-        world, rng = self.world, self.world.rng
+        world = self.world
+        rng = self.world.rng
         _plan_next(world, last=last)
-        kind, limits = Run, Limits()
+        kind = Run
+        limits = Limits()
         inbox = inbox or rng.choice(self.inboxes)
         if not last:
             if world.run:
@@ -131,7 +134,8 @@ class _Life:
 
     def _source(self, inbox: Inbox, *, last: bool) -> tuple[Source, ...]:
         """What the next run's manifest asks for; now and then some documents are left out."""
-        rng, exclude = self.world.rng, tuple[str, ...]()
+        rng = self.world.rng
+        exclude = tuple[str, ...]()
         if last:
             inbox.restore()
         elif inbox.now and rng.random() < 0.15:
@@ -176,7 +180,8 @@ class _Life:
 
     async def _in_words(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
         """`work` by a process that knows its secrets. The error that ends it is told, as the command line tells it."""
-        world, gossip = self.world, self.world.gossip
+        world = self.world
+        gossip = self.world.gossip
         journal = SimJournal(gossip.journal) if gossip.talks else None
         ledger = Ledger(SimWriter(world), world.database, clock=world.clock, journal=journal)
         os.environ[KEY_IN] = gossip.key
@@ -215,7 +220,8 @@ class _Life:
 
     async def _audit(self, run: Collection, course: Course) -> None:
         """By one that says that it could see all there is, what it didn't see isn't there."""
-        world, began = self.world, self.world.now
+        world = self.world
+        began = self.world.now
         lies = world.replica.lies
         audit = discreet(await run.audit(), run.ledger.secrets)
         world.gossip.told += [*audit.words(), *audit.notes]
@@ -253,7 +259,8 @@ class Caller:
     token_key = b"key"
 
     def __init__(self, world: World) -> None:
-        self.receiver, self._world = self, world
+        self.receiver = self
+        self._world = world
 
     async def next_job(self) -> str:
         rng = self._world.rng
@@ -285,7 +292,8 @@ def _each(error: BaseException) -> Iterator[BaseException]:
 def _plan_next(world: World, *, last: bool) -> None:
     """When the next process dies, and how the service is while it runs."""
     rng = world.rng
-    world.calm, world.dies_at = last, None
+    world.calm = last
+    world.dies_at = None
     if last:
         world.outage_until = world.storm_until = 0.0
         return

@@ -93,7 +93,8 @@ def _fences_nothing() -> list[Patch]:
         return True
 
     async def judge(self: Recovery, attempt: Any, sighting: Sighting) -> None:
-        delete, type(self._client).delete_upload = type(self._client).delete_upload, kept  # type: ignore[method-assign]
+        delete = type(self._client).delete_upload  # type: ignore[method-assign]
+        type(self._client).delete_upload = kept
         try:
             await healthy(self, attempt, sighting)
         finally:

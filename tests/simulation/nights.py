@@ -60,7 +60,8 @@ class Weather:
 class WeatherTwin(Twin):
     def __init__(self, service: TwinService, weather: Weather, began: float) -> None:
         super().__init__(service)
-        self.weather, self.began = weather, began
+        self.weather = weather
+        self.began = began
         self._late: dict[str, deque[float]] = {"": deque(), "job": deque()}
 
     async def reach(self, call: str, act: Callable[[], T]) -> T:

@@ -137,11 +137,16 @@ class World:
         return self._loop.time() + self.slept if self._loop is not None else self._stopped_at
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self.alive, self.slept, self.run = loop, True, 0.0, self.run + 1
+        self._loop = loop
+        self.alive = True
+        self.slept = 0.0
+        self.run = self.run + 1
 
     def stop(self, downtime: float) -> None:
         """The process is gone, for so many seconds."""
-        self._stopped_at, self._loop, self.alive = self.now + downtime, None, False
+        self._stopped_at = self.now + downtime
+        self._loop = None
+        self.alive = False
         self.slept = 0.0
 
     def clock(self) -> float:
@@ -216,7 +221,8 @@ class SimService(TwinService):
         if self.clock() > self.uploaded_at.get(source, 0.0) + UPLOADS_KEPT:
             self.uploads.pop(source, None)
         job = super().accept(endpoint, source, config)
-        now, rng = self.clock(), self.world.rng
+        now = self.clock()
+        rng = self.world.rng
         if self.world.strikes("hidden"):
             self.known_from[job.job_id] = now + rng.uniform(0.0, HIDDEN)
         if self.world.strikes("linked"):
@@ -285,7 +291,9 @@ class Replica:
         self._world = world
         self._rng = random.Random(f"replica {world.seed}")
         self._calm = self._rng.choice((None, 30.0, 300.0))  # seconds between two such times, on average; None: never
-        self._kind, self._from, self._until = "", 0.0, START
+        self._kind = ""
+        self._from = 0.0
+        self._until = START
         self._left_out: dict[str, bool] = {}
         self.lies = 0  # readings of it that left something out
 
@@ -345,7 +353,8 @@ class SimTwin(Twin):
         self._looks = Crossroads(world, "looks")
 
     async def reach(self, call: str, act: Callable[[], T]) -> T:
-        world, rng = self.world, self.world.rng
+        world = self.world
+        rng = self.world.rng
         world.step()
         await asyncio.sleep(rng.uniform(0.001, 0.2))
         world.step()
@@ -369,7 +378,8 @@ class SimTwin(Twin):
             raise self.world.gossip.quoting(error, sent) from None
 
     def _met(self, call: str, act: Callable[[], T]) -> T | ServiceError:
-        world, rng = self.world, self.world.rng
+        world = self.world
+        rng = self.world.rng
         if world.now < world.outage_until or world.strikes("unreachable"):
             return Unreachable(call, "no route to host")
         if world.now < world.storm_until or world.strikes("refused"):

@@ -31,7 +31,8 @@ def locked_pdf(text: str, password: str) -> bytes:
 
 
 def _file(objects: Iterable[bytes]) -> bytes:
-    written, places = b"%PDF-1.4\n", []
+    written = b"%PDF-1.4\n"
+    places = []
     for number, content in enumerate(objects, start=1):
         places.append(len(written))
         written += b"%d 0 obj\n%s\nendobj\n" % (number, content)
@@ -51,11 +52,14 @@ def _padded(password: str) -> bytes:
 
 
 def _rc4(key: bytes, data: bytes) -> bytes:
-    state, j = list(range(256)), 0
+    state = list(range(256))
+    j = 0
     for i in range(256):
         j = (j + state[i] + key[i % len(key)]) % 256
         state[i], state[j] = state[j], state[i]
-    out, i, j = bytearray(), 0, 0
+    out = bytearray()
+    i = 0
+    j = 0
     for byte in data:
         i = (i + 1) % 256
         j = (j + state[i]) % 256

@@ -107,7 +107,8 @@ def test_nothing_is_left_out_in_silence(tree: Path) -> None:
     (tree / "link.tex").unlink()
     (tree / "link.tex").symlink_to(tree / "good.pdf")
     (tree / "round").symlink_to(tree)
-    left, source = LeftOut(), Source(directory=tree, exclude=("no.*", "drafts"), min_size=2)
+    left = LeftOut()
+    source = Source(directory=tree, exclude=("no.*", "drafts"), min_size=2)
     taken = [one.name for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW, left=left)]
     assert taken == ["good.pdf"] and left.taken == 1
     counts = {reason: len(names) for reason, names in here.items()} | {Reason.LINK: 1, Reason.EXCLUDED: 2}

@@ -42,7 +42,8 @@ NAMES = (
 
 async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, peer: Peer) -> None:
     """Links in circles, pipes, sockets, devices, odd names, paths too long, files that change, go or can't be read."""
-    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    inbox = tmp_path / "inbox"
+    out = tmp_path / "out"
     expected = _plant(inbox)
     peer.moods["upload"] = _meddling(inbox)
     words = ("run", inbox, "-o", out, "--service", peer.url, "-S", "service.settle=1")
@@ -92,7 +93,8 @@ async def test_a_result_that_has_no_place_at_all_stops_no_other(inbox: Path, out
         return web.Response(body=b'{"status":"Completed","result":%b}' % result, content_type="application/json")
 
     peer.moods["job"] = the_same_for_all
-    output, tag = "0/letter 0.txt.json", sha256(result).hexdigest()[:8]
+    output = "0/letter 0.txt.json"
+    tag = sha256(result).hexdigest()[:8]
     taken = [out / place for place in (output, with_tag(output, tag), *elsewhere(output))]
     for place in taken:
         place.mkdir(parents=True)

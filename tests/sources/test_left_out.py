@@ -17,7 +17,8 @@ def test_types_are_told_by_extension_and_all_else_by_an_example() -> None:
 
 def test_two_sources_are_counted_together() -> None:
     """With the first example of each reason."""
-    one, two = LeftOut(), LeftOut()
+    one = LeftOut()
+    two = LeftOut()
     one.add(Reason.HIDDEN, ".a")
     two.add(Reason.HIDDEN, ".b")
     two.add(Reason.GROWING, "c")

@@ -44,7 +44,8 @@ def test_a_broken_document_raises_nothing(tmp_path: Path) -> None:
     """Real ones with a hole in them, at fifty places each."""
     rng = random.Random(3)
     for original in (path for path in DOCUMENTS.rglob("*") if path.suffix in COUNTERS):
-        content, path = original.read_bytes(), tmp_path / original.name
+        content = original.read_bytes()
+        path = tmp_path / original.name
         for _ in range(50):
             at = rng.randrange(len(content))
             path.write_bytes(content[:at] + rng.randbytes(20) + content[at + rng.randrange(40) :])
@@ -70,7 +71,8 @@ def test_the_pictures_of_a_tiff_are_counted(tmp_path: Path) -> None:
 
 def test_a_large_tiff_is_counted_too(tmp_path: Path) -> None:
     """Of the kind with eight bytes for each address."""
-    first, second = struct.pack("<QQ", 0, 32), struct.pack("<QQ", 0, 0)
+    first = struct.pack("<QQ", 0, 32)
+    second = struct.pack("<QQ", 0, 0)
     (tmp_path / "a.tif").write_bytes(b"II" + struct.pack("<HHHQ", 43, 8, 0, 16) + first + second)
     assert measure(tmp_path / "a.tif").pages == 2
     (tmp_path / "b.tif").write_bytes(b"II" + struct.pack("<HHHQ", 43, 8, 0, 2**64 - 1))
@@ -96,7 +98,8 @@ def archive(path: Path, kind: int) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_archive_however_broken_raises_nothing(suffix: str, kind: int, tmp_path: Path) -> None:
     """With other bytes in its headers, in what it packs, and flags that call it encrypted; of a seed that is named."""
-    path, rng = tmp_path / f"a{suffix}", random.Random(5)
+    path = tmp_path / f"a{suffix}"
+    rng = random.Random(5)
     content = archive(path, kind)
     for at in range(0, len(content), max(1, len(content) // 300)):
         path.write_bytes(content[:at] + bytes([rng.choice([0, 1, 255, rng.randrange(256)])]) + content[at + 1 :])
@@ -125,7 +128,8 @@ def test_what_unpacks_to_gigabytes_costs_nothing(suffix: str, tmp_path: Path) ->
 
 def test_an_archive_of_a_hundred_thousand_parts_is_not_listed(tmp_path: Path) -> None:
     """Of its directory alone nobody knows how much memory it takes."""
-    path, entry = tmp_path / "a.pptx", b"PK\1\2" + bytes(24) + struct.pack("<H", 1) + bytes(16) + b"x"
+    path = tmp_path / "a.pptx"
+    entry = b"PK\1\2" + bytes(24) + struct.pack("<H", 1) + bytes(16) + b"x"
     directory = entry * 100_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
     path.write_bytes(directory + end)

@@ -18,7 +18,8 @@ from batcher.reducto.address_lists import documents_in, known_as, list_key
 
 A, B, C = (f"https://files.example.com/{name}.pdf" for name in "abc")
 SIGNED = f"{A}?X-Amz-Signature=CANARY"
-UPLOAD, JOB = "reducto://0a1b.pdf", "jobid://2c3d"
+UPLOAD = "reducto://0a1b.pdf"
+JOB = "jobid://2c3d"
 Row = dict[str, Any]
 
 

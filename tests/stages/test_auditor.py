@@ -29,7 +29,8 @@ class Replaying(Twin):
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
         job_id = await super().run_job(endpoint, source, options, **more)
-        work, self.service.work = self.service.work, lambda job: (HOUR, None)
+        work = self.service.work
+        self.service.work = lambda job: (HOUR, None)
         await super().run_job(endpoint, source, options, **more)
         self.service.work = work
         return job_id
@@ -59,9 +60,11 @@ class DoubledAndLost(Twin):
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
         if self.ends:
-            work, self.service.work = self.service.work, lambda job: self.ends[0]
+            work = self.service.work
+            self.service.work = lambda job: self.ends[0]
             await super().run_job(endpoint, source, options, **more)
-            self.service.work, self.ends = work, ()
+            self.service.work = work
+            self.ends = ()
         await super().run_job(endpoint, source, options, **more)
         raise ReplyLost("run_job", "reset")
 
@@ -232,7 +235,8 @@ def test_what_no_audit_has_seen_is_looked_at_by_the_next_run(house: House) -> No
         client.fails = True
         assert await house.run() == {"saved": 1}
         assert not house.audit.twins
-        client.fails, client.shows = False, True
+        client.fails = False
+        client.shows = True
         await house.run()
         assert len(house.audit.twins) == 1
 
@@ -318,7 +322,8 @@ def _losing_answers(client: Forgetful) -> Forgetful:
 
 
 def _counted(client: Twin) -> list[str]:
-    calls, reach = list[str](), client.reach
+    calls = list[str]()
+    reach = client.reach
 
     async def counted(call: str, act: Callable[[], Any]) -> Any:
         calls.append(call)

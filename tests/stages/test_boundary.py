@@ -226,7 +226,8 @@ def test_one_that_trips_the_recovery_between_others_stops_nothing(
 
 def test_a_row_that_trips_the_poller_costs_one_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """All is looked at again."""
-    healthy, tripped = poller.Poller._take_in, list[float]()
+    healthy = poller.Poller._take_in
+    tripped = list[float]()
 
     def once(self: Any, row: api_types.JobRow) -> None:
         if not tripped:

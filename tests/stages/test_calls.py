@@ -20,7 +20,8 @@ LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json"
 async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     """How many jobs are to be fetched after webhooks that name jobs, and events of the one document, in that order."""
     ledger = memory_ledger(path / "none.db", batch="b", clock=lambda: NOW)
-    jobs, looks = Watchlist(), Looks(first={0: 1000.0})  # nothing is looked at by itself for a long time
+    jobs = Watchlist()  # nothing is looked at by itself for a long time
+    looks = Looks(first={0: 1000.0})
     client = Twin(TwinService(lambda: NOW, work=lambda job: (0.0, None)))
     pace = Pace(*(Lane() for _ in range(4)))
     poller = Poller(ledger, client, pace, Course(), jobs, looks, clock=lambda: NOW)

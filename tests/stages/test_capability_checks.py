@@ -17,7 +17,8 @@ from batcher.reducto.fake_client import Twin, TwinService
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 from batcher.stages.run_control import Course
 
-SETTLE, HOUR = 60.0, 3600.0
+SETTLE = 60.0
+HOUR = 3600.0
 RETENTION = 12 * HOUR
 
 

@@ -204,7 +204,8 @@ def test_a_chain_meets_its_cap_in_all_its_steps_together(seed: int, tmp_path: Pa
 def test_addresses_are_tried_one_at_a_time_near_a_cap(tmp_path: Path) -> None:
     """Nobody knows what lies behind one."""
     office = Office(tmp_path / "o", 1)
-    house, addresses = office.house, [f"https://example.test/{n}.pdf" for n in range(30)]
+    house = office.house
+    addresses = [f"https://example.test/{n}.pdf" for n in range(30)]
     (house.inbox / "list.csv").write_text("\n".join(["url", *addresses]))
     house.listing = house.inbox / "list.csv"
     house.service.read_addresses = True
@@ -248,13 +249,16 @@ def _one_page_each() -> Iterator[None]:
 
 def _no_probe() -> Iterator[None]:
     """Sends all of a new type at once, on a guess by what is usual."""
-    probes, by_size = reservations.PROBES, reservations.BYTES_OF_A_PAGE
+    probes = reservations.PROBES
+    by_size = reservations.BYTES_OF_A_PAGE
     reservations.PROBES, reservations.PACKED, packed = 0, (50_000, 50_000), reservations.PACKED  # type: ignore[misc]
     reservations.BYTES_OF_A_PAGE = {}  # type: ignore[misc]
     try:
         yield
     finally:
-        reservations.PROBES, reservations.BYTES_OF_A_PAGE, reservations.PACKED = probes, by_size, packed  # type: ignore[misc]
+        reservations.PROBES = probes  # type: ignore[misc]
+        reservations.BYTES_OF_A_PAGE = by_size
+        reservations.PACKED = packed
 
 
 @pytest.mark.parametrize("plant", [_one_page_each, _no_probe])

@@ -179,7 +179,8 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
     """The newer version's result may stand at its place by then."""
 
     async def work() -> None:
-        ledger, shelf = await _with_nine_copies(), Shelf()
+        ledger = await _with_nine_copies()
+        shelf = Shelf()
         edited = replace(_same("b8.pdf"), content="newer.pdf", replaces=10)
         late: list[asyncio.Task[None]] = []
         ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([edited]))))
@@ -321,7 +322,8 @@ def test_a_copy_is_joined_at_the_same_cost_however_many_there_are() -> None:
     """In SQLite's own steps: the fifth hundred of the same bytes takes about as many as the first."""
 
     async def work() -> None:
-        ledger, steps = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time), [0]
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+        steps = [0]
 
         def count() -> int:
             steps[-1] += 1

@@ -34,7 +34,9 @@ class Time:
 
 async def told(*changes: tuple[str, float]) -> list[str]:
     """The warnings of a run with one job out, retention 10,000 s; 90 s pass between changes."""
-    time, course, jobs = Time(), Course(), Watchlist()
+    time = Time()
+    course = Course()
+    jobs = Watchlist()
     ledger = memory_ledger(Path("absent.db"), batch="b", clock=time.clock)
     await ledger.admit([LETTER])
     await ledger.record(

@@ -231,7 +231,8 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["parse", "pipeline"])
 async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrapped: bool) -> None:
     """Of a newer result the newer one; one that can't be had is noted and stops nothing."""
-    course, job = Course(), Job(options={"settings": {"embed_pdf_metadata": True}})
+    course = Course()
+    job = Job(options={"settings": {"embed_pdf_metadata": True}})
 
     def result(pdf: str | None) -> dict[str, Any]:
         parse = {**parsed("one", images=("http://h/1.png",)), "pdf_url": pdf}
@@ -333,7 +334,8 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(shelf: Shelf, monkeyp
 class Sickly:
     """A maker that fails for documents whose source says so; what it made of the others it keeps."""
 
-    after, at_once = None, Limit()
+    after = None
+    at_once = Limit()
 
     def __init__(self, shelf: Shelf, error: Exception, format: str = "markdown") -> None:
         self.format = format
@@ -376,7 +378,8 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     """The others are made, it is told with its reason, the run goes on; and the next one tries it again."""
     for source in ("a.pdf", "b.pdf", "bad.pdf", "c.pdf", "d.pdf"):
         await shelf.save(source, parsed("text"))
-    course, maker = Course(), Sickly(shelf, error)
+    course = Course()
+    maker = Sickly(shelf, error)
     await made_by(shelf, course, maker)
     notes = made(shelf, "markdown")
     assert {source for source, note in notes.items() if note is None} == {"a.pdf", "b.pdf", "c.pdf", "d.pdf"}
@@ -395,7 +398,9 @@ async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(s
     """With a word; what else is made of them is, and results go on coming home."""
     for number in range(20):
         await shelf.save(f"bad {number}.pdf", parsed("text"))
-    course, maker, other = Course(), Sickly(shelf, RuntimeError("no")), Sickly(shelf, RuntimeError("no"), "other")
+    course = Course()
+    maker = Sickly(shelf, RuntimeError("no"))
+    other = Sickly(shelf, RuntimeError("no"), "other")
     other.make = lambda group: remember(  # type: ignore[method-assign]
         shelf.ledger, [Derived(one.document, "other", one.sha256, one.source) for one in group]
     )

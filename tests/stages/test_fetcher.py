@@ -37,7 +37,9 @@ from batcher.stages.job_tracker import Watched, Watchlist
 from batcher.stages.run_control import Course
 from batcher.stages.sink import Sink
 
-NOW, HOUR, SIZE = 1_800_000_000.0, 3600.0, 1000
+NOW = 1_800_000_000.0
+HOUR = 3600.0
+SIZE = 1000
 FAR = 1e7  # seconds
 Said = JobAnswer | ServiceError | Callable[[], Any]
 
@@ -199,7 +201,8 @@ def test_it_is_busy_with_what_is_asked_and_what_can_soon_be(tmp_path: Path) -> N
 
     async def work(bench: Bench) -> None:
         assert not bench.fetcher.busy
-        bench.client.takes, bench.client.said["job-1"] = 3.0, RUNNING
+        bench.client.takes = 3.0
+        bench.client.said["job-1"] = RUNNING
         await bench.out(1)
         bench.jobs.fetch(1)
         assert bench.fetcher.busy

@@ -25,7 +25,8 @@ class Chatty(Twin):
     """Names the job, and its own request, wherever it can, as the real client does with each call."""
 
     async def job(self, job_id: str, *, room: object = None) -> tuple[api_types.JobAnswer, int]:
-        call, request = f"GET /job/{job_id}", uuid.uuid5(uuid.NAMESPACE_URL, job_id)
+        call = f"GET /job/{job_id}"
+        request = uuid.uuid5(uuid.NAMESPACE_URL, job_id)
         try:
             answer, size = await super().job(job_id)
         except NotFound:

@@ -302,7 +302,8 @@ def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(h
         house.client = NoCancel(house.service)
         house.put(**{f"n{number}": f"{number}" for number in range(50)})
         house.service.work = lambda job: (30.0, None)
-        began, saved_at = now(), list[float]()
+        began = now()
+        saved_at = list[float]()
 
         def until(ledger: Any) -> bool:
             if ledger.tally[State.SAVED] == 50 and not saved_at:
@@ -339,7 +340,8 @@ def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: Hous
         house.client = client = BareByNow(house.service)
         assert await house.run() == {"saved": 2}
         house.put(c="three", d="four")
-        client.bare, client.lost = True, False
+        client.bare = True
+        client.lost = False
         assert await house.run() == {"saved": 3, "held": 1}
         assert house.paid() == 4
 
@@ -380,7 +382,8 @@ def test_an_audit_that_was_not_shown_everything_says_so_and_is_done_again(house:
         house.put(a="one", b="two")
         house.clean = clean
         house.client = client = SharedTwice(house.service)
-        client.since, client.rate = now(), 150.0
+        client.since = now()
+        client.rate = 150.0
         house.service.work = lambda job: (30.0, None)
         await house.run()
         assert "that others share" in house.audit.notes[0]

@@ -417,7 +417,8 @@ def test_the_same_names_in_another_folder_are_other_documents(house: House, tmp_
     async def work() -> None:
         house.put(a="january a", b="january b")
         assert await house.run() == {"saved": 2}
-        january, february = house.inbox, tmp_path / "february"
+        january = house.inbox
+        february = tmp_path / "february"
         february.mkdir()
         house.inbox = february
         house.put(a="february a", b="february b")

@@ -18,8 +18,13 @@ from batcher.reducto import api_types
 from batcher.reducto.fake_client import Twin, TwinService
 from batcher.stages.job_list_scan import Look, Sighting
 
-SETTLE, HOUR, NOW = 60.0, 3600.0, 1_800_000_000.0
-MARGIN, OFF, AGAIN_AT_MOST, PAGE_AT_MOST = 300.0, 600.0, 1000, 600.0
+SETTLE = 60.0
+HOUR = 3600.0
+NOW = 1_800_000_000.0
+MARGIN = 300.0
+OFF = 600.0
+AGAIN_AT_MOST = 1000
+PAGE_AT_MOST = 600.0
 
 
 def seen(**facts: Any) -> Sighting:
@@ -93,7 +98,9 @@ class Rows(Twin):
 
     def __init__(self, *pages: list[api_types.JobRow], takes: float = 0.0, broken: ServiceError | None = None) -> None:
         super().__init__(TwinService(lambda: asyncio.get_running_loop().time()))
-        self.told, self.takes, self.broken = pages or ([],), takes, broken
+        self.told = pages or ([],)
+        self.takes = takes
+        self.broken = broken
         self.during: list[events.Event] = []
         self.ledger: Ledger | None = None
 

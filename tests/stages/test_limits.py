@@ -101,7 +101,8 @@ def test_a_sample_uploads_no_more_than_it_sends(house: House, most_out: int | No
 
     async def work() -> None:
         house.put(**{f"n{number:02}": f"text {number}" for number in range(60)})
-        house.limits, house.max_in_flight = Limits(max_documents=3), most_out
+        house.limits = Limits(max_documents=3)
+        house.max_in_flight = most_out
         tally = await house.run()
         assert tally == {"saved": 3, "queued": 57}
         assert len(house.service.uploads) == 3

@@ -35,7 +35,8 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
 
     async def work() -> None:
         clock = asyncio.get_running_loop().time
-        watchlist, ledger = Watchlist(), memory_ledger(Path("absent.db"), batch="b", clock=clock)
+        watchlist = Watchlist()
+        ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
         client = Overtaken(TwinService(clock), watchlist)
         poller = Poller(ledger, client, Pace(), Course(), watchlist, Looks(), clock=clock)
         for number in (1, 2):

@@ -22,7 +22,9 @@ from batcher.reducto.fake_client import Twin, TwinJob, TwinService
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 from batcher.stages.run_control import Course
 
-SETTLE, LAG, HOUR = 60.0, 50.0, 3600.0
+SETTLE = 60.0
+LAG = 50.0
+HOUR = 3600.0
 
 
 class LateListing(Twin):
@@ -122,7 +124,8 @@ class BrokenListing(Twin):
 
     def __init__(self, service: TwinService, *, new_cursors: bool) -> None:
         super().__init__(service)
-        self.pages, self._new_cursors = 0, new_cursors
+        self.pages = 0
+        self._new_cursors = new_cursors
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
@@ -155,7 +158,8 @@ class HeldUpListing(LateListing):
 
     def __init__(self, service: TwinService, ledger: Ledger) -> None:
         super().__init__(service)
-        self._ledger, self._readings = ledger, 0
+        self._ledger = ledger
+        self._readings = 0
 
     async def jobs(self, **more: Any) -> api_types.JobsPage:
         self._readings += 1
@@ -221,7 +225,9 @@ class LosesOne(Twin):
     From then on, for `blind` seconds, `shows` says what the listing still shows.
     """
 
-    lost, blind, lost_at = "lost", 300.0, None
+    lost = "lost"
+    blind = 300.0
+    lost_at = None
     shows: Callable[[TwinJob, float], bool] = staticmethod(lambda job, since: False)
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
@@ -463,7 +469,8 @@ def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) 
         await _lost(ledger, service)
         await _lost(ledger, service, document=3)
         client = OddRows(service)
-        client.of, client.odd = frozenset(list(service.jobs)[-1:]), ODD_ROWS[name]
+        client.of = frozenset(list(service.jobs)[-1:])
+        client.odd = ODD_ROWS[name]
         await _decided(ledger, client)
         assert +ledger.tally == {State.WAITING: 2, State.HELD: 1}
         assert "listing" in _reason(ledger)
@@ -478,7 +485,8 @@ def test_a_row_that_is_odd_beside_the_point_is_read(row: dict[str, Any]) -> None
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
         client = OddRows(service)
-        client.of, client.odd = frozenset(service.jobs), lambda told: {**told, **row}
+        client.of = frozenset(service.jobs)
+        client.odd = lambda told: {**told, **row}
         await _decided(ledger, client)
         assert +ledger.tally == {State.WAITING: 1}
 
@@ -511,7 +519,9 @@ def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
 class NoListing(Twin):
     """Loses the first answer; its listing fails with `error`, `from_page` on."""
 
-    lost, from_page, calls = False, 1, 0
+    lost = False
+    from_page = 1
+    calls = 0
 
     def __init__(self, service: TwinService, error: ServiceError) -> None:
         super().__init__(service)
@@ -710,7 +720,8 @@ def test_an_upload_whose_name_only_begins_like_ours_is_not_ours() -> None:
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
         (job,) = service.jobs.values()
-        job.source, job.config = job.source + "x", "{}"
+        job.source = job.source + "x"
+        job.config = "{}"
         await _decided(ledger, Twin(service))
         assert +ledger.tally == {State.QUEUED: 1}
 
@@ -755,7 +766,8 @@ class Parts(Twin):
         return [part if which == "part" else row for which in self.order]
 
 
-TODAY, YESTERDAY = {"parse": "pipeline"}, dict[str, str]()  # endpoints by the names of the manifest's steps
+TODAY = {"parse": "pipeline"}  # endpoints by the names of the manifest's steps
+YESTERDAY = dict[str, str]()
 
 
 @pytest.mark.parametrize("order", [("part", "job"), ("job", "part")])
@@ -778,7 +790,8 @@ def test_of_a_pipeline_its_own_job_is_adopted(
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
         client = Parts(service)
-        client.order, client.types = order, types
+        client.order = order
+        client.types = types
         await _decided(ledger, client, endpoints=endpoints)
         assert [flight.job_id for flight in ledger.flights()] == list(service.jobs)
 
@@ -939,7 +952,8 @@ async def _accepted(ledger: Ledger, service: TwinService, source: str, *, deadli
     """The next document is out."""
     document = await _next(ledger)
     await ledger.admit([_version(source)])
-    file_id, nonce = service.take_upload(b"y", ".pdf"), f"nonce-{source}"
+    file_id = service.take_upload(b"y", ".pdf")
+    nonce = f"nonce-{source}"
     await ledger.record(events.Uploaded(document, file_id), events.Sending(document, nonce, "twin", "none", 1.0))
     job = service.accept("parse", file_id, _config(nonce))
     await ledger.record(events.Accepted(document, job.job_id, ledger.clock() + deadline))
@@ -961,7 +975,8 @@ async def _lost(
     """One document whose submission was accepted and whose reply was lost."""
     document = document or await _next(ledger)
     await ledger.admit([_version(f"{document}.pdf")])
-    file_id, nonce = service.take_upload(b"x", ".pdf"), f"nonce-{document}."
+    file_id = service.take_upload(b"x", ".pdf")
+    nonce = f"nonce-{document}."
     await ledger.record(
         events.Uploaded(document, file_id),
         events.Sending(document, nonce, "twin", "none", 1.0),
@@ -991,7 +1006,8 @@ async def _sent_in_vain(ledger: Ledger, number: int) -> None:
 class Crowded(Twin):
     """A large account: thousands of other people's jobs stand below ours. One answer is lost."""
 
-    lost, newest_first = False, True
+    lost = False
+    newest_first = True
 
     def __init__(self, service: TwinService) -> None:
         super().__init__(service)

@@ -17,7 +17,9 @@ from batcher.reducto import api_types
 from batcher.stages.recovery import FENCE, LISTING, Recovery
 from batcher.stages.run_control import Course
 
-SETTLE, HOUR, RETENTION = 60.0, 3600.0, 12 * 3600.0
+SETTLE = 60.0
+HOUR = 3600.0
+RETENTION = 12 * 3600.0
 A_PASS = SETTLE / 4 + 1.0  # seconds from one to the next, at most
 
 
@@ -73,7 +75,8 @@ async def goes_on(
     ledger: Ledger, client: Service, seconds: float, *, course: Course | None = None, **more: Any
 ) -> list[tuple[float, State]]:
     """What becomes of document 1, and when, in so many seconds."""
-    began, told = now(), list[tuple[float, State]]()
+    began = now()
+    told = list[tuple[float, State]]()
     running = asyncio.create_task(recovery(ledger, client, course, **more).run())
     while now() < began + seconds:
         state = ledger.state_of(1)
@@ -161,7 +164,8 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(call: str) -> None:
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         await proven(ledger, LISTING, *((FENCE,) if call != "upload" else ()))
-        client, course = Service(), Course()
+        client = Service()
+        course = Course()
         error = Unauthorised("any call", "no such key", status=401)
         client.fails = lambda asked, what: error if asked == call else None
         assert await goes_on(ledger, client, 1.0, course=course) == []
@@ -522,7 +526,8 @@ def test_after_three_deletions_in_vain_in_a_row_a_pass_tries_no_more(fine: str, 
         for document in range(1, 9):
             await lost(ledger, document)
         await proven(ledger)
-        client, names = Service(), list[str]()
+        client = Service()
+        names = list[str]()
 
         def fails(call: str, what: str) -> ServiceError | None:
             if call != "delete":
@@ -543,7 +548,8 @@ def test_in_the_next_pass_the_others_are_tried() -> None:
         for document in range(1, 9):
             await lost(ledger, document)
         await proven(ledger)
-        client, names = Service(), set[str]()
+        client = Service()
+        names = set[str]()
 
         def fails(call: str, what: str) -> ServiceError | None:
             names.add(what)
@@ -562,7 +568,8 @@ def test_a_deletion_is_on_record_with_the_moment_at_which_it_was_done() -> None:
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         await proven(ledger)
-        began, client = now(), Service()
+        began = now()
+        client = Service()
         client.deleting_takes = 10.0
         running = asyncio.create_task(recovery(ledger, client).run())
         await asyncio.sleep(5.0)

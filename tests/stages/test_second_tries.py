@@ -48,7 +48,8 @@ def test_a_passing_failure_is_tried_by_three_runs_and_no_more(house: House, name
     async def work() -> None:
         house.put(a="one", b="two")
         house.service.work = fails(name)
-        jobs, told = list[int](), list[int]()
+        jobs = list[int]()
+        told = list[int]()
         for _ in range(5):
             assert await house.run() == {"failed": 2}
             jobs.append(house.paid())
@@ -93,7 +94,8 @@ def test_what_was_or_may_have_been_paid_is_a_person_s_to_decide(house: House, wh
         (job,) = house.service.jobs.values()
         if what == "expired":
             await asyncio.sleep(13 * HOUR)
-        job.deleted, job.cancelled = what == "lost", what == "cancelled"
+        job.deleted = what == "lost"
+        job.cancelled = what == "cancelled"
         if what == "stuck":
             house.service.retention = 20 * HOUR
         house.put(b="two") if what == "lost" else None

@@ -28,7 +28,9 @@ class LaterEach(Twin):
 
     def __init__(self, service: TwinService, call: str, *, retry_after: float = 300.0, since: float = 0.0) -> None:
         super().__init__(service)
-        self.call, self.retry_after, self.since = call, retry_after, since
+        self.call = call
+        self.retry_after = retry_after
+        self.since = since
         self.refused = 0
 
     async def reach(self, call: str, act: Callable[[], Any]) -> Any:

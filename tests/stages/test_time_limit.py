@@ -17,7 +17,8 @@ def stopped_after(limits: Limits, *, began: datetime = TEN_AT_NIGHT) -> tuple[ti
     """How long after `began` the course was stopped."""
 
     async def night() -> tuple[timedelta, Course]:
-        loop, course = asyncio.get_running_loop(), Course()
+        loop = asyncio.get_running_loop()
+        course = Course()
         curfew = Curfew(limits, course, clock=loop.time)
         curfew.look()
         await curfew.run()

@@ -34,7 +34,10 @@ class Failing(Twin):
 
     def __init__(self, service: TwinService, calls: set[str], error: ServiceError, *, times: int, since: float) -> None:
         super().__init__(service)
-        self.calls, self.error, self.times, self.since = calls, error, times, since
+        self.calls = calls
+        self.error = error
+        self.times = times
+        self.since = since
 
     async def reach(self, call: str, act: Callable[[], Any]) -> Any:
         if call in self.calls and self.times and now() >= self.since:
@@ -49,7 +52,8 @@ def test_a_lane_that_is_asked_to_wait_says_so_once(house: House, call: str) -> N
 
     async def work() -> None:
         house.put(**{f"n{number}": f"{number}" for number in range(40)})
-        house.clean, house.max_in_flight = "saved", 20
+        house.clean = "saved"
+        house.max_in_flight = 20
         later = Busy("CALL", "BATCH_QUEUE_FULL", status=503, retry_after=300.0)
         house.client = Failing(house.service, {call}, later, times=4, since=now() + (0.0 if call == "upload" else 25.0))
         assert await house.run() == {"saved": 40}

@@ -46,7 +46,8 @@ class Odd(Twin):
 
     def __init__(self, service: TwinService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]) -> None:
         super().__init__(service)
-        self.answer, self.healed = answer, False
+        self.answer = answer
+        self.healed = False
         self.asked: Counter[str] = Counter()
 
     def is_odd(self, job_id: str) -> bool:
@@ -318,7 +319,8 @@ def test_an_outage_is_nobodys_own_trouble(house: House) -> None:
 class OneLongPause(Twin):
     """Tells the first that asks for a job to come back in so many hours, and is well all along."""
 
-    hours, said = 0.0, False
+    hours = 0.0
+    said = False
 
     async def job(self, job_id: str, **more: Any) -> tuple[api_types.JobAnswer, int]:
         if not self.said:

@@ -75,7 +75,8 @@ def test_every_class_and_verdict_has_some() -> None:
 
 async def test_a_mended_file_is_taken_by_the_next_run(tmp_path: Path) -> None:
     """As the advice says: nothing need be typed but the run's own words."""
-    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    inbox = tmp_path / "inbox"
+    out = tmp_path / "out"
     inbox.mkdir()
     whole = Path("examples/trouble/good-invoice.pdf").read_bytes()
     (inbox / "invoice.pdf").write_bytes(whole[:700])

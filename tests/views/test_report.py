@@ -98,7 +98,8 @@ def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
 def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     """Documents, credits, failures, folders, days, waits and margins, each counted another way."""
     path = make_ledger(tmp_path / "ledger.db", 1_000)
-    db, seen = sqlite3.connect(path), found(path)
+    db = sqlite3.connect(path)
+    seen = found(path)
     assert {count.name: count.number for count in seen.states} == {"saved": 980, "failed": 20}
     paid = db.execute("SELECT sum(credits) FROM attempts WHERE outcome = 'saved'").fetchone()[0]
     assert seen.credits == paid == sum(c.amount for c in seen.folders) == sum(c.amount for c in seen.days)
@@ -135,7 +136,8 @@ def test_only_the_last_run_may_still_go_on(tmp_path: Path) -> None:
 
 def test_many_documents_take_seconds_and_little_memory(tmp_path: Path) -> None:
     """And a page no longer than that of a thousand; 100,000 of them took 1.7 s and 25 kB when they were looked at."""
-    few, many = make_ledger(tmp_path / "few.db", 1_000), make_ledger(tmp_path / "many.db", 20_000)
+    few = make_ledger(tmp_path / "few.db", 1_000)
+    many = make_ledger(tmp_path / "many.db", 20_000)
     began = time.process_time()
     html = page(many)
     assert time.process_time() - began < 10
@@ -156,7 +158,8 @@ PROBE = (
 )
 
 
-ALONE, LET_IN = "default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"  # the probe is a script
+ALONE = "default-src 'none'"  # the probe is a script
+LET_IN = "default-src 'none'; script-src 'unsafe-inline'"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium; the parser has read it")

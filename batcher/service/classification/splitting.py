@@ -85,7 +85,8 @@ def _bridged(parts: list[_Part], pages: list[PageText]) -> Iterator[_Part]:
         sections = {part.section for part in here}
         yield from (_Part(number, section, False) for section in sorted(before & sections) for number in silent)
         yield from here
-        before, silent = sections, []
+        before = sections
+        silent = []
 
 
 def _split(category: Mapping[str, Any], parts: list[_Part], pages: list[PageText]) -> dict[str, Any]:

@@ -169,14 +169,16 @@ def _joined(row: list[Line]) -> Iterator[Line]:
 
 
 def _merged(first: Line, second: Line) -> Line:
-    a, b = first.spot, second.spot
+    a = first.spot
+    b = second.spot
     box = (min(a.box[0], b.box[0]), min(a.box[1], b.box[1]), max(a.box[2], b.box[2]), max(a.box[3], b.box[3]))
     known = [c for c in (a.confidence, b.confidence) if c is not None]
     return Line(f"{first.text} {second.text}", Spot(a.page, box, {}, min(known, default=None)), True)
 
 
 def _block_at(spot: Spot, blocks: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    x, y = (spot.box[0] + spot.box[2]) / 2, _middle(spot.box)
+    x = (spot.box[0] + spot.box[2]) / 2
+    y = _middle(spot.box)
     for block in blocks:
         left, top, right, bottom = box_of(block["bbox"])
         if left - 0.005 <= x <= right + 0.005 and top - 0.005 <= y <= bottom + 0.005:
@@ -199,7 +201,8 @@ def _height(box: Box) -> float:
 
 
 def _within(inner: Box, outer: Box) -> bool:
-    x, y = (inner[0] + inner[2]) / 2, _middle(inner)
+    x = (inner[0] + inner[2]) / 2
+    y = _middle(inner)
     return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
 
 

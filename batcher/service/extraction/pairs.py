@@ -153,7 +153,8 @@ def _strength(label: str, text: str, *, asked: float, value: float, words: float
 
 
 def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:
-    box, height = line.spot.box, line.spot.box[3] - line.spot.box[1]
+    box = line.spot.box
+    height = line.spot.box[3] - line.spot.box[1]
     near = [
         other
         for other in _around(page, index, reach=height)

@@ -72,7 +72,8 @@ def customs_of(texts: Iterable[str]) -> Customs:
         for mark in re.findall(r"(?<![\d.,])\d{1,3}(?:[.,' ]\d{3})*([.,])\d{2}(?![\d.,])", text):
             marks[mark] += 1
         for first, _, second, _ in _FIGURES.findall(text):
-            day, month = day or int(first) > 12, month or int(second) > 12
+            day = day or int(first) > 12
+            month = month or int(second) > 12
     decimal = None if marks["."] == marks[","] else max(marks, key=lambda mark: marks[mark])
     return Customs(decimal, None if day == month else day)
 
@@ -223,7 +224,10 @@ def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
 
 
 def _by_figures(match: re.Match[str], customs: Customs, clock: str | None) -> Any:
-    first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4])
+    first = int(match[1])
+    mark = match[2]
+    second = int(match[3])
+    year = int(match[4])
     year += 0 if year > 99 else 2000 if year < 70 else 1900
     day_first = mark == "." or first > 12 or (second <= 12 and customs.day_first is True)
     month_first = second > 12 or customs.day_first is False

@@ -181,7 +181,8 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
     """What a field is called; a mere "name" is that of what it belongs to."""
-    own, above = words_of_name(name), tuple(word for parent in parents for word in words_of_name(parent))
+    own = words_of_name(name)
+    above = tuple(word for parent in parents for word in words_of_name(parent))
     about = described(title, description)
     return Phrase((*own, *above), (), about) if own == ("name",) else Phrase(own, above, about)
 

@@ -25,7 +25,8 @@ def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, A
     hidden = frozenset(retrieval.get("filter_blocks") or ())
     placed = [(page, block) for page in pages for block in page.blocks]
     groups = MODES[mode](placed, chunking.get("chunk_size") or VARIABLE_SIZE)
-    formatting, settings = options.get("formatting") or {}, options.get("settings") or {}
+    formatting = options.get("formatting") or {}
+    settings = options.get("settings") or {}
     marked = bool(formatting.get("add_page_markers"))
     # The API: "not supported with merge_tables"; whether it refuses or goes on without is not documented.
     cited = bool(settings.get("return_citations")) and not formatting.get("merge_tables")

@@ -69,6 +69,8 @@ def _place(block: Block, row: int, column: int) -> Box | None:
 
 
 def _lies_in(box: Box, outer: Box) -> bool:
-    across, down = box[0] + box[2] / 2, box[1] + box[3] / 2
-    right, bottom = outer[0] + outer[2], outer[1] + outer[3]
+    across = box[0] + box[2] / 2
+    down = box[1] + box[3] / 2
+    right = outer[0] + outer[2]
+    bottom = outer[1] + outer[3]
     return outer[0] - _SLACK <= across <= right + _SLACK and outer[1] - _SLACK <= down <= bottom + _SLACK

@@ -43,5 +43,6 @@ def _text(row: list[Any]) -> str:
 
 
 def _lies_in(item: Any, box: Any) -> bool:
-    across, down = item.x + item.width / 2, item.y + item.height / 2
+    across = item.x + item.width / 2
+    down = item.y + item.height / 2
     return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)

@@ -74,8 +74,10 @@ def _engine() -> Any:
 
 
 def _place(corners: Any, wide: int, high: int) -> Box:
-    across, down = [float(x) / wide for x, _ in corners], [float(y) / high for _, y in corners]
-    left, top = max(0.0, min(across)), max(0.0, min(down))
+    across = [float(x) / wide for x, _ in corners]
+    down = [float(y) / high for _, y in corners]
+    left = max(0.0, min(across))
+    top = max(0.0, min(down))
     return left, top, min(1.0, max(across)) - left, min(1.0, max(down)) - top
 
 
@@ -91,7 +93,8 @@ def _groups(lines: Sequence[Word]) -> Iterator[list[Word]]:
 
 
 def _paragraph(lines: Sequence[Word]) -> Block:
-    left, top = min(line.box[0] for line in lines), min(line.box[1] for line in lines)
+    left = min(line.box[0] for line in lines)
+    top = min(line.box[1] for line in lines)
     right = max(line.box[0] + line.box[2] for line in lines)
     bottom = max(line.box[1] + line.box[3] for line in lines)
     sure = surely([line.confidence for line in lines if line.confidence is not None])

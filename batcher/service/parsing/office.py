@@ -84,8 +84,10 @@ def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
 def _box(shape: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
     if shape.left is None or shape.width is None:
         return WHOLE_PAGE
-    left, top = _share(shape.left / size[0]), _share(shape.top / size[1])
-    right, bottom = _share((shape.left + shape.width) / size[0]), _share((shape.top + shape.height) / size[1])
+    left = _share(shape.left / size[0])
+    top = _share(shape.top / size[1])
+    right = _share((shape.left + shape.width) / size[0])
+    bottom = _share((shape.top + shape.height) / size[1])
     return left, top, right - left, bottom - top
 
 

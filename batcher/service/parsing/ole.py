@@ -17,14 +17,19 @@ from batcher.service.parsing.pages import Block, DocumentProblem, Page, corrupt,
 from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
 # Places in Word's FIB, as [MS-DOC] gives them.
-_FLAGS, _CHARACTERS, _PIECES = 0x0A, 0x4C, 0x1A2
-_ENCRYPTED, _TABLE_ONE = 0x0100, 0x0200
+_FLAGS = 0x0A
+_CHARACTERS = 0x4C
+_PIECES = 0x1A2
+_ENCRYPTED = 0x0100
+_TABLE_ONE = 0x0200
 _PIECE_TABLE: Final = 2  # the kind of part that holds it; 1 is a list of formats, to be skipped
 _COMPRESSED: Final = 1 << 30  # a piece of one byte a character
 _FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")  # its code goes, its result stays
-_CELL, _PAGE = "\x07", "\x0c"
+_CELL = "\x07"
+_PAGE = "\x0c"
 _SUBJECT, _SENDER, _ADDRESS, _TO, _CC, _BODY, _HTML = "0037 0C1A 0C1F 0E04 0E03 1000 1013".split()
-_LONG_NAME, _NAME = "3707", "3704"  # of an attachment
+_LONG_NAME = "3707"  # of an attachment
+_NAME = "3704"
 
 
 def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -141,7 +146,8 @@ def _msg_blocks(file: _Compound) -> Iterator[Block]:
     sender = " ".join(filter(None, (_property(file, _SENDER), _bracketed(_property(file, _ADDRESS)))))
     heads = {"From": sender, "To": _property(file, _TO), "Cc": _property(file, _CC)}
     yield Block("Key Value", "\n".join(f"{name}: {value}" for name, value in heads.items() if value))
-    html, body = f"__substg1.0_{_HTML}0102", _property(file, _BODY)
+    html = f"__substg1.0_{_HTML}0102"
+    body = _property(file, _BODY)
     if body:
         yield from paragraphs(body.encode(), "utf-8")
     elif file.holds(html):

@@ -173,7 +173,8 @@ def _block(raw: Any, page: Any, recognised: list[Any]) -> Block | None:
 
 
 def _lies_in(item: Any, raw: Any) -> bool:
-    across, down = item.x + item.width / 2, item.y + item.height / 2
+    across = item.x + item.width / 2
+    down = item.y + item.height / 2
     box = raw.bbox
     return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
 
@@ -206,9 +207,12 @@ def _table(raw: Any, page: Any, box: Box) -> Block | None:
 
 def _box(box: Any, page: Any) -> Box:
     """Points from the top left as shares of the page, cut off at its edges."""
-    wide, high = page.width or 1.0, page.height or 1.0
-    left, top = _share(box.x / wide), _share(box.y / high)
-    right, bottom = _share((box.x + box.width) / wide), _share((box.y + box.height) / high)
+    wide = page.width or 1.0
+    high = page.height or 1.0
+    left = _share(box.x / wide)
+    top = _share(box.y / high)
+    right = _share((box.x + box.width) / wide)
+    bottom = _share((box.y + box.height) / high)
     return left, top, max(0.0, right - left), max(0.0, bottom - top)
 
 

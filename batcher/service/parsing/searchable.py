@@ -46,7 +46,8 @@ def _page(page: Page, number: int, scale: float, points: float) -> Iterator[byte
     from PIL import Image
 
     with Image.open(io.BytesIO(page.picture)) as opened:
-        wide, high = opened.width * points, opened.height * points
+        wide = opened.width * points
+        high = opened.height * points
         size = (max(1, round(opened.width * scale)), max(1, round(opened.height * scale)))
         picture = opened.convert("RGB").resize(size)
     jpeg = io.BytesIO()
@@ -77,7 +78,8 @@ def _stream(words: bytes, content: bytes) -> bytes:
 
 
 def _file(objects: Sequence[bytes]) -> bytes:
-    out, places = bytearray(b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n"), []
+    out = bytearray(b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n")
+    places = []
     for number, content in enumerate(objects, start=1):
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, content)

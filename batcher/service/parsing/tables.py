@@ -76,7 +76,8 @@ def _width(rows: Rows | None) -> int:
 
 def _joined(first: tuple[Page, Block], second: tuple[Page, Block]) -> Block:
     """Where the first stands; places of cells are lost, as they lie on several pages."""
-    above, below = first[1].rows or [], second[1].rows or []
+    above = first[1].rows or []
+    below = second[1].rows or []
     rows = above + (below[1:] if below[:1] == above[:1] else below)
     return replace(first[1], rows=rows, places=None, parts=(*(first[1].parts or (first,)), second))
 

@@ -64,7 +64,8 @@ def _read(path: Path) -> Recipe:
     table = tomllib.loads(path.read_text("utf-8"))
     if strangers := sorted(set(table) - KEYS):
         raise ValueError(f"it has {', '.join(strangers)}, and only {', '.join(sorted(KEYS))} are known")
-    parse, split = table.get("parse", {}), table.get("split")
+    parse = table.get("parse", {})
+    split = table.get("split")
     extracts = [_with_schema(extract, path.parent) for extract in table.get("extract", [])]
     _check(parse, ParseBody, "parse")
     if split is not None:

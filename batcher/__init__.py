@@ -1,6 +1,7 @@
 """batcher: every document through the API once, every result on disk before it expires.
 
-The names below are the Python API. Each is loaded when it is first used, so that importing batcher costs nothing.
+The names below are the Python API. Each is loaded when it is first used, so that importing batcher
+costs nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ __all__ = [
     "run_batch_sync",
 ]
 
-# Where each name lives, and what it is called there where that differs; the errors all live in one place.
+# Where each name lives, and what it is called there where that differs; the errors all live in one
+# place.
 _HOMES = {
     "Happened": "api",
     "Ledger": "ledger.records:Records",

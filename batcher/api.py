@@ -1,4 +1,5 @@
-"""Running a batch from Python: a manifest as a file, a dictionary or a value; what happens, as it happens.
+"""Running a batch from Python: a manifest as a file, a dictionary or a value; what happens, as it
+happens.
 
 It does what `batcher run` does, no more: the same ledger, the same resuming, the same errors.
 """
@@ -25,7 +26,10 @@ Batch = Manifest | Mapping[str, Any] | str | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A change of one document, durable by now. `event` is one of `batcher.core.events`, with its facts."""
+    """A change of one document, durable by now.
+
+    `event` is one of `batcher.core.events`, with its facts.
+    """
 
     source: str
     event: Event
@@ -33,17 +37,23 @@ class Happened:
     after: State
 
 
-async def run_batch(batch: Batch, *, on_event: Callable[[Happened], object] | None = None) -> Summary:
-    """Start the batch, or go on with it, to its end. `on_event` hears of every change, on the event loop.
+async def run_batch(
+    batch: Batch, *, on_event: Callable[[Happened], object] | None = None
+) -> Summary:
+    """Start the batch, or go on with it, to its end. `on_event` hears of every change, on the event
+    loop.
 
-    A path is a manifest's; a dictionary has a manifest's keys, its paths relative to the working directory. Cancelling
-    the task stops at once: nothing is lost, and the same call goes on from there. What came to a verdict other than
-    saved is no error but stands in the summary. Raises BatcherError where the run can't begin or go on.
+    A path is a manifest's; a dictionary has a manifest's keys, its paths relative to the working
+    directory. Cancelling the task stops at once: nothing is lost, and the same call goes on from
+    there. What came to a verdict other than saved is no error but stands in the summary. Raises
+    BatcherError where the run can't begin or go on.
     """
     return await conduct(manifest_of(batch), watch=None if on_event is None else _teller(on_event))
 
 
-def run_batch_sync(batch: Batch, *, on_event: Callable[[Happened], object] | None = None) -> Summary:
+def run_batch_sync(
+    batch: Batch, *, on_event: Callable[[Happened], object] | None = None
+) -> Summary:
     """`run_batch`, for where no event loop runs."""
     return asyncio.run(run_batch(batch, on_event=on_event))
 

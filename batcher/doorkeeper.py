@@ -1,7 +1,7 @@
 """Connections to a server of ours: how many may be open at once, and how long each may dawdle.
 
-Stands between the listening socket and the protocol that reads the bytes. Knows nothing of HTTP but that a request
-begins once its header is there whole, which whoever answers it says by `attending`.
+Stands between the listening socket and the protocol that reads the bytes. Knows nothing of HTTP but
+that a request begins once its header is there whole, which whoever answers it says by `attending`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,27 @@ from typing import Final, cast
 
 Make = Callable[[], asyncio.Protocol]
 
-PROGRESS: Final = 1024  # bytes that a body must bring within `stalled`; a byte now and then is no transfer
+PROGRESS: Final = (
+    1024  # bytes that a body must bring within `stalled`; a byte now and then is no transfer
+)
 MOST_DESCRIPTORS: Final = 16_384  # more than we ever use, where the system names no limit
 PARSERS: Final = ("aiohttp.http", "aiohttp.web_protocol")  # where what a peer did wrong is raised
-LINE_EVERY: Final = 10.0  # seconds between two lines about malformed requests: who sends them may send many
+LINE_EVERY: Final = (
+    10.0  # seconds between two lines about malformed requests: who sends them may send many
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds each, save `connections`. Where too many are open, a body younger than `body` is left to come in."""
+    """Seconds each, save `connections`.
+
+    Where too many are open, a body younger than `body` is left to come in.
+    """
 
     connections: int
     header: float = 10.0  # from its first byte, or from the connection's first moment
-    idle: float = 75.0  # between two requests; clients keep connections for less, so that none is cut in their hands
+    # between two requests; clients keep connections for less, so that none is cut in their hands
+    idle: float = 75.0
     stalled: float = 60.0  # a body that doesn't come, an answer that isn't taken
     body: float = math.inf
 
@@ -46,7 +54,9 @@ class Doorkeeper:
 
     @property
     def backlog(self) -> int:
-        """For the listening socket: as many are accepted at a stroke, before any of them can be turned away."""
+        """For the listening socket: as many are accepted at a stroke, before any of them can be
+        turned away.
+        """
         return self._limits.connections
 
     def guarding(self, make: Make) -> Make:
@@ -54,7 +64,9 @@ class Doorkeeper:
         return lambda: _Connection(make(), self)
 
     @contextmanager
-    def attending(self, transport: asyncio.BaseTransport | None, is_fed: Callable[[], bool]) -> Iterator[None]:
+    def attending(
+        self, transport: asyncio.BaseTransport | None, is_fed: Callable[[], bool]
+    ) -> Iterator[None]:
         """While a request is answered. `is_fed` tells whether its body has come in whole."""
         connection = self._open.get(transport) if transport else None
         if connection is None:
@@ -77,7 +89,9 @@ class Doorkeeper:
                     self._drop(connection, why)
 
     def admit(self, connection: _Connection) -> None:
-        """Where it is one too many, the least loss makes room; where all others are at work, it goes itself."""
+        """Where it is one too many, the least loss makes room; where all others are at work, it
+        goes itself.
+        """
         self._open[connection.transport] = connection
         if len(self._open) > self._limits.connections:
             others = [one for one in self._open.values() if one is not connection]
@@ -148,7 +162,9 @@ class _Connection(asyncio.Protocol):
         return not self._is_fed() and time.monotonic() - self._since > limits.body
 
     def worth(self) -> tuple[bool, bool, float]:
-        """Half a header is worth less than a client that may come back, that less than half a body; old ones least."""
+        """Half a header is worth less than a client that may come back, that less than half a body;
+        old ones least.
+        """
         return self._is_fed is not None, not self._heard, self._since
 
     def overdue(self, limits: Limits) -> str:

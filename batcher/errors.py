@@ -1,4 +1,5 @@
-"""Every error batcher raises, drawn as one tree. What a document can meet on its way is an event, not an error.
+"""Every error batcher raises, drawn as one tree. What a document can meet on its way is an event,
+not an error.
 
     BatcherError
     ├── ManifestError        what the manifest says can't be done; every problem at once
@@ -32,7 +33,8 @@
             ├── Gone         409, 410: deletion under way, or done on request
             └── Busy         429, 503: later, perhaps
 
-Facts are attributes; nobody parses a message. `exit_code` is the process's, should the error end it.
+Facts are attributes; nobody parses a message. `exit_code` is the process's, should the error end
+it.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class BatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what to do about it.
+    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what
+    to do about it.
 
     `unknown` to the API's description that batcher holds options against: a newer one may know it.
     """
@@ -57,7 +60,9 @@ class Problem:
     unknown: bool = False
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.key, self.message))) + (f" ({self.hint})" if self.hint else "")
+        return ": ".join(filter(None, (self.key, self.message))) + (
+            f" ({self.hint})" if self.hint else ""
+        )
 
 
 class ManifestError(BatcherError):
@@ -80,14 +85,18 @@ class ReceiverUnusable(BatcherError):
 
 
 class BudgetSpent(BatcherError):
-    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out are known.
+    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out
+    are known.
 
-    `probe` is the document whose bill is to show what documents of this type cost: no other is sent before that.
+    `probe` is the document whose bill is to show what documents of this type cost: no other is sent
+    before that.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, cost: float, may_fit: bool = False, probe: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, cost: float, may_fit: bool = False, probe: int | None = None
+    ) -> None:
         super().__init__(message)
         self.cost = cost
         self.may_fit = may_fit
@@ -190,10 +199,18 @@ class BadReply(ServiceError):
 
 
 class Refused(ServiceError):
-    """`status` is HTTP's; `name` one of the API's 44, or empty; `retry_after` in seconds, None where unsaid."""
+    """`status` is HTTP's; `name` one of the API's 44, or empty; `retry_after` in seconds, None
+    where unsaid.
+    """
 
     def __init__(
-        self, call: str, message: str, *, status: int, name: str = "", retry_after: float | None = None
+        self,
+        call: str,
+        message: str,
+        *,
+        status: int,
+        name: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(call, f"{status} {name} {message}".replace("  ", " ").strip())
         self.status = status
@@ -217,7 +234,10 @@ class Gone(Refused):
 class Busy(Refused):
     @property
     def is_of_all_calls(self) -> bool:
-        """Whether it met the limit that all calls share. The API tells that by a code among its words."""
+        """Whether it met the limit that all calls share.
+
+        The API tells that by a code among its words.
+        """
         return self.status == 429 and "[CODE 1000]" in self.said
 
 

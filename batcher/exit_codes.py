@@ -1,4 +1,6 @@
-"""How a run ended: in one word and by its exit code, which the command line, summaries and messages have in common."""
+"""How a run ended: in one word and by its exit code, which the command line, summaries and messages
+have in common.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ def heavier(one: Ended, other: Ended) -> Ended:
 
 
 def exit_code_of(*, stopped: int, refused: bool, failed: bool, waits: bool, lacks: bool) -> int:
-    """`stopped`: with which code it was, if it was; `refused`: nobody agreed to pay again; `failed`: in this run.
+    """`stopped`: with which code it was, if it was; `refused`: nobody agreed to pay again;
+    `failed`: in this run.
 
-    `waits`: something is left that the next run takes up by itself; `lacks`: some document isn't saved, and is minded.
+    `waits`: something is left that the next run takes up by itself; `lacks`: some document isn't
+    saved, and is minded.
     """
     return stopped or (2 if refused else 1 if failed else 3 if waits else 1 if lacks else 0)
 

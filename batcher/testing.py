@@ -1,7 +1,8 @@
-"""A local Reducto for the tests of whoever builds on the API: `from batcher.testing import local_reducto`.
+"""A local Reducto for the tests of whoever builds on the API: `from batcher.testing import
+local_reducto`.
 
-A process of its own that reads documents for real, on loopback, with a key and data that are gone afterwards. It needs
-pytest, and neither account nor network.
+A process of its own that reads documents for real, on loopback, with a key and data that are gone
+afterwards. It needs pytest, and neither account nor network.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def local_reducto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRed
 
 @contextmanager
 def serving(data_dir: Path, *, chaos: str = "") -> Iterator[LocalReducto]:
-    """As long as the block lasts. `chaos`: faults to make, in the words of `batcher run`. Raises ServiceUnusable."""
+    """As long as the block lasts.
+
+    `chaos`: faults to make, in the words of `batcher run`. Raises ServiceUnusable.
+    """
     key = secrets.token_urlsafe(24)
     words = [sys.executable, "-m", "batcher.service", "--embedded", "--data-dir", str(data_dir)]
     process = subprocess.Popen(  # noqa: S603 (our own module, by our own interpreter)
@@ -64,4 +68,6 @@ def _url(hello: str) -> str:
     try:
         return str(json.loads(hello)["url"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ServiceUnusable("the local service didn't start; what it said stands above") from error
+        raise ServiceUnusable(
+            "the local service didn't start; what it said stands above"
+        ) from error

@@ -1,4 +1,5 @@
-"""The local service and batcher's own client: one document parsed, without a ledger, an account or a network.
+"""The local service and batcher's own client: one document parsed, without a ledger, an account or
+a network.
 
 python examples/call_the_service.py
 """

@@ -7,7 +7,9 @@ import sys
 
 from batcher import Ledger, State
 
-with Ledger.open(sys.argv[1] if len(sys.argv) > 1 else "results/quickstart", read_only=True) as ledger:
+with Ledger.open(
+    sys.argv[1] if len(sys.argv) > 1 else "results/quickstart", read_only=True
+) as ledger:
     for state, number in ledger.counts().most_common():
         print(f"{number:6} {state}")
     for document in ledger.documents(State.SAVED):

@@ -1,4 +1,5 @@
-"""How your own tests get a Reducto that reads documents: the fixture, and here the official SDK as its client.
+"""How your own tests get a Reducto that reads documents: the fixture, and here the official SDK as
+its client.
 
 pytest examples/test_your_code.py
 """

@@ -1,4 +1,6 @@
-"""A service on loopback, an inbox of six letters, and the words that run the one through the other."""
+"""A service on loopback, an inbox of six letters, and the words that run the one through the
+other.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def manifest(inbox: Path, out: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
     }
 
 
-# --- running --------------------------------------------------------------------------------------------------------
+# --- running --------------------------------------------------------------------------------------
 
 
 async def test_a_dictionary_is_a_manifest(manifest: dict[str, Any], out: Path) -> None:
@@ -40,7 +40,9 @@ async def test_a_dictionary_is_a_manifest(manifest: dict[str, Any], out: Path) -
     summary = await run_batch(manifest, on_event=told.append)
     assert summary.documents == {"saved": 6} and summary.exit_code == 0
     saved = [happened for happened in told if happened.after is State.SAVED]
-    assert sorted(happened.source for happened in saved) == sorted(f"{n % 2}/letter {n // 2}.txt" for n in range(6))
+    assert sorted(happened.source for happened in saved) == sorted(
+        f"{n % 2}/letter {n // 2}.txt" for n in range(6)
+    )
     assert len(told) == 6 * 5  # uploaded, sending, accepted, ended, saved
 
 
@@ -71,21 +73,35 @@ async def test_a_wrong_key_is_named(manifest: dict[str, Any]) -> None:
     assert [problem.key for problem in caught.value.problems] == ["colour", "job.endpiont"]
 
 
-# --- the ledger ------------------------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------
 
 
 async def test_the_ledger_is_read_as_values(manifest: dict[str, Any], out: Path) -> None:
-    """Documents, attempts and events, also by the file's own name; whoever remembers a number misses none."""
+    """Documents, attempts and events, also by the file's own name; whoever remembers a number
+    misses none.
+    """
     await run_batch(manifest)
     with Ledger.open(out / ".batcher" / "ledger.db", read_only=True) as ledger:
         documents = list(ledger.documents())
-        assert [d.source for d in documents] == sorted(d.source for d in documents) and len(documents) == 6
+        assert [d.source for d in documents] == sorted(d.source for d in documents) and len(
+            documents
+        ) == 6
         assert all(d.current and d.state is State.SAVED for d in documents)
         (attempt,) = ledger.attempts(documents[0].id)
         assert attempt.outcome == "saved" and attempt.job_id is not None
         story = list(ledger.events(documents[0].id))
-        assert [line.event for line in story] == ["Found", "Uploaded", "Sending", "Accepted", "Ended", "Saved"]
-        assert isinstance(story[-1].detail, dict) and story[-1].detail["sha256"] == documents[0].output_sha256
+        assert [line.event for line in story] == [
+            "Found",
+            "Uploaded",
+            "Sending",
+            "Accepted",
+            "Ended",
+            "Saved",
+        ]
+        assert (
+            isinstance(story[-1].detail, dict)
+            and story[-1].detail["sha256"] == documents[0].output_sha256
+        )
         everything = list(ledger.events())
         assert list(ledger.events(after=everything[9].seq)) == everything[10:]
         assert ledger.counts() == {State.SAVED: 6}
@@ -98,14 +114,20 @@ def test_a_ledger_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- names -----------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 def test_every_name_is_there_and_none_is_loaded_before_it_is_used() -> None:
     """Importing batcher loads nothing of itself, nor any library."""
-    loaded = "[name for name in sys.modules if 'batcher.' in name or name in ('aiohttp', 'asyncio', 'msgspec')]"
+    loaded = (
+        "[name for name in sys.modules if 'batcher.' in name or name in ('aiohttp', "
+        "'asyncio', 'msgspec')]"
+    )
     code = f"import sys, batcher; print({loaded})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
     for name in batcher.__all__:
         assert getattr(batcher, name) is not None
     assert set(batcher.__all__) <= set(dir(batcher))
@@ -113,7 +135,7 @@ def test_every_name_is_there_and_none_is_loaded_before_it_is_used() -> None:
         _ = batcher.colour  # type: ignore[attr-defined]
 
 
-# --- for other people's tests, and the examples ----------------------------------------------------------------------
+# --- for other people's tests, and the examples ---------------------------------------------------
 
 
 def test_a_local_reducto_answers_with_its_key_alone(local_reducto: LocalReducto) -> None:  # noqa: F811
@@ -133,9 +155,16 @@ def test_a_local_reducto_answers_with_its_key_alone(local_reducto: LocalReducto)
 
 def example(name: str, *words: object, cwd: Path) -> str:
     """What it prints."""
-    run = [sys.executable, *(["-m", "pytest", "-q", "-p", "no:cacheprovider"] if name.startswith("test_") else [])]
+    run = [
+        sys.executable,
+        *(["-m", "pytest", "-q", "-p", "no:cacheprovider"] if name.startswith("test_") else []),
+    ]
     said = subprocess.run(
-        [*run, str(EXAMPLES / name), *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=100
+        [*run, str(EXAMPLES / name), *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert said.returncode == 0, said.stdout + said.stderr
     return said.stdout
@@ -146,7 +175,9 @@ def results(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "results"
 
 
-def test_the_examples_of_running_and_reading_do_what_they_say(results: Path, tmp_path: Path) -> None:
+def test_the_examples_of_running_and_reading_do_what_they_say(
+    results: Path, tmp_path: Path
+) -> None:
     """Five invoices saved, and then told by the ledger."""
     said = example("run_a_batch.py", results, cwd=tmp_path)
     assert said.count("saved invoices/2026/") == 5 and "exit code 0" in said

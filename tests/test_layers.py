@@ -11,14 +11,17 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "errors exit_codes doorkeeper common reducto manifest core adapters ledger sources outputs stages runs maintenance"
+    "errors exit_codes doorkeeper common reducto manifest core adapters ledger sources outputs "
+    "stages runs maintenance"
     " api views cli"
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_checks citations results result_links links_within webhook_signature address_lists responses client"
+    " option_checks citations results result_links links_within webhook_signature address_lists "
+    "responses client"
     " fake_client",
-    "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend event_writes intake writer"
+    "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend "
+    "event_writes intake writer"
     " ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring kinds running plan checks",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
@@ -47,7 +50,12 @@ IMPURE_MODULES: Final = {
 GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight"}
 CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.monotonic)\b")
 HOMES = {
-    "aiohttp": {"reducto.client", "reducto.public_addresses", "adapters.webhook_receiver", "adapters.notifications"},
+    "aiohttp": {
+        "reducto.client",
+        "reducto.public_addresses",
+        "adapters.webhook_receiver",
+        "adapters.notifications",
+    },
     "sqlite_utils": {"ledger.ledger", "ledger.migrations", "ledger.intake"},
     "aiofiles": {"reducto.client"},
     "obstore": {"outputs.mirror", "sources.object_store"},
@@ -91,12 +99,20 @@ def test_imports_point_one_way() -> None:
 
 @pytest.mark.parametrize("room", INSIDE)
 def test_imports_point_one_way_inside(room: str) -> None:
-    """What opens a batch knows nothing of what runs it, nor that of what plans it; a query nothing of what writes."""
+    """What opens a batch knows nothing of what runs it, nor that of what plans it; a query nothing
+    of what writes.
+    """
     order = INSIDE[room].split()
-    inside = {name.partition(".")[2]: used for name, used in modules().items() if name.startswith(f"{room}.")}
+    inside = {
+        name.partition(".")[2]: used
+        for name, used in modules().items()
+        if name.startswith(f"{room}.")
+    }
     assert set(inside) == {*order, "__init__"}
     for name, used in inside.items():
-        for other in {u.split(".")[2] for u in used if u.startswith(f"batcher.{room}.")} & set(order):
+        for other in {u.split(".")[2] for u in used if u.startswith(f"batcher.{room}.")} & set(
+            order
+        ):
             assert order.index(other) <= order.index(name), f"{room}.{name} imports {other}"
 
 
@@ -105,11 +121,17 @@ def test_the_service_shares_only_the_wire_the_errors_and_the_doorkeeper() -> Non
     for name, used in modules().items():
         if room(name) == "service":
             strangers = {
-                u for u in used if u.startswith("batcher.") and room(u) not in ("service", "errors", "doorkeeper")
+                u
+                for u in used
+                if u.startswith("batcher.") and room(u) not in ("service", "errors", "doorkeeper")
             }
-            assert all(u.startswith("batcher.reducto.api_types") for u in strangers), f"{name}: {strangers}"
+            assert all(u.startswith("batcher.reducto.api_types") for u in strangers), (
+                f"{name}: {strangers}"
+            )
         elif room(name) not in ("cli", "__init__", "testing"):
-            assert not {u for u in used if u.startswith("batcher.service")}, f"{name} reaches into the service"
+            assert not {u for u in used if u.startswith("batcher.service")}, (
+                f"{name} reaches into the service"
+            )
 
 
 @pytest.mark.parametrize("room", IMPURE_MODULES)

@@ -28,7 +28,9 @@ def test_ci_runs_the_test_command_as_the_readme_gives_it() -> None:
 
 
 def test_its_first_command_does_what_it_says(tmp_path: Path) -> None:
-    """In a copy of the checkout, without the installation: everything is saved, and a second time nothing is sent."""
+    """In a copy of the checkout, without the installation: everything is saved, and a second time
+    nothing is sent.
+    """
     command = re.findall(r"```sh\n(.*)\n```", README)[0].split("&&")[-1].split()
     assert command[0] == ".venv/bin/batcher"
     for folder in ("manifests", "examples"):
@@ -43,7 +45,9 @@ def test_its_first_command_does_what_it_says(tmp_path: Path) -> None:
         )
         assert list(json.loads(done.stdout)["documents"]) == ["saved"]
     ledger = sqlite3.connect(tmp_path / "results" / "quickstart" / ".batcher" / "ledger.db")
-    documents = sum(1 for path in (tmp_path / "examples" / "documents").rglob("*") if path.is_file())
+    documents = sum(
+        1 for path in (tmp_path / "examples" / "documents").rglob("*") if path.is_file()
+    )
     assert ledger.execute("SELECT count(*) FROM attempts").fetchone() == (documents,)
 
 
@@ -76,7 +80,11 @@ def test_the_python_in_it_runs(tmp_path: Path) -> None:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     said = subprocess.run(
-        [sys.executable, "-c", code[1]], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert said.returncode == 0, said.stderr
     assert said.stdout.count(" saved\n") == said.stdout.count(".json ") > 10
@@ -85,7 +93,10 @@ def test_the_python_in_it_runs(tmp_path: Path) -> None:
 def test_the_tables_and_views_it_names_exist(tmp_path: Path) -> None:
     """Those that other tools may rely on."""
     ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: 0.0, inline=True)
-    views = {name for (name,) in ledger.reader.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+    views = {
+        name
+        for (name,) in ledger.reader.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+    }
     ledger.close()
     assert views == {"progress", "failures", "costs", "timeline", "steps"}
     assert all(f"`{name}` (" in README for name in views)

@@ -34,7 +34,9 @@ STUB = Path(__file__).parent / "bench" / "stub.py"
 
 @contextmanager
 def stub(*words: str) -> Iterator[str]:
-    with subprocess.Popen([sys.executable, str(STUB), *words], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(STUB), *words], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()
@@ -60,7 +62,9 @@ def fill(inbox: Path, number: int) -> None:
 async def run(
     inbox: Path, url: str, course: Course, watch: object = None, *, overrides: tuple[str, ...] = ()
 ) -> Summary:
-    manifest = for_directory(inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=overrides)
+    manifest = for_directory(
+        inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=overrides
+    )
     return await run_batch(manifest, course=course, watch=watch)  # type: ignore[arg-type]
 
 
@@ -75,7 +79,9 @@ async def requests_at(url: str) -> int:
 
 
 async def test_a_document_takes_three_requests(inbox: Path) -> None:
-    """Upload, submission, one look that is the fetch as well: all else that is asked is shared among many."""
+    """Upload, submission, one look that is the fetch as well: all else that is asked is shared
+    among many.
+    """
     fill(inbox, 200)
     with stub("--result-bytes", "1000") as url:
         summary = await run(inbox, url, Course())
@@ -84,7 +90,9 @@ async def test_a_document_takes_three_requests(inbox: Path) -> None:
 
 
 async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
-    """A job that is waited for stands in the ledger and the watchlist: the number of tasks has a bound of its own."""
+    """A job that is waited for stands in the ledger and the watchlist: the number of tasks has a
+    bound of its own.
+    """
     fill(inbox, 400)
     course = Course()
     seen = list[tuple[int, int]]()
@@ -105,7 +113,9 @@ async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
 
 
 async def test_results_in_memory_are_bounded_in_bytes(inbox: Path) -> None:
-    """120 MB of results pass through a run that never holds as much: fetching waits for what is to be written."""
+    """120 MB of results pass through a run that never holds as much: fetching waits for what is to
+    be written.
+    """
     fill(inbox, 240)
     with stub("--result-bytes", "500000") as url:
         tracemalloc.start(1)
@@ -119,8 +129,12 @@ async def test_results_in_memory_are_bounded_in_bytes(inbox: Path) -> None:
 
 
 async def test_one_commit_serves_many_documents(tmp_path: Path) -> None:
-    """64 documents that go their way side by side share their commits: no more than a few for each step of the way."""
-    connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+    """64 documents that go their way side by side share their commits: no more than a few for each
+    step of the way.
+    """
+    connection = sqlite3.connect(
+        tmp_path / "ledger.db", isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     migrations.apply(Database(connection, execute_plugins=False))
     statements = list[str]()
@@ -137,7 +151,9 @@ async def test_what_the_next_run_takes_up_is_worked_out_once_for_a_summary(inbox
     fill(inbox, 4)
     said = list[str]()
     with stub() as url:
-        await run(inbox, url, Course(), lambda ledger: ledger.reader.set_trace_callback(said.append))
+        await run(
+            inbox, url, Course(), lambda ledger: ledger.reader.set_trace_callback(said.append)
+        )
     assert sum("WITH failed AS" in statement for statement in said) == 2
 
 
@@ -152,7 +168,9 @@ async def bring(ledger: Ledger, document: int) -> None:
 def version(number: int) -> Version:
     name = f"{number}.pdf"
     stamp = {"content": f"{number:064}.pdf", "size": 1, "mtime_ns": 1, "inode": number}
-    return Version(source=name, folder="/inbox", job="main", step="step", output=f"{name}.json", **stamp)  # type: ignore[arg-type]
+    return Version(
+        source=name, folder="/inbox", job="main", step="step", output=f"{name}.json", **stamp
+    )  # type: ignore[arg-type]
 
 
 async def test_a_finished_document_takes_less_than_two_kilobytes_of_ledger(inbox: Path) -> None:

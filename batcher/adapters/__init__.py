@@ -1,1 +1,3 @@
-"""The rest of the outside world: clock, rate limits, webhooks, notifications, the local service's process."""
+"""The rest of the outside world: clock, rate limits, webhooks, notifications, the local service's
+process.
+"""

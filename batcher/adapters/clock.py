@@ -1,15 +1,21 @@
-"""The time that deadlines are counted in: one that no adjustment of the machine's clock bends while a run lasts."""
+"""The time that deadlines are counted in: one that no adjustment of the machine's clock bends while
+a run lasts.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
-TOLERANCE: Final = 60.0  # seconds between our clock and the service's that are left alone: its `Date` is coarse
+TOLERANCE: Final = (
+    60.0  # seconds between our clock and the service's that are left alone: its `Date` is coarse
+)
 
 
 class SteadyClock:
-    """Seconds since the epoch: the machine's clock read once, carried on by one that only counts, suspends included."""
+    """Seconds since the epoch: the machine's clock read once, carried on by one that only counts,
+    suspends included.
+    """
 
     def __init__(self) -> None:
         self._offset = time.time() - _counted()
@@ -23,9 +29,11 @@ class SteadyClock:
         return time.time() + self._correction
 
     def go_by(self, service_time: float | None) -> float:
-        """Take over the service's clock where ours is far off: it is the service that deletes. Returns how far it was.
+        """Take over the service's clock where ours is far off: it is the service that deletes.
+        Returns how far it was.
 
-        A wrong clock would otherwise make last night's jobs look a day younger, or older, than they are.
+        A wrong clock would otherwise make last night's jobs look a day younger, or older, than they
+        are.
         """
         off = 0.0 if service_time is None else self() - service_time
         if abs(off) <= TOLERANCE:

@@ -1,4 +1,7 @@
-"""Keeps the traces of what nobody foresaw, in a file beside the ledger. For its owner alone, and of bounded size."""
+"""Keeps the traces of what nobody foresaw, in a file beside the ledger.
+
+For its owner alone, and of bounded size.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,17 @@ SIZE_AT_MOST: Final = 1 << 20  # bytes; the first traces tell more than the last
 
 
 def keeper(path: Path, also: Callable[[str], None]) -> Callable[[str], None]:
-    """Writes what it is called with to the end of `path`, and passes it on. A disk that refuses costs that only."""
+    """Writes what it is called with to the end of `path`, and passes it on.
+
+    A disk that refuses costs that only.
+    """
 
     def keep(text: str) -> None:
         also(text)
         with suppress(OSError):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fd = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
             with os.fdopen(fd, "a", encoding="utf-8", errors="replace") as file:
                 if file.tell() < SIZE_AT_MOST:
                     file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

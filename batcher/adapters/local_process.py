@@ -1,4 +1,6 @@
-"""The local service as a child of a run: a process of its own session, which ends when its pipe to us does."""
+"""The local service as a child of a run: a process of its own session, which ends when its pipe to
+us does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ import msgspec
 
 from batcher.errors import ServiceUnusable
 
-PATIENCE: Final = 60.0  # seconds until it must have said where it listens; a predecessor may have to end first
+PATIENCE: Final = (
+    60.0  # seconds until it must have said where it listens; a predecessor may have to end first
+)
 
 
 class _Hello(msgspec.Struct):
@@ -25,9 +29,11 @@ class _Hello(msgspec.Struct):
 async def embedded(
     data_dir: Path, *, retention: float, chaos: str = "", urls: bool = False
 ) -> AsyncIterator[tuple[str, str]]:
-    """(url, key) of a local service that keeps its data in `data_dir`, and so knows the jobs of earlier runs.
+    """(url, key) of a local service that keeps its data in `data_dir`, and so knows the jobs of
+    earlier runs.
 
-    `chaos`: faults to make, in the service's own words for them. `urls`: it fetches documents by public addresses.
+    `chaos`: faults to make, in the service's own words for them. `urls`: it fetches documents by
+    public addresses.
     """
     key = secrets.token_urlsafe(24)
     process = await asyncio.create_subprocess_exec(
@@ -47,7 +53,9 @@ async def embedded(
     )
     assert process.stdin is not None
     try:
-        process.stdin.write(f"{key}\n".encode())  # by pipe: a process list shows arguments and environments
+        process.stdin.write(
+            f"{key}\n".encode()
+        )  # by pipe: a process list shows arguments and environments
         yield await _hello(process), key
     finally:
         process.stdin.close()
@@ -62,4 +70,6 @@ async def _hello(process: asyncio.subprocess.Process) -> str:
         return msgspec.json.decode(line, type=_Hello).url
     except (TimeoutError, msgspec.MsgspecError) as error:
         process.kill()
-        raise ServiceUnusable("the local service didn't start; what it said stands above") from error
+        raise ServiceUnusable(
+            "the local service didn't start; what it said stands above"
+        ) from error

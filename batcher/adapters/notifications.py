@@ -1,4 +1,7 @@
-"""Tells a URL how a run ended. One POST, a few seconds, and no consequence: a run never fails for its news."""
+"""Tells a URL how a run ended.
+
+One POST, a few seconds, and no consequence: a run never fails for its news.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ PATIENCE: Final = 10.0  # seconds in all
 
 
 async def notify(
-    url: str, news: Mapping[str, Any], *, patience: float = PATIENCE, trust: ssl.SSLContext | None = None
+    url: str,
+    news: Mapping[str, Any],
+    *,
+    patience: float = PATIENCE,
+    trust: ssl.SSLContext | None = None,
 ) -> str | None:
     """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words.
 
@@ -24,12 +31,17 @@ async def notify(
     """
     connector = aiohttp.TCPConnector(ssl=trust or True)
     try:
-        async with asyncio.timeout(patience), aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+        async with (
+            asyncio.timeout(patience),
+            aiohttp.ClientSession(connector=connector, trust_env=True) as session,
+        ):
             headers = {"Content-Type": "application/json"}
             async with session.post(
                 url, data=msgspec.json.encode(news), headers=headers, allow_redirects=False
             ) as answer:
-                return None if 200 <= answer.status < 300 else f"notify.url answered {answer.status}"
+                return (
+                    None if 200 <= answer.status < 300 else f"notify.url answered {answer.status}"
+                )
     except TimeoutError:
         return f"notify.url didn't answer within {patience:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:

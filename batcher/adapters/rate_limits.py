@@ -1,6 +1,8 @@
-"""How fast calls go out: one lane for each kind, so that a submission held back never holds back a fetch.
+"""How fast calls go out: one lane for each kind, so that a submission held back never holds back a
+fetch.
 
-A lane learns its rate from what is refused. Where the service says that all calls share a limit, they learn together.
+A lane learns its rate from what is refused. Where the service says that all calls share a limit,
+they learn together.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from asyncio_throttle.throttler import Throttler
 from batcher.core.adaptive_rate import Rate
 from batcher.errors import Busy, ServiceError
 
-GRAIN: Final = 0.05  # seconds of calls that may go together, so that one that comes late costs the next ones nothing
+# seconds of calls that may go together, so that one that comes late costs the next ones nothing
+GRAIN: Final = 0.05
 TOGETHER: Final = 10  # calls at most
-FIRST_HOLD: Final = 0.5  # seconds after failures; twice as long each time, until something is answered
+FIRST_HOLD: Final = (
+    0.5  # seconds after failures; twice as long each time, until something is answered
+)
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
 STIRS: Final = 60.0  # seconds between two looks at whether a hold still lasts as long as it was to
 WORTH_A_WORD: Final = 60.0  # seconds
 JUDGED_BY: Final = 10  # calls, the last ones …
 JUDGED_FOR: Final = 5.0  # … within so many seconds
-NEARLY_ALL: Final = 0.65  # share of them that has to fail before the lane is held: single failures hold up nobody
+NEARLY_ALL: Final = (
+    0.65  # share of them that has to fail before the lane is held: single failures hold up nobody
+)
 
 
 class Lane:
@@ -37,22 +44,32 @@ class Lane:
     """
 
     def __init__(
-        self, rate: float | None = None, *, adapts: bool = False, throttler: type[Throttler] = Throttler
+        self,
+        rate: float | None = None,
+        *,
+        adapts: bool = False,
+        throttler: type[Throttler] = Throttler,
     ) -> None:
         self._rate = Rate(rate) if adapts or rate is None else Rate(rate, ceiling=rate)
         self._throttler = throttler
         self._throttle: Throttler | None = None
-        self._gate = asyncio.Lock()  # the throttle's waiters poll, each on its own: behind the lock only one does
+        self._gate = (
+            asyncio.Lock()
+        )  # the throttle's waiters poll, each on its own: behind the lock only one does
         self._free_at = 0.0
         self._freed = asyncio.Event()  # before its time
         self._closed = asyncio.Event()
-        self.tell: Callable[[float, str], None] = lambda seconds, why: None  # of each wait that is worth a word
+        self.tell: Callable[[float, str], None] = lambda seconds, why: (
+            None
+        )  # of each wait that is worth a word
         self._told_until = 0.0
         self._told_that_it_lasts = False
         self._failing_since: float | None = None
         self.answered_at = float("-inf")  # when a call was last answered, by the loop's time
         self._failures = 0
-        self._outcomes: deque[tuple[float, bool]] = deque(maxlen=JUDGED_BY)  # when, and whether it failed
+        self._outcomes: deque[tuple[float, bool]] = deque(
+            maxlen=JUDGED_BY
+        )  # when, and whether it failed
         self._whole: Lane | None = None
         self._keep_to_rate()
 
@@ -73,7 +90,11 @@ class Lane:
                     continue  # it was told to wait while this one stood at the gate
                 if self._throttle is not None and not self._closed.is_set():
                     await self._throttle.acquire()  # type: ignore[no-untyped-call]
-                return self._whole is None or self._closed.is_set() or await self._whole.turn(most=most)
+                return (
+                    self._whole is None
+                    or self._closed.is_set()
+                    or await self._whole.turn(most=most)
+                )
         return False
 
     async def _until_free(self, most: float) -> bool:
@@ -94,7 +115,9 @@ class Lane:
         self._freed.set()
 
     def try_once_more(self) -> None:
-        """What it was asked to wait is over: for a last call, after which it may be asked to wait again."""
+        """What it was asked to wait is over: for a last call, after which it may be asked to wait
+        again.
+        """
         self._free_at = 0.0
         self._freed.set()
         self._freed = asyncio.Event()
@@ -115,9 +138,11 @@ class Lane:
         self._free_at = min(self._free_at, _now() + most)
 
     def hold(self, error: ServiceError, *, most: float = math.inf) -> None:
-        """A call failed: wait as long as the service asks, or else, where nearly all fail, longer from time to time.
+        """A call failed: wait as long as the service asks, or else, where nearly all fail, longer
+        from time to time.
 
-        At `most` so many seconds, whatever it asks: for lanes where a wait can cost a result, and a look costs nothing.
+        At `most` so many seconds, whatever it asks: for lanes where a wait can cost a result, and a
+        look costs nothing.
         """
         asked_for = error.retry_after if isinstance(error, Busy) else None
         if asked_for is not None:
@@ -131,7 +156,9 @@ class Lane:
         self._tell_of(error)
 
     def _tell_of(self, error: ServiceError) -> None:
-        """Once for each wait of more than a minute, and once for failures that go on for so long."""
+        """Once for each wait of more than a minute, and once for failures that go on for so
+        long.
+        """
         now = _now()
         if self._failing_since is None:
             self._failing_since = now
@@ -142,7 +169,9 @@ class Lane:
             self.tell(self.held_for, str(error))
 
     def answered(self) -> None:
-        """A call was answered: the next failure is a first one, and the next calls may come a little faster."""
+        """A call was answered: the next failure is a first one, and the next calls may come a
+        little faster.
+        """
         now = self.answered_at = _now()
         self._failures = 0
         self._failing_since = None
@@ -179,12 +208,16 @@ class Lane:
         together = max(1, min(TOGETHER, int(rate * GRAIN)))
         self._throttle.rate_limit = together
         self._throttle.period = together / rate
-        self._throttle.retry_interval = min(0.25, self._throttle.period / 16)  # how often it looks at its clock
+        self._throttle.retry_interval = min(
+            0.25, self._throttle.period / 16
+        )  # how often it looks at its clock
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A lane for each kind of call; `whole` is all of them together, and free until a limit on all calls is met."""
+    """A lane for each kind of call; `whole` is all of them together, and free until a limit on all
+    calls is met.
+    """
 
     upload: Lane = field(default_factory=Lane)
     submit: Lane = field(default_factory=Lane)

@@ -1,8 +1,9 @@
-"""Takes webhooks in: a small HTTP server that answers at once and remembers which jobs to ask about.
+"""Takes webhooks in: a small HTTP server that answers at once and remembers which jobs to ask
+about.
 
-Whether a message is genuine is `reducto.webhook_signature`'s; asking is the poller's. What is lost here costs time,
-no result. It lies in the run's own process, so connections are few and short: whoever reaches it must not exhaust the
-run.
+Whether a message is genuine is `reducto.webhook_signature`'s; asking is the poller's. What is lost
+here costs time, no result. It lies in the run's own process, so connections are few and short:
+whoever reaches it must not exhaust the run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ REMEMBERED: Final = 50_000  # messages taken in, to know their repetitions by
 class Receiver:
     """`answers` counts by HTTP status: 204 taken in, or known; 401 not genuine; 413, 408, 429."""
 
-    def __init__(self, judge: Judge, *, clock: Callable[[], float], rate: float = RATE, burst: float = BURST) -> None:
+    def __init__(
+        self, judge: Judge, *, clock: Callable[[], float], rate: float = RATE, burst: float = BURST
+    ) -> None:
         self.url = ""
         self.answers: Counter[int] = Counter()
         self._judge = judge
@@ -112,9 +115,14 @@ async def receiving(
     burst: float = BURST,
     limits: Limits = LIMITS,
 ) -> AsyncIterator[Receiver]:
-    """A receiver that listens as long as the block lasts. Raises ReceiverUnusable where the address can't be had."""
+    """A receiver that listens as long as the block lasts.
+
+    Raises ReceiverUnusable where the address can't be had.
+    """
     receiver = Receiver(judge, clock=clock, rate=rate, burst=burst)
-    keeper = Doorkeeper(replace(limits, connections=min(limits.connections, max(4, descriptors() // SHARE))))
+    keeper = Doorkeeper(
+        replace(limits, connections=min(limits.connections, max(4, descriptors() // SHARE)))
+    )
     runner = _runner(receiver, keeper)
     await runner.setup()
     try:
@@ -138,7 +146,9 @@ def _runner(receiver: Receiver, keeper: Doorkeeper) -> web.AppRunner:
 
     app = web.Application(client_max_size=LARGEST)
     app.router.add_post("/{path:.*}", answer)
-    return web.AppRunner(app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0)
+    return web.AppRunner(
+        app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0
+    )
 
 
 async def _listen(host: str, port: int, keeper: Doorkeeper, server: web.Server) -> asyncio.Server:
@@ -147,5 +157,6 @@ async def _listen(host: str, port: int, keeper: Doorkeeper, server: web.Server) 
         return await loop.create_server(keeper.guarding(server), host, port, backlog=keeper.backlog)
     except OSError as error:
         raise ReceiverUnusable(
-            f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or name another one"
+            f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or "
+            "name another one"
         ) from error

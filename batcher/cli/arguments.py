@@ -18,22 +18,37 @@ if TYPE_CHECKING:
 
 
 class _Place(click.Path):
-    """An empty path, of a variable that isn't set perhaps, would be the working directory with all that is in it."""
+    """An empty path, of a variable that isn't set perhaps, would be the working directory with all
+    that is in it.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
-            self.fail("a path is wanted, and this is empty; for the working directory say .", param, ctx)
+            self.fail(
+                "a path is wanted, and this is empty; for the working directory say .", param, ctx
+            )
         return super().convert(value, param, ctx)
 
 
 PATH = _Place(path_type=Path)
 OVERRIDES = click.option(
-    "-S", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key, as in job.priority=true."
+    "-S",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set any key, as in job.priority=true.",
 )
-OUT = click.option("-o", "--output", type=PATH, help="Where results go, where the first argument is a directory.")
-ENDPOINT = click.option("--endpoint", default="parse", show_default=True, help="What to do with each document.")
+OUT = click.option(
+    "-o", "--output", type=PATH, help="Where results go, where the first argument is a directory."
+)
+ENDPOINT = click.option(
+    "--endpoint", default="parse", show_default=True, help="What to do with each document."
+)
 SERVICE = click.option(
-    "--service", default="local", show_default=True, help="local, reducto, reducto-eu, reducto-au or a URL."
+    "--service",
+    default="local",
+    show_default=True,
+    help="local, reducto, reducto-eu, reducto-au or a URL.",
 )
 WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
 _FOR_A_DIRECTORY = {"output": "output.directory", "endpoint": "job.endpoint", "service": "service"}
@@ -41,23 +56,34 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON
 
 
 def manifest_of(
-    what: Path, output: Path | None, endpoint: str, service: str, overrides: tuple[str, ...], *, sources: bool = True
+    what: Path,
+    output: Path | None,
+    endpoint: str,
+    service: str,
+    overrides: tuple[str, ...],
+    *,
+    sources: bool = True,
 ) -> Manifest:
     from batcher.manifest.loading import for_directory, load
 
     if what.is_dir():
         if output is None and (what / ".batcher").is_dir():
             raise click.UsageError(
-                f"{what} holds results of a batch: name its manifest, or its documents and -o {what}"
+                f"{what} holds results of a batch: name its manifest, or its documents and -o "
+                f"{what}"
             )
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
         return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
     if not what.exists():
-        raise click.UsageError(f"{what}: there is no such file or directory; batcher init writes a new manifest")
+        raise click.UsageError(
+            f"{what}: there is no such file or directory; batcher init writes a new manifest"
+        )
     for name, key in _FOR_A_DIRECTORY.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} goes with a directory; {what} is a manifest: say -S {key}=… instead")
+            raise click.UsageError(
+                f"--{name} goes with a directory; {what} is a manifest: say -S {key}=… instead"
+            )
     return load(what, overrides=overrides, sources=sources)
 
 
@@ -82,7 +108,11 @@ def place_of(what: Path) -> Place:
 
 def again(what: Path) -> str:
     """What to type for the next run."""
-    return "run the batch again, with the words it was started with" if what.is_dir() else f"batcher run {what}"
+    return (
+        "run the batch again, with the words it was started with"
+        if what.is_dir()
+        else f"batcher run {what}"
+    )
 
 
 def known_manifest(what: Path) -> Manifest:
@@ -116,7 +146,10 @@ def as_named(path: str) -> str:
 
 @contextmanager
 def reading(place: Place) -> Iterator[Queries]:
-    """What the ledger can be asked, also while a run writes it. Raises LedgerError where there is none to be read."""
+    """What the ledger can be asked, also while a run writes it.
+
+    Raises LedgerError where there is none to be read.
+    """
     from batcher.ledger import schema
     from batcher.ledger.queries import Queries
 

@@ -1,4 +1,6 @@
-"""The command `batcher` itself: how its commands are listed, and how an error of ours ends the process."""
+"""The command `batcher` itself: how its commands are listed, and how an error of ours ends the
+process.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ import click
 import batcher
 from batcher.errors import BatcherError
 
-ORDER: Final = "run plan status why failures retry verify cancel rebuild export report serve init schema".split()
+ORDER: Final = (
+    "run plan status why failures retry verify cancel rebuild export report serve init schema"
+).split()
 
 
 class _Commands(click.Group):
-    """Commands in the order a user meets them; every error of ours becomes one clear word and its exit code."""
+    """Commands in the order a user meets them; every error of ours becomes one clear word and its
+    exit code.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=ORDER.index)
@@ -28,7 +34,9 @@ class _Commands(click.Group):
         open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a name that it can't show is no reason to fail
+                stream.reconfigure(
+                    errors="backslashreplace"
+                )  # a name that it can't show is no reason to fail
         try:
             return super().main(*args, **extra)
         finally:
@@ -45,12 +53,16 @@ class _Commands(click.Group):
 
 
 def _end_of(error: OSError) -> int:
-    """The exit code, once it is told what the system says no to: a place that somebody named, or a stream."""
+    """The exit code, once it is told what the system says no to: a place that somebody named, or a
+    stream.
+    """
     if error.filename is not None:
         tell_trouble(f"{os.fsdecode(error.filename)}: {error.strerror}")
         return 2
     if error.errno == errno.ENOENT and _is_nowhere():
-        tell_trouble("the working directory is no longer there; go to one that is, and say it again")
+        tell_trouble(
+            "the working directory is no longer there; go to one that is, and say it again"
+        )
         return 2
     if error.errno not in _OF_A_STREAM:
         raise error
@@ -66,11 +78,15 @@ def _is_nowhere() -> bool:
     return False
 
 
-_OF_A_STREAM: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})  # click sees to EPIPE
+_OF_A_STREAM: Final = frozenset(
+    {errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT}
+)  # click sees to EPIPE
 
 
 def open_what_is_closed() -> None:
-    """A caller may have closed any of the three: else the next file that is opened, the ledger say, takes its place."""
+    """A caller may have closed any of the three: else the next file that is opened, the ledger say,
+    takes its place.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -95,12 +111,16 @@ def give_up_output(error: OSError) -> None:
             stream.flush()
         except OSError:
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())  # else the interpreter fails at its end, with an exit code of its own
+            os.dup2(
+                null, stream.fileno()
+            )  # else the interpreter fails at its end, with an exit code of its own
             os.close(null)
 
 
 def finish_output() -> None:
-    """The exit code is what came of the command, whatever the disk behind stdout says in the end."""
+    """The exit code is what came of the command, whatever the disk behind stdout says in the
+    end.
+    """
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -108,7 +128,12 @@ def finish_output() -> None:
         give_up_output(error)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(batcher.__version__, prog_name="batcher")
 def main() -> None:
-    """Take documents through Reducto's API: each paid for once, every result on disk before it expires."""
+    """Take documents through Reducto's API: each paid for once, every result on disk before it
+    expires.
+    """

@@ -28,14 +28,31 @@ QUESTIONS = {
 @click.option("--directory", default="./inbox", show_default=True, help="Where the documents are.")
 @click.option("--output", default="./results", show_default=True, help="Where results go.")
 @click.option("--endpoint", type=click.Choice(ENDPOINTS), default="parse", show_default=True)
-@click.option("--service", default="local", show_default=True, help="local, reducto, reducto-eu, reducto-au or a URL.")
 @click.option(
-    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="What to write beside JSON; may be repeated."
+    "--service",
+    default="local",
+    show_default=True,
+    help="local, reducto, reducto-eu, reducto-au or a URL.",
 )
-@click.option("--ask/--no-ask", default=None, help="Ask for what no flag says; by default on a terminal.")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="What to write beside JSON; may be repeated.",
+)
+@click.option(
+    "--ask/--no-ask", default=None, help="Ask for what no flag says; by default on a terminal."
+)
 @click.pass_context
 def init(
-    ctx: click.Context, /, path: Path, batch: str | None, formats: tuple[str, ...], ask: bool | None, **said: str
+    ctx: click.Context,
+    /,
+    path: Path,
+    batch: str | None,
+    formats: tuple[str, ...],
+    ask: bool | None,
+    **said: str,
 ) -> None:
     """Write a commented manifest to PATH. On a terminal it asks for what no flag says.
 
@@ -51,7 +68,9 @@ def init(
         raise click.UsageError(f"{path}: it is written as TOML; name {path.with_suffix('.toml')}")
     if sys.stdin.isatty() if ask is None else ask:
         said = {name: _answer(ctx, name, value) for name, value in said.items()}
-    text = commented(batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said)
+    text = commented(
+        batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said
+    )
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -13,7 +13,17 @@ from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest
 from batcher.cli.group import main
 from batcher.cli.terminal_run import Voice, complete, conduct, tell
 
-CLASSES = ("transient", "document", "configuration", "internal", "expired", "lost", "stuck", "held", "cancelled")
+CLASSES = (
+    "transient",
+    "document",
+    "configuration",
+    "internal",
+    "expired",
+    "lost",
+    "stuck",
+    "held",
+    "cancelled",
+)
 
 
 @main.command(short_help="Tell one document's whole story.")
@@ -61,9 +71,10 @@ def failures(what: Path, as_json: bool) -> None:
 def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
     """Put documents that failed back in the queue, for the next run to pay for again.
 
-    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have been paid already, and
-    stuck ones have a job that is paid for, so they are taken only when asked for. Of a stuck one the next run cancels
-    the job if it still runs: what can be fetched by then is fetched for nothing, and only else is it paid for again.
+    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have
+    been paid already, and stuck ones have a job that is paid for, so they are taken only when asked
+    for. Of a stuck one the next run cancels the job if it still runs: what can be fetched by then
+    is fetched for nothing, and only else is it paid for again.
 
     \b
     batcher retry manifests/nightly.toml --only expired
@@ -79,29 +90,41 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
         click.echo(json.dumps(asdict(done)))
         return
     if not done.documents:
-        click.echo("0 documents are in the queue again; `batcher failures` tells what each verdict asks for", err=True)
+        click.echo(
+            "0 documents are in the queue again; `batcher failures` tells what each verdict asks "
+            "for",
+            err=True,
+        )
         return
     verb = "is" if done.documents == 1 else "are"
-    words = f"{many(done.documents, 'document')} {verb} in the queue again, for about {many(done.credits, 'credit')}"
+    words = (
+        f"{many(done.documents, 'document')} {verb} in the queue again, for about "
+        f"{many(done.credits, 'credit')}"
+    )
     click.echo(words, err=True)
     if done.at_risk:
         click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
     if done.recalled:
         click.echo(
-            f"  {done.recalled} of them have a job still: it is cancelled first, and fetched if it completed", err=True
+            f"  {done.recalled} of them have a job still: it is cancelled first, and fetched if "
+            "it completed",
+            err=True,
         )
     click.echo(f"next: {again(what)}", err=True)
 
 
 @main.command(short_help="Hold every saved result against the ledger.")
 @WHAT
-@click.option("--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole.")
+@click.option(
+    "--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole."
+)
 @AS_JSON
 def verify(what: Path, repair: bool, as_json: bool) -> None:
-    """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit code 1 if not whole.
+    """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit
+    code 1 if not whole.
 
-    Says what `--repair` would cost: for nothing comes a result that the service still has, or of which another document
-    of the same bytes has a whole copy.
+    Says what `--repair` would cost: for nothing comes a result that the service still has, or of
+    which another document of the same bytes has a whole copy.
 
     \b
     batcher verify manifests/nightly.toml
@@ -147,13 +170,17 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
 
 @main.command()
 @WHAT
-@click.option("--listing", is_flag=True, help="Ask the service too, where the journal doesn't tell all.")
+@click.option(
+    "--listing", is_flag=True, help="Ask the service too, where the journal doesn't tell all."
+)
 @AS_JSON
 def rebuild(what: Path, listing: bool, as_json: bool) -> None:
-    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for what is open.
+    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for
+    what is open.
 
-    Where the journal is lost too, from the manifest's documents, the jobs that the service lists, and the results on
-    disk. A result that none of these proves is held, and not paid for again unless a person says so.
+    Where the journal is lost too, from the manifest's documents, the jobs that the service lists,
+    and the results on disk. A result that none of these proves is held, and not paid for again
+    unless a person says so.
 
     \b
     batcher rebuild manifests/nightly.toml
@@ -168,7 +195,9 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
 
     place = place_of(what)
     if listing and what.is_dir():
-        raise click.UsageError("which service to ask stands in the manifest: batcher rebuild MANIFEST --listing")
+        raise click.UsageError(
+            "which service to ask stands in the manifest: batcher rebuild MANIFEST --listing"
+        )
     if not what.is_dir() and (listing or falls_short(place.ledger)):
         done = complete(rebuild_from_listing(known_manifest(what)))
     else:

@@ -13,7 +13,9 @@ from batcher.cli.group import main
 
 @main.command(short_help="Write results, documents, attempts or costs as one file.")
 @WHAT
-@click.option("--format", type=click.Choice(("jsonl", "csv", "parquet")), default="jsonl", show_default=True)
+@click.option(
+    "--format", type=click.Choice(("jsonl", "csv", "parquet")), default="jsonl", show_default=True
+)
 @click.option(
     "--what",
     "table",
@@ -22,16 +24,19 @@ from batcher.cli.group import main
     show_default=True,
 )
 @click.option(
-    "--chunks", is_flag=True, help="With jsonl: a line for each chunk or extracted object, not each document."
+    "--chunks",
+    is_flag=True,
+    help="With jsonl: a line for each chunk or extracted object, not each document.",
 )
 @click.option("-o", "--output", type=PATH, help="The file; without it, stdout.")
 def export(what: Path, format: str, table: str, chunks: bool, output: Path | None) -> None:
     """Write results, documents, attempts or costs as one file for other tools.
 
-    In CSV and Parquet a result is a row for each chunk, extracted object or section; fields within fields become
-    columns with dots in their names, lists become JSON. In CSV a text that a spreadsheet would take for a formula (it
-    begins with =, +, -, @ or a tab) has an apostrophe before it; numbers stay numbers. A new file is for its owner
-    alone, unless [output] access says "group".
+    In CSV and Parquet a result is a row for each chunk, extracted object or section; fields within
+    fields become columns with dots in their names, lists become JSON. In CSV a text that a
+    spreadsheet would take for a formula (it begins with =, +, -, @ or a tab) has an apostrophe
+    before it; numbers stay numbers. A new file is for its owner alone, unless [output] access says
+    "group".
 
     \b
     batcher export results/invoices --format csv -o fields.csv
@@ -54,16 +59,25 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     if output is not None:
         click.echo(f"{output}: {done.rows} rows", err=True)
     if done.missing:
-        click.echo(f"batcher: {len(done.missing)} results are not on disk as they were saved, e.g. {done.missing[0]}; "
+        click.echo(f"batcher: {len(done.missing)} results are not on disk as they were saved, "
+                   f"e.g. {done.missing[0]}; "
                    f"see `batcher verify {what}`", err=True)  # fmt: skip
         sys.exit(1)
 
 
 @main.command(short_help="Write a page that shows a batch.")
 @WHAT
-@click.option("-o", "--output", type=PATH, default=Path("report.html"), show_default=True, help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    default=Path("report.html"),
+    show_default=True,
+    help="The file to write.",
+)
 def report(what: Path, output: Path) -> None:
-    """Write a page that shows a batch: speed, waits, expiry, failures, costs. One file; nothing is loaded.
+    """Write a page that shows a batch: speed, waits, expiry, failures, costs. One file; nothing is
+    loaded.
 
     \b
     batcher report manifests/nightly.toml -o report.html

@@ -52,13 +52,33 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on stderr.")
-@click.option("--collect", is_flag=True, help="Adopt and bring home what is out; scan and submit nothing.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most.")
-@click.option("--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own.")
-@click.option("--chaos", default="", callback=_faults, metavar="NAME=RATE,…", help="The faults to rehearse with.")
-@click.option("--start-over", is_flag=True, help="Begin although results are there without a ledger: pays anew.")
+@click.option(
+    "--collect", is_flag=True, help="Adopt and bring home what is out; scan and submit nothing."
+)
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most."
+)
+@click.option(
+    "--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own."
+)
+@click.option(
+    "--chaos",
+    default="",
+    callback=_faults,
+    metavar="NAME=RATE,…",
+    help="The faults to rehearse with.",
+)
+@click.option(
+    "--start-over",
+    is_flag=True,
+    help="Begin although results are there without a ledger: pays anew.",
+)
 @click.option("--yes", is_flag=True, help="Pay again for what has changed, however much it is.")
-@click.option("--strict", is_flag=True, help="Exit code 1 while any document isn't saved, also of earlier runs.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit code 1 while any document isn't saved, also of earlier runs.",
+)
 def run(
     what: Path,
     output: Path | None,
@@ -103,7 +123,9 @@ def run(
         manifest = prepare(manifest, chaos)
     voice = Voice(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
-    while (rehearse or chaos) and summary.goes_on:  # as the next nights would: a rehearsal has none of its own
+    while (
+        rehearse or chaos
+    ) and summary.goes_on:  # as the next nights would: a rehearsal has none of its own
         again = conduct(run_batch, manifest, voice)
         summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)
@@ -121,7 +143,12 @@ def run(
 @SERVICE
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON on stdout.")
-@click.option("--check", "checks", is_flag=True, help="Prove key, listing and fence at the service, free of charge.")
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Prove key, listing and fence at the service, free of charge.",
+)
 def plan(
     what: Path,
     output: Path | None,
@@ -131,7 +158,8 @@ def plan(
     as_json: bool,
     checks: bool,
 ) -> None:
-    """Show what `run` would do. Nothing outside is touched, nothing is sent; with --check a spare upload is.
+    """Show what `run` would do. Nothing outside is touched, nothing is sent; with --check a spare
+    upload is.
 
     \b
     batcher plan manifests/nightly.toml --check
@@ -148,7 +176,11 @@ def plan(
         from batcher.runs.checks import check
 
         checked = complete(check(manifest))
-        values["check"], words, sound = checked.values(), f"{words}\n{check_words(checked)}", checked.is_sound
+        values["check"], words, sound = (
+            checked.values(),
+            f"{words}\n{check_words(checked)}",
+            checked.is_sound,
+        )
     click.echo(json.dumps(values) if as_json else words)
     sys.exit(0 if sound else 1)
 
@@ -184,7 +216,8 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
 @main.command(short_help="Serve Reducto's API from this machine.")
 @service_options
 def serve(**words: Any) -> None:
-    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if it made one up.
+    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if
+    it made one up.
 
     \b
     batcher serve --port 8080

@@ -1,4 +1,6 @@
-"""A run as the terminal sees it: the bar or the log while it lasts, the two Ctrl-C, the words at its end."""
+"""A run as the terminal sees it: the bar or the log while it lasts, the two Ctrl-C, the words at
+its end.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,15 @@ class Voice:
 
     quiet: bool = False
     log_json: bool = False
-    strict: bool = False  # whether a document that isn't saved is minded in the exit code, whichever run left it so
+    # whether a document that isn't saved is minded in the exit code, whichever run left it so
+    strict: bool = False
 
 
 def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    """Let `kind`, one of the functions of `batcher.runs.running`, run its course. Raises what it raises."""
+    """Let `kind`, one of the functions of `batcher.runs.running`, run its course.
+
+    Raises what it raises.
+    """
     return complete(_conduct(kind, manifest, voice))
 
 
@@ -83,12 +89,20 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     course.tell = lambda words: _warn(words, log_json=voice.log_json)
     if voice.log_json:
         course.trace = lambda text: write_line(sys.stderr, "InternalError", {"trace": text})
-    if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty() and not voice.log_json:
+    if (
+        sys.stdin
+        and sys.stdin.isatty()
+        and sys.stderr
+        and sys.stderr.isatty()
+        and not voice.log_json
+    ):
         course.ask = lambda words: _ask(words, course)
     _heed_signals(course, log_json=voice.log_json)
     try:
         summary = await kind(
-            manifest, course=course, watch=None if face is None else lambda ledger: shown.append(face(ledger))
+            manifest,
+            course=course,
+            watch=None if face is None else lambda ledger: shown.append(face(ledger)),
         )
     finally:
         for one in shown:
@@ -99,7 +113,9 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
 
 
 def _face(voice: Voice) -> Callable[[Ledger], Log | Progress] | None:
-    """Who shows the run; None where nothing is to be seen of it, and then nothing is loaded for it either."""
+    """Who shows the run; None where nothing is to be seen of it, and then nothing is loaded for it
+    either.
+    """
     if voice.log_json:
         from batcher.views.log import Log
 
@@ -122,7 +138,10 @@ def _warn(words: str, *, log_json: bool) -> None:
 
 
 async def _ask(words: str, course: Course) -> bool:
-    """A person at the terminal; no where the run is stopped meanwhile. The loop goes on: what is out comes home."""
+    """A person at the terminal; no where the run is stopped meanwhile.
+
+    The loop goes on: what is out comes home.
+    """
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -147,7 +166,9 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     from batcher.views.log import write_line
 
     def stop() -> None:
-        from batcher.views.progress import say  # and tqdm, which a quiet run that nobody stops has no use for
+        from batcher.views.progress import (
+            say,
+        )  # and tqdm, which a quiet run that nobody stops has no use for
 
         again = course.stopped.is_set() and not course.home
         course.stop("on request", 3, at_once=again, how=Ended.STOPPED)

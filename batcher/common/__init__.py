@@ -1,1 +1,3 @@
-"""Small pure helpers that know neither Reducto nor batches: names, addresses, JSON, secrets, formatting."""
+"""Small pure helpers that know neither Reducto nor batches: names, addresses, JSON, secrets,
+formatting.
+"""

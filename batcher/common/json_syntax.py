@@ -1,7 +1,9 @@
-"""Where a piece of JSON ends, and whether it is whole: by its whole syntax, at any size and any depth.
+"""Where a piece of JSON ends, and whether it is whole: by its whole syntax, at any size and any
+depth.
 
-For what msgspec refuses and a service may send all the same: NaN, half a surrogate pair, control characters in a text,
-a thousand levels. Texts are passed over unread; everything between them has to be in its place. It builds no values.
+For what msgspec refuses and a service may send all the same: NaN, half a surrogate pair, control
+characters in a text, a thousand levels. Texts are passed over unread; everything between them has
+to be in its place. It builds no values.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ class NotWhole(ValueError):
     """It isn't JSON, or not all of it."""
 
 
-QUICK: Final = 64 << 20  # bytes that msgspec passes over in some 30 ms; nothing else of the process runs meanwhile
+QUICK: Final = (
+    64 << 20
+)  # bytes that msgspec passes over in some 30 ms; nothing else of the process runs meanwhile
 _GAP: Final = rb"[ \t\n\r]*+"
 _STRING: Final = rb'"[^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*+)*+"'
 _NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?+[0-9]++)?+"
@@ -28,7 +32,9 @@ _PLAIN: Final = rb"(?:%b|%b|true|false|null|NaN|-?Infinity)" % (_STRING, _NUMBER
 
 
 def _closed(value: bytes) -> bytes:
-    """`value`, or an object or list of such values: each level that the pattern knows saves one turn of the loop."""
+    """`value`, or an object or list of such values: each level that the pattern knows saves one
+    turn of the loop.
+    """
     member = rb"%b%b%b:%b%b%b" % (_GAP, _STRING, _GAP, _GAP, value, _GAP)
     item = rb"%b%b%b" % (_GAP, value, _GAP)
     object_ = rb"\{(?:%b(?:,%b)*+|%b)\}" % (member, member, _GAP)
@@ -43,7 +49,9 @@ _ONE: Final = re.compile(_VALUE, re.DOTALL)
 _NAME: Final = re.compile(rb"(%b)%b:%b" % (_STRING, _GAP, _GAP), re.DOTALL)
 # As many values as are followed by a comma, and of an object the name of the one after them.
 _RUN: Final = {
-    ord("{"): re.compile(rb"(?:%b%b%b%b,)*+%b(%b)?+" % (_GAP, _KEY, _VALUE, _GAP, _GAP, _KEY), re.DOTALL),
+    ord("{"): re.compile(
+        rb"(?:%b%b%b%b,)*+%b(%b)?+" % (_GAP, _KEY, _VALUE, _GAP, _GAP, _KEY), re.DOTALL
+    ),
     ord("["): re.compile(rb"(?:%b%b%b,)*+%b" % (_GAP, _VALUE, _GAP, _GAP), re.DOTALL),
 }
 _CLOSES: Final = {ord("{"): ord("}"), ord("["): ord("]")}
@@ -51,7 +59,9 @@ _COMMA: Final = ord(",")
 
 
 def is_whole(text: Text) -> bool:
-    """Whether it is one object or one list, and nothing else: of a number nobody could tell that it was cut off."""
+    """Whether it is one object or one list, and nothing else: of a number nobody could tell that it
+    was cut off.
+    """
     start = _after_gap(text, 0)
     if len(text) <= QUICK and text[start : start + 1] in (b"{", b"[") and _is_strict(text):
         return True
@@ -70,7 +80,8 @@ def _is_strict(text: Text) -> bool:
 
 
 def members(text: Text) -> Iterator[tuple[bytes, int, int]]:
-    """Of the object that `text` is: each name as it stands there, in quotes, and where its value begins and ends.
+    """Of the object that `text` is: each name as it stands there, in quotes, and where its value
+    begins and ends.
 
     Raises NotWhole where it isn't one.
     """
@@ -90,7 +101,10 @@ def members(text: Text) -> Iterator[tuple[bytes, int, int]]:
 
 
 def items(text: Text) -> Iterator[tuple[int, int]]:
-    """Of the list that `text` is: where each value in it begins and ends. Raises NotWhole where it isn't one."""
+    """Of the list that `text` is: where each value in it begins and ends.
+
+    Raises NotWhole where it isn't one.
+    """
     at = _after_gap(text, 0)
     if _byte(text, at) != ord("["):
         raise NotWhole("no list")
@@ -127,7 +141,10 @@ def end_of(text: Text, start: int) -> int:
 
 
 def _pass_values(text: Text, at: int, kind: int, *, is_fresh: bool) -> tuple[int, bytes]:
-    """Past all the values that the pattern takes in. What follows then: "," "}" "]", or nothing: one more level."""
+    """Past all the values that the pattern takes in.
+
+    What follows then: "," "}" "]", or nothing: one more level.
+    """
     run = _RUN[kind].match(text, at)
     assert run is not None
     here = run.end()

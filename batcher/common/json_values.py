@@ -1,7 +1,7 @@
 """What JSON can carry, of the values that listings and manifests hold. Pure.
 
-Python, Parquet and TOML know more kinds than JSON: what has one plain form as text is sent as that, and all else is
-refused before anything is sent.
+Python, Parquet and TOML know more kinds than JSON: what has one plain form as text is sent as that,
+and all else is refused before anything is sent.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from math import isfinite, isnan
 from typing import Any, Final
 from uuid import UUID
 
-DEEPEST: Final = 100  # tables and lists inside one another: more is nobody's data, and recursion has its end
+DEEPEST: Final = (
+    100  # tables and lists inside one another: more is nobody's data, and recursion has its end
+)
 
 
 def as_json(value: Any, where: str, *, depth: int = 0) -> Any:
-    """`value` as JSON has it; what is missing (NaN, as tables of numbers say it) as null. Raises ValueError.
+    """`value` as JSON has it; what is missing (NaN, as tables of numbers say it) as null. Raises
+    ValueError.
 
     Dates and times as ISO 8601 has them, decimals with all their digits, bytes where they are text.
     """
@@ -39,7 +42,10 @@ def as_json(value: Any, where: str, *, depth: int = 0) -> Any:
         case bytes():
             return _decoded(value, where)
         case Mapping():
-            return {_key(key, where): as_json(one, f"{where}.{key}", depth=depth + 1) for key, one in value.items()}
+            return {
+                _key(key, where): as_json(one, f"{where}.{key}", depth=depth + 1)
+                for key, one in value.items()
+            }
         case list() | tuple():
             return [as_json(one, f"{where}[{n}]", depth=depth + 1) for n, one in enumerate(value)]
     raise ValueError(f"{where}: {type(value).__name__} has no form in JSON")

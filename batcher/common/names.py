@@ -1,6 +1,8 @@
-"""What a document is called and what makes it the same document: names, outputs, content keys, step hashes.
+"""What a document is called and what makes it the same document: names, outputs, content keys, step
+hashes.
 
-A name is a relative path as text that reads well, stores anywhere and turns back into the very same bytes.
+A name is a relative path as text that reads well, stores anywhere and turns back into the very same
+bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ from hashlib import sha256
 from typing import Any, Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
-LONGEST_PATH: Final = 3000  # bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
-SETTLING: Final = 2.0  # seconds a file must have been left alone before it is read: it may still be being copied
+LONGEST_PATH: Final = (
+    3000  # bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
+)
+SETTLING: Final = (
+    2.0  # seconds a file must have been left alone before it is read: it may still be being copied
+)
 OWN_FOLDER: Final = ".batcher"
 
-# What the hosted service reads, by its documentation, and HTML, which stands in its price list alone.
+# What the hosted service reads, by its documentation, and HTML, which stands in its price list
+# alone.
 HOSTED_TYPES: Final = frozenset(
     """
     pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
@@ -32,7 +39,8 @@ LOCAL_TYPES: Final = frozenset(
     png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
     """.split()
 )
-# Of one and the same bytes these make no other result, so they aren't part of what makes two documents the same.
+# Of one and the same bytes these make no other result, so they aren't part of what makes two
+# documents the same.
 _NOT_OF_THE_RESULT: Final = (
     ("settings", "persist_results"),
     ("settings", "document_password"),
@@ -43,9 +51,13 @@ _NOT_OF_THE_RESULT: Final = (
 
 
 def name_of(raw: bytes) -> str:
-    r"""Text for a path: itself if that is plain UTF-8; a backslash as `\\`, any other odd byte as `\xNN`."""
+    r"""Text for a path: itself if that is plain UTF-8; a backslash as `\\`, any other odd byte as
+    `\xNN`.
+    """
     text = raw.decode("utf-8", "surrogateescape").replace("\\", "\\\\")
-    return "".join(_escape(c) if _is_odd(c) else c for c in text) if not text.isprintable() else text
+    return (
+        "".join(_escape(c) if _is_odd(c) else c for c in text) if not text.isprintable() else text
+    )
 
 
 def path_of(name: str) -> bytes:
@@ -56,7 +68,10 @@ def path_of(name: str) -> bytes:
 
 
 def types_taken(service: str) -> frozenset[str]:
-    """Extensions that are worth sending to `service`. One known by its URL alone may be either, and judges itself."""
+    """Extensions that are worth sending to `service`.
+
+    One known by its URL alone may be either, and judges itself.
+    """
     if service == "local":
         return LOCAL_TYPES
     return HOSTED_TYPES if service else HOSTED_TYPES | LOCAL_TYPES
@@ -69,7 +84,9 @@ def extension_of(name: str) -> str:
 
 
 def content_key(digest: str, name: str) -> str:
-    """What two documents must share to be one: the bytes, and the extension that tells the service how to read them."""
+    """What two documents must share to be one: the bytes, and the extension that tells the service
+    how to read them.
+    """
     return f"{digest}.{extension_of(name)}"
 
 
@@ -79,24 +96,33 @@ def identity(content: str, step: str) -> str:
 
 
 def output_name(name: str, *, suffix: str = ".json") -> str:
-    """Where the result of `name` goes, relative to the output directory: inside it, never in batcher's own folder."""
-    parts = [part for part in _SCHEME.sub("", name).split("/") if part not in ("", ".", "..")] or ["document"]
+    """Where the result of `name` goes, relative to the output directory: inside it, never in
+    batcher's own folder.
+    """
+    parts = [part for part in _SCHEME.sub("", name).split("/") if part not in ("", ".", "..")] or [
+        "document"
+    ]
     if parts[0].startswith(OWN_FOLDER):
         parts[0] = f"_{parts[0]}"
     folders = [_fit(part, "", tag=name) for part in parts[:-1]]
     last = _fit(parts[-1], suffix, tag=name)
-    return "/".join([*_within(folders, LONGEST_PATH - len(last.encode()), tag="/".join(parts[:-1])), last])
+    return "/".join(
+        [*_within(folders, LONGEST_PATH - len(last.encode()), tag="/".join(parts[:-1])), last]
+    )
 
 
 def beside(output: str, suffix: str) -> str:
-    """What is made of the result at `output` stands beside it, under the same name but for its ending."""
+    """What is made of the result at `output` stands beside it, under the same name but for its
+    ending.
+    """
     folder, slash, last = output.rpartition("/")
     return folder + slash + _fit(last.removesuffix(".json"), suffix, tag=output)
 
 
 def elsewhere(output: str) -> tuple[str, ...]:
-    """Where the result for `output` goes if that place can't be had: a file may stand where its folder should be, or
-    the file system may not take such a name. Directly in the output directory, the second time without its own name.
+    """Where the result for `output` goes if that place can't be had: a file may stand where its
+    folder should be, or the file system may not take such a name. Directly in the output directory,
+    the second time without its own name.
     """
     mark = sha256(output.encode()).hexdigest()[:16]
     return with_tag(output.rpartition("/")[2], mark[:8]), f"{mark}.json"
@@ -111,12 +137,17 @@ def with_tag(output: str, tag: str) -> str:
 
 
 def collision_key(output: str) -> str:
-    """Equal for two outputs that some file system takes for one: it may ignore case or the form of Unicode."""
+    """Equal for two outputs that some file system takes for one: it may ignore case or the form of
+    Unicode.
+    """
     return unicodedata.normalize("NFC", output).casefold()
 
 
-def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = "") -> str:
-    """16 hex digits of what is asked for, and of whom; what only changes how (queue, retention, password) is left out.
+def step_hash(
+    endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
+) -> str:
+    """16 hex digits of what is asked for, and of whom; what only changes how (queue, retention,
+    password) is left out.
 
     So a result of one service, the local one above all, never counts as another's.
     """
@@ -124,13 +155,19 @@ def step_hash(endpoint: str, options: Mapping[str, Any], *, upstream: str = "", 
     for path in _NOT_OF_THE_RESULT:
         asked = _without(asked, path)
     canonical = json.dumps(
-        [endpoint, asked, upstream, service], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        [endpoint, asked, upstream, service],
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
     )
     return sha256(canonical.encode()).hexdigest()[:16]
 
 
 def settled(mtime_ns: int, now: float) -> bool:
-    """Whether a file has been left alone long enough. One from the future counts as settled: its clock is wrong."""
+    """Whether a file has been left alone long enough.
+
+    One from the future counts as settled: its clock is wrong.
+    """
     return not 0 <= now - mtime_ns / 1e9 < SETTLING
 
 
@@ -153,7 +190,9 @@ def _unescape(part: str) -> bytes:
 
 
 def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
-    """`stem` + `suffix`, the stem cut where the two are too long; what was cut off is told apart by a hash."""
+    """`stem` + `suffix`, the stem cut where the two are too long; what was cut off is told apart by
+    a hash.
+    """
     room = LONGEST_COMPONENT - len(suffix.encode())
     if len(path_of(stem)) <= room and len(stem.encode()) <= room:
         return stem + suffix
@@ -163,7 +202,9 @@ def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
 
 
 def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
-    """`folders` as they are where there is room; else as many as leave some, and one for all the others."""
+    """`folders` as they are where there is room; else as many as leave some, and one for all the
+    others.
+    """
     if sum(len(folder.encode()) + 1 for folder in folders) <= room:
         return folders
     mark = sha256(tag.encode()).hexdigest()[:16]

@@ -1,9 +1,11 @@
-"""What must not be written down, cut out of what is about to be: passwords, keys, tokens, what signs addresses. Pure.
+"""What must not be written down, cut out of what is about to be: passwords, keys, tokens, what
+signs addresses. Pure.
 
-A service may quote what it was given, in whatever form it came to it. `scrubbed` cuts what looks like a secret wherever
-it stands; `Secrets` cuts those that a run knows, however they are escaped. Of addresses the part before the query is a
-document's name and stays. A secret of fewer than four characters is cut only where its name stands before it: to cut
-it everywhere would shred every sentence.
+A service may quote what it was given, in whatever form it came to it. `scrubbed` cuts what looks
+like a secret wherever it stands; `Secrets` cuts those that a run knows, however they are escaped.
+Of addresses the part before the query is a document's name and stays. A secret of fewer than four
+characters is cut only where its name stands before it: to cut it everywhere would shred every
+sentence.
 """
 
 from __future__ import annotations
@@ -18,26 +20,35 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 SHORTEST: Final = 4  # characters of a secret that is cut wherever it stands
 SHORT: Final = 8  # … and below which it is cut only as a word of its own
 LONG: Final = 16  # … and from which it is found in spite of line breaks
-PASSING: Final = 8192  # secrets of single submissions that are remembered: more than are in flight at once
+PASSING: Final = (
+    8192  # secrets of single submissions that are remembered: more than are in flight at once
+)
 CUT: Final = "…"
 
-# --- what looks like a secret ---------------------------------------------------------------------------------------
+# --- what looks like a secret ---------------------------------------------------------------------
 
-# An address keeps neither its query nor its fragment nor who asks; a query goes on where a line was broken inside it.
+# An address keeps neither its query nor its fragment nor who asks; a query goes on where a line was
+# broken inside it.
 _BROKEN: Final = r"(?:\s+(?=\S*[=&]|\S*%[0-9a-f]{2}|(?=\S*\d)[\w+/-]{20})[^\s\"'<>]+)*"
-_QUERY: Final = re.compile(rf"(\b[a-z][a-z0-9+.-]*:\\*/\\*/[^\s\"'<>?#]+)[?#][^\s\"'<>]*{_BROKEN}", re.IGNORECASE)
+_QUERY: Final = re.compile(
+    rf"(\b[a-z][a-z0-9+.-]*:\\*/\\*/[^\s\"'<>?#]+)[?#][^\s\"'<>]*{_BROKEN}", re.IGNORECASE
+)
 _ENCODED: Final = re.compile(
-    r"(\b[a-z][a-z0-9+.-]*%(?:25)*3a(?:%(?:25)*2f){2}[^\s\"'<>]*?)%(?:25)*(?:3f|23)[^\s\"'<>]*", re.IGNORECASE
+    r"(\b[a-z][a-z0-9+.-]*%(?:25)*3a(?:%(?:25)*2f){2}[^\s\"'<>]*?)%(?:25)*(?:3f|23)[^\s\"'<>]*",
+    re.IGNORECASE,
 )
 _USER: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*:\\*/\\*/)[^\s\"'<>/\\?#@]+@", re.IGNORECASE)
 _NAMES: Final = (
     r"x-(?:amz|goog|ms|oss)-(?:signature|credential|security-token)|(?:aws|oss)accesskeyid|googleaccessid"
     r"|signature|sig|hmac|key-pair-id|(?:\w+_)?token|auth|jwt|api[_-]?key|(?:\w+_)?secret|(?:\w+_)?password"
 )
-_PARAMETER: Final = re.compile(rf"((?<![a-z0-9])(?:{_NAMES})(?:=|%(?:25)*3d))[^\s\"'<>&]+", re.IGNORECASE)
+_PARAMETER: Final = re.compile(
+    rf"((?<![a-z0-9])(?:{_NAMES})(?:=|%(?:25)*3d))[^\s\"'<>&]+", re.IGNORECASE
+)
 _MEMBER: Final = re.compile(
     rf"(?P<name>(?P<quote>\\*[\"'])(?:{_NAMES}|authorization)(?P=quote)\s*:\s*)"
-    # In a string of JSON within another each backslash and each quote has backslashes of its own: one, then three …
+    # In a string of JSON within another each backslash and each quote has backslashes of its own:
+    # one, then three …
     r"(?P<open>(?P<deep>\\*)(?P<mark>[\"']))(?:(?P=deep)\\(?:(?P=deep)\\|(?P=deep)(?P=mark)|.)|(?!(?P=open)).)*+"
     r"(?:(?P=open)|\Z)",
     re.IGNORECASE,
@@ -47,7 +58,9 @@ _BEARER: Final = re.compile(r"(\bbearer\s+)(?=\S*\d)[^\s\"'<>]{8,}", re.IGNORECA
 
 
 def scrubbed(words: str) -> str:
-    """Foreign words without what looks like a secret: queries of addresses, signatures, passwords by their name."""
+    """Foreign words without what looks like a secret: queries of addresses, signatures, passwords
+    by their name.
+    """
     words = _ENCODED.sub(rf"\1?{CUT}", _QUERY.sub(rf"\1?{CUT}", words))
     words = _USER.sub(rf"\1{CUT}@", words)
     words = _MEMBER.sub(rf"\g<name>\g<open>{CUT}\g<open>", words)
@@ -56,11 +69,14 @@ def scrubbed(words: str) -> str:
     return words
 
 
-# --- what is known to be one ----------------------------------------------------------------------------------------
+# --- what is known to be one ----------------------------------------------------------------------
 
 
 class Secrets:
-    """Those of one run. It is asked wherever foreign words enter the ledger, the terminal, the log or a message."""
+    """Those of one run.
+
+    It is asked wherever foreign words enter the ledger, the terminal, the log or a message.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}  # by secret: what stands in its place
@@ -108,7 +124,10 @@ class Secrets:
         self._by_beginning[_beginning(secret)].discard(secret)
 
     def _candidates(self, squeezed: str) -> list[str]:
-        """Those that begin as something in it does: there may be a hundred thousand. The longest first."""
+        """Those that begin as something in it does: there may be a hundred thousand.
+
+        The longest first.
+        """
         found = set[str]()
         for start in range(len(squeezed)):
             for length in range(1, SHORTEST + 1):
@@ -130,22 +149,34 @@ class Secrets:
 
     def _clean(self, error: BaseException) -> None:
         if not isinstance(error, OSError):  # whose words are made of its number and its file
-            error.args = tuple(self.cut(told) if isinstance(told, str) else told for told in error.args)
-        error.__dict__.update({name: self.cut(told) for name, told in vars(error).items() if isinstance(told, str)})
+            error.args = tuple(
+                self.cut(told) if isinstance(told, str) else told for told in error.args
+            )
+        error.__dict__.update(
+            {name: self.cut(told) for name, told in vars(error).items() if isinstance(told, str)}
+        )
 
 
-_NO_SECRETS: Final = re.compile(r"x-(amz|goog)-(algorithm|date|expires|signedheaders)|expires", re.IGNORECASE)
+_NO_SECRETS: Final = re.compile(
+    r"x-(amz|goog)-(algorithm|date|expires|signedheaders)|expires", re.IGNORECASE
+)
 _NAMED: Final = re.compile(_NAMES, re.IGNORECASE)
 _RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+=%-]{20,}")
 
 
 def _secrets_in(url: str) -> Iterator[str]:
-    """The password of its user, and values of its query that have the name or the look of a secret."""
+    """The password of its user, and values of its query that have the name or the look of a
+    secret.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
         return
-    pairs = [*parse_qsl(parts.query), *parse_qsl(parts.fragment), ("password", unquote(parts.password or ""))]
+    pairs = [
+        *parse_qsl(parts.query),
+        *parse_qsl(parts.fragment),
+        ("password", unquote(parts.password or "")),
+    ]
     for name, value in pairs:
         looks = _NAMED.fullmatch(name) or _RANDOM.fullmatch(value)
         if len(value) >= SHORT and looks and not _NO_SECRETS.fullmatch(name):
@@ -153,7 +184,9 @@ def _secrets_in(url: str) -> Iterator[str]:
 
 
 def _views(words: str) -> list[str]:
-    """`words`, and what they say once they are no longer escaped for JSON, for a URL, for HTML or for two of these."""
+    """`words`, and what they say once they are no longer escaped for JSON, for a URL, for HTML or
+    for two of these.
+    """
     views = {words: None}
     for view in list(views):
         views |= {decode(view): None for decode in _DECODERS}
@@ -177,7 +210,12 @@ def _unescaped(words: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-_DECODERS: Final[tuple[Callable[[str], str], ...]] = (_unescaped, unquote, unquote_plus, html.unescape)
+_DECODERS: Final[tuple[Callable[[str], str], ...]] = (
+    _unescaped,
+    unquote,
+    unquote_plus,
+    html.unescape,
+)
 
 
 def _beginning(secret: str) -> str:
@@ -222,7 +260,12 @@ def _any_form(character: str) -> str:
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
     utf16 = character.encode("utf-16-be", "surrogatepass")
     units = "".join(rf"\\+u{utf16[i]:02x}{utf16[i + 1]:02x}" for i in range(0, len(utf16), 2))
-    entities = [f"#0*{code}", f"#x0*{code:x}", codepoint2name.get(code, ""), "apos" if character == "'" else ""]
+    entities = [
+        f"#0*{code}",
+        f"#x0*{code:x}",
+        codepoint2name.get(code, ""),
+        "apos" if character == "'" else "",
+    ]
     entity = "|".join(filter(None, entities))
     byte = rf"|\\+x{code:02x}" if code < 256 else ""
     plain = r"\\+" if character == "\\" else re.escape(character)

@@ -1,4 +1,5 @@
-"""JSON as every reader takes it, of what a service or a listing may have sent: NaN, half an emoji, no UTF-8.
+"""JSON as every reader takes it, of what a service or a listing may have sent: NaN, half an emoji,
+no UTF-8.
 
 What is right already is handed on as it is; what can't be mended is nothing.
 """
@@ -20,7 +21,8 @@ _PIECE: Final = 1 << 20
 _BOM: Final = codecs.BOM_UTF8
 _NUMBER: Final = rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _TOKEN: Final = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|-?(?:Infinity|NaN)|' + _NUMBER,  # a string that never ends goes to the end
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|-?(?:Infinity|NaN)|'
+    + _NUMBER,  # a string that never ends goes to the end
     re.DOTALL,
 )
 _ODD_TEXT: Final = re.compile(rb"[\x00-\x1f]|\\u[dD][89a-fA-F]")
@@ -30,7 +32,10 @@ _SKIPPED: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def is_strict(body: Buffer) -> bool:
-    """Whether it is one JSON value in UTF-8, nested no deeper than a reader here can follow. Takes no memory."""
+    """Whether it is one JSON value in UTF-8, nested no deeper than a reader here can follow.
+
+    Takes no memory.
+    """
     try:
         _SKIPPED.decode(body)
     except MISFITS:
@@ -44,7 +49,8 @@ def is_readable(body: Buffer) -> bool:
 
 
 def mended(body: Buffer) -> bytes | None:
-    """The same with null for what is no number, text for numbers beyond bounds, U+FFFD for half a character.
+    """The same with null for what is no number, text for numbers beyond bounds, U+FFFD for half a
+    character.
 
     None where it is no JSON even then.
     """
@@ -59,7 +65,9 @@ def encoded(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "replace"
+        )
 
 
 def sound(text: str) -> str:
@@ -79,7 +87,10 @@ def _is_utf8(body: Buffer) -> bool:
 
 
 def _has_endless_digits(body: Buffer) -> bool:
-    """In a text or a number. In passes of C alone: a pattern would be the slowest thing that is done to a result."""
+    """In a text or a number.
+
+    In passes of C alone: a pattern would be the slowest thing that is done to a result.
+    """
     return any(
         _ENDLESS in bytes(body[max(0, start - len(_ENDLESS)) : start + _PIECE]).translate(_DIGITS)
         for start in range(0, len(body), _PIECE)

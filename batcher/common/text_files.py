@@ -1,7 +1,8 @@
-"""Text files that people write (manifests, ignore files, listings, schemas, passwords), all read in one way.
+"""Text files that people write (manifests, ignore files, listings, schemas, passwords), all read in
+one way.
 
-UTF-8, or what a byte order mark says: UTF-8, UTF-16, UTF-32, as Windows' programs write them. Lines end as they like.
-A file in any other encoding is refused with its place, and never guessed at.
+UTF-8, or what a byte order mark says: UTF-8, UTF-16, UTF-32, as Windows' programs write them. Lines
+end as they like. A file in any other encoding is refused with its place, and never guessed at.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import BinaryIO, Final
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """`mark` is what a file begins with that is written so; `newline` are the bytes that end a line."""
+    """`mark` is what a file begins with that is written so; `newline` are the bytes that end a
+    line.
+    """
 
     name: str
     mark: bytes
@@ -105,7 +108,9 @@ class Lines:
         return encoding
 
     def _line(self) -> bytes:
-        """Up to a newline of its encoding: in one of several bytes a 0x0a may be half of another character."""
+        """Up to a newline of its encoding: in one of several bytes a 0x0a may be half of another
+        character.
+        """
         line = b""
         width = self.encoding.width
         while part := self._file.readline():

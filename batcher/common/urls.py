@@ -1,7 +1,8 @@
-"""URLs as names: what of one may be written down, and what makes two of them the same document. Pure.
+"""URLs as names: what of one may be written down, and what makes two of them the same document.
+Pure.
 
-A presigned URL is a key to somebody's document for as long as it is good: its query never stands in a ledger, a log,
-a journal or the name of a file.
+A presigned URL is a key to somebody's document for as long as it is good: its query never stands in
+a ledger, a log, a journal or the name of a file.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from batcher.common.names import extension_of
 
 Pair = tuple[str, str]
 
-_AZURE: Final = "sig sv ss sr srt sp st se si sip spr ses sdd skoid sktid skt ske sks skv saoid suoid scid"
-_TENCENT: Final = "q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature"
-# How clouds sign, each way told by what nothing else has: a name of its own, or several that stand together. A `token`,
-# a `sig` or an `expires` by itself may be all that tells one document from another. Left what must be there, right what
-# goes with it.
+_AZURE: Final = (
+    "sig sv ss sr srt sp st se si sip spr ses sdd skoid sktid skt ske sks skv saoid suoid scid"
+)
+_TENCENT: Final = (
+    "q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature"
+)
+# How clouds sign, each way told by what nothing else has: a name of its own, or several that stand
+# together. A `token`, a `sig` or an `expires` by itself may be all that tells one document from
+# another. Left what must be there, right what goes with it.
 _SIGNED: Final = (
     ("x-amz-signature", "x-amz-.*"),
     ("awsaccesskeyid signature expires", "awsaccesskeyid signature expires x-amz-security-token"),
@@ -36,13 +41,20 @@ _SIGNED: Final = (
     ("x-oss-signature", "x-oss-.*"),
     ("q-sign-algorithm q-ak q-signature", f"{_TENCENT} x-cos-security-token"),
 )
-_SCHEMES: Final = tuple((frozenset(marks.split()), re.compile(parts.replace(" ", "|"))) for marks, parts in _SIGNED)
+_SCHEMES: Final = tuple(
+    (frozenset(marks.split()), re.compile(parts.replace(" ", "|"))) for marks, parts in _SIGNED
+)
 # Akamai's is one parameter, which its value gives away.
-_AKAMAI: Final = re.compile(r"(hdn(ts|ea|tl)|__token__)=(?=.*\bexp=\d)(?=.*\bhmac=[0-9a-f])", re.IGNORECASE)
+_AKAMAI: Final = re.compile(
+    r"(hdn(ts|ea|tl)|__token__)=(?=.*\bexp=\d)(?=.*\bhmac=[0-9a-f])", re.IGNORECASE
+)
 _PORTS: Final = {"http": 80, "https": 443}
-# Behind an escape these stay what they are: `a%2Fb` is one name, `a/b` are two, and some stores take `+` for a space.
+# Behind an escape these stay what they are: `a%2Fb` is one name, `a/b` are two, and some stores
+# take `+` for a space.
 _KEPT: Final = re.compile("(%2F|%2B|%3B)", re.IGNORECASE)
-_MARK: Final = 16  # hex digits: of a million documents behind one address no two are likely to share them
+_MARK: Final = (
+    16  # hex digits: of a million documents behind one address no two are likely to share them
+)
 
 
 def is_url(text: str) -> bool:
@@ -60,13 +72,16 @@ def bare(url: str) -> str:
 
 
 def url_name(url: str, *, ignore: Collection[str] = ()) -> str:
-    """What its document is called: bare, and where its query tells it from others with a mark in the query's place."""
+    """What its document is called: bare, and where its query tells it from others with a mark in
+    the query's place.
+    """
     asked = _asked(url, ignore)
     return f"{bare(url)}#{_digest(url, asked)[:_MARK]}" if asked else bare(url)
 
 
 def url_key(url: str, *, ignore: Collection[str] = ()) -> str:
-    """What stands in for the hash of a document that nobody reads here: where it is, however it is signed today.
+    """What stands in for the hash of a document that nobody reads here: where it is, however it is
+    signed today.
 
     `ignore` names parameters that tell no documents apart.
     """
@@ -74,7 +89,9 @@ def url_key(url: str, *, ignore: Collection[str] = ()) -> str:
 
 
 def _asked(url: str, ignore: Collection[str]) -> list[Pair]:
-    """The parameters that tell its document from others: in order of name, and those of one name in their own."""
+    """The parameters that tell its document from others: in order of name, and those of one name in
+    their own.
+    """
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, errors="surrogateescape")
     signing = _signing(pairs)
     told = (pair for pair in pairs if pair[0] not in ignore and pair not in signing)

@@ -1,7 +1,8 @@
-"""How many calls a second a service takes, learned from what it answers and what it refuses. Pure: times are passed in.
+"""How many calls a second a service takes, learned from what it answers and what it refuses. Pure:
+times are passed in.
 
-Only a share of refusals that its own pace explains makes it slower: a service that refuses at random, whatever the
-pace, would otherwise bring it to a standstill.
+Only a share of refusals that its own pace explains makes it slower: a service that refuses at
+random, whatever the pace, would otherwise bring it to a standstill.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ SLOWER: Final = 0.95  # times what was answered in the second before a refusal
 LEAST_OF_BEST: Final = 0.85  # times the best second of late: no slower for a few refusals
 MUCH_SLOWER: Final = 0.5  # times its own rate, at most, in one step
 WAVE: Final = 6  # refusals in a second: fewer may be chance
-TOO_FAST: Final = 0.15  # refused for each one that was answered in the last second: the limit is met
+TOO_FAST: Final = (
+    0.15  # refused for each one that was answered in the last second: the limit is met
+)
 FAR_TOO_FAST: Final = 0.25  # the same: what was answered meanwhile is the limit
 SLOWEST: Final = 0.2  # calls per second
 FASTEST: Final = 1000.0  # the API's limit for one key
-AT_FIRST: Final = 10.0  # calls per second that are left after a first refusal, however few were asked for before it
+# calls per second that are left after a first refusal, however few were asked for before it
+AT_FIRST: Final = 10.0
 FEW: Final = 5.0  # calls per second: with so few, those of one second say nothing
 SLOWER_OF_FEW: Final = 0.7
 ONE_WAVE: Final = 1.0  # seconds in which further refusals belong to the first
 FASTER: Final = 1.01  # times the rate after an answer, while nothing has ever been refused
-TO_FIND: Final = 0.7  # calls per second more after an answer, until the limit was met: seventy per cent in each second
+# calls per second more after an answer, until the limit was met: seventy per cent in each second
+TO_FIND: Final = 0.7
 STEADILY: Final = 0.01  # the same near the limit: one per cent in each second …
-DOUBLES_IN: Final = 10.0  # … and twice as many for so many seconds without a refusal: the limit may be another by now
+# … and twice as many for so many seconds without a refusal: the limit may be another by now
+DOUBLES_IN: Final = 10.0
 MOST_DOUBLINGS: Final = 4.0
 IN_USE: Final = 0.7  # share of the rate that calls must make use of before it grows
 BEST_OF: Final = 15.0  # seconds; the best second is of the last one or two such spans
@@ -34,7 +40,10 @@ BEST_OF: Final = 15.0  # seconds; the best second is of the last one or two such
 
 @dataclass(slots=True)
 class Rate:
-    """`now` is calls per second; None: as fast as they come, for nothing was refused yet. Never above `ceiling`."""
+    """`now` is calls per second; None: as fast as they come, for nothing was refused yet.
+
+    Never above `ceiling`.
+    """
 
     now: float | None = None
     ceiling: float = FASTEST
@@ -65,7 +74,9 @@ class Rate:
             self._forget_best(at)
             return
         is_wave = refused >= WAVE
-        self._has_met_limit = self._has_met_limit or self.now <= FEW or (is_wave and refused >= TOO_FAST * of_late)
+        self._has_met_limit = (
+            self._has_met_limit or self.now <= FEW or (is_wave and refused >= TOO_FAST * of_late)
+        )
         if not self._has_met_limit:
             return
         if self.now <= FEW:
@@ -83,7 +94,9 @@ class Rate:
             return rate + TO_FIND
         if of_late < IN_USE * rate:
             return rate
-        return rate + STEADILY * math.pow(2.0, min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS))
+        return rate + STEADILY * math.pow(
+            2.0, min((at - self._cut_at) / DOUBLES_IN, MOST_DOUBLINGS)
+        )
 
     def _cut(self, rate: float, at: float) -> None:
         self._cut_at = at

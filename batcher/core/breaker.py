@@ -1,7 +1,8 @@
-"""A circuit breaker for submissions: where the service itself is unwell, the next document would fare no better.
+"""A circuit breaker for submissions: where the service itself is unwell, the next document would
+fare no better.
 
-It judges by shares: a service that fails now and then is no service that is down. Only failures of the provider's
-class count. It never holds back what brings results home.
+It judges by shares: a service that fails now and then is no service that is down. Only failures of
+the provider's class count. It never holds back what brings results home.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from batcher.reducto.error_rules import ErrorClass
 WINDOW: Final = 10.0  # seconds by which it judges
 AT_LEAST: Final = 20  # outcomes in that time, so that a share says something
 SHARE: Final = 0.9  # of them failed: it isn't a bad day, it is down
-IN_A_ROW: Final = 5  # failures and nothing else all that time: where few are sent, their share never says anything
-FIRST_REST: Final = 15.0  # seconds until one document may try again; twice as long after each that fails
+# failures and nothing else all that time: where few are sent, their share never says anything
+IN_A_ROW: Final = 5
+FIRST_REST: Final = (
+    15.0  # seconds until one document may try again; twice as long after each that fails
+)
 LONGEST_REST: Final = 600.0
 REMEMBERED: Final = 500  # outcomes
 
@@ -25,7 +29,9 @@ REMEMBERED: Final = 500  # outcomes
 class Outcomes:
     """Of one kind of thing, in the order in which they became known."""
 
-    _all: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # when; whether it failed
+    _all: deque[tuple[float, bool]] = field(
+        default_factory=lambda: deque(maxlen=REMEMBERED)
+    )  # when; whether it failed
     _in_a_row: int = 0  # failures
     _since: float = 0.0  # the first of those
 
@@ -54,9 +60,11 @@ class Outcomes:
 
 @dataclass(slots=True)
 class Breaker:
-    """Closed while all is well; open where nearly all fail of late; half open, for one document, after a rest.
+    """Closed while all is well; open where nearly all fail of late; half open, for one document,
+    after a rest.
 
-    Submissions and jobs are judged apart: that one was accepted says nothing of how those fare that were before.
+    Submissions and jobs are judged apart: that one was accepted says nothing of how those fare that
+    were before.
     """
 
     rests: int = 0
@@ -92,7 +100,10 @@ class Breaker:
         return 0 if self._is_resting(now) else 1
 
     def admits(self, now: float) -> bool:
-        """Whether a document may leave at this moment. While the breaker isn't closed, one does in each rest."""
+        """Whether a document may leave at this moment.
+
+        While the breaker isn't closed, one does in each rest.
+        """
         if self.open_until is None:
             return True
         if self._is_resting(now):

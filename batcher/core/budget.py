@@ -1,11 +1,11 @@
 """Whether one more submission keeps within the limits of a run, and when its time is up. Pure.
 
-Caps are met from below. What is out counts with what it may cost at most (see `core.reservations`), and as its bill
-comes in the bill takes that place: so what turns out cheaper makes room. While all of that fits, submissions go side
-by side. Where it doesn't, the next one waits for bills as long as any is to come; when none is, it goes alone, if
-what it is expected to cost fits. What was counted then meets the cap; what had to be guessed may pass it, by as much
-as that one document costs beyond what was expected of it, and no more: nothing else is out with it that could
-surprise.
+Caps are met from below. What is out counts with what it may cost at most (see `core.reservations`),
+and as its bill comes in the bill takes that place: so what turns out cheaper makes room. While all
+of that fits, submissions go side by side. Where it doesn't, the next one waits for bills as long as
+any is to come; when none is, it goes alone, if what it is expected to cost fits. What was counted
+then meets the cap; what had to be guessed may pass it, by as much as that one document costs beyond
+what was expected of it, and no more: nothing else is out with it that could surprise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ ROUNDING: Final = 1e-6
 
 
 class Spend(NamedTuple):
-    """Of the submissions of one run that weren't refused: what was billed, and what those that are out may cost."""
+    """Of the submissions of one run that weren't refused: what was billed, and what those that are
+    out may cost.
+    """
 
     submissions: int = 0
     pages: float = 0.0
@@ -47,7 +49,10 @@ class Overrun(NamedTuple):
             return f"{passed}; bills were higher than could be told beforehand"
         cost = round(self.cost, 4)
         expected = round(self.expected, 4)
-        return f"{passed}; the last document ({self.source}) cost {cost:g} and was expected to cost {expected:g}"
+        return (
+            f"{passed}; the last document ({self.source}) cost {cost:g} and was expected to "
+            f"cost {expected:g}"
+        )
 
 
 class Surprise(NamedTuple):
@@ -75,25 +80,39 @@ class Budget:
         most = self.limits.max_documents
         if most is None or spend.submissions + 1 <= most:
             return None
-        return f"limits.max_documents or --sample, here {most:g}, is reached: so many were sent in this run"
+        return (
+            f"limits.max_documents or --sample, here {most:g}, is reached: so many were sent "
+            "in this run"
+        )
 
     def beside_others(self, spend: Spend, fear: Fear) -> bool:
         """Whether it fits though all that is out, and it too, cost what they may."""
-        return self._passed(spend, spend.out_pages, spend.out_credits, fear.most_pages, fear.most_credits) is None
+        return (
+            self._passed(
+                spend, spend.out_pages, spend.out_credits, fear.most_pages, fear.most_credits
+            )
+            is None
+        )
 
     def in_any_case(self, spend: Spend, fear: Fear) -> str | None:
         """Why it wouldn't fit even if what is out were to cost nothing; None where it might."""
         return self._passed(spend, 0.0, 0.0, fear.pages, fear.credits)
 
     def alone(self, spend: Spend, fear: Fear) -> str | None:
-        """Why it doesn't fit, at what is expected of it, beside what is out and will never be billed; or None."""
+        """Why it doesn't fit, at what is expected of it, beside what is out and will never be
+        billed; or None.
+        """
         return self._passed(spend, spend.out_pages, spend.out_credits, fear.pages, fear.credits)
 
     def overruns(self, spend: Spend, last: Surprise | None) -> list[Overrun]:
         found: list[Overrun] = []
         price = self.dollars_per_credit
         bills = (last.pages, last.credits, last.credits * price) if last else ()
-        hopes = (last.expected_pages, last.expected_credits, last.expected_credits * price) if last else ()
+        hopes = (
+            (last.expected_pages, last.expected_credits, last.expected_credits * price)
+            if last
+            else ()
+        )
         for number, (name, cap, spent) in enumerate(self._caps(spend.pages, spend.credits)):
             if cap is None or spent <= cap + ROUNDING:
                 continue
@@ -102,7 +121,9 @@ class Budget:
             found.append(Overrun(name, cap, spent, *told))
         return found
 
-    def _passed(self, spend: Spend, out_pages: float, out_credits: float, pages: float, credits: float) -> str | None:
+    def _passed(
+        self, spend: Spend, out_pages: float, out_credits: float, pages: float, credits: float
+    ) -> str | None:
         used = self._caps(spend.pages + out_pages, spend.credits + out_credits)
         more = self._caps(pages, credits)
         for (name, cap, taken), (_, _, wanted) in zip(used, more, strict=True):
@@ -125,13 +146,18 @@ def _words(name: str, cap: float, spent: float, more: float) -> str:
     more = round(more, 4)
     if more > cap:
         return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
-    return f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more document needs {more:g}"
+    return (
+        f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more "
+        f"document needs {more:g}"
+    )
 
 
 def nearest(stop_at: time, now: datetime) -> datetime:
-    """The moment nearest to `now` at which the clock shows `stop_at`: at most twelve hours off, either way.
+    """The moment nearest to `now` at which the clock shows `stop_at`: at most twelve hours off,
+    either way.
 
-    So a night that begins late, after its own end, is over at once, and doesn't run through the day.
+    So a night that begins late, after its own end, is over at once, and doesn't run through the
+    day.
     """
     today = datetime.combine(now.date(), stop_at)
     return min((today - A_DAY, today, today + A_DAY), key=lambda moment: abs(moment - now))

@@ -1,6 +1,8 @@
-"""The steps of a manifest as documents go through them: what each asks for, and which earlier one it goes on from.
+"""The steps of a manifest as documents go through them: what each asks for, and which earlier one
+it goes on from.
 
-A step that can read a parse job goes on from the nearest one before it; any other starts from the document itself.
+A step that can read a parse job goes on from the nearest one before it; any other starts from the
+document itself.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ Overrides = Mapping[
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`upstream` is the earlier step whose job this one reads; `suffix` ends the names of its results."""
+    """`upstream` is the earlier step whose job this one reads; `suffix` ends the names of its
+    results.
+    """
 
     job: Job
     upstream: Step | None
@@ -34,7 +38,9 @@ class Step:
 
     def hash_with(self, overrides: Overrides) -> str:
         """Equal for two documents of the same bytes exactly where their results are the same."""
-        return self.hash if not overrides else _hash(self.job, self.upstream, self.service, overrides)
+        return (
+            self.hash if not overrides else _hash(self.job, self.upstream, self.service, overrides)
+        )
 
     def output(self, name: str) -> str:
         return output_name(name, suffix=self.suffix)
@@ -55,7 +61,11 @@ def merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any
     laid = dict(options)
     for name, value in more.items():
         below = laid.get(name)
-        laid[name] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        laid[name] = (
+            merged(below, value)
+            if isinstance(below, Mapping) and isinstance(value, Mapping)
+            else value
+        )
     return laid
 
 

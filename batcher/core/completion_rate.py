@@ -1,16 +1,19 @@
-"""How fast the service ends our jobs, and so how many may be out: those that surely end before their results go.
+"""How fast the service ends our jobs, and so how many may be out: those that surely end before
+their results go.
 
-A result's time runs from the submission, and a job waits behind those that are out already: with `n` out and `c` ended
-a second, a new one has ended after `n / c` seconds. So no more may be out than the service ends within a share of the
-retention; what is left of it is for outages and for hours in which the service is slower. Where results tell how long
-the service worked on them, the rest of a job's time was waiting, and no more of that is wanted than keeps the service
-busy: then even a service that becomes many times slower still ends all that is out.
+A result's time runs from the submission, and a job waits behind those that are out already: with
+`n` out and `c` ended a second, a new one has ended after `n / c` seconds. So no more may be out
+than the service ends within a share of the retention; what is left of it is for outages and for
+hours in which the service is slower. Where results tell how long the service worked on them, the
+rest of a job's time was waiting, and no more of that is wanted than keeps the service busy: then
+even a service that becomes many times slower still ends all that is out.
 
-Nothing is known at first, so it begins as though the slowest service worth waiting for had been watched for a moment:
-a probe whose size follows from the retention. Soon what really ends outweighs it. A service that works on many jobs
-side by side ends the more the more are out, so the bound grows with each round; one whose capacity is reached doesn't,
-and there the bound stays. Time in which nothing was out, or we were away, says nothing of the service and isn't
-counted; what ended while we were away isn't either, for nobody knows when it did.
+Nothing is known at first, so it begins as though the slowest service worth waiting for had been
+watched for a moment: a probe whose size follows from the retention. Soon what really ends outweighs
+it. A service that works on many jobs side by side ends the more the more are out, so the bound
+grows with each round; one whose capacity is reached doesn't, and there the bound stays. Time in
+which nothing was out, or we were away, says nothing of the service and isn't counted; what ended
+while we were away isn't either, for nobody knows when it did.
 
 Pure: the clock is the caller's. How fast we fetch is `core.fetch_rate`'s.
 """
@@ -23,17 +26,24 @@ from typing import Final
 
 from batcher.core.fetch_rate import SHARE
 
-WITHIN: Final = 3 / 8  # of the retention all that is out is to end: a third more may yet be met with half of it left
+WITHIN: Final = (
+    3 / 8
+)  # of the retention all that is out is to end: a third more may yet be met with half of it left
 WAIT: Final = 1 / 16  # of it may go by in the service's queue, where results tell what was waiting
-OWN: Final = 1.25  # times the work on a job: a little more than is out, to find out whether more are worked on at once
+# times the work on a job: a little more than is out, to find out whether more are worked on at once
+OWN: Final = 1.25
 SLOWEST: Final = 0.01  # jobs a second that a service is trusted to end before it has ended any …
 WATCHED: Final = 100.0  # … and the seconds of watching that this guess is worth
-VOUCHES: Final = 16  # so many more may be out for each that ended: the first ones may have failed at once
+VOUCHES: Final = (
+    16  # so many more may be out for each that ended: the first ones may have failed at once
+)
 SMALLEST: Final = 2  # one that is worked on, and one whose turn is next
 ENOUGH: Final = 64  # ends that tell a rate; where there are fewer, it is looked back further
 SLICES: Final = 256  # of the longest look back, in which ends are counted
 SHORTEST: Final = 1 / 4  # of the longest look back
-AWAY: Final = 1 / 8  # of the longest look back: where no look came through for longer than that, we were away
+AWAY: Final = (
+    1 / 8
+)  # of the longest look back: where no look came through for longer than that, we were away
 SMOOTH: Final = 0.05
 
 
@@ -48,7 +58,9 @@ class Outflow:
     _seen: float = 0.0  # of these, when an end was last found
     _looked_at: float = 0.0
     _is_idle: bool = True
-    _counts: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=SLICES))  # of ends; the last is now's
+    _counts: deque[float] = field(
+        default_factory=lambda: deque([0.0], maxlen=SLICES)
+    )  # of ends; the last is now's
     _slice: int = 0  # the number of the last one
 
     def look(self, now: float, out: int) -> None:
@@ -61,7 +73,9 @@ class Outflow:
         self._is_idle = not out
 
     def learn(self, now: float, *, age: float, since: float, work: float | None = None) -> None:
-        """A job submitted `age` seconds ago was found to have ended; `since` seconds ago it hadn't."""
+        """A job submitted `age` seconds ago was found to have ended; `since` seconds ago it
+        hadn't.
+        """
         if self._busy is None:
             return  # an earlier run left it out, and it may have ended at any time
         self._advance(now)
@@ -81,7 +95,10 @@ class Outflow:
         probe = self._probe
         if self._busy is None:
             return probe
-        return min(max(SMALLEST, 1 + int(self._rate(self._busy) * self._horizon)), probe + VOUCHES * self.ended)
+        return min(
+            max(SMALLEST, 1 + int(self._rate(self._busy) * self._horizon)),
+            probe + VOUCHES * self.ended,
+        )
 
     @property
     def _longest(self) -> float:

@@ -14,7 +14,10 @@ from batcher.core.fetch_rate import CEILING, Drain
 
 @dataclass(slots=True)
 class Headroom:
-    """`most` is a manifest's own bound on what is out. The batch lane is `exempt` from those of time."""
+    """`most` is a manifest's own bound on what is out.
+
+    The batch lane is `exempt` from those of time.
+    """
 
     drain: Drain
     outflow: Outflow

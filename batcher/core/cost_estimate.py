@@ -1,4 +1,6 @@
-"""What a batch would cost, in the standard lane and in the batch lane, by the card in use and by the list."""
+"""What a batch would cost, in the standard lane and in the batch lane, by the card in use and by
+the list.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from batcher.reducto.rate_card import AS_OF, Measure, Prices, by_list, rate
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Dollars, but for `credits`. `at_most`: were every page dense. `batch_lane`: None where there is no such lane."""
+    """Dollars, but for `credits`.
+
+    `at_most`: were every page dense. `batch_lane`: None where there is no such lane.
+    """
 
     pages: int = 0
     credits: float = 0.0
@@ -22,9 +27,14 @@ class Quote:
     by_list: float = 0.0
 
     def __add__(self, other: Quote) -> Quote:
-        """Of two steps of a chain. The batch lane takes one of them perhaps; the other stays as it is."""
+        """Of two steps of a chain.
+
+        The batch lane takes one of them perhaps; the other stays as it is.
+        """
         lanes = (self.batch_lane, other.batch_lane)
-        both = (self.dollars if lanes[0] is None else lanes[0]) + (other.dollars if lanes[1] is None else lanes[1])
+        both = (self.dollars if lanes[0] is None else lanes[0]) + (
+            other.dollars if lanes[1] is None else lanes[1]
+        )
         return Quote(
             pages=self.pages + other.pages,
             credits=round(self.credits + other.credits, 6),
@@ -39,17 +49,24 @@ class Quote:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
         else:
             basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
-        lines = [f"{dollars(self.dollars)} or {many(self.credits, 'credit')} for {many(self.pages, 'page')}, {basis}"]
+        lines = [
+            f"{dollars(self.dollars)} or {many(self.credits, 'credit')} for "
+            f"{many(self.pages, 'page')}, {basis}"
+        ]
         if self.at_most > self.dollars:
             lines.append(f"{dollars(self.at_most)} if every page is dense: tables, figures")
         if self.batch_lane is not None:
-            lines.append(f'{dollars(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h')
+            lines.append(
+                f'{dollars(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h'
+            )
         if prices.card == "credits" and not prices.dollars_per_page:
             lines.append(f"{dollars(self.by_list)} for accounts from {AS_OF} on, by the list")
         return lines
 
 
-def quote(documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False) -> Quote:
+def quote(
+    documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False
+) -> Quote:
     """Of (extension, measure) each. `chained`: the job reads parse jobs."""
     lane = replace(job, queue_priority="batch")
     asked = rate(job, prices, chained=chained)

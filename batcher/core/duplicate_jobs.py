@@ -1,4 +1,6 @@
-"""Jobs of ours that the ledger doesn't hold: how a row of the listing shows whose it is, and when it's one too many."""
+"""Jobs of ours that the ledger doesn't hold: how a row of the listing shows whose it is, and when
+it's one too many.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,11 @@ from batcher.reducto.error_rules import WANTS_INPUT
 OFF: Final = 60.0  # seconds by which the service's clock may differ from ours
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 _FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
-# What tells whose job a row is. Words alone don't: an option may hold any address, and what is secret is blotted out.
-_TELLING: Final = re.compile(r'(?:reducto|jobid)://|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w')
+# What tells whose job a row is. Words alone don't: an option may hold any address, and what is
+# secret is blotted out.
+_TELLING: Final = re.compile(
+    r'(?:reducto|jobid)://|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w'
+)
 
 
 class Whose(NamedTuple):
@@ -33,7 +38,10 @@ class Whose(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """`job_id` at the service is a second job of `attempt`. All else is the service's word; `error` is a name."""
+    """`job_id` at the service is a second job of `attempt`.
+
+    All else is the service's word; `error` is a name.
+    """
 
     job_id: str
     status: str
@@ -53,9 +61,15 @@ class Twin:
         return came_after or (self.status == JobStatus.FAILED and self.error in WANTS_INPUT)
 
     def __str__(self) -> str:
-        ended = self.status.lower() if self.status in ENDED else f"still {self.status}, and can't be cancelled"
+        ended = (
+            self.status.lower()
+            if self.status in ENDED
+            else f"still {self.status}, and can't be cancelled"
+        )
         held = (
-            f"beside {self.attempt.job_id}" if self.attempt.job_id else f"of an attempt that was {self.attempt.outcome}"
+            f"beside {self.attempt.job_id}"
+            if self.attempt.job_id
+            else f"of an attempt that was {self.attempt.outcome}"
         )
         cost = many(self.attempt.credits, "credit")
         return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {cost}"
@@ -68,7 +82,9 @@ def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
 
 
 def counts_as_twin(row: JobRow, attempt: Whose, endpoint: str) -> bool:
-    """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type, of a job of ours."""
+    """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type,
+    of a job of ours.
+    """
     return attempt.outcome != "open" and fits(row, endpoint)
 
 
@@ -78,9 +94,11 @@ def fits(row: JobRow, endpoint: str) -> bool:
 
 
 def preference(row: JobRow) -> tuple[bool, bool]:
-    """Of several jobs of one submission the lowest is its own: its type is told, and it may bring a result.
+    """Of several jobs of one submission the lowest is its own: its type is told, and it may bring a
+    result.
 
-    What repeats a POST once its upload is gone makes a job that fails, and stands above the one that is paid.
+    What repeats a POST once its upload is gone makes a job that fails, and stands above the one
+    that is paid.
     """
     return (not row.type, row.status in (JobStatus.FAILED, JobStatus.CANCELLED))
 

@@ -1,6 +1,8 @@
-"""What can happen to a document, as past facts. Each is reported by a stage and written down by the ledger.
+"""What can happen to a document, as past facts. Each is reported by a stage and written down by the
+ledger.
 
-`core.lifecycle` says what becomes of the document. Moments are seconds since the epoch by our own clock.
+`core.lifecycle` says what becomes of the document. Moments are seconds since the epoch by our own
+clock.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ class Event(msgspec.Struct, frozen=True):
     document: int
 
 
-# --- before the service has it --------------------------------------------------------------------------------------
+# --- before the service has it --------------------------------------------------------------------
 
 
 class Uploaded(Event, frozen=True):
-    """Its input is there to be named: an upload's `file_id`, or `jobid://` and the job of the step before it."""
+    """Its input is there to be named: an upload's `file_id`, or `jobid://` and the job of the step
+    before it.
+    """
 
     file_id: str
 
@@ -31,7 +35,9 @@ class UploadLapsed(Event, frozen=True):
 
 
 class Postponed(Event, frozen=True):
-    """Nothing came of it this time; `tries` in a row so far, and `due_at` is the moment of the next."""
+    """Nothing came of it this time; `tries` in a row so far, and `due_at` is the moment of the
+    next.
+    """
 
     reason: str
     due_at: float
@@ -69,11 +75,14 @@ class UpstreamFailed(Event, frozen=True):
     kind: str
 
 
-# --- the submission -------------------------------------------------------------------------------------------------
+# --- the submission -------------------------------------------------------------------------------
 
 
 class Sending(Event, frozen=True):
-    """An attempt is about to be made: on record before the first byte of the POST leaves. `cost` in credits."""
+    """An attempt is about to be made: on record before the first byte of the POST leaves.
+
+    `cost` in credits.
+    """
 
     nonce: str
     service: str
@@ -105,7 +114,10 @@ class ReplyLost(Event, frozen=True):
 
 
 class Fenced(Event, frozen=True):
-    """Its upload is deleted, so that a late POST can only end as a job without input. `fenced_at` by our own clock."""
+    """Its upload is deleted, so that a late POST can only end as a job without input.
+
+    `fenced_at` by our own clock.
+    """
 
     fenced_at: float
 
@@ -131,11 +143,14 @@ class Held(Event, frozen=True):
     reason: str
 
 
-# --- the job --------------------------------------------------------------------------------------------------------
+# --- the job --------------------------------------------------------------------------------------
 
 
 class Ended(Event, frozen=True):
-    """The job completed. Units as the service bills them, `duration` its own seconds; None where it doesn't say."""
+    """The job completed.
+
+    Units as the service bills them, `duration` its own seconds; None where it doesn't say.
+    """
 
     pages: int | None
     credits: float | None
@@ -158,14 +173,18 @@ class JobFailed(Event, frozen=True):
 
 
 class JobToRepeat(Event, frozen=True):
-    """The service's own verdict was one that another attempt, from `due_at` on, may well not meet."""
+    """The service's own verdict was one that another attempt, from `due_at` on, may well not
+    meet.
+    """
 
     reason: str
     due_at: float
 
 
 class JobVoided(Event, frozen=True):
-    """A job whose input we had fenced off, or that had expired meanwhile, ended for want of it: nothing was paid."""
+    """A job whose input we had fenced off, or that had expired meanwhile, ended for want of it:
+    nothing was paid.
+    """
 
     reason: str
 
@@ -179,7 +198,10 @@ class Lost(Event, frozen=True):
 
 
 class Stuck(Event, frozen=True):
-    """Its job is paid for and still on record, and its result wasn't to be had. Only a person sends it again."""
+    """Its job is paid for and still on record, and its result wasn't to be had.
+
+    Only a person sends it again.
+    """
 
     reason: str
 
@@ -188,7 +210,7 @@ class Cancelled(Event, frozen=True):
     reason: str
 
 
-# --- people, and newer versions -------------------------------------------------------------------------------------
+# --- people, and newer versions -------------------------------------------------------------------
 
 
 class Retried(Event, frozen=True):
@@ -196,13 +218,17 @@ class Retried(Event, frozen=True):
 
 
 class TakenUp(Event, frozen=True):
-    """It failed for a reason that may have passed, and nothing was paid: a later run tries again, after `runs` did."""
+    """It failed for a reason that may have passed, and nothing was paid: a later run tries again,
+    after `runs` did.
+    """
 
     runs: int
 
 
 class Recalled(Event, frozen=True):
-    """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and not before."""
+    """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and
+    not before.
+    """
 
 
 class Rejoined(Event, frozen=True):
@@ -218,29 +244,41 @@ class FileMissed(Event, frozen=True):
 
 
 class JobExchanged(Event, frozen=True):
-    """Two answers were mixed up on their way: `job_id` is its own job after all. Empty: for the moment none is."""
+    """Two answers were mixed up on their way:
+
+    `job_id` is its own job after all. Empty: for the moment none is.
+    """
 
     job_id: str
 
 
 class DeletionStarted(Event, frozen=True):
-    """Its job is about to be deleted at the service: from here on nobody may expect to see it there."""
+    """Its job is about to be deleted at the service: from here on nobody may expect to see it
+    there.
+    """
 
     job_id: str
 
 
 class Cleaned(Event, frozen=True):
-    """Its job and its upload are deleted at the service; the result on disk was read again before that."""
+    """Its job and its upload are deleted at the service; the result on disk was read again before
+    that.
+    """
 
     job_id: str
 
 
 class Superseded(Event, frozen=True):
-    """A newer version of its source, or of its step, stands in its place, and no job is out for it."""
+    """A newer version of its source, or of its step, stands in its place, and no job is out for
+    it.
+    """
 
 
 class Withdrawn(Event, frozen=True):
-    """It isn't sent yet, and nothing asks for it any more. Should it be asked for again, it is found anew."""
+    """It isn't sent yet, and nothing asks for it any more.
+
+    Should it be asked for again, it is found anew.
+    """
 
     reason: str
 

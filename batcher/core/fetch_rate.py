@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CEILING: Final = 20_000  # each one that is out costs some hundred bytes of memory, and more of them are no faster
+# each one that is out costs some hundred bytes of memory, and more of them are no faster
+CEILING: Final = 20_000
 SHARE: Final = 0.5  # of the retention: the other half is for outages
 SMOOTH: Final = 0.1
 
 
 @dataclass(slots=True)
 class Drain:
-    """Learns what one fetch takes, waiting for the disk included; `width` of them go on side by side."""
+    """Learns what one fetch takes, waiting for the disk included; `width` of them go on side by
+    side.
+    """
 
     width: int
     span: float | None = None  # seconds

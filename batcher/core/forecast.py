@@ -1,6 +1,7 @@
 """How long a batch would take and what could expire, from what its earlier runs took. Pure.
 
-Where nothing ran yet it says so: how fast a service works off an account's jobs is known only by trying.
+Where nothing ran yet it says so: how fast a service works off an account's jobs is known only by
+trying.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from batcher.manifest.model import Manifest
 from batcher.reducto.api_types import RETENTION
 from batcher.reducto.rate_card import asks_to_persist, leaves_model_open
 
-CHANGES_ON = "2026-12-07"  # announced: from then on the service parses with r-1 where a request names no model
+# announced: from then on the service parses with r-1 where a request names no model
+CHANGES_ON = "2026-12-07"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,20 @@ class Forecast:
 
     def words(self) -> list[str]:
         lines = [f"  time       {self.basis}"]
-        lines += [f"  {'expiry' if not number else '':<11}{risk}" for number, risk in enumerate(self.risks)]
+        lines += [
+            f"  {'expiry' if not number else '':<11}{risk}"
+            for number, risk in enumerate(self.risks)
+        ]
         return lines + [f"  warning    {warning}" for warning in self.warnings]
 
 
 def forecast(
-    manifest: Manifest, documents: int, *, speed: float | None, took: float | None, nearest_deadline_in: float | None
+    manifest: Manifest,
+    documents: int,
+    *,
+    speed: float | None,
+    took: float | None,
+    nearest_deadline_in: float | None,
 ) -> Forecast:
     """`speed`: documents a second of late; `took`: seconds of the longest job of late."""
     seconds, basis = _time(manifest, documents, speed, took)
@@ -40,7 +50,9 @@ def forecast(
     return Forecast(seconds, basis, risks, tuple(_warnings(manifest)))
 
 
-def _time(manifest: Manifest, documents: int, speed: float | None, took: float | None) -> tuple[float | None, str]:
+def _time(
+    manifest: Manifest, documents: int, speed: float | None, took: float | None
+) -> tuple[float | None, str]:
     ceiling = manifest.service.requests_per_second
     if not documents:
         return 0.0, "none: nothing is to be sent"
@@ -48,7 +60,10 @@ def _time(manifest: Manifest, documents: int, speed: float | None, took: float |
         seconds = documents / min(speed, ceiling or speed) + (took or 0.0)
         return seconds, f"about {span(seconds)}, at {speed:.3g} documents a second as of late"
     if ceiling:
-        return None, f"at least {span(documents / ceiling)}: service.requests_per_second = {ceiling:g}"
+        return (
+            None,
+            f"at least {span(documents / ceiling)}: service.requests_per_second = {ceiling:g}",
+        )
     return None, "not known before a first run; `--sample 20` tells"
 
 
@@ -58,21 +73,33 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
     if nearest_deadline_in is not None and nearest_deadline_in <= 0:
         risks.append("what is out has outlived its time: some of it may be gone")
     elif nearest_deadline_in is not None:
-        risks.append(f"of what is out, the first result is deleted in {span(nearest_deadline_in)}: run before that")
+        risks.append(
+            f"of what is out, the first result is deleted in {span(nearest_deadline_in)}: run "
+            "before that"
+        )
     if any(job.queue_priority == "batch" for job in manifest.jobs):
-        risks.append(f"batch lane: jobs may end late in their {span(RETENTION)}; keep a run or --collect going")
+        risks.append(
+            f"batch lane: jobs may end late in their {span(RETENTION)}; keep a run or --collect "
+            "going"
+        )
     elif took is not None and took > SHARE * retention:
         risks.append(f"jobs took up to {span(took)} of the {span(retention)} that results are kept")
     if any(map(asks_to_persist, manifest.jobs)):
-        risks.append(f"persist_results may keep results beyond {span(retention)}; a run doesn't rely on it")
+        risks.append(
+            f"persist_results may keep results beyond {span(retention)}; a run doesn't rely on it"
+        )
     safe = span(SHARE * retention)
-    return risks or [f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring home"]
+    return risks or [
+        f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring "
+        "home"
+    ]
 
 
 def _warnings(manifest: Manifest) -> list[str]:
     if manifest.service.is_local or not any(map(leaves_model_open, manifest.jobs)):
         return []
     return [
-        f"settings.model is not set: on {CHANGES_ON} the service goes over to r-1, and results and prices with it; "
+        f"settings.model is not set: on {CHANGES_ON} the service goes over to r-1, and results "
+        "and prices with it; "
         'name "legacy" or "r-1"'
     ]

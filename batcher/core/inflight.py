@@ -1,4 +1,5 @@
-"""A job that is out, and what the service's word about it means: the event to report, or that it is still running.
+"""A job that is out, and what the service's word about it means: the event to report, or that it is
+still running.
 
 Time alone never declares a result lost: only the service does.
 """
@@ -13,22 +14,29 @@ from batcher.core.retry_policy import Policy
 from batcher.reducto.api_types import JobAnswer, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT, WANTS_JOB
 
-LAG: Final = 60.0  # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
-MISSES: Final = 3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
+# seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
+LAG: Final = 60.0
+MISSES: Final = (
+    3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
+)
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
-RECALL_TAKES: Final = 60.0  # seconds that a job still running is given to be cancelled, once that was asked for
+RECALL_TAKES: Final = (
+    60.0  # seconds that a job still running is given to be cancelled, once that was asked for
+)
 LAPSES: Final = 20 * 3600.0  # seconds an upload may be old: the service keeps it for 24 h
 PATIENCE: Final = 120.0  # seconds that a completed job is given to show a result that can be read
-SILENCE: Final = 900.0  # seconds in which asking for one job fails while others are answered, before that is its own
+# seconds in which asking for one job fails while others are answered, before that is its own
+SILENCE: Final = 900.0
 ASKED_AT_LEAST: Final = 3  # times in vain, however long that took
 RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
 class Flight(NamedTuple):
-    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was deleted meanwhile,
-    or may have been gone when the job came to be; `reads_job`: its input is an earlier job, which may have expired
-    meanwhile; `recalled`: a person wants it cancelled, as the service was asked at `recalled_at`; `was_saved`: its
-    result was on disk before, and is fetched once more.
+    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was
+    deleted meanwhile, or may have been gone when the job came to be; `reads_job`: its input is an
+    earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled, as the
+    service was asked at `recalled_at`; `was_saved`: its result was on disk before, and is fetched
+    once more.
     """
 
     document: int
@@ -48,9 +56,11 @@ class Flight(NamedTuple):
 def verdict(
     flight: Flight, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
 ) -> events.Event | None:
-    """What follows from an answer of a job that didn't complete. None: it is still running, or so the service says.
+    """What follows from an answer of a job that didn't complete. None: it is still running, or so
+    the service says.
 
-    One that completed may have been paid for, whatever its answer lacks: what follows is `unread`'s to say.
+    One that completed may have been paid for, whatever its answer lacks: what follows is `unread`'s
+    to say.
     """
     if answer.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         return _patience_with(flight, answer, now)
@@ -64,28 +74,39 @@ def verdict(
 
 
 def unread(flight: Flight, why: str, *, asked: int, span: float) -> events.Event | None:
-    """What follows where a job completed, and for `span` seconds and `asked` times its result couldn't be read.
+    """What follows where a job completed, and for `span` seconds and `asked` times its result
+    couldn't be read.
 
-    None: ask again. It is paid for, so never another job by itself; only where a person has asked for one already.
+    None: ask again. It is paid for, so never another job by itself; only where a person has asked
+    for one already.
     """
     if asked < ASKED_AT_LEAST or span < PATIENCE:
         return None
     reason = f"completed, but {why}"
-    return events.Lost(flight.document, reason) if flight.recalled else events.Stuck(flight.document, reason)
+    return (
+        events.Lost(flight.document, reason)
+        if flight.recalled
+        else events.Stuck(flight.document, reason)
+    )
 
 
-def unanswered(flight: Flight, why: str, *, asked: int, span: float, alone: int, now: float) -> events.Event | None:
-    """What follows where asking for a job has failed for `span` seconds and `asked` times. None: ask again.
+def unanswered(
+    flight: Flight, why: str, *, asked: int, span: float, alone: int, now: float
+) -> events.Event | None:
+    """What follows where asking for a job has failed for `span` seconds and `asked` times. None:
+    ask again.
 
-    An outage is waited out till the job's time is up. Where others were answered meanwhile, `alone` times in a row, it
-    is this job's own trouble.
+    An outage is waited out till the job's time is up. Where others were answered meanwhile, `alone`
+    times in a row, it is this job's own trouble.
     """
     if asked < ASKED_AT_LEAST or span < PATIENCE:
         return None
     if is_overdue(flight, now):
         return events.Stuck(flight.document, f"no answer about its job, and its time is up: {why}")
     if span >= SILENCE and alone >= ASKED_AT_LEAST:
-        return events.Stuck(flight.document, f"no answer about its job, though others get theirs: {why}")
+        return events.Stuck(
+            flight.document, f"no answer about its job, though others get theirs: {why}"
+        )
     return None
 
 
@@ -94,7 +115,8 @@ def absence(
 ) -> events.Event | None:
     """What follows from the `misses`-th 404 in a row. None: too soon to tell.
 
-    `deleted`: that somebody, perhaps batcher itself, had the service delete it explains why it is gone.
+    `deleted`: that somebody, perhaps batcher itself, had the service delete it explains why it is
+    gone.
     """
     if now >= flight.deadline_at:
         return events.Expired(flight.document, said)
@@ -115,11 +137,15 @@ def _patience_with(flight: Flight, answer: JobAnswer, now: float) -> events.Even
 
 
 def is_overdue(flight: Flight, now: float) -> bool:
-    """Whether it should have ended long ago, so that its own answer is worth a request each time."""
+    """Whether it should have ended long ago, so that its own answer is worth a request each
+    time.
+    """
     return now >= flight.deadline_at + STUCK_AFTER
 
 
 def is_wanted_anew(flight: Flight, event: events.Event) -> bool:
-    """Whether a person wants another attempt after `event`: its recalled job has ended, and brought nothing."""
+    """Whether a person wants another attempt after `event`: its recalled job has ended, and brought
+    nothing.
+    """
     ends = events.Cancelled | events.JobFailed | events.Expired | events.Lost
     return flight.recalled and isinstance(event, ends)

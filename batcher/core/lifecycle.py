@@ -1,7 +1,8 @@
-"""The life of a document: every state, and the one table that says which event leads from which to which.
+"""The life of a document: every state, and the one table that says which event leads from which to
+which.
 
-Stages report events; `advance` decides what becomes of the document; the ledger writes both in one transaction.
-Nothing here knows when, where or why an event came about.
+Stages report events; `advance` decides what becomes of the document; the ledger writes both in one
+transaction. Nothing here knows when, where or why an event came about.
 """
 
 from __future__ import annotations
@@ -66,24 +67,33 @@ class State(StrEnum):
     DUPLICATE = "duplicate"  # same bytes, same step as another document: waits for that one's end
     SAVED = "saved"
     FAILED = "failed"
-    BLOCKED = "blocked"  # the step before it came to a verdict, so that there is nothing to go on with
+    BLOCKED = (
+        "blocked"  # the step before it came to a verdict, so that there is nothing to go on with
+    )
     EXPIRED = "expired"  # the service deleted the result before it was fetched
     LOST = "lost"  # the service says the result is gone, and its time wasn't up
-    STUCK = "stuck"  # its job is paid for, and its result wasn't to be had: it runs still, or can't be read
+    # its job is paid for, and its result wasn't to be had: it runs still, or can't be read
+    STUCK = "stuck"
     HELD = "held"  # perhaps paid, can't be proven: a person decides
     UNSUPPORTED = "unsupported"
     UNREADABLE = "unreadable"
     SOURCE_GONE = "source_gone"
     SOURCE_CHANGED = "source_changed"
     CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"  # a newer version of its source took its place, or nobody asks for it any more
+    SUPERSEDED = (
+        "superseded"  # a newer version of its source took its place, or nobody asks for it any more
+    )
 
 
-STATES: Final = {state.value: state for state in State}  # a look-up costs a tenth of what the enumeration takes for it
+STATES: Final = {
+    state.value: state for state in State
+}  # a look-up costs a tenth of what the enumeration takes for it
 
 
 class Impossible(AssertionError):
-    """An event that can't happen in that state: a defect in batcher, never in the world around it."""
+    """An event that can't happen in that state: a defect in batcher, never in the world around
+    it.
+    """
 
 
 _FROM_SOURCE: Final[dict[type[Event], State]] = {
@@ -209,10 +219,11 @@ OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, o
 UNSENT: Final = TO_SUBMIT | {State.DUPLICATE, State.FOLLOWING}
 OPEN: Final = UNSENT | OUT
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
-# Verdicts that may have cost something. What has the same bytes shares them, even once the document is superseded:
-# a source that was away for a night is not paid for again behind a person's back.
+# Verdicts that may have cost something. What has the same bytes shares them, even once the document
+# is superseded: a source that was away for a night is not paid for again behind a person's back.
 MAY_HAVE_COST: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD})
-# For such a document nothing is paid any more, so a copy that waits for it stands for itself, and none joins it.
+# For such a document nothing is paid any more, so a copy that waits for it stands for itself, and
+# none joins it.
 PAYS_FOR_NOBODY: Final = frozenset(
     {
         State.SOURCE_GONE,
@@ -231,16 +242,22 @@ def advance(state: State, event: Event) -> State:
     try:
         return TABLE[state][type(event)]
     except KeyError:
-        raise Impossible(f"document {event.document} is {state} and can't be {type(event).__name__}") from None
+        raise Impossible(
+            f"document {event.document} is {state} and can't be {type(event).__name__}"
+        ) from None
 
 
 def diagram() -> str:
     """The main road through the table as text: for the README, which is checked against it."""
     road = (State.QUEUED, State.UPLOADED, State.SENDING, State.WAITING, State.READY, State.SAVED)
-    lines = ["    " + " ".join(_step(here, there) for here, there in pairwise(road)) + f" {State.SAVED}"]
+    lines = [
+        "    " + " ".join(_step(here, there) for here, there in pairwise(road)) + f" {State.SAVED}"
+    ]
     for state in (State.SENDING, State.UNKNOWN, State.WAITING, State.DUPLICATE):
         ways = "   ".join(
-            f"{event.__name__} ─► {target}" for event, target in TABLE[state].items() if target not in road[4:]
+            f"{event.__name__} ─► {target}"
+            for event, target in TABLE[state].items()
+            if target not in road[4:]
         )
         lines.append(f"    {state:<10}{ways}")
     return "\n".join(lines)

@@ -1,6 +1,8 @@
-"""Reasons in words that all documents of one kind share, so that `batcher failures` shows one group of them.
+"""Reasons in words that all documents of one kind share, so that `batcher failures` shows one group
+of them.
 
-A document's own job and upload stand in its attempts; what a service calls its requests, nobody asks about but it.
+A document's own job and upload stand in its attempts; what a service calls its requests, nobody
+asks about but it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def unnamed(event: E, *ids: str) -> E:
 
 
 def without(words: str, *ids: str) -> str:
-    """The words with `SOME` in the place of each of these ids, with and without their scheme or extension."""
+    """The words with `SOME` in the place of each of these ids, with and without their scheme or
+    extension.
+    """
     ways = {way for one in ids for way in _ways_to_write(one)}
     for way in sorted(ways, key=len, reverse=True):
         words = re.sub(rf"(?<!\w){re.escape(way)}(?!\w)", SOME, words)
@@ -42,7 +46,9 @@ def without(words: str, *ids: str) -> str:
 
 
 def alike(words: str) -> str:
-    """The words with `SOME` in the place of all that looks like an id, whoever's: for comparing only."""
+    """The words with `SOME` in the place of all that looks like an id, whoever's: for comparing
+    only.
+    """
     return _FOREIGN.sub(SOME, words)
 
 

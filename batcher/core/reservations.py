@@ -1,9 +1,11 @@
-"""What one submission may cost, as far as that can be told before its bill: what is expected, and what is feared.
+"""What one submission may cost, as far as that can be told before its bill: what is expected, and
+what is feared.
 
-What is known is counted: the pages of a PDF, an image, a sheet, slides, of a parse that an extract goes on from. What
-can't be counted here (Word, EPUB, HTML, text, mail, an address) is judged by what its type cost for a byte so far, in
-this batch, earlier runs included: on average what is expected, at the steepest and with a margin what is feared. Before
-the first bill of a type both are guesses by its size, which is why only one of a type is out until one is known. Pure.
+What is known is counted: the pages of a PDF, an image, a sheet, slides, of a parse that an extract
+goes on from. What can't be counted here (Word, EPUB, HTML, text, mail, an address) is judged by
+what its type cost for a byte so far, in this batch, earlier runs included: on average what is
+expected, at the steepest and with a margin what is feared. Before the first bill of a type both are
+guesses by its size, which is why only one of a type is out until one is known. Pure.
 """
 
 from __future__ import annotations
@@ -13,11 +15,17 @@ from math import ceil, sqrt
 from typing import Final, NamedTuple
 
 PROBES: Final = 3  # of a type, that may end without a bill before its others are sent on a guess
-UNPROVEN: Final = 64.0  # times the list's price that is feared of a page before the first bill of its type
-DEARER: Final = 1.5  # times the dearest page so far, where bills have shown the list's price to be too low
-FEW: Final = 5  # bills: nobody relies yet on their being the highest, or on pages being cheaper than in the list
-# Bytes for a page, as a rule and at the densest. Zipped formats hold pictures, which fill no page, and text ten times
-# as long as it looks; plain ones are what they are, but lines and slices may be short.
+UNPROVEN: Final = (
+    64.0  # times the list's price that is feared of a page before the first bill of its type
+)
+DEARER: Final = (
+    1.5  # times the dearest page so far, where bills have shown the list's price to be too low
+)
+# bills: nobody relies yet on their being the highest, or on pages being cheaper than in the list
+FEW: Final = 5
+# Bytes for a page, as a rule and at the densest. Zipped formats hold pictures, which fill no page,
+# and text ten times as long as it looks; plain ones are what they are, but lines and slices may be
+# short.
 PLAIN: Final = (3000, 100)
 MARKED_UP: Final = (6000, 100)
 PACKED: Final = (50_000, 50)
@@ -32,8 +40,9 @@ PAGES_UNSEEN: Final = 200  # feared of what has neither size nor bill
 class Claim:
     """What is known of a submission. `sort` is its step and type, which share what bills teach.
 
-    `pages` are counted, or said by the file where not `counted`; `most` is how many the job asks for at most. `size` in
-    bytes, 0 where nobody knows. `cost` is what the list says for `pages`, `page` and `dense` for one, in credits.
+    `pages` are counted, or said by the file where not `counted`; `most` is how many the job asks
+    for at most. `size` in bytes, 0 where nobody knows. `cost` is what the list says for `pages`,
+    `page` and `dense` for one, in credits.
     """
 
     sort: str
@@ -137,7 +146,9 @@ def _guessed_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
 
 
 def by_size(extension: str, size: int) -> tuple[float, float]:
-    """Pages of a document of so many bytes, of which nothing else is known: as a rule, and at the densest."""
+    """Pages of a document of so many bytes, of which nothing else is known: as a rule, and at the
+    densest.
+    """
     if not size:
         return 1.0, PAGES_UNSEEN
     usual, densest = BYTES_OF_A_PAGE.get(extension, PACKED)
@@ -149,7 +160,8 @@ def _learned_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
     margin = 1.0 + 7.0 / sqrt(taught.bills)  # fourfold after five bills, double after fifty
     if not claim.size or not taught.bytes:
         return taught.pages / taught.bills, margin * taught.longest
-    # As though one more of this size had been billed as such types usually are: a large one is no small one repeated.
+    # As though one more of this size had been billed as such types usually are: a large one is no
+    # small one repeated.
     average = (taught.beyond + claim.size / usual) / (taught.bytes + claim.size)
     return 1.0 + claim.size * average, margin * (1.0 + claim.size * taught.steepest)
 

@@ -1,6 +1,8 @@
-"""What an error means and what follows from it: data, and pure functions that answer with the event to report.
+"""What an error means and what follows from it: data, and pure functions that answer with the event
+to report.
 
-Repeats of one *call* within seconds are the client's; here a *document* is put off, sent again or given up.
+Repeats of one *call* within seconds are the client's; here a *document* is put off, sent again or
+given up.
 """
 
 from __future__ import annotations
@@ -11,12 +13,22 @@ from dataclasses import dataclass, field
 
 from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
 from batcher.errors import Busy, NotFound, Refused, ServiceError
-from batcher.reducto.error_rules import PAID_ATTEMPTS_AT_MOST, RULES, STATUSES, UNKNOWN_NAME, ErrorClass, Rule
+from batcher.reducto.error_rules import (
+    PAID_ATTEMPTS_AT_MOST,
+    RULES,
+    STATUSES,
+    UNKNOWN_NAME,
+    ErrorClass,
+    Rule,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential with full jitter: a random span up to `first * 2**tries`, never over `most`. Seconds."""
+    """Exponential with full jitter: a random span up to `first * 2**tries`, never over `most`.
+
+    Seconds.
+    """
 
     first: float = 1.0
     most: float = 300.0
@@ -36,7 +48,9 @@ class Policy:
     def after_failure(
         self, document: int, name: str, message: str, *, paid: int, now: float, rng: random.Random
     ) -> JobFailed | JobToRepeat:
-        """What follows a job that ended Failed with error `name`; `paid` counts the attempts, this one included."""
+        """What follows a job that ended Failed with error `name`; `paid` counts the attempts, this
+        one included.
+        """
         rule = self.rule(name)
         reason = f"{name or 'UNNAMED'}: {message}".rstrip(": ")
         if paid >= min(rule.attempts, PAID_ATTEMPTS_AT_MOST):
@@ -49,15 +63,20 @@ class Policy:
         """What follows a submission that was surely not accepted."""
         match refused:
             case Busy():
-                return RefusedForNow(document, str(refused), due_at=now + self.patience_with(refused, tries, rng))
+                return RefusedForNow(
+                    document, str(refused), due_at=now + self.patience_with(refused, tries, rng)
+                )
             case NotFound():
-                return UploadLapsed(document, str(refused), due_at=now + self.backoff.span(tries, rng))
+                return UploadLapsed(
+                    document, str(refused), due_at=now + self.backoff.span(tries, rng)
+                )
         return Rejected(document, str(refused), kind=self.kind_of(refused))
 
     def patience_with(self, error: ServiceError, tries: int, rng: random.Random) -> float:
         """Seconds until a document whose call failed is due again.
 
-        Where it only came too soon, soon: its lane has slowed down already, and that is no fault of this document.
+        Where it only came too soon, soon: its lane has slowed down already, and that is no fault of
+        this document.
         """
         if isinstance(error, Busy) and error.retry_after is not None:
             return error.retry_after
@@ -72,11 +91,14 @@ class Policy:
 
 
 def with_changes(changes: Iterable[tuple[str, str | None, int | None]]) -> Policy:
-    """The policy with a manifest's `[retry]`: (error name, class or None, attempts or None) each."""
+    """The policy with a manifest's `[retry]`: (error name, class or None, attempts or None)
+    each.
+    """
     rules = dict(RULES)
     for name, kind, attempts in changes:
         known = rules.get(name, UNKNOWN_NAME)
         rules[name] = Rule(
-            ErrorClass(kind) if kind else known.kind, attempts if attempts is not None else known.attempts
+            ErrorClass(kind) if kind else known.kind,
+            attempts if attempts is not None else known.attempts,
         )
     return Policy(rules)

@@ -1,13 +1,18 @@
-"""How many more submissions a run may make, by a cap on their number: so that no more is uploaded than is sent.
+"""How many more submissions a run may make, by a cap on their number: so that no more is uploaded
+than is sent.
 
-It is a guess that errs on the side of too few. The purse, in the transaction of each submission, has the last word.
+It is a guess that errs on the side of too few. The purse, in the transaction of each submission,
+has the last word.
 """
 
 from __future__ import annotations
 
 
 class Allowance:
-    """`most` of one run; None: as many as there are. A document is promised a place before its submission has one."""
+    """`most` of one run; None: as many as there are.
+
+    A document is promised a place before its submission has one.
+    """
 
     def __init__(self, most: int | None) -> None:
         self._most = most
@@ -16,7 +21,11 @@ class Allowance:
 
     def left(self, wanted: int) -> int:
         """Of the `wanted` places, those that are free."""
-        return wanted if self._most is None else max(0, min(wanted, self._most - self._used - len(self._promised)))
+        return (
+            wanted
+            if self._most is None
+            else max(0, min(wanted, self._most - self._used - len(self._promised)))
+        )
 
     @property
     def exceeded(self) -> bool:

@@ -23,9 +23,11 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What didn't agree in the end: second jobs of ours at the service, results of this run no longer as they were.
+    """What didn't agree in the end: second jobs of ours at the service, results of this run no
+    longer as they were.
 
-    `mixed_up`: documents that had each other's results, because two answers of the service were mixed up.
+    `mixed_up`: documents that had each other's results, because two answers of the service were
+    mixed up.
 
     `notes` say how far the service's word goes; they are no disagreement.
     """
@@ -43,13 +45,17 @@ class Audit:
         return [
             *(f"paid beside the ledger: {twin}" for twin in self.twins),
             *(f"the wrong results: {words}" for words in self.mixed_up),
-            *(f"not as it was saved: {output}; `batcher verify --repair` sets it right" for output in self.damaged),
+            *(
+                f"not as it was saved: {output}; `batcher verify --repair` sets it right"
+                for output in self.damaged
+            ),
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of this run.
+    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of
+    this run.
 
     `steps`: of a chain, the same documents by step.
     """
@@ -68,12 +74,17 @@ class Summary:
     warnings: tuple[str, ...] = ()  # what was told while it went on
     saved_in_run: int = 0
     withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
-    taken_up: int = 0  # documents that an earlier run failed to get done for a passing reason, and this one tried
-    waiting: int = 0  # documents that failed for a passing reason and that the next run takes up by itself
+    # documents that an earlier run failed to get done for a passing reason, and this one tried
+    taken_up: int = 0
+    waiting: int = (
+        0  # documents that failed for a passing reason and that the next run takes up by itself
+    )
     goes_on: bool = False  # nothing but the next run's turn keeps what is waiting from being done
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0
     steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     audit: Audit = Audit()
-    left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was
+    left_out: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # by reason, and in words; empty where nothing was

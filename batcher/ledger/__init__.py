@@ -1,1 +1,3 @@
-"""REMEMBERS: the SQLite file of every document, attempt and event, its journal, and what can be asked of both."""
+"""REMEMBERS: the SQLite file of every document, attempt and event, its journal, and what can be
+asked of both.
+"""

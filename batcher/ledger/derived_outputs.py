@@ -15,7 +15,10 @@ from batcher.ledger.queries import Queries
 
 
 class Derivable(NamedTuple):
-    """A saved result of which something is to be made. `credits` as billed, 0 for a copy of another's."""
+    """A saved result of which something is to be made.
+
+    `credits` as billed, 0 for a copy of another's.
+    """
 
     document: int
     source: str
@@ -45,7 +48,8 @@ class Derived(NamedTuple):
 _SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
 NOTHING: Final = ""  # the file of what couldn't be made
 _MADE: Final = (
-    "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND x.result_sha256 = d.output_sha256)"
+    "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND "
+    "x.result_sha256 = d.output_sha256)"
 )
 _DERIVABLE: Final = (
     "SELECT d.id, d.source, d.job, d.output, d.output_sha256, d.output_size, a.job_id, a.pages,"
@@ -57,8 +61,12 @@ _DERIVABLE: Final = (
 
 
 def missing(ledger: Queries, format: str) -> list[tuple[int, int]]:
-    """(document, bytes of its result) of those that are saved and of which `format` hasn't been made yet."""
-    sql = f"SELECT d.id, d.output_size FROM documents d WHERE {_SAVED} AND NOT {_MADE} ORDER BY d.id"
+    """(document, bytes of its result) of those that are saved and of which `format` hasn't been
+    made yet.
+    """
+    sql = (
+        f"SELECT d.id, d.output_size FROM documents d WHERE {_SAVED} AND NOT {_MADE} ORDER BY d.id"
+    )
     return ledger.reader.execute(sql, (format,)).fetchall()
 
 
@@ -91,15 +99,19 @@ def unmade(ledger: Queries) -> list[tuple[str, str, str]]:
     """(format, source, why) of what the last run couldn't make of current results."""
     sql = (
         "SELECT x.format, d.source, x.note FROM derived x JOIN documents d ON d.id = x.document"
-        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file = ? ORDER BY x.format, d.source"
+        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file = ? ORDER BY x.format, "
+        "d.source"
     )
     return ledger.reader.execute(sql, (NOTHING,)).fetchall()
 
 
 def outdated(ledger: Queries, format: str) -> list[str]:
-    """Files that hold something of a document which is no longer saved as it was, or has a newer version."""
+    """Files that hold something of a document which is no longer saved as it was, or has a newer
+    version.
+    """
     sql = (
-        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ? AND x.file <> ?"
+        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE "
+        "x.format = ? AND x.file <> ?"
         f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
     )
     return [row[0] for row in ledger.reader.execute(sql, (format, NOTHING))]
@@ -109,7 +121,8 @@ def all_made(ledger: Queries) -> Iterator[Derived]:
     """Of current results, in the order of their files."""
     sql = (
         "SELECT x.* FROM derived x JOIN documents d ON d.id = x.document"
-        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file <> ? ORDER BY x.format, x.file, x.start"
+        f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file <> ? ORDER BY "
+        "x.format, x.file, x.start"
     )
     return (Derived._make(row) for row in ledger.reader.execute(sql, (NOTHING,)))
 
@@ -123,7 +136,10 @@ def made_of(ledger: Queries, document: int, format: str) -> str | None:
 
 def knows(ledger: Queries, file: str) -> bool:
     """Whether something was made under that name, now or earlier."""
-    return ledger.reader.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone() is not None
+    return (
+        ledger.reader.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone()
+        is not None
+    )
 
 
 def lines_file(ledger: Queries) -> str | None:
@@ -159,7 +175,10 @@ async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> Non
 
 
 class DataSet(NamedTuple):
-    """A file that many documents share, as far as it counts. `mark` tells it from what it was earlier."""
+    """A file that many documents share, as far as it counts.
+
+    `mark` tells it from what it was earlier.
+    """
 
     name: str
     length: int
@@ -169,10 +188,14 @@ class DataSet(NamedTuple):
 def data_sets(ledger: Queries) -> list[DataSet]:
     """The files of lines and of Parquet."""
     sql = (
-        "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet') AND file <> ''"
+        "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet') "
+        "AND file <> ''"
         " GROUP BY file ORDER BY file"  # of lines, the sha256 of the last one
     )
-    return [DataSet(file, length, f"{length} {sha256}") for file, length, sha256 in ledger.reader.execute(sql)]
+    return [
+        DataSet(file, length, f"{length} {sha256}")
+        for file, length, sha256 in ledger.reader.execute(sql)
+    ]
 
 
 def mirrored_sets(ledger: Queries) -> dict[str, str]:
@@ -186,7 +209,11 @@ async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
 
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
     rows = list(made)
-    await ledger.write(lambda c: c.executemany("INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows))
+    await ledger.write(
+        lambda c: c.executemany(
+            "INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
+    )
 
 
 async def give_up(ledger: Ledger, one: Derivable, format: str, why: str) -> None:
@@ -197,4 +224,6 @@ async def give_up(ledger: Ledger, one: Derivable, format: str, why: str) -> None
 async def forget(ledger: Ledger, format: str, names: Iterable[str]) -> None:
     """Whatever was made in these files is to be made again."""
     rows = [(format, name) for name in names]
-    await ledger.write(lambda c: c.executemany("DELETE FROM derived WHERE format = ? AND file = ?", rows))
+    await ledger.write(
+        lambda c: c.executemany("DELETE FROM derived WHERE format = ? AND file = ?", rows)
+    )

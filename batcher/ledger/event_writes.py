@@ -1,6 +1,7 @@
 """What each event writes: the columns of its document, and what becomes of the attempt under way.
 
-`core.lifecycle` has decided the state by then. Statements take the event's own fields, `at`, `state` and `before`.
+`core.lifecycle` has decided the state by then. Statements take the event's own fields, `at`,
+`state` and `before`.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
 _VERDICT: Final = "reason = :reason, kind = :kind"
 _REASON: Final = "reason = :reason, kind = NULL"
 _AGAIN: Final = (
-    f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, reason = NULL, kind = NULL"
+    f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, "
+    "reason = NULL, kind = NULL"
 )
-# Where its input was an earlier step's job: that can't be read any more, so the next input is an upload of its own.
+# Where its input was an earlier step's job: that can't be read any more, so the next input is an
+# upload of its own.
 _PART_WAYS: Final = f"on_its_own = max(on_its_own, coalesce(file_id LIKE '{JOB}%', 0))"
 # What was lost on disk and is made again from a copy's file is no copy: it was paid for itself.
 _PAID_FOR_ITSELF: Final = (
     "CASE WHEN payer IS NOT NULL AND NOT EXISTS"
-    " (SELECT 1 FROM attempts a WHERE a.document = :document AND a.outcome = 'saved') THEN payer END"
+    " (SELECT 1 FROM attempts a WHERE a.document = :document AND a.outcome = 'saved') THEN payer "
+    "END"
 )
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
@@ -53,7 +57,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
     e.GivenUp: f"reason = :reason, kind = '{ErrorClass.TRANSIENT}'",
     e.Held: _REASON,
-    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind = NULL,"
+    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind "
+    "= NULL,"
     f" payer = {_PAID_FOR_ITSELF}",
     e.JobFailed: _VERDICT,
     e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
@@ -66,7 +71,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Recalled: "paid = 0, reason = NULL, kind = NULL",
     e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
     e.Retried: _AGAIN,
-    e.TakenUp: f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries = 0, due_at = 0,"
+    e.TakenUp: f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries "
+    "= 0, due_at = 0,"
     " reason = NULL, kind = NULL",
     e.PayerFailed: _VERDICT,
     e.Superseded: "superseded_from = :before",
@@ -77,11 +83,14 @@ _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
 _OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
 _DONE: Final = (  # the last one: a result that was lost on disk may have been paid for again
     "WHERE document = :document AND outcome = 'saved'"
-    " AND number = (SELECT max(number) FROM attempts WHERE document = :document AND outcome = 'saved')"
+    " AND number = (SELECT max(number) FROM attempts WHERE document = :document AND outcome = "
+    "'saved')"
 )
 _CLEANABLE: Final = f"{_DONE} AND job_id = :job_id AND cleaned_at IS NULL"
 _PAY_AGAIN: Final = "UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again'"
-_ACCEPTED: Final = "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
+_ACCEPTED: Final = (
+    "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
+)
 
 ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Sending: """
@@ -95,14 +104,16 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.ReplyLost: f"UPDATE attempts SET why = :reason {_OPEN}",
     e.Fenced: f"UPDATE attempts SET fenced_at = :fenced_at {_OPEN}",
     e.Adopted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
-    e.ProvenAbsent: f"UPDATE attempts SET outcome = 'void', why = 'proven absent', cost = 0 {_OPEN}",
+    e.ProvenAbsent: "UPDATE attempts SET outcome = 'void', why = 'proven absent', cost = 0 "
+    f"{_OPEN}",
     e.GivenUp: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
     e.Ended: "UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits,"
     f" why = nullif(why, '{RECALLED}') {_OUT}",
     e.Recalled: f"UPDATE attempts SET why = '{RECALLED}' {_OUT}",
     e.JobFailed: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.JobToRepeat: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
-    e.JobVoided: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at, cost = 0 {_OUT}",
+    e.JobVoided: "UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at, cost = 0 "
+    f"{_OUT}",
     e.Cancelled: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
     e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
     e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
@@ -112,21 +123,36 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
 }
 # Events that an attempt may or may not be under way for, by the state they come in.
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
-    (State.SENDING, e.Rejected): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    (State.SENDING, e.UploadLapsed): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    (
+        State.SENDING,
+        e.Rejected,
+    ): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
+    (
+        State.SENDING,
+        e.UploadLapsed,
+    ): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
     (State.HELD, e.Retried): f"{_PAY_AGAIN} {_OPEN}",
     (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
-    (State.SAVED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
-    (State.SUPERSEDED, e.FileMissed): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
+    (
+        State.SAVED,
+        e.FileMissed,
+    ): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
+    (
+        State.SUPERSEDED,
+        e.FileMissed,
+    ): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
-    (State.WAITING, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
+    (
+        State.WAITING,
+        e.Superseded,
+    ): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
     (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
     (State.STUCK, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
     (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
 }
 _COPY: Final = frozenset({State.DUPLICATE})
-# What was found out in one moment may come too late in the next: a copy waits for no payer any more (though a person
-# puts verdicts back, too), or what was held has made way for a newer version.
+# What was found out in one moment may come too late in the next: a copy waits for no payer any more
+# (though a person puts verdicts back, too), or what was held has made way for a newer version.
 _IN_TIME: Final[dict[type[e.Event], frozenset[State]]] = {
     e.PayerFailed: _COPY,
     e.Promoted: _COPY,
@@ -136,12 +162,17 @@ _IN_TIME: Final[dict[type[e.Event], frozenset[State]]] = {
 _NO_ATTEMPT_OUT: Final = {(state, e.Cancelled) for state in UNSENT}
 
 _UPDATE: Final = {
-    kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document" for kind, columns in DOCUMENT.items()
+    kind: f"UPDATE documents SET state = :state, {columns} WHERE id = :document"
+    for kind, columns in DOCUMENT.items()
 }
 _STATE_ONLY: Final = "UPDATE documents SET state = :state WHERE id = :document"
 _NOW: Final = "SELECT state, paid, payer, current, scan FROM documents WHERE id = ?"
-_NOBODY_ASKS: Final = "no longer asked for: it isn't among what the sources hold and the manifest takes"
-_OTHERS: Final = "UPDATE documents SET payer = :document WHERE payer = :payer AND state = 'duplicate'"
+_NOBODY_ASKS: Final = (
+    "no longer asked for: it isn't among what the sources hold and the manifest takes"
+)
+_OTHERS: Final = (
+    "UPDATE documents SET payer = :document WHERE payer = :payer AND state = 'duplicate'"
+)
 _FOLLOW: Final[dict[type[e.Event], str]] = {
     e.Promoted: _OTHERS,
     e.Follows: _OTHERS,
@@ -150,7 +181,9 @@ _FOLLOW: Final[dict[type[e.Event], str]] = {
 _TWIN: Final = """
     INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
     SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
-_TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})  # in columns of their own
+_TOLD_ELSEWHERE: Final = frozenset(
+    {"document", "at", "state", "service", "key_print"}
+)  # in columns of their own
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -165,11 +198,11 @@ def apply(
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
 
-    `scan` is the number of this run's scan once that has seen everything: what it didn't find is withdrawn where it
-    comes back to the queue.
+    `scan` is the number of this run's scan once that has seen everything: what it didn't find is
+    withdrawn where it comes back to the queue.
 
-    Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would pass a limit: in the transaction
-    that puts it on record, for between a look and an act others act too.
+    Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would pass a limit:
+    in the transaction that puts it on record, for between a look and an act others act too.
     """
     row = connection.execute(_NOW, (event.document,)).fetchone()
     if row is None:
@@ -180,10 +213,14 @@ def apply(
     if isinstance(event, e.Sending) and not is_current:
         raise Outdated(f"document {event.document}: a newer version stands in its place")
     if before not in _IN_TIME.get(type(event), (before,)):
-        raise Outdated(f"document {event.document} is {before} by now: {type(event).__name__} comes too late")
+        raise Outdated(
+            f"document {event.document} is {before} by now: {type(event).__name__} comes too late"
+        )
     after = advance(before, event)
     if isinstance(event, e.Sending):
-        assert row[1] < PAID_ATTEMPTS_AT_MOST, f"document {event.document} was paid {row[1]} times already"
+        assert row[1] < PAID_ATTEMPTS_AT_MOST, (
+            f"document {event.document} was paid {row[1]} times already"
+        )
         event = keep_to(budget, connection, event, claim)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
@@ -196,7 +233,9 @@ def apply(
     if payer is not None and before is State.DUPLICATE:
         _follow_copies(connection, event, payer)
     if not is_current and after not in OUT and after is not State.SUPERSEDED:
-        _, after = apply(connection, e.Superseded(event.document), at)  # whatever it came to: nobody waits for it
+        _, after = apply(
+            connection, e.Superseded(event.document), at
+        )  # whatever it came to: nobody waits for it
     elif scan is not None and after in UNSENT and row[4] != scan:
         _, after = withdraw(connection, event.document, at)
     return before, after
@@ -208,7 +247,9 @@ def withdraw(connection: sqlite3.Connection, document: int, at: float) -> tuple[
 
 
 def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -> None:
-    """Where one copy pays from now on, or has got what its payer never had, the others wait for that one."""
+    """Where one copy pays from now on, or has got what its payer never had, the others wait for
+    that one.
+    """
     statement = _FOLLOW.get(type(event))
     if statement is not None:
         connection.execute(statement, {"document": event.document, "payer": payer})
@@ -218,7 +259,9 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     """A second job of the attempt with that nonce. False where it is on record already."""
     if not connection.execute(_TWIN, values).rowcount:
         return False
-    (state,) = connection.execute("SELECT state FROM documents WHERE id = :document", values).fetchone()
+    (state,) = connection.execute(
+        "SELECT state FROM documents WHERE id = :document", values
+    ).fetchone()
     told = {name: values[name] for name in ("job_id", "status", "credits")}
     connection.execute(_LOG, (values["at"], values["document"], "TwinFound", state, _detail(told)))
     return True
@@ -227,18 +270,27 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
 def keep_to(
     budget: Budget | None, connection: sqlite3.Connection, sending: e.Sending, claim: Claim | None
 ) -> e.Sending:
-    """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would pass a limit.
+    """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would
+    pass a limit.
 
     How it is judged, `core.budget` says. Without a `claim` it costs as much as it says.
     """
     if budget is None:
         return sending
-    claim = claim or Claim(sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True)
+    claim = claim or Claim(
+        sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True
+    )
     spent, feared = afford(budget, connection, claim)
     cost = listed(claim, feared)
-    probe = run_spend.awaited(connection, claim.sort) if budget.counts_pages and feared.is_probe else None
+    probe = (
+        run_spend.awaited(connection, claim.sort)
+        if budget.counts_pages and feared.is_probe
+        else None
+    )
     if probe is not None:
-        raise BudgetSpent(f"what its type costs is being tried with document {probe}", cost=cost, probe=probe)
+        raise BudgetSpent(
+            f"what its type costs is being tried with document {probe}", cost=cost, probe=probe
+        )
     alone = not budget.beside_others(spent, feared)
     refusal = budget.alone(spent, feared) if alone else None
     if alone and run_spend.awaited(connection) is not None:
@@ -250,7 +302,10 @@ def keep_to(
 
 
 def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tuple[Spend, Fear]:
-    """What is spent, and what may be added to it. Raises BudgetSpent where no bill to come would make room for that."""
+    """What is spent, and what may be added to it.
+
+    Raises BudgetSpent where no bill to come would make room for that.
+    """
     spent = run_spend.spend(connection)
     feared = fear(claim, run_spend.lessons(connection, claim.sort))
     refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
@@ -259,7 +314,9 @@ def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tupl
     return spent, feared
 
 
-def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]) -> None:
+def _follow_attempt(
+    connection: sqlite3.Connection, event: e.Event, before: State, values: dict[str, Any]
+) -> None:
     statement = IN_STATE.get((before, type(event))) or ATTEMPT.get(type(event))
     if statement is None or (before, type(event)) in _NO_ATTEMPT_OUT:
         return
@@ -267,9 +324,15 @@ def _follow_attempt(connection: sqlite3.Connection, event: e.Event, before: Stat
         touched = connection.execute(statement, values).rowcount
     except sqlite3.IntegrityError as error:
         raise AttemptOpen(f"document {event.document}: {error}") from error
-    assert touched == 1, f"{type(event).__name__} of document {event.document} met {touched} attempts, not one"
+    assert touched == 1, (
+        f"{type(event).__name__} of document {event.document} met {touched} attempts, not one"
+    )
 
 
 def _detail(values: dict[str, Any]) -> str | None:
-    told = {name: value for name, value in values.items() if name not in _TOLD_ELSEWHERE and value is not None}
+    told = {
+        name: value
+        for name, value in values.items()
+        if name not in _TOLD_ELSEWHERE and value is not None
+    }
     return msgspec.json.encode(told).decode() if told else None

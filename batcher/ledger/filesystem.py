@@ -1,4 +1,6 @@
-"""Which kind of file system a path is on: on one that is shared by network SQLite's locks and WAL can't be trusted."""
+"""Which kind of file system a path is on: on one that is shared by network SQLite's locks and WAL
+can't be trusted.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,17 @@ from typing import Final
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
 NETWORKS: Final = frozenset(
-    ("nfs nfs4 cifs smb3 smbfs 9p ceph glusterfs afs lustre beegfs fuse.sshfs fuse.rclone fuse.s3fs").split()
+    (
+        "nfs nfs4 cifs smb3 smbfs 9p ceph glusterfs afs lustre beegfs fuse.sshfs fuse.rclone "
+        "fuse.s3fs"
+    ).split()
 )
 
 
 def network_of(path: Path, *, mounts: Path = MOUNTS) -> str | None:
-    """The name of the network file system that `path` is on; None for a local one, or where nobody can tell."""
+    """The name of the network file system that `path` is on; None for a local one, or where nobody
+    can tell.
+    """
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

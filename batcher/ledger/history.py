@@ -1,4 +1,7 @@
-"""One document's whole story, as the ledger has it: every version, attempt and event. Tells nothing in words."""
+"""One document's whole story, as the ledger has it: every version, attempt and event.
+
+Tells nothing in words.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,33 @@ from batcher.ledger.queries import Queries
 
 
 def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
-    """Every version of the document at `path` with attempts and events, by step, newest first. Raises BatcherError.
+    """Every version of the document at `path` with attempts and events, by step, newest first.
+    Raises BatcherError.
 
-    `path` is its name in the batch; else it is looked for as a file that lies there, or as the result of one.
+    `path` is its name in the batch; else it is looked for as a file that lies there, or as the
+    result of one.
     """
-    rows = _rows(ledger, _VERSIONS.format("d.source = ?"), path) or _rows(ledger, _LYING_THERE, *_elsewhere(path))
+    rows = _rows(ledger, _VERSIONS.format("d.source = ?"), path) or _rows(
+        ledger, _LYING_THERE, *_elsewhere(path)
+    )
     if not rows:
-        near = _rows(ledger, "SELECT source FROM documents WHERE source LIKE ? LIMIT 3", f"%{path.rpartition('/')[2]}%")
+        near = _rows(
+            ledger,
+            "SELECT source FROM documents WHERE source LIKE ? LIMIT 3",
+            f"%{path.rpartition('/')[2]}%",
+        )
         hint = f"; near it: {', '.join(row['source'] for row in near)}" if near else ""
         raise BatcherError(f"{path}: the ledger knows no such document{hint}")
     for row in rows:
-        row["attempts"] = _rows(ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"])
-        row["twins"] = _rows(ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"])
-        row["events"] = _rows(ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"])
+        row["attempts"] = _rows(
+            ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"]
+        )
+        row["twins"] = _rows(
+            ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"]
+        )
+        row["events"] = _rows(
+            ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"]
+        )
     return rows
 
 
@@ -33,11 +50,15 @@ def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
 _VERSIONS = """
     SELECT d.*, payer.source AS paid_by FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
     WHERE {} ORDER BY min(d.id) OVER (PARTITION BY d.job), d.id DESC"""
-_LYING_THERE = _VERSIONS.format("d.source = ?1 OR d.output = ?1 OR d.folder || '/' || coalesce(d.place, d.source) = ?2")
+_LYING_THERE = _VERSIONS.format(
+    "d.source = ?1 OR d.output = ?1 OR d.folder || '/' || coalesce(d.place, d.source) = ?2"
+)
 
 
 def _elsewhere(path: str) -> tuple[str, str]:
-    """What it may be meant by that a shell has completed: a name with ./ before it, a file from where one stands."""
+    """What it may be meant by that a shell has completed: a name with ./ before it, a file from
+    where one stands.
+    """
     typed = posixpath.normpath(path)
     full = Path.cwd() / path
     return name_of(os.fsencode(typed)), posixpath.normpath(name_of(os.fsencode(full)))

@@ -1,7 +1,9 @@
-"""Whether a ledger can be believed: what its tables say of one another, and what its journal says of it.
+"""Whether a ledger can be believed: what its tables say of one another, and what its journal says
+of it.
 
-SQLite notices a torn page and misses most flipped bits; two books that were written apart notice what matters: an
-attempt that one of them knows and the other doesn't. It reads, and repairs nothing.
+SQLite notices a torn page and misses most flipped bits; two books that were written apart notice
+what matters: an attempt that one of them knows and the other doesn't. It reads, and repairs
+nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Final
 from batcher.core.lifecycle import State
 from batcher.ledger.journal import Entry, discontinuity, entries, journal_of
 
-TAIL: Final = 2 << 20  # bytes of the journal that the start of a run reads: the last thousands of submissions
+TAIL: Final = (
+    2 << 20
+)  # bytes of the journal that the start of a run reads: the last thousands of submissions
 SHOWN: Final = 3
 GROUP: Final = 500
 
@@ -45,8 +49,13 @@ def contradictions(connection: sqlite3.Connection) -> list[str]:
     return [words for group in found for words in group]
 
 
-def disagreements(connection: sqlite3.Connection, ledger: Path, *, tail: int | None = TAIL) -> list[str]:
-    """What the journal, or its last `tail` bytes, knows otherwise; a few of it. One that never had any is believed."""
+def disagreements(
+    connection: sqlite3.Connection, ledger: Path, *, tail: int | None = TAIL
+) -> list[str]:
+    """What the journal, or its last `tail` bytes, knows otherwise; a few of it.
+
+    One that never had any is believed.
+    """
     journal = journal_of(ledger)
     broken = discontinuity(connection, ledger)
     if broken or not journal.exists():
@@ -58,7 +67,9 @@ def disagreements(connection: sqlite3.Connection, ledger: Path, *, tail: int | N
 
 
 def whole(connection: sqlite3.Connection, ledger: Path) -> list[str]:
-    """Everything that can be found out without the service: reads all of the ledger and of its journal."""
+    """Everything that can be found out without the service: reads all of the ledger and of its
+    journal.
+    """
     said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
     damage = [] if said == ["ok"] else said
     return [*damage, *contradictions(connection), *disagreements(connection, ledger, tail=None)]
@@ -77,7 +88,11 @@ class _Told:
         document = entry.values["document"]
         if entry.event == "Sending":
             nonce = self._last[document] = entry.values["nonce"]
-            self.facts[nonce] = (entry.facts["content"], entry.facts["step"], entry.values["service"])
+            self.facts[nonce] = (
+                entry.facts["content"],
+                entry.facts["step"],
+                entry.values["service"],
+            )
         elif (nonce := self._last.get(document, "")) != "":
             self.came_of_it.add(nonce)
             self.jobs[nonce] = entry.values.get("job_id") or self.jobs.get(nonce, "")
@@ -86,7 +101,8 @@ class _Told:
 def _differences(connection: sqlite3.Connection, told: _Told) -> Iterator[str]:
     for group in _groups(told.facts):
         sql = (
-            f"SELECT nonce, content, step, service, job_id FROM attempts WHERE nonce IN ({','.join('?' * len(group))})"
+            "SELECT nonce, content, step, service, job_id FROM attempts WHERE nonce IN "
+            f"({','.join('?' * len(group))})"
         )
         rows = {row[0]: row[1:] for row in connection.execute(sql, group)}
         for nonce in group:
@@ -94,12 +110,20 @@ def _differences(connection: sqlite3.Connection, told: _Told) -> Iterator[str]:
 
 
 def _difference(nonce: str, row: tuple[str, ...] | None, told: _Told) -> Iterator[str]:
-    """A last line that nothing followed may stand for a commit that failed; nothing was sent for it then."""
+    """A last line that nothing followed may stand for a commit that failed; nothing was sent for it
+    then.
+    """
     if row is None:
         if nonce in told.came_of_it:
-            yield f"the journal knows of submission {nonce}, and the ledger doesn't: it is an older one"
+            yield (
+                f"the journal knows of submission {nonce}, and the ledger doesn't: it is an "
+                "older one"
+            )
     elif row[:3] != told.facts[nonce]:
-        yield f"submission {nonce} was of other bytes, another job or at another service, says the journal"
+        yield (
+            f"submission {nonce} was of other bytes, another job or at another service, says "
+            "the journal"
+        )
     elif row[3] and told.jobs.get(nonce) and row[3] != told.jobs[nonce]:
         yield f"submission {nonce} became job {told.jobs[nonce]}, says the journal, not {row[3]}"
 
@@ -112,5 +136,7 @@ def _groups(nonces: Iterable[str]) -> Iterator[list[str]]:
 
 def _unknown_states(connection: sqlite3.Connection) -> list[str]:
     known = ",".join(f"'{state}'" for state in State)
-    rows = connection.execute(f"SELECT DISTINCT state FROM documents WHERE state NOT IN ({known})").fetchmany(SHOWN)
+    rows = connection.execute(
+        f"SELECT DISTINCT state FROM documents WHERE state NOT IN ({known})"
+    ).fetchmany(SHOWN)
     return [f"there is no state {row[0]!r}" for row in rows]

@@ -1,9 +1,12 @@
-"""A second memory of what was paid for: a line of JSON for each step of an attempt, synced before its commit.
+"""A second memory of what was paid for: a line of JSON for each step of an attempt, synced before
+its commit.
 
-`batcher rebuild` makes a lost or damaged ledger anew from it. It is only ever appended to. A line whose commit failed
-after all does no harm: it stands for an attempt of unknown fate, which is looked for before anything is sent.
+`batcher rebuild` makes a lost or damaged ledger anew from it. It is only ever appended to. A line
+whose commit failed after all does no harm: it stands for an attempt of unknown fate, which is
+looked for before anything is sent.
 
-With each commit the ledger notes how far its journal goes and how it ends there: so a ledger knows its journal again.
+With each commit the ledger notes how far its journal goes and how it ends there: so a ledger knows
+its journal again.
 """
 
 from __future__ import annotations
@@ -48,10 +51,22 @@ KEPT: Final = (
     e.Cleaned,
 )
 KINDS: Final = {kind.__name__: kind for kind in KEPT}
-FACTS: Final = ("source", "folder", "job", "step", "content", "size", "mtime_ns", "inode", "output", "file_id")
+FACTS: Final = (
+    "source",
+    "folder",
+    "job",
+    "step",
+    "content",
+    "size",
+    "mtime_ns",
+    "inode",
+    "output",
+    "file_id",
+)
 RARE: Final = ("upstream", "options", "metadata", "place")  # only where there are any
 _FACTS: Final = (
-    f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), options, metadata,"
+    f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), "
+    "options, metadata,"
     " place"
     " FROM documents WHERE id = ?"
 )
@@ -81,7 +96,9 @@ class Journal:
         is_new = not path.exists()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if is_new:
-            _sync_folder(path.parent)  # a ledger that outlived its journal in a power cut wouldn't be believed
+            _sync_folder(
+                path.parent
+            )  # a ledger that outlived its journal in a power cut wouldn't be believed
         self._lines: list[bytes] = []
         self._end_torn_line(path)
         self._size = os.fstat(self._fd).st_size
@@ -98,10 +115,15 @@ class Journal:
             row = connection.execute(_FACTS, (event.document,)).fetchone()
             facts = zip((*FACTS, *RARE), row, strict=True)
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
-        self._lines.append(msgspec.json.encode(entry) + b"\n")  # an `Entry`, without a copy of each event made first
+        self._lines.append(
+            msgspec.json.encode(entry) + b"\n"
+        )  # an `Entry`, without a copy of each event made first
 
     def sync(self, connection: sqlite3.Connection) -> None:
-        """What was noted is durable when this returns, and the ledger is about to say so. Raises OSError."""
+        """What was noted is durable when this returns, and the ledger is about to say so.
+
+        Raises OSError.
+        """
         if not self._lines:
             return
         lines = b"".join(self._lines)
@@ -119,7 +141,11 @@ class Journal:
     def _end_torn_line(self, path: Path) -> None:
         """What a crash cut off must not swallow the line after it."""
         with path.open("rb") as file:
-            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+            if (
+                file.seek(0, os.SEEK_END)
+                and file.seek(-1, os.SEEK_END) >= 0
+                and file.read(1) != b"\n"
+            ):
                 os.write(self._fd, b"\n")
 
 
@@ -145,7 +171,10 @@ def _mark(size: int, end: bytes) -> str:
 def mark(connection: sqlite3.Connection, ledger: Path) -> None:
     """Have a ledger from before they noted it know its journal again."""
     path = journal_of(ledger)
-    if path.exists() and connection.execute("SELECT 1 FROM meta WHERE key = 'journal'").fetchone() is None:
+    if (
+        path.exists()
+        and connection.execute("SELECT 1 FROM meta WHERE key = 'journal'").fetchone() is None
+    ):
         size = path.stat().st_size
         connection.execute(_MARK, (_mark(size, end_of(path, size)),))
 
@@ -163,7 +192,9 @@ def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
     if not path.exists():
         return "its journal is gone, and without it nobody can tell whether this is an older ledger"
     if path.stat().st_size < size:
-        return "its journal ends before what this ledger remembers of it: one of them is an older copy"
+        return (
+            "its journal ends before what this ledger remembers of it: one of them is an older copy"
+        )
     if row[0] != _mark(size, end_of(path, size)):
         return "the journal beside it was written with another ledger"
     return None
@@ -177,7 +208,9 @@ def set_aside(ledger: Path) -> None:
     """Its ledger is begun anew, without what it tells."""
     journal = journal_of(ledger)
     if journal.exists():
-        number = next(n for n in range(1, 10_000) if not ledger.with_suffix(f".journal-{n}.jsonl").exists())
+        number = next(
+            n for n in range(1, 10_000) if not ledger.with_suffix(f".journal-{n}.jsonl").exists()
+        )
         journal.replace(ledger.with_suffix(f".journal-{number}.jsonl"))
 
 
@@ -200,14 +233,18 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[Entry]:
 
 
 def retold(connection: sqlite3.Connection) -> Iterator[Entry]:
-    """What a journal of this ledger would tell, by its events: for where the journal itself is lost. In order."""
+    """What a journal of this ledger would tell, by its events: for where the journal itself is
+    lost. In order.
+    """
     uploads: dict[int, str] = {}
     for at, document, event, detail in connection.execute(_EVENTS):
         told = msgspec.json.decode(detail) if detail and detail.startswith("{") else {}
         if event == "Uploaded":
             uploads[document] = told.get("file_id", "")
         elif event in KINDS:
-            values = {name: told.get(name) for name in KINDS[event].__struct_fields__} | {"document": document}
+            values = {name: told.get(name) for name in KINDS[event].__struct_fields__} | {
+                "document": document
+            }
             facts = _facts_of(connection, document, values, uploads) if event == "Sending" else {}
             yield Entry(at, event, values, facts)
 
@@ -222,6 +259,8 @@ def _facts_of(
     """Of a submission, whose `values` lack what stands in columns of their own."""
     row = connection.execute(_HOME, (values["nonce"],)).fetchone() or ("", "")
     values["service"], values["key_print"] = row
-    facts = dict(zip((*FACTS, *RARE), connection.execute(_FACTS, (document,)).fetchone(), strict=True))
+    facts = dict(
+        zip((*FACTS, *RARE), connection.execute(_FACTS, (document,)).fetchone(), strict=True)
+    )
     facts["file_id"] = uploads.get(document) or facts["file_id"] or ""
     return {name: value for name, value in facts.items() if name in FACTS or value}

@@ -1,6 +1,8 @@
-"""The ledger: the SQLite file that remembers every document, attempt and event, and the only queue there is.
+"""The ledger: the SQLite file that remembers every document, attempt and event, and the only queue
+there is.
 
-It writes what `core.lifecycle` decided and answers what is due. It starts nothing, calls nobody and has no opinion.
+It writes what `core.lifecycle` decided and answers what is due. It starts nothing, calls nobody and
+has no opinion.
 """
 
 from __future__ import annotations
@@ -61,18 +63,25 @@ class Seen(NamedTuple):
 WITHDRAWN_TOGETHER: Final = 500  # in one transaction: nobody waits long for it
 _CONFIRM: Final = "UPDATE documents SET scan = ? WHERE id IN (SELECT value FROM json_each(?))"
 _TOUCH: Final = (
-    "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, metadata = ?, scan = ? WHERE id = ?"
+    "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, "
+    "metadata = ?, scan = ? WHERE id = ?"
 )
 
 
 class Ledger(Queries):
-    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed change.
+    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed
+    change.
 
     Nothing of `secrets` is ever written down here, and no listener hears of it.
     """
 
     def __init__(
-        self, writer: Writer, reader: sqlite3.Connection, *, clock: Clock, journal: Journal | None = None
+        self,
+        writer: Writer,
+        reader: sqlite3.Connection,
+        *,
+        clock: Clock,
+        journal: Journal | None = None,
     ) -> None:
         super().__init__(reader)
         self._journal = journal
@@ -87,21 +96,26 @@ class Ledger(Queries):
         self.secrets = Secrets()
         self._changed = asyncio.Event()
 
-    # --- writing ----------------------------------------------------------------------------------------------------
+    # --- writing ----------------------------------------------------------------------------------
 
     async def record(self, *events: Event, claim: Claim | None = None) -> None:
-        """Write all of `events`, in this order and in one transaction; returns when that is durable.
+        """Write all of `events`, in this order and in one transaction; returns when that is
+        durable.
 
         `claim` is what a submission among them may cost, where limits are to be kept.
         """
         at = self.clock()
         told = [self._discreet(event) for event in events]
-        steps = await self._writer.do(lambda c: [self._apply(c, event, at, claim) for event in told])
+        steps = await self._writer.do(
+            lambda c: [self._apply(c, event, at, claim) for event in told]
+        )
         for event, (before, after) in zip(told, steps, strict=True):
             self._publish(Change(event, before, after))
 
     def _discreet(self, event: Event) -> Event:
-        """The reasons of events are foreign words, and here every one of them passes on its way to whoever reads it."""
+        """The reasons of events are foreign words, and here every one of them passes on its way to
+        whoever reads it.
+        """
         reason = getattr(event, "reason", None)
         cut = self.secrets.cut(reason) if reason else reason
         return event if cut == reason else msgspec.structs.replace(event, reason=cut)
@@ -110,7 +124,9 @@ class Ledger(Queries):
         self, connection: sqlite3.Connection, event: Event, at: float, claim: Claim | None = None
     ) -> tuple[State, State]:
         scan = self.scan if self._has_scanned else None
-        before, after = event_writes.apply(connection, event, at, budget=self._budget, scan=scan, claim=claim)
+        before, after = event_writes.apply(
+            connection, event, at, budget=self._budget, scan=scan, claim=claim
+        )
         if self._journal is not None:
             self._journal.note(connection, event, at)
         if self._called_off and after in UNSENT:
@@ -118,21 +134,30 @@ class Ledger(Queries):
         return before, after
 
     async def admit(self, batch: Sequence[intake.Version]) -> None:
-        """Take in new documents and new versions of known ones, and join copies to the document that pays for them."""
-        told = [replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one for one in batch]
+        """Take in new documents and new versions of known ones, and join copies to the document
+        that pays for them.
+        """
+        told = [
+            replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one
+            for one in batch
+        ]
         moved = await self._writer.do(lambda c: intake.admit(c, told, self.clock(), scan=self.scan))
         self._take_over(moved)
         self._wake()
 
     async def touch(self, seen: Sequence[Seen]) -> None:
-        """Note where documents are by now, and what else is said of them, whose bytes are the same as before."""
+        """Note where documents are by now, and what else is said of them, whose bytes are the same
+        as before.
+        """
         rows = [(*one[:-1], self.scan, one.id) for one in seen]
         await self._writer.do(lambda c: c.executemany(_TOUCH, rows))
 
-    # --- what is asked for ------------------------------------------------------------------------------------------
+    # --- what is asked for ------------------------------------------------------------------------
 
     async def begin_scan(self) -> None:
-        """From now on only what is admitted or confirmed is sent: an earlier run may have queued other things."""
+        """From now on only what is admitted or confirmed is sent: an earlier run may have queued
+        other things.
+        """
         self.scan = int(self.noted("scan") or 0) + 1
         self._has_scanned = False
         await self.note("scan", str(self.scan))
@@ -143,7 +168,10 @@ class Ledger(Queries):
         self._wake()
 
     async def end_scan(self) -> int:
-        """It has seen everything: what it didn't find isn't sent, now or later in this run. How many were withdrawn."""
+        """It has seen everything: what it didn't find isn't sent, now or later in this run.
+
+        How many were withdrawn.
+        """
         self._has_scanned = True
         total = 0
         while True:
@@ -160,12 +188,14 @@ class Ledger(Queries):
         self.tally.update(moved.came)
         self.tally.subtract(moved.went)
 
-    # --- the rest of what is on record ------------------------------------------------------------------------------
+    # --- the rest of what is on record ------------------------------------------------------------
 
     async def prove(self, service: str, key_print: str, proof: str) -> None:
         at = self.clock()
         await self._writer.do(
-            lambda c: c.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", (service, key_print, proof, at))
+            lambda c: c.execute(
+                "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", (service, key_print, proof, at)
+            )
         )
 
     async def write(self, work: Work[T]) -> T:
@@ -185,9 +215,12 @@ class Ledger(Queries):
         return await self._writer.do(lambda c: event_writes.note_twin(c, values))
 
     async def audited(self, last: int, *, sent_before: float) -> None:
-        """Attempts up to `last`, so far as they were sent early enough, needn't be held against the listing again."""
+        """Attempts up to `last`, so far as they were sent early enough, needn't be held against the
+        listing again.
+        """
         sql = (
-            "INSERT OR REPLACE INTO meta SELECT 'audited_to', max(rowid) FROM attempts WHERE rowid <= ? AND sent_at < ?"
+            "INSERT OR REPLACE INTO meta SELECT 'audited_to', max(rowid) FROM attempts WHERE "
+            "rowid <= ? AND sent_at < ?"
             " HAVING max(rowid) IS NOT NULL"
         )
         await self._writer.do(lambda c: c.execute(sql, (last, sent_before)))
@@ -201,15 +234,21 @@ class Ledger(Queries):
         if value is None:
             await self.write(lambda c: c.execute("DELETE FROM meta WHERE key = ?", (key,)))
         else:
-            await self.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)))
+            await self.write(
+                lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            )
 
     async def interrupted(self) -> None:
-        """At the start of a run: whatever was being sent when the last one ended has an unknown fate."""
+        """At the start of a run: whatever was being sent when the last one ended has an unknown
+        fate.
+        """
         for document in self.in_state(State.SENDING):
             await self.record(ReplyLost(document, "interrupted before the answer was on record"))
 
     async def begin_run(self, *, version: str, service: str, manifest: str) -> int:
-        """`manifest`, as JSON, is what the batch's output directory alone will stand for from now on."""
+        """`manifest`, as JSON, is what the batch's output directory alone will stand for from now
+        on.
+        """
         at = self.clock()
         sql = "INSERT INTO runs (started_at, version, service) VALUES (?, ?, ?)"
 
@@ -220,12 +259,16 @@ class Ledger(Queries):
         return await self._writer.do(begin)
 
     async def keep_to(self, budget: Budget) -> None:
-        """From now on a submission that would pass a limit raises BudgetSpent, and isn't on record."""
+        """From now on a submission that would pass a limit raises BudgetSpent, and isn't on
+        record.
+        """
         await self._writer.do(run_spend.open_purse)
         self._budget = budget
 
     async def afford(self, claim: Claim) -> None:
-        """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are still to come."""
+        """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are
+        still to come.
+        """
         budget = self._budget
         if budget is not None:
             await self._writer.do(lambda c: event_writes.afford(budget, c, claim))
@@ -235,10 +278,14 @@ class Ledger(Queries):
         budget = self._budget
         if budget is None:
             return []
-        return await self._writer.do(lambda c: budget.overruns(run_spend.spend(c), run_spend.last_surprise(c)))
+        return await self._writer.do(
+            lambda c: budget.overruns(run_spend.spend(c), run_spend.last_surprise(c))
+        )
 
     async def call_off(self, reason: str) -> None:
-        """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back to the queue."""
+        """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back
+        to the queue.
+        """
         self._called_off = reason
         for state in sorted(UNSENT):
             await self.record(*(Cancelled(document, reason) for document in self.in_state(state)))
@@ -248,7 +295,7 @@ class Ledger(Queries):
         sql = "UPDATE runs SET ended_at = ?, exit_code = ?, summary = ? WHERE id = ?"
         await self._writer.do(lambda c: c.execute(sql, values))
 
-    # --- waiting ----------------------------------------------------------------------------------------------------
+    # --- waiting ----------------------------------------------------------------------------------
 
     @property
     def open_documents(self) -> int:
@@ -278,15 +325,17 @@ class Ledger(Queries):
         self._changed = asyncio.Event()  # … and the next one waits for what comes next
 
     def close(self) -> None:
-        self.reader.close()  # first, so that the writer's end is the last one and folds the WAL into the file
+        # first, so that the writer's end is the last one and folds the WAL into the file
+        self.reader.close()
         self._writer.close()
 
 
-# --- opening --------------------------------------------------------------------------------------------------------
+# --- opening --------------------------------------------------------------------------------------
 
 
 def open_ledger(path: Path, *, batch: str | None, clock: Clock, inline: bool = False) -> Ledger:
-    """The ledger at `path`, made or migrated if need be; of `batch`, or of whichever. The caller holds its `lock`.
+    """The ledger at `path`, made or migrated if need be; of `batch`, or of whichever. The caller
+    holds its `lock`.
 
     Raises LedgerForeign, LedgerNewer, LedgerDamaged, OutputError.
     """
@@ -297,7 +346,10 @@ def open_ledger(path: Path, *, batch: str | None, clock: Clock, inline: bool = F
 
 
 def open_existing(path: Path, *, clock: Clock) -> Ledger:
-    """The ledger at `path`, whichever batch it belongs to. The caller holds its `lock`. Raises LedgerError."""
+    """The ledger at `path`, whichever batch it belongs to.
+
+    The caller holds its `lock`. Raises LedgerError.
+    """
     with schema.reading_any(path):
         pass  # there is one, and something in it
     return _with_journal(path, _ready(path, None), clock)
@@ -309,14 +361,17 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
     except OSError as error:
         connection.close()
         raise _refused(journal_of(path), error) from error
-    return Ledger(GroupWriter(connection, shadow=journal), reader(path), clock=clock, journal=journal)
+    return Ledger(
+        GroupWriter(connection, shadow=journal), reader(path), clock=clock, journal=journal
+    )
 
 
 def healthy(path: Path) -> bool:
     """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both.
 
-    Raises LedgerError where nobody can tell: it may not be read, its disk fails, another program holds it, it is no
-    ledger of batcher's or a newer one's. Only what is read, and is wrong, is damage.
+    Raises LedgerError where nobody can tell: it may not be read, its disk fails, another program
+    holds it, it is no ledger of batcher's or a newer one's. Only what is read, and is wrong, is
+    damage.
     """
     schema.refuse_unreadable(path)
     try:
@@ -327,12 +382,15 @@ def healthy(path: Path) -> bool:
     except sqlite3.DatabaseError as error:
         if code_of(error) in _NOT_OF_ITS_BYTES:
             words = (
-                f"{path}: {error}; it was left as it is. See who holds it and whether its disk is well, and try again"
+                f"{path}: {error}; it was left as it is. See who holds it and whether its "
+                "disk is well, and try again"
             )
             raise LedgerError(words) from error
         return False
     except OSError as error:
-        raise LedgerError(f"{error.filename or path}: {error.strerror}; nothing was changed") from error
+        raise LedgerError(
+            f"{error.filename or path}: {error.strerror}; nothing was changed"
+        ) from error
 
 
 def _is_ledger(connection: sqlite3.Connection, path: Path) -> bool:
@@ -373,7 +431,9 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
         connection.close()
         if code_of(error) in _OF_THE_DISK:
             raise _refused(path, error) from error
-        raise LedgerDamaged(f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one") from error
+        raise LedgerDamaged(
+            f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one"
+        ) from error
     except OSError as error:
         connection.close()
         raise _refused(path, error) from error
@@ -400,7 +460,10 @@ _NOT_OF_ITS_BYTES: Final = _OF_THE_DISK | {
 
 
 def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
-    return OutputError(f"{path}: {schema.said_of(error)}; make sure of its disk and run again: nothing was submitted")
+    return OutputError(
+        f"{path}: {schema.said_of(error)}; make sure of its disk and run again: nothing was "
+        "submitted"
+    )
 
 
 def _believe(connection: sqlite3.Connection, path: Path) -> None:
@@ -408,14 +471,17 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
     found = integrity.contradictions(connection) or integrity.disagreements(connection, path)
     if found:
         raise LedgerDamaged(
-            f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` makes it anew from its "
+            f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` "
+            "makes it anew from its "
             "journal, `batcher verify` says all that is wrong"
         )
     mark(connection, path)
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
-    """A copy in memory of the ledger at `path`, or an empty one: to try things on, forgotten when closed."""
+    """A copy in memory of the ledger at `path`, or an empty one: to try things on, forgotten when
+    closed.
+    """
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     if path.exists():
         original = reader(path)
@@ -429,7 +495,8 @@ def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # with NORMAL a power cut takes back commits that a paid submission relied on
+    # with NORMAL a power cut takes back commits that a paid submission relied on
+    "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
@@ -465,7 +532,9 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    from sqlite_utils import Database  # costs a quarter of a second to import, and only a run needs it
+    from sqlite_utils import (
+        Database,
+    )  # costs a quarter of a second to import, and only a run needs it
 
     from batcher.ledger.migrations import migrations
 

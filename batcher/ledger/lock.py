@@ -1,4 +1,7 @@
-"""The lock on a ledger: one process at a time writes it. Nothing of it outlives the process that holds it."""
+"""The lock on a ledger: one process at a time writes it.
+
+Nothing of it outlives the process that holds it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ A_GLANCE: Final = 0.05  # seconds: longer than `is_held` ever keeps a run from s
 
 
 def lock(path: Path) -> int:
-    """Hold the ledger for this process: an OS lock, which ends with the process however that ends. Returns its fd.
+    """Hold the ledger for this process: an OS lock, which ends with the process however that ends.
+    Returns its fd.
 
     Raises LedgerLocked, OutputError.
     """
@@ -24,13 +28,16 @@ def lock(path: Path) -> int:
         _refuse_network(path)
         fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; make its folder writable, or name another output") from error
+        raise OutputError(
+            f"{path}: {error.strerror}; make its folder writable, or name another output"
+        ) from error
     try:
         _take(fd)
     except OSError as error:
         os.close(fd)
         raise LedgerLocked(
-            f"{path}: another run holds this ledger; wait for it, or follow it with `batcher status`"
+            f"{path}: another run holds this ledger; wait for it, or follow it with `batcher "
+            "status`"
         ) from error
     return fd
 
@@ -39,13 +46,16 @@ def _refuse_network(path: Path) -> None:
     network = network_of(path.parent)
     if network is not None:
         raise LedgerError(
-            f"{path}: it lies on a network file system ({network}), where its locks can't be trusted; "
+            f"{path}: it lies on a network file system ({network}), where its locks can't be "
+            "trusted; "
             "name a local place with output.ledger. Results may be anywhere"
         )
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the ledger now: unlike a row that says so, this is true after a crash, too."""
+    """Whether some process holds the ledger now: unlike a row that says so, this is true after a
+    crash, too.
+    """
     try:
         fd = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

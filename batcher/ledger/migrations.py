@@ -1,6 +1,7 @@
 """The ledger's schema, as the migrations that made it. Each runs once, in a transaction of its own.
 
-Names of tables, views and their columns are a contract: people read them with Datasette and other tools.
+Names of tables, views and their columns are a contract: people read them with Datasette and other
+tools.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def tables(db: Database) -> None:
             "folder": str,
             "job": str,
             "step": str,
-            "content": str,  # sha256 of the bytes and the kind of file; null where it couldn't be read
+            # sha256 of the bytes and the kind of file; null where it couldn't be read
+            "content": str,
             "size": int,
             "mtime_ns": int,
             "inode": int,
@@ -47,7 +49,19 @@ def tables(db: Database) -> None:
             "output_size": int,
         },
         pk="id",
-        not_null={"source", "folder", "job", "step", "size", "state", "current", "due_at", "tries", "paid", "output"},
+        not_null={
+            "source",
+            "folder",
+            "job",
+            "step",
+            "size",
+            "state",
+            "current",
+            "due_at",
+            "tries",
+            "paid",
+            "output",
+        },
         defaults={"current": 1, "due_at": 0.0, "tries": 0, "paid": 0, "size": 0},
         strict=True,
     )
@@ -121,14 +135,19 @@ def views(db: Database) -> None:
 
 @migrations()
 def the_same_bytes(db: Database) -> None:
-    """Whoever has the same bytes may pay or be copied, also a copy, also an older version whose job is out."""
+    """Whoever has the same bytes may pay or be copied, also a copy, also an older version whose job
+    is out.
+    """
     db.execute("DROP INDEX payers")
     db.execute("CREATE INDEX same_bytes ON documents(content, step)")
 
 
 @migrations()
 def derived(db: Database) -> None:
-    """What was made of saved results. It may be emptied at any time: all of it is made again, and nothing is paid."""
+    """What was made of saved results.
+
+    It may be emptied at any time: all of it is made again, and nothing is paid.
+    """
     db.create_table(
         "derived",
         {
@@ -160,7 +179,8 @@ def chains(db: Database) -> None:
 def bills(db: Database) -> None:
     """What is settled can be summed up without reading a million attempts."""
     db.execute(
-        "CREATE INDEX bills ON attempts(outcome, cost, credits, pages) WHERE outcome IN ('saved', 'lost', 'void')"
+        "CREATE INDEX bills ON attempts(outcome, cost, credits, pages) WHERE outcome IN ('saved', "
+        "'lost', 'void')"
     )
 
 
@@ -197,11 +217,14 @@ _INDEXES: Final = (
     "CREATE UNIQUE INDEX one_output ON documents(output_key) WHERE current = 1",
     "CREATE INDEX by_output ON documents(output) WHERE output_sha256 IS NOT NULL",
     "CREATE INDEX by_state ON documents(state)",
-    "CREATE INDEX to_submit ON documents(due_at, id) WHERE current = 1 AND state IN ('queued', 'uploaded')",
+    "CREATE INDEX to_submit ON documents(due_at, id) WHERE current = 1 AND state IN ('queued', "
+    "'uploaded')",
     "CREATE INDEX payers ON documents(content, step) WHERE current = 1 AND payer IS NULL",
     "CREATE INDEX copies ON documents(payer) WHERE payer IS NOT NULL",
-    # What nobody may do twice, refused by the schema itself: two submissions of the same bytes and step at one time.
-    "CREATE UNIQUE INDEX one_open_attempt ON attempts(content, step) WHERE outcome IN ('open', 'accepted')",
+    # What nobody may do twice, refused by the schema itself: two submissions of the same bytes and
+    # step at one time.
+    "CREATE UNIQUE INDEX one_open_attempt ON attempts(content, step) WHERE outcome IN ('open', "
+    "'accepted')",
     "CREATE UNIQUE INDEX one_nonce ON attempts(nonce)",
     "CREATE UNIQUE INDEX one_job ON attempts(service, job_id) WHERE job_id IS NOT NULL",
     "CREATE INDEX story ON events(document)",
@@ -242,7 +265,8 @@ _VIEWS: Final = {
 _CHAINS: Final = (
     # The document of the step before it, of the same source.
     "ALTER TABLE documents ADD COLUMN upstream INTEGER",
-    # 1 where the job of the step before it can't be read any more, so that it takes an upload of its own.
+    # 1 where the job of the step before it can't be read any more, so that it takes an upload of
+    # its own.
     "ALTER TABLE documents ADD COLUMN on_its_own INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE documents ADD COLUMN options TEXT",  # JSON: what differs from the job's options
     "ALTER TABLE documents ADD COLUMN metadata TEXT",  # JSON: sent with its jobs
@@ -260,8 +284,8 @@ _CHAINS: Final = (
 )
 
 _PLACES: Final = (
-    # Where it is to be found, if not by its name below `folder`: another path there, or the row of a listing that
-    # holds its address. An address itself may be signed, and is never written down.
+    # Where it is to be found, if not by its name below `folder`: another path there, or the row of
+    # a listing that holds its address. An address itself may be signed, and is never written down.
     "ALTER TABLE documents ADD COLUMN place TEXT",
     "DROP INDEX one_current",
     "CREATE UNIQUE INDEX one_current ON documents(source, job, folder) WHERE current = 1",
@@ -276,7 +300,8 @@ def asked_for(db: Database) -> None:
 
 
 _ASKED_FOR: Final = (
-    # The state a superseded document had: what it was paid for, and what became of that, still counts.
+    # The state a superseded document had: what it was paid for, and what became of that, still
+    # counts.
     "ALTER TABLE documents ADD COLUMN superseded_from TEXT",
     """UPDATE documents SET superseded_from = (
            SELECT e.state FROM events e WHERE e.document = documents.id AND e.state <> 'superseded'
@@ -292,5 +317,7 @@ _ASKED_FOR: Final = (
 
 @migrations()
 def deleting(db: Database) -> None:
-    """When the deletion of a job began, which may have reached the service though no answer of it is on record."""
+    """When the deletion of a job began, which may have reached the service though no answer of it
+    is on record.
+    """
     db.execute("ALTER TABLE attempts ADD COLUMN deletion_started_at REAL")

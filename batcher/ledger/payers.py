@@ -1,4 +1,6 @@
-"""Who pays for documents that are to be done again: of those with the same bytes and step, one does for all."""
+"""Who pays for documents that are to be done again: of those with the same bytes and step, one does
+for all.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,21 @@ def candidate_of(row: tuple[int, str, str, str | None, int | None, int | None]) 
 
 
 def payers_of(ledger: Queries, chosen: Sequence[Candidate]) -> dict[int, int]:
-    """By document the one that pays for its bytes and step, or has, or perhaps has: itself, for one of each among them.
+    """By document the one that pays for its bytes and step, or has, or perhaps has: itself, for one
+    of each among them.
 
-    What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an open submission.
+    What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an open
+    submission.
     """
     again = {c.id for c in chosen}
     payers = dict[int, int]()
     first = dict[tuple[str, str], int]()
-    for candidate in sorted(chosen, key=lambda c: (c.state not in _IN_DOUBT, c.payer is not None, c.id)):
-        same = ledger.reader.execute("SELECT content, step FROM documents WHERE id = ?", (candidate.id,)).fetchone()
+    for candidate in sorted(
+        chosen, key=lambda c: (c.state not in _IN_DOUBT, c.payer is not None, c.id)
+    ):
+        same = ledger.reader.execute(
+            "SELECT content, step FROM documents WHERE id = ?", (candidate.id,)
+        ).fetchone()
         others = (row[0] for row in ledger.reader.execute(_OTHERS, (candidate.id,)))
         other = next((document for document in others if document not in again), None)
         payers[candidate.id] = first.setdefault(same, candidate.id) if other is None else other

@@ -1,4 +1,7 @@
-"""What the ledger can be asked: rows for the stages and counts for people. Reading only, on a connection of its own."""
+"""What the ledger can be asked: rows for the stages and counts for people.
+
+Reading only, on a connection of its own.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,10 @@ class Holder(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """What attempts of one outcome came to: `cost` as estimated, `credits` as the service billed where it said so."""
+    """What attempts of one outcome came to:
+
+    `cost` as estimated, `credits` as the service billed where it said so.
+    """
 
     attempts: int
     pages: float
@@ -129,11 +135,12 @@ _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
 
 
 class Account(NamedTuple):
-    """In credits. `lost`, a part of `spent`: for results that never came home, expired ones and the like.
+    """In credits. `lost`, a part of `spent`: for results that never came home, expired ones and the
+    like.
 
-    `failed`: of jobs that failed, should the service bill them. `committed` of what is out, at least: where no limit
-    made anybody count its pages, a page's worth each; `likely` by what documents cost so far, as `to_come` is of what
-    is still to be sent.
+    `failed`: of jobs that failed, should the service bill them. `committed` of what is out, at
+    least: where no limit made anybody count its pages, a page's worth each; `likely` by what
+    documents cost so far, as `to_come` is of what is still to be sent.
     """
 
     pages: int
@@ -160,9 +167,11 @@ class Finished(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A document that waits for another's end, and how that one ended. `upstream` is the step before its own.
+    """A document that waits for another's end, and how that one ended. `upstream` is the step
+    before its own.
 
-    `payer_state` of one that was superseded meanwhile is what it had come to before, with `payer_paid` jobs.
+    `payer_state` of one that was superseded meanwhile is what it had come to before, with
+    `payer_paid` jobs.
     """
 
     id: int
@@ -180,7 +189,9 @@ class Copy(NamedTuple):
 
 def reader(path: Path) -> sqlite3.Connection:
     """A connection that can only read: any number of them may be open beside a run."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+    )
 
 
 def listed(states: Iterable[str]) -> str:
@@ -201,15 +212,24 @@ class Queries:
         return Counter({State(state): number for state, number in rows})
 
     def in_state(self, state: State) -> list[int]:
-        return [row[0] for row in self.reader.execute("SELECT id FROM documents WHERE state = ? ORDER BY id", (state,))]
+        return [
+            row[0]
+            for row in self.reader.execute(
+                "SELECT id FROM documents WHERE state = ? ORDER BY id", (state,)
+            )
+        ]
 
-    def known(self, sources: Sequence[str], job: str, *, folder: str, others: Sequence[str] = ()) -> dict[str, Known]:
+    def known(
+        self, sources: Sequence[str], job: str, *, folder: str, others: Sequence[str] = ()
+    ) -> dict[str, Known]:
         """The current versions of those of `sources` that the ledger has, by source.
 
-        In `folder`, or wherever it was before; but in none of `others`, for there the same name is another document.
+        In `folder`, or wherever it was before; but in none of `others`, for there the same name is
+        another document.
         """
         rows = self.reader.execute(
-            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, metadata, scan"
+            "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, "
+            "metadata, scan"
             " FROM documents"
             f" WHERE current = 1 AND job = ? AND source IN ({_EACH}) AND folder NOT IN ({_EACH})"
             " ORDER BY folder = ?",
@@ -220,7 +240,8 @@ class Queries:
     def due(self, now: float, limit: int) -> list[Due]:
         """Documents to upload or submit, longest due first."""
         rows = self.reader.execute(
-            "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream, on_its_own,"
+            "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, "
+            "upstream, on_its_own,"
             f" options, metadata, place, step FROM {_TO_SUBMIT}"
             " AND scan = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
             (self.scan, now, limit),
@@ -229,7 +250,10 @@ class Queries:
 
     def to_submit(self, documents: Sequence[int]) -> set[int]:
         """Those of `documents` that are still to be sent."""
-        sql = f"SELECT id FROM documents WHERE id IN ({_EACH}) AND current = 1 AND state IN ({listed(TO_SUBMIT)})"
+        sql = (
+            f"SELECT id FROM documents WHERE id IN ({_EACH}) AND current = 1 AND state IN "
+            f"({listed(TO_SUBMIT)})"
+        )
         return {row[0] for row in self.reader.execute(sql, (json.dumps(documents),))}
 
     def on_their_way(self, documents: Iterable[int]) -> set[int]:
@@ -239,9 +263,12 @@ class Queries:
         return {row[0] for row in self.reader.execute(sql, (json.dumps(sorted(documents)),))}
 
     def pages_of(self, document: int) -> int | None:
-        """As the job that brought it its result, or the same to whom it copied from, was billed for."""
+        """As the job that brought it its result, or the same to whom it copied from, was billed
+        for.
+        """
         row = self.reader.execute(
-            "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND "
+            "a.step = d.step"
             " AND a.outcome = 'saved' WHERE d.id = ?",
             (document,),
         ).fetchone()
@@ -254,40 +281,60 @@ class Queries:
         return moment
 
     def source_of(self, document: int) -> str:
-        return str(self.reader.execute("SELECT source FROM documents WHERE id = ?", (document,)).fetchone()[0])
+        return str(
+            self.reader.execute(
+                "SELECT source FROM documents WHERE id = ?", (document,)
+            ).fetchone()[0]
+        )
 
     def flights(self) -> Iterator[Flight]:
-        return (_flight(row) for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')"))
+        return (
+            _flight(row)
+            for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')")
+        )
 
     def flights_of(self, documents: Sequence[int]) -> list[Flight]:
         sql = f"{_FLIGHT} WHERE d.id IN ({_EACH})"
         return [_flight(row) for row in self.reader.execute(sql, (json.dumps(documents),))]
 
     def state_of(self, document: int) -> State:
-        return State(self.reader.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()[0])
+        return State(
+            self.reader.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()[
+                0
+            ]
+        )
 
     def asked_by(self, document: int) -> tuple[str, str | None]:
-        """The job whose step it is, by name, and what a listing asks for beside that job's options, as JSON."""
+        """The job whose step it is, by name, and what a listing asks for beside that job's options,
+        as JSON.
+        """
         sql = "SELECT job, options FROM documents WHERE id = ?"
         name, options = self.reader.execute(sql, (document,)).fetchone()
         return name, options
 
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
-        """A job of ours that isn't `job_id` and whose result the service still has to keep: the latest saved one."""
+        """A job of ours that isn't `job_id` and whose result the service still has to keep: the
+        latest saved one.
+        """
         row = self.reader.execute(
-            "SELECT job_id FROM attempts WHERE outcome = 'saved' AND cleaned_at IS NULL AND job_id <> ?"
+            "SELECT job_id FROM attempts WHERE outcome = 'saved' AND cleaned_at IS NULL AND "
+            "job_id <> ?"
             " AND deadline_at > ? ORDER BY rowid DESC LIMIT 1",
             (job_id, alive_at),
         ).fetchone()
         return row and str(row[0])
 
     def took(self, limit: int = 500) -> list[tuple[int, float]]:
-        """(size of the document, seconds from acceptance to end) of the latest jobs, those of last night included."""
+        """(size of the document, seconds from acceptance to end) of the latest jobs, those of last
+        night included.
+        """
         sql = (
-            "SELECT d.size, a.ended_at - a.accepted_at FROM attempts a JOIN documents d ON d.id = a.document"
+            "SELECT d.size, a.ended_at - a.accepted_at FROM attempts a JOIN documents d ON d.id = "
+            "a.document"
             " WHERE a.ended_at IS NOT NULL AND a.outcome = 'saved'"
             # What a later run brought home had ended nobody knows when.
-            " AND a.accepted_at >= coalesce((SELECT max(started_at) FROM runs WHERE started_at <= a.ended_at), 0)"
+            " AND a.accepted_at >= coalesce((SELECT max(started_at) FROM runs WHERE started_at <= "
+            "a.ended_at), 0)"
             " ORDER BY a.rowid DESC LIMIT ?"
         )
         return list(self.reader.execute(sql, (limit,)))
@@ -302,29 +349,40 @@ class Queries:
         return row and float(row[0])
 
     def unknown(self, state: State = State.UNKNOWN) -> list[Unknown]:
-        """Attempts in doubt: those that are looked for, or with `state` held those that were given up on."""
+        """Attempts in doubt: those that are looked for, or with `state` held those that were given
+        up on.
+        """
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
-            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven absent' AND b.sent_at >="
-            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN ('Retried', 'TakenUp'))),"
+            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven "
+            "absent' AND b.sent_at >="
+            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN "
+            "('Retried', 'TakenUp'))),"
             " d.job"
-            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE d.state = ?",
+            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE "
+            "d.state = ?",
             (state.value,),
         )
         return [Unknown(*row) for row in rows]
 
     def saved_copies(self, payer: int) -> list[int]:
         """What has its result from that document's."""
-        sql = "SELECT id FROM documents WHERE payer = ? AND state = 'saved' AND current = 1 AND id <> payer"
+        sql = (
+            "SELECT id FROM documents WHERE payer = ? AND state = 'saved' AND current = 1 AND "
+            "id <> payer"
+        )
         return [row[0] for row in self.reader.execute(sql, (payer,))]
 
     def copies(self, limit: int) -> list[Copy]:
         """Copies whose payer has come to an end."""
         rows = self.reader.execute(
-            "SELECT d.id, d.upstream, d.output, p.id, iif(p.state = 'superseded', p.superseded_from, p.state),"
+            "SELECT d.id, d.upstream, d.output, p.id, iif(p.state = 'superseded', "
+            "p.superseded_from, p.state),"
             " p.state <> 'superseded', (SELECT count(*) FROM attempts a WHERE a.document = p.id"
-            " AND NOT (a.outcome = 'void' AND a.job_id IS NULL)), p.output, p.output_sha256, p.reason, p.kind"
-            " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND p.state NOT IN"
+            " AND NOT (a.outcome = 'void' AND a.job_id IS NULL)), p.output, p.output_sha256, "
+            "p.reason, p.kind"
+            " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND "
+            "p.state NOT IN"
             f" ({listed(OPEN)}) ORDER BY d.id LIMIT ?",
             (limit,),
         )
@@ -334,18 +392,22 @@ class Queries:
         """(output, sha256) of some results of the same bytes and step, that of its payer first."""
         rows = self.reader.execute(
             "SELECT DISTINCT o.output, o.output_sha256 FROM documents d"
-            " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 IS NOT NULL"
+            " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 "
+            "IS NOT NULL"
             " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
             (copy.id, copy.payer),
         )
         return list(rows)
 
     def later_verdict(self, copy: Copy) -> Copy | None:
-        """`copy`, with what the same bytes came to by a job after its payer, in a document superseded by now."""
+        """`copy`, with what the same bytes came to by a job after its payer, in a document
+        superseded by now.
+        """
         row = self.reader.execute(
             "SELECT p.id, p.superseded_from, p.reason, p.kind FROM documents d"
             " JOIN documents p ON p.content = d.content AND p.step = d.step AND p.id > ?"
-            f" AND p.state = 'superseded' AND {COUNTS_STILL} WHERE d.id = ? ORDER BY p.id DESC LIMIT 1",
+            f" AND p.state = 'superseded' AND {COUNTS_STILL} WHERE d.id = ? ORDER BY p.id DESC "
+            "LIMIT 1",
             (copy.payer, copy.id),
         ).fetchone()
         if row is None:
@@ -353,27 +415,40 @@ class Queries:
         verdict = {"payer_state": State(row[1]), "payer_reason": row[2], "payer_kind": row[3]}
         return copy._replace(payer=row[0], payer_current=False, payer_paid=1, **verdict)
 
-    def still_at_service(self, document: int, service: str, key_print: str, *, now: float) -> int | None:
-        """The document whose job brought a result of the same bytes and step, and can be asked for it once more."""
+    def still_at_service(
+        self, document: int, service: str, key_print: str, *, now: float
+    ) -> int | None:
+        """The document whose job brought a result of the same bytes and step, and can be asked for
+        it once more.
+        """
         row = self.reader.execute(
-            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
-            " AND a.outcome = 'saved' JOIN documents o ON o.id = a.document AND o.state IN ('saved', 'superseded')"
-            " WHERE d.id = ? AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND a.deadline_at > ?"
-            " AND a.number = (SELECT max(b.number) FROM attempts b WHERE b.document = o.id AND b.outcome = 'saved')"
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
+            "a.step = d.step"
+            " AND a.outcome = 'saved' JOIN documents o ON o.id = a.document AND o.state IN "
+            "('saved', 'superseded')"
+            " WHERE d.id = ? AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND "
+            "a.deadline_at > ?"
+            " AND a.number = (SELECT max(b.number) FROM attempts b WHERE b.document = o.id AND "
+            "b.outcome = 'saved')"
             " ORDER BY a.deadline_at DESC LIMIT 1",
             (document, service, key_print, now),
         ).fetchone()
         return row and int(row[0])
 
     def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
-        """Those pairs of content and step for which a result or a job is there, or a verdict that still counts."""
+        """Those pairs of content and step for which a result or a job is there, or a verdict that
+        still counts.
+        """
         pairs = json.dumps([pair for pair in wanted if pair[0]])
         return {(row[0], row[1]) for row in self.reader.execute(_ANSWERED, (pairs,))}
 
     def upstream_job(self, upstream: int) -> Upstream | None:
-        """The latest job that brought document `upstream` its result, or the same to whom it copied from."""
+        """The latest job that brought document `upstream` its result, or the same to whom it copied
+        from.
+        """
         row = self.reader.execute(
-            "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN attempts a"
+            "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN "
+            "attempts a"
             " ON a.content = u.content AND a.step = u.step AND a.outcome = 'saved' WHERE u.id = ?"
             " AND a.cleaned_at IS NULL ORDER BY a.deadline_at DESC LIMIT 1",
             (upstream,),
@@ -394,20 +469,24 @@ class Queries:
 
     def ready_to_follow(self, *, after: int, limit: int) -> list[Follower]:
         """Of all documents with a number over `after`, in their order."""
-        rows = self.reader.execute(f"{_FOLLOWER} AND d.id > ? ORDER BY d.id LIMIT ?", (after, limit))
+        rows = self.reader.execute(
+            f"{_FOLLOWER} AND d.id > ? ORDER BY d.id LIMIT ?", (after, limit)
+        )
         return [_follower(row) for row in rows]
 
     def who_has_sent(self, document: int) -> int | None:
         """The document whose submission of the same bytes and step is out, or may be."""
         row = self.reader.execute(
-            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND a.step = d.step"
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
+            "a.step = d.step"
             " WHERE d.id = ? AND a.outcome IN ('open', 'accepted')",
             (document,),
         ).fetchone()
         return row and int(row[0])
 
     def places_of(self, documents: Sequence[int]) -> Mapping[int, str]:
-        """Where the results of those of `documents` go that are current; a superseded one has no place of its own.
+        """Where the results of those of `documents` go that are current; a superseded one has no
+        place of its own.
 
         Asked at the last moment, for a newer version may have taken its place at any time.
         """
@@ -420,12 +499,17 @@ class Queries:
         return self.reader.execute(sql, (document,)).fetchone() is not None
 
     def hashes_at(self, output: str) -> frozenset[str]:
-        """Of every file the ledger ever put at `output`: those a newer result may take the place of."""
+        """Of every file the ledger ever put at `output`: those a newer result may take the place
+        of.
+        """
         return self.hashes_of([output])[output]
 
     def hashes_of(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """The same for each of `outputs`."""
-        sql = f"SELECT output, output_sha256 FROM documents WHERE output IN ({_EACH}) AND output_sha256 IS NOT NULL"
+        sql = (
+            f"SELECT output, output_sha256 FROM documents WHERE output IN ({_EACH}) AND "
+            "output_sha256 IS NOT NULL"
+        )
         hashes = dict.fromkeys(outputs, frozenset[str]())
         for output, sha256 in self.reader.execute(sql, (json.dumps(outputs),)):
             hashes[output] |= {sha256}
@@ -433,12 +517,17 @@ class Queries:
 
     def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
         """The latest attempt of ours accepted there after `since`."""
-        sql = f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY accepted_at DESC LIMIT 1"
+        sql = (
+            f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY "
+            "accepted_at DESC LIMIT 1"
+        )
         row = self.reader.execute(sql, (service, key_print, since)).fetchone()
         return row and Witness(*row)
 
     def accepted_jobs(self, service: str, key_print: str, *, alive_at: float) -> dict[str, float]:
-        """Jobs of ours that the service still has, as far as we know, and when each was accepted."""
+        """Jobs of ours that the service still has, as far as we know, and when each was
+        accepted.
+        """
         sql = f"SELECT job_id, accepted_at {_ACCEPTED} AND {_ALIVE}"
         return dict(self.reader.execute(sql, (service, key_print, alive_at)))
 
@@ -452,7 +541,9 @@ class Queries:
 
     def holders(self, service: str, job_ids: Sequence[str]) -> dict[str, Holder]:
         """The attempts that hold those of `job_ids` that are ours."""
-        sql = f"SELECT job_id, nonce, file_id FROM attempts WHERE service = ? AND job_id IN ({_EACH})"
+        sql = (
+            f"SELECT job_id, nonce, file_id FROM attempts WHERE service = ? AND job_id IN ({_EACH})"
+        )
         rows = self.reader.execute(sql, (service, json.dumps(job_ids)))
         return {row[0]: Holder(*row[1:]) for row in rows}
 
@@ -470,18 +561,27 @@ class Queries:
         return list(rows)
 
     def steps(self) -> dict[str, dict[str, int]]:
-        """Documents by state for each job, in the order in which they were first met; nothing where there's but one."""
+        """Documents by state for each job, in the order in which they were first met; nothing where
+        there's but one.
+        """
         found: dict[str, dict[str, int]] = {}
-        if self.reader.execute("SELECT 1 FROM documents WHERE upstream IS NOT NULL LIMIT 1").fetchone() is None:
+        if (
+            self.reader.execute(
+                "SELECT 1 FROM documents WHERE upstream IS NOT NULL LIMIT 1"
+            ).fetchone()
+            is None
+        ):
             return found  # else all of a large ledger would be read to find it out
         for job, state, number in self.reader.execute(
-            "SELECT job, state, count(*) FROM documents WHERE current = 1 GROUP BY job, state ORDER BY min(id)"
+            "SELECT job, state, count(*) FROM documents WHERE current = 1 GROUP BY job, state "
+            "ORDER BY min(id)"
         ):
             found.setdefault(job, {})[state] = number
         return found
 
     def failures(self, *, passing: Sequence[tuple[int, int]] | None = None) -> list[FailureGroup]:
-        """The most frequent first; reasons that differ in somebody's ids alone are one, in the words of the first.
+        """The most frequent first; reasons that differ in somebody's ids alone are one, in the
+        words of the first.
 
         `passing` as of the method; None: as it is by itself.
         """
@@ -496,15 +596,19 @@ class Queries:
     def passing(self, *, runs: int | None = None) -> list[tuple[int, int]]:
         """(document, runs that have tried it) of those that the next run takes up by itself.
 
-        What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as many as the manifest
-        of the last run says, since a person last decided about these bytes.
+        What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as
+        many as the manifest of the last run says, since a person last decided about these bytes.
         """
         if runs is None:
-            runs = int(json.loads(self.noted("manifest") or "{}").get("retry", {}).get("runs", RUNS))
+            runs = int(
+                json.loads(self.noted("manifest") or "{}").get("retry", {}).get("runs", RUNS)
+            )
         return list(self.reader.execute(_PASSING, (runs,)))
 
     def spent(self) -> tuple[int, float]:
-        """Pages and credits of all attempts whose job completed; credits as estimated where the service doesn't say."""
+        """Pages and credits of all attempts whose job completed; credits as estimated where the
+        service doesn't say.
+        """
         pages, credits = _paid(self._bills())
         (beside,) = self.reader.execute("SELECT total(credits) FROM twins").fetchone()
         return pages, credits + float(beside)
@@ -514,7 +618,9 @@ class Queries:
         return {row[0]: Bill(*row[1:]) for row in self.reader.execute(_BILLS)}
 
     def account(self) -> Account:
-        """What is spent and what will be; a document costs what it cost on average so far, one credit before that."""
+        """What is spent and what will be; a document costs what it cost on average so far, one
+        credit before that.
+        """
         bills = self._bills()
         pages, spent = _paid(bills)
         saved = bills.get("saved", _NOTHING)
@@ -523,14 +629,17 @@ class Queries:
         each = saved.credits / saved.attempts if saved.attempts else 1.0
         lost = bills.get("lost", _NOTHING).credits
         failed = bills.get("void", _NOTHING).cost
-        return Account(pages, spent, lost, failed, float(committed), max(committed, out * each), number * each)
+        return Account(
+            pages, spent, lost, failed, float(committed), max(committed, out * each), number * each
+        )
 
     def since(self, seq: int) -> tuple[int, float]:
         """(documents saved, credits of the jobs that ended) after event `seq`."""
         said = "SELECT total(event = 'Saved'), min(at) FROM events WHERE seq > ?"
         saved, from_on = self.reader.execute(said, (seq,)).fetchone()
         bill = (
-            "SELECT total(coalesce(credits, cost)) FROM attempts WHERE outcome IN ('saved', 'lost') AND ended_at >= ?"
+            "SELECT total(coalesce(credits, cost)) FROM attempts WHERE outcome IN ('saved', "
+            "'lost') AND ended_at >= ?"
             " AND document IN (SELECT document FROM events WHERE seq > ?)"
         )
         (credits,) = self.reader.execute(bill, (from_on, seq)).fetchone()
@@ -555,7 +664,8 @@ class Queries:
         return int(self.reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def verdicts_since(self, seq: int, *, but: Sequence[int] = ()) -> int:
-        """Documents that came, after event `seq`, to a verdict other than saved, and stand there still.
+        """Documents that came, after event `seq`, to a verdict other than saved, and stand there
+        still.
 
         Not counted: those of `but`, and the later steps that these block.
         """
@@ -568,9 +678,12 @@ class Queries:
         return int(self.reader.execute(sql, (seq, json.dumps(but))).fetchone()[0])
 
     def nearest_deadline(self) -> tuple[float, float] | None:
-        """(acceptance, deadline) of the result that has the least time left, of those that are out."""
+        """(acceptance, deadline) of the result that has the least time left, of those that are
+        out.
+        """
         sql = (
-            "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id"
+            "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON "
+            "a.document = d.id"
             " AND a.outcome = 'accepted' WHERE d.state IN ('waiting', 'ready')"
         )
         accepted_at, deadline_at = self.reader.execute(sql).fetchone()
@@ -586,34 +699,44 @@ class Queries:
         return row and str(row[0])
 
     def worth(self, documents: Sequence[int]) -> dict[int, float]:
-        """Those of `documents` that are saved and cost something, and how much: of a copy what its payer did."""
+        """Those of `documents` that are saved and cost something, and how much: of a copy what its
+        payer did.
+        """
         marks = ",".join("?" * len(documents))
         sql = f"SELECT id, worth FROM {_WORTH} AND d.id IN ({marks})) WHERE worth > 0"
         return dict(self.reader.execute(sql, tuple(documents)))
 
     def worth_of_other_steps(self, job: str, step: str) -> tuple[int, float]:
         """(documents, credits) of what is saved and was asked for otherwise."""
-        sql = f"SELECT count(*), total(worth) FROM {_WORTH} AND d.job = ? AND d.step <> ? AND d.payer IS NULL)"
+        sql = (
+            f"SELECT count(*), total(worth) FROM {_WORTH} AND d.job = ? AND d.step <> ? AND "
+            "d.payer IS NULL)"
+        )
         number, credits = self.reader.execute(f"{sql} WHERE worth > 0", (job, step)).fetchone()
         return int(number), float(credits)
 
-    # --- the audit --------------------------------------------------------------------------------------------------
+    # --- the audit --------------------------------------------------------------------------------
 
     def uncleaned(self, service: str, key_print: str, *, alive_at: float) -> list[int]:
         """Saved documents whose job the service still has, as far as we know."""
         sql = (
-            "SELECT a.document FROM attempts a JOIN documents d ON d.id = a.document WHERE a.outcome = 'saved'"
+            "SELECT a.document FROM attempts a JOIN documents d ON d.id = a.document WHERE "
+            "a.outcome = 'saved'"
             " AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND a.deadline_at > ?"
             " AND d.state = 'saved' AND d.current = 1"
         )
         return [row[0] for row in self.reader.execute(sql, (service, key_print, alive_at))]
 
     def finished(self, document: int) -> Finished | None:
-        """The saved document and its job; None where it's no longer saved, or its job was deleted."""
+        """The saved document and its job; None where it's no longer saved, or its job was
+        deleted.
+        """
         row = self.reader.execute(
-            "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT NULL"
+            "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT "
+            "NULL"
             " FROM documents d JOIN attempts a"
-            " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' AND d.current = 1"
+            " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' "
+            "AND d.current = 1"
             " AND a.cleaned_at IS NULL ORDER BY a.number DESC LIMIT 1",
             (document,),
         ).fetchone()
@@ -633,15 +756,22 @@ class Queries:
         return list(self.reader.execute(sql, (seq,)))
 
     def unaudited(self) -> tuple[int, float | None]:
-        """The last attempt by row, and when the first was sent of those that no audit has seen settled."""
+        """The last attempt by row, and when the first was sent of those that no audit has seen
+        settled.
+        """
         sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {_AUDITED}"
         last, first = self.reader.execute(sql).fetchone()
         return int(last), first
 
-    def listed_jobs(self, service: str, key_print: str, *, accepted_before: float, alive_at: float) -> set[str]:
+    def listed_jobs(
+        self, service: str, key_print: str, *, accepted_before: float, alive_at: float
+    ) -> set[str]:
         """Jobs of unaudited attempts that the service's listing has to show."""
         sql = f"SELECT job_id {_LISTED} AND accepted_at < ?"
-        return {row[0] for row in self.reader.execute(sql, (service, key_print, alive_at, accepted_before))}
+        return {
+            row[0]
+            for row in self.reader.execute(sql, (service, key_print, alive_at, accepted_before))
+        }
 
     def number_listed(self, service: str, key_print: str, *, alive_at: float) -> int:
         """How many of them there are, those included that it may not show yet."""
@@ -652,25 +782,32 @@ class Queries:
         """Those of `job_ids` that an attempt holds, or that are on record as twins."""
         marks = ",".join("?" * len(job_ids))
         sql = " UNION ALL ".join(
-            f"SELECT job_id FROM {table} WHERE service = ? AND job_id IN ({marks})" for table in ("attempts", "twins")
+            f"SELECT job_id FROM {table} WHERE service = ? AND job_id IN ({marks})"
+            for table in ("attempts", "twins")
         )
         return {row[0] for row in self.reader.execute(sql, (service, *job_ids) * 2)}
 
     def twins(self) -> list[tuple[str, str, float]]:
         """(source, job, credits) of second jobs that any audit found."""
-        sql = "SELECT source, job_id, credits FROM twins t JOIN documents d ON d.id = t.document ORDER BY found_at"
+        sql = (
+            "SELECT source, job_id, credits FROM twins t JOIN documents d ON d.id = t.document "
+            "ORDER BY found_at"
+        )
         return list(self.reader.execute(sql))
 
     def nonces_by_upload(self) -> dict[str, str]:
         """Of the unaudited attempts, for a listing that doesn't echo nonces."""
-        return dict(self.reader.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"))
+        return dict(
+            self.reader.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}")
+        )
 
     def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> Whose | None:
         """The attempt that was made there with one of `nonces`."""
         marks = ",".join("?" * len(nonces))
         row = self.reader.execute(
             "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
-            " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE b.document = d.id))"
+            " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE "
+            "b.document = d.id))"
             " FROM attempts a JOIN documents d ON d.id = a.document"
             f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
             (*nonces, service, key_print),
@@ -679,7 +816,8 @@ class Queries:
 
     def nearest_deadline_at(self) -> float | None:
         sql = (
-            "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
+            "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND "
+            "a.outcome = 'accepted'"
             " WHERE d.state IN ('waiting', 'ready')"
         )
         moment: float | None = self.reader.execute(sql).fetchone()[0]
@@ -689,7 +827,8 @@ class Queries:
 # Of a superseded document p: its verdict is that of the bytes, and was reached by a job.
 COUNTS_STILL: Final = (
     f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"
-    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' AND a.job_id IS NULL))"
+    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' "
+    "AND a.job_id IS NULL))"
 )
 _EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
 _WHO_PAYS = f"""
@@ -703,7 +842,8 @@ _ANSWERED = f"""
                        OR coalesce(d.superseded_from, d.state) IN ({listed(MAY_HAVE_COST)})))"""
 _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
-    f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' || d.step, NULL)"
+    f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' "
+    "|| d.step, NULL)"
     " FROM documents d JOIN documents u ON u.id = d.upstream"
     f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN ({listed(OPEN)})"
     " OR d.state = 'blocked' AND u.state = 'saved')"
@@ -723,9 +863,13 @@ _BILLS = """
     SELECT outcome, count(*), total(pages), total(cost), total(coalesce(credits, cost))
     FROM attempts WHERE outcome IN ('saved', 'lost', 'void') GROUP BY outcome"""
 _COMMITTED = (
-    "SELECT count(*), total(cost) FROM attempts INDEXED BY one_open_attempt WHERE outcome IN ('open', 'accepted')"
+    "SELECT count(*), total(cost) FROM attempts INDEXED BY one_open_attempt WHERE "
+    "outcome IN ('open', 'accepted')"
 )
-_TO_COME = "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', 'uploaded')"
+_TO_COME = (
+    "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', "
+    "'uploaded')"
+)
 # As the view `failures` has it, but by the states that are verdicts: an index leads to those.
 _FAILURES = f"""
     WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
@@ -738,7 +882,8 @@ _WITH_BLOCKED = """
         SELECT value FROM json_each(?) UNION
         SELECT d.id FROM these t JOIN documents d ON d.upstream = t.id WHERE d.state = 'blocked')
     SELECT id FROM these"""
-# Runs count by what happened to these bytes and this step, whichever document they belong to by now.
+# Runs count by what happened to these bytes and this step, whichever document they belong to by
+# now.
 _PASSING = f"""
     WITH failed AS MATERIALIZED (
         SELECT d.id, d.content, d.step FROM documents d LEFT JOIN documents u ON u.id = d.upstream
@@ -766,12 +911,15 @@ _WORTH = (
     " ORDER BY a.number DESC LIMIT 1) AS worth"
     " FROM documents d WHERE d.current = 1 AND d.state = 'saved'"
 )
-_AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
+_AUDITED = (
+    "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
+)
 _ACCEPTED = (  # and neither deleted by us, nor perhaps so
     "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
     " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
 )
-# Nor by the service, at its time or before: where somebody else's result is wanted by now, it hasn't been asked.
+# Nor by the service, at its time or before: where somebody else's result is wanted by now, it
+# hasn't been asked.
 _ALIVE = "deadline_at > ? AND (outcome <> 'lost' OR why IS 'superseded')"
 _LISTED = (  # at the service, of attempts that no audit has seen settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
@@ -779,8 +927,10 @@ _LISTED = (  # at the service, of attempts that no audit has seen settled
 )
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"
-    # An upload that old may have been gone: the machine slept between the first byte of the POST and its end.
-    f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), d.output,"
+    # An upload that old may have been gone: the machine slept between the first byte of the POST
+    # and its end.
+    f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
+    "d.output,"
     # Between two runs only what was saved is ready: its file was missed.
     f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}', d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
@@ -803,13 +953,19 @@ def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:
     return int(sum(bill.pages for bill in paid)), sum(bill.credits for bill in paid)
 
 
-def _flight(row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int]) -> Flight:
+def _flight(
+    row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int],
+) -> Flight:
     fenced = row[6] is not None
     reads_job = bool(row[8])
     recalled = bool(row[9])
     was_saved = bool(row[10])
-    return Flight(*row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved)
+    return Flight(
+        *row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved
+    )
 
 
-def _follower(row: tuple[int, str, str, str | None, str | None, int | None, str | None]) -> Follower:
+def _follower(
+    row: tuple[int, str, str, str | None, str | None, int | None, str | None],
+) -> Follower:
     return Follower(row[0], row[1], State(row[2]), *row[3:])

@@ -1,4 +1,7 @@
-"""The ledger for other programs: its rows as typed values, also while a run writes them. It can change nothing."""
+"""The ledger for other programs: its rows as typed values, also while a run writes them.
+
+It can change nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One version of a source in one step. `output` is where its result is, or will be, in the output directory."""
+    """One version of a source in one step.
+
+    `output` is where its result is, or will be, in the output directory.
+    """
 
     id: int
     source: str
@@ -37,7 +43,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One submission. Moments in seconds since the epoch; `credits` as billed, `cost` as estimated before."""
+    """One submission.
+
+    Moments in seconds since the epoch; `credits` as billed, `cost` as estimated before.
+    """
 
     document: int
     number: int
@@ -67,11 +76,17 @@ class Occurrence:
 
 
 class Records(Queries):
-    """Use as a context manager, or `close` it. Each method is one query, and shows one state of the ledger."""
+    """Use as a context manager, or `close` it.
+
+    Each method is one query, and shows one state of the ledger.
+    """
 
     @classmethod
     def open(cls, path: str | PathLike[str], *, read_only: Literal[True] = True) -> Self:
-        """The ledger of an output directory, or the file itself; only a run may write one. Raises LedgerError."""
+        """The ledger of an output directory, or the file itself; only a run may write one.
+
+        Raises LedgerError.
+        """
         if not read_only:
             raise LedgerError("only a run writes a ledger; open it with read_only=True")
         place = Path(path)
@@ -82,27 +97,45 @@ class Records(Queries):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def close(self) -> None:
         self.reader.close()
 
-    def documents(self, state: State | str | None = None, *, older: bool = False) -> Iterator[Document]:
-        """Those in `state`, or all, by source; with `older` also versions that newer ones stand in for."""
+    def documents(
+        self, state: State | str | None = None, *, older: bool = False
+    ) -> Iterator[Document]:
+        """Those in `state`, or all, by source; with `older` also versions that newer ones stand in
+        for.
+        """
         where = "(? IS NULL OR state = ?) AND (current = 1 OR ?)"
         value = None if state is None else str(State(state))
-        return self._rows(Document, f"documents WHERE {where} ORDER BY source, job, id", value, value, older)
+        return self._rows(
+            Document, f"documents WHERE {where} ORDER BY source, job, id", value, value, older
+        )
 
     def attempts(self, document: int | None = None) -> Iterator[Attempt]:
         """Of one document, or all, in the order they were made."""
-        return self._rows(Attempt, "attempts WHERE (? IS NULL OR document = ?) ORDER BY sent_at", document, document)
+        return self._rows(
+            Attempt,
+            "attempts WHERE (? IS NULL OR document = ?) ORDER BY sent_at",
+            document,
+            document,
+        )
 
     def events(self, document: int | None = None, *, after: int = 0) -> Iterator[Occurrence]:
-        """Of one document, or all, from after number `after` on: whoever remembers the last one misses none."""
+        """Of one document, or all, from after number `after` on: whoever remembers the last one
+        misses none.
+        """
         where = "(? IS NULL OR document = ?) AND seq > ?"
-        return self._rows(Occurrence, f"events WHERE {where} ORDER BY seq", document, document, after)
+        return self._rows(
+            Occurrence, f"events WHERE {where} ORDER BY seq", document, document, after
+        )
 
     def _rows(self, kind: type[T], rest: str, *values: object) -> Iterator[T]:
         names = [field.name for field in fields(kind)]  # type: ignore[arg-type]

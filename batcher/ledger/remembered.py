@@ -12,9 +12,14 @@ from batcher.manifest.model import Manifest
 
 
 def remembered(ledger: Path) -> Manifest:
-    """The manifest that the batch was last run with, but for its job's options. Raises LedgerError."""
+    """The manifest that the batch was last run with, but for its job's options.
+
+    Raises LedgerError.
+    """
     with schema.reading_any(ledger) as connection:
         row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
     if row is None:
-        raise LedgerError(f"{ledger}: it remembers no manifest; name the manifest instead of the output")
+        raise LedgerError(
+            f"{ledger}: it remembers no manifest; name the manifest instead of the output"
+        )
     return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")

@@ -1,5 +1,5 @@
-"""What one run has spent and committed, and what bills have taught, kept by triggers within the very transactions
-that change it: a submission is judged in the transaction that puts it on record.
+"""What one run has spent and committed, and what bills have taught, kept by triggers within the
+very transactions that change it: a submission is judged in the transaction that puts it on record.
 
 Tables and triggers are temporary: they are seen by the writer's connection alone and end with it.
 """
@@ -14,19 +14,24 @@ from batcher.core.reservations import Claim, Fear, Lessons
 
 LATEST: Final = 10_000  # bills of earlier runs that are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
-_SETTLED: Final = f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"  # no bill will come, or none but this
+_SETTLED: Final = (
+    f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"  # no bill will come, or none but this
+)
 _REFUSED: Final = "({row}.outcome = 'void' AND {row}.cost = 0)"
-# What one attempt adds to each column of the purse. A job that ended without a bill counts with what was expected of
-# it: nobody knows whether a failed one costs. One whose result was lost is billed, nobody knows how much.
+# What one attempt adds to each column of the purse. A job that ended without a bill counts with
+# what was expected of it: nobody knows whether a failed one costs. One whose result was lost is
+# billed, nobody knows how much.
 _SHARES: Final = {
     "submissions": f"iif({_REFUSED}, 0, 1)",
-    "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, (SELECT pages {{claim}}), 1))",
+    "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, (SELECT pages "
+    f"{{claim}}), 1))",
     "credits": f"iif({_SETTLED}, coalesce({{row}}.credits, {{row}}.cost), 0)",
     "out_pages": f"iif({_SETTLED}, 0, coalesce((SELECT most_pages {{claim}}), 1))",
     "out_credits": f"iif({_SETTLED}, 0, coalesce((SELECT most_credits {{claim}}), {{row}}.cost))",
 }
 _CLAIMS: Final = (
-    "nonce TEXT PRIMARY KEY, document INTEGER, sort TEXT, cost REAL, counted REAL, pages REAL, credits REAL,"
+    "nonce TEXT PRIMARY KEY, document INTEGER, sort TEXT, cost REAL, counted REAL, pages REAL, "
+    "credits REAL,"
     " most_pages REAL, most_credits REAL, is_alone INTEGER, is_out INTEGER DEFAULT 1"
 )
 _SORT: Final = "{row}.step || ' ' || substr({row}.content, instr({row}.content, '.') + 1)"
@@ -46,15 +51,21 @@ _LESSON: Final = {
     "longer": "coalesce({row}.pages / c.counted, 0)",
     "dearer": f"iif(c.counted, coalesce({_CREDITS} / nullif(c.cost, 0), 0), 0)",
 }
-_HIGHEST: Final = frozenset({"longest", "dearest", "steepest", "longer", "dearer"})  # of all; others are summed up
+_HIGHEST: Final = frozenset(
+    {"longest", "dearest", "steepest", "longer", "dearer"}
+)  # of all; others are summed up
 _BILL_COMES: Final = f"NOT {_SAID.format(row='OLD')} AND {_SAID.format(row='NEW')}"
 _ENDS_WITHOUT: Final = (
-    f"OLD.outcome = 'accepted' AND NEW.outcome IN ('void', 'saved') AND NEW.cost > 0 AND NOT {_SAID.format(row='NEW')}"
+    "OLD.outcome = 'accepted' AND NEW.outcome IN ('void', 'saved') AND "
+    f"NEW.cost > 0 AND NOT {_SAID.format(row='NEW')}"
 )
 
 
 def open_purse(connection: sqlite3.Connection) -> None:
-    """Count from now on: what is sent after this, and what becomes of it. What earlier runs were billed teaches."""
+    """Count from now on: what is sent after this, and what becomes of it.
+
+    What earlier runs were billed teaches.
+    """
     last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM attempts").fetchone()[0])
     for table in ("purse", "claims", "lessons"):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
@@ -64,7 +75,9 @@ def open_purse(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE TEMP TABLE claims ({_CLAIMS}) WITHOUT ROWID")
     connection.execute("CREATE INDEX temp.claims_out ON claims(sort) WHERE is_out = 1")
     lessons = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in Lessons._fields)
-    connection.execute(f"CREATE TEMP TABLE lessons (sort TEXT PRIMARY KEY, {lessons}) WITHOUT ROWID")
+    connection.execute(
+        f"CREATE TEMP TABLE lessons (sort TEXT PRIMARY KEY, {lessons}) WITHOUT ROWID"
+    )
     _learn_from_earlier_runs(connection)
     for name, trigger in _triggers(last).items():
         connection.execute(f"DROP TRIGGER IF EXISTS temp.{name}")
@@ -76,12 +89,14 @@ def _triggers(last: int) -> dict[str, str]:
     as_feared = "coalesce(NEW.pages, 0) <= most_pages AND coalesce(NEW.credits, 0) <= most_credits"
     return {
         "pay": f"INSERT ON main.attempts BEGIN UPDATE purse SET {_change('+', 'NEW')}; END",
-        "learn": f"UPDATE ON main.attempts WHEN NEW.rowid <= {last} AND {_BILL_COMES} BEGIN {_learn()}; END",
+        "learn": f"UPDATE ON main.attempts WHEN NEW.rowid <= {last} AND {_BILL_COMES} BEGIN "
+        f"{_learn()}; END",
         "end_without": f"UPDATE ON main.attempts WHEN {_ENDS_WITHOUT} BEGIN"
         f" INSERT INTO lessons (sort, ended) VALUES ({_SORT.format(row='NEW')}, 1)"
         " ON CONFLICT (sort) DO UPDATE SET ended = ended + 1; END",
         # All in one, for SQLite promises no order among triggers, and the claim goes last.
-        "settle": f"UPDATE ON main.attempts WHEN NEW.rowid > {last} AND NOT {_SETTLED.format(row='OLD')} BEGIN"
+        "settle": f"UPDATE ON main.attempts WHEN NEW.rowid > {last} AND NOT "
+        f"{_SETTLED.format(row='OLD')} BEGIN"
         f" {_learn()};"
         f" UPDATE purse SET {_change('-', 'OLD')}; UPDATE purse SET {_change('+', 'NEW')};"
         f" UPDATE claims SET is_out = NOT {_SETTLED.format(row='NEW')} WHERE nonce = NEW.nonce;"
@@ -90,7 +105,9 @@ def _triggers(last: int) -> dict[str, str]:
 
 
 def spend(connection: sqlite3.Connection) -> Spend:
-    return Spend(*connection.execute(f"SELECT {', '.join(Spend._fields)} FROM temp.purse").fetchone())
+    return Spend(
+        *connection.execute(f"SELECT {', '.join(Spend._fields)} FROM temp.purse").fetchone()
+    )
 
 
 def lessons(connection: sqlite3.Connection, sort: str) -> Lessons:
@@ -99,7 +116,15 @@ def lessons(connection: sqlite3.Connection, sort: str) -> Lessons:
     return Lessons(*row) if row else Lessons()
 
 
-def put_in(connection: sqlite3.Connection, nonce: str, document: int, claim: Claim, fear: Fear, *, alone: bool) -> None:
+def put_in(
+    connection: sqlite3.Connection,
+    nonce: str,
+    document: int,
+    claim: Claim,
+    fear: Fear,
+    *,
+    alone: bool,
+) -> None:
     """Ahead of its attempt, which is counted with it."""
     values = (
         nonce,
@@ -113,7 +138,9 @@ def put_in(connection: sqlite3.Connection, nonce: str, document: int, claim: Cla
         fear.most_credits,
         alone,
     )
-    connection.execute(f"INSERT INTO temp.claims VALUES ({', '.join('?' * len(values))}, 1)", values)
+    connection.execute(
+        f"INSERT INTO temp.claims VALUES ({', '.join('?' * len(values))}, 1)", values
+    )
 
 
 def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | None:
@@ -131,11 +158,16 @@ def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | No
 
 
 def last_surprise(connection: sqlite3.Connection) -> Surprise | None:
-    """The document sent last that cost more than was expected of it, where nothing else fitted beside it any more."""
+    """The document sent last that cost more than was expected of it, where nothing else fitted
+    beside it any more.
+    """
     row = connection.execute(
-        "SELECT d.source, coalesce(a.pages, c.pages), coalesce(a.credits, a.cost), c.pages, c.credits"
-        " FROM temp.claims c JOIN attempts a ON a.nonce = c.nonce JOIN documents d ON d.id = c.document"
-        " WHERE NOT c.is_out AND (a.pages > c.pages OR a.credits > c.credits) ORDER BY a.rowid DESC LIMIT 1"
+        "SELECT d.source, coalesce(a.pages, c.pages), coalesce(a.credits, a.cost), c.pages, "
+        "c.credits"
+        " FROM temp.claims c JOIN attempts a ON a.nonce = c.nonce JOIN documents d ON d.id = "
+        "c.document"
+        " WHERE NOT c.is_out AND (a.pages > c.pages OR a.credits > c.credits) ORDER BY a.rowid "
+        "DESC LIMIT 1"
     ).fetchone()
     return row and Surprise(*row)
 
@@ -150,11 +182,14 @@ def _learn() -> str:
     """An upsert: what a bill that has come says of its sort."""
     values = ", ".join(value.format(row="NEW") for value in _LESSON.values())
     changes = ", ".join(
-        f"{name} = max({name}, excluded.{name})" if name in _HIGHEST else f"{name} = {name} + excluded.{name}"
+        f"{name} = max({name}, excluded.{name})"
+        if name in _HIGHEST
+        else f"{name} = {name} + excluded.{name}"
         for name in _LESSON
     )
     return (
-        f"INSERT INTO lessons (sort, {', '.join(_LESSON)}) SELECT {_SORT.format(row='NEW')}, {values}"
+        f"INSERT INTO lessons (sort, {', '.join(_LESSON)}) SELECT {_SORT.format(row='NEW')}, "
+        f"{values}"
         " FROM documents d LEFT JOIN claims c ON c.nonce = NEW.nonce"
         f" WHERE d.id = NEW.document AND {_BILL_COMES}"
         f" ON CONFLICT (sort) DO UPDATE SET {changes}"
@@ -163,10 +198,14 @@ def _learn() -> str:
 
 def _learn_from_earlier_runs(connection: sqlite3.Connection) -> None:
     totals = ", ".join(
-        f"{'max' if name in _HIGHEST else 'total'}({value.format(row='a')})" for name, value in _LESSON.items()
+        f"{'max' if name in _HIGHEST else 'total'}({value.format(row='a')})"
+        for name, value in _LESSON.items()
     )
     connection.execute(
-        f"INSERT INTO temp.lessons (sort, {', '.join(_LESSON)}) SELECT {_SORT.format(row='a')}, {totals}"
-        f" FROM (SELECT * FROM attempts WHERE {_SAID.format(row='attempts')} ORDER BY rowid DESC LIMIT {LATEST}) a"
-        " JOIN documents d ON d.id = a.document LEFT JOIN temp.claims c ON c.nonce = a.nonce GROUP BY 1"
+        f"INSERT INTO temp.lessons (sort, {', '.join(_LESSON)}) SELECT {_SORT.format(row='a')}, "
+        f"{totals}"
+        f" FROM (SELECT * FROM attempts WHERE {_SAID.format(row='attempts')} ORDER BY rowid DESC "
+        f"LIMIT {LATEST}) a"
+        " JOIN documents d ON d.id = a.document LEFT JOIN temp.claims c ON c.nonce = a.nonce "
+        "GROUP BY 1"
     )

@@ -1,4 +1,7 @@
-"""Which schema a ledger has, and whether this batcher can read it as it is. It migrates nothing: only a run does."""
+"""Which schema a ledger has, and whether this batcher can read it as it is.
+
+It migrates nothing: only a run does.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,37 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, LedgerNewer, LedgerOlder, OutputError
+from batcher.errors import (
+    LedgerDamaged,
+    LedgerError,
+    LedgerForeign,
+    LedgerNewer,
+    LedgerOlder,
+    OutputError,
+)
 from batcher.ledger.queries import reader
 
-APPLICATION_ID: Final = 0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
+APPLICATION_ID: Final = (
+    0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
+)
 VERSION: Final = 9  # PRAGMA user_version; one more with each migration
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can only read, closed in the end. Raises LedgerError where there is no ledger it could read."""
+    """A connection that can only read, closed in the end.
+
+    Raises LedgerError where there is no ledger it could read.
+    """
     with closing(readable(path)) as connection, _translated(path):
         yield connection
 
 
 @contextmanager
 def reading_any(path: Path) -> Iterator[sqlite3.Connection]:
-    """The same also of an older schema, which the run to come brings up to date: for what all of them have."""
+    """The same also of an older schema, which the run to come brings up to date: for what all of
+    them have.
+    """
     with closing(_checked(path, refuse_empty)) as connection, _translated(path):
         yield connection
 
@@ -51,7 +68,9 @@ def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> 
     try:
         connection = reader(path)
     except sqlite3.OperationalError as error:
-        raise LedgerError(f"{path}: {said_of(error)}; see what is there and who may read it") from error
+        raise LedgerError(
+            f"{path}: {said_of(error)}; see what is there and who may read it"
+        ) from error
     try:
         refuse_foreign(connection, path)
         refuse(connection, path)
@@ -65,7 +84,9 @@ def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> 
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Raises LedgerError where the system gives its bytes to nobody, or not to us: that says nothing about them."""
+    """Raises LedgerError where the system gives its bytes to nobody, or not to us: that says
+    nothing about them.
+    """
     for part in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         try:
             with part.open("rb") as file:
@@ -74,11 +95,15 @@ def refuse_unreadable(path: Path) -> None:
             if part == path:
                 raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
         except IsADirectoryError as error:
-            raise LedgerError(f"{part}: here is a directory where a ledger was to be; move it away") from error
+            raise LedgerError(
+                f"{part}: here is a directory where a ledger was to be; move it away"
+            ) from error
         except PermissionError as error:
             raise LedgerError(f"{part}: {error.strerror}; {who_may_read(part)}") from error
         except OSError as error:
-            raise OutputError(f"{part}: {error.strerror}; make sure of its disk, nothing was changed") from error
+            raise OutputError(
+                f"{part}: {error.strerror}; make sure of its disk, nothing was changed"
+            ) from error
 
 
 def is_there(path: Path) -> bool:
@@ -97,7 +122,10 @@ def who_may_read(path: Path) -> str:
     try:
         there = path.stat()
     except OSError:
-        return f"its folder isn't open to you (you are user {os.geteuid()}); see who made it, and run as that user"
+        return (
+            f"its folder isn't open to you (you are user {os.geteuid()}); see who made it, and "
+            "run as that user"
+        )
     mode = there.st_mode & 0o777
     user = os.geteuid()
     if there.st_uid == user:
@@ -111,19 +139,27 @@ def who_may_read(path: Path) -> str:
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Raises LedgerForeign and LedgerNewer."""
     application, version = _marks(connection)
-    if is_filled(connection) and application != APPLICATION_ID and not (application == 0 and _is_begun(connection)):
+    if (
+        is_filled(connection)
+        and application != APPLICATION_ID
+        and not (application == 0 and _is_begun(connection))
+    ):
         raise LedgerForeign(f"{path}: this is a database, but not a ledger of batcher")
     if version > VERSION:
         raise LedgerNewer(
-            f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); update batcher"
+            f"{path}: written by a newer batcher (schema {version}, known here: {VERSION}); "
+            "update batcher"
         )
 
 
 def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises LedgerOlder: a run that was killed in its first moment leaves such a file, and so does a broken disk."""
+    """Raises LedgerOlder: a run that was killed in its first moment leaves such a file, and so does
+    a broken disk.
+    """
     if not is_filled(connection):
         raise LedgerOlder(
-            f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where there had been something "
+            f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where "
+            "there had been something "
             "`batcher rebuild` makes it anew"
         )
 
@@ -153,7 +189,10 @@ def is_filled(connection: sqlite3.Connection) -> bool:
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:
     """Though it may not be marked as a ledger any more."""
-    sql = "SELECT count(*) FROM sqlite_master WHERE name IN ('documents', 'attempts', 'events', 'meta')"
+    sql = (
+        "SELECT count(*) FROM sqlite_master WHERE name IN ('documents', 'attempts', 'events', "
+        "'meta')"
+    )
     return bool(connection.execute(sql).fetchone()[0] == 4)
 
 

@@ -1,6 +1,8 @@
-"""What a report shows, as few numbers whatever the size of a batch: the ledger counts, sorts and buckets, not we.
+"""What a report shows, as few numbers whatever the size of a batch: the ledger counts, sorts and
+buckets, not we.
 
-One pass lays out how long each saved document took, in a table of SQLite's own that goes with the connection.
+One pass lays out how long each saved document took, in a table of SQLite's own that goes with the
+connection.
 """
 
 from __future__ import annotations
@@ -106,16 +108,24 @@ def statistics(ledger: Queries) -> Statistics:
         runs = _runs(db)
         return Statistics(
             batch=str(
-                db.execute("SELECT coalesce((SELECT value FROM meta WHERE key = 'batch'), 'rebuilt')").fetchone()[0]
+                db.execute(
+                    "SELECT coalesce((SELECT value FROM meta WHERE key = 'batch'), 'rebuilt')"
+                ).fetchone()[0]
             ),
             states=[Count(*row) for row in db.execute("SELECT state, documents FROM progress")],
             pages=pages,
             credits=credits,
             dollars_per_credit=_dollars(db),
-            bytes=int(db.execute("SELECT total(size) FROM documents WHERE current = 1").fetchone()[0]),
+            bytes=int(
+                db.execute("SELECT total(size) FROM documents WHERE current = 1").fetchone()[0]
+            ),
             runs=runs,
             throughput=_throughput(db, runs),
-            phases=[Phase(name, values) for name, column in _PHASES.items() if (values := _quantiles(db, column))],
+            phases=[
+                Phase(name, values)
+                for name, column in _PHASES.items()
+                if (values := _quantiles(db, column))
+            ],
             to_disk=_spans(db),
             margins=_margins(db),
             errors=_errors(db),
@@ -179,7 +189,9 @@ def _errors(db: sqlite3.Connection) -> list[Count]:
 
 
 def _dollars(db: sqlite3.Connection) -> float:
-    """As the manifest of the last run has it; what a credit costs as a rule where it says nothing."""
+    """As the manifest of the last run has it; what a credit costs as a rule where it says
+    nothing.
+    """
     row = db.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
     prices = (json.loads(row[0]) if row else {}).get("prices") or {}
     return float(prices.get("dollars_per_credit") or 0.015)
@@ -230,8 +242,13 @@ def _quantiles(db: sqlite3.Connection, column: str) -> tuple[float, ...]:
 
 def _spans(db: sqlite3.Connection) -> list[Count]:
     """From acceptance to disk, in buckets that grow; empty ones at both ends left out."""
-    cases = " ".join(f"WHEN saved_at - accepted_at <= {bound} THEN {n}" for n, bound in enumerate(SPANS))
-    sql = f"SELECT CASE {cases} ELSE {len(SPANS)} END, count(*) FROM temp.took WHERE saved_at NOT NULL GROUP BY 1"
+    cases = " ".join(
+        f"WHEN saved_at - accepted_at <= {bound} THEN {n}" for n, bound in enumerate(SPANS)
+    )
+    sql = (
+        f"SELECT CASE {cases} ELSE {len(SPANS)} END, count(*) FROM temp.took WHERE saved_at NOT "
+        "NULL GROUP BY 1"
+    )
     found = dict(db.execute(sql))
     if not found:
         return []
@@ -242,11 +259,14 @@ def _spans(db: sqlite3.Connection) -> list[Count]:
 def _margins(db: sqlite3.Connection) -> list[Count]:
     """Hours that were left of a result's life when it was on disk."""
     sql = (
-        "SELECT max(-1, min(23, CAST((deadline_at - saved_at) / 3600 AS INTEGER))), count(*) FROM temp.took"
+        "SELECT max(-1, min(23, CAST((deadline_at - saved_at) / 3600 AS INTEGER))), count(*) FROM "
+        "temp.took"
         " WHERE saved_at NOT NULL AND deadline_at NOT NULL GROUP BY 1"
     )
     found = dict(db.execute(sql))
-    return [Count(f"{n}–{n + 1} h", found.get(n, 0)) for n in range(max(found) + 1)] if found else []
+    return (
+        [Count(f"{n}–{n + 1} h", found.get(n, 0)) for n in range(max(found) + 1)] if found else []
+    )
 
 
 def _slow(db: sqlite3.Connection, by: str) -> list[Slow]:

@@ -1,7 +1,8 @@
 """The one hand that writes the ledger: one connection, one thread, for its whole life.
 
-What is asked for while a commit is under way goes into the next one, so one fsync serves many, and nobody's answer
-comes before his change is durable. It knows transactions and threads, and nothing of documents.
+What is asked for while a commit is under way goes into the next one, so one fsync serves many, and
+nobody's answer comes before his change is durable. It knows transactions and threads, and nothing
+of documents.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from batcher.errors import LedgerDamaged, OutputError
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-LINGER: Final = 0.002  # seconds a commit waits for company of the same moment; what comes during one is the next one's
+# seconds a commit waits for company of the same moment; what comes during one is the next one's
+LINGER: Final = 0.002
 
 
 class Writer(Protocol):
     async def do(self, work: Work[T]) -> T:
-        """Run `work` in a transaction; its value, once that is durable. An error undoes this work alone."""
+        """Run `work` in a transaction; its value, once that is durable.
+
+        An error undoes this work alone.
+        """
 
     def close(self) -> None: ...
 
@@ -37,7 +42,10 @@ class Shadow(Protocol):
     def begin(self) -> None: ...
 
     def sync(self, connection: sqlite3.Connection) -> None:
-        """Within the transaction that is about to be committed. Raises OSError, and then nothing is."""
+        """Within the transaction that is about to be committed.
+
+        Raises OSError, and then nothing is.
+        """
 
     def close(self) -> None: ...
 
@@ -51,9 +59,18 @@ class _Request:
 
 
 class GroupWriter:
-    """The writer of every real run. Once the disk has failed it, it writes no more: the next run begins from disk."""
+    """The writer of every real run.
 
-    def __init__(self, connection: sqlite3.Connection, *, linger: float = LINGER, shadow: Shadow | None = None) -> None:
+    Once the disk has failed it, it writes no more: the next run begins from disk.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        linger: float = LINGER,
+        shadow: Shadow | None = None,
+    ) -> None:
         self._connection = connection
         self._shadow = shadow
         self._linger = linger
@@ -109,7 +126,9 @@ class GroupWriter:
 
 
 class InlineWriter:
-    """The same without a thread or a group: in virtual time an answer from another thread comes too late."""
+    """The same without a thread or a group: in virtual time an answer from another thread comes too
+    late.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -126,8 +145,12 @@ class InlineWriter:
         self._connection.close()
 
 
-def commit(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None = None) -> None:
-    """All of the group in one transaction; should one fail, each in one of its own, so that it fails alone."""
+def commit(
+    connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None = None
+) -> None:
+    """All of the group in one transaction; should one fail, each in one of its own, so that it
+    fails alone.
+    """
     try:
         _together(connection, group, shadow)
     except BaseException as error:
@@ -142,7 +165,10 @@ def commit(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow
 
 
 def is_final(error: BaseException | None) -> bool:
-    """Whether the disk failed us. After a failed sync its pages count as clean though they aren't: no second try."""
+    """Whether the disk failed us.
+
+    After a failed sync its pages count as clean though they aren't: no second try.
+    """
     return isinstance(error, OutputError | LedgerDamaged)
 
 
@@ -170,7 +196,9 @@ def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Sha
 def _translated(error: BaseException) -> BaseException:
     """What the disk did to us, in our own words; anything else as it is."""
     if isinstance(error, sqlite3.OperationalError | OSError):
-        return OutputError(f"the ledger can't be written: {error}; make sure of its disk and run again", errno=EIO)
+        return OutputError(
+            f"the ledger can't be written: {error}; make sure of its disk and run again", errno=EIO
+        )
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
         return LedgerDamaged(f"the ledger: {error}; nothing more is submitted")
     return error
@@ -178,7 +206,9 @@ def _translated(error: BaseException) -> BaseException:
 
 def _settle(group: list[_Request]) -> None:
     for request in group:
-        if request.answer.done():  # whoever asked was cancelled meanwhile; the change stands all the same
+        if (
+            request.answer.done()
+        ):  # whoever asked was cancelled meanwhile; the change stands all the same
             continue
         if request.error is not None:
             request.answer.set_exception(request.error)

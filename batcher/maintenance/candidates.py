@@ -1,4 +1,5 @@
-"""Documents that a person may want done again, and who of those with the same bytes would pay for it.
+"""Documents that a person may want done again, and who of those with the same bytes would pay for
+it.
 
 Nothing here is sent to the service; what must be fetched or paid again, the next run does.
 """
@@ -23,9 +24,11 @@ __all__ = ["Candidate", "Requeued", "groups", "payers_of"]
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps paid already.
+    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps
+    paid already.
 
-    `recalled` of them are sent again only once their old job has been cancelled, or has ended without a result.
+    `recalled` of them are sent again only once their old job has been cancelled, or has ended
+    without a result.
     """
 
     documents: int
@@ -41,19 +44,25 @@ def with_verdict(ledger: Queries) -> Iterator[Candidate]:
 
 def of_result(ledger: Queries, output: str) -> Candidate:
     """The document whose result is to lie there."""
-    sql = f"{CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"  # as the index has it
+    # as the index has it
+    sql = f"{CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"
     return candidate_of(ledger.reader.execute(sql, (output,)).fetchone())
 
 
 def again(candidate: Candidate) -> events.Event:
     if candidate.state is State.STUCK:
         return events.Recalled(candidate.id)
-    return events.Retried(candidate.id) if candidate.upstream is None else events.Follows(candidate.id)
+    return (
+        events.Retried(candidate.id) if candidate.upstream is None else events.Follows(candidate.id)
+    )
 
 
 def price(ledger: Queries, document: int) -> float:
     """What its last attempt cost, or a page's worth."""
-    sql = "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC LIMIT 1"
+    sql = (
+        "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC "
+        "LIMIT 1"
+    )
     row = ledger.reader.execute(sql, (document,)).fetchone()
     return float(row[0]) if row and row[0] else 1.0
 

@@ -1,7 +1,9 @@
-"""The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines, CSV or Parquet.
+"""The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines,
+CSV or Parquet.
 
-It streams, in as little memory for a million documents as for ten, reads one state of the ledger however long it
-takes, and leaves nothing half written. Older versions of a document are left out. In CSV no text is a formula.
+It streams, in as little memory for a million documents as for ten, reads one state of the ledger
+however long it takes, and leaves nothing half written. Older versions of a document are left out.
+In CSV no text is a formula.
 """
 
 from __future__ import annotations
@@ -35,12 +37,15 @@ WHAT: Final = ("results", "documents", "attempts", "costs")
 TABLES: Final = {
     "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",
     "attempts": (
-        "SELECT d.source, d.job, d.current, a.* FROM attempts a JOIN documents d ON d.id = a.document"
+        "SELECT d.source, d.job, d.current, a.* FROM attempts a JOIN documents d ON d.id = "
+        "a.document"
         " ORDER BY a.document, a.number"
     ),
     "costs": "SELECT * FROM costs ORDER BY sent_at, source",
 }
-_FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # as OWASP lists them
+_FORMULA: Final = re.compile(
+    r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]"
+)  # as OWASP lists them
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
 _SECRET: Final = frozenset({"nonce", "key_print"})
 
@@ -65,7 +70,8 @@ def export(
     chunks: bool = False,
     access: str = "owner",
 ) -> Exported:
-    """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables each chunk is a row.
+    """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables
+    each chunk is a row.
 
     `access`: who may read a new file.
     Raises BatcherError.
@@ -84,15 +90,21 @@ def export(
     return exported
 
 
-def _pieces(ledger: Queries, output: Path, what: str, format: str, chunks: bool, exported: Exported) -> Iterator[bytes]:
+def _pieces(
+    ledger: Queries, output: Path, what: str, format: str, chunks: bool, exported: Exported
+) -> Iterator[bytes]:
     if format == "csv":
         return _csv(_rows(ledger, output, what, exported), exported)
     if what == "results":
-        return _chunks(ledger, Store(output), exported) if chunks else _results(ledger, Store(output), exported)
+        return (
+            _chunks(ledger, Store(output), exported)
+            if chunks
+            else _results(ledger, Store(output), exported)
+        )
     return _counted((_line(row) for row in _table(ledger, TABLES[what])), exported)
 
 
-# --- what ------------------------------------------------------------------------------------------------------------
+# --- what -----------------------------------------------------------------------------------------
 
 
 def _rows(ledger: Queries, output: Path, what: str, exported: Exported) -> Rows:
@@ -119,17 +131,21 @@ def _results(ledger: Queries, store: Store, exported: Exported) -> Iterator[byte
 
 def _chunks(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
     for one in _there(ledger, store, exported):
-        yield from _counted(lines_of(store.read(one.output), derived_files.origin_of(one)), exported)
+        yield from _counted(
+            lines_of(store.read(one.output), derived_files.origin_of(one)), exported
+        )
 
 
 def _table(ledger: Queries, sql: str) -> Iterator[Row]:
     cursor = ledger.reader.execute(sql)
     names = [column[0] for column in cursor.description]
     for values in cursor:
-        yield {name: value for name, value in zip(names, values, strict=True) if name not in _SECRET}
+        yield {
+            name: value for name, value in zip(names, values, strict=True) if name not in _SECRET
+        }
 
 
-# --- how -------------------------------------------------------------------------------------------------------------
+# --- how ------------------------------------------------------------------------------------------
 
 
 def _line(row: Row) -> bytes:
@@ -152,7 +168,10 @@ def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
 
 
 def _defused(value: object) -> object:
-    """With an apostrophe before what a spreadsheet would compute: what documents say is anybody's. Numbers stay."""
+    """With an apostrophe before what a spreadsheet would compute: what documents say is anybody's.
+
+    Numbers stay.
+    """
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value
@@ -176,7 +195,9 @@ def _write_parquet(target: Path, rows: Rows, exported: Exported, access: str) ->
 
 
 def _columns(rows: Iterable[Row]) -> Columns:
-    """As wide as all rows need; those of results that say whose they are come first, whether there are any or not."""
+    """As wide as all rows need; those of results that say whose they are come first, whether there
+    are any or not.
+    """
     kinds: dict[str, ColumnType | None] = {}
     for row in rows:
         widen(kinds, row)
@@ -185,7 +206,9 @@ def _columns(rows: Iterable[Row]) -> Columns:
 
 def _needed(target: Path | None) -> Path:
     if find_spec("pyarrow") is None:
-        raise BatcherError("Parquet needs pyarrow, which isn't installed: pip install 'batcher[parquet]'")
+        raise BatcherError(
+            "Parquet needs pyarrow, which isn't installed: pip install 'batcher[parquet]'"
+        )
     if target is None:
         raise BatcherError("Parquet isn't for a terminal or a pipe: name a file with -o")
     return target

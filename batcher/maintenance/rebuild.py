@@ -1,6 +1,8 @@
-"""A ledger made anew from its journal: every attempt that was ever put on record, and what became of it.
+"""A ledger made anew from its journal: every attempt that was ever put on record, and what became
+of it.
 
-What it leaves open, the next run looks for in the service's listing, as after any crash. Nothing is sent here.
+What it leaves open, the next run looks for in the service's listing, as after any crash. Nothing is
+sent here.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Documents by state, lines of the journal that fit nowhere, and where a damaged ledger was put."""
+    """Documents by state, lines of the journal that fit nowhere, and where a damaged ledger was
+    put.
+    """
 
     documents: dict[str, int]
     skipped: int
@@ -38,13 +42,17 @@ class Rebuilt:
 def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
     """`batch`: None where nobody says; the first run that goes on with it does.
 
-    Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it from."""
+    Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it
+    from.
+    """
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
         if falls_short(ledger) and not (is_there(ledger) and healthy(ledger)):
             raise LedgerError(
-                f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; `batcher rebuild MANIFEST` "
-                "asks the service that the manifest names for its listing, `batcher run --start-over` begins anew, and "
+                f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; "
+                "`batcher rebuild MANIFEST` "
+                "asks the service that the manifest names for its listing, `batcher run "
+                "--start-over` begins anew, and "
                 "pays for everything again"
             )
         made, skipped = begin(ledger, batch=batch)
@@ -52,7 +60,9 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
 
 
 def falls_short(ledger: Path) -> bool:
-    """Whether more may have been sent than the journal tells: it is lost, or isn't the one of the ledger beside it."""
+    """Whether more may have been sent than the journal tells: it is lost, or isn't the one of the
+    ledger beside it.
+    """
     if not is_there(journal_of(ledger)):
         return True
     if not is_there(ledger):
@@ -69,7 +79,8 @@ def falls_short(ledger: Path) -> bool:
 
 
 def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
-    """A new ledger beside it with what the journal tells, if there is one, and how many lines of that fit nowhere.
+    """A new ledger beside it with what the journal tells, if there is one, and how many lines of
+    that fit nowhere.
 
     Where that falls short, with what the ledger itself remembers as well.
 
@@ -85,17 +96,24 @@ def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
 
 
 def _told(ledger: Path) -> Iterator[Entry]:
-    """By the journal; before that, where it falls short, by the ledger, which may have numbered documents apart."""
+    """By the journal; before that, where it falls short, by the ledger, which may have numbered
+    documents apart.
+    """
     known = set[str]()
     if falls_short(ledger) and ledger.exists():
-        with suppress(sqlite3.DatabaseError, msgspec.MsgspecError), closing(reader(ledger)) as connection:
+        with (
+            suppress(sqlite3.DatabaseError, msgspec.MsgspecError),
+            closing(reader(ledger)) as connection,
+        ):
             for entry in retold(connection):
                 known.add(entry.values.get("nonce", ""))
                 yield entry
     current: dict[int, str] = {}
     for entry in entries(journal_of(ledger)) if journal_of(ledger).exists() else ():
         document = entry.values["document"]
-        current[document] = entry.values["nonce"] if entry.event == "Sending" else current.get(document, "")
+        current[document] = (
+            entry.values["nonce"] if entry.event == "Sending" else current.get(document, "")
+        )
         if current[document] not in known:
             yield msgspec.structs.replace(entry, values={**entry.values, "document": -document})
 
@@ -103,7 +121,8 @@ def _told(ledger: Path) -> Iterator[Entry]:
 def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
     documents = _folded(made)
     aside = _set_aside(ledger)
-    # In this order: whatever stops us in between, there is a journal from which it can be done again.
+    # In this order: whatever stops us in between, there is a journal from which it can be done
+    # again.
     journal_of(made).replace(journal_of(ledger))
     made.replace(ledger)
     return Rebuilt(documents, skipped, aside)
@@ -111,7 +130,10 @@ def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
 
 def _replay(made: Path, told: Iterable[Entry]) -> int:
     """How many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
-    with closing(sqlite3.connect(made, isolation_level=None)) as connection, closing(Journal(journal_of(made))) as own:
+    with (
+        closing(sqlite3.connect(made, isolation_level=None)) as connection,
+        closing(Journal(journal_of(made))) as own,
+    ):
         connection.execute("BEGIN IMMEDIATE")
         skipped = Replay(connection, own).all(told)
         own.sync(connection)
@@ -122,7 +144,9 @@ def _replay(made: Path, told: Iterable[Entry]) -> int:
 def _folded(made: Path) -> dict[str, int]:
     """Documents by state, and all of it in one file."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
-        rows = connection.execute("SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state").fetchall()
+        rows = connection.execute(
+            "SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state"
+        ).fetchall()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return dict(rows)
 
@@ -149,7 +173,9 @@ class Replay:
     def __init__(self, connection: sqlite3.Connection, journal: Journal) -> None:
         self._connection = connection
         self._journal = journal
-        self._numbers: dict[int, int] = {}  # what the lost ledger called a document, and what this one does
+        self._numbers: dict[
+            int, int
+        ] = {}  # what the lost ledger called a document, and what this one does
 
     def all(self, happened: Iterable[Entry]) -> int:
         """How many of them made no sense here."""
@@ -172,8 +198,13 @@ class Replay:
 
     def _document(self, facts: dict[str, Any], at: float) -> int:
         """The document with these facts: the known one, or a new version of its source."""
-        sql = "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = ? AND current = 1"
-        row = self._connection.execute(sql, (facts["source"], facts["job"], facts["folder"])).fetchone()
+        sql = (
+            "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = "
+            "? AND current = 1"
+        )
+        row = self._connection.execute(
+            sql, (facts["source"], facts["job"], facts["folder"])
+        ).fetchone()
         if row is not None and row[1:] == (facts["content"], facts["step"]):
             return int(row[0])
         values = {name: value for name, value in facts.items() if name != "file_id"}
@@ -182,15 +213,23 @@ class Replay:
 
     def _bring_to_upload(self, document: int, entry: Entry) -> None:
         """Uploads aren't in the journal: they are free, and their id stands with the submission."""
-        (state,) = self._connection.execute("SELECT state FROM documents WHERE id = ?", (document,)).fetchone()
+        (state,) = self._connection.execute(
+            "SELECT state FROM documents WHERE id = ?", (document,)
+        ).fetchone()
         if State(state) is State.STUCK:
             event_writes.apply(self._connection, events.Lost(document, "sent again"), entry.at)
-        if State(state) in VERDICTS | {State.SAVED}:  # a later step, or a copy: what put it back isn't in the journal
+        if State(state) in VERDICTS | {
+            State.SAVED
+        }:  # a later step, or a copy: what put it back isn't in the journal
             event_writes.apply(self._connection, events.Retried(document), entry.at)
         elif State(state) is State.DUPLICATE:
             event_writes.apply(self._connection, events.Promoted(document), entry.at)
         elif State(state) is State.FOLLOWING:
             event_writes.apply(self._connection, events.UpstreamSaved(document), entry.at)
         elif State(state) is State.UPLOADED:
-            event_writes.apply(self._connection, events.UploadLapsed(document, "a newer upload"), entry.at)
-        event_writes.apply(self._connection, events.Uploaded(document, entry.facts["file_id"]), entry.at)
+            event_writes.apply(
+                self._connection, events.UploadLapsed(document, "a newer upload"), entry.at
+            )
+        event_writes.apply(
+            self._connection, events.Uploaded(document, entry.facts["file_id"]), entry.at
+        )

@@ -1,8 +1,9 @@
-"""A ledger whose journal is lost too: made anew from the sources, the service's listing and the results on disk.
+"""A ledger whose journal is lost too: made anew from the sources, the service's listing and the
+results on disk.
 
-Each submission says which bytes and which step it is of, so a listed job tells whose it is: its result, where it lies
-on disk, counts as saved, and is fetched else. A result of which nothing proves that is held for a person. Nothing is
-sent, and nothing is paid.
+Each submission says which bytes and which step it is of, so a listed job tells whose it is: its
+result, where it lies on disk, counts as saved, and is fetched else. A result of which nothing
+proves that is held for a person. Nothing is sent, and nothing is paid.
 """
 
 from __future__ import annotations
@@ -40,14 +41,20 @@ from batcher.stages.repay_guard import Consent
 from batcher.stages.run_control import Course
 from batcher.stages.scanner import Scanner
 
-UNPROVEN: Final = "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
+UNPROVEN: Final = (
+    "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
+)
 _HEAD: Final = msgspec.json.Decoder(ResultHead)
-_BETTER: Final = (JobStatus.COMPLETED, JobStatus.FAILED)  # of several jobs of the same bytes; else one that still runs
+_BETTER: Final = (
+    JobStatus.COMPLETED,
+    JobStatus.FAILED,
+)  # of several jobs of the same bytes; else one that still runs
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job of this batch as the listing shows it: `of` which bytes and step, and under which nonce it was sent.
+    """A job of this batch as the listing shows it: `of` which bytes and step, and under which nonce
+    it was sent.
 
     `input` is what of that may be written down.
     """
@@ -90,14 +97,21 @@ class _Jobs:
 
     def of(self, document: _Unsent, on_disk: str | None) -> Listed | None:
         """The one whose result lies on disk; else the one that came furthest."""
-        jobs = [job for job in self.by_content.get(document.of, ()) if job.row.status != JobStatus.CANCELLED]
-        return min(jobs, key=lambda job: (job.row.job_id != on_disk, _rank(job.row.status)), default=None)
+        jobs = [
+            job
+            for job in self.by_content.get(document.of, ())
+            if job.row.status != JobStatus.CANCELLED
+        ]
+        return min(
+            jobs, key=lambda job: (job.row.job_id != on_disk, _rank(job.row.status)), default=None
+        )
 
 
 async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
     """What the journal tells, where there is one, comes first.
 
-    Raises LedgerError where the ledger is whole; ServiceError where the service doesn't answer or list its jobs.
+    Raises LedgerError where the ledger is whole; ServiceError where the service doesn't answer or
+    list its jobs.
     """
     ledger = manifest.output.ledger_path
     clock = SteadyClock()
@@ -109,7 +123,9 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
         books = open_ledger(made, batch=manifest.batch, clock=moment)
         try:
             await _scan(manifest, books, clock)
-            taking = _Taking(manifest, books, reached, moment, await _listed(manifest, books, reached))
+            taking = _Taking(
+                manifest, books, reached, moment, await _listed(manifest, books, reached)
+            )
             for group in groups(list(_unsent(books))):
                 async with asyncio.TaskGroup() as together:
                     for document in group:
@@ -135,7 +151,9 @@ async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
             nonce = str(mark.get("nonce"))
             sent = _sent(config.get("input") or row.source)
-            bald = msgspec.structs.replace(row, raw_config=None, source=None)  # there may be very many
+            bald = msgspec.structs.replace(
+                row, raw_config=None, source=None
+            )  # there may be very many
             listed = Listed(bald, mark["of"], nonce, sent)
             jobs.add(listed, has_attempt=nonce in known)
     return jobs
@@ -152,16 +170,21 @@ def _unsent(books: Ledger) -> Iterator[_Unsent]:
     """In order of number: an earlier step before those that follow it."""
     sql = (
         "SELECT id, content, step, output, state FROM documents"
-        " WHERE current = 1 AND state IN ('queued', 'following') AND content IS NOT NULL ORDER BY id"
+        " WHERE current = 1 AND state IN ('queued', 'following') AND content IS NOT NULL ORDER "
+        "BY id"
     )
     for number, content, step, output, state in books.reader.execute(sql):
         yield _Unsent(number, identity(content, step), output, State(state))
 
 
 class _Taking:
-    """Puts down what became of each document, as if it had just happened at the moment at which it did."""
+    """Puts down what became of each document, as if it had just happened at the moment at which it
+    did.
+    """
 
-    def __init__(self, manifest: Manifest, books: Ledger, reached: Reached, moment: _Moment, jobs: _Jobs) -> None:
+    def __init__(
+        self, manifest: Manifest, books: Ledger, reached: Reached, moment: _Moment, jobs: _Jobs
+    ) -> None:
         self._manifest = manifest
         self._books = books
         self._reached = reached
@@ -173,7 +196,9 @@ class _Taking:
         job = self._jobs.of(document, on_disk)
         if job is not None:
             await self._adopt(document, job, is_saved=job.row.job_id == on_disk)
-        elif on_disk is not None and on_disk not in self._jobs.ids:  # else it is known to be of other bytes
+        elif (
+            on_disk is not None and on_disk not in self._jobs.ids
+        ):  # else it is known to be of other bytes
             await self._hold(document, on_disk)
 
     async def _adopt(self, document: _Unsent, job: Listed, *, is_saved: bool) -> None:
@@ -182,24 +207,32 @@ class _Taking:
         cost = float(job.row.num_pages or 1)
         accepted = e.Accepted(document.id, job.row.job_id, deadline)
         saved = self._saved(document, job.row.job_id) if is_saved else []
-        await self._books.record(*self._sending(document, job.input, job.nonce, cost), accepted, *saved)
+        await self._books.record(
+            *self._sending(document, job.input, job.nonce, cost), accepted, *saved
+        )
 
     async def _hold(self, document: _Unsent, on_disk: str) -> None:
         result = self._store.path(document.output)
         self._moment.at = min(self._now, result.stat().st_mtime)
         nonce = f"of the result of {on_disk}, {document.of}"  # nobody sent one that is known
         lost = e.ReplyLost(document.id, UNPROVEN)
-        await self._books.record(*self._sending(document, "", nonce, 1.0), lost, e.Held(document.id, UNPROVEN))
+        await self._books.record(
+            *self._sending(document, "", nonce, 1.0), lost, e.Held(document.id, UNPROVEN)
+        )
 
     def _sending(self, document: _Unsent, file_id: str, nonce: str, cost: float) -> list[e.Event]:
         follows = [e.UpstreamSaved(document.id)] if document.state is State.FOLLOWING else []
-        sending = e.Sending(document.id, nonce, self._reached.identity, self._reached.key_print, cost)
+        sending = e.Sending(
+            document.id, nonce, self._reached.identity, self._reached.key_print, cost
+        )
         return [*follows, e.Uploaded(document.id, file_id), sending]
 
     def _saved(self, document: _Unsent, job_id: str) -> list[e.Event]:
         body = bytes(self._store.read(document.output))
         head = read_head(body, job_id)
-        ended = e.Ended(document.id, head.pages, billed(head.usage, self._manifest.prices), head.duration)
+        ended = e.Ended(
+            document.id, head.pages, billed(head.usage, self._manifest.prices), head.duration
+        )
         return [ended, e.Saved(document.id, document.output, sha256(body).hexdigest(), len(body))]
 
     def _job_on_disk(self, output: str) -> str | None:
@@ -207,7 +240,9 @@ class _Taking:
         try:
             body = bytes(self._store.read(output))
             job_id = _HEAD.decode(body).job_id
-            return job_id if isinstance(job_id, str) and read_head(body, job_id).url is None else None
+            return (
+                job_id if isinstance(job_id, str) and read_head(body, job_id).url is None else None
+            )
         except (FileNotFoundError, msgspec.MsgspecError, ValueError, RecursionError, BadReply):
             return None
 

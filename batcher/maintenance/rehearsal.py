@@ -1,4 +1,6 @@
-"""A rehearsal: a manifest's own documents and job against the local service with faults, kept apart from the batch."""
+"""A rehearsal: a manifest's own documents and job against the local service with faults, kept apart
+from the batch.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def prepare(manifest: Manifest, chaos: str) -> Manifest:
 
 def rehearsal_words(summary: Summary) -> str:
     """What it took, and what was lost; to be read below the words of the run itself."""
-    lost = {state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)}
+    lost = {
+        state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)
+    }
     undone = sum(summary.documents.get(state, 0) for state in OPEN)
     cost = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)})"
     lines = [
@@ -40,7 +44,8 @@ def rehearsal_words(summary: Summary) -> str:
         f"  wall time    {summary.seconds:.1f} s",
         f"  cost         {cost} as the local service counts them",
         f"  peak memory  {_peak() / 1e6:.0f} MB",
-        f"  lost         {', '.join(f'{number} {state}' for state, number in lost.items()) or 'nothing'}",
+        "  lost         "
+        f"{', '.join(f'{number} {state}' for state, number in lost.items()) or 'nothing'}",
     ]
     return "\n".join(lines + ([f"  left undone  {undone}"] if undone else []))
 

@@ -1,4 +1,6 @@
-"""`batcher retry`: puts documents that came to a verdict back in the queue, with what shared their fate."""
+"""`batcher retry`: puts documents that came to a verdict back in the queue, with what shared their
+fate.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from batcher.core.lifecycle import State
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries import Queries
-from batcher.maintenance.candidates import Candidate, Requeued, again, groups, opened, payers_of, price, with_verdict
+from batcher.maintenance.candidates import (
+    Candidate,
+    Requeued,
+    again,
+    groups,
+    opened,
+    payers_of,
+    price,
+    with_verdict,
+)
 from batcher.reducto.error_rules import ErrorClass
 
 # What `--only` may name, and the states and classes it stands for.
@@ -26,11 +37,17 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "held": (State.HELD, None),
     "cancelled": (State.CANCELLED, None),
 }
-UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})  # what `retry` alone takes
+UNASKED: Final = frozenset(
+    {State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED}
+)  # what `retry` alone takes
 
 
-async def retry(ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()) -> Requeued:
-    """Put documents with a verdict back in the queue: those of class `only`, those named, or all that may be tried."""
+async def retry(
+    ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()
+) -> Requeued:
+    """Put documents with a verdict back in the queue: those of class `only`, those named, or all
+    that may be tried.
+    """
     with opened(ledger_path) as ledger:
         chosen = with_dependents(ledger, _chosen(ledger, only, paths))
         return await requeue(ledger, chosen)
@@ -39,7 +56,9 @@ async def retry(ledger_path: Path, *, only: str | None = None, paths: Sequence[s
 def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Candidate]:
     found = [c for c in with_verdict(ledger) if not paths or c.source in paths]
     if unknown := set(paths) - {c.source for c in found}:
-        raise BatcherError(f"{sorted(unknown)[0]}: no such document with a verdict; see `batcher failures`")
+        raise BatcherError(
+            f"{sorted(unknown)[0]}: no such document with a verdict; see `batcher failures`"
+        )
     if only is not None:
         state, kinds = CLASSES[only]
         return [c for c in found if c.state is state and (kinds is None or c.kind in kinds)]
@@ -47,10 +66,18 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
 
 
 def with_dependents(ledger: Queries, chosen: list[Candidate]) -> list[Candidate]:
-    """And what shared the fate of one of them, or of one of those: its copies, and the later steps it had blocked."""
+    """And what shared the fate of one of them, or of one of those: its copies, and the later steps
+    it had blocked.
+    """
     taken = {c.id for c in chosen}
-    left = [c for c in with_verdict(ledger) if c.state in (State.BLOCKED, State.FAILED) and c.id not in taken]
-    while found := [c for c in left if (c.upstream if c.state is State.BLOCKED else c.payer) in taken]:
+    left = [
+        c
+        for c in with_verdict(ledger)
+        if c.state in (State.BLOCKED, State.FAILED) and c.id not in taken
+    ]
+    while found := [
+        c for c in left if (c.upstream if c.state is State.BLOCKED else c.payer) in taken
+    ]:
         taken |= {c.id for c in found}
         left = [c for c in left if c.id not in taken]
         chosen = [*chosen, *found]
@@ -64,5 +91,7 @@ async def requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     copies = [events.Rejoined(c.id, payers[c.id]) for c in chosen if payers[c.id] != c.id]
     for group in groups([*map(again, paying), *copies]):
         await ledger.record(*group)
-    at_risk, recalled = (sum(c.state is state for c in paying) for state in (State.HELD, State.STUCK))
+    at_risk, recalled = (
+        sum(c.state is state for c in paying) for state in (State.HELD, State.STUCK)
+    )
     return Requeued(len(chosen), sum(price(ledger, c.id) for c in paying), at_risk, recalled)

@@ -1,6 +1,7 @@
 """`batcher verify`: holds the disk against the ledger, and has set right what isn't whole.
 
-A result is made again of a whole file of the same bytes where there is one, else fetched, else paid for again.
+A result is made again of a whole file of the same bytes where there is one, else fetched, else paid
+for again.
 """
 
 from __future__ import annotations
@@ -18,17 +19,28 @@ from batcher.core import events
 from batcher.ledger.derived_outputs import all_made, forget, knows, unmade
 from batcher.ledger.integrity import whole
 from batcher.ledger.queries import Queries
-from batcher.maintenance.candidates import Candidate, Requeued, again, groups, of_result, opened, payers_of, price
+from batcher.maintenance.candidates import (
+    Candidate,
+    Requeued,
+    again,
+    groups,
+    of_result,
+    opened,
+    payers_of,
+    price,
+)
 from batcher.outputs.derived_files import is_as_made
 from batcher.outputs.result_store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`missing` and `changed` are (source, output); `strays` are files in the output that the ledger doesn't know.
+    """`missing` and `changed` are (source, output); `strays` are files in the output that the
+    ledger doesn't know.
 
-    `unmade` are (format, file) of what was made of results and isn't as it was: it costs nothing to make again.
-    `ledger` is what is wrong with the ledger itself, `twins` (source, job, credits) what was paid for beside it.
+    `unmade` are (format, file) of what was made of results and isn't as it was: it costs nothing to
+    make again. `ledger` is what is wrong with the ledger itself, `twins` (source, job, credits)
+    what was paid for beside it.
     """
 
     saved: int
@@ -75,19 +87,24 @@ def verify(ledger: Queries, output: Path, path: Path | None = None) -> Verified:
 
 
 def prospects(ledger: Queries, output: Path, found: Verified, now: float) -> tuple[int, Requeued]:
-    """What `repair` would do about it: how many results it gets back for nothing, and what must be paid for."""
+    """What `repair` would do about it: how many results it gets back for nothing, and what must be
+    paid for.
+    """
     remedies = remedies_for(ledger, Store(output).digest, _broken(ledger, found), now)
     return remedies.free, _priced(ledger, remedies.paid)
 
 
 async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
-    """`verify`, and what isn't whole the next run fetches again, copies from a whole one, or else pays for again.
+    """`verify`, and what isn't whole the next run fetches again, copies from a whole one, or else
+    pays for again.
 
     Returns what was found, what must be paid for, and how many cost nothing.
     """
     with opened(ledger_path) as ledger:
         found = verify(ledger, output, ledger_path)
-        remedies = remedies_for(ledger, Store(output).digest, _broken(ledger, found), ledger.clock())
+        remedies = remedies_for(
+            ledger, Store(output).digest, _broken(ledger, found), ledger.clock()
+        )
         paid = _priced(ledger, remedies.paid)
         for group in groups(remedies.events()):
             await ledger.record(*group)
@@ -98,7 +115,10 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
-    """What sets right each document whose result isn't whole. `copied` says whose file it is made of, or will be."""
+    """What sets right each document whose result isn't whole.
+
+    `copied` says whose file it is made of, or will be.
+    """
 
     copied: tuple[tuple[Candidate, int], ...]
     fetched: tuple[Candidate, ...]
@@ -111,7 +131,11 @@ class Remedies:
     def events(self) -> list[events.Event]:
         """Those that others wait for come first."""
         missed = [events.FileMissed(c.id, "its file is missing or changed") for c in self.fetched]
-        return [*missed, *map(again, self.paid), *(events.Rejoined(c.id, payer) for c, payer in self.copied)]
+        return [
+            *missed,
+            *map(again, self.paid),
+            *(events.Rejoined(c.id, payer) for c, payer in self.copied),
+        ]
 
 
 def remedies_for(
@@ -133,7 +157,9 @@ def _broken(ledger: Queries, found: Verified) -> list[Candidate]:
 
 
 def _whole_one(ledger: Queries, digest: Callable[[str], str | None], document: int) -> int | None:
-    """Another document whose result is of the same bytes and step, and lies on disk as it was saved."""
+    """Another document whose result is of the same bytes and step, and lies on disk as it was
+    saved.
+    """
     others = ledger.reader.execute(_WITH_A_RESULT, (document,))
     return next((other for other, output, sha256 in others if digest(output) == sha256), None)
 
@@ -150,13 +176,17 @@ def _priced(ledger: Queries, paying: Sequence[Candidate]) -> Requeued:
 
 
 def _saved(ledger: Queries) -> Iterator[tuple[str, str, str]]:
-    sql = "SELECT source, output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved' ORDER BY id"
+    sql = (
+        "SELECT source, output, output_sha256 FROM documents WHERE current = 1 AND state = "
+        "'saved' ORDER BY id"
+    )
     yield from ledger.reader.execute(sql)
 
 
 def _is_kept(ledger: Queries, document: int, now: float) -> bool:
     sql = (
-        "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND cleaned_at IS NULL"
+        "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND cleaned_at "
+        "IS NULL"
         " ORDER BY number DESC LIMIT 1"
     )
     row = ledger.reader.execute(sql, (document,)).fetchone()
@@ -179,7 +209,9 @@ def _unmade(ledger: Queries, store: Store) -> Iterator[tuple[str, str]]:
     """Each file once, whatever of it is wrong; and what the last run couldn't make of a result."""
     for format, source, why in unmade(ledger):
         yield format, f"{format} of {source}: {why}"
-    for (format, file), rows in groupby(all_made(ledger), key=lambda made: (made.format, made.file)):
+    for (format, file), rows in groupby(
+        all_made(ledger), key=lambda made: (made.format, made.file)
+    ):
         if not is_as_made(store, list(rows)):
             yield format, file
 
@@ -187,6 +219,8 @@ def _unmade(ledger: Queries, store: Store) -> Iterator[tuple[str, str]]:
 def _files(output: Path) -> Iterator[str]:
     root = os.fsencode(output)
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(f for f in folders if not (folder == root and f.startswith(OWN_FOLDER.encode())))
+        folders[:] = sorted(
+            f for f in folders if not (folder == root and f.startswith(OWN_FOLDER.encode()))
+        )
         for file in sorted(files):
             yield name_of(os.path.relpath(os.path.join(folder, file), root))  # noqa: PTH118 (bytes)

@@ -1,4 +1,6 @@
-"""Whose certificates are trusted: the system's (SSL_CERT_FILE and SSL_CERT_DIR say where they are) and a file's."""
+"""Whose certificates are trusted: the system's (SSL_CERT_FILE and SSL_CERT_DIR say where they are)
+and a file's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from batcher.manifest.model import Manifest
 
 
 def trust_of(manifest: Manifest) -> ssl.SSLContext | None:
-    """For all HTTPS connections of a run; None: what aiohttp has by itself, the system's. Raises ManifestError."""
+    """For all HTTPS connections of a run; None: what aiohttp has by itself, the system's.
+
+    Raises ManifestError.
+    """
     ca_file = manifest.service.ca_file
     if ca_file is None:
         return None

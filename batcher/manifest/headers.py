@@ -1,4 +1,7 @@
-"""Headers that a manifest adds to requests: which can be sent, and which stand in the environment. Pure."""
+"""Headers that a manifest adds to requests: which can be sent, and which stand in the environment.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from batcher.manifest.values import shown
 BY_REFERENCE: Final = "env:"  # before the name of the variable that holds a value
 UNSENDABLE: Final = "a line break or another character that no header has: ASCII alone is sent"
 _AUTHORIZATION: Final = "authorization"
-_OWN: Final = frozenset(  # of the request that is made of a call, of its body, and of the connection
-    f"{_AUTHORIZATION} accept-encoding connection content-encoding content-length content-type expect host keep-alive"
+# of the request that is made of a call, of its body, and of the connection
+_OWN: Final = frozenset(
+    f"{_AUTHORIZATION} accept-encoding connection content-encoding content-length content-type "
+    "expect host keep-alive"
     " proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split()
 )
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, by RFC 9110
@@ -26,10 +31,16 @@ def problems(headers: Mapping[str, Any], key: str) -> Iterator[Problem]:
     for name, value in headers.items():
         first = names.setdefault(name.lower(), name)
         if not _NAME.fullmatch(name):
-            yield Problem(key, f"{shown(name)} is no name of a header", "letters, digits and -, as in X-Team")
+            yield Problem(
+                key, f"{shown(name)} is no name of a header", "letters, digits and -, as in X-Team"
+            )
         elif name.lower() in _OWN:
             is_key = name.lower() == _AUTHORIZATION
-            hint = "the key stands in the variable that service.api_key_env names" if is_key else "take it out"
+            hint = (
+                "the key stands in the variable that service.api_key_env names"
+                if is_key
+                else "take it out"
+            )
             yield Problem(f"{key}.{name}", "batcher sets this itself", hint)
         elif first != name:
             yield Problem(f"{key}.{name}", f"is named twice, as {first}")
@@ -48,5 +59,7 @@ def variable_of(value: str) -> str | None:
 
 
 def is_sendable(value: str) -> bool:
-    """Latin-1 would be allowed, but goes out as UTF-8: whoever compares it would find something else."""
+    """Latin-1 would be allowed, but goes out as UTF-8: whoever compares it would find something
+    else.
+    """
     return value.isascii() and value.isprintable()

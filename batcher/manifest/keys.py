@@ -1,7 +1,7 @@
 """Reads a manifest: one table of keys serves the checks, the suggestions and the JSON Schema. Pure.
 
-Every problem is found before any is reported, and an unknown key is one: silently ignored, it would cost somebody a
-night.
+Every problem is found before any is reported, and an unknown key is one: silently ignored, it would
+cost somebody a night.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`kind` says what value it takes, in the words of the message; `among` the only values, where they are few."""
+    """`kind` says what value it takes, in the words of the message; `among` the only values, where
+    they are few.
+    """
 
     kind: str
     about: str
@@ -51,26 +53,43 @@ SERVICE: Final[Table] = {
     "requests_per_second": Key("amount", "a ceiling for submissions"),
     "settle": Key("duration", "how long an unseen submission may still turn up in the listing"),
     "max_in_flight": Key("count", "how many jobs may be out at once"),
-    "allow_urls": Key("boolean", "local only: whether documents are fetched by their http(s) address"),
+    "allow_urls": Key(
+        "boolean", "local only: whether documents are fetched by their http(s) address"
+    ),
     "patience": Key("duration", "how long the service may take for its first answer"),
     "ca_file": Key("path", "a PEM file of certificates that are trusted besides the system's"),
-    "headers": Key("headers", "sent with each request to the API; env:NAME stands for what that variable holds"),
+    "headers": Key(
+        "headers", "sent with each request to the API; env:NAME stands for what that variable holds"
+    ),
 }
 IDENTITY: Final[Table] = {
-    "ignore": Key("list of strings", 'query parameters that tell no documents apart, as in ["token", "expires"]'),
+    "ignore": Key(
+        "list of strings",
+        'query parameters that tell no documents apart, as in ["token", "expires"]',
+    ),
 }
 SOURCE: Final[Table] = {
     "directory": Key("path", "a folder, taken with all below it"),
     "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
     "exclude": Key("list of strings", "gitignore-style"),
     "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents, by path or url"),
-    "identity": Key("table", "of a listing's addresses: what makes two of them the same document", table=IDENTITY),
+    "identity": Key(
+        "table",
+        "of a listing's addresses: what makes two of them the same document",
+        table=IDENTITY,
+    ),
     "url": Key("object store", "a place in one: s3://bucket/prefix, gs://…, az://…"),
     "transfer": Key(
-        "string", "of objects: uploaded, or fetched by the service by a signed address", ("upload", "presign")
+        "string",
+        "of objects: uploaded, or fetched by the service by a signed address",
+        ("upload", "presign"),
     ),
-    "passwords_env": Key("string", "the environment variable that holds passwords of documents, one a line"),
-    "passwords_file": Key("path", "a file of passwords, one a line; or a .csv with the columns path and password"),
+    "passwords_env": Key(
+        "string", "the environment variable that holds passwords of documents, one a line"
+    ),
+    "passwords_file": Key(
+        "path", "a file of passwords, one a line; or a .csv with the columns path and password"
+    ),
     "min_size": Key("size", "smaller files are left out"),
     "max_size": Key("size", "larger files are left out"),
     "newer_than": Key("duration", "files that were last changed longer ago are left out"),
@@ -81,9 +100,13 @@ JOB: Final[Table] = {
     "endpoint": Key("string", "what to do with each document", ENDPOINTS),
     "schema_file": Key("path", "a JSON Schema file for options.instructions.schema"),
     "priority": Key("boolean", "ahead of other asynchronous jobs"),
-    "queue_priority": Key("string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")),
+    "queue_priority": Key(
+        "string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")
+    ),
     "unknown_options": Key(
-        "string", "options that the API's description doesn't know: an error; sent and told; sent", (REFUSE, WARN, SEND)
+        "string",
+        "options that the API's description doesn't know: an error; sent and told; sent",
+        (REFUSE, WARN, SEND),
     ),
     "options": Key("table", "the rest of the request body, verbatim"),
     "metadata": Key("table", "sent with every job"),
@@ -91,22 +114,38 @@ JOB: Final[Table] = {
 OUTPUT: Final[Table] = {
     "directory": Key("path", "where results go"),
     "formats": Key(
-        "list of strings", "json always; the others are made of it", ("json", "markdown", "jsonl", "parquet")
+        "list of strings",
+        "json always; the others are made of it",
+        ("json", "markdown", "jsonl", "parquet"),
     ),
     "mirror": Key("bucket", "an object store where results are put as well"),
-    "images": Key("boolean", "whether linked pictures and PDFs are fetched; default: where the job asks for some"),
+    "images": Key(
+        "boolean",
+        "whether linked pictures and PDFs are fetched; default: where the job asks for some",
+    ),
     "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
     "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
-    "access": Key("string", "who may read results: owner alone, or the folder's group as well", ("owner", "group")),
-    "clean": Key("string", "whether to delete job and upload once the result is saved", ("never", "saved")),
+    "access": Key(
+        "string",
+        "who may read results: owner alone, or the folder's group as well",
+        ("owner", "group"),
+    ),
+    "clean": Key(
+        "string", "whether to delete job and upload once the result is saved", ("never", "saved")
+    ),
 }
 WEBHOOK: Final[Table] = {
     "mode": Key(
-        "string", "direct: to public_url; svix: signed, to endpoints set up at the service", ("direct", "svix")
+        "string",
+        "direct: to public_url; svix: signed, to endpoints set up at the service",
+        ("direct", "svix"),
     ),
     "public_url": Key("url", "where the service reaches `listen`, direct mode only"),
     "listen": Key("address", "host and port to take webhooks at"),
-    "secret_env": Key("variable", "the environment variable that holds the secret; with svix, one or several whsec_…"),
+    "secret_env": Key(
+        "variable",
+        "the environment variable that holds the secret; with svix, one or several whsec_…",
+    ),
     "channels": Key("list of strings", "svix: only endpoints subscribed to one of these"),
 }
 LIMITS: Final[Table] = {
@@ -114,12 +153,16 @@ LIMITS: Final[Table] = {
     "max_pages": Key("count", "pages of one run, what is out counted in"),
     "max_credits": Key("amount", "credits of one run, what is out counted in"),
     "max_cost": Key("amount", "dollars of one run, what is out counted in"),
-    "pay_again": Key("number", "credits that changed files or options may cost again without asking; default 100"),
+    "pay_again": Key(
+        "number", "credits that changed files or options may cost again without asking; default 100"
+    ),
     "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
     "stop_at": Key("clock time", "until when a run submits, by the local clock"),
 }
 PRICES: Final[Table] = {
-    "card": Key("string", "credits: accounts from before 2026-09-01; list: later ones", ("credits", "list")),
+    "card": Key(
+        "string", "credits: accounts from before 2026-09-01; list: later ones", ("credits", "list")
+    ),
     "dollars_per_credit": Key("amount", "what a credit costs; default 0.015"),
     "dollars_per_page": Key("prices", "by endpoint; goes before the card"),
     "as_of": Key("string", "when these prices were noted, for whoever reads a plan"),
@@ -133,13 +176,20 @@ RETRY: Final[Table] = {
     "attempts": Key("count", "paid attempts, the first included; never more than three"),
 }
 RETRIES: Final[Table] = {  # beside the tables by error name
-    "runs": Key("tries", "how many runs try a document that fails for a passing reason; default 3; 1: only this one"),
+    "runs": Key(
+        "tries",
+        "how many runs try a document that fails for a passing reason; default 3; 1: only this one",
+    ),
 }
 MANIFEST: Final[Table] = {
     "batch": Key("name", "the batch's name; default: the file's stem"),
     "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
     "source": Key("tables", "where documents come from", table=SOURCE),
-    "job": Key("tables", "what is done with each; several, each with a name, are the steps of a chain", table=JOB),
+    "job": Key(
+        "tables",
+        "what is done with each; several, each with a name, are the steps of a chain",
+        table=JOB,
+    ),
     "output": Key("table", "where results go", table=OUTPUT),
     "retry": Key("table of tables", "by error name", table=RETRY),
     "limits": Key("table", "when to stop before the end", table=LIMITS),
@@ -150,7 +200,10 @@ MANIFEST: Final[Table] = {
 
 
 def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: str) -> Manifest:
-    """The manifest that `data` says; relative paths are below `folder`. Raises ManifestError with every problem."""
+    """The manifest that `data` says; relative paths are below `folder`.
+
+    Raises ManifestError with every problem.
+    """
     reading = _Reading(folder)
     top = reading.table(data, MANIFEST, "")
     service = top.get("service", LOCAL)
@@ -159,7 +212,9 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     jobs = [reading.job(job) for job in reading.tables(top.get("job", {}), "job")] or [{}]
     output = reading.table(top.get("output", {}), OUTPUT, "output.")
     rules = top.get("retry", {})
-    retries = reading.table({name: rules[name] for name in RETRIES if name in rules}, RETRIES, "retry.")
+    retries = reading.table(
+        {name: rules[name] for name in RETRIES if name in rules}, RETRIES, "retry."
+    )
     errors = {name: rule for name, rule in rules.items() if name not in RETRIES}
     retry = [(name, reading.table(rule, RETRY, f"retry.{name}.")) for name, rule in errors.items()]
     webhook = reading.table(top.get("webhook", {}), WEBHOOK, "webhook.")
@@ -167,7 +222,9 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
     notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
     if "notify" in top and "url" not in top["notify"]:
-        reading.problems.append(Problem("notify.url", "missing", "the address the summary is posted to"))
+        reading.problems.append(
+            Problem("notify.url", "missing", "the address the summary is posted to")
+        )
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
     if not any("listing" in source for source in sources):  # its rows may bring one each
@@ -204,7 +261,9 @@ class _Reading:
     def table(self, data: Any, keys: Table, prefix: str) -> dict[str, Any]:
         """The good values of `data`; a problem for each other one."""
         if not isinstance(data, Mapping):
-            self.problems.append(Problem(prefix.rstrip("."), f"a table is wanted, not {shown(data)}"))
+            self.problems.append(
+                Problem(prefix.rstrip("."), f"a table is wanted, not {shown(data)}")
+            )
             return {}
         good: dict[str, Any] = {}
         for name, value in data.items():
@@ -223,12 +282,17 @@ class _Reading:
         if "identity" not in source:
             return source
         if "directory" in source or "url" in source:
-            self.problems.append(Problem("source.identity", "only a listing holds addresses", "take it out"))
+            self.problems.append(
+                Problem("source.identity", "only a listing holds addresses", "take it out")
+            )
         identity = self.table(source.pop("identity"), IDENTITY, "source.identity.")
         return {**source, **identity}
 
     def job(self, data: Any) -> dict[str, Any]:
-        """Its options and metadata are sent as JSON: TOML's dates as text, and nothing that JSON has no form for."""
+        """Its options and metadata are sent as JSON:
+
+        TOML's dates as text, and nothing that JSON has no form for.
+        """
         job = self.table(data, JOB, "job.")
         for name in {"options", "metadata"} & set(job):
             try:
@@ -275,9 +339,17 @@ class _Reading:
             add(Problem("source", "missing", 'add [source] with directory = "…"'))
         for source in sources:
             named = [key for key in ("directory", "listing", "url") if key in source]
-            if len(named) > 1 or not (named or self._told("source.directory", "source.listing", "source.url")):
+            if len(named) > 1 or not (
+                named or self._told("source.directory", "source.listing", "source.url")
+            ):
                 what = f"{' and '.join(named)} exclude each other" if named else "missing"
-                add(Problem("source.directory", what, "a folder, or listing = …, or url = …: where documents are"))
+                add(
+                    Problem(
+                        "source.directory",
+                        what,
+                        "a folder, or listing = …, or url = …: where documents are",
+                    )
+                )
             self._check_bounds(source)
         if "directory" not in output and not self._told("output.directory"):
             add(Problem("output.directory", "missing", "the folder for the results"))
@@ -289,34 +361,68 @@ class _Reading:
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         if set(str(service.get("url", ""))) & set("@?#"):
-            what = "an address alone is wanted: a user, a password or a query in it would be written down"
-            add(Problem("service.url", what, "the key stands in the variable that service.api_key_env names"))
+            what = (
+                "an address alone is wanted: a user, a password or a query in it would be "
+                "written down"
+            )
+            add(
+                Problem(
+                    "service.url",
+                    what,
+                    "the key stands in the variable that service.api_key_env names",
+                )
+            )
         directories = [source["directory"] for source in sources if "directory" in source]
         self._check_places(directories, output.get("directory"))
-        inside = next((one for one in directories if "ledger" in output and output["ledger"].is_relative_to(one)), None)
+        inside = next(
+            (
+                one
+                for one in directories
+                if "ledger" in output and output["ledger"].is_relative_to(one)
+            ),
+            None,
+        )
         if inside is not None:
-            hint = "choose a folder beside it: what lies beside a ledger would be taken for documents"
-            add(Problem("output.ledger", f"{output['ledger']} lies inside the source {inside}", hint))
+            hint = (
+                "choose a folder beside it: what lies beside a ledger would be taken for documents"
+            )
+            add(
+                Problem(
+                    "output.ledger", f"{output['ledger']} lies inside the source {inside}", hint
+                )
+            )
         self._check_listings(sources)
 
     def _told(self, *keys: str) -> bool:
-        """Whether a problem of one of these is known: what is there and wrong isn't missing, too."""
+        """Whether a problem of one of these is known: what is there and wrong isn't missing,
+        too.
+        """
         return any(problem.key in keys for problem in self.problems)
 
     def _check_bounds(self, source: Mapping[str, Any]) -> None:
-        """Bounds that no file can keep to, for then a night would find no documents and be content."""
+        """Bounds that no file can keep to, for then a night would find no documents and be
+        content.
+        """
         if source.get("min_size", 0) > source.get("max_size", inf):
-            self.problems.append(Problem("source.min_size", "is above max_size: no file is of such a size"))
+            self.problems.append(
+                Problem("source.min_size", "is above max_size: no file is of such a size")
+            )
         if source.get("older_than", 0) > source.get("newer_than", inf):
-            self.problems.append(Problem("source.older_than", "is above newer_than: no file is of such an age"))
+            self.problems.append(
+                Problem("source.older_than", "is above newer_than: no file is of such an age")
+            )
 
     def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        """Each by itself, and that a chain's can be told apart: their names are those of files, too."""
+        """Each by itself, and that a chain's can be told apart: their names are those of files,
+        too.
+        """
         names = [job.get("name", "") for job in jobs]
         for number, job in enumerate(jobs):
             self._check_job(job, several=len(jobs) > 1 and bool(names[number]))
             if len(jobs) > 1 and not names[number]:
-                self.problems.append(Problem("job.name", "missing", "each step of a chain has a name of its own"))
+                self.problems.append(
+                    Problem("job.name", "missing", "each step of a chain has a name of its own")
+                )
             elif names[number] in names[:number]:
                 self.problems.append(Problem("job.name", f"{shown(names[number])} is named twice"))
 
@@ -328,22 +434,43 @@ class _Reading:
             add(Problem(f"{where}.options.{own}", "batcher sets this itself", "take it out"))
             del options[own]
         if METADATA_KEY in job.get("metadata", {}):
-            add(Problem(f"{where}.metadata.{METADATA_KEY}", "batcher sets this itself", "take it out"))
+            add(
+                Problem(
+                    f"{where}.metadata.{METADATA_KEY}", "batcher sets this itself", "take it out"
+                )
+            )
         endpoint = job.get("endpoint", "parse")
         if endpoint in ENDPOINTS:
-            self._check_body(endpoint, options, f"{where}.options", tolerant=job.get("unknown_options") in (WARN, SEND))
+            self._check_body(
+                endpoint,
+                options,
+                f"{where}.options",
+                tolerant=job.get("unknown_options") in (WARN, SEND),
+            )
         if not re.fullmatch(r"[\w-]{1,40}", job.get("name", "parse"), re.ASCII):
-            add(Problem("job.name", f"{shown(job['name'])} can't be part of a file's name", "letters, digits, - and _"))
+            add(
+                Problem(
+                    "job.name",
+                    f"{shown(job['name'])} can't be part of a file's name",
+                    "letters, digits, - and _",
+                )
+            )
 
-    def _check_body(self, endpoint: str, options: Mapping[str, Any], where: str, *, tolerant: bool) -> None:
-        """What is misspelt would be paid for in vain; what the API has learned since can be sent all the same."""
+    def _check_body(
+        self, endpoint: str, options: Mapping[str, Any], where: str, *, tolerant: bool
+    ) -> None:
+        """What is misspelt would be paid for in vain; what the API has learned since can be sent
+        all the same.
+        """
         found = list(body_problems(endpoint, options, key=where))
         if tolerant:
             found = [problem for problem in found if not problem.unknown]
         self.problems += map(_with_the_way_round, found)
 
     def check_schemas(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        """An extract is told by one what to look for; without it each document would be refused, one by one."""
+        """An extract is told by one what to look for; without it each document would be refused,
+        one by one.
+        """
         for job in jobs:
             options = job.get("options", {})
             instructions = options.get("instructions") if isinstance(options, Mapping) else None
@@ -351,9 +478,13 @@ class _Reading:
             if job.get("endpoint") == "extract" and not ("schema_file" in job or has_schema):
                 hint = "a JSON Schema file that names the fields, or options.instructions.schema"
                 where = f"job.{job['name']}" if len(jobs) > 1 and "name" in job else "job"
-                self.problems.append(Problem(f"{where}.schema_file", "missing: extract wants a schema", hint))
+                self.problems.append(
+                    Problem(f"{where}.schema_file", "missing: extract wants a schema", hint)
+                )
 
-    def check_passwords(self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> None:
+    def check_passwords(
+        self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Where no step could hand one on, naming some is a mistake."""
         endpoints = {job.get("endpoint", "parse") for job in jobs}
         for key in ("passwords_env", "passwords_file"):
@@ -361,23 +492,31 @@ class _Reading:
                 what = f"{' and '.join(sorted(endpoints))} can't be given a password"
                 self.problems.append(Problem(f"source.{key}", what, "take it out"))
 
-    def check_webhook(self, webhook: Mapping[str, Any], *, asked: bool, service: Mapping[str, Any]) -> None:
+    def check_webhook(
+        self, webhook: Mapping[str, Any], *, asked: bool, service: Mapping[str, Any]
+    ) -> None:
         local = "url" not in service and service.get("name", LOCAL) == LOCAL
         signed = webhook.get("mode", "direct") == "svix"
         if signed and "secret_env" not in webhook:
             hint = "the environment variable that holds the endpoint's whsec_…"
             self.problems.append(Problem("webhook.secret_env", "missing", hint))
         if asked and not signed and not local and "public_url" not in webhook:
-            self.problems.append(Problem("webhook.public_url", "missing", "the address the service can call"))
+            self.problems.append(
+                Problem("webhook.public_url", "missing", "the address the service can call")
+            )
 
     def _check_listings(self, sources: list[dict[str, Any]]) -> None:
-        """A document is known by its path below one folder: taken from two sources there, it would be two by turns."""
+        """A document is known by its path below one folder: taken from two sources there, it would
+        be two by turns.
+        """
         folders = {source["directory"] for source in sources if "directory" in source}
         taken = set[Path]()
         for listing in (source["listing"] for source in sources if "listing" in source):
             if listing.parent in folders or listing.parent in taken:
                 hint = "put the listing into a folder of its own, with paths relative to that"
-                self.problems.append(Problem("source.listing", f"{listing.parent} is a source already", hint))
+                self.problems.append(
+                    Problem("source.listing", f"{listing.parent} is a source already", hint)
+                )
             taken.add(listing.parent)
 
     def _check_places(self, directories: list[Path], output: Path | None) -> None:
@@ -386,21 +525,31 @@ class _Reading:
                 self.problems.append(Problem("source.directory", f"{directory} is named twice"))
             if output is not None and output.is_relative_to(directory):
                 hint = "choose a folder beside it, or results would be taken for documents"
-                self.problems.append(Problem("output.directory", f"{output} lies inside the source {directory}", hint))
+                self.problems.append(
+                    Problem(
+                        "output.directory", f"{output} lies inside the source {directory}", hint
+                    )
+                )
 
 
 def _with_the_way_round(problem: Problem) -> Problem:
-    """What is no slip of the pen may be newer than the description that options are held against."""
+    """What is no slip of the pen may be newer than the description that options are held
+    against.
+    """
     if not problem.unknown or problem.hint.startswith("did you mean"):
         return problem
     return replace(problem, hint=f"{problem.hint}; {_NEWER}")
 
 
 def override(data: dict[str, Any], assignment: str) -> None:
-    """Set what `assignment` says, as in `job.options.settings.page_range={"start":1}`; the value is JSON, else text."""
+    """Set what `assignment` says, as in `job.options.settings.page_range={"start":1}`; the value is
+    JSON, else text.
+    """
     path, equals, text = assignment.partition("=")
     if not equals or not path:
-        raise ManifestError(f"-S {assignment}", [Problem("", "key=value is wanted", "as in job.priority=true")])
+        raise ManifestError(
+            f"-S {assignment}", [Problem("", "key=value is wanted", "as in job.priority=true")]
+        )
     try:
         value = json.loads(text)
     except json.JSONDecodeError:
@@ -418,7 +567,9 @@ def override(data: dict[str, Any], assignment: str) -> None:
 
 
 def _one_of(several: list[Any], path: list[str]) -> Any:
-    """The table that the next word of `path` names, or the first: job.extract.options…, source.1.directory."""
+    """The table that the next word of `path` names, or the first: job.extract.options…,
+    source.1.directory.
+    """
     for number, one in enumerate(several):
         if path and isinstance(one, dict) and path[0] in (one.get("name"), str(number)):
             del path[0]
@@ -428,14 +579,20 @@ def _one_of(several: list[Any], path: list[str]) -> Any:
 
 def json_schema() -> dict[str, Any]:
     """The manifest's JSON Schema, from the table that reads it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "batcher manifest", **_schema(MANIFEST)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "batcher manifest",
+        **_schema(MANIFEST),
+    }
 
 
 def _schema(keys: Table) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {"description": key.about, **_value_schema(key)} for name, key in keys.items()},
+        "properties": {
+            name: {"description": key.about, **_value_schema(key)} for name, key in keys.items()
+        },
     }
 
 
@@ -443,7 +600,11 @@ def _value_schema(key: Key) -> dict[str, Any]:
     if key.table is None:
         one_of = {"enum": list(key.among)} if key.among else {}
         plain = TYPES[key.kind]
-        return {**plain, "items": {**plain["items"], **one_of}} if "items" in plain else {**plain, **one_of}
+        return (
+            {**plain, "items": {**plain["items"], **one_of}}
+            if "items" in plain
+            else {**plain, **one_of}
+        )
     inner = _schema(key.table)
     wrapped: dict[str, dict[str, Any]] = {
         "service": {"anyOf": [{"enum": [LOCAL, *SERVICES]}, inner]},

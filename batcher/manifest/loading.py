@@ -1,4 +1,7 @@
-"""Manifests on disk: reads TOML, JSON and YAML, and makes one of a plain directory. What they mean is `core`'s."""
+"""Manifests on disk: reads TOML, JSON and YAML, and makes one of a plain directory.
+
+What they mean is `core`'s.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _RELATIVE: Final = "check the path; it is relative to the manifest"
 
 
 def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> Manifest:
-    """The manifest at `path`, with `-S` assignments laid over it; its sources must be there. Raises ManifestError."""
+    """The manifest at `path`, with `-S` assignments laid over it; its sources must be there.
+
+    Raises ManifestError.
+    """
     data = _parse(path)
     for assignment in overrides:
         override(data, assignment)
@@ -33,13 +39,21 @@ def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> 
 
 
 def of_values(data: Mapping[str, Any]) -> Manifest:
-    """The manifest that `data` says, by a file's keys; paths are below the working directory. Raises ManifestError."""
+    """The manifest that `data` says, by a file's keys; paths are below the working directory.
+
+    Raises ManifestError.
+    """
     manifest = read_manifest(data, where="the manifest", folder=Path.cwd(), stem="batch")
     return _checked(_with_schemas(manifest))
 
 
 def for_directory(
-    directory: Path, output: Path, *, endpoint: str = "parse", service: str = "local", overrides: Sequence[str] = ()
+    directory: Path,
+    output: Path,
+    *,
+    endpoint: str = "parse",
+    service: str = "local",
+    overrides: Sequence[str] = (),
 ) -> Manifest:
     """What `batcher run DIRECTORY -o OUT` stands for: a batch named after OUT."""
     data: dict[str, Any] = {
@@ -60,7 +74,9 @@ def _parse(path: Path) -> dict[str, Any]:
         text = read_text(path)
     except FileNotFoundError:
         hint = "check the path; batcher init writes a new one"
-        raise ManifestError(str(path), [Problem("", "there is no such file or directory", hint)]) from None
+        raise ManifestError(
+            str(path), [Problem("", "there is no such file or directory", hint)]
+        ) from None
     except OSError as error:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     except NotText as error:
@@ -71,7 +87,9 @@ def _parse(path: Path) -> dict[str, Any]:
         data = read(text)
     except ImportError as error:
         hint = "pip install 'batcher[yaml]', or write it in TOML or JSON"
-        raise ManifestError(str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]) from error
+        raise ManifestError(
+            str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ManifestError(str(path), [Problem("", f"this is not {language}: {error}")]) from error
     if not isinstance(data, dict):
@@ -103,7 +121,9 @@ def _with_schemas(manifest: Manifest) -> Manifest:
 
 
 def _with_schema(job: Job, where: str) -> Job:
-    """The job's schema file, read into the place where the API wants it: part of what makes two steps the same."""
+    """The job's schema file, read into the place where the API wants it: part of what makes two
+    steps the same.
+    """
     if job.schema_file is None:
         return job
     try:
@@ -112,12 +132,16 @@ def _with_schema(job: Job, where: str) -> Job:
         words = f"{job.schema_file}: {error.strerror}"
         raise ManifestError(where, [Problem("job.schema_file", words, _RELATIVE)]) from error
     except NotText as error:
-        raise ManifestError(where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]) from error
+        raise ManifestError(
+            where, [Problem("job.schema_file", f"{job.schema_file}: {error}")]
+        ) from error
     except (ValueError, RecursionError) as error:
         words = f"{job.schema_file}: this is not JSON: {error}"
         raise ManifestError(where, [Problem("job.schema_file", words)]) from error
     if not isinstance(schema, dict):
-        raise ManifestError(where, [Problem("job.schema_file", "a JSON object is wanted at the top")])
+        raise ManifestError(
+            where, [Problem("job.schema_file", "a JSON object is wanted at the top")]
+        )
     instructions = {**job.options.get("instructions", {}), "schema": schema}
     return replace(job, options={**job.options, "instructions": instructions})
 
@@ -130,10 +154,14 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
         problems.append(problem)
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
         hint = "pip install 'batcher[parquet]'"
-        problems.append(Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint))
+        problems.append(
+            Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint)
+        )
     if manifest.output.mirror and find_spec("obstore") is None:
         hint = "pip install 'batcher[s3]'"
-        problems.append(Problem("output.mirror", "object stores need obstore, which isn't installed", hint))
+        problems.append(
+            Problem("output.mirror", "object stores need obstore, which isn't installed", hint)
+        )
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
@@ -144,28 +172,42 @@ def _misplaced(manifest: Manifest) -> Iterator[Problem]:
     output = manifest.output.directory
     try:
         if output.is_symlink() and not output.exists():
-            yield Problem("output.directory", f"{output} is a link that leads nowhere: {output.readlink()}", _RELATIVE)
+            yield Problem(
+                "output.directory",
+                f"{output} is a link that leads nowhere: {output.readlink()}",
+                _RELATIVE,
+            )
             return
         if output.exists() and not output.is_dir():
             yield Problem("output.directory", f"{output} is not a directory", _RELATIVE)
             return
-        inside = next((one.directory for one in manifest.sources if _holds(one.directory, output)), None)
+        inside = next(
+            (one.directory for one in manifest.sources if _holds(one.directory, output)), None
+        )
     except (OSError, RuntimeError) as error:  # RuntimeError: of links in a circle
-        yield Problem("output.directory", f"{output}: {getattr(error, 'strerror', error)}", _RELATIVE)
+        yield Problem(
+            "output.directory", f"{output}: {getattr(error, 'strerror', error)}", _RELATIVE
+        )
         return
     if inside is not None:
         hint = "choose a folder beside it, or results would be taken for documents"
-        yield Problem("output.directory", f"{output} lies inside the source {inside}, by a link", hint)
+        yield Problem(
+            "output.directory", f"{output} lies inside the source {inside}, by a link", hint
+        )
 
 
 def _holds(source: Path | None, output: Path) -> bool:
-    return source is not None and source.exists() and output.resolve().is_relative_to(source.resolve())
+    return (
+        source is not None and source.exists() and output.resolve().is_relative_to(source.resolve())
+    )
 
 
 def _missing(source: Source) -> Iterator[Problem]:
     for key, patterns in (("include", source.include), ("exclude", source.exclude)):
         if (bad := bad_pattern(patterns)) is not None:
-            yield Problem(f"source.{key}", f"{bad} is no pattern", "gitignore-style, as in **/*.pdf")
+            yield Problem(
+                f"source.{key}", f"{bad} is no pattern", "gitignore-style, as in **/*.pdf"
+            )
     if source.directory and (why := _unfit(source.directory, S_ISDIR, "a directory")):
         yield Problem("source.directory", why, _RELATIVE)
     if source.listing and (why := _unfit(source.listing, S_ISREG, "a file")):
@@ -173,7 +215,11 @@ def _missing(source: Source) -> Iterator[Problem]:
     if source.passwords_file and (why := _unfit(source.passwords_file, S_ISREG, "a file")):
         yield Problem("source.passwords_file", why, _RELATIVE)
     if source.url and find_spec("obstore") is None:
-        yield Problem("source.url", "object stores need obstore, which isn't installed", "pip install 'batcher[s3]'")
+        yield Problem(
+            "source.url",
+            "object stores need obstore, which isn't installed",
+            "pip install 'batcher[s3]'",
+        )
 
 
 def _unfit(path: Path, is_wanted: Callable[[int], bool], wanted: str) -> str:

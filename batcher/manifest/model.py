@@ -30,7 +30,9 @@ class Service:
     max_in_flight: int | None = None  # as many as can be brought home in time
     patience: float = 120.0
     ca_file: Path | None = None  # certificates that are trusted besides the system's
-    headers: Mapping[str, str] = field(default_factory=dict)  # sent with each request to the API; env:NAME by reference
+    headers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # sent with each request to the API; env:NAME by reference
     allow_urls: bool = False  # of the local one: whether it fetches documents by their address
     chaos: str = ""  # faults of the local one, in a rehearsal
 
@@ -40,20 +42,30 @@ class Service:
 
     @property
     def identity(self) -> str:
-        """What attempts are booked under, and results belong to. The local one's address is new each time."""
+        """What attempts are booked under, and results belong to.
+
+        The local one's address is new each time.
+        """
         return LOCAL if self.is_local else (self.url or SERVICES[self.name]).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One of `directory`, `listing` and `url`, of a place in an object store. Sizes in bytes, ages in seconds."""
+    """One of `directory`, `listing` and `url`, of a place in an object store.
+
+    Sizes in bytes, ages in seconds.
+    """
 
     directory: Path | None = None
     listing: Path | None = None
     url: str | None = None
-    ignore: tuple[str, ...] = ()  # parameters of addresses that tell no documents apart, by `identity`
+    ignore: tuple[
+        str, ...
+    ] = ()  # parameters of addresses that tell no documents apart, by `identity`
     transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
-    passwords_env: str | None = None  # what opens protected documents, by reference: a variable's name, a file
+    passwords_env: str | None = (
+        None  # what opens protected documents, by reference: a variable's name, a file
+    )
     passwords_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -78,7 +90,8 @@ class Source:
             where = {"listing": str(self.listing)}
         if self.ignore:
             where["identity"] = {"ignore": list(self.ignore)}
-        # Where passwords stand, and not what they are: whoever fetches a batch's results cuts them out of what is said.
+        # Where passwords stand, and not what they are: whoever fetches a batch's results cuts them
+        # out of what is said.
         if self.passwords_env:
             where["passwords_env"] = self.passwords_env
         if self.passwords_file:
@@ -92,11 +105,17 @@ class Output:
     formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
     lines: str = "documents"  # what a line of results.jsonl is
     mirror: str | None = None  # an object store's address, where results are put as well
-    images: bool | None = None  # whether linked pictures are fetched; None: where the job asks for some
+    images: bool | None = (
+        None  # whether linked pictures are fetched; None: where the job asks for some
+    )
     ledger: Path | None = None
     access: str = "owner"  # who may read what is written; or "group": the folder's as well
-    clean: str = "never"  # or "saved": job and upload are deleted at the service once the result is on disk
-    start_over: bool = False  # of a person who knows that results without a ledger will be paid for again
+    clean: str = (
+        "never"  # or "saved": job and upload are deleted at the service once the result is on disk
+    )
+    start_over: bool = (
+        False  # of a person who knows that results without a ledger will be paid for again
+    )
 
     @property
     def ledger_path(self) -> Path:
@@ -105,7 +124,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """`listen` is host and port. Without `public_url` the service is told the address that is listened on."""
+    """`listen` is host and port.
+
+    Without `public_url` the service is told the address that is listened on.
+    """
 
     mode: str = "direct"
     public_url: str | None = None
@@ -116,7 +138,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of one run. `max_cost` in dollars, `max_duration` in seconds, `stop_at` by the local clock; None: no limit."""
+    """Of one run.
+
+    `max_cost` in dollars, `max_duration` in seconds, `stop_at` by the local clock; None: no limit.
+    """
 
     max_documents: int | None = None
     max_pages: int | None = None
@@ -125,12 +150,17 @@ class Limits:
     pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
     max_duration: float | None = None
     stop_at: time | None = None
-    is_sample: bool = False  # so many documents are all that is asked of this run: then they are no limit
+    is_sample: bool = (
+        False  # so many documents are all that is asked of this run: then they are no limit
+    )
 
     @property
     def spending(self) -> bool:
         """Whether anything limits what is sent, apart from time."""
-        return any(cap is not None for cap in (self.max_documents, self.max_pages, self.max_credits, self.max_cost))
+        return any(
+            cap is not None
+            for cap in (self.max_documents, self.max_pages, self.max_credits, self.max_cost)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +189,11 @@ class Manifest:
     where: str = ""
 
 
-LINKED: Final = ("return_images", "embed_pdf_metadata", "advanced_chart_agent")  # what makes a result link to files
+LINKED: Final = (
+    "return_images",
+    "embed_pdf_metadata",
+    "advanced_chart_agent",
+)  # what makes a result link to files
 
 
 def fetches_pictures(manifest: Manifest) -> bool:
@@ -168,7 +202,9 @@ def fetches_pictures(manifest: Manifest) -> bool:
 
 
 def wants_pictures(options: Any) -> bool:
-    """Whether anything asks for some, for a PDF with the text that was read in it, or for the data of charts."""
+    """Whether anything asks for some, for a PDF with the text that was read in it, or for the data
+    of charts.
+    """
     if isinstance(options, list):
         return any(map(wants_pictures, options))
     if not isinstance(options, Mapping):
@@ -177,16 +213,22 @@ def wants_pictures(options: Any) -> bool:
 
 
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
-    """The same documents and job, sent to a local service with faults, with an output and a ledger of their own."""
+    """The same documents and job, sent to a local service with faults, with an output and a ledger
+    of their own.
+    """
     apart = manifest.output.ledger_path.parent / "rehearsal"
     real = manifest.service
-    service = Service(chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight)
+    service = Service(
+        chaos=chaos, result_retention=real.result_retention, max_in_flight=real.max_in_flight
+    )
     output = replace(manifest.output, directory=apart, ledger=None, mirror=None, start_over=False)
     return replace(manifest, service=service, output=output, webhook=None, notify=None)
 
 
 def outline(manifest: Manifest) -> dict[str, Any]:
-    """As much of it as brings a batch home: no options, which may hold what is nobody's business."""
+    """As much of it as brings a batch home: no options, which may hold what is nobody's
+    business.
+    """
     service = manifest.service
     return {
         "batch": manifest.batch,
@@ -200,7 +242,10 @@ def outline(manifest: Manifest) -> dict[str, Any]:
         },
         "source": [source.outline() for source in manifest.sources],
         **({"retry": {"runs": manifest.runs}} if manifest.runs != RUNS else {}),
-        "prices": {"card": manifest.prices.card, "dollars_per_credit": manifest.prices.dollars_per_credit},
+        "prices": {
+            "card": manifest.prices.card,
+            "dollars_per_credit": manifest.prices.dollars_per_credit,
+        },
         "output": {
             "directory": str(manifest.output.directory),
             "ledger": str(manifest.output.ledger_path),

@@ -1,4 +1,7 @@
-"""Which passwords a document may want, and where a request carries one. Pure: `sources.passwords` has them read."""
+"""Which passwords a document may want, and where a request carries one.
+
+Pure: `sources.passwords` has them read.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ KEY: Final = "document_password"
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """`each` document has some of its own, by name; `all` are tried on every other. Neither is ever shown."""
+    """`each` document has some of its own, by name; `all` are tried on every other.
+
+    Neither is ever shown.
+    """
 
     all: tuple[str, ...] = field(default=(), repr=False)
     each: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
@@ -43,7 +49,10 @@ class Keyring:
             yield from own
 
     def __add__(self, other: Keyring) -> Keyring:
-        each = {name: (*self.each.get(name, ()), *other.each.get(name, ())) for name in {*self.each, *other.each}}
+        each = {
+            name: (*self.each.get(name, ()), *other.each.get(name, ()))
+            for name in {*self.each, *other.each}
+        }
         return Keyring((*self.all, *other.all), each)
 
 
@@ -53,7 +62,8 @@ def from_lines(text: str) -> Keyring:
 
 
 def from_table(lines: Iterable[str], *, ignore: Collection[str] = ()) -> Keyring:
-    """CSV with the columns `path` and `password`; a row without a path is for all. Raises ValueError.
+    """CSV with the columns `path` and `password`; a row without a path is for all. Raises
+    ValueError.
 
     `ignore` names parameters of addresses that tell no documents apart.
     """

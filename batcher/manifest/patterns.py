@@ -1,4 +1,7 @@
-"""Patterns of file names, as .gitignore has them, but for the case of an extension: `*.pdf` takes SCAN.PDF as well."""
+"""Patterns of file names, as .gitignore has them, but for the case of an extension:
+
+`*.pdf` takes SCAN.PDF as well.
+"""
 
 from __future__ import annotations
 
@@ -30,4 +33,7 @@ def _in_any_case(extension: re.Match[str]) -> str:
 
 
 def _has_cases(character: str) -> bool:
-    return character.lower() != character.upper() and len(character.lower()) == len(character.upper()) == 1
+    return (
+        character.lower() != character.upper()
+        and len(character.lower()) == len(character.upper()) == 1
+    )

@@ -1,4 +1,6 @@
-"""The manifest that `batcher init` writes: what was asked for is set, what else could be is a comment beside it."""
+"""The manifest that `batcher init` writes: what was asked for is set, what else could be is a
+comment beside it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from batcher.manifest.password_rules import PLACES
 
 
 def commented(
-    *, batch: str, service: str, directory: str, output: str, endpoint: str, formats: Sequence[str] = ("json",)
+    *,
+    batch: str,
+    service: str,
+    directory: str,
+    output: str,
+    endpoint: str,
+    formats: Sequence[str] = ("json",),
 ) -> str:
     """The text of a manifest that runs as it is, once its folder is there."""
     values = {"batch": batch, "directory": directory, "endpoint": endpoint, "output": output}
@@ -19,7 +27,9 @@ def commented(
     written = "" if tuple(formats) == ("json",) else f"formats = {_toml(list(formats))}\n"
     passwords = _PASSWORDS if endpoint in PLACES else ""
     options = OPTIONS[endpoint]
-    return _TEMPLATE.format(**said, service=where, options=options, formats=written or _FORMATS, passwords=passwords)
+    return _TEMPLATE.format(
+        **said, service=where, options=options, formats=written or _FORMATS, passwords=passwords
+    )
 
 
 def _toml(value: str | list[str]) -> str:
@@ -64,7 +74,9 @@ pipeline_id = "…"                  # as the service's Studio shows it
 """,
 }
 
-_FORMATS: Final = '# formats = ["json", "markdown"]   # also jsonl, parquet; json is always written\n'
+_FORMATS: Final = (
+    '# formats = ["json", "markdown"]   # also jsonl, parquet; json is always written\n'
+)
 
 _PASSWORDS: Final = '# passwords_env = "PASSWORDS"      # a variable with what opens protected documents, a line each\n'
 

@@ -79,12 +79,16 @@ def _url(value: Any, _folder: Path) -> str:
 
 def _bucket(value: Any, _folder: Path) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"(s3|gs|az)://[^/\s?#@]+(/[^?#]*)?", value):
-        raise ValueError(f"an address as in s3://bucket/prefix, gs://… or az://… is wanted, not {shown(value)}")
+        raise ValueError(
+            f"an address as in s3://bucket/prefix, gs://… or az://… is wanted, not {shown(value)}"
+        )
     return value.rstrip("/")
 
 
 def _object_store(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(s3|s3a|gs|az|azure|abfss?)://[^/\s?#@]+(/[^\s?#]*)?", value):
+    if not isinstance(value, str) or not re.fullmatch(
+        r"(s3|s3a|gs|az|azure|abfss?)://[^/\s?#@]+(/[^\s?#]*)?", value
+    ):
         raise ValueError(f"a place as in s3://bucket/prefix is wanted, not {shown(value)}")
     return value.rstrip("/")
 
@@ -112,7 +116,9 @@ def _tries(value: Any, _folder: Path) -> int:
 
 def _prices(value: Any, folder: Path) -> dict[str, float]:
     if not isinstance(value, dict) or not set(value) <= set(ENDPOINTS):
-        raise ValueError(f"a table of dollars by endpoint ({', '.join(ENDPOINTS)}) is wanted, not {shown(value)}")
+        raise ValueError(
+            f"a table of dollars by endpoint ({', '.join(ENDPOINTS)}) is wanted, not {shown(value)}"
+        )
     return {endpoint: READERS["amount"](dollars, folder) for endpoint, dollars in value.items()}
 
 
@@ -140,7 +146,9 @@ def _size(value: Any, _folder: Path) -> int:
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B", value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"a number of bytes or a size as in 10kB, 25MB or 1GB is wanted, not {shown(value)}")
+        raise ValueError(
+            f"a number of bytes or a size as in 10kB, 25MB or 1GB is wanted, not {shown(value)}"
+        )
     return int(float(match[1]) * _SIZES[match[2]])
 
 
@@ -193,7 +201,9 @@ TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "prices": {
         "type": "object",
         "additionalProperties": False,
-        "properties": {endpoint: {"type": "number", "exclusiveMinimum": 0} for endpoint in ENDPOINTS},
+        "properties": {
+            endpoint: {"type": "number", "exclusiveMinimum": 0} for endpoint in ENDPOINTS
+        },
     },
     "clock time": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},

@@ -1,6 +1,8 @@
-"""Makes things of saved results, a group at a time: Markdown files, lines, parts of a Parquet data set.
+"""Makes things of saved results, a group at a time: Markdown files, lines, parts of a Parquet data
+set.
 
-Blocking; the deriver calls it in a thread. Every file is whole or not there, and made of the result on disk alone.
+Blocking; the deriver calls it in a thread. Every file is whole or not there, and made of the result
+on disk alone.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def origin_of(one: Derivable) -> Origin:
 
 
 class Notes:
-    """What was left out of what is made of each document, for want of anything that could be read."""
+    """What was left out of what is made of each document, for want of anything that could be
+    read.
+    """
 
     def __init__(self) -> None:
         self._left_out: dict[int, list[str]] = {}
@@ -51,11 +55,16 @@ class Notes:
         return f"left out: {left_out[0]}{more}"
 
 
-# --- Markdown -------------------------------------------------------------------------------------------------------
+# --- Markdown -------------------------------------------------------------------------------------
 
 
-def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]) -> list[Derived]:
-    """A file beside each result. `known`: hashes of what may be replaced, by name. Raises OutputError, the first."""
+def write_markdown(
+    store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]
+) -> list[Derived]:
+    """A file beside each result.
+
+    `known`: hashes of what may be replaced, by name. Raises OutputError, the first.
+    """
     there = whole(store, group)
     notes = Notes()
     items = [_markdown(store, one, known[markdown_name(one)], notes.of(one)) for one in there]
@@ -63,7 +72,9 @@ def write_markdown(store: Store, group: Sequence[Derivable], known: Mapping[str,
     for one, outcome in zip(there, store.write_group(items), strict=True):
         if isinstance(outcome, OutputError):
             raise outcome
-        row = Derived(one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256)
+        row = Derived(
+            one.document, "markdown", one.sha256, outcome.output, 0, outcome.size, outcome.sha256
+        )
         made.append(row._replace(note=notes.words(one.document)))
     return made
 
@@ -72,7 +83,9 @@ def markdown_name(one: Derivable) -> str:
     return beside(one.output, ".md")
 
 
-def _markdown(store: Store, one: Derivable, known: frozenset[str], left_out: list[str]) -> Item | Streamed:
+def _markdown(
+    store: Store, one: Derivable, known: frozenset[str], left_out: list[str]
+) -> Item | Streamed:
     name = markdown_name(one)
     images = _pictures(store, one)
     pieces = markdown_of(store.read(one.output), origin_of(one), images=images, left_out=left_out)
@@ -99,7 +112,7 @@ def _pictures(store: Store, one: Derivable) -> dict[str, str]:
     return {url: place[here:] for url, place in places.items() if store.path(place).is_file()}
 
 
-# --- pictures -------------------------------------------------------------------------------------------------------
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def pictures_name(one: Derivable) -> str:
@@ -107,16 +120,22 @@ def pictures_name(one: Derivable) -> str:
 
 
 def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict[str, str]:
-    """Where each picture a result links to belongs, the PDF made of the document, and what charts were read as.
+    """Where each picture a result links to belongs, the PDF made of the document, and what charts
+    were read as.
 
-    `cited`: whether it was asked for with citations, so that pictures of what it cites are among them.
+    `cited`: whether it was asked for with citations, so that pictures of what it cites are among
+    them.
     """
     folder = pictures_name(one)
     result = read_result(store.read(one.output))
     pictures = enumerate(images_of(result, cited=cited), start=1)
     places = {url: f"{folder}/{number:04}-{_mark(url)}.{_ending(url)}" for number, url in pictures}
     charts = {url: f"{folder}/chart-{_mark(url)}.json" for url in charts_of(result)}
-    return {**charts, **places, **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)}}
+    return {
+        **charts,
+        **places,
+        **{url: f"{folder}/document-{_mark(url)}.pdf" for url in pdfs_of(result)},
+    }
 
 
 def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
@@ -145,7 +164,9 @@ def picture_in(url: str) -> bytes | None:
 
 
 def _mark(url: str) -> str:
-    """Tells the pictures of one job from those of another; a signature that is made anew changes nothing."""
+    """Tells the pictures of one job from those of another; a signature that is made anew changes
+    nothing.
+    """
     return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:8]
 
 
@@ -158,11 +179,16 @@ def _ending(url: str) -> str:
     return ending if ending in _ENDINGS else "png"
 
 
-# --- lines ----------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
-def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool) -> list[Derived]:
-    """The group's lines at the end of `file`. Raises FileNotFoundError where it is shorter than `at`, OutputError."""
+def append_lines(
+    store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool
+) -> list[Derived]:
+    """The group's lines at the end of `file`.
+
+    Raises FileNotFoundError where it is shorter than `at`, OutputError.
+    """
     there = whole(store, group)
     notes = Notes()
     of = lines_of if chunks else line_of
@@ -174,11 +200,15 @@ def append_lines(store: Store, group: Sequence[Derivable], file: str, at: int, *
     ]
 
 
-# --- Parquet --------------------------------------------------------------------------------------------------------
+# --- Parquet --------------------------------------------------------------------------------------
 
 
-def begin_part(store: Store, there: Sequence[Derivable], columns: Columns) -> tuple[Streamed, list[Derived]]:
-    """A file of the rows of results that are whole, not visible yet, and what to remember of it before it is."""
+def begin_part(
+    store: Store, there: Sequence[Derivable], columns: Columns
+) -> tuple[Streamed, list[Derived]]:
+    """A file of the rows of results that are whole, not visible yet, and what to remember of it
+    before it is.
+    """
     part = store.new_part()
     notes = Notes()
     try:
@@ -188,7 +218,10 @@ def begin_part(store: Store, there: Sequence[Derivable], columns: Columns) -> tu
         raise
     name = f"results.parquet/{there[0].job}/part-{part.name}.parquet"
     made = [
-        Derived(one.document, "parquet", one.sha256, name, 0, size, sha256, notes.words(one.document)) for one in there
+        Derived(
+            one.document, "parquet", one.sha256, name, 0, size, sha256, notes.words(one.document)
+        )
+        for one in there
     ]
     return Streamed(name, part, sha256, size), made
 
@@ -216,22 +249,32 @@ def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
     """A result and what lies beside it; the result itself comes last."""
     folder = pictures_name(one)
     files = store.path(folder).glob("*")
-    pictures = sorted(f"{folder}/{file.name}" for file in files if _PICTURE.fullmatch(file.name) and file.is_file())
+    pictures = sorted(
+        f"{folder}/{file.name}"
+        for file in files
+        if _PICTURE.fullmatch(file.name) and file.is_file()
+    )
     return [*pictures, *([markdown] if markdown else []), one.output]
 
 
 def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
-    """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has gone."""
+    """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has
+    gone.
+    """
     first = made[0]
     if first.format == "mirror":
         return True  # it lies elsewhere
     if first.format == "images":
         return len(list(store.path(first.file).glob("*"))) >= first.size - (1 if first.note else 0)
     if first.format == "jsonl":
-        return jsonl.stand(store.path(first.file), [(row.start, row.size, row.sha256) for row in made])
+        return jsonl.stand(
+            store.path(first.file), [(row.start, row.size, row.sha256) for row in made]
+        )
     return store.digest(first.file) == first.sha256
 
 
 def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
-    """Those of `group` whose result is on disk as it was saved; of the others the next `verify` tells."""
+    """Those of `group` whose result is on disk as it was saved; of the others the next `verify`
+    tells.
+    """
     return [one for one in group if store.digest(one.output) == one.sha256]

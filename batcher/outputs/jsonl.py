@@ -1,4 +1,5 @@
-"""One file of lines that only grows, and never by half a line that counts: its owner remembers how long it is.
+"""One file of lines that only grows, and never by half a line that counts: its owner remembers how
+long it is.
 
 Blocking. A crash may leave a tail that nobody remembers; the next append cuts it off first.
 """

@@ -1,6 +1,8 @@
-"""A result as Markdown: the text of a parse in reading order, fields and sections as lists, and whose they are above.
+"""A result as Markdown: the text of a parse in reading order, fields and sections as lists, and
+whose they are above.
 
-Pieces, not one string: a result of any size passes through. It invents nothing and leaves the service's tables alone.
+Pieces, not one string: a result of any size passes through. It invents nothing and leaves the
+service's tables alone.
 """
 
 from __future__ import annotations
@@ -10,13 +12,27 @@ from typing import Any
 
 from batcher.common.strict_json import encoded, sound
 from batcher.outputs.rows import flat, metadata_of, text_of
-from batcher.reducto.results import Block, Buffer, Chunk, Origin, Record, chunks_of, read_result, records_of
+from batcher.reducto.results import (
+    Block,
+    Buffer,
+    Chunk,
+    Origin,
+    Record,
+    chunks_of,
+    read_result,
+    records_of,
+)
 
 
 def markdown_of(
-    body: Buffer, origin: Origin, *, images: Mapping[str, str] | None = None, left_out: list[str] | None = None
+    body: Buffer,
+    origin: Origin,
+    *,
+    images: Mapping[str, str] | None = None,
+    left_out: list[str] | None = None,
 ) -> Iterator[str]:
-    """`images` are the places, relative to the Markdown, of pictures that were fetched, by their address.
+    """`images` are the places, relative to the Markdown, of pictures that were fetched, by their
+    address.
 
     `left_out` is told what couldn't be read.
     """
@@ -39,7 +55,9 @@ def _front_matter(origin: Origin, job_id: str | None) -> str:
         "pages": origin.pages,
         "credits": origin.credits,
     }
-    lines = [f"{name}: {encoded(value).decode()}" for name, value in facts.items() if value is not None]
+    lines = [
+        f"{name}: {encoded(value).decode()}" for name, value in facts.items() if value is not None
+    ]
     metadata = metadata_of(origin)
     if metadata is not None:
         lines.append(f"metadata: {metadata.decode()}")

@@ -1,7 +1,8 @@
-"""Files put into an object store, each whole: S3, Google Cloud Storage, Azure, by obstore. Needs the extra `s3`.
+"""Files put into an object store, each whole: S3, Google Cloud Storage, Azure, by obstore. Needs
+the extra `s3`.
 
-An object appears when all of it has arrived, or not at all. Keys come from the environment, as the store's own tools
-read them, and stand in no manifest.
+An object appears when all of it has arrived, or not at all. Keys come from the environment, as the
+store's own tools read them, and stand in no manifest.
 """
 
 from __future__ import annotations
@@ -27,24 +28,34 @@ BLOCK: Final = 4 << 20  # bytes read at once of a file that may be growing
 
 
 class Mirror:
-    """`url` as in s3://bucket/prefix. Raises MirrorError where obstore isn't there, or can't read the address."""
+    """`url` as in s3://bucket/prefix.
+
+    Raises MirrorError where obstore isn't there, or can't read the address.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         try:
             import obstore
         except ImportError as error:
-            raise MirrorError(f"{url}: object stores need obstore: pip install 'batcher[s3]'") from error
+            raise MirrorError(
+                f"{url}: object stores need obstore: pip install 'batcher[s3]'"
+            ) from error
         self._put = obstore.put_async
         self._delete = obstore.delete_async
         self._list = obstore.list
         try:
             self._store: Any = opened(self.url)
-        except Exception as error:  # obstore's own, one for each kind of address and of configuration
+        except (
+            Exception
+        ) as error:  # obstore's own, one for each kind of address and of configuration
             raise MirrorError(f"{url}: {_said(error)}") from error
 
     async def check(self) -> None:
-        """Put a small object and take it away again. Raises MirrorError where nothing can be put."""
+        """Put a small object and take it away again.
+
+        Raises MirrorError where nothing can be put.
+        """
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._put(self._store, MARK, b"batcher looks whether it may write here\n")
@@ -52,7 +63,9 @@ class Mirror:
             raise MirrorError(f"{self.url}: it doesn't answer within {PATIENCE:g} s") from error
         except Exception as error:
             raise MirrorError(f"{self.url}: {_said(error)}") from error
-        with suppress(MirrorError):  # who may write may not delete everywhere; the next check finds it in its place
+        with suppress(
+            MirrorError
+        ):  # who may write may not delete everywhere; the next check finds it in its place
             await self.remove(MARK)
 
     async def put(self, name: str, path: Path, *, length: int | None = None) -> None:
@@ -65,12 +78,18 @@ class Mirror:
         kind = TYPES.get(path.suffix)
         try:
             content = path if length is None else _beginning(path, length)
-            await self._put(self._store, name, content, attributes={"Content-Type": kind} if kind else None)
+            await self._put(
+                self._store, name, content, attributes={"Content-Type": kind} if kind else None
+            )
         except Exception as error:  # obstore's own and the system's, which share no base
-            raise MirrorError(f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again") from error
+            raise MirrorError(
+                f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again"
+            ) from error
 
     async def answers(self) -> bool:
-        """Whether the store lets itself be looked into: where it does, what it refuses is its own trouble."""
+        """Whether the store lets itself be looked into: where it does, what it refuses is its own
+        trouble.
+        """
         try:
             async for _ in self._list(self._store, chunk_size=1):
                 break

@@ -1,4 +1,7 @@
-"""Rows as Parquet: columns of `outputs.rows` become Arrow types, rows go out in groups. Needs the extra `parquet`."""
+"""Rows as Parquet: columns of `outputs.rows` become Arrow types, rows go out in groups.
+
+Needs the extra `parquet`.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ from batcher.errors import OutputError
 from batcher.outputs.rows import Row, fitted
 
 ROWS_AT_ONCE: Final = 2_000
-TEXT_AT_ONCE: Final = 1 << 20  # characters: groups of 8 MB took some 40 MB more at the peak of a long run
+TEXT_AT_ONCE: Final = (
+    1 << 20
+)  # characters: groups of 8 MB took some 40 MB more at the peak of a long run
 BLOCK: Final = 1 << 20
 
 
 def write(path: Path, columns: Columns, rows: Iterable[Row]) -> tuple[int, str]:
-    """All of `rows` in one file; (bytes, sha256). Raises OutputError where pyarrow isn't installed."""
+    """All of `rows` in one file; (bytes, sha256).
+
+    Raises OutputError where pyarrow isn't installed.
+    """
     arrow, parquet = _library()
     types = {
         ColumnType.BOOLEAN: arrow.bool_(),

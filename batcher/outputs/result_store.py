@@ -1,6 +1,8 @@
-"""Results on disk, each whole or not there: part, sync, a name that overwrites nothing unknown, sync of the folder.
+"""Results on disk, each whole or not there: part, sync, a name that overwrites nothing unknown,
+sync of the folder.
 
-Blocking; the sink calls it in a thread, with groups, because one sync serves many files. No path leaves its root.
+Blocking; the sink calls it in a thread, with groups, because one sync serves many files. No path
+leaves its root.
 """
 
 from __future__ import annotations
@@ -26,13 +28,25 @@ from batcher.common.private_files import FILES, FOLDERS, NEW, let_in, make_file
 from batcher.errors import OutputError
 from batcher.reducto.results import Buffer
 
-BESIDE: Final = 64  # bytes that what is made of a result has more in its name, and pictures in theirs
-PARTS: Final = (b".batcher", b"parts")  # one folder for all of them, so that what a crash leaves is cleared in one look
-REPLACED: Final = (b".batcher", b"replaced")  # paid results that newer ones took the place of, by their hashes
-GROUP_FOR_SYNCFS: Final = 8  # files from which on one sync of the file system is cheaper than one for each
+BESIDE: Final = (
+    64  # bytes that what is made of a result has more in its name, and pictures in theirs
+)
+PARTS: Final = (
+    b".batcher",
+    b"parts",
+)  # one folder for all of them, so that what a crash leaves is cleared in one look
+REPLACED: Final = (
+    b".batcher",
+    b"replaced",
+)  # paid results that newer ones took the place of, by their hashes
+GROUP_FOR_SYNCFS: Final = (
+    8  # files from which on one sync of the file system is cheaper than one for each
+)
 BLOCK: Final = 1 << 20
 _OWN: Final = b"/.batcher"
-_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # which a person named, so it may be a link
+_ROOT: Final = (
+    os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+)  # which a person named, so it may be a link
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
 _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
     {
@@ -52,7 +66,8 @@ _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on t
 _NEXT: Final = {
     errno.EMFILE: "let it have more files open (ulimit -n)",
     errno.ENFILE: "the system has too many files open: let it have more",
-    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on another disk",
+    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on "
+    "another disk",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
     errno.EROFS: "mount it writable, or name another output directory",
@@ -88,7 +103,10 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Durable on disk. `output` differs from the one asked for where that place is taken, or can't be had."""
+    """Durable on disk.
+
+    `output` differs from the one asked for where that place is taken, or can't be had.
+    """
 
     output: str
     sha256: str
@@ -106,7 +124,8 @@ class _Part:
 
 
 class Store:
-    """`access`: who may read what it writes, whatever the umask: the owner alone, or the group of the folder too.
+    """`access`: who may read what it writes, whatever the umask: the owner alone, or the group of
+    the folder too.
 
     Folders that are there keep their modes, as do files that grow.
     """
@@ -137,13 +156,19 @@ class Store:
             raise trouble(str(self._root), error) from error
 
     def sweep(self) -> None:
-        """Remove the parts that a crash left behind. The caller holds the ledger, so no other run is at work here."""
+        """Remove the parts that a crash left behind.
+
+        The caller holds the ledger, so no other run is at work here.
+        """
         folder = self._root.joinpath(*(os.fsdecode(part) for part in PARTS))
         for part in folder.iterdir() if folder.is_dir() else ():
             part.unlink()
 
     def new_part(self) -> Path:
-        """Where a large result may be written, to be named by `write_group` when it is whole. Raises OutputError."""
+        """Where a large result may be written, to be named by `write_group` when it is whole.
+
+        Raises OutputError.
+        """
         folders: dict[bytes, int] = {}
         try:
             self._folder(PARTS, folders)
@@ -160,7 +185,10 @@ class Store:
         return part
 
     def begin(self, output: str) -> Path:
-        """A file that is to grow at `output`, in the root itself: made empty unless it's there. Raises OSError."""
+        """A file that is to grow at `output`, in the root itself: made empty unless it's there.
+
+        Raises OSError.
+        """
         path = self.path(output)
         with suppress(FileExistsError):
             make_file(path, self._access)
@@ -195,7 +223,9 @@ class Store:
                     outcomes[number] = self._publish(part, folders)
             for folder in folders.values():
                 os.fsync(folder)
-        except OSError as error:  # a folder that can't be synced: nothing of this group counts as durable
+        except (
+            OSError
+        ) as error:  # a folder that can't be synced: nothing of this group counts as durable
             return [trouble(item.output, error) for item in items]
         finally:
             for part in parts.values():
@@ -206,7 +236,8 @@ class Store:
         return [outcomes[number] for number in range(len(items))]
 
     def read(self, output: str) -> memoryview:
-        """The result at `output` as a map of the file: what is looked at is in memory, the rest isn't.
+        """The result at `output` as a map of the file: what is looked at is in memory, the rest
+        isn't.
 
         Raises FileNotFoundError where there is none, or it is no regular file.
         """
@@ -224,7 +255,9 @@ class Store:
         return self._root / os.fsdecode(path_of(output))
 
     def digest(self, output: str) -> str | None:
-        """sha256 of the result at `output`; None where there is none, empty where it's no regular file."""
+        """sha256 of the result at `output`; None where there is none, empty where it's no regular
+        file.
+        """
         try:
             with self._open_folder_of(output) as (folder, name):
                 return _hash_of(name, folder)
@@ -252,7 +285,9 @@ class Store:
             size = next((size for size in found if size is not None), None)
             if size is None:
                 raise FileNotFoundError(f"{source}: not the bytes that were saved")
-            (outcome,) = self.write_group([Streamed(target, part, sha256, size, known, elsewhere(target))])
+            (outcome,) = self.write_group(
+                [Streamed(target, part, sha256, size, known, elsewhere(target))]
+            )
         finally:
             part.unlink(missing_ok=True)
         if isinstance(outcome, OutputError):
@@ -260,9 +295,11 @@ class Store:
         return outcome
 
     def _streamed(self, output: str, part: Path, sha256: str) -> int | None:
-        """How many bytes were copied, a block at a time; None where `output` is not, or no longer, of that hash.
+        """How many bytes were copied, a block at a time; None where `output` is not, or no longer,
+        of that hash.
 
-        A disk that can't be read just now says nothing about what lies on it: that is an OutputError.
+        A disk that can't be read just now says nothing about what lies on it: that is an
+        OutputError.
         """
         try:
             with self._open_folder_of(output) as (folder, name):
@@ -277,7 +314,10 @@ class Store:
 
     @contextmanager
     def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
-        """The open folder of `output`, if it is there, and the name within. No link is followed on the way."""
+        """The open folder of `output`, if it is there, and the name within.
+
+        No link is followed on the way.
+        """
         *parents, name = path_of(output).split(b"/")
         with ExitStack() as stack:
             folder = os.open(self._root, _ROOT)
@@ -287,7 +327,7 @@ class Store:
                 stack.callback(os.close, folder)
             yield folder, name
 
-    # --- one file ---------------------------------------------------------------------------------------------------
+    # --- one file ---------------------------------------------------------------------------------
 
     def _begin(self, item: Item | Streamed, folders: dict[bytes, int]) -> _Part:
         parts = self._folder(PARTS, folders)
@@ -329,7 +369,9 @@ class Store:
         return fd
 
     def _publish(self, part: _Part, folders: dict[bytes, int]) -> Written | OutputError:
-        """Give the part its name: the planned one, unless somebody else's file has it or stands in its way."""
+        """Give the part its name: the planned one, unless somebody else's file has it or stands in
+        its way.
+        """
         item = part.item
         tagged = with_tag(item.output, part.sha256[:8])
         refused: OSError | None = None
@@ -343,17 +385,25 @@ class Store:
                 refused = error
         if refused is not None:
             return trouble(item.output, refused)
-        words = f"{item.output}: both it and {tagged} are taken by files that batcher didn't write; move them away"
+        words = (
+            f"{item.output}: both it and {tagged} are taken by files that batcher didn't "
+            "write; move them away"
+        )
         return OutputError(words, errno=errno.EEXIST)
 
     def _takes(self, part: _Part, output: str, folders: dict[bytes, int]) -> bool:
-        """Whether `output` is the part's now; False where a stranger's file has that name. Raises OSError."""
+        """Whether `output` is the part's now; False where a stranger's file has that name.
+
+        Raises OSError.
+        """
 
         def keep(name: bytes, folder: int, sha256: str) -> None:
             _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
 
         if len(path_of(output)) > self._room:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))  # though each folder of it were fine
+            raise OSError(
+                errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)
+            )  # though each folder of it were fine
         folder, name = self._folder_of(output, folders)
         return _take_name(part, folder, name, part.item.known | {part.sha256}, keep)
 
@@ -361,11 +411,17 @@ class Store:
     def _room(self) -> int:
         """Bytes of a path below the root that whoever opens it by its whole name can use."""
         with suppress(OSError, ValueError):
-            return os.pathconf(self._root, "PC_PATH_MAX") - len(os.fsencode(self._root.absolute())) - BESIDE
+            return (
+                os.pathconf(self._root, "PC_PATH_MAX")
+                - len(os.fsencode(self._root.absolute()))
+                - BESIDE
+            )
         return LONGEST_PATH
 
     def _mode_of(self, folder: bytes) -> int:
-        """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any case."""
+        """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any
+        case.
+        """
         is_own = folder == _OWN or folder.startswith(_OWN + b"/")
         return FOLDERS["owner" if is_own else self._access]
 
@@ -378,12 +434,16 @@ class Store:
                 _let_into(os.open(folder, _FOLDER), FOLDERS[self._access])
 
     def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
-        """After a failed sync a file's pages count as clean though they aren't: it is discarded, never synced again."""
+        """After a failed sync a file's pages count as clean though they aren't: it is discarded,
+        never synced again.
+        """
         if len(parts) >= GROUP_FOR_SYNCFS and _SYNCFS is not None:
             if _SYNCFS(next(iter(parts.values())).fd) == 0:
                 return
             failed = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            outcomes.update({number: trouble(part.item.output, failed) for number, part in parts.items()})
+            outcomes.update(
+                {number: trouble(part.item.output, failed) for number, part in parts.items()}
+            )
             return
         for number, part in parts.items():
             try:
@@ -398,9 +458,14 @@ def kept_name(sha256: str) -> str:
 
 
 def _take_name(part: _Part, folder: int, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
-    """False where a file that isn't one of `ours` has that name. What is replaced is kept under another name first."""
+    """False where a file that isn't one of `ours` has that name.
+
+    What is replaced is kept under another name first.
+    """
     try:
-        os.link(part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(
+            part.temporary, name, src_dir_fd=part.parts, dst_dir_fd=folder, follow_symlinks=False
+        )
         return True
     except FileExistsError:
         there = _hash_of(name, folder)
@@ -521,7 +586,8 @@ def concerns_one(error: OSError | OutputError) -> bool:
 def trouble(output: str, error: OSError) -> OutputError:
     advice = _NEXT.get(error.errno or 0, "check that disk")
     return OutputError(
-        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still at the service",
+        f"{output}: {error.strerror}; {advice} and run again: results not yet written are still "
+        "at the service",
         errno=error.errno or 0,
     )
 

@@ -1,7 +1,9 @@
-"""Results as rows of a table, one for each chunk, extracted object or section, and the columns they have in common.
+"""Results as rows of a table, one for each chunk, extracted object or section, and the columns they
+have in common.
 
-Columns come from the job where it says enough (a parse always does, an extract by its schema), so that every file of a
-step has the same; else from the rows themselves. What fits no column stands in `other`, as JSON: nothing is dropped.
+Columns come from the job where it says enough (a parse always does, an extract by its schema), so
+that every file of a step has the same; else from the rows themselves. What fits no column stands in
+`other`, as JSON: nothing is dropped.
 """
 
 from __future__ import annotations
@@ -39,34 +41,52 @@ SECTION: Final[Columns] = {
     "pages": ColumnType.TEXT,
     "conf": ColumnType.TEXT,
 }
-_TYPES: Final = {"boolean": ColumnType.BOOLEAN, "integer": ColumnType.INTEGER, "number": ColumnType.NUMBER}
+_TYPES: Final = {
+    "boolean": ColumnType.BOOLEAN,
+    "integer": ColumnType.INTEGER,
+    "number": ColumnType.NUMBER,
+}
 _PIECE: Final = 1 << 20
 _NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within strings JSON writes them otherwise
 _INT64: Final = 1 << 63
 _LARGEST_NUMBER: Final = 1 << 1023
 _DEEPEST: Final = 32  # names within a column's name; what is nested deeper is JSON
-_MOST_COLUMNS: Final = 1_000  # that a step's rows may add; a record of ten thousand keys is no table
+_MOST_COLUMNS: Final = (
+    1_000  # that a step's rows may add; a record of ten thousand keys is no table
+)
 
 
 def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[Row]:
-    """Of one result. Each row says whose it is; `credits` are the whole document's and stand in its first row alone.
+    """Of one result. Each row says whose it is; `credits` are the whole document's and stand in its
+    first row alone.
 
     `left_out` is told what couldn't be read.
     """
     result = read_result(body, left_out)
-    whose = {"source": sound(origin.source), "job": origin.job, "job_id": result.job_id or origin.job_id}
+    whose = {
+        "source": sound(origin.source),
+        "job": origin.job,
+        "job_id": result.job_id or origin.job_id,
+    }
     for number, fields in enumerate(_fields(result), start=1):
         credits = origin.credits if number == 1 else 0.0
-        row: Row = {**whose, "credits": credits, "metadata": _text_or_none(origin.metadata), "row": number}
+        row: Row = {
+            **whose,
+            "credits": credits,
+            "metadata": _text_or_none(origin.metadata),
+            "row": number,
+        }
         for name, value in fields.items():
             row[_free(row, _own(name))] = value
         yield row
 
 
 def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
-    """The result as one line of JSON Lines, in pieces: whose it is, and the result itself as it came.
+    """The result as one line of JSON Lines, in pieces: whose it is, and the result itself as it
+    came.
 
-    Where not every reader of JSON would take it, it is mended; where it is none, null stands there and why.
+    Where not every reader of JSON would take it, it is mended; where it is none, null stands there
+    and why.
     """
     facts = {
         "source": sound(origin.source),
@@ -126,10 +146,12 @@ def columns_for(endpoint: str, options: Mapping[str, Any]) -> Columns | None:
 
 
 def grown(known: Columns | None, found: Mapping[str, ColumnType | None]) -> Columns:
-    """The columns of a step whose rows alone can tell, so that each of its files can be read with all the others.
+    """The columns of a step whose rows alone can tell, so that each of its files can be read with
+    all the others.
 
-    A column keeps the kind it once had, and every number is one kind: a total of 120 may be 117.50 in the next run.
-    Names that differ in case alone many readers take for one: the second is none, and stands in `other`.
+    A column keeps the kind it once had, and every number is one kind: a total of 120 may be 117.50
+    in the next run. Names that differ in case alone many readers take for one: the second is none,
+    and stands in `other`.
     """
     columns: dict[str, ColumnType] = dict(known or ORIGIN)
     taken = {name.lower() for name in (*columns, OTHER)}
@@ -147,11 +169,17 @@ def widen(known: dict[str, ColumnType | None], row: Row) -> None:
         before = known.setdefault(name, None)
         if value is not None:
             kind = _kind(value)
-            known[name] = kind if before in (None, kind) else _WIDER.get(frozenset({before, kind}), ColumnType.TEXT)
+            known[name] = (
+                kind
+                if before in (None, kind)
+                else _WIDER.get(frozenset({before, kind}), ColumnType.TEXT)
+            )
 
 
 def fitted(row: Row, columns: Columns) -> Row:
-    """`row` as `columns` want it: each there, null where it has none; a misfit goes to `other` if there is one."""
+    """`row` as `columns` want it: each there, null where it has none; a misfit goes to `other` if
+    there is one.
+    """
     fit: Row = {}
     other: Row = {}
     for name, kind in columns.items():
@@ -186,7 +214,9 @@ def _flat(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[s
 
 
 def _free(row: Row, name: str) -> str:
-    """`name`, or one like it that this row has no value for yet: {"a": {"b": 1}, "a.b": 2} has both."""
+    """`name`, or one like it that this row has no value for yet: {"a": {"b": 1}, "a.b": 2} has
+    both.
+    """
     while name in row:
         name += "_"
     return name
@@ -237,7 +267,9 @@ def _is_rounded(value: Any, fit: Any) -> bool:
     return isinstance(value, int) and isinstance(fit, float) and fit != value
 
 
-def _of_schema(schema: Mapping[str, Any], prefix: str = "", depth: int = 1) -> dict[str, ColumnType]:
+def _of_schema(
+    schema: Mapping[str, Any], prefix: str = "", depth: int = 1
+) -> dict[str, ColumnType]:
     columns: dict[str, ColumnType] = {}
     properties = schema.get("properties")
     for name, inner in properties.items() if isinstance(properties, Mapping) else ():

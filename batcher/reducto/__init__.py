@@ -1,1 +1,3 @@
-"""All that knows the vendor: its types, requests, answers, errors, prices, and the client that speaks to it."""
+"""All that knows the vendor: its types, requests, answers, errors, prices, and the client that
+speaks to it.
+"""

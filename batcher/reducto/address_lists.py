@@ -1,6 +1,8 @@
-"""Several documents as the input of one job: what such a list may hold, and what makes two of them the same. Pure.
+"""Several documents as the input of one job: what such a list may hold, and what makes two of them
+the same. Pure.
 
-They are addresses: of http(s), of uploads (reducto://) and of jobs (jobid://). Their order belongs to what they are.
+They are addresses: of http(s), of uploads (reducto://) and of jobs (jobid://). Their order belongs
+to what they are.
 """
 
 from __future__ import annotations
@@ -49,14 +51,19 @@ def check_list(parts: Sequence[str], endpoints: Collection[str]) -> None:
     """Raises ValueError where these endpoints don't take such a list."""
     for endpoint in endpoints:
         if endpoint not in TAKERS:
-            raise ValueError(f"several documents, and {endpoint} takes one; give each a row of its own")
+            raise ValueError(
+                f"several documents, and {endpoint} takes one; give each a row of its own"
+            )
         jobs = [number for number, part in enumerate(parts) if part.startswith(JOB)]
         if jobs and endpoint not in MERGERS:
-            raise ValueError(f"[{jobs[0]}] is a job, which {endpoint} doesn't take in a list; only extract does")
+            raise ValueError(
+                f"[{jobs[0]}] is a job, which {endpoint} doesn't take in a list; only extract does"
+            )
 
 
 def list_key(parts: Sequence[str], *, ignore: Collection[str] = ()) -> str:
-    """What stands in for the hash of their bytes: which they are and in which order, however they are signed today.
+    """What stands in for the hash of their bytes: which they are and in which order, however they
+    are signed today.
 
     Raises ValueError where one stands there twice.
     """

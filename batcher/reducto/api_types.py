@@ -1,6 +1,8 @@
-"""The API on the wire: names, request bodies, and answers read defensively. Knows no transport and keeps no state.
+"""The API on the wire: names, request bodies, and answers read defensively. Knows no transport and
+keeps no state.
 
-Facts come from the service's OpenAPI description, v1.12.20; where they don't, the comment says from where.
+Facts come from the service's OpenAPI description, v1.12.20; where they don't, the comment says from
+where.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ JOB: Final = "jobid://"  # … and one that is an earlier job's result
 READS_JOBS: Final = frozenset(
     {"extract", "split"}
 )  # endpoints that go on from a parse job, whose pages aren't paid twice
-METADATA_KEY: Final = "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
+METADATA_KEY: Final = (
+    "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
+)
 
 
 class JobStatus(StrEnum):
@@ -59,7 +63,9 @@ class JobType(StrEnum):
 
 
 class ErrorName(StrEnum):
-    """The 44 names of the API's `ErrorCode`; the list has grown before, so any other string is possible."""
+    """The 44 names of the API's `ErrorCode`; the list has grown before, so any other string is
+    possible.
+    """
 
     TIMEOUT = "TIMEOUT"
     CAPACITY_TIMEOUT = "CAPACITY_TIMEOUT"
@@ -107,15 +113,21 @@ class ErrorName(StrEnum):
     URL_NOT_ALLOWED = "URL_NOT_ALLOWED"
 
 
-# --- requests -------------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------
 
 
-def job_request(options: Mapping[str, Any], source: str | list[str], *, asynchronous: Mapping[str, Any]) -> bytes:
-    """The body of a submission: the options as the manifest has them, `input`, and the `async` object."""
-    return msgspec.json.encode({**options, "input": source, "async": {**options.get("async", {}), **asynchronous}})
+def job_request(
+    options: Mapping[str, Any], source: str | list[str], *, asynchronous: Mapping[str, Any]
+) -> bytes:
+    """The body of a submission: the options as the manifest has them, `input`, and the `async`
+    object.
+    """
+    return msgspec.json.encode(
+        {**options, "input": source, "async": {**options.get("async", {}), **asynchronous}}
+    )
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 class ErrorDetail(msgspec.Struct):
@@ -127,7 +139,10 @@ class ErrorDetail(msgspec.Struct):
 
 
 class JobAnswer(msgspec.Struct):
-    """`GET /job/{id}`. `result` is the slice of the body as it came, undecoded: a re-dump is never byte-identical."""
+    """`GET /job/{id}`.
+
+    `result` is the slice of the body as it came, undecoded: a re-dump is never byte-identical.
+    """
 
     status: str
     result: msgspec.Raw | None = None
@@ -154,7 +169,10 @@ class ResultHead(msgspec.Struct):
 
 
 class JobRow(msgspec.Struct):
-    """One row of `GET /jobs`. `raw_config` holds the request as JSON in a string, when it isn't excluded."""
+    """One row of `GET /jobs`.
+
+    `raw_config` holds the request as JSON in a string, when it isn't excluded.
+    """
 
     job_id: str
     status: str
@@ -169,16 +187,23 @@ class JobRow(msgspec.Struct):
             raise ValueError("an empty job_id")
 
     def mentions(self, needle: str) -> bool:
-        """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is echoed."""
+        """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is
+        echoed.
+        """
         return needle in self.text()
 
     def text(self) -> str:
-        """All of the request that it echoes, in whatever form; some writers of JSON escape the slash."""
+        """All of the request that it echoes, in whatever form; some writers of JSON escape the
+        slash.
+        """
         return f"{_as_text(self.raw_config)} {_as_text(self.source)}".replace("\\/", "/")
 
 
 class JobsPage(msgspec.Struct):
-    """`unreadable`: rows that are there and can't be read. Whose they are nobody knows, so they may be ours."""
+    """`unreadable`: rows that are there and can't be read.
+
+    Whose they are nobody knows, so they may be ours.
+    """
 
     jobs: list[JobRow]
     next_cursor: str | None = None
@@ -190,7 +215,9 @@ class Upload(msgspec.Struct):
     presigned_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.file_id.removeprefix(UPLOAD):  # jobs are found again by it: all of them would mention this one
+        if not self.file_id.removeprefix(
+            UPLOAD
+        ):  # jobs are found again by it: all of them would mention this one
             raise ValueError("an empty file_id")
 
 
@@ -203,4 +230,10 @@ class Submission(msgspec.Struct):
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+    return (
+        value
+        if isinstance(value, str)
+        else ""
+        if value is None
+        else msgspec.json.encode(value).decode()
+    )

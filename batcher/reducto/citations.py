@@ -1,13 +1,14 @@
 """The blocks that an extract cites, told from what the author of its document wrote. Pure.
 
-The API's description leaves citations open; as it answers, and as its documentation has it, they stand
+The API's description leaves citations open; as it answers, and as its documentation has it, they
+stand
 
 - around each value, as {"value": …, "citations": […]}, in the place of every leaf of the result (v3_extract);
 - beside the result, in `citations`, under the names that the values have there (extract).
 
-A citation has its place in a `bbox`, and the block it was read from in `parentBlock`, a parse's block. Values are
-whatever a document's author wrote, so nobody looks into them; and where a single value stands without citations around
-it, none were given, and what looks like some is a value.
+A citation has its place in a `bbox`, and the block it was read from in `parentBlock`, a parse's
+block. Values are whatever a document's author wrote, so nobody looks into them; and where a single
+value stands without citations around it, none were given, and what looks like some is a value.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def _around(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_leaf(value: Mapping[str, Any]) -> bool:
-    """A schema may have these names, too; then what stands there are leaves in turn, and no citations."""
+    """A schema may have these names, too; then what stands there are leaves in turn, and no
+    citations.
+    """
     said = value.get("citations")
     return value.keys() >= LEAF and isinstance(said, list) and all(map(_is_citation, said))
 
@@ -70,7 +73,11 @@ def _is_citation(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     box = value.get("bbox")
-    return isinstance(box, Mapping) and isinstance(box.get("page"), int) and isinstance(value.get("content"), str)
+    return (
+        isinstance(box, Mapping)
+        and isinstance(box.get("page"), int)
+        and isinstance(value.get("content"), str)
+    )
 
 
 def _blocks(citation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

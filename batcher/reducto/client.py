@@ -1,7 +1,8 @@
-"""The service's API over HTTP: one method a call, every answer read defensively, every failure one of `errors`.
+"""The service's API over HTTP: one method a call, every answer read defensively, every failure one
+of `errors`.
 
-`run_job` is sent exactly once per call, whatever comes back; the others repeat what was transient. It keeps no state of
-jobs and decides nothing about documents.
+`run_job` is sent exactly once per call, whatever comes back; the others repeat what was transient.
+It keeps no state of jobs and decides nothing about documents.
 """
 
 from __future__ import annotations
@@ -44,16 +45,22 @@ from batcher.reducto import api_types, responses
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
-Around = Callable[[bytes], tuple[bytes, bytes]]  # by the first byte of what comes: what goes before and after it
+Around = Callable[
+    [bytes], tuple[bytes, bytes]
+]  # by the first byte of what comes: what goes before and after it
 
 CONNECT: Final = 15.0  # seconds for a connection
-EXCHANGE: Final = 120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
+EXCHANGE: Final = (
+    120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
+)
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
 CHUNK: Final = 1 << 20
 LONGEST_LINE: Final = 64 << 10  # bytes of a header: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
-LONGEST_WAIT: Final = 10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
+LONGEST_WAIT: Final = (
+    10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
+)
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -64,7 +71,9 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 
 class Room(Protocol):
-    """Bounds the bytes of answers in memory: taken before a body is read, given back by whoever is done with it."""
+    """Bounds the bytes of answers in memory: taken before a body is read, given back by whoever is
+    done with it.
+    """
 
     async def take(self, amount: int) -> None: ...
 
@@ -72,9 +81,14 @@ class Room(Protocol):
 
 
 class Api(Protocol):
-    """The calls a batch makes. There are two: `ReductoClient` over HTTP, `twin.Twin` in process and in virtual time."""
+    """The calls a batch makes.
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload: ...
+    There are two: `ReductoClient` over HTTP, `twin.Twin` in process and in virtual time.
+    """
+
+    async def upload(
+        self, content: bytes | Path, *, name: str, sha256: str | None = None
+    ) -> api_types.Upload: ...
 
     async def delete_upload(self, file_id: str) -> bool: ...
 
@@ -89,7 +103,9 @@ class Api(Protocol):
         webhook: Mapping[str, Any] | None = None,
     ) -> str: ...
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]: ...
+    async def job(
+        self, job_id: str, *, room: Room | None = None
+    ) -> tuple[api_types.JobAnswer, int]: ...
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
@@ -99,11 +115,14 @@ class Api(Protocol):
 
     async def delete_job(self, job_id: str, *, include_persisted: bool = False) -> None: ...
 
-    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]: ...
+    async def download(
+        self, url: str, into: Path, *, around: Around | None = None
+    ) -> tuple[str, int]: ...
 
 
 class ReductoClient:
-    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and shown nowhere.
+    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and
+    shown nowhere.
 
     `trust` says whose certificates are good, as of `manifest.certificates`; None: the system's.
     `headers` go to the API alone.
@@ -125,7 +144,9 @@ class ReductoClient:
         self._connections = connections
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
-        self._elsewhere: aiohttp.ClientSession | None = None  # for links, which lead nowhere near this machine
+        self._elsewhere: aiohttp.ClientSession | None = (
+            None  # for links, which lead nowhere near this machine
+        )
         self._date = ""
 
     def __repr__(self) -> str:
@@ -134,12 +155,15 @@ class ReductoClient:
     async def __aenter__(self) -> Self:
         by_proxy = not is_on_this_machine(self._base)  # proxies are for what is elsewhere
         self._session = self._opened(trust_env=by_proxy)
-        # Behind a proxy it is the proxy that looks names up, and its own may well stand for this machine.
+        # Behind a proxy it is the proxy that looks names up, and its own may well stand for this
+        # machine.
         resolver = None if by_proxy and getproxies() else Resolver(self._base)
         self._elsewhere = self._opened(resolver, trust_env=by_proxy)
         return self
 
-    def _opened(self, resolver: Resolver | None = None, *, trust_env: bool) -> aiohttp.ClientSession:
+    def _opened(
+        self, resolver: Resolver | None = None, *, trust_env: bool
+    ) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=self._connections, ttl_dns_cache=300, resolver=resolver, ssl=self._trust or True
         )
@@ -152,7 +176,10 @@ class ReductoClient:
         )
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         for session in (self._session, self._elsewhere):
             assert session is not None
@@ -160,16 +187,20 @@ class ReductoClient:
 
     @property
     def service_time(self) -> float | None:
-        """Seconds since the epoch as of the last answer, by the service's clock; None where it didn't say."""
+        """Seconds since the epoch as of the last answer, by the service's clock; None where it
+        didn't say.
+        """
         return responses.http_date(self._date)
 
-    # --- uploads ----------------------------------------------------------------------------------------------------
+    # --- uploads ----------------------------------------------------------------------------------
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
+    async def upload(
+        self, content: bytes | Path, *, name: str, sha256: str | None = None
+    ) -> api_types.Upload:
         """Store a document's bytes at the service, free of charge; its `file_id` is good for 24 h.
 
-        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those of `sha256`,
-        SourceGone and SourceUnreadable where there are none.
+        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those
+        of `sha256`, SourceGone and SourceUnreadable where there are none.
         """
         if isinstance(content, bytes):
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
@@ -184,32 +215,46 @@ class ReductoClient:
         head, tail = _multipart(name)
         return await self._upload_body(head + content + tail, len(content), name)
 
-    async def _upload_stream(self, path: Path, size: int, name: str, sha256: str | None) -> api_types.Upload:
+    async def _upload_stream(
+        self, path: Path, size: int, name: str, sha256: str | None
+    ) -> api_types.Upload:
         head, tail = _multipart(name)
         body = _checked_chunks(path, size, sha256, head=head, tail=tail)
         return await self._upload_body(body, size, name, length=len(head) + size + len(tail))
 
-    async def _upload_body(self, body: Any, size: int, name: str, *, length: int | None = None) -> api_types.Upload:
+    async def _upload_body(
+        self, body: Any, size: int, name: str, *, length: int | None = None
+    ) -> api_types.Upload:
         headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
         if length is not None:
             headers["Content-Length"] = str(length)
         extension = extension_of(name)
         path = f"/upload?extension={_segment(extension)}" if extension else "/upload"
-        answer = await self._exchange("POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD)
+        answer = await self._exchange(
+            "POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD
+        )
         return responses.read("POST /upload", 200, answer, _UPLOAD)
 
-    async def _upload_presigned(self, path: Path, size: int, name: str, sha256: str | None) -> api_types.Upload:
-        """Above what the API takes directly: ask for a place, and put the bytes there without the key."""
+    async def _upload_presigned(
+        self, path: Path, size: int, name: str, sha256: str | None
+    ) -> api_types.Upload:
+        """Above what the API takes directly: ask for a place, and put the bytes there without the
+        key.
+        """
         extension = _segment(extension_of(name))
         headers = {"Content-Type": "application/json"}
-        answer = await self._exchange("POST", f"/upload?extension={extension}", data=b"{}", headers=headers)
+        answer = await self._exchange(
+            "POST", f"/upload?extension={extension}", data=b"{}", headers=headers
+        )
         upload = responses.read("POST /upload", 200, answer, _UPLOAD)
         if not upload.presigned_url:
             raise BadReply("POST /upload", "no presigned_url for a large upload", status=200)
         body = _checked_chunks(path, size, sha256)
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         within = EXCHANGE + size / SLOWEST_UPLOAD
-        await self._exchange("PUT", upload.presigned_url, data=body, headers=headers, within=within, signed=True)
+        await self._exchange(
+            "PUT", upload.presigned_url, data=body, headers=headers, within=within, signed=True
+        )
         return upload
 
     async def delete_upload(self, file_id: str) -> bool:
@@ -220,7 +265,7 @@ class ReductoClient:
             return False
         return True
 
-    # --- jobs -------------------------------------------------------------------------------------------------------
+    # --- jobs -------------------------------------------------------------------------------------
 
     async def run_job(
         self,
@@ -234,7 +279,8 @@ class ReductoClient:
     ) -> str:
         """Submit a job, which costs, and return its id. Sent once.
 
-        Raises Unreachable or Refused where it was surely not accepted; ReplyLost or BadReply where nobody can tell.
+        Raises Unreachable or Refused where it was surely not accepted; ReplyLost or BadReply where
+        nobody can tell.
         """
         asynchronous: dict[str, Any] = {"metadata": metadata, "priority": priority}
         if webhook is not None:
@@ -252,14 +298,25 @@ class ReductoClient:
         )
         return responses.read(f"POST /{endpoint}_async", 200, answer, _SUBMISSION).job_id
 
-    async def run(self, endpoint: str, source: str | list[str], options: Mapping[str, Any] | None = None) -> bytes:
-        """The synchronous call: blocks until the job is done, and returns the result's bytes. Sent once."""
+    async def run(
+        self, endpoint: str, source: str | list[str], options: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """The synchronous call: blocks until the job is done, and returns the result's bytes.
+
+        Sent once.
+        """
         body = msgspec.json.encode({**(options or {}), "input": source})
         headers = {"Content-Type": "application/json"}
-        return await self._exchange("POST", f"/{endpoint}", data=body, headers=headers, within=SYNC_EXCHANGE)
+        return await self._exchange(
+            "POST", f"/{endpoint}", data=body, headers=headers, within=SYNC_EXCHANGE
+        )
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
-        """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller to give back."""
+    async def job(
+        self, job_id: str, *, room: Room | None = None
+    ) -> tuple[api_types.JobAnswer, int]:
+        """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller
+        to give back.
+        """
         return await self._repeat(lambda: self._read_job(f"/job/{_segment(job_id)}", room))
 
     async def _read_job(self, path: str, room: Room | None) -> tuple[api_types.JobAnswer, int]:
@@ -297,14 +354,20 @@ class ReductoClient:
     async def version(self) -> str:
         return await self._repeat(lambda: self._read("/version", "", _TEXT))
 
-    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
-        """Stream what a result links to onto disk, with what `around` says before and after it; (sha256, bytes) of all.
+    async def download(
+        self, url: str, into: Path, *, around: Around | None = None
+    ) -> tuple[str, int]:
+        """Stream what a result links to onto disk, with what `around` says before and after it;
+        (sha256, bytes) of all.
 
-        With `around` the whole of it must be JSON, else it may be anything, such as a picture. Without the key, and
-        only to where a link may lead. Raises BadReply where it isn't whole, OSError of the disk.
+        With `around` the whole of it must be JSON, else it may be anything, such as a picture.
+        Without the key, and only to where a link may lead. Raises BadReply where it isn't whole,
+        OSError of the disk.
         """
         if not may_lead_to(url, self._base):
-            raise BadReply("GET a signed URL", f"a link to {_shown(url)} is not followed", status=200)
+            raise BadReply(
+                "GET a signed URL", f"a link to {_shown(url)} is not followed", status=200
+            )
         return await self._repeat(lambda: self._stream_down(url, into, around))
 
     async def _stream_down(self, url: str, into: Path, around: Around | None) -> tuple[str, int]:
@@ -313,7 +376,10 @@ class ReductoClient:
         try:
             async with (
                 self._elsewhere.get(
-                    url, headers=self._headers_for(URL(url)), allow_redirects=False, timeout=_NO_SILENCE
+                    url,
+                    headers=self._headers_for(URL(url)),
+                    allow_redirects=False,
+                    timeout=_NO_SILENCE,
                 ) as response,
                 aiofiles.open(into, "wb") as file,
             ):
@@ -322,12 +388,18 @@ class ReductoClient:
                 digest, size = await _write_chunks(response.content, file, around)
         except Elsewhere as error:
             raise BadReply(call, str(error), status=200) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            ssl.SSLError,
+        ) as error:
             if isinstance(error.__cause__, Elsewhere):
                 raise BadReply(call, str(error.__cause__), status=200) from error
             raise Unreachable(call, _said(error)) from error
         except (aiohttp.InvalidURL, ValueError, OverflowError) as error:
-            raise BadReply(call, f"an address that is none: {type(error).__name__}", status=200) from error
+            raise BadReply(
+                call, f"an address that is none: {type(error).__name__}", status=200
+            ) from error
         except (TimeoutError, ConnectionError, aiohttp.ClientError) as error:
             raise ReplyLost(call, _said(error)) from error
         if around is not None and not await asyncio.to_thread(_is_json, into):
@@ -335,18 +407,24 @@ class ReductoClient:
         return digest, size
 
     async def _read(self, path: str, query: str, decoder: msgspec.json.Decoder[T]) -> T:
-        return responses.read(f"GET {path}", 200, await self._exchange("GET", path + query), decoder)
+        return responses.read(
+            f"GET {path}", 200, await self._exchange("GET", path + query), decoder
+        )
 
-    # --- one exchange -----------------------------------------------------------------------------------------------
+    # --- one exchange -----------------------------------------------------------------------------
 
     async def _get_into(self, path: str, room: Room | None) -> tuple[bytes, int]:
-        """The body, and the bytes taken of `room` for it: before it is read, as far as its length is known by then."""
+        """The body, and the bytes taken of `room` for it: before it is read, as far as its length
+        is known by then.
+        """
         taken = 0
 
         async def reserve(length: int) -> None:
             nonlocal taken
             if room is not None and length > taken:
-                room.give(taken)  # nobody holds some of it while waiting for more: two that do wait for ever
+                room.give(
+                    taken
+                )  # nobody holds some of it while waiting for more: two that do wait for ever
                 taken = 0
                 await room.take(length)
                 taken = length
@@ -372,12 +450,20 @@ class ReductoClient:
         reserve: Callable[[int], Awaitable[None]] | None = None,
         refusal: Callable[[str, int, Mapping[str, str], bytes], ServiceError] = responses.refusal,
     ) -> bytes:
-        """The body of a 2xx answer. `signed` URLs carry their own right of access and never see the key."""
-        assert self._session is not None, "enter the client first: async with ReductoClient(…) as client"
+        """The body of a 2xx answer.
+
+        `signed` URLs carry their own right of access and never see the key.
+        """
+        assert self._session is not None, (
+            "enter the client first: async with ReductoClient(…) as client"
+        )
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
         try:
             url = URL(path if signed else self._base + path, encoded=True)
-            sent = {**(headers or {}), **(self._headers_for(url) if signed else self._authorization)}
+            sent = {
+                **(headers or {}),
+                **(self._headers_for(url) if signed else self._authorization),
+            }
             async with self._session.request(
                 method, url, data=data, headers=sent, allow_redirects=False, timeout=_within(within)
             ) as response:
@@ -387,24 +473,42 @@ class ReductoClient:
                 self._date = response.headers.get("Date", "")
         except BatcherError:
             raise  # the document's own, out of the body that was sent
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            ssl.SSLError,
+        ) as error:
             raise Unreachable(call, _said(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, ArithmeticError) as error:
-            if isinstance(error.__cause__, SourceError):  # the body broke off by itself; aiohttp only passes it on
+            if isinstance(
+                error.__cause__, SourceError
+            ):  # the body broke off by itself; aiohttp only passes it on
                 raise error.__cause__ from None
             if signed and isinstance(error, ValueError | ArithmeticError):
-                raise BadReply(call, f"an address that is none: {type(error).__name__}", status=200) from error
+                raise BadReply(
+                    call, f"an address that is none: {type(error).__name__}", status=200
+                ) from error
             raise ReplyLost(call, _said(error)) from error
         if not 200 <= response.status < 300:
-            raise refusal(call, response.status, dated(response.headers), b"" if signed else self._without_key(body))
+            raise refusal(
+                call,
+                response.status,
+                dated(response.headers),
+                b"" if signed else self._without_key(body),
+            )
         return body
 
     def _headers_for(self, url: URL) -> Mapping[str, str]:
-        """Of a link: the extra ones, where it leads to the API's own address. Raises ValueError where to none."""
+        """Of a link: the extra ones, where it leads to the API's own address.
+
+        Raises ValueError where to none.
+        """
         return self._extra if self._extra and url.origin() == URL(self._base).origin() else {}
 
     def _without_key(self, body: bytes) -> bytes:
-        """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL isn't said at all."""
+        """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL
+        isn't said at all.
+        """
         return body.replace(self._key, b"[the key]") if self._key else body
 
     async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -414,7 +518,9 @@ class ReductoClient:
         except (Unreachable, ReplyLost, BadReply, Busy) as error:
             if not _is_worth_repeating(error):
                 raise
-        async for attempt in tenacity.AsyncRetrying(  # entered only now: it costs more than the call itself
+        async for (
+            attempt
+        ) in tenacity.AsyncRetrying(  # entered only now: it costs more than the call itself
             retry=tenacity.retry_if_exception(_is_worth_repeating),
             stop=tenacity.stop_after_attempt(TRIES - 1),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT / 2),
@@ -425,7 +531,9 @@ class ReductoClient:
         raise AssertionError("tenacity ends with a value or an error")
 
 
-async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around | None) -> tuple[str, int]:
+async def _write_chunks(
+    content: aiohttp.StreamReader, file: Any, around: Around | None
+) -> tuple[str, int]:
     """All that comes, into the file, with what goes around it; (sha256, bytes) of all."""
     digest = hashlib.sha256()
     size = 0
@@ -444,7 +552,9 @@ async def _write_chunks(content: aiohttp.StreamReader, file: Any, around: Around
 
 
 def _is_json(path: Path) -> bool:
-    """Whether the file is whole, read as a map: no more of it is in memory than is being looked at."""
+    """Whether the file is whole, read as a map: no more of it is in memory than is being looked
+    at.
+    """
     if path.stat().st_size == 0:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -452,7 +562,9 @@ def _is_json(path: Path) -> bool:
 
 
 def _segment(text: str) -> str:
-    """Foreign words as one piece of a path or a query, whatever they are: no "..", no half of a character."""
+    """Foreign words as one piece of a path or a query, whatever they are: no "..", no half of a
+    character.
+    """
     quoted = quote(text, safe="", errors="replace")
     return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
 
@@ -477,7 +589,10 @@ def _said(error: BaseException) -> str:
 
 def _multipart(name: str) -> tuple[bytes, bytes]:
     """What goes before and after the bytes of the one part, `file`."""
-    ascii_name = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name) or "document"
+    ascii_name = (
+        "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+        or "document"
+    )
     head = (
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{ascii_name}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
@@ -501,7 +616,9 @@ def _unread(path: Path, error: OSError) -> SourceError:
 async def _checked_chunks(
     path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
 ) -> AsyncIterator[bytes]:
-    """The file in chunks; a file that is not what was planned breaks the upload off before its end."""
+    """The file in chunks; a file that is not what was planned breaks the upload off before its
+    end.
+    """
     digest = hashlib.sha256()
     sent = 0
     if head:
@@ -514,7 +631,9 @@ async def _checked_chunks(
                 if sent > size:
                     raise SourceChanged(f"{path.name}: grew while it was sent")
                 if sent == size and sha256 is not None and digest.hexdigest() != sha256:
-                    raise SourceChanged(f"{path.name}: its bytes are no longer those that were planned")
+                    raise SourceChanged(
+                        f"{path.name}: its bytes are no longer those that were planned"
+                    )
                 yield chunk
     except OSError as error:
         raise _unread(path, error) from error
@@ -525,5 +644,7 @@ async def _checked_chunks(
 
 
 def dated(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """`headers` with a `Date`: this machine's where the server sends none, for dates to be compared with."""
+    """`headers` with a `Date`: this machine's where the server sends none, for dates to be compared
+    with.
+    """
     return headers if "Date" in headers else CIMultiDict(headers, Date=formatdate(usegmt=True))

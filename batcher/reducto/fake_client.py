@@ -1,7 +1,8 @@
-"""The client's twin: the same calls, answered in process by a service that is a few dictionaries, in any loop's time.
+"""The client's twin: the same calls, answered in process by a service that is a few dictionaries,
+in any loop's time.
 
-For tests and rehearsals where hours must pass in a moment. It reads no documents and knows no HTTP; how it misbehaves
-is a subclass's affair: each call passes through `Twin.reach` on its way.
+For tests and rehearsals where hours must pass in a moment. It reads no documents and knows no HTTP;
+how it misbehaves is a subclass's affair: each call passes through `Twin.reach` on its way.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class TwinJob:
-    """`ends_at` by the service's clock. `error`: the name it fails with; None where it completes."""
+    """`ends_at` by the service's clock.
+
+    `error`: the name it fails with; None where it completes.
+    """
 
     job_id: str
     endpoint: str
@@ -46,15 +50,18 @@ class TwinJob:
 class TwinService:
     """What the service knows. It outlives every client; `clock` is its own.
 
-    `work` says how many seconds a submission takes and with which error it ends, if any. With a `capacity`, in jobs a
-    second, they wait for one another: no two end closer together than that, and each is worked on for so long alone.
+    `work` says how many seconds a submission takes and with which error it ends, if any. With a
+    `capacity`, in jobs a second, they wait for one another: no two end closer together than that,
+    and each is worked on for so long alone.
     """
 
     clock: Callable[[], float]
     work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = api_types.RETENTION
     credits: float = 1.0  # that it bills for a page
-    bill: Callable[[TwinJob], tuple[int, float]] | None = None  # pages and credits; None: one page, and its credits
+    bill: Callable[[TwinJob], tuple[int, float]] | None = (
+        None  # pages and credits; None: one page, and its credits
+    )
     capacity: float | None = None
     read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -86,7 +93,9 @@ class TwinService:
         return job
 
     def content(self, source: str) -> bytes | None:
-        """What a job with this input reads: an upload's bytes, or those that an earlier parse was of."""
+        """What a job with this input reads: an upload's bytes, or those that an earlier parse was
+        of.
+        """
         if source.startswith("["):
             parts = [self.content(part) for part in json.loads(source)]
             return None if None in parts else b" ".join(filter(None, parts))
@@ -100,7 +109,9 @@ class TwinService:
         return self.content(job.source)
 
     def known(self, job_id: str) -> TwinJob | None:
-        """None for a job that never was, was deleted, or whose result has outlived its retention."""
+        """None for a job that never was, was deleted, or whose result has outlived its
+        retention.
+        """
         job = self.jobs.get(job_id)
         if job is None or job.deleted or self.clock() >= job.accepted_at + self.retention:
             return None
@@ -114,7 +125,9 @@ class TwinService:
         return JobStatus.FAILED if job.error else JobStatus.COMPLETED
 
     def result(self, job: TwinJob) -> bytes:
-        """One block that says which bytes were read, so that a witness can tell one result from another."""
+        """One block that says which bytes were read, so that a witness can tell one result from
+        another.
+        """
         digest = hashlib.sha256(self.content(job.source) or b"").hexdigest()
         pages, credits = self.bill(job) if self.bill else (1, self.credits)
         return json.dumps(
@@ -129,7 +142,9 @@ class TwinService:
 
     def paid(self) -> list[TwinJob]:
         """The jobs that cost: those that got their input."""
-        return [job for job in self.jobs.values() if job.error != api_types.ErrorName.INVALID_CONFIG]
+        return [
+            job for job in self.jobs.values() if job.error != api_types.ErrorName.INVALID_CONFIG
+        ]
 
 
 class Twin:
@@ -144,15 +159,23 @@ class Twin:
         await asyncio.sleep(self.latency / 2)
         return value
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
-        data = content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
+    async def upload(
+        self, content: bytes | Path, *, name: str, sha256: str | None = None
+    ) -> api_types.Upload:
+        data = (
+            content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
+        )
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise SourceChanged(f"{name}: its bytes are no longer those that were planned")
-        file_id = await self.reach("upload", lambda: self.service.take_upload(data, Path(name).suffix))
+        file_id = await self.reach(
+            "upload", lambda: self.service.take_upload(data, Path(name).suffix)
+        )
         return api_types.Upload(file_id)
 
     async def delete_upload(self, file_id: str) -> bool:
-        return await self.reach("delete_upload", lambda: self.service.uploads.pop(file_id, None) is not None)
+        return await self.reach(
+            "delete_upload", lambda: self.service.uploads.pop(file_id, None) is not None
+        )
 
     async def run_job(
         self,
@@ -164,12 +187,18 @@ class Twin:
         priority: bool = False,
         webhook: Mapping[str, Any] | None = None,
     ) -> str:
-        config = api_types.job_request(options or {}, source, asynchronous={"metadata": metadata, "priority": priority})
+        config = api_types.job_request(
+            options or {}, source, asynchronous={"metadata": metadata, "priority": priority}
+        )
         named = source if isinstance(source, str) else json.dumps(source)
-        job = await self.reach("run_job", lambda: self.service.accept(endpoint, named, config.decode()))
+        job = await self.reach(
+            "run_job", lambda: self.service.accept(endpoint, named, config.decode())
+        )
         return job.job_id
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
+    async def job(
+        self, job_id: str, *, room: Room | None = None
+    ) -> tuple[api_types.JobAnswer, int]:
         answer = await self.reach("job", lambda: self._answer(job_id))
         size = len(answer.result or b"")
         if room is not None:
@@ -184,7 +213,9 @@ class Twin:
         if status is JobStatus.COMPLETED:
             return api_types.JobAnswer(status, result=msgspec.Raw(self.service.result(job)))
         error = (
-            api_types.ErrorDetail(job.error, message="as ordered") if job.error and status is JobStatus.FAILED else None
+            api_types.ErrorDetail(job.error, message="as ordered")
+            if job.error and status is JobStatus.FAILED
+            else None
         )
         return api_types.JobAnswer(status, error=error)
 
@@ -202,7 +233,9 @@ class Twin:
     def _row(self, job: TwinJob) -> api_types.JobRow:
         made_at = datetime.fromtimestamp(job.accepted_at, UTC).isoformat()
         status = self.service.status(job)
-        return api_types.JobRow(job.job_id, status, made_at, raw_config=job.config, source=job.source)
+        return api_types.JobRow(
+            job.job_id, status, made_at, raw_config=job.config, source=job.source
+        )
 
     def listed(self) -> list[TwinJob]:
         """The jobs that the listing shows, oldest first."""
@@ -224,5 +257,7 @@ class Twin:
 
         await self.reach(call, act)
 
-    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
+    async def download(
+        self, url: str, into: Path, *, around: Around | None = None
+    ) -> tuple[str, int]:
         raise NotFound("GET a signed URL", "the twin links to nothing", status=404)

@@ -1,4 +1,6 @@
-"""What is asked of the API for each document: an endpoint, its options, and how it is to be queued."""
+"""What is asked of the API for each document: an endpoint, its options, and how it is to be
+queued.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ class Job:
     schema_file: Path | None = None
     priority: bool = False
     queue_priority: str = "auto"
-    unknown_options: str = "refuse"  # warn, send: options that the API's description doesn't know are sent
+    unknown_options: str = (
+        "refuse"  # warn, send: options that the API's description doesn't know are sent
+    )
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)

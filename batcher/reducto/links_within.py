@@ -1,9 +1,11 @@
-"""Links deeper in a result than its own `result`, in the places where the API's shapes have them. Pure.
+"""Links deeper in a result than its own `result`, in the places where the API's shapes have them.
+Pure.
 
-By the description v1.12.20 a `UrlResult` may stand for the result of each parse and of the split in a pipeline's
-result, for that of an extract there whose `response_type` is extract, and for the `citations` beside such an extract.
-The API names the keys of all of these, so an object there whose `type` is "url" is a link. Nowhere else is one looked
-for: what stands there is named by the schema, and written by the document's author.
+By the description v1.12.20 a `UrlResult` may stand for the result of each parse and of the split in
+a pipeline's result, for that of an extract there whose `response_type` is extract, and for the
+`citations` beside such an extract. The API names the keys of all of these, so an object there whose
+`type` is "url" is a link. Nowhere else is one looked for: what stands there is named by the schema,
+and written by the document's author.
 """
 
 from __future__ import annotations
@@ -21,13 +23,17 @@ from batcher.reducto.results import Buffer
 EXTRACT: Final = "extract"
 _PARTS: Final = ("parse", EXTRACT, "split")
 _MAY_HOLD_ONE: Final = re.compile(rb'"type"\s*+:\s*+"url"')
-_TOLD_BY_TYPE: Final = "parse"  # for `reducto.result_links`: the API names the keys of whatever stands in such a place
+_TOLD_BY_TYPE: Final = (
+    "parse"  # for `reducto.result_links`: the API names the keys of whatever stands in such a place
+)
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where it stands in the body, where it leads to, and what it is the result of; `citations` of none."""
+    """Where it stands in the body, where it leads to, and what it is the result of; `citations` of
+    none.
+    """
 
     start: int
     end: int
@@ -42,15 +48,21 @@ def links_within(body: Buffer, response_type: str) -> list[Link]:
     view = memoryview(body)
     whole = (0, len(view))
     try:
-        found = _of_pipeline(view, whole) if response_type == "pipeline" else _of_citations(view, whole)
+        found = (
+            _of_pipeline(view, whole) if response_type == "pipeline" else _of_citations(view, whole)
+        )
         return sorted(found, key=lambda link: link.start)
     except NotWhole:
         return []
 
 
 def enclosed(link: Link, first: bytes) -> tuple[bytes, bytes]:
-    """What goes before and after what stands at the link: of a parse it may be the bare list of its chunks."""
-    return (b'{"type":"full","chunks":', b"}") if link.of == "parse" and first == b"[" else (b"", b"")
+    """What goes before and after what stands at the link: of a parse it may be the bare list of its
+    chunks.
+    """
+    return (
+        (b'{"type":"full","chunks":', b"}") if link.of == "parse" and first == b"[" else (b"", b"")
+    )
 
 
 def _of_pipeline(view: memoryview, whole: Span) -> Iterator[Link]:
@@ -95,11 +107,15 @@ def _link(view: memoryview, span: Span | None, of: str) -> Iterator[Link]:
 
 
 def _fields(view: memoryview, span: Span | None) -> dict[str, Span]:
-    """Where the values of an object are, by their names: of several the last, as every reader takes it."""
+    """Where the values of an object are, by their names: of several the last, as every reader takes
+    it.
+    """
     if span is None or bytes(view[span[0] : span[0] + 1]) != b"{":
         return {}
     start, end = span
-    return {_name(name): (start + first, start + last) for name, first, last in members(view[start:end])}
+    return {
+        _name(name): (start + first, start + last) for name, first, last in members(view[start:end])
+    }
 
 
 def _name(quoted: bytes) -> str:

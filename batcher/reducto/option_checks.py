@@ -1,6 +1,8 @@
-"""Holds a job's options against what the API's description says of the body: offline, before anything is paid. Pure.
+"""Holds a job's options against what the API's description says of the body: offline, before
+anything is paid. Pure.
 
-The hosted service may well pass over a key that it doesn't know; whoever misspelt it would pay for another result.
+The hosted service may well pass over a key that it doesn't know; whoever misspelt it would pay for
+another result.
 """
 
 from __future__ import annotations
@@ -20,8 +22,14 @@ SEND = "send"
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "string": ("text", lambda value: isinstance(value, str)),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
-    "integer": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    "number": ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "integer": (
+        "a whole number",
+        lambda value: isinstance(value, int) and not isinstance(value, bool),
+    ),
+    "number": (
+        "a number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    ),
     "object": ("a table", lambda value: isinstance(value, Mapping)),
     "null": ("null", lambda value: value is None),
     "any": ("anything", lambda value: True),
@@ -40,7 +48,9 @@ def partial_problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> 
 
 
 def unknown_options(jobs: Iterable[Job]) -> Iterator[str]:
-    """What the API's description doesn't know of options that are sent all the same, where that is to be told."""
+    """What the API's description doesn't know of options that are sent all the same, where that is
+    to be told.
+    """
     for job in jobs:
         yield from unknown_in(job, job.options, key=f"job.{job.name}.options")
 
@@ -63,7 +73,12 @@ def _check(value: Any, shape: Shape, path: str, root: str, body: Shape) -> Itera
             yield from _best(value, shape, path, root, body)
         case {"among": known}:
             if value not in known:
-                yield Problem(path, f"{_shown(value)} is not known", _suggestion(str(value), known), unknown=True)
+                yield Problem(
+                    path,
+                    f"{_shown(value)} is not known",
+                    _suggestion(str(value), known),
+                    unknown=True,
+                )
         case {"each": inner}:
             if not isinstance(value, list | tuple):
                 yield Problem(path, f"a list is wanted, not {_shown(value)}")
@@ -78,20 +93,32 @@ def _check(value: Any, shape: Shape, path: str, root: str, body: Shape) -> Itera
 
 
 def _check_table(
-    value: Mapping[str, Any], keys: Mapping[str, Shape], needs: Any, path: str, root: str, body: Shape
+    value: Mapping[str, Any],
+    keys: Mapping[str, Shape],
+    needs: Any,
+    path: str,
+    root: str,
+    body: Shape,
 ) -> Iterator[Problem]:
     for name, inner in value.items():
         if name in keys:
             yield from _check(inner, keys[name], f"{path}.{name}", root, body)
         else:
-            yield Problem(f"{path}.{name}", "unknown key", _place_of(name, keys, path, root, body), unknown=True)
+            yield Problem(
+                f"{path}.{name}",
+                "unknown key",
+                _place_of(name, keys, path, root, body),
+                unknown=True,
+            )
     for name in needs:
         if name not in value:
             yield Problem(f"{path}.{name}", "missing")
 
 
 def _best(value: Any, shapes: list[Any], path: str, root: str, body: Shape) -> Iterator[Problem]:
-    """Nothing where one of the alternatives fits; else what is wrong with the one that comes nearest."""
+    """Nothing where one of the alternatives fits; else what is wrong with the one that comes
+    nearest.
+    """
     tried = [list(_check(value, shape, path, root, body)) for shape in shapes]
     if all(tried):
         deeper = [found for found in tried if any(problem.key != path for problem in found)]

@@ -1,4 +1,7 @@
-"""How many pages of a document a job asks for: by `page_range`, or by what a classification reads. Pure."""
+"""How many pages of a document a job asks for: by `page_range`, or by what a classification reads.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ CONTEXT: Final = 5  # pages of a PDF that a classification reads where none are 
 
 
 def asked_of(size: Measure, job: Job, extension: str) -> Measure:
-    """As much of a document of that size as the job asks for; sheets asked for by name count whole."""
+    """As much of a document of that size as the job asks for; sheets asked for by name count
+    whole.
+    """
     ranges = _ranges(job)
     if ranges is None:
         only_first = job.endpoint == "classify" and extension == "pdf"
@@ -47,4 +52,11 @@ def _ranges(job: Job) -> Any:
         return options.get("page_range")
     places = [options] if job.endpoint == "parse" else [options, options.get("parsing")]
     settings = [place.get("settings") for place in places if isinstance(place, Mapping)]
-    return next((one["page_range"] for one in settings if isinstance(one, Mapping) and one.get("page_range")), None)
+    return next(
+        (
+            one["page_range"]
+            for one in settings
+            if isinstance(one, Mapping) and one.get("page_range")
+        ),
+        None,
+    )

@@ -1,7 +1,9 @@
-"""Where a link in a result may lead: it is foreign words, and whoever follows it stands inside somebody's network.
+"""Where a link in a result may lead: it is foreign words, and whoever follows it stands inside
+somebody's network.
 
-Over https to the public world, or to the service itself. To this machine only where the service is on it; to private
-networks only where the service is none of the hosted ones, which have nothing there.
+Over https to the public world, or to the service itself. To this machine only where the service is
+on it; to private networks only where the service is none of the hosted ones, which have nothing
+there.
 """
 
 from __future__ import annotations
@@ -42,13 +44,17 @@ def may_lead_to(url: str, base: str) -> bool:
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Whether it names this very machine, so that nothing on the way there belongs to anybody else."""
+    """Whether it names this very machine, so that nothing on the way there belongs to anybody
+    else.
+    """
     parts = _split(url)
     return parts is not None and _is_loopback(_host(parts))
 
 
 class Resolver(ThreadedResolver):
-    """Finds the addresses of names in links; raises Elsewhere where one leads to where a link may not lead."""
+    """Finds the addresses of names in links; raises Elsewhere where one leads to where a link may
+    not lead.
+    """
 
     def __init__(self, base: str) -> None:
         super().__init__()
@@ -69,14 +75,23 @@ class Resolver(ThreadedResolver):
 
 
 def _is_open(address: Address, home: str) -> bool:
-    if address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast:
+    if (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+    ):
         return _is_loopback(home)
     return address.is_global or home not in _HOSTED
 
 
 def _is_loopback(host: str) -> bool:
     address = _address(host)
-    return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
+    return (
+        host == "localhost"
+        or host.endswith(".localhost")
+        or (address is not None and address.is_loopback)
+    )
 
 
 def _address(host: str) -> Address | None:

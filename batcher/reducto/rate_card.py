@@ -1,7 +1,9 @@
-"""What a document is expected to cost, and what the quantities come to that a service bills. The service bills, not we.
+"""What a document is expected to cost, and what the quantities come to that a service bills. The
+service bills, not we.
 
-Two rate cards, as published on `AS_OF`: credits, of accounts from before that day, and dollars a page, of later ones.
-The ledger counts in credits, so dollars are turned into credits at the price of one. A manifest's [prices] goes first.
+Two rate cards, as published on `AS_OF`: credits, of accounts from before that day, and dollars a
+page, of later ones. The ledger counts in credits, so dollars are turned into credits at the price
+of one. A manifest's [prices] goes first.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ from batcher.reducto.job import Job
 
 AS_OF: Final = "2026-09-01"
 BATCH_LANE: Final = 0.8  # of the price of a parse
-CELLS_PER_CREDIT: Final = {"accurate": 1000, "fast": 5000, "disabled": 5000}  # by how a sheet's tables are told apart
+CELLS_PER_CREDIT: Final = {
+    "accurate": 1000,
+    "fast": 5000,
+    "disabled": 5000,
+}  # by how a sheet's tables are told apart
 SHEETS: Final = frozenset("xlsx xlsm xls xltx xltm csv tsv ods qpw".split())
 TEXTS: Final = frozenset("txt html htm md rtf".split())
 TEXT_PAGE: Final = 0.5  # of a page's price, on the card of credits
@@ -38,12 +44,21 @@ LIST: Final[Mapping[str, float]] = {
     "Prefill": 0.015,
 }
 ADD_ONS: Final = {"charts": 0.06, "ocr_pages": 0.002, "prompted_blocks": 0.005}  # dollars for each
-_ENDPOINTS: Final = ("parse", "extract", "split", "classify", "edit")  # a bill names `parse_model`, `parse_pages`, …
+_ENDPOINTS: Final = (
+    "parse",
+    "extract",
+    "split",
+    "classify",
+    "edit",
+)  # a bill names `parse_model`, `parse_pages`, …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What the account pays. `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day."""
+    """What the account pays.
+
+    `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day.
+    """
 
     card: str = "credits"  # of accounts from before 2026-09-01; "list" of later ones
     dollars_per_credit: float = 0.015
@@ -54,7 +69,8 @@ class Prices:
 class Measure(NamedTuple):
     """How large a document is, as far as can be told without reading it. `cells` of a spreadsheet.
 
-    `counted`: whether the pages were; else they are what the file says, or one, and the bill may have any number.
+    `counted`: whether the pages were; else they are what the file says, or one, and the bill may
+    have any number.
     """
 
     pages: int = 1
@@ -64,7 +80,9 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Credits for a page of a job: as a rule, where the page is `dense` (tables, figures), and of plain `text`."""
+    """Credits for a page of a job: as a rule, where the page is `dense` (tables, figures), and of
+    plain `text`.
+    """
 
     page: float
     dense: float
@@ -73,7 +91,9 @@ class Rate:
     least: float = 0.0  # for a whole document
 
     def reserve(self, measure: Measure) -> float:
-        """What a limit counts a submission with until its bill is known: no less than it costs as a rule."""
+        """What a limit counts a submission with until its bill is known: no less than it costs as a
+        rule.
+        """
         return max(self.least, self.page * max(measure.pages, self._units(measure)))
 
     def is_by_cells(self, measure: Measure, extension: str) -> bool:
@@ -81,11 +101,17 @@ class Rate:
         return bool(self.cells and measure.cells and extension in SHEETS)
 
     def likely(self, measure: Measure, extension: str) -> float:
-        return max(self.least, self._sum(measure, extension, self.text if extension in TEXTS else self.page))
+        return max(
+            self.least,
+            self._sum(measure, extension, self.text if extension in TEXTS else self.page),
+        )
 
     def at_most(self, measure: Measure, extension: str) -> float:
         """Where every page is dense."""
-        return max(self.least, self._sum(measure, extension, self.text if extension in TEXTS else self.dense))
+        return max(
+            self.least,
+            self._sum(measure, extension, self.text if extension in TEXTS else self.dense),
+        )
 
     def _sum(self, measure: Measure, extension: str, page: float) -> float:
         if self.cells and extension in SHEETS:
@@ -97,7 +123,10 @@ class Rate:
 
 
 def rate(job: Job, prices: Prices, *, chained: bool = False) -> Rate:
-    """In credits, by the manifest's own price, or else by its card. `chained`: its input is a job, parsed already."""
+    """In credits, by the manifest's own price, or else by its card.
+
+    `chained`: its input is a job, parsed already.
+    """
     own = prices.dollars_per_page.get(job.endpoint)
     if own is not None:
         page = own / prices.dollars_per_credit
@@ -136,7 +165,11 @@ def by_list(job: Job, prices: Prices) -> Rate:
         lane = BATCH_LANE if _in_batch_lane(job) else 1.0
         legacy = parsing.model != "r-1"
         page = LIST["Legacy" if legacy else "R-1"] * (2.0 if legacy and parsing.agentic else 1.0)
-        costs = [lane * (page + ocr), lane * ((2.0 if legacy else 1.0) * page + add_ons), lane * (page + ocr)]
+        costs = [
+            lane * (page + ocr),
+            lane * ((2.0 if legacy else 1.0) * page + add_ons),
+            lane * (page + ocr),
+        ]
     else:
         name = {"pipeline": "Extract"}.get(job.endpoint, job.endpoint.capitalize())
         faster = 2.0 if asked.get("optimize_for_latency") else 1.0
@@ -147,7 +180,8 @@ def by_list(job: Job, prices: Prices) -> Rate:
 
 
 def billed(usage: Mapping[str, Any], prices: Prices) -> float | None:
-    """The credits of a result's `usage`; where it only tells quantities, as on later accounts, what they come to.
+    """The credits of a result's `usage`; where it only tells quantities, as on later accounts, what
+    they come to.
 
     None where it tells neither.
     """
@@ -169,18 +203,26 @@ def _priced(told: Mapping[str, Any], endpoint: str, model: str, prices: Prices) 
     page = prices.dollars_per_page.get(endpoint, LIST[model])
     pages = many(f"{endpoint}_pages") + many(f"{endpoint}_native_pages")
     dollars = page * pages + LIST["Prefill"] * many("prefill_pages")
-    if model == "Legacy" and endpoint not in prices.dollars_per_page:  # this one is counted in credits still
+    if (
+        model == "Legacy" and endpoint not in prices.dollars_per_page
+    ):  # this one is counted in credits still
         dollars = many("legacy_parse_credits") * LIST["Legacy"]
     dollars += sum(price * many(name) for name, price in ADD_ONS.items())
-    return dollars * (BATCH_LANE if told.get("tier") == "Batch" else 1.0) / prices.dollars_per_credit
+    return (
+        dollars * (BATCH_LANE if told.get("tier") == "Batch" else 1.0) / prices.dollars_per_credit
+    )
 
 
 def _number(value: Any) -> float | None:
-    sane = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < UNITS_AT_MOST
+    sane = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 <= value < UNITS_AT_MOST
+    )
     return float(value) if sane else None
 
 
-# --- what a job asks for, as far as it costs ------------------------------------------------------------------------
+# --- what a job asks for, as far as it costs ------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +254,9 @@ class _Asked:
 
 
 def leaves_model_open(job: Job) -> bool:
-    """Whether the service chooses the model that parses: its choice is announced to change on 2026-12-07."""
+    """Whether the service chooses the model that parses: its choice is announced to change on
+    2026-12-07.
+    """
     return job.endpoint in ("parse", "extract", "split") and _Asked.of(job).model is None
 
 
@@ -232,8 +276,13 @@ def _table(options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _fields(schema: Any) -> int:
-    """Leaves of a JSON Schema: an array's count once, for nobody knows how many items there will be."""
+    """Leaves of a JSON Schema: an array's count once, for nobody knows how many items there will
+    be.
+    """
     if not isinstance(schema, Mapping):
         return 0
-    inner = [*_table(schema, "properties").values(), *([schema["items"]] if "items" in schema else [])]
+    inner = [
+        *_table(schema, "properties").values(),
+        *([schema["items"]] if "items" in schema else []),
+    ]
     return sum(map(_fields, inner)) if inner else 1

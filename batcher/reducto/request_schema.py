@@ -1,7 +1,9 @@
-"""What the bodies of submissions may hold, endpoint by endpoint, as the API's description v1.12.20 has it.
+"""What the bodies of submissions may hold, endpoint by endpoint, as the API's description v1.12.20
+has it.
 
-A shape is the name of a JSON type, a list of alternatives, or a table: `keys` of an object and what it `needs` of them,
-`each` item of a list, or the only values `among` which one may be. A test holds it against the description itself.
+A shape is the name of a JSON type, a list of alternatives, or a table: `keys` of an object and what
+it `needs` of them, `each` item of a list, or the only values `among` which one may be. A test holds
+it against the description itself.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ def _some_of(words: str) -> Shape:
 _WORD: Final[Shape] = ["string", "null"]
 _WHOLE: Final[Shape] = ["integer", "null"]
 _RANGE: Final[Shape] = {"keys": {"start": _WHOLE, "end": _WHOLE}}
-PAGE_RANGE: Final[Shape] = [_RANGE, {"each": _RANGE}, {"each": "integer"}, {"each": "string"}, "null"]
+PAGE_RANGE: Final[Shape] = [
+    _RANGE,
+    {"each": _RANGE},
+    {"each": "integer"},
+    {"each": "string"},
+    "null",
+]
 _BLOCKS: Final = (
     "Header",
     "Footer",
@@ -52,7 +60,11 @@ PARSE: Final[dict[str, Shape]] = {
                         "needs": ["scope"],
                     },
                     {
-                        "keys": {"scope": _one_of("figure"), "prompt": _WORD, "advanced_chart_agent": "boolean"},
+                        "keys": {
+                            "scope": _one_of("figure"),
+                            "prompt": _WORD,
+                            "advanced_chart_agent": "boolean",
+                        },
                         "needs": ["scope"],
                     },
                     {"keys": {"scope": _one_of("text"), "prompt": _WORD}, "needs": ["scope"]},
@@ -81,13 +93,18 @@ PARSE: Final[dict[str, Shape]] = {
             "add_page_markers": "boolean",
             "table_output_format": _one_of("html json md jsonbbox dynamic csv"),
             "merge_tables": "boolean",
-            "include": _some_of("change_tracking highlight comments hyperlinks signatures ignore_watermarks"),
+            "include": _some_of(
+                "change_tracking highlight comments hyperlinks signatures ignore_watermarks"
+            ),
         }
     },
     "spreadsheet": {
         "keys": {
             "split_large_tables": {
-                "keys": {"enabled": "boolean", "size": ["integer", {"keys": {"row": _WHOLE, "column": _WHOLE}}]}
+                "keys": {
+                    "enabled": "boolean",
+                    "size": ["integer", {"keys": {"row": _WHOLE, "column": _WHOLE}}],
+                }
             },
             "include": _some_of("cell_colors formula dropdowns"),
             "clustering": _one_of("accurate fast disabled"),

@@ -1,6 +1,8 @@
-"""What an answer of the service means: a value that was asked for, or one error of the tree. Pure; sends nothing.
+"""What an answer of the service means: a value that was asked for, or one error of the tree. Pure;
+sends nothing.
 
-Bodies come in many shapes (the API's own, FastAPI's, the gateway's JSON, nginx's HTML); here they become one.
+Bodies come in many shapes (the API's own, FastAPI's, the gateway's JSON, nginx's HTML); here they
+become one.
 """
 
 from __future__ import annotations
@@ -32,27 +34,45 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
     429: Busy,
     503: Busy,
 }
-SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})  # where a submission ends
+SURELY_REFUSED: Final = frozenset(
+    {400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442}
+)  # where a submission ends
 FULL_QUEUES: Final = frozenset(
-    {api_types.ErrorName.QUEUE_FULL, api_types.ErrorName.BATCH_QUEUE_FULL, api_types.ErrorName.RATE_LIMIT}
+    {
+        api_types.ErrorName.QUEUE_FULL,
+        api_types.ErrorName.BATCH_QUEUE_FULL,
+        api_types.ErrorName.RATE_LIMIT,
+    }
 )
-_MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)  # ValueError: of bytes that are no UTF-8
-RETRY_AFTER_AT_MOST: Final = 366 * 86400.0  # seconds; whoever says more means never, and dates end somewhere
-_WORDS_AT_MOST: Final = 500  # of a foreign message; a gateway's page of HTML is longer than it is useful
+_MISFITS: Final = (
+    msgspec.DecodeError,
+    ValueError,
+    RecursionError,
+)  # ValueError: of bytes that are no UTF-8
+RETRY_AFTER_AT_MOST: Final = (
+    366 * 86400.0
+)  # seconds; whoever says more means never, and dates end somewhere
+_WORDS_AT_MOST: Final = (
+    500  # of a foreign message; a gateway's page of HTML is longer than it is useful
+)
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 def refusal(call: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """The error that an answer other than the one hoped for stands for. `headers` are looked up case-insensitively.
+    """The error that an answer other than the one hoped for stands for. `headers` are looked up
+    case-insensitively.
 
-    A 4xx is `Refused`, save 408; 503 is `Busy`; anything else says nothing to rely on and is `BadReply`.
+    A 4xx is `Refused`, save 408; 503 is `Busy`; anything else says nothing to rely on and is
+    `BadReply`.
     """
     name, message = explanation(body)
     if status != 503 and (status == 408 or not 400 <= status < 500):
-        return BadReply(call, f"{status} {name} {message}".replace("  ", " ").strip(), status=status)
+        return BadReply(
+            call, f"{status} {name} {message}".replace("  ", " ").strip(), status=status
+        )
     kind = REFUSALS.get(status, Refused)
     return kind(call, message, status=status, name=name, retry_after=retry_after(headers))
 
@@ -60,13 +80,17 @@ def refusal(call: str, status: int, headers: Mapping[str, str], body: bytes) -> 
 def submission_refusal(
     call: str, status: int, headers: Mapping[str, str], body: bytes, *, queue: str | None = None
 ) -> ServiceError:
-    """The same for a submission, where `Refused` must mean: surely not accepted. All else is `BadReply`: maybe paid.
+    """The same for a submission, where `Refused` must mean: surely not accepted. All else is
+    `BadReply`: maybe paid.
 
-    `queue` is the request's `queue_priority`: only the batch queue answers a bare 503 with Retry-After when it's full.
+    `queue` is the request's `queue_priority`: only the batch queue answers a bare 503 with
+    Retry-After when it's full.
     """
     error = refusal(call, status, headers, body)
     if isinstance(error, Refused) and not _surely_refused(error, body, queue):
-        return BadReply(call, f"{status} {error.name} {error.said}".replace("  ", " ").strip(), status=status)
+        return BadReply(
+            call, f"{status} {error.name} {error.said}".replace("  ", " ").strip(), status=status
+        )
     return error
 
 
@@ -75,7 +99,9 @@ def _surely_refused(error: Refused, body: bytes, queue: str | None) -> bool:
         full = error.name in FULL_QUEUES or (queue == "batch" and error.retry_after is not None)
         return full and not names_a_job(body)
     if error.status == 429:
-        return not names_a_job(body)  # it would be sent again, so a job behind it would be paid for twice
+        return not names_a_job(
+            body
+        )  # it would be sent again, so a job behind it would be paid for twice
     return error.status in SURELY_REFUSED
 
 
@@ -86,13 +112,20 @@ def names_a_job(body: bytes) -> bool:
 
 
 def explanation(body: bytes) -> tuple[str, str]:
-    """The error name (one of the API's, or empty) and the words for people in an answer's body, whatever its shape."""
+    """The error name (one of the API's, or empty) and the words for people in an answer's body,
+    whatever its shape.
+    """
     said = _object(body)
     if not said:
         return "", _page_words(body)
     error = _inner(said, "error")
     name = error.get("name") or error.get("type") or ""
-    message = error.get("message") or said.get("message") or said.get("reason") or _validation(said.get("detail"))
+    message = (
+        error.get("message")
+        or said.get("message")
+        or said.get("reason")
+        or _validation(said.get("detail"))
+    )
     return (_clip(name) if isinstance(name, str) else ""), _clip(message or said.get("error") or "")
 
 
@@ -102,7 +135,8 @@ def _validation(detail: Any) -> Any:
         return detail
     problems = [item for item in detail if isinstance(item, dict)]
     return "; ".join(
-        f"{'.'.join(map(str, item.get('loc') or ['request']))}: {item.get('msg', '')}" for item in problems
+        f"{'.'.join(map(str, item.get('loc') or ['request']))}: {item.get('msg', '')}"
+        for item in problems
     )
 
 
@@ -120,7 +154,9 @@ def _beginning(body: bytes, most: int) -> str:
 
 def _clip(words: Any) -> str:
     text = words if isinstance(words, str) else _spelt(words)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())  # it may end on a terminal
+    text = " ".join(
+        "".join(c if c.isprintable() else " " for c in text).split()
+    )  # it may end on a terminal
     text = scrubbed(text)  # … or in a file: a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
 
@@ -145,11 +181,12 @@ def _inner(said: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-# --- headers --------------------------------------------------------------------------------------------------------
+# --- headers --------------------------------------------------------------------------------------
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, 0 or more, from seconds or an HTTP date; the date is compared with the server's own `Date`.
+    """Seconds to wait, 0 or more, from seconds or an HTTP date; the date is compared with the
+    server's own `Date`.
 
     None where nothing is said, or a date without a `Date` to compare it with: see `client.dated`.
     """
@@ -171,13 +208,15 @@ def http_date(text: str) -> float | None:
         return None
 
 
-# --- values ---------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
 
 class _Job(msgspec.Struct):
-    """A job's answer as it comes: only `status` must be there, no side key's type is worth losing a result over.
+    """A job's answer as it comes: only `status` must be there, no side key's type is worth losing a
+    result over.
 
-    msgspec reads `Raw | None` as null alone, hence the plain `Raw` here and not `wire.JobAnswer` itself.
+    msgspec reads `Raw | None` as null alone, hence the plain `Raw` here and not `wire.JobAnswer`
+    itself.
     """
 
     status: str
@@ -196,7 +235,9 @@ def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T])
         return decoder.decode(body)
     except _MISFITS as error:
         what = _misfit(bytes(body), error)
-        raise BadReply(call, f"{status}, but not what was asked for: {what}", status=status) from error
+        raise BadReply(
+            call, f"{status}, but not what was asked for: {what}", status=status
+        ) from error
 
 
 def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
@@ -205,20 +246,28 @@ def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
     result = None if _is_null(job.result) else job.result
     progress = _units(job.progress)
     reason = None if job.reason is None else _clip(job.reason)
-    return api_types.JobAnswer(_status(job.status), result, progress, reason, _error_detail(job.error))
+    return api_types.JobAnswer(
+        _status(job.status), result, progress, reason, _error_detail(job.error)
+    )
 
 
 def _status(said: str) -> str:
-    """A word that isn't known may end up in words for people, and must not become a known one on its way there."""
+    """A word that isn't known may end up in words for people, and must not become a known one on
+    its way there.
+    """
     if said in api_types.ENDED:
         return said
     return f"{_clip(said)!r}" if _clip(said) in api_types.ENDED else _clip(said)
 
 
-def _leniently(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T], shape: type[T]) -> T:
-    """The same as `read` for an answer that is paid for: nothing beside what is looked for makes it unreadable.
+def _leniently(
+    call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T], shape: type[T]
+) -> T:
+    """The same as `read` for an answer that is paid for: nothing beside what is looked for makes it
+    unreadable.
 
-    Half a surrogate pair, NaN, a thousand levels: such are found by their place, and go on as they came.
+    Half a surrogate pair, NaN, a thousand levels: such are found by their place, and go on as they
+    came.
     """
     try:
         return decoder.decode(body)
@@ -226,12 +275,20 @@ def _leniently(call: str, status: int, body: Buffer, decoder: msgspec.json.Decod
         try:
             return msgspec.convert(_of_use(_parts(body), shape), shape)
         except (json_syntax.NotWhole, msgspec.ValidationError):
-            raise BadReply(call, f"{status}, but {_misfit(bytes(body), error)}", status=status) from error
+            raise BadReply(
+                call, f"{status}, but {_misfit(bytes(body), error)}", status=status
+            ) from error
 
 
 def _parts(body: Buffer) -> dict[str, bytes]:
-    """Of an object in whatever condition: its values by name, as they stand there. Raises NotWhole."""
-    return {_name(quoted): bytes(memoryview(body)[start:end]) for quoted, start, end in json_syntax.members(body)}
+    """Of an object in whatever condition: its values by name, as they stand there.
+
+    Raises NotWhole.
+    """
+    return {
+        _name(quoted): bytes(memoryview(body)[start:end])
+        for quoted, start, end in json_syntax.members(body)
+    }
 
 
 def _name(quoted: bytes) -> str:
@@ -249,7 +306,9 @@ def _of_use(parts: Mapping[str, bytes], wanted: type) -> dict[str, Any]:
         if text is None:
             continue
         try:
-            values[field.name] = msgspec.Raw(text) if field.type is msgspec.Raw else json.loads(text, strict=False)
+            values[field.name] = (
+                msgspec.Raw(text) if field.type is msgspec.Raw else json.loads(text, strict=False)
+            )
         except _MISFITS:
             continue
     return values
@@ -289,7 +348,10 @@ _ODD_ROW: Final = msgspec.json.Decoder(_OddRow)
 
 
 def read_jobs(call: str, status: int, body: bytes) -> api_types.JobsPage:
-    """A page of the job list. A row that can't be read is counted, and keeps no other from being read."""
+    """A page of the job list.
+
+    A row that can't be read is counted, and keeps no other from being read.
+    """
     try:
         page = _PAGE.decode(body)
     except _MISFITS:
@@ -313,9 +375,13 @@ def _job_row(raw: msgspec.Raw) -> api_types.JobRow | None:
         return None
     if not (isinstance(row.job_id, str) and row.job_id and isinstance(row.status, str)):
         return None
-    created_at, kind = ((value if isinstance(value, str) else "") for value in (row.created_at, row.type))
+    created_at, kind = (
+        (value if isinstance(value, str) else "") for value in (row.created_at, row.type)
+    )
     pages = None if (number := _units(row.num_pages)) is None else round(number)
-    return api_types.JobRow(row.job_id, row.status, created_at, kind, row.raw_config, row.source, pages)
+    return api_types.JobRow(
+        row.job_id, row.status, created_at, kind, row.raw_config, row.source, pages
+    )
 
 
 def _cursor(value: Any) -> tuple[str | None, bool]:
@@ -327,7 +393,8 @@ def _cursor(value: Any) -> tuple[str | None, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a result: `usage` as the service tells it; `url` where its inner result is elsewhere.
+    """The head of a result: `usage` as the service tells it; `url` where its inner result is
+    elsewhere.
 
     `link_at` is where that link begins and ends in the body.
     """
@@ -341,7 +408,9 @@ class Head:
 
 
 _HEAD: Final = msgspec.json.Decoder(api_types.ResultHead)
-_NEVER_NULL: Final = frozenset({"parse", "split", "pipeline", "classify"})  # of these the API says what is in them
+_NEVER_NULL: Final = frozenset(
+    {"parse", "split", "pipeline", "classify"}
+)  # of these the API says what is in them
 
 
 def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked) -> Head:
@@ -374,12 +443,18 @@ def _link(inner: msgspec.Raw, response_type: str, was_asked: Callable[[], Asked]
 
 def _place_of_result(body: Buffer) -> tuple[int, int]:
     """Where the value of `result` is; of several the last, as every reader takes it."""
-    *_, place = [(start, end) for name, start, end in json_syntax.members(body) if _name(name) == "result"]
+    *_, place = [
+        (start, end) for name, start, end in json_syntax.members(body) if _name(name) == "result"
+    ]
     return place
 
 
 def _units(number: Any) -> float | None:
-    sane = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < api_types.UNITS_AT_MOST
+    sane = (
+        isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and 0 <= number < api_types.UNITS_AT_MOST
+    )
     return number if sane else None
 
 
@@ -396,14 +471,17 @@ def _error_detail(error: Any) -> api_types.ErrorDetail | None:
 
 
 def _misfit(body: bytes, error: Exception) -> str:
-    return _page_words(body) if body.lstrip()[:1] == b"<" else f"{error} in {_beginning(body, 80)!r}"
+    return (
+        _page_words(body) if body.lstrip()[:1] == b"<" else f"{error} in {_beginning(body, 80)!r}"
+    )
 
 
-# --- results --------------------------------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------
 
 
 def around(body: Buffer, head: Head, first: bytes) -> tuple[bytes, bytes]:
-    """What stands before and after the link in the result `body`, for what stands at its URL to go between.
+    """What stands before and after the link in the result `body`, for what stands at its URL to go
+    between.
 
     `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
     """

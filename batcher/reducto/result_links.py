@@ -1,15 +1,18 @@
-"""Whether a result stands in the answer or behind a link in its place: told by the API's shape for each endpoint.
+"""Whether a result stands in the answer or behind a link in its place: told by the API's shape for
+each endpoint.
 
-By the API's description v1.12.20 a link is a `UrlResult`, an object of `type` ("url"), `url` and `result_id`, all
-required. It may take the place of a parse's, a split's or a classification's result, whose own keys are the API's, so
-there `type` alone tells. A pipeline's is never one. An extract's result has the names of the caller's schema, and its
-values are whatever the document's author wrote, who may well write an address:
+By the API's description v1.12.20 a link is a `UrlResult`, an object of `type` ("url"), `url` and
+`result_id`, all required. It may take the place of a parse's, a split's or a classification's
+result, whose own keys are the API's, so there `type` alone tells. A pipeline's is never one. An
+extract's result has the names of the caller's schema, and its values are whatever the document's
+author wrote, who may well write an address:
 
 - it is a link only if it has no other keys than a link's;
 - without `result_id` (as a recorded v3 answer had it) only if the schema is known and hasn't these names itself;
 - not if the schema has these names itself, unless `force_url_result` was asked for.
 
-Where that stays open it is the result, saved as it came: a request that nobody should have sent can't be taken back.
+Where that stays open it is the result, saved as it came: a request that nobody should have sent
+can't be taken back.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-LOOKED_AT: Final = 16 << 10  # bytes of an inner result that is looked at for a link; a longer one isn't read
+LOOKED_AT: Final = (
+    16 << 10
+)  # bytes of an inner result that is looked at for a link; a longer one isn't read
 _API_NAMES_KEYS: Final = frozenset({"parse", "split", "classify"})
 _EXTRACTS: Final = frozenset({"extract", "v3_extract"})
 _LINK: Final = frozenset({"type", "url", "result_id"})
@@ -32,8 +37,8 @@ class BadLink(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What of a job tells a link from a result: its endpoint, the outer names of its schema, if it has one, and whether
-    a link was asked for.
+    """What of a job tells a link from a result: its endpoint, the outer names of its schema, if it
+    has one, and whether a link was asked for.
     """
 
     endpoint: str = ""
@@ -67,7 +72,9 @@ def link_in(inner: bytes, response_type: str, was_asked: Callable[[], Asked]) ->
     return url
 
 
-def _may_be_link(value: Mapping[str, Any], response_type: str, was_asked: Callable[[], Asked]) -> bool:
+def _may_be_link(
+    value: Mapping[str, Any], response_type: str, was_asked: Callable[[], Asked]
+) -> bool:
     """Of an extract, or where the answer doesn't say of what: results of old jobs may not."""
     names = frozenset(value)
     if names not in (_LINK, _WITHOUT_ID) or not isinstance(value.get("url"), str):

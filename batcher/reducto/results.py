@@ -1,7 +1,9 @@
-"""What a result holds, read piece by piece from its JSON as saved: text of a parse, fields of an extract, sections.
+"""What a result holds, read piece by piece from its JSON as saved: text of a parse, fields of an
+extract, sections.
 
-Bytes may be a map of a file: only the piece at hand is decoded, so a result of any size takes no more memory than its
-largest chunk. Odd shapes are no error: what can't be read as its kind is left out, and said so in `left_out`.
+Bytes may be a map of a file: only the piece at hand is decoded, so a result of any size takes no
+more memory than its largest chunk. Odd shapes are no error: what can't be read as its kind is left
+out, and said so in `left_out`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from batcher.reducto import citations
 T = TypeVar("T")
 Record = dict[str, Any]
 
-DEEPEST: Final = 100  # levels of a value: more would be too many for whoever reads what is made of it
+DEEPEST: Final = (
+    100  # levels of a value: more would be too many for whoever reads what is made of it
+)
 NESTED: Final = 8  # pipelines within pipelines
 MOST_PAGES: Final = 1 << 31
 EXTRACTS: Final = ("extract", "v3_extract")
@@ -28,7 +32,8 @@ EXTRACTS: Final = ("extract", "v3_extract")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose result it is, as the ledger knows: what stands beside everything made of it. A copy costs 0 credits.
+    """Whose result it is, as the ledger knows: what stands beside everything made of it. A copy
+    costs 0 credits.
 
     `metadata` is a listing's own about that document, as JSON.
     """
@@ -70,7 +75,9 @@ class Block(msgspec.Struct):
 
     @property
     def charts(self) -> list[str]:
-        """Addresses of the data that a chart was read as; what stands there and is no address is the data itself."""
+        """Addresses of the data that a chart was read as; what stands there and is no address is
+        the data itself.
+        """
         said = self.chart_data if isinstance(self.chart_data, list) else []
         return [url for url in _addresses(*said) if url.startswith(("http://", "https://"))]
 
@@ -130,7 +137,8 @@ _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`kind` is the service's `response_type`, empty where it says none; `inner` what stands in its `result`.
+    """`kind` is the service's `response_type`, empty where it says none; `inner` what stands in its
+    `result`.
 
     `left_out` grows by what couldn't be read, in words, as the rest is.
     """
@@ -140,7 +148,9 @@ class Result:
     inner: msgspec.Raw
     left_out: list[str] = field(default_factory=list)
     pdf_url: str | None = None
-    citations: msgspec.Raw = field(default_factory=msgspec.Raw)  # of an extract that has them beside its result
+    citations: msgspec.Raw = field(
+        default_factory=msgspec.Raw
+    )  # of an extract that has them beside its result
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
@@ -152,7 +162,9 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
         left_out.append(f"all of it, for it can't be read as JSON of a result: {error}")
         return Result("", None, msgspec.Raw(b"null"), left_out)
     kind = top.response_type if isinstance(top.response_type, str) else ""
-    job_id, pdf_url = (value if isinstance(value, str) else None for value in (top.job_id, top.pdf_url))
+    job_id, pdf_url = (
+        value if isinstance(value, str) else None for value in (top.job_id, top.pdf_url)
+    )
     return Result(kind, job_id, top.result, left_out, pdf_url or None, top.citations)
 
 
@@ -177,7 +189,9 @@ def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
 
 
 def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
-    """What isn't text, one record each: extracted objects, sections of a split, the category of a document."""
+    """What isn't text, one record each: extracted objects, sections of a split, the category of a
+    document.
+    """
     if result.kind == "pipeline":
         parts = _parts(result, depth)
         for part in (*parts.extract, *parts.split):
@@ -187,7 +201,11 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
         return
     value = _value(result)
     if result.kind in EXTRACTS:
-        yield from (_shallow(one, result) for wrapped in _objects(value) for one in _unwrapped_objects(plain(wrapped)))
+        yield from (
+            _shallow(one, result)
+            for wrapped in _objects(value)
+            for one in _unwrapped_objects(plain(wrapped))
+        )
     elif result.kind == "split" and isinstance(value, dict):
         yield from _sections(value)
     else:
@@ -195,13 +213,15 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
 
 
 def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
-    """Addresses of the pictures it links to, each once: of a parse's blocks in their order, then of merged tables, then
-    of the blocks that an extract cites. Around values only where citations were asked for, `cited`: else what stands
-    there is nobody's but the document's author's.
+    """Addresses of the pictures it links to, each once: of a parse's blocks in their order, then of
+    merged tables, then of the blocks that an extract cites. Around values only where citations were
+    asked for, `cited`: else what stands there is nobody's but the document's author's.
     """
     fragments: list[str] = []
     seen = set[str]()
-    for url in chain(_images_of_blocks(result, fragments), fragments, _images_cited(result, around=cited)):
+    for url in chain(
+        _images_of_blocks(result, fragments), fragments, _images_cited(result, around=cited)
+    ):
         if url not in seen:
             seen.add(url)
             yield url
@@ -209,7 +229,9 @@ def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
 
 def charts_of(result: Result) -> Iterator[str]:
     """Addresses of the data of charts that a parse links to, each once."""
-    yield from dict.fromkeys(url for part in chunks_of(result) for block in part.blocks for url in block.charts)
+    yield from dict.fromkeys(
+        url for part in chunks_of(result) for block in part.blocks for url in block.charts
+    )
 
 
 def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:
@@ -229,7 +251,9 @@ def _images_of_blocks(result: Result, fragments: list[str]) -> Iterator[str]:
 
 
 def _images_cited(result: Result, *, around: bool, depth: int = 0) -> Iterator[str]:
-    """Within a pipeline nobody knows here what was asked for, and the blocks around values are its own parse's."""
+    """Within a pipeline nobody knows here what was asked for, and the blocks around values are its
+    own parse's.
+    """
     if result.kind == "pipeline":
         for part in _parts(result, depth).extract:
             yield from _images_cited(part, around=False, depth=depth + 1)
@@ -237,7 +261,9 @@ def _images_cited(result: Result, *, around: bool, depth: int = 0) -> Iterator[s
     if result.kind not in EXTRACTS:
         return
     beside = citations.blocks_beside(_decodable(result.citations))
-    for block in map(_block, chain(beside, citations.blocks_around(_decodable(result.inner)) if around else ())):
+    for block in map(
+        _block, chain(beside, citations.blocks_around(_decodable(result.inner)) if around else ())
+    ):
         yield from (*block.images, *block.fragments)
 
 
@@ -301,7 +327,9 @@ def _parts(result: Result, depth: int) -> _Pipeline:
     except MISFITS:
         result.left_out.append("a pipeline's results, for there are none where they should be")
         return _Pipeline([], [], [])
-    return _Pipeline(*(_results(raw, result.left_out) for raw in (parts.parse, parts.extract, parts.split)))
+    return _Pipeline(
+        *(_results(raw, result.left_out) for raw in (parts.parse, parts.extract, parts.split))
+    )
 
 
 def _results(raw: msgspec.Raw, left_out: list[str]) -> list[Result]:
@@ -368,13 +396,23 @@ def _sections(value: Mapping[str, Any]) -> Iterator[Record]:
         if not isinstance(one, dict):
             continue
         name = _told(one.get("name"))
-        yield {"section": name, "partition": None, "pages": _told(one.get("pages")), "conf": _told(one.get("conf"))}
+        yield {
+            "section": name,
+            "partition": None,
+            "pages": _told(one.get("pages")),
+            "conf": _told(one.get("conf")),
+        }
         partitions = one.get("partitions")
         for part in partitions if isinstance(partitions, list) else []:
             if isinstance(part, dict):
                 pages = _told(part.get("pages"))
                 conf = _told(part.get("conf"))
-                yield {"section": name, "partition": _told(part.get("name")), "pages": pages, "conf": conf}
+                yield {
+                    "section": name,
+                    "partition": _told(part.get("name")),
+                    "pages": pages,
+                    "conf": conf,
+                }
 
 
 def _told(value: Any) -> Any:

@@ -1,6 +1,8 @@
-"""Whether a webhook message is genuine: Svix signatures, and tokens of our own in messages that nobody signs. Pure.
+"""Whether a webhook message is genuine: Svix signatures, and tokens of our own in messages that
+nobody signs. Pure.
 
-A genuine message means "ask about this job now" and nothing more: what it says of the job's state is not even read.
+A genuine message means "ask about this job now" and nothing more: what it says of the job's state
+is not even read.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Messages with one of `secrets` as their key: several, so that one can be replaced while both are in use."""
+    """Messages with one of `secrets` as their key: several, so that one can be replaced while both
+    are in use.
+    """
 
     secrets: Sequence[bytes] = field(repr=False)
 
@@ -58,7 +62,9 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Tokened:
-    """Messages whose metadata, which only we and the service have seen, carry the token of their nonce."""
+    """Messages whose metadata, which only we and the service have seen, carry the token of their
+    nonce.
+    """
 
     key: bytes = field(repr=False)
 
@@ -76,7 +82,9 @@ class Tokened:
 
 
 def token(key: bytes, nonce: str) -> str:
-    """What the metadata of the submission with that nonce carry, and nobody can make who doesn't have `key`."""
+    """What the metadata of the submission with that nonce carry, and nobody can make who doesn't
+    have `key`.
+    """
     return hmac.new(key, b"webhook " + _bytes(nonce), hashlib.sha256).hexdigest()
 
 
@@ -87,7 +95,10 @@ def sign(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 
 
 def read_secrets(text: str) -> tuple[bytes, ...]:
-    """One or several `whsec_…`, by spaces or commas apart. Raises ValueError where there is none, or one is broken."""
+    """One or several `whsec_…`, by spaces or commas apart.
+
+    Raises ValueError where there is none, or one is broken.
+    """
     words = text.replace(",", " ").split()
     if not words:
         raise ValueError("no secret")
@@ -123,16 +134,24 @@ _PARTS: Final = ("id", "timestamp", "signature")
 
 
 def _is_recent(timestamp: str, now: float) -> bool:
-    return re.fullmatch(r"[0-9]{1,12}", timestamp) is not None and abs(int(timestamp) - now) <= TOLERANCE
+    return (
+        re.fullmatch(r"[0-9]{1,12}", timestamp) is not None
+        and abs(int(timestamp) - now) <= TOLERANCE
+    )
 
 
 def _versioned(signatures: str) -> list[str]:
-    parts = [part.partition(",") for part in signatures.split(" ", SIGNATURES_AT_MOST)[:SIGNATURES_AT_MOST]]
+    parts = [
+        part.partition(",")
+        for part in signatures.split(" ", SIGNATURES_AT_MOST)[:SIGNATURES_AT_MOST]
+    ]
     return [text for version, comma, text in parts if version == "v1" and comma]
 
 
 def _any_same(given: Sequence[str], expected: Sequence[str]) -> bool:
-    """Every pair is compared, each in constant time: how long it takes says nothing about how near a guess was."""
+    """Every pair is compared, each in constant time: how long it takes says nothing about how near
+    a guess was.
+    """
     same = [hmac.compare_digest(_bytes(a), _bytes(b)) for a in given for b in expected]
     return True in same
 

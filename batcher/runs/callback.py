@@ -1,4 +1,6 @@
-"""How the service calls back: from the manifest's [webhook] to a receiver, and to what each submission says of it."""
+"""How the service calls back: from the manifest's [webhook] to a receiver, and to what each
+submission says of it.
+"""
 
 from __future__ import annotations
 
@@ -31,21 +33,28 @@ async def calling_back(
 ) -> AsyncIterator[Callback | None]:
     """Listens as long as the block lasts; None where the manifest has no [webhook].
 
-    `token_key` stands in where a direct webhook names no secret: the same in every run with the same API key, so that
-    what an earlier run sent out can still call back. Raises ManifestError, ReceiverUnusable.
+    `token_key` stands in where a direct webhook names no secret: the same in every run with the
+    same API key, so that what an earlier run sent out can still call back. Raises ManifestError,
+    ReceiverUnusable.
     """
     webhook = manifest.webhook
     if webhook is None:
         yield None
         return
-    from batcher.adapters.webhook_receiver import receiving  # half of aiohttp, and few batches are called back
+    from batcher.adapters.webhook_receiver import (
+        receiving,
+    )  # half of aiohttp, and few batches are called back
 
     secret = _secret(manifest, webhook)
     key = secret.encode() if secret else token_key
-    judge: Judge = Tokened(key) if webhook.mode == "direct" else Signed(_secrets(manifest, webhook, secret))
+    judge: Judge = (
+        Tokened(key) if webhook.mode == "direct" else Signed(_secrets(manifest, webhook, secret))
+    )
     async with receiving(*webhook.listen, judge, clock=clock) as receiver:
         if webhook.mode == "direct":
-            yield Callback(receiver, {"mode": "direct", "url": webhook.public_url or receiver.url}, key)
+            yield Callback(
+                receiver, {"mode": "direct", "url": webhook.public_url or receiver.url}, key
+            )
         else:
             yield Callback(receiver, _svix_wish(webhook))
 
@@ -61,7 +70,8 @@ def _secret(manifest: Manifest, webhook: Webhook) -> str:
     if not secret:
         what = f"the environment variable {webhook.secret_env} isn't set"
         raise ManifestError(
-            manifest.where, [Problem("webhook.secret_env", what, f"export {webhook.secret_env}=whsec_…")]
+            manifest.where,
+            [Problem("webhook.secret_env", what, f"export {webhook.secret_env}=whsec_…")],
         )
     return secret
 
@@ -71,4 +81,6 @@ def _secrets(manifest: Manifest, webhook: Webhook, text: str) -> tuple[bytes, ..
         return read_secrets(text)
     except ValueError:
         what = f"{webhook.secret_env} holds no secret as Svix writes it"
-        raise ManifestError(manifest.where, [Problem("webhook.secret_env", what, "whsec_ and Base64")]) from None
+        raise ManifestError(
+            manifest.where, [Problem("webhook.secret_env", what, "whsec_ and Base64")]
+        ) from None

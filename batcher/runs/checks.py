@@ -1,6 +1,7 @@
 """`batcher plan --check`: before a big batch, proves what a night depends on, and pays for nothing.
 
-It opens the batch as a run does, so it proves that the ledger can be held and the output written, too.
+It opens the batch as a run does, so it proves that the ledger can be held and the output written,
+too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from batcher.stages.run_control import Course
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`key`: accepted. `listing`: it has shown a job of ours, at some time. `fence`: a deleted upload is gone."""
+    """`key`: accepted.
+
+    `listing`: it has shown a job of ours, at some time. `fence`: a deleted upload is gone.
+    """
 
     service: str
     key: bool
@@ -38,7 +42,9 @@ class Checked:
 
 
 async def check(manifest: Manifest) -> Checked:
-    """Raises BatcherError where the batch can't be opened or the service not reached, or refuses the key."""
+    """Raises BatcherError where the batch can't be opened or the service not reached, or refuses
+    the key.
+    """
     course = Course()
     clock = SteadyClock()
     async with AsyncExitStack() as stack:

@@ -1,6 +1,8 @@
-"""The kinds of run, built of the stages: one that does it all, one that only brings home, one that cancels.
+"""The kinds of run, built of the stages: one that does it all, one that only brings home, one that
+cancels.
 
-Which stages belong together stands here, and when they are done; what each of them does is its own affair.
+Which stages belong together stands here, and when they are done; what each of them does is its own
+affair.
 """
 
 from __future__ import annotations
@@ -52,13 +54,18 @@ from batcher.stages.time_limit import Curfew
 
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
-A_WHILE: Final = 15.0  # seconds after which all is looked at again though nothing seems to have changed
+A_WHILE: Final = (
+    15.0  # seconds after which all is looked at again though nothing seems to have changed
+)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Means(NamedTuple):
-    """What a run of any kind has at its disposal. `pace`: None where the manifest's own is to be kept."""
+    """What a run of any kind has at its disposal.
+
+    `pace`: None where the manifest's own is to be kept.
+    """
 
     manifest: Manifest
     ledger: Ledger
@@ -87,7 +94,9 @@ class Collection:
         self._tell_of_waits()
         looks = looks_of(ledger, manifest.service.result_retention)
         policy = with_changes(manifest.retry)
-        self.sink = Sink(ledger, store, course, service=reached.identity, key_print=reached.key_print)
+        self.sink = Sink(
+            ledger, store, course, service=reached.identity, key_print=reached.key_print
+        )
         self.headroom = headroom_of(manifest)
         self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
         self.fetcher = Fetcher(
@@ -130,7 +139,9 @@ class Collection:
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
         self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
-        self.cleaner = cleaner_of(manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock)
+        self.cleaner = cleaner_of(
+            manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock
+        )
         self.auditor = Auditor(
             ledger,
             self.client,
@@ -169,7 +180,9 @@ class Collection:
         """Raises the first BatcherError that no stage could make a verdict of."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(kept(work, self.course, _name(work))) for work in self.works()]
+                tasks = [
+                    group.create_task(kept(work, self.course, _name(work))) for work in self.works()
+                ]
                 await self._end()
                 for task in tasks:
                     task.cancel()
@@ -211,7 +224,10 @@ class Collection:
         return (*stages, self._heed_calls) if self._callback else stages
 
     async def _heed_calls(self) -> None:
-        """A webhook says that a job has ended: ask now. A lost one costs time only, for the poller looks anyway."""
+        """A webhook says that a job has ended: ask now.
+
+        A lost one costs time only, for the poller looks anyway.
+        """
         while self._callback is not None:
             self.poller.ask_now(await self._callback.receiver.next_job())
 
@@ -231,7 +247,9 @@ class Collection:
         """Returns when no submission waits for its answer any more."""
 
     async def _end(self) -> None:
-        """Returns when everything has come to its end, or all that a stopped run still owes is done."""
+        """Returns when everything has come to its end, or all that a stopped run still owes is
+        done.
+        """
         over = asyncio.create_task(self._until_over())
         stopped = asyncio.create_task(self.course.stopped.wait())
         try:
@@ -262,7 +280,9 @@ class Collection:
         """Nothing is sent any more, and jobs may take hours."""
         until = self.ledger.nearest_deadline_at() or self._clock()
         what = f"{many(self.ledger.in_flight, 'job')} still out, waited for"
-        self.course.warn_of_wait(what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}")
+        self.course.warn_of_wait(
+            what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}"
+        )
 
     async def _until_over(self) -> None:
         while not (self.is_over() and self.deriver.finish() and self.is_tidy()):
@@ -273,9 +293,11 @@ class Collection:
         """Stop where nothing that is left could ever be sent."""
 
     async def _bring_home(self) -> None:
-        """One last look at all that is out; what has completed is fetched and written, as long as the service answers.
+        """One last look at all that is out; what has completed is fetched and written, as long as
+        the service answers.
 
-        A lane that was asked to wait tries once more: whoever stops a run may be about to switch the machine off.
+        A lane that was asked to wait tries once more: whoever stops a run may be about to switch
+        the machine off.
         """
         self.pace.fetch.try_once_more()
         self.poller.look_at_all()
@@ -285,12 +307,18 @@ class Collection:
             await self.ledger.change(within=TICK)
 
     def _is_silent(self, since: float) -> bool:
-        """Whether nothing has come for a while, and nothing that came is still on its way to the disk."""
-        heard_at = max(since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at)
+        """Whether nothing has come for a while, and nothing that came is still on its way to the
+        disk.
+        """
+        heard_at = max(
+            since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at
+        )
         return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
 
     def _is_bringing_home(self) -> bool:
-        return self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
+        return (
+            self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
+        )
 
 
 class Run(Collection):
@@ -308,7 +336,9 @@ class Run(Collection):
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
-        assignments = {job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs}
+        assignments = {
+            job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs
+        }
         self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = Inputs(
             ledger,
@@ -338,7 +368,10 @@ class Run(Collection):
     async def to_its_end(self) -> None:
         if self._mirror:
             await self._check_mirror(Mirror(self._mirror))
-        agreed = [await self.consent.agree_to_change(job, step) for job, step in self.scanner.steps.items()]
+        agreed = [
+            await self.consent.agree_to_change(job, step)
+            for job, step in self.scanner.steps.items()
+        ]
         if all(agreed):
             await self.scanner.sort_out()
             self.curfew.look()
@@ -375,7 +408,11 @@ class Run(Collection):
 
     @property
     def has_taken_its_sample(self) -> bool:
-        return self._is_sample and self.course.how is Ended.LIMIT and self.submitter.has_sent_its_number
+        return (
+            self._is_sample
+            and self.course.how is Ended.LIMIT
+            and self.submitter.has_sent_its_number
+        )
 
     @property
     def unmatched(self) -> str:
@@ -392,7 +429,12 @@ class Run(Collection):
 
     def is_over(self) -> bool:
         done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
-        return done and self.ledger.open_documents == 0 and self.submitter.idle and (not self.chain or self.chain.idle)
+        return (
+            done
+            and self.ledger.open_documents == 0
+            and self.submitter.idle
+            and (not self.chain or self.chain.idle)
+        )
 
     def is_home(self) -> bool:
         return super().is_home() and self.submitter.idle
@@ -406,12 +448,16 @@ class Run(Collection):
             await self.ledger.change(within=TICK)
 
     def _is_sending(self) -> bool:
-        """An upload under way is worth its end only where the run goes on to bring home what is out."""
+        """An upload under way is worth its end only where the run goes on to bring home what is
+        out.
+        """
         return not self.submitter.idle if self.course.home else self.submitter.posts
 
 
 class Cancellation(Collection):
-    """Cancels what is out, and believes only the final status: what completed first is brought home."""
+    """Cancels what is out, and believes only the final status: what completed first is brought
+    home.
+    """
 
     async def to_its_end(self) -> None:
         await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again

@@ -1,4 +1,6 @@
-"""What a run leaves for programs: summary.json beside the ledger, and a message to the manifest's [notify]."""
+"""What a run leaves for programs: summary.json beside the ledger, and a message to the manifest's
+[notify].
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ DIGEST: Final = 10  # groups of failures in a message; the summary has them all
 
 
 async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """Write and tell how a run ended. Returns what went wrong with that, in words; nothing of it is worth an error."""
+    """Write and tell how a run ended.
+
+    Returns what went wrong with that, in words; nothing of it is worth an error.
+    """
     troubles = (_write(manifest, summary), await _tell(manifest, summary))
     return tuple(filter(None, troubles))
 
@@ -34,7 +39,13 @@ async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, 
 async def publish_failure(manifest: Manifest, error: BatcherError) -> None:
     """Tell of a run that couldn't begin, or broke off; the summary of the last whole one stays."""
     ended = Ended.STOPPED if isinstance(error, Stopped) else Ended.FAILED
-    told = {"batch": manifest.batch, "exit_code": error.exit_code, "ended": ended, "reason": str(error), "failures": []}
+    told = {
+        "batch": manifest.batch,
+        "exit_code": error.exit_code,
+        "ended": ended,
+        "reason": str(error),
+        "failures": [],
+    }
     await _tell(manifest, told)
 
 
@@ -59,7 +70,9 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     news = {"text": _words(values, how), **values, "failures": digest}
     patience = PATIENCE_WHEN_STOPPED if how is Ended.STOPPED else PATIENCE
     trust = None
-    with suppress(ManifestError):  # that the run is told of; whoever hears its end may be known to all the world
+    with suppress(
+        ManifestError
+    ):  # that the run is told of; whoever hears its end may be known to all the world
         trust = trust_of(manifest)
     return await notify(manifest.notify.url, news, patience=patience, trust=trust)
 

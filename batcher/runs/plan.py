@@ -1,4 +1,6 @@
-"""What a run would do, found out without doing any of it: the scanner at work on a copy of the ledger in memory."""
+"""What a run would do, found out without doing any of it: the scanner at work on a copy of the
+ledger in memory.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Documents by what a run would do with them, what that would cost, how long it would take and what it risks."""
+    """Documents by what a run would do with them, what that would cost, how long it would take and
+    what it risks.
+    """
 
     batch: str
     to_send: int
@@ -59,12 +63,16 @@ class Plan:
     forecast: Forecast
     prices: Prices
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
-    guessed: int = 0  # files of types whose pages can't be counted here: they have one each, or what they say
+    guessed: int = (
+        0  # files of types whose pages can't be counted here: they have one each, or what they say
+    )
     guessed_pages: int = 0  # that such files have as a rule, by their size
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
     refusals: Sequence[FailureGroup] = ()  # what isn't sent
-    left_out: Mapping[str, Any] = field(default_factory=dict)  # by reason, and in words; empty where nothing was
+    left_out: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # by reason, and in words; empty where nothing was
     taken_up: int = 0  # documents that failed for a passing reason, and are tried again
 
     @property
@@ -90,7 +98,9 @@ async def make_plan(manifest: Manifest) -> Plan:
         await scanner.sort_out()
         taken_up = await take_up(ledger, runs=manifest.runs)
         await scanner.run()
-        sizes, guesses = await asyncio.to_thread(_measured, ledger, {job.name: job for job in manifest.jobs})
+        sizes, guesses = await asyncio.to_thread(
+            _measured, ledger, {job.name: job for job in manifest.jobs}
+        )
         locked = await asyncio.to_thread(_locked, ledger, passwords)
         left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
@@ -102,7 +112,12 @@ async def make_plan(manifest: Manifest) -> Plan:
 
 
 def _plan(
-    manifest: Manifest, ledger: Ledger, before: Counter[State], again: Consent, sizes: Sizes, locked: int
+    manifest: Manifest,
+    ledger: Ledger,
+    before: Counter[State],
+    again: Consent,
+    sizes: Sizes,
+    locked: int,
 ) -> Plan:
     tally = ledger.tally
     to_send = sum(map(len, sizes.values()))
@@ -130,7 +145,9 @@ def _plan(
         uncounted=_uncounted(ledger),
         locked=locked,
         refusals=ledger.failures(passing=ledger.passing(runs=manifest.runs)),
-        steps={name: len(of_step) for name, of_step in sizes.items()} if len(manifest.jobs) > 1 else {},
+        steps={name: len(of_step) for name, of_step in sizes.items()}
+        if len(manifest.jobs) > 1
+        else {},
     )
 
 
@@ -138,22 +155,27 @@ def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
     """Of all steps. One that goes on from a parse job mostly finds it alive."""
 
     def price(step: Step) -> Quote:
-        return quote(sizes.get(step.name, ()), step.job, manifest.prices, chained=step.upstream is not None)
+        return quote(
+            sizes.get(step.name, ()), step.job, manifest.prices, chained=step.upstream is not None
+        )
 
     first, *others = map(price, steps_of(manifest.jobs, service=manifest.service.identity))
     return sum(others, first)
 
 
 def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
-    """(extension, measure) of each document to send, by step; a file is measured once, however many steps it takes.
+    """(extension, measure) of each document to send, by step; a file is measured once, however many
+    steps it takes.
 
-    Pages count as far as the job asks for them, or a listing for that document. And of each file whose pages can't be
-    counted, how many it has as a rule.
+    Pages count as far as the job asks for them, or a listing for that document. And of each file
+    whose pages can't be counted, how many it has as a rule.
     """
     sizes: Sizes = {}
     guesses: list[int] = []
     last: tuple[Path | None, Measure] = None, Measure()
-    rows = ledger.reader.execute(f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id")
+    rows = ledger.reader.execute(
+        f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id"
+    )
     for name, folder, source, place, content, options, size in rows:
         path = path_at(folder, source, place)
         if path != last[0]:  # an address can't be measured, and counts with a page
@@ -166,13 +188,17 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int
             job = replace(job, options=merged(job.options, json.loads(options)))
         asked = asked_of(last[1], job, extension)
         documents = documents_in(content)
-        sizes.setdefault(name, []).append((extension, asked._replace(pages=documents * asked.pages)))
+        sizes.setdefault(name, []).append(
+            (extension, asked._replace(pages=documents * asked.pages))
+        )
     return sizes, guesses
 
 
 def _locked(ledger: Queries, passwords: Passwords) -> int:
     """Files to send that can be tried here, and that nothing opens."""
-    rows = ledger.reader.execute(f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'")
+    rows = ledger.reader.execute(
+        f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'"
+    )
     return sum(not _opens(passwords, *row) for row in rows)
 
 
@@ -191,7 +217,10 @@ def _size_to_send(ledger: Queries) -> int:
 
 def _uncounted(ledger: Queries) -> int:
     """Documents in an object store or behind an address."""
-    sql = f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE '%://%')"
+    sql = (
+        f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE "
+        "'%://%')"
+    )
     return int(ledger.reader.execute(sql).fetchone()[0])
 
 

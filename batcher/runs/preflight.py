@@ -1,4 +1,5 @@
-"""What must be true before the first document: the ledger held and open, the service answering, the right key.
+"""What must be true before the first document: the ledger held and open, the service answering, the
+right key.
 
 It starts no stage and changes nothing but the ledger's own tables.
 """
@@ -53,7 +54,10 @@ SOON: Final = 3.0  # seconds without a first answer after which somebody is told
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A service that can be called. `identity` is what attempts are booked under, `key_print` the key's fingerprint."""
+    """A service that can be called.
+
+    `identity` is what attempts are booked under, `key_print` the key's fingerprint.
+    """
 
     client: Api
     identity: str
@@ -75,7 +79,8 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
 
 
 def refuse_strangers(manifest: Manifest) -> None:
-    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for all of it.
+    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for
+    all of it.
 
     Raises LedgerForeign, unless the manifest says to start over.
     """
@@ -85,32 +90,41 @@ def refuse_strangers(manifest: Manifest) -> None:
         return
     if journal_of(ledger).exists():
         raise LedgerForeign(
-            f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay for everything anew. "
+            f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay "
+            "for everything anew. "
             "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
         )
     if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
         raise LedgerForeign(
-            f"{output}: there are files but no ledger at {ledger}; were they results, a run would pay for them anew. "
-            "`batcher rebuild MANIFEST` makes one of the service's listing; or name another output.directory, put the "
+            f"{output}: there are files but no ledger at {ledger}; were they results, a run would "
+            "pay for them anew. "
+            "`batcher rebuild MANIFEST` makes one of the service's listing; or name another "
+            "output.directory, put the "
             "ledger back, or begin without by --start-over"
         )
 
 
 def _holds_anything(ledger: Path) -> bool:
-    """An empty file is what a run leaves that was killed in its first moment, or what a disk made of a ledger."""
+    """An empty file is what a run leaves that was killed in its first moment, or what a disk made
+    of a ledger.
+    """
     return is_there(ledger) and ledger.stat().st_size > 0
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
     for service, number in ledger.foreign_attempts(reached.identity, reached.key_print):
         raise LedgerForeign(
-            f"{number} submissions are still out at {service}, or under another key, and only there can be found "
+            f"{number} submissions are still out at {service}, or under another key, and only "
+            "there can be found "
             "again; finish them with that service and key first"
         )
 
 
 def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
-    """All that a service may be told and must not have us write down. What isn't there is for others to miss."""
+    """All that a service may be told and must not have us write down.
+
+    What isn't there is for others to miss.
+    """
     secrets.keep(_environment(manifest.service.api_key_env), "the key")
     for value in manifest.service.headers.values():
         secrets.keep(_words_of(variable_of(value)), "a header")
@@ -123,7 +137,9 @@ def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
         secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
         secrets.keep_address(manifest.webhook.public_url or "")
     if manifest.notify is not None:
-        secrets.keep([manifest.notify.url], "notify.url")  # whoever knows such an address may post to it
+        secrets.keep(
+            [manifest.notify.url], "notify.url"
+        )  # whoever knows such an address may post to it
 
 
 def _environment(name: str | None) -> list[str]:
@@ -134,7 +150,9 @@ def _environment(name: str | None) -> list[str]:
 
 
 def _words_of(name: str | None) -> list[str]:
-    """What the variable holds, and of it what is long enough for a secret: "Bearer" and the like are none."""
+    """What the variable holds, and of it what is long enough for a secret: "Bearer" and the like
+    are none.
+    """
     held = os.environ.get(name, "").strip() if name else ""
     return [held, *(word for word in held.split() if len(word) >= SHORT)]
 
@@ -143,7 +161,8 @@ def _words_of(name: str | None) -> list[str]:
 async def reach(
     manifest: Manifest, course: Course, clock: SteadyClock, secrets: Secrets | None = None
 ) -> AsyncIterator[Reached]:
-    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the key at once.
+    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the
+    key at once.
 
     No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
     """
@@ -158,7 +177,9 @@ async def reach(
 
 
 @asynccontextmanager
-async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> AsyncIterator[Reached]:
+async def _reached(
+    manifest: Manifest, course: Course, clock: SteadyClock
+) -> AsyncIterator[Reached]:
     service = manifest.service
     trust = trust_of(manifest)
     headers = _headers(manifest)
@@ -166,20 +187,28 @@ async def _reached(manifest: Manifest, course: Course, clock: SteadyClock) -> As
         if service.is_local:
             data_dir = manifest.output.ledger_path.parent / "service"
             url, key = await stack.enter_async_context(
-                embedded(data_dir, retention=service.result_retention, chaos=service.chaos, urls=service.allow_urls)
+                embedded(
+                    data_dir,
+                    retention=service.result_retention,
+                    chaos=service.chaos,
+                    urls=service.allow_urls,
+                )
             )
             key_print = LOCAL  # its key is new each time; its data is not
         else:
             url = service.identity
             key = _key(manifest)
             key_print = fingerprint(key)
-        client = await stack.enter_async_context(ReductoClient(url, key, trust=trust, headers=headers))
+        client = await stack.enter_async_context(
+            ReductoClient(url, key, trust=trust, headers=headers)
+        )
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
         await _first_answer(client, course, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
         if off:
             course.warn(
-                f"this machine's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} the service's, "
+                f"this machine's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} "
+                "the service's, "
                 "which this run goes by"
             )
         yield Reached(client, service.identity, key_print, _token_key(key))
@@ -189,12 +218,15 @@ def _key(manifest: Manifest) -> str:
     name = manifest.service.api_key_env
     key = os.environ.get(name, "").strip()
     if not key:
-        problem = Problem("service.api_key_env", f"the environment variable {name} isn't set", f"export {name}=…")
+        problem = Problem(
+            "service.api_key_env", f"the environment variable {name} isn't set", f"export {name}=…"
+        )
         raise ManifestError(manifest.where, [problem])
     if not (key.isascii() and key.isprintable()):
         problem = Problem(
             "service.api_key_env",
-            f"the environment variable {name} holds what no key has: a line break, or a character that isn't ASCII",
+            f"the environment variable {name} holds what no key has: a line break, or a character "
+            "that isn't ASCII",
             f"export {name}=…",
         )
         raise ManifestError(manifest.where, [problem])
@@ -231,19 +263,27 @@ def _token_key(key: str) -> bytes:
     return hmac.new(key.encode(), b"batcher's key for webhook tokens", "sha256").digest()
 
 
-_CERTIFICATES: Final = "service.ca_file (or SSL_CERT_FILE) names a file of those that are to be trusted besides"
+_CERTIFICATES: Final = (
+    "service.ca_file (or SSL_CERT_FILE) names a file of those that are to be trusted besides"
+)
 
 
-async def _first_answer(client: ReductoClient, course: Course, whose: str, *, patience: float) -> None:
-    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says what those must be.
+async def _first_answer(
+    client: ReductoClient, course: Course, whose: str, *, patience: float
+) -> None:
+    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says
+    what those must be.
 
-    Says so where it takes a while, and ends where the run is told to. Raises ServiceError, and then Stopped.
+    Says so where it takes a while, and ends where the run is told to. Raises ServiceError, and then
+    Stopped.
     """
     trouble = list[str]()
     asking = asyncio.create_task(_ask_until_answered(client, whose, trouble, patience=patience))
     stopped = asyncio.create_task(course.stopped.wait())
     try:
-        done, _ = await asyncio.wait({asking, stopped}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {asking, stopped}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED
+        )
         if not done:
             course.warn(_waits_for_an_answer(patience - SOON, trouble))
             await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -258,10 +298,15 @@ async def _first_answer(client: ReductoClient, course: Course, whose: str, *, pa
 def _waits_for_an_answer(left: float, trouble: list[str]) -> str:
     until = datetime.now() + timedelta(seconds=left)
     why = f" ({trouble[-1]})" if trouble else ""
-    return f"no answer from the service yet{why}: it is waited for until {until:%H:%M:%S}, and nothing is sent before"
+    return (
+        f"no answer from the service yet{why}: it is waited for until {until:%H:%M:%S}, and "
+        "nothing is sent before"
+    )
 
 
-async def _ask_until_answered(client: ReductoClient, whose: str, trouble: list[str], *, patience: float) -> None:
+async def _ask_until_answered(
+    client: ReductoClient, whose: str, trouble: list[str], *, patience: float
+) -> None:
     rng = random.Random()  # noqa: S311 (a back-off, no secret)
     until = time.monotonic() + patience
     tries = 0
@@ -272,9 +317,14 @@ async def _ask_until_answered(client: ReductoClient, whose: str, trouble: list[s
         except ServiceError as error:
             if isinstance(error, Refused) and not isinstance(error, Busy):
                 words = f"{error.said}; {whose}"
-                raise type(error)(error.call, words, status=error.status, name=error.name) from error
+                raise type(error)(
+                    error.call, words, status=error.status, name=error.name
+                ) from error
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                words = f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; nothing was sent"
+                words = (
+                    f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; "
+                    "nothing was sent"
+                )
                 raise Unreachable(error.call, words) from error
             if time.monotonic() > until:
                 words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"

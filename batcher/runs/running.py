@@ -1,4 +1,6 @@
-"""Runs a batch: holds its ledger, reaches its service, lets one kind of run go its way, and sums it up."""
+"""Runs a batch: holds its ledger, reaches its service, lets one kind of run go its way, and sums it
+up.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,14 @@ Watch = Callable[[Ledger], None]
 
 
 async def run_batch(
-    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+    manifest: Manifest,
+    *,
+    course: Course | None = None,
+    watch: Watch | None = None,
+    rng: random.Random | None = None,
 ) -> Summary:
-    """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the caller stop the run.
+    """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the
+    caller stop the run.
 
     Raises BatcherError where the run can't begin or go on; what was on record stays so.
     """
@@ -46,16 +53,30 @@ async def run_batch(
 
 
 async def collect_batch(
-    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+    manifest: Manifest,
+    *,
+    course: Course | None = None,
+    watch: Watch | None = None,
+    rng: random.Random | None = None,
 ) -> Summary:
-    """Adopt and bring home what earlier runs left out, and submit nothing. Raises as `run_batch` does."""
+    """Adopt and bring home what earlier runs left out, and submit nothing.
+
+    Raises as `run_batch` does.
+    """
     return await _conduct(manifest, Collection, course or Course(), watch, rng)
 
 
 async def cancel_batch(
-    manifest: Manifest, *, course: Course | None = None, watch: Watch | None = None, rng: random.Random | None = None
+    manifest: Manifest,
+    *,
+    course: Course | None = None,
+    watch: Watch | None = None,
+    rng: random.Random | None = None,
 ) -> Summary:
-    """Send nothing more, cancel what is out, bring home what had completed by then. Raises as `run_batch` does."""
+    """Send nothing more, cancel what is out, bring home what had completed by then.
+
+    Raises as `run_batch` does.
+    """
     return await _conduct(manifest, Cancellation, course or Course(), watch, rng)
 
 
@@ -94,10 +115,14 @@ async def _to_its_end(
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
-        callback = await stack.enter_async_context(calling_back(manifest, token_key=reached.token_key, clock=clock))
+        callback = await stack.enter_async_context(
+            calling_back(manifest, token_key=reached.token_key, clock=clock)
+        )
         mark = ledger.last_event()
         number = await ledger.begin_run(
-            version=batcher.__version__, service=reached.identity, manifest=json.dumps(outline(manifest))
+            version=batcher.__version__,
+            service=reached.identity,
+            manifest=json.dumps(outline(manifest)),
         )
         await ledger.interrupted()
         if manifest.limits.spending:
@@ -109,29 +134,45 @@ async def _to_its_end(
             course.finished()
         if run.unmatched and not course.exit_code:
             course.stop(run.unmatched, 2)
-        summary = _summarise(manifest, ledger, course, mark, audit, seconds=time.monotonic() - began)
+        summary = _summarise(
+            manifest, ledger, course, mark, audit, seconds=time.monotonic() - began
+        )
         passed = tuple(one.words() for one in await ledger.overruns())
         summary = replace(
-            summary, left_out=run.left_out.values(), taken_up=run.taken_up, notes=(*summary.notes, *passed)
+            summary,
+            left_out=run.left_out.values(),
+            taken_up=run.taken_up,
+            notes=(*summary.notes, *passed),
         )
         if run.has_looked:
             await ledger.note("left out", json.dumps(summary.left_out))
-        await ledger.end_run(number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode())
+        await ledger.end_run(
+            number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode()
+        )
         return summary
 
 
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:
     """In what was found at the service stands what it said."""
-    told = {name: tuple(map(secrets.cut, getattr(audit, name))) for name in ("twins", "mixed_up", "notes")}
+    told = {
+        name: tuple(map(secrets.cut, getattr(audit, name)))
+        for name in ("twins", "mixed_up", "notes")
+    }
     return replace(audit, **told)
 
 
 def _waits(number: int) -> str:
-    return f"{many(number, 'document')} failed for a reason that may pass: the next run tries again by itself"
+    return (
+        f"{many(number, 'document')} failed for a reason that may pass: the next run tries "
+        "again by itself"
+    )
 
 
 def _chance() -> random.Random:
-    """For nonces and back-offs: unlike, but no secrets. Seeded by the system once; asking it each time costs 0.1 ms."""
+    """For nonces and back-offs: unlike, but no secrets.
+
+    Seeded by the system once; asking it each time costs 0.1 ms.
+    """
     return random.Random()  # noqa: S311
 
 

@@ -1,4 +1,6 @@
-"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a submission is made of."""
+"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a
+submission is made of.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,12 @@ def looks_of(ledger: Ledger, retention: float) -> Looks:
 
 def headroom_of(manifest: Manifest) -> Headroom:
     service = manifest.service
-    exempt = any(job.queue_priority == "batch" for job in manifest.jobs)  # its jobs end when they end
-    return Headroom(Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt)
+    exempt = any(
+        job.queue_priority == "batch" for job in manifest.jobs
+    )  # its jobs end when they end
+    return Headroom(
+        Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt
+    )
 
 
 def settle_of(manifest: Manifest) -> float:
@@ -88,7 +94,9 @@ def settle_of(manifest: Manifest) -> float:
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
 
 
-def assignment_of(manifest: Manifest, job: Job, reached: Reached, callback: Callback | None) -> Assignment:
+def assignment_of(
+    manifest: Manifest, job: Job, reached: Reached, callback: Callback | None
+) -> Assignment:
     queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
     return Assignment(
         batch=manifest.batch,

@@ -1,7 +1,8 @@
-"""The local service as a process of its own: embedded in a run of batcher, or served for any client.
+"""The local service as a process of its own: embedded in a run of batcher, or served for any
+client.
 
-Embedded it speaks with its parent by pipe: the key comes in on stdin, one line of JSON goes out on stdout, and it
-ends when stdin does.
+Embedded it speaks with its parent by pipe: the key comes in on stdin, one line of JSON goes out on
+stdout, and it ends when stdin does.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main(embedded: bool, **words: Any) -> None:
 
 
 def serve(options: Options, *, key: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Prints its address, and the key where none came or an empty one.
+    """Serve until Ctrl-C or SIGTERM. Prints its address, and the key where none came or an empty
+    one.
 
     Raises `PlaceUnusable` where the folder or the port can't be had.
     """
@@ -102,12 +104,16 @@ def _ask_for_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # macOS has a limit below its own word for none
+        with contextlib.suppress(
+            ValueError, OSError
+        ):  # macOS has a limit below its own word for none
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _say(line: str) -> None:
-    """Whoever has closed stdout knows where the service is, or will never: that is no reason to end."""
+    """Whoever has closed stdout knows where the service is, or will never: that is no reason to
+    end.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

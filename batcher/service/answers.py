@@ -1,4 +1,5 @@
-"""What the service says when it is not a result: the API's error envelope, FastAPI's 422, the edge's HTML.
+"""What the service says when it is not a result: the API's error envelope, FastAPI's 422, the
+edge's HTML.
 
 Knows shapes only; who answers what, and when, is decided where the request is handled.
 """
@@ -33,9 +34,13 @@ STATUS_OF: Final = {
 
 
 class ApiError(Exception):
-    """An answer in the API's envelope; `code` is the HTTP status, by default the one that belongs to the name."""
+    """An answer in the API's envelope; `code` is the HTTP status, by default the one that belongs
+    to the name.
+    """
 
-    def __init__(self, name: ErrorName, message: str, *, code: int | None = None, retry_after: int = 0) -> None:
+    def __init__(
+        self, name: ErrorName, message: str, *, code: int | None = None, retry_after: int = 0
+    ) -> None:
         super().__init__(message)
         self.name = name
         self.message = message
@@ -63,9 +68,14 @@ class InvalidRequest(Exception):
         return as_json({"detail": list(self.problems)}, status=status)
 
 
-def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def as_json(
+    value: Any, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
     return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+        body=msgspec.json.encode(value),
+        status=status,
+        content_type="application/json",
+        headers=headers,
     )
 
 

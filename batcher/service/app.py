@@ -1,4 +1,5 @@
-"""The API's endpoints on aiohttp: each reads its request, asks the rooms behind, and shapes the answer.
+"""The API's endpoints on aiohttp: each reads its request, asks the rooms behind, and shapes the
+answer.
 
 Rules live elsewhere: order in `queue`, lifetimes in `jobs` and `uploads`, access in `gate`.
 """
@@ -42,7 +43,9 @@ ENDPOINTS: Final = {
     "classify": JobType.CLASSIFY,
     "edit": JobType.EDIT,
 }
-SUBMITTED: Final = frozenset({JobType.PARSE, JobType.EXTRACT})  # whose synchronous path an `async` object turns
+SUBMITTED: Final = frozenset(
+    {JobType.PARSE, JobType.EXTRACT}
+)  # whose synchronous path an `async` object turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Rooms:
     sync_patience: float = SYNC_PATIENCE
 
 
-def make_app(rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper) -> web.Application:
+def make_app(
+    rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper
+) -> web.Application:
     middlewares = [
         middleware.attend(keeper),
         middleware.answer_errors,
@@ -94,7 +99,7 @@ class Doors:
             web.get("/__chaos", self.chaos),
         ]
 
-    # --- submissions ---
+    # --- submissions ------------------------------------------------------------------------------
 
     def _sync(self, type: JobType) -> middleware.Handler:
         async def run(request: web.Request) -> web.StreamResponse:
@@ -131,20 +136,35 @@ class Doors:
 
     async def _accept(self, body: bytes, type: JobType, lane: Lane | None) -> LiveJob:
         asked = read_request(body, type)
-        job = accept(body, asked, type, lane=lane_of(asked) if lane is None else lane, now=self._rooms.clock())
+        job = accept(
+            body,
+            asked,
+            type,
+            lane=lane_of(asked) if lane is None else lane,
+            now=self._rooms.clock(),
+        )
         return await self._rooms.queue.submit(job)
 
     async def _outcome(self, request: web.Request, job_id: str) -> web.Response:
-        """What a synchronous caller gets: the bare result, or the job's error as the answer's own."""
+        """What a synchronous caller gets: the bare result, or the job's error as the answer's
+        own.
+        """
         row = self._rooms.jobs.find(job_id)
         if row["status"] == JobStatus.COMPLETED:
-            result = await self._rooms.results.read(job_id, address=address_of(request) if row["linked"] else None)
+            result = await self._rooms.results.read(
+                job_id, address=address_of(request) if row["linked"] else None
+            )
             return web.Response(body=result, content_type="application/json")
         message = row["error_message"]
-        error = {"code": row["error_code"], "name": row["error_name"], "message": message, "job_id": job_id}
+        error = {
+            "code": row["error_code"],
+            "name": row["error_name"],
+            "message": message,
+            "job_id": job_id,
+        }
         return as_json({"error": error, "detail": message}, status=row["error_code"])
 
-    # --- jobs ---
+    # --- jobs -------------------------------------------------------------------------------------
 
     async def job(self, request: web.Request) -> web.Response:
         """A finished result is passed on as the bytes it was stored as."""
@@ -152,21 +172,32 @@ class Doors:
         row = self._rooms.jobs.find(job_id)
         live = self._rooms.queue.live(job_id)
         if live is not None:
-            return as_json({"status": live.status, **detailed(row), "progress": live.progress, "result": None})
+            return as_json(
+                {"status": live.status, **detailed(row), "progress": live.progress, "result": None}
+            )
         if row["status"] != JobStatus.COMPLETED:
             ended = {"reason": row["error_message"], "error": described(row), "result": None}
             return as_json({"status": row["status"], **detailed(row), **ended})
-        result = await self._rooms.results.read(job_id, address=address_of(request) if row["linked"] else None)
+        result = await self._rooms.results.read(
+            job_id, address=address_of(request) if row["linked"] else None
+        )
         head = msgspec.json.encode({"status": row["status"], **detailed(row)})
-        return web.Response(body=b"".join((head[:-1], b',"result":', result, b"}")), content_type="application/json")
+        return web.Response(
+            body=b"".join((head[:-1], b',"result":', result, b"}")), content_type="application/json"
+        )
 
     async def list_jobs(self, request: web.Request) -> web.Response:
         limit = number(request, "limit", default=100, allowed=LISTED)
         bare = self._rooms.chaos.strikes("listing-bare", "GET /jobs")
         with_config = not (bare or flag(request, "exclude_configs"))
-        rows, following = self._rooms.jobs.page(limit=limit, before=parse_cursor(request.query.get("cursor")))
+        rows, following = self._rooms.jobs.page(
+            limit=limit, before=parse_cursor(request.query.get("cursor"))
+        )
         status_of = self._rooms.queue.status_of
-        page = [listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config) for row in rows]
+        page = [
+            listed(row, status=status_of(row["job_id"], row["status"]), with_config=with_config)
+            for row in rows
+        ]
         return as_json({"jobs": page, "next_cursor": None if following is None else str(following)})
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -193,10 +224,14 @@ class Doors:
         row = self._rooms.jobs.find(job_id)
         if not middleware.same(token, row["token"]):
             raise job_not_found()
-        content = await self._rooms.results.read_attachment(job_id, name, address=address_of(request))
+        content = await self._rooms.results.read_attachment(
+            job_id, name, address=address_of(request)
+        )
         if content is None:
             raise ApiError(ErrorName.NOT_FOUND, "File not found")
-        return web.Response(body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES))
+        return web.Response(
+            body=content, content_type=_CONTENT_TYPES.get(name.rpartition(".")[2], _BYTES)
+        )
 
     async def chaos(self, request: web.Request) -> web.Response:
         """What went wrong on order, so that a rehearsal can be checked against it."""
@@ -207,4 +242,9 @@ class Doors:
 
 
 _BYTES: Final = "application/octet-stream"
-_CONTENT_TYPES: Final = {"json": "application/json", "png": "image/png", "jpg": "image/jpeg", "pdf": "application/pdf"}
+_CONTENT_TYPES: Final = {
+    "json": "application/json",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "pdf": "application/pdf",
+}

@@ -1,6 +1,8 @@
-"""What the local service can be told at its start: one table for `batcher serve` and for the one embedded in a run.
+"""What the local service can be told at its start: one table for `batcher serve` and for the one
+embedded in a run.
 
-Loads nothing but click until a value is read, so that a command that only shows its help is instant.
+Loads nothing but click until a value is read, so that a command that only shows its help is
+instant.
 """
 
 from __future__ import annotations
@@ -39,16 +41,30 @@ def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
 
 
 FAULT_NAMES: Final = (
-    "lost-reply late-acceptance reset 429-1000 429-2000 503-300 500 truncated-body slow stuck fail-transient "
+    "lost-reply late-acceptance reset 429-1000 429-2000 503-300 500 truncated-body slow stuck "
+    "fail-transient "
     "early-expiry webhook-late webhook-duplicate listing-lag listing-bare limit-1000 limit-2000"
 )
 OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
-        "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="Port to listen on."
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default="a free one",
+        help="Port to listen on.",
     ),
-    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others may reach it."),
     click.option(
-        "--allow-host", "hosts", multiple=True, metavar="NAME", help="A Host header to answer to, beside loopback's."
+        "--host",
+        default="127.0.0.1",
+        show_default=True,
+        help="Address to listen on; others may reach it.",
+    ),
+    click.option(
+        "--allow-host",
+        "hosts",
+        multiple=True,
+        metavar="NAME",
+        help="A Host header to answer to, beside loopback's.",
     ),
     click.option(
         "--data-dir",
@@ -84,7 +100,8 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         default=KEY_VARIABLE,
         show_default=True,
         metavar="NAME",
-        help="The variable that holds the key to accept; where it is empty a key is made up and printed.",
+        help="The variable that holds the key to accept; where it is empty a key is made up and "
+        "printed.",
     ),
     click.option(
         "--pipelines",
@@ -94,14 +111,32 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--llm-url",
         metavar="URL",
-        help="An OpenAI-compatible server that extracts instead of the rules; it is sent the text of documents.",
+        help="An OpenAI-compatible server that extracts instead of the rules; it is sent the text "
+        "of documents.",
     ),
-    click.option("--llm-model", default="default", show_default=True, metavar="NAME", help="The model to ask for."),
-    click.option("--llm-key-env", metavar="NAME", help="The variable that holds the key for it, if it wants one."),
-    click.option("--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."),
-    click.option("--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."),
     click.option(
-        "--webhook", multiple=True, metavar="URL[#CHANNEL,…]", help="Where Svix-signed webhooks go; may be repeated."
+        "--llm-model",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="The model to ask for.",
+    ),
+    click.option(
+        "--llm-key-env",
+        metavar="NAME",
+        help="The variable that holds the key for it, if it wants one.",
+    ),
+    click.option(
+        "--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."
+    ),
+    click.option(
+        "--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."
+    ),
+    click.option(
+        "--webhook",
+        multiple=True,
+        metavar="URL[#CHANNEL,…]",
+        help="Where Svix-signed webhooks go; may be repeated.",
     ),
     click.option(
         "--webhook-secret-env",
@@ -115,15 +150,20 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         callback=_orders,
         default="",
         metavar="NAME=RATE[:SECONDS],…",
-        help=f"Faults to make, for rehearsals; GET /__chaos tells which were made. NAME: {FAULT_NAMES}.",
+        help="Faults to make, for rehearsals; GET /__chaos tells which were made. NAME: "
+        f"{FAULT_NAMES}.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of the faults: the same seed, the same dice."),
+    click.option(
+        "--seed", default=0, show_default=True, help="Of the faults: the same seed, the same dice."
+    ),
     click.option("--parser", default="batcher.service.parsing", hidden=True),
 )
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All of `OPTIONS` on a command, in their order; `options_of` makes of them what the service takes."""
+    """All of `OPTIONS` on a command, in their order; `options_of` makes of them what the service
+    takes.
+    """
     for option in reversed(OPTIONS):
         command = option(command)
     return command
@@ -169,7 +209,9 @@ def _model(url: str | None, name: str, variable: str | None) -> Any:
 
 
 def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
-    """One secret signs for all of them; what follows `#` names the channels an endpoint listens to."""
+    """One secret signs for all of them; what follows `#` names the channels an endpoint listens
+    to.
+    """
     if not addresses:
         return []
     from batcher.service.endpoints import Endpoint
@@ -179,4 +221,7 @@ def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
     if not is_secret(secret):
         raise click.UsageError(f"--webhook needs a secret (whsec_ and Base64) in {variable}")
     parts = [address.partition("#") for address in addresses]
-    return [Endpoint(url, secret, frozenset(filter(None, channels.split(",")))) for url, _, channels in parts]
+    return [
+        Endpoint(url, secret, frozenset(filter(None, channels.split(","))))
+        for url, _, channels in parts
+    ]

@@ -1,4 +1,5 @@
-"""Work that outlives the request that caused it, such as late acceptances and webhooks: structured all the same.
+"""Work that outlives the request that caused it, such as late acceptances and webhooks: structured
+all the same.
 
 Knows nothing of what the errands are. What has not been done when the service ends is not done.
 """

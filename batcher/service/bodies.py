@@ -1,6 +1,8 @@
-"""The bodies of submissions as the OpenAPI description v1.12.20 has them, one class each, for checking only.
+"""The bodies of submissions as the OpenAPI description v1.12.20 has them, one class each, for
+checking only.
 
-Defaults and meanings are the parser's business; unknown keys pass, as they do at the hosted service.
+Defaults and meanings are the parser's business; unknown keys pass, as they do at the hosted
+service.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ class UploadAnswer(msgspec.Struct):
 
 
 class Webhook(msgspec.Struct):
-    """Both modes have a default, so `mode` may be missing: an address then means direct, anything else Svix."""
+    """Both modes have a default, so `mode` may be missing: an address then means direct, anything
+    else Svix.
+    """
 
     mode: Literal["svix", "direct"] | None = None
     channels: list[str] | None = None
@@ -43,7 +47,9 @@ class Webhook(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            raise ValueError("Object missing required field `url`")  # msgspec's words, so told like any other
+            raise ValueError(
+                "Object missing required field `url`"
+            )  # msgspec's words, so told like any other
 
 
 class AsyncOptions(msgspec.Struct):
@@ -74,7 +80,9 @@ class Enhance(msgspec.Struct):
 
 
 class Chunking(msgspec.Struct):
-    chunk_mode: Literal["variable", "section", "page", "disabled", "block", "page_sections"] | None = None
+    chunk_mode: (
+        Literal["variable", "section", "page", "disabled", "block", "page_sections"] | None
+    ) = None
     chunk_size: int | None = None
     chunk_overlap: int = 0
 
@@ -90,7 +98,16 @@ class Formatting(msgspec.Struct):
     table_output_format: Literal["html", "json", "md", "jsonbbox", "dynamic", "csv"] | None = None
     merge_tables: bool = False
     include: (
-        list[Literal["change_tracking", "highlight", "comments", "hyperlinks", "signatures", "ignore_watermarks"]]
+        list[
+            Literal[
+                "change_tracking",
+                "highlight",
+                "comments",
+                "hyperlinks",
+                "signatures",
+                "ignore_watermarks",
+            ]
+        ]
         | None
     ) = None
 
@@ -109,7 +126,12 @@ class Spreadsheet(msgspec.Struct):
     split_large_tables: LargeTables | None = None
     include: list[Literal["cell_colors", "formula", "dropdowns"]] | None = None
     clustering: Literal["accurate", "fast", "disabled"] | None = None
-    exclude: list[Literal["hidden_sheets", "hidden_rows", "hidden_cols", "styling", "spreadsheet_images"]] | None = None
+    exclude: (
+        list[
+            Literal["hidden_sheets", "hidden_rows", "hidden_cols", "styling", "spreadsheet_images"]
+        ]
+        | None
+    ) = None
     max_cell_count: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
@@ -185,7 +207,9 @@ class ParsingBody(Body, kw_only=True):
 
     @property
     def persists(self) -> bool:
-        return bool(self.parsing and self.parsing.settings and self.parsing.settings.persist_results)
+        return bool(
+            self.parsing and self.parsing.settings and self.parsing.settings.persist_results
+        )
 
 
 class Instructions(msgspec.Struct):

@@ -38,7 +38,9 @@ def reread(path: Path) -> Assembled:
 
 
 def join(answers: Sequence[Answer]) -> Answer:
-    """Documents one after the other: pages are counted through, `original_page` stays each document's own."""
+    """Documents one after the other: pages are counted through, `original_page` stays each
+    document's own.
+    """
     if len(answers) == 1:
         return answers[0]
     whole = Assembled({"type": "full", "chunks": [], "ocr": None, "custom": None}, 0)
@@ -49,7 +51,9 @@ def join(answers: Sequence[Answer]) -> Answer:
 
 def copied(answer: Answer) -> Assembled:
     """One that may be joined to others while the answer itself stays as it is."""
-    return Assembled(msgspec.json.decode(msgspec.json.encode(answer.result)), answer.num_pages, answer.credits)
+    return Assembled(
+        msgspec.json.decode(msgspec.json.encode(answer.result)), answer.num_pages, answer.credits
+    )
 
 
 def free(answer: Answer) -> Answer:
@@ -59,7 +63,9 @@ def free(answer: Answer) -> Answer:
 
 def noted(answer: Answer, notes: list[str]) -> Answer:
     properties = answer.document_properties
-    return Assembled(answer.result, answer.num_pages, answer.credits, answer.images, properties, notes)
+    return Assembled(
+        answer.result, answer.num_pages, answer.credits, answer.images, properties, notes
+    )
 
 
 def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
@@ -74,7 +80,9 @@ def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
 def own_notes(answer: Answer, options: Mapping[str, Any]) -> list[str]:
     """What couldn't be served, save what the client never asked for."""
     asked = (options.get("settings") or {}).get("return_ocr_data")
-    return [note for note in answer.notes if asked or not note.startswith("settings.return_ocr_data")]
+    return [
+        note for note in answer.notes if asked or not note.startswith("settings.return_ocr_data")
+    ]
 
 
 def _append(whole: Assembled, answer: Answer, number: int) -> None:

@@ -1,7 +1,8 @@
-"""The service's SQLite file: one thread writes, in groups; reads go straight to a second connection.
+"""The service's SQLite file: one thread writes, in groups; reads go straight to a second
+connection.
 
-A write is durable when `write` returns: whatever waits together is committed together, so a thousand submissions a
-second cost a few commits. Knows the schema and no rules about jobs.
+A write is durable when `write` returns: whatever waits together is committed together, so a
+thousand submissions a second cost a few commits. Knows the schema and no rules about jobs.
 """
 
 from __future__ import annotations
@@ -63,12 +64,16 @@ GROUP: Final = 1000  # the most writes that share one commit
 
 
 class Database:
-    """Use as a context manager; `write` from the event loop only, `one` and `all` from the thread that opened it."""
+    """Use as a context manager; `write` from the event loop only, `one` and `all` from the thread
+    that opened it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._commit_groups, name="service-writer", daemon=True)
+        self._thread = threading.Thread(
+            target=self._commit_groups, name="service-writer", daemon=True
+        )
 
     def __enter__(self) -> Database:
         try:
@@ -78,7 +83,8 @@ class Database:
             self._reader.execute("PRAGMA query_only = 1")
         except sqlite3.Error as trouble:
             raise PlaceUnusable(
-                f"the local service can't use {self._path}: {trouble}; name another folder with --data-dir"
+                f"the local service can't use {self._path}: {trouble}; name another folder with "
+                "--data-dir"
             ) from trouble
         self._thread.start()
         return self
@@ -90,7 +96,9 @@ class Database:
         self._writer.close()
 
     async def write(self, *statements: Statement) -> int:
-        """Execute all of them in one durable transaction; the number of rows the last one touched."""
+        """Execute all of them in one durable transaction; the number of rows the last one
+        touched.
+        """
         done = asyncio.get_running_loop().create_future()
         self._waiting.put(_Write(statements, done))
         touched: int = await done
@@ -148,9 +156,13 @@ def _open(path: Path) -> sqlite3.Connection:
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(SCHEMA):
-        raise PlaceUnusable(f"{path} was written by a later version of batcher; give another --data-dir")
+        raise PlaceUnusable(
+            f"{path} was written by a later version of batcher; give another --data-dir"
+        )
     for number in range(version, len(SCHEMA)):
-        connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA[number]}PRAGMA user_version = {number + 1};COMMIT;")
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{SCHEMA[number]}PRAGMA user_version = {number + 1};COMMIT;"
+        )
 
 
 def _execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> int:

@@ -1,4 +1,5 @@
-"""Where signed webhooks go: endpoints declared when the service is started, and those added on the portal's page.
+"""Where signed webhooks go: endpoints declared when the service is started, and those added on the
+portal's page.
 
 Remembers how each fares, and disables one that has failed for too long. Sends nothing itself.
 """
@@ -15,12 +16,17 @@ from typing import Final
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-PATIENCE: Final = 5 * 86400.0  # seconds of nothing but failures until an endpoint is disabled, as Svix documents
+PATIENCE: Final = (
+    5 * 86400.0
+)  # seconds of nothing but failures until an endpoint is disabled, as Svix documents
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Endpoint:
-    """Where signed webhooks go. `secret` as Svix writes them, `whsec_` and Base64; no `channels`: all of them."""
+    """Where signed webhooks go.
+
+    `secret` as Svix writes them, `whsec_` and Base64; no `channels`: all of them.
+    """
 
     url: str
     secret: str
@@ -30,11 +36,15 @@ class Endpoint:
     disabled: bool = False
 
     def wants(self, channels: Sequence[str] | None) -> bool:
-        return not self.disabled and (not channels or not self.channels or bool(self.channels & set(channels)))
+        return not self.disabled and (
+            not channels or not self.channels or bool(self.channels & set(channels))
+        )
 
 
 class Endpoints:
-    """Those of the command line live as long as the service, those of the portal in its database."""
+    """Those of the command line live as long as the service, those of the portal in its
+    database.
+    """
 
     def __init__(self, database: Database, declared: Sequence[Endpoint], *, clock: Clock) -> None:
         self._database = database
@@ -62,7 +72,9 @@ class Endpoints:
 
     async def remove(self, endpoint_id: str) -> None:
         if endpoint_id not in self._declared and self._all.pop(endpoint_id, None) is not None:
-            await self._database.write(("DELETE FROM endpoints WHERE endpoint_id = ?", (endpoint_id,)))
+            await self._database.write(
+                ("DELETE FROM endpoints WHERE endpoint_id = ?", (endpoint_id,))
+            )
 
     async def enable(self, endpoint_id: str) -> None:
         endpoint = self._all.get(endpoint_id)
@@ -89,10 +101,18 @@ class Endpoints:
         if endpoint.endpoint_id in self._declared:
             return
         columns = "endpoint_id, url, secret, channels, failing_since, disabled"
-        values = (endpoint.endpoint_id, endpoint.url, endpoint.secret, ",".join(sorted(endpoint.channels)))
+        values = (
+            endpoint.endpoint_id,
+            endpoint.url,
+            endpoint.secret,
+            ",".join(sorted(endpoint.channels)),
+        )
         state = (endpoint.failing_since, int(endpoint.disabled))
         await self._database.write(
-            (f"INSERT OR REPLACE INTO endpoints ({columns}) VALUES (?, ?, ?, ?, ?, ?)", (*values, *state))
+            (
+                f"INSERT OR REPLACE INTO endpoints ({columns}) VALUES (?, ?, ?, ?, ?, ?)",
+                (*values, *state),
+            )
         )
 
     def _kept(self) -> Iterator[Endpoint]:

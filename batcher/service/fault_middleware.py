@@ -18,10 +18,21 @@ from batcher.service.middleware import OPEN, Handler, Middleware
 
 Act = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
-LIMITED: Final = {"limit-1000": "429-1000", "limit-2000": "429-2000"}  # and how what is one too many is refused
+LIMITED: Final = {
+    "limit-1000": "429-1000",
+    "limit-2000": "429-2000",
+}  # and how what is one too many is refused
 ANY: Final = ("429-1000", "500", "reset", "truncated-body")
 MEETS: Final = {
-    "submission": ("429-1000", "503-300", "500", "reset", "late-acceptance", "lost-reply", "truncated-body"),
+    "submission": (
+        "429-1000",
+        "503-300",
+        "500",
+        "reset",
+        "late-acceptance",
+        "lost-reply",
+        "truncated-body",
+    ),
     "job": (*ANY, "429-2000"),
     "jobs": ANY,
     "upload": ANY,
@@ -48,7 +59,9 @@ def disturb(chaos: Chaos, errands: Errands) -> Middleware:
 
 
 def _counts(request: web.Request, limit: str) -> bool:
-    """Calls of the API are counted; what stands at a signed address, or tells of the faults themselves, isn't."""
+    """Calls of the API are counted; what stands at a signed address, or tells of the faults
+    themselves, isn't.
+    """
     if limit == "limit-2000":
         return _kind(request) == "job"
     return not request.path.startswith((*OPEN, "/__"))
@@ -58,12 +71,16 @@ def _kind(request: web.Request) -> str:
     first = request.path.split("/")[1]
     if request.method == "POST" and first.removesuffix("_async") in SUBMISSIONS:
         return "submission"
-    return first if first in ("upload", "jobs") or (first == "job" and request.method == "GET") else ""
+    return (
+        first if first in ("upload", "jobs") or (first == "job" and request.method == "GET") else ""
+    )
 
 
 def _acts(chaos: Chaos, errands: Errands) -> dict[str, Act]:
     async def accept_late(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await request.read()  # kept by the request, so that the handler finds it when its time has come
+        await (
+            request.read()
+        )  # kept by the request, so that the handler finds it when its time has come
         errands.send(lambda: handler(request), delay=chaos.seconds("late-acceptance"))
         return _hang_up(request)
 
@@ -72,11 +89,16 @@ def _acts(chaos: Chaos, errands: Errands) -> dict[str, Act]:
         "late-acceptance": accept_late,
         "reset": _reset,
         "truncated-body": _truncate,
-        "429-1000": _always(429, {"message": "[CODE 1000] rate limit exceeded, retry with exponential backoff"}),
-        "429-2000": _always(
-            429, {"message": "[CODE 2000] rate limit exceeded, please use webhooks instead of polling"}
+        "429-1000": _always(
+            429, {"message": "[CODE 1000] rate limit exceeded, retry with exponential backoff"}
         ),
-        "503-300": _always(503, _error(503, "BATCH_QUEUE_FULL", "The batch queue is full"), retry_after=300),
+        "429-2000": _always(
+            429,
+            {"message": "[CODE 2000] rate limit exceeded, please use webhooks instead of polling"},
+        ),
+        "503-300": _always(
+            503, _error(503, "BATCH_QUEUE_FULL", "The batch queue is full"), retry_after=300
+        ),
         "500": _always(500, _error(500, "INTERNAL_ERROR", "Internal server error")),
     }
 
@@ -93,7 +115,9 @@ async def _reset(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _truncate(request: web.Request, handler: Handler) -> web.StreamResponse:
     whole = await handler(request)
     body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
-    half = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.headers["Content-Type"]})
+    half = web.StreamResponse(
+        status=whole.status, headers={"Content-Type": whole.headers["Content-Type"]}
+    )
     half.content_length = len(body)
     await half.prepare(request)
     await half.write(body[: len(body) // 2])

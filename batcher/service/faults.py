@@ -1,7 +1,8 @@
 """Faults on order, for rehearsals: what goes wrong, how often, and a record of what was done.
 
-Decides only whether a fault strikes; the fault itself happens where its call or its job is handled. Faults of calls
-are drawn from a seeded generator, those of jobs follow from seed and job id and so survive a restart.
+Decides only whether a fault strikes; the fault itself happens where its call or its job is handled.
+Faults of calls are drawn from a seeded generator, those of jobs follow from seed and job id and so
+survive a restart.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ FAULTS: Final[Mapping[str, float]] = {  # with the seconds each takes unless sai
     "limit-1000": 0,  # so many calls of any kind are taken in one second
     "limit-2000": 0,  # so many GET /job are
 }
-LIMITS: Final = frozenset({"limit-1000", "limit-2000"})  # orders of calls per second, where the others have chances
+LIMITS: Final = frozenset(
+    {"limit-1000", "limit-2000"}
+)  # orders of calls per second, where the others have chances
 TRANSIENT: Final = (ErrorName.INTERNAL_ERROR, ErrorName.CAPACITY_TIMEOUT, ErrorName.GPU_UNAVAILABLE)
 REMEMBERED: Final = 10_000  # of the latest strikes
 
@@ -58,8 +61,12 @@ class Chaos:
     seed: int = 0
     _rng: random.Random = field(init=False)
     _done: Counter[str] = field(default_factory=Counter, init=False)
-    _latest: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED), init=False)
-    _taken: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), init=False)
+    _latest: deque[dict[str, str]] = field(
+        default_factory=lambda: deque(maxlen=REMEMBERED), init=False
+    )
+    _taken: defaultdict[str, deque[float]] = field(
+        default_factory=lambda: defaultdict(deque), init=False
+    )
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)  # noqa: S311 (dice, not secrets)
@@ -73,7 +80,9 @@ class Chaos:
         return True
 
     def exceeds(self, name: str, what: str, now: float) -> bool:
-        """Whether this call is one too many in the second that ends `now`; those that are refused don't count."""
+        """Whether this call is one too many in the second that ends `now`; those that are refused
+        don't count.
+        """
         fault = self.orders.get(name)
         if fault is None:
             return False
@@ -100,8 +109,16 @@ class Chaos:
 
     def account(self) -> dict[str, Any]:
         """What `GET /__chaos` tells."""
-        orders = {name: {"rate": fault.rate, "seconds": fault.seconds} for name, fault in self.orders.items()}
-        return {"seed": self.seed, "orders": orders, "done": dict(self._done), "latest": list(self._latest)}
+        orders = {
+            name: {"rate": fault.rate, "seconds": fault.seconds}
+            for name, fault in self.orders.items()
+        }
+        return {
+            "seed": self.seed,
+            "orders": orders,
+            "done": dict(self._done),
+            "latest": list(self._latest),
+        }
 
 
 def read_orders(text: str) -> dict[str, Fault]:
@@ -117,7 +134,9 @@ def _read_order(order: str) -> tuple[str, Fault]:
     name, _, amount = order.partition("=")
     if name not in FAULTS:
         near = difflib.get_close_matches(name, FAULTS, n=1)
-        raise ValueError(f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(
+            f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
     rate, _, seconds = (amount or "1").partition(":")
     ends_at = math.inf if name in LIMITS else 1
     said = "a limit is in calls per second" if name in LIMITS else "a rate lies between 0 and 1"

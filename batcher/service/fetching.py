@@ -1,4 +1,6 @@
-"""Documents by http(s) address: off unless allowed, then only from where `reach` lets us look, each redirect anew."""
+"""Documents by http(s) address: off unless allowed, then only from where `reach` lets us look, each
+redirect anew.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ from batcher.service.uploads import PIECE, clean_extension, private
 SIZE_LIMIT: Final = 1 << 30  # bytes
 PATIENCE: Final = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
 REDIRECTS: Final = 5
-EXTENSION_OF: Final = {"application/pdf": "pdf", "text/html": "html", "image/png": "png", "image/jpeg": "jpg"}
+EXTENSION_OF: Final = {
+    "application/pdf": "pdf",
+    "text/html": "html",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+}
 
 
 class Fetcher:
@@ -31,10 +38,13 @@ class Fetcher:
 
     @contextlib.asynccontextmanager
     async def fetched(self, address: str) -> AsyncIterator[Source]:
-        """A file with what `address` leads to, for as long as the block runs; `ApiError` where it can't be had."""
+        """A file with what `address` leads to, for as long as the block runs; `ApiError` where it
+        can't be had.
+        """
         if not self._reach.urls:
             raise ApiError(
-                ErrorName.URL_NOT_ALLOWED, "This service fetches no URLs; it was started without --allow-urls"
+                ErrorName.URL_NOT_ALLOWED,
+                "This service fetches no URLs; it was started without --allow-urls",
             )
         path = self._folder / f"{uuid.uuid4()}.part"
         try:
@@ -44,7 +54,9 @@ class Fetcher:
 
     async def _download(self, address: str, path: Path) -> str:
         try:
-            async with aiohttp.ClientSession(connector=checked_connector(self._reach), timeout=PATIENCE) as session:
+            async with aiohttp.ClientSession(
+                connector=checked_connector(self._reach), timeout=PATIENCE
+            ) as session:
                 return await self._follow(session, URL(address), path)
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as trouble:
             if isinstance(trouble.__cause__, Forbidden) or isinstance(trouble, Forbidden):
@@ -58,9 +70,13 @@ class Fetcher:
             async with session.get(url, allow_redirects=False) as answer:
                 if answer.status == 200:
                     await _save(answer, path)
-                    return clean_extension(None, url.name) or EXTENSION_OF.get(answer.content_type, "")
+                    return clean_extension(None, url.name) or EXTENSION_OF.get(
+                        answer.content_type, ""
+                    )
                 if "Location" not in answer.headers:
-                    raise ApiError(ErrorName.INVALID_CONFIG, f"The document's server answered {answer.status}")
+                    raise ApiError(
+                        ErrorName.INVALID_CONFIG, f"The document's server answered {answer.status}"
+                    )
                 url = url.join(URL(answer.headers["Location"]))
         raise ApiError(ErrorName.INVALID_CONFIG, "The document's server redirects without end")
 
@@ -71,7 +87,9 @@ async def _save(answer: aiohttp.ClientResponse, path: Path) -> None:
         async for piece in answer.content.iter_chunked(PIECE):
             size += len(piece)
             if size > SIZE_LIMIT:
-                raise ApiError(ErrorName.DOCUMENT_TOO_LARGE, f"The document is larger than {SIZE_LIMIT} bytes")
+                raise ApiError(
+                    ErrorName.DOCUMENT_TOO_LARGE, f"The document is larger than {SIZE_LIMIT} bytes"
+                )
             await file.write(piece)
 
 

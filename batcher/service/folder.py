@@ -1,6 +1,7 @@
 """The service's data folder: whose it is, who holds it, and what a killed predecessor left in it.
 
-Nothing is touched before the folder is held, and then only what a service made: `--data-dir ~` must cost nobody a file.
+Nothing is touched before the folder is held, and then only what a service made: `--data-dir ~` must
+cost nobody a file.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ DATABASE = "service.db"
 DATABASES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 PARTS: Final = ("uploads", "results")
 _ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_UNFINISHED: Final = re.compile(rf"{_ID}(\.json)?\.part")  # as `uploads`, `fetching` and workers name them
+_UNFINISHED: Final = re.compile(
+    rf"{_ID}(\.json)?\.part"
+)  # as `uploads`, `fetching` and workers name them
 _JOB: Final = re.compile(_ID)
 
 
 @contextlib.asynccontextmanager
 async def held(folder: Path) -> AsyncIterator[None]:
-    """The folder, made where it is missing, for one service at a time; the lock dies with its holder.
+    """The folder, made where it is missing, for one service at a time; the lock dies with its
+    holder.
 
-    Raises `PlaceUnusable` where it is another service's at the moment, somebody else's, or can't be had.
+    Raises `PlaceUnusable` where it is another service's at the moment, somebody else's, or can't be
+    had.
     """
     with _explained(folder):
         _make(folder)
@@ -68,13 +73,16 @@ def _check_ownership(folder: Path) -> None:
     if not names or _is_marked(folder / LOCK, alone=names == {LOCK}) or _is_of_old(names):
         return
     raise PlaceUnusable(
-        f"{folder} holds other files and is no folder of a local service; name a new or an empty one, "
+        f"{folder} holds other files and is no folder of a local service; name a new or an empty "
+        "one, "
         f"such as --data-dir {folder / 'batcher-service'}"
     )
 
 
 def _is_marked(lock: Path, *, alone: bool) -> bool:
-    """A lock file without its mark is that of a service which is just beginning, if nothing else is there yet."""
+    """A lock file without its mark is that of a service which is just beginning, if nothing else is
+    there yet.
+    """
     if lock.is_symlink() or not lock.is_file():
         return False
     with lock.open("rb") as file:
@@ -99,7 +107,8 @@ async def _lock(descriptor: int, folder: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > patience:
                 raise PlaceUnusable(
-                    f"another local service is using {folder}; end it, or name another folder with --data-dir"
+                    f"another local service is using {folder}; end it, or name another folder "
+                    "with --data-dir"
                 ) from None
         except OSError as trouble:
             raise PlaceUnusable(
@@ -115,8 +124,12 @@ def _claim(descriptor: int, folder: Path) -> None:
         os.fsync(descriptor)
     for part in PARTS:
         (folder / part).mkdir(mode=0o700, exist_ok=True)
-    os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))  # SQLite would make it 0644
-    for leftover in list(_unfinished(folder)):  # of a predecessor that was killed in the middle of a transfer
+    os.close(
+        os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    )  # SQLite would make it 0644
+    for leftover in list(
+        _unfinished(folder)
+    ):  # of a predecessor that was killed in the middle of a transfer
         leftover.unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
 """What a worker does for each type of job: from its documents to the API's answer.
 
-Runs in worker processes. How it is done stands in the rooms behind: parsing, extraction, sorting, pipelines.
+Runs in worker processes. How it is done stands in the rooms behind: parsing, extraction, sorting,
+pipelines.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def _parse(desk: Desk) -> Work:
 def _extract(desk: Desk) -> Work:
     from batcher.service.extraction.schema import read_schema
 
-    read_schema(_schema(desk.task.request))  # before anything is read: a schema that is none costs no pages
+    read_schema(
+        _schema(desk.task.request)
+    )  # before anything is read: a schema that is none costs no pages
     answer = desk.with_places(desk.task.request)
     return Work(extract_body(desk, desk.task.request, answer), answer.num_pages)
 
@@ -81,7 +84,10 @@ def _pipeline(desk: Desk) -> Work:
     answers = list(desk.each_with_places(recipe.parse))
     whole = free(join([copied(answer) for answer, _ in answers]))
     parses = [
-        {**parse_body(desk.task, without_places(answer, recipe.parse)), "duration": round(seconds, 6)}
+        {
+            **parse_body(desk.task, without_places(answer, recipe.parse)),
+            "duration": round(seconds, 6),
+        }
         for answer, seconds in answers
     ]
     split = split_body(desk, recipe.split, whole) if recipe.split is not None else None
@@ -91,14 +97,26 @@ def _pipeline(desk: Desk) -> Work:
     body = {
         "response_type": "pipeline",
         "job_id": desk.task.job_id,
-        "usage": {"num_pages": whole.num_pages, "credits": sum(step["usage"]["credits"] for step in steps)},
-        "result": {"parse": parses if len(parses) > 1 else parses[0], "extract": extract, "split": split, "edit": None},
+        "usage": {
+            "num_pages": whole.num_pages,
+            "credits": sum(step["usage"]["credits"] for step in steps),
+        },
+        "result": {
+            "parse": parses if len(parses) > 1 else parses[0],
+            "extract": extract,
+            "split": split,
+            "edit": None,
+        },
     }
     return Work(body, whole.num_pages)
 
 
-def _pipeline_extract(desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None) -> Any:
-    """The whole document's extract, or one for each partition of each split that has one ordered."""
+def _pipeline_extract(
+    desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None
+) -> Any:
+    """The whole document's extract, or one for each partition of each split that has one
+    ordered.
+    """
     if not recipe.extracts:
         return None
     if split is None:
@@ -108,7 +126,9 @@ def _pipeline_extract(desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[
             "split_name": section["name"],
             "page_range": part["pages"],
             "partition": part.get("name"),
-            "result": extract_body(desk, recipe.extracts[section["name"]], whole, frozenset(part["pages"])),
+            "result": extract_body(
+                desk, recipe.extracts[section["name"]], whole, frozenset(part["pages"])
+            ),
         }
         for section in split["result"]["splits"]
         if section["name"] in recipe.extracts and section["pages"]
@@ -125,14 +145,15 @@ DUTIES: Final[Mapping[JobType, Callable[[Desk], Work]]] = {
 }
 
 
-# --- the answers ----------------------------------------------------------------------------------------------------
+# --- the answers ----------------------------------------------------------------------------------
 
 
 def extract_body(
     desk: Desk, request: Mapping[str, Any], answer: Answer, pages: frozenset[int] | None = None
 ) -> dict[str, Any]:
-    """The API's V3 shape, the only one its description gives to /extract: a list of one object without citations,
-    an object with {value, citations} for each leaf with them."""
+    """The API's V3 shape, the only one its description gives to /extract: a list of one object
+    without citations, an object with {value, citations} for each leaf with them.
+    """
     from batcher.service.extraction.citing import cited, count_leaves, plain
     from batcher.service.extraction.document_index import gather
 
@@ -143,7 +164,9 @@ def extract_body(
         "num_pages": num_pages,
         "num_fields": count_leaves(found),
         "credits": answer.credits + EXTRACT_CREDITS * num_pages,
-        **_not_served([*shortfalls(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]),
+        **_not_served(
+            [*shortfalls(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]
+        ),
     }
     return {
         "response_type": "v3_extract",

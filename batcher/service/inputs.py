@@ -1,7 +1,8 @@
-"""From a request's `input` to files a worker can open, looked up when the work begins and not before.
+"""From a request's `input` to files a worker can open, looked up when the work begins and not
+before.
 
-An upload deleted between acceptance and work is therefore a job that fails for want of its input, as at the hosted
-service. What comes from the network is `fetching`'s.
+An upload deleted between acceptance and work is therefore a job that fails for want of its input,
+as at the hosted service. What comes from the network is `fetching`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from batcher.service.results import Results
 from batcher.service.tasks import Source
 from batcher.service.uploads import Uploads
 
-CHAINED: Final = frozenset({JobType.PARSE, JobType.EXTRACT, JobType.SPLIT})  # which endpoints take jobid://
+CHAINED: Final = frozenset(
+    {JobType.PARSE, JobType.EXTRACT, JobType.SPLIT}
+)  # which endpoints take jobid://
 UPLOAD: Final = "reducto://"
 JOB: Final = "jobid://"
 ADDRESSES: Final = ("http://", "https://")
@@ -32,8 +35,12 @@ class Inputs:
         self._fetcher = fetcher
 
     @contextlib.asynccontextmanager
-    async def opened(self, request: Mapping[str, Any], type: JobType) -> AsyncIterator[list[Source]]:
-        """The files to read, for as long as the block runs; `ApiError` INVALID_CONFIG where one can't be had."""
+    async def opened(
+        self, request: Mapping[str, Any], type: JobType
+    ) -> AsyncIterator[list[Source]]:
+        """The files to read, for as long as the block runs; `ApiError` INVALID_CONFIG where one
+        can't be had.
+        """
         names = names_of(request["input"])
         if not names:
             raise ApiError(ErrorName.INVALID_CONFIG, "The input names no document")
@@ -47,7 +54,8 @@ class Inputs:
             return self._earlier_result(name.removeprefix(JOB), type)
         if not name.startswith(UPLOAD):
             raise ApiError(
-                ErrorName.INVALID_CONFIG, f"This service reads uploads (reducto://) and jobs (jobid://): {name}"
+                ErrorName.INVALID_CONFIG,
+                f"This service reads uploads (reducto://) and jobs (jobid://): {name}",
             )
         found = self._uploads.readable(name)
         if found is None:
@@ -61,7 +69,9 @@ class Inputs:
         try:
             row = self._jobs.find(job_id)
         except ApiError as missing:
-            raise ApiError(ErrorName.INVALID_CONFIG, f"jobid://{job_id}: {missing.message}") from missing
+            raise ApiError(
+                ErrorName.INVALID_CONFIG, f"jobid://{job_id}: {missing.message}"
+            ) from missing
         if row["status"] != JobStatus.COMPLETED or row["type"] != JobType.PARSE:
             raise ApiError(ErrorName.INVALID_CONFIG, f"jobid://{job_id} is no completed parse job")
         return Source(str(self._results.path(job_id)), "json", job=True)

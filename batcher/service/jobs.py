@@ -1,6 +1,7 @@
 """The service's memory of jobs: rows in SQLite, created before their id is told, ended once.
 
-Decides what has expired or is being deleted, by the clock it is given. Doesn't run jobs and never touches their files.
+Decides what has expired or is being deleted, by the clock it is given. Doesn't run jobs and never
+touches their files.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from batcher.service.faults import Chaos
 
 Clock = Callable[[], float]  # seconds since the epoch
 
-DELETION: Final = 1.0  # seconds a deletion is "in progress" before the job is gone; the hosted service's is unknown
+# seconds a deletion is "in progress" before the job is gone; the hosted service's is unknown
+DELETION: Final = 1.0
 
 
 class Lane(IntEnum):
@@ -69,7 +71,9 @@ class Failure:
 
 
 class Jobs:
-    def __init__(self, database: Database, *, clock: Clock, chaos: Chaos, retention: float = RETENTION) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, chaos: Chaos, retention: float = RETENTION
+    ) -> None:
         self._database = database
         self._clock = clock
         self._retention = retention
@@ -80,7 +84,8 @@ class Jobs:
         withheld = None if job.request == job.raw_config else ""
         await self._database.write(
             (
-                "INSERT INTO jobs (job_id, type, lane, status, created_at, raw_config, request, token, persist)"
+                "INSERT INTO jobs (job_id, type, lane, status, created_at, raw_config, request, "
+                "token, persist)"
                 " VALUES (?, ?, ?, 'Pending', ?, ?, ?, ?, ?)",
                 (
                     job.job_id,
@@ -118,7 +123,10 @@ class Jobs:
 
     async def delete(self, job_id: str) -> None:
         await self._database.write(
-            ("UPDATE jobs SET deleted_at = ? WHERE job_id = ? AND deleted_at IS NULL", (self._clock(), job_id))
+            (
+                "UPDATE jobs SET deleted_at = ? WHERE job_id = ? AND deleted_at IS NULL",
+                (self._clock(), job_id),
+            )
         )
 
     def find(self, job_id: str) -> sqlite3.Row:
@@ -134,7 +142,9 @@ class Jobs:
 
     def unfinished(self) -> list[Job]:
         """What a predecessor had accepted and not ended, in the order of acceptance."""
-        rows = self._database.all("SELECT * FROM jobs WHERE status = 'Pending' AND deleted_at IS NULL ORDER BY seq")
+        rows = self._database.all(
+            "SELECT * FROM jobs WHERE status = 'Pending' AND deleted_at IS NULL ORDER BY seq"
+        )
         return [_revive(row) for row in rows]
 
     def page(self, *, limit: int, before: int | None) -> tuple[list[sqlite3.Row], int | None]:
@@ -145,12 +155,16 @@ class Jobs:
             (before if before is not None else 1 << 62, self._clock() - self._retention, limit + 1),
         )
         following = rows[limit - 1]["seq"] if len(rows) > limit else None
-        return [row for row in rows[:limit] if not (self._expired(row) or self._lags(row))], following
+        return [
+            row for row in rows[:limit] if not (self._expired(row) or self._lags(row))
+        ], following
 
     async def forget_expired(self) -> list[str]:
         """Remove what is past its retention; the ids of those whose files may go."""
         horizon = self._clock() - self._retention
-        expired = "created_at <= ? AND status != 'Pending' AND (persist = 0 OR deleted_at IS NOT NULL)"
+        expired = (
+            "created_at <= ? AND status != 'Pending' AND (persist = 0 OR deleted_at IS NOT NULL)"
+        )
         rows = self._database.all(f"SELECT job_id FROM jobs WHERE {expired}", (horizon,))
         if rows:
             await self._database.write((f"DELETE FROM jobs WHERE {expired}", (horizon,)))
@@ -173,7 +187,9 @@ class Jobs:
 
     def _retention_of(self, job_id: str) -> float:
         early = self._chaos.hits("early-expiry", job_id)
-        return min(self._retention, self._chaos.seconds("early-expiry")) if early else self._retention
+        return (
+            min(self._retention, self._chaos.seconds("early-expiry")) if early else self._retention
+        )
 
 
 def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any]:
@@ -193,7 +209,9 @@ def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any
 
 
 def detailed(row: sqlite3.Row) -> dict[str, Any]:
-    """What `GET /job` says beside status and result: the larger of the two shapes that the API describes."""
+    """What `GET /job` says beside status and result: the larger of the two shapes that the API
+    describes.
+    """
     known = listed(row, status=row["status"], with_config=True)
     return {name: value for name, value in known.items() if name not in ("job_id", "status")} | {
         "progress": None,
@@ -206,7 +224,9 @@ def parse_cursor(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidRequest.at("query", "cursor", msg="Input should be a cursor of an earlier page")
+        raise InvalidRequest.at(
+            "query", "cursor", msg="Input should be a cursor of an earlier page"
+        )
     return int(text)
 
 
@@ -235,4 +255,6 @@ def _revive(row: sqlite3.Row) -> Job:
 
 def _naive_utc(moment: float) -> str:
     """As the hosted service writes it: UTC that doesn't say so."""
-    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return (
+        datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    )

@@ -1,6 +1,8 @@
-"""Asks a model behind an OpenAI-compatible address, for workers, who hold no key and reach no network themselves.
+"""Asks a model behind an OpenAI-compatible address, for workers, who hold no key and reach no
+network themselves.
 
-One request for each question; a failure is an answer, too. Knows nothing of documents, schemas or jobs.
+One request for each question; a failure is an answer, too. Knows nothing of documents, schemas or
+jobs.
 """
 
 from __future__ import annotations
@@ -58,7 +60,11 @@ class Consultant:
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         try:
             async with self.session.post(
-                self.model.address, json=self._body(question), headers=headers, timeout=timeout, allow_redirects=False
+                self.model.address,
+                json=self._body(question),
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as answer:
                 return _read(answer.status, await _content(answer))
         except TimeoutError:
@@ -93,9 +99,14 @@ def _read(status: int, content: bytes) -> Reply:
     except (msgspec.DecodeError, IndexError, UnicodeDecodeError) as problem:
         return _failed(f"its answer is no chat completion: {problem}")
     if choice.finish_reason == "length":
-        return Reply(name=ErrorName.OUTPUT_LIMIT_EXCEEDED, message="The model's answer was cut off at its length limit")
+        return Reply(
+            name=ErrorName.OUTPUT_LIMIT_EXCEEDED,
+            message="The model's answer was cut off at its length limit",
+        )
     if not choice.message.content:
-        return _failed(f"it gave no content{': ' if choice.message.refusal else ''}{choice.message.refusal or ''}")
+        return _failed(
+            f"it gave no content{': ' if choice.message.refusal else ''}{choice.message.refusal or ''}"
+        )
     return Reply(text=choice.message.content)
 
 

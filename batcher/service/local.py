@@ -1,4 +1,5 @@
-"""The local service as a whole: opens its data folder, builds its rooms, listens, and closes them again.
+"""The local service as a whole: opens its data folder, builds its rooms, listens, and closes them
+again.
 
 `LocalService` is it in this process, for tests and users; `__main__` is it as a process of its own.
 """
@@ -52,10 +53,11 @@ WORKER_FILES = 8
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds` in seconds.
+    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds`
+    in seconds.
 
-    `hosts` are Host headers to answer to beside loopback's and `host` itself. `limits` of connections: by default as
-    many as the process may have open, in part.
+    `hosts` are Host headers to answer to beside loopback's and `host` itself. `limits` of
+    connections: by default as many as the process may have open, in part.
     """
 
     data_dir: Path
@@ -80,7 +82,8 @@ class Options:
 
 
 class LocalService:
-    """Use as an async context manager; then `url` and `key` say how to reach it. Ends its workers when left.
+    """Use as an async context manager; then `url` and `key` say how to reach it. Ends its workers
+    when left.
 
     Raises `ServiceUnusable` where the data folder is held by another service or can't be used.
     """
@@ -104,7 +107,10 @@ class LocalService:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
@@ -114,7 +120,9 @@ class LocalService:
 
 
 @contextlib.contextmanager
-def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aiohttp.ClientSession) -> Iterator[Rooms]:
+def _open_rooms(
+    options: Options, session: aiohttp.ClientSession, checked: aiohttp.ClientSession
+) -> Iterator[Rooms]:
     folder = options.data_dir
     with Database(folder / DATABASE) as database:
         chaos = Chaos(options.chaos, options.seed)
@@ -147,11 +155,23 @@ def _open_rooms(options: Options, session: aiohttp.ClientSession, checked: aioht
             tools=Tools(str(options.pipelines or ""), model=ask is not None),
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(jobs, uploads, results, queue, options.clock, chaos, errands, endpoints, options.sync_patience)
+        yield Rooms(
+            jobs,
+            uploads,
+            results,
+            queue,
+            options.clock,
+            chaos,
+            errands,
+            endpoints,
+            options.sync_patience,
+        )
 
 
 def _reach_of_webhooks(options: Options) -> Reach:
-    """As for documents; and where all callers are on this machine, each may be called back there."""
+    """As for documents; and where all callers are on this machine, each may be called back
+    there.
+    """
     at_home = options.host in LOOPBACK | {"::1"} and not options.hosts
     urls = options.reach.urls
     loopback = options.reach.loopback
@@ -167,7 +187,9 @@ async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str
     await runner.setup()
     try:
         assert runner.server is not None
-        server = await _bind(options, keeper, partial(Protocol, runner.server, loop=asyncio.get_running_loop()))
+        server = await _bind(
+            options, keeper, partial(Protocol, runner.server, loop=asyncio.get_running_loop())
+        )
         watching = asyncio.create_task(keeper.watch())
         try:
             yield _address(server)
@@ -179,19 +201,24 @@ async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str
 
 
 def _room_for_connections(workers: int) -> int:
-    """An upload under way takes a connection and a file; the rest of a third is for what else is open."""
+    """An upload under way takes a connection and a file; the rest of a third is for what else is
+    open.
+    """
     return max(16, min(CONNECTIONS, (descriptors() - RESERVED - WORKER_FILES * workers) // 3))
 
 
 async def _bind(options: Options, keeper: Doorkeeper, make: Make) -> asyncio.Server:
     try:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(keeper.guarding(make), options.host, options.port, backlog=keeper.backlog)
+        return await loop.create_server(
+            keeper.guarding(make), options.host, options.port, backlog=keeper.backlog
+        )
     except (OSError, UnicodeError) as trouble:
         where = f"{options.host}:{options.port}"
         why = getattr(trouble, "strerror", None) or trouble
         raise PlaceUnusable(
-            f"the local service can't listen on {where}: {why}; free the port, or name another with --port or --host"
+            f"the local service can't listen on {where}: {why}; free the port, or name another "
+            "with --port or --host"
         ) from trouble
 
 
@@ -202,7 +229,10 @@ def _address(server: asyncio.Server) -> str:
 
 @contextlib.asynccontextmanager
 async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
-    """Workers and the sweep. What the user's own block raises passes through as it is, in no group."""
+    """Workers and the sweep.
+
+    What the user's own block raises passes through as it is, in no group.
+    """
     group = asyncio.TaskGroup()
     await group.__aenter__()
     tasks = [

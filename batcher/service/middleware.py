@@ -21,9 +21,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-OPEN: Final = ("/webhooks/", "/files/", "/presigned/")  # these carry a token of their own in the path
+OPEN: Final = (
+    "/webhooks/",
+    "/files/",
+    "/presigned/",
+)  # these carry a token of their own in the path
 
-BROKEN: Final = (web.RequestPayloadError, http_exceptions.HttpProcessingError)  # chunks, lengths, compression
+BROKEN: Final = (
+    web.RequestPayloadError,
+    http_exceptions.HttpProcessingError,
+)  # chunks, lengths, compression
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +48,9 @@ def attend(keeper: Doorkeeper) -> Middleware:
 
 @web.middleware
 async def check_text(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bytes that are no UTF-8 name nothing of ours; further in they would be strings that no one can encode."""
+    """Bytes that are no UTF-8 name nothing of ours; further in they would be strings that no one
+    can encode.
+    """
     try:
         request.path.encode()
         request.query_string.encode()
@@ -52,7 +61,9 @@ async def check_text(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def check_host(hosts: frozenset[str]) -> Middleware:
-    """A page in a browser can be made to call us by a name of its own; then the Host header tells."""
+    """A page in a browser can be made to call us by a name of its own; then the Host header
+    tells.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -64,7 +75,10 @@ def check_host(hosts: frozenset[str]) -> Middleware:
 
 
 def check_key(key: str) -> Middleware:
-    """No header: the edge's HTML 403. A wrong key: the API's JSON 401. Compared in constant time."""
+    """No header: the edge's HTML 403.
+
+    A wrong key: the API's JSON 401. Compared in constant time.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -98,10 +112,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return web.Response(status=499)
     except (sqlite3.OperationalError, OSError) as trouble:
         log.warning("%s %s: %s", request.method, request.path, trouble)
-        return ApiError(ErrorName.SERVICE_UNAVAILABLE, "The service's disk refuses; see its log").answer()
+        return ApiError(
+            ErrorName.SERVICE_UNAVAILABLE, "The service's disk refuses; see its log"
+        ).answer()
     except Exception:
         log.exception("%s %s", request.method, request.path)
-        return ApiError(ErrorName.INTERNAL_ERROR, "The service made a mistake; see its log").answer()
+        return ApiError(
+            ErrorName.INTERNAL_ERROR, "The service made a mistake; see its log"
+        ).answer()
 
 
 def same(given: str, expected: str) -> bool:

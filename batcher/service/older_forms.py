@@ -1,6 +1,8 @@
-"""The bodies of submissions in the API's version 2, as its description v1.11.57 has them, one class each.
+"""The bodies of submissions in the API's version 2, as its description v1.11.57 has them, one class
+each.
 
-Only keys and values that have a counterpart today stand here; `older` tells them in today's words and refuses the rest.
+Only keys and values that have a counterpart today stand here; `older` tells them in today's words
+and refuses the rest.
 """
 
 from __future__ import annotations
@@ -11,11 +13,19 @@ from typing import Any, Final, Literal
 import msgspec
 
 from batcher.reducto.api_types import JobType
-from batcher.service.bodies import BlockType, PageRanges, PipelineSettings, SplitCategory, UploadAnswer
+from batcher.service.bodies import (
+    BlockType,
+    PageRanges,
+    PipelineSettings,
+    SplitCategory,
+    UploadAnswer,
+)
 
 
 class Chunks(msgspec.Struct):
-    chunk_mode: Literal["variable", "section", "page", "block", "disabled", "page_sections"] = "variable"
+    chunk_mode: Literal["variable", "section", "page", "block", "disabled", "page_sections"] = (
+        "variable"
+    )
     chunk_size: int | None = None
     chunk_overlap: int = 0
 
@@ -49,7 +59,9 @@ class LargeTables(msgspec.Struct):
 class Advanced(msgspec.Struct):
     """Without the `table_output_format` called ai_json, which is no more."""
 
-    ocr_system: Literal["highres", "multilingual", "combined", "reducto", "reducto-v2", "legacy"] | None = None
+    ocr_system: (
+        Literal["highres", "multilingual", "combined", "reducto", "reducto-v2", "legacy"] | None
+    ) = None
     table_output_format: Literal["html", "json", "md", "jsonbbox", "dynamic", "csv"] = "html"
     merge_tables: bool = False
     include_formula_information: bool = False
@@ -88,7 +100,9 @@ class OlderWebhook(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            raise ValueError("Object missing required field `url`")  # msgspec's words, so told like any other
+            raise ValueError(
+                "Object missing required field `url`"
+            )  # msgspec's words, so told like any other
 
 
 class Older(msgspec.Struct, kw_only=True):

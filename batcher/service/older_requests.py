@@ -1,8 +1,10 @@
-"""Requests of the API's version 2, read and told in the words of today's: `document_url`, `options` and their like.
+"""Requests of the API's version 2, read and told in the words of today's: `document_url`, `options`
+and their like.
 
-The description v1.12.20 has them no more; that of v1.11.57 has them for parse, extract, split and pipeline, and the
-hosted service still takes them. What each key means is written down here. One that has no counterpart is refused by its
-name, unless its value asks for nothing. Answers have today's shape.
+The description v1.12.20 has them no more; that of v1.11.57 has them for parse, extract, split and
+pipeline, and the hosted service still takes them. What each key means is written down here. One
+that has no counterpart is refused by its name, unless its value asks for nothing. Answers have
+today's shape.
 """
 
 from __future__ import annotations
@@ -31,14 +33,29 @@ MIXED: Final = (
     "this request mixes two forms: {older} belong to the older one, {newer} to that of today; "
     "name the document as `input` and everything else as the API does today"
 )
-NO_OLDER: Final = "{older} belong to the older form of requests, which {type} never had: name the document as `input`"
-NO_COUNTERPART: Final = "The API has nothing like this today, and this service works by today's requests: leave it out"
+NO_OLDER: Final = (
+    "{older} belong to the older form of requests, which {type} never had: name the "
+    "document as `input`"
+)
+NO_COUNTERPART: Final = (
+    "The API has nothing like this today, and this service works by today's requests: leave it out"
+)
 NOT_PERMITTED: Final = "Extra inputs are not permitted"
 OLDER: Final = frozenset({"document_url", "options", "advanced_options", "experimental_options"})
 NEWER: Final = frozenset(
-    {"input", "async", "enhance", "retrieval", "formatting", "spreadsheet", "parsing", "instructions"}
+    {
+        "input",
+        "async",
+        "enhance",
+        "retrieval",
+        "formatting",
+        "spreadsheet",
+        "parsing",
+        "instructions",
+    }
 )
-# What the older form takes where nothing is said, of keys that have no counterpart: saying it asks for nothing.
+# What the older form takes where nothing is said, of keys that have no counterpart: saying it asks
+# for nothing.
 USUAL: Final[Mapping[str, Any]] = {
     "advanced_options.continue_hierarchy": True,
     "experimental_options.rotate_pages": True,
@@ -48,7 +65,8 @@ USUAL: Final[Mapping[str, Any]] = {
     "array_extract.pages_per_segment": 10,
     "array_extract.streaming_extract_item_density": 50,
 }
-# Those of them that stand at the top of a request, where the description forbids all that it doesn't know.
+# Those of them that stand at the top of a request, where the description forbids all that it
+# doesn't know.
 OUTERMOST: Final = frozenset(
     {"spreadsheet_agent", "experimental_table_citations", "agent_extract", "include_confidence"}
 )
@@ -59,7 +77,8 @@ OCR_SYSTEMS: Final[Mapping[str | None, str | None]] = {
 }
 CLUSTERING: Final[Mapping[str | None, str | None]] = {
     None: None,
-    "default": "fast",  # the dearer one, at five times the price of a cell, was "intelligent" and is "accurate"
+    # the dearer one, at five times the price of a cell, was "intelligent" and is "accurate"
+    "default": "fast",
     "intelligent": "accurate",
     "disabled": "disabled",
 }
@@ -72,13 +91,15 @@ def is_older(request: Any) -> bool:
 def told_today(request: Mapping[str, Any], type: JobType) -> dict[str, Any]:
     """What a request of the older form asks for, as the API has it today; of any other, itself.
 
-    Raises `ApiError` where it mixes both forms, `InvalidRequest` where a key has no counterpart, and
-    `msgspec.ValidationError` where it isn't of the older form's shape.
+    Raises `ApiError` where it mixes both forms, `InvalidRequest` where a key has no counterpart,
+    and `msgspec.ValidationError` where it isn't of the older form's shape.
     """
     if not is_older(request):
         return dict(request)
     form = _form_of(request, type)
-    older = msgspec.convert({key: value for key, value in request.items() if value is not None}, form)
+    older = msgspec.convert(
+        {key: value for key, value in request.items() if value is not None}, form
+    )
     _refuse_the_rest(request, form)
     told = _submitted(older)
     match older:
@@ -96,12 +117,21 @@ def told_today(request: Mapping[str, Any], type: JobType) -> dict[str, Any]:
 
 
 def _form_of(request: Mapping[str, Any], type: JobType) -> type[Older]:
-    todays = NEWER if type == JobType.PIPELINE else NEWER | {"settings"}  # a pipeline had them then as now
-    older, newer = (sorted(key for key in keys if request.get(key) is not None) for keys in (OLDER, todays))
+    todays = (
+        NEWER if type == JobType.PIPELINE else NEWER | {"settings"}
+    )  # a pipeline had them then as now
+    older, newer = (
+        sorted(key for key in keys if request.get(key) is not None) for keys in (OLDER, todays)
+    )
     if newer:
-        raise ApiError(ErrorName.INVALID_CONFIG, MIXED.format(older=", ".join(older), newer=", ".join(newer)))
+        raise ApiError(
+            ErrorName.INVALID_CONFIG, MIXED.format(older=", ".join(older), newer=", ".join(newer))
+        )
     if type not in FORMS:
-        raise ApiError(ErrorName.INVALID_CONFIG, NO_OLDER.format(older=", ".join(older), type=type.value.lower()))
+        raise ApiError(
+            ErrorName.INVALID_CONFIG,
+            NO_OLDER.format(older=", ".join(older), type=type.value.lower()),
+        )
     return FORMS[type]
 
 
@@ -127,7 +157,11 @@ def _asks_for_nothing(value: Any) -> bool:
 
 def _submitted(older: Older) -> dict[str, Any]:
     hook = older.webhook
-    webhook = None if hook.mode == "disabled" else _given(mode=hook.mode, url=hook.url, channels=hook.channels or None)
+    webhook = (
+        None
+        if hook.mode == "disabled"
+        else _given(mode=hook.mode, url=hook.url, channels=hook.channels or None)
+    )
     return {
         "input": msgspec.to_builtins(older.document_url),
         "async": _given(priority=older.priority, metadata=hook.metadata, webhook=webhook),
@@ -164,7 +198,9 @@ def _split(older: OlderSplit) -> dict[str, Any]:
     )
     return {
         "parsing": _read_by(older),
-        "split_description": [_given(**category) for category in msgspec.to_builtins(older.split_description)],
+        "split_description": [
+            _given(**category) for category in msgspec.to_builtins(older.split_description)
+        ],
         **_given(split_rules=older.split_rules),
         "settings": settings,
     }
@@ -178,7 +214,9 @@ def _read_by(older: OlderRead, *, by_url: bool = False) -> dict[str, Any]:
     tables = advanced.large_table_chunking
     return {
         "enhance": {
-            "agentic": [{"scope": "text"}, {"scope": "table"}] if options.ocr_mode == "agentic" else [],
+            "agentic": [{"scope": "text"}, {"scope": "table"}]
+            if options.ocr_mode == "agentic"
+            else [],
             "summarize_figures": options.figure_summary.enabled,
             "advanced_chart_agent": options.figure_summary.advanced_chart_agent,
         },

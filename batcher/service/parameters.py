@@ -1,4 +1,6 @@
-"""What a request says outside its body, read as FastAPI would read it: numbers, flags, and how we were reached."""
+"""What a request says outside its body, read as FastAPI would read it: numbers, flags, and how we
+were reached.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def number(request: web.Request, name: str, *, default: int, allowed: range) -> 
     if text is None:
         return default
     if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 10):
-        raise InvalidRequest.at("query", name, msg="Input should be a valid integer", type="int_parsing")
+        raise InvalidRequest.at(
+            "query", name, msg="Input should be a valid integer", type="int_parsing"
+        )
     if int(text) not in allowed:
         msg = f"Input should be from {allowed.start} to {allowed.stop - 1}"
         raise InvalidRequest.at("query", name, msg=msg, type="less_than_equal")
@@ -32,5 +36,7 @@ def number(request: web.Request, name: str, *, default: int, allowed: range) -> 
 def flag(request: web.Request, name: str) -> bool:
     text = request.query.get(name, "").lower()
     if text not in TRUE | FALSE:
-        raise InvalidRequest.at("query", name, msg="Input should be a valid boolean", type="bool_parsing")
+        raise InvalidRequest.at(
+            "query", name, msg="Input should be a valid boolean", type="bool_parsing"
+        )
     return text in TRUE

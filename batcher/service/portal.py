@@ -1,6 +1,8 @@
-"""The page behind `configure_webhook`: endpoints for signed webhooks, seen, added and removed in a browser.
+"""The page behind `configure_webhook`: endpoints for signed webhooks, seen, added and removed in a
+browser.
 
-The hosted service has Svix's portal there. Whoever holds the page's address needs no key, as with that one.
+The hosted service has Svix's portal there. Whoever holds the page's address needs no key, as with
+that one.
 """
 
 from __future__ import annotations
@@ -78,8 +80,13 @@ class Portal:
     def _page(self, trouble: str) -> web.Response:
         rows = "".join(self._row(endpoint) for endpoint in self._endpoints)
         text = PAGE.format(rows=rows, trouble=f"<p><strong>{trouble}</strong>" if trouble else "")
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
-        return web.Response(text=text, content_type="text/html", status=422 if trouble else 200, headers=headers)
+        headers = {
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+            "form-action 'self'"
+        }
+        return web.Response(
+            text=text, content_type="text/html", status=422 if trouble else 200, headers=headers
+        )
 
     def _row(self, endpoint: Endpoint) -> str:
         declared = self._endpoints.is_declared(endpoint)
@@ -89,7 +96,9 @@ class Portal:
             channels=html.escape(", ".join(sorted(endpoint.channels)) or "all"),
             secret=ON_COMMAND_LINE if declared else html.escape(endpoint.secret),
             state=_state(endpoint),
-            form="" if declared and not endpoint.disabled else FORM.format(id=endpoint.endpoint_id, act=act, word=word),
+            form=""
+            if declared and not endpoint.disabled
+            else FORM.format(id=endpoint.endpoint_id, act=act, word=word),
         )
 
 

@@ -1,4 +1,6 @@
-"""HTTP as aiohttp reads it, save for what it says to bytes that are no request: that has the API's shape here, too."""
+"""HTTP as aiohttp reads it, save for what it says to bytes that are no request: that has the API's
+shape here, too.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from batcher.doorkeeper import terse
 from batcher.reducto.api_types import ErrorName
 from batcher.service.answers import ApiError, InvalidRequest
 
-LINGERING: Final = 5.0  # seconds for the rest of a body that nobody reads, so that the answer isn't lost in a reset
+# seconds for the rest of a body that nobody reads, so that the answer isn't lost in a reset
+LINGERING: Final = 5.0
 
 
 class Protocol(web.RequestHandler):
@@ -19,7 +22,13 @@ class Protocol(web.RequestHandler):
 
     def __init__(self, server: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
         logger = terse(__name__)
-        super().__init__(server, loop=loop, access_log=None, logger=logger, lingering_time=LINGERING)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]
+            logger=logger,
+            lingering_time=LINGERING,
+        )
 
     def handle_error(
         self,

@@ -1,7 +1,9 @@
-"""Where the service may go for a caller: to public addresses where URLs are allowed, to this machine where that is.
+"""Where the service may go for a caller: to public addresses where URLs are allowed, to this
+machine where that is.
 
-The address that was checked is the one that is connected to; so neither a name that resolves differently the second
-time nor another spelling of an address leads into this machine or its network.
+The address that was checked is the one that is connected to; so neither a name that resolves
+differently the second time nor another spelling of an address leads into this machine or its
+network.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NOT_PUBLIC: Final = tuple(  # Python's own list differs from version to version
     ipaddress.ip_network(network)
     for network in (
-        # IPv4: this network, carriers' NAT, assignments, 6to4 relays, benchmarks, documentation, multicast, the rest
+        # IPv4: this network, carriers' NAT, assignments, 6to4 relays, benchmarks, documentation,
+        # multicast, the rest
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",
@@ -36,7 +39,8 @@ NOT_PUBLIC: Final = tuple(  # Python's own list differs from version to version
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        # IPv6: only 2000::/3 is given out, and of that not what holds an IPv4 address (6to4, Teredo) or is for books
+        # IPv6: only 2000::/3 is given out, and of that not what holds an IPv4 address (6to4,
+        # Teredo) or is for books
         "::/3",
         "4000::/2",
         "8000::/1",
@@ -67,7 +71,9 @@ class Reach:
 
 
 def is_public(ip: Address) -> bool:
-    return ip.is_global and not any(ip in network for network in NOT_PUBLIC if network.version == ip.version)
+    return ip.is_global and not any(
+        ip in network for network in NOT_PUBLIC if network.version == ip.version
+    )
 
 
 class Forbidden(OSError):
@@ -75,7 +81,9 @@ class Forbidden(OSError):
 
 
 def check_address(url: URL, reach: Reach) -> None:
-    """`Forbidden` for other schemes, and for literal addresses out of reach, which never come to a resolver."""
+    """`Forbidden` for other schemes, and for literal addresses out of reach, which never come to a
+    resolver.
+    """
     if url.scheme not in ("http", "https") or not url.host:
         raise Forbidden(str(url))
     if _is_literal(url.host) and not reach.admits(url.host):
@@ -113,5 +121,8 @@ class _CheckedResolver(AbstractResolver):
 
 
 def _is_literal(host: str) -> bool:
-    """As aiohttp decides what to resolve: `127.1` and 2130706433 are among them, and lead to 127.0.0.1."""
+    """As aiohttp decides what to resolve:
+
+    `127.1` and 2130706433 are among them, and lead to 127.0.0.1.
+    """
     return ":" in host or host.replace(".", "").isdigit()

@@ -1,7 +1,7 @@
 """The service's queue: which accepted job runs next, on which worker, and what became of it.
 
-Lives in memory over `jobs`, which remembers; a restart puts back what had not ended. Parses no request and answers
-no client.
+Lives in memory over `jobs`, which remembers; a restart puts back what had not ended. Parses no
+request and answers no client.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
-BY_THE_CLOCK: Final = 1.5  # times as long: what works without end is found by what it works, not by the clock
+BY_THE_CLOCK: Final = (
+    1.5  # times as long: what works without end is found by what it works, not by the clock
+)
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
 CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
 DISK_PAUSE: Final = 2.0  # seconds until an end that couldn't be written is tried again
-PROGRESS: Final[Mapping[str, float | None]] = {"Pending": None, "InProgress": 0.1, "Completing": 0.9}
+PROGRESS: Final[Mapping[str, float | None]] = {
+    "Pending": None,
+    "InProgress": 0.1,
+    "Completing": 0.9,
+}
 
 End = Callable[[], Awaitable[None]]
 
@@ -79,7 +85,9 @@ class Queue:
         self._chaos = chaos
         self._on_end = on_end
         self._job_seconds = job_seconds
-        self._between = 1 / capacity if capacity else 0.0  # seconds from the begin of one job to that of the next
+        self._between = (
+            1 / capacity if capacity else 0.0
+        )  # seconds from the begin of one job to that of the next
         self._next_at = 0.0
         self._tools = tools
         self._order = itertools.count()
@@ -92,10 +100,14 @@ class Queue:
             self._enqueue(live)
 
     async def submit(self, job: Job) -> LiveJob:
-        """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait already."""
+        """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait
+        already.
+        """
         if len(self._live) >= LONGEST:
             raise ApiError(ErrorName.QUEUE_FULL, "The queue is full", retry_after=RETRY_AFTER)
-        live = self._live[job.job_id] = LiveJob(job)  # before it can be listed: no one may take it for one that ended
+        live = self._live[job.job_id] = LiveJob(
+            job
+        )  # before it can be listed: no one may take it for one that ended
         try:
             await self._jobs.create(job)
         except BaseException:
@@ -120,7 +132,9 @@ class Queue:
         live.cancelled = True
         if live.worker is not None:
             live.worker.kill()  # whoever runs it sees the death and records the end
-            with contextlib.suppress(TimeoutError):  # a document that is still being downloaded is let finish
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a document that is still being downloaded is let finish
                 async with asyncio.timeout(CANCELLING):
                     await live.ended.wait()
         elif live.status is JobStatus.PENDING:
@@ -138,7 +152,9 @@ class Queue:
             self._chaos.record("stuck", job.job_id)
         elif self._chaos.hits("slow", job.job_id):
             self._chaos.record("slow", job.job_id)
-            asyncio.get_running_loop().call_later(self._chaos.seconds("slow"), self._waiting.put_nowait, place)
+            asyncio.get_running_loop().call_later(
+                self._chaos.seconds("slow"), self._waiting.put_nowait, place
+            )
         else:
             self._waiting.put_nowait(place)
 
@@ -169,14 +185,18 @@ class Queue:
         report = await self._safely_reported(live, worker)
         live.worker = None
         if live.cancelled and report.name:
-            await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(live.job.job_id))
+            await self._record(
+                live, JobStatus.CANCELLED, lambda: self._jobs.cancel(live.job.job_id)
+            )
             return
         live.status = JobStatus.COMPLETING
         status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
         await self._record(live, status, lambda: self._conclude(live.job.job_id, report))
 
     async def _safely_reported(self, live: LiveJob, worker: Worker) -> Report:
-        """What nobody foresaw is one job's end and no other's; its worker is not to be trusted with the next."""
+        """What nobody foresaw is one job's end and no other's; its worker is not to be trusted with
+        the next.
+        """
         try:
             return await self._report(live, worker)
         except Exception as bug:
@@ -189,7 +209,9 @@ class Queue:
         job = live.job
         if self._chaos.hits("fail-transient", job.job_id):
             self._chaos.record("fail-transient", job.job_id)
-            return Report(name=transient_failure(job.job_id), code=500, message="Ordered by --chaos")
+            return Report(
+                name=transient_failure(job.job_id), code=500, message="Ordered by --chaos"
+            )
         if not job.request:
             return Report(name=ErrorName.JOB_STATE_ERROR, code=500, message=FORGOTTEN)
         request = asked_of(job, job.request)
@@ -203,15 +225,25 @@ class Queue:
         if live.cancelled:  # while its document was being fetched
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
-        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        report = await worker.perform(
+            task, seconds=limit, on_stage=lambda stage: _advance(live, stage)
+        )
         if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
             report = await self._tried_again(live, worker, task, limit)
-        return msgspec.structs.replace(report, name=overrun) if report.name == ErrorName.TIMEOUT else report
+        return (
+            msgspec.structs.replace(report, name=overrun)
+            if report.name == ErrorName.TIMEOUT
+            else report
+        )
 
     async def _tried_again(self, live: LiveJob, worker: Worker, task: Task, limit: float) -> Report:
-        """A death may have come from outside; a second one is the document's doing, and would come every time."""
+        """A death may have come from outside; a second one is the document's doing, and would come
+        every time.
+        """
         live.status = JobStatus.IN_PROGRESS
-        report = await worker.perform(task, seconds=limit, on_stage=lambda stage: _advance(live, stage))
+        report = await worker.perform(
+            task, seconds=limit, on_stage=lambda stage: _advance(live, stage)
+        )
         if report.name != ErrorName.SUBPROCESS_CRASHED:
             return report
         message = f"The document ended two processes that were reading it. {report.message}"
@@ -231,7 +263,9 @@ class Queue:
         )
 
     def _patience(self, request: Mapping[str, Any]) -> tuple[float, ErrorName]:
-        """The caller's own `settings.timeout` where it is the shorter one, and whose fault running over it is."""
+        """The caller's own `settings.timeout` where it is the shorter one, and whose fault running
+        over it is.
+        """
         parsing = request.get("parsing") or request
         wanted = (parsing.get("settings") or {}).get("timeout")
         if wanted is None or wanted >= self._job_seconds:
@@ -242,7 +276,9 @@ class Queue:
         if report.name:
             await self._jobs.fail(job_id, Failure(report.name, report.code, report.message))
         else:
-            await self._jobs.complete(job_id, Done(report.num_pages, report.duration, report.linked))
+            await self._jobs.complete(
+                job_id, Done(report.num_pages, report.duration, report.linked)
+            )
 
     async def _record(self, live: LiveJob, status: JobStatus, end: End) -> None:
         """Durable first; only then does anyone hear of it."""
@@ -260,7 +296,11 @@ class Queue:
             try:
                 return await end()
             except sqlite3.Error as refusal:
-                log.warning("job %s: its end can't be written down, tried again: %s", live.job.job_id, refusal)
+                log.warning(
+                    "job %s: its end can't be written down, tried again: %s",
+                    live.job.job_id,
+                    refusal,
+                )
                 await asyncio.sleep(DISK_PAUSE)
 
 

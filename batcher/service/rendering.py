@@ -1,6 +1,7 @@
 """Answers as they are stored, written to disk by the worker that made them.
 
-Runs in worker processes. Addresses of the service itself stand as `results.ADDRESS`, to be put in when served.
+Runs in worker processes. Addresses of the service itself stand as `results.ADDRESS`, to be put in
+when served.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import msgspec
 from batcher.service.results import ADDRESS
 from batcher.service.tasks import Task
 
-DOCUMENT: Final = "document.pdf"  # among a parser's images: the document itself, with its words embedded
+DOCUMENT: Final = (
+    "document.pdf"  # among a parser's images: the document itself, with its words embedded
+)
 INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; above it the API answers with an address
 
 
@@ -31,7 +34,9 @@ class Answer(Protocol):
 
 
 def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
-    """The API's ParseResponse; its pictures are on disk, and named by their addresses, when it returns."""
+    """The API's ParseResponse; its pictures are on disk, and named by their addresses, when it
+    returns.
+    """
     for name, content in answer.images.items():
         _write(_attachment(task, name), content)
         _point_blocks(task, answer.result, name)
@@ -52,10 +57,16 @@ def store(task: Task, body: dict[str, Any], *, duration: float) -> bool:
     """Durable on disk when it returns; True where it holds addresses of the service."""
     if "duration" in body:
         body["duration"] = round(duration, 6)
-    if body["response_type"] == "pipeline":  # the API has no address for it as a whole, but for each of its parses
-        content = msgspec.json.encode({**body, "result": _with_large_parses_linked(task, body["result"])})
+    if (
+        body["response_type"] == "pipeline"
+    ):  # the API has no address for it as a whole, but for each of its parses
+        content = msgspec.json.encode(
+            {**body, "result": _with_large_parses_linked(task, body["result"])}
+        )
     else:
-        content = msgspec.json.encode({**body, "result": _linked(task, body["result"], "result.json")})
+        content = msgspec.json.encode(
+            {**body, "result": _linked(task, body["result"], "result.json")}
+        )
     _write(Path(task.result), content)
     return ADDRESS in content
 
@@ -92,13 +103,17 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """What was asked for and isn't served here is named in a key the API doesn't have, so it is there only then."""
+    """What was asked for and isn't served here is named in a key the API doesn't have, so it is
+    there only then.
+    """
     usage = {"num_pages": answer.num_pages, "credits": answer.credits}
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 
 
 def _wants_url(request: Mapping[str, Any]) -> bool:
-    return bool((request.get("settings") or {}).get("force_url_result") or request.get("force_url_result"))
+    return bool(
+        (request.get("settings") or {}).get("force_url_result") or request.get("force_url_result")
+    )
 
 
 def _attachment(task: Task, name: str) -> Path:

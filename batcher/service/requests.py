@@ -18,7 +18,9 @@ from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
-NESTED: Final = 200  # levels; schemas have a dozen, and each level costs stack in everything that walks them
+NESTED: Final = (
+    200  # levels; schemas have a dozen, and each level costs stack in everything that walks them
+)
 _DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")
@@ -28,7 +30,8 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 def read_request(body: bytes, type: JobType) -> Body:
     """As the API has it today, whichever form it came in.
 
-    Raises `InvalidRequest` where it is no JSON, or not of the endpoint's shape; `ApiError` where two forms are mixed.
+    Raises `InvalidRequest` where it is no JSON, or not of the endpoint's shape; `ApiError` where
+    two forms are mixed.
     """
     value = _check_whole(body)
     try:
@@ -38,11 +41,16 @@ def read_request(body: bytes, type: JobType) -> Body:
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
     except (msgspec.DecodeError, UnicodeDecodeError) as refusal:
-        raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
+        raise InvalidRequest.at(
+            "body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid"
+        ) from refusal
 
 
 def _check_whole(body: bytes) -> Any:
-    """The body as it is. What the shapes skip is read again when the work begins: what nobody can read ends here."""
+    """The body as it is.
+
+    What the shapes skip is read again when the work begins: what nobody can read ends here.
+    """
     try:
         value = msgspec.json.decode(body)
         msgspec.json.encode(value)
@@ -50,14 +58,18 @@ def _check_whole(body: bytes) -> Any:
     except RecursionError as refusal:
         raise _too_deep() from refusal
     except (ValueError, OverflowError, msgspec.MsgspecError) as refusal:
-        raise InvalidRequest.at("body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid") from refusal
+        raise InvalidRequest.at(
+            "body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid"
+        ) from refusal
     if _is_deeper(value, NESTED):
         raise _too_deep()
     return value
 
 
 def _too_deep() -> InvalidRequest:
-    return InvalidRequest.at("body", 0, msg=f"Nested more than {NESTED} deep", type="recursion_loop")
+    return InvalidRequest.at(
+        "body", 0, msg=f"Nested more than {NESTED} deep", type="recursion_loop"
+    )
 
 
 def _is_deeper(value: Any, most: int) -> bool:
@@ -95,13 +107,16 @@ def asked_of(job: Job, text: str) -> dict[str, Any]:
 def waits(body: bytes, request: Body) -> bool:
     """Whether whoever calls a synchronous path wants the result there: an `async` object says no.
 
-    Raises InvalidRequest where the older form, which has no such object, asks for a webhook all the same.
+    Raises InvalidRequest where the older form, which has no such object, asks for a webhook all the
+    same.
     """
     value = msgspec.json.decode(body)
     if not older_requests.is_older(value):
         return request.asynchronous is None
     if value.get("webhook") is not None:
-        raise InvalidRequest.at("body", "webhook", msg=older_requests.NOT_PERMITTED, type="extra_forbidden")
+        raise InvalidRequest.at(
+            "body", "webhook", msg=older_requests.NOT_PERMITTED, type="extra_forbidden"
+        )
     return True
 
 
@@ -138,5 +153,8 @@ def _redact(value: Any) -> Any:
     if isinstance(value, list):
         return [_redact(item) for item in value]
     if isinstance(value, dict):
-        return {name: SHOWN_INSTEAD if name == PASSWORD and item else _redact(item) for name, item in value.items()}
+        return {
+            name: SHOWN_INSTEAD if name == PASSWORD and item else _redact(item)
+            for name, item in value.items()
+        }
     return value

@@ -1,7 +1,8 @@
 """The files of ended jobs: the result as JSON, and beside it what its addresses lead to.
 
-A result file holds `ADDRESS` where the service's own address belongs, which may be another one after a restart.
-Names are made of ids the service made itself; what comes from outside is checked against the jobs' rows first.
+A result file holds `ADDRESS` where the service's own address belongs, which may be another one
+after a restart. Names are made of ids the service made itself; what comes from outside is checked
+against the jobs' rows first.
 """
 
 from __future__ import annotations

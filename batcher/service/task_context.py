@@ -1,4 +1,5 @@
-"""What a worker has before it for one task: its documents, read or taken from an earlier job, and a model to ask.
+"""What a worker has before it for one task: its documents, read or taken from an earlier job, and a
+model to ask.
 
 Knows which parse options each endpoint's request holds, and where.
 """
@@ -25,13 +26,16 @@ Ask = Callable[[Question], Reply]
 CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
 CONTEXT_AT_MOST: Final = 10
 PASSING: Final = frozenset(
-    getattr(errno, name) for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
+    getattr(errno, name)
+    for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`module` is the parser; `ask` is of use where `task.tools.model` says that somebody answers."""
+    """`module` is the parser; `ask` is of use where `task.tools.model` says that somebody
+    answers.
+    """
 
     task: Task
     module: ModuleType
@@ -48,7 +52,9 @@ class Desk:
             yield self._read(source, _with_lines(options)), time.monotonic() - began
 
     def with_places(self, request: Mapping[str, Any]) -> Answer:
-        """For a request that holds its parse options in `parsing`: every line with its place, sheets in one piece."""
+        """For a request that holds its parse options in `parsing`: every line with its place,
+        sheets in one piece.
+        """
         parsing = request.get("parsing") or {}
         settings = parsing.get("settings") or {}
         sheets = parsing.get("spreadsheet") or {}
@@ -57,7 +63,12 @@ class Desk:
             **_with_lines({**parsing, "settings": {**settings, "page_range": pages}}),
             "spreadsheet": {**sheets, "split_large_tables": {"enabled": False}},
         }
-        answer = join([self._chosen(self._read(source, options), source, pages) for source in self.task.sources])
+        answer = join(
+            [
+                self._chosen(self._read(source, options), source, pages)
+                for source in self.task.sources
+            ]
+        )
         return noted(answer, [f"parsing.{note}" for note in own_notes(answer, parsing)])
 
     def beginnings(self, request: Mapping[str, Any]) -> Answer:
@@ -75,7 +86,9 @@ class Desk:
         if source.job:
             return reread(Path(source.path))
         try:
-            answer: Answer = self.module.parse(Path(source.path), extension=source.extension, options=options)
+            answer: Answer = self.module.parse(
+                Path(source.path), extension=source.extension, options=options
+            )
         except (DocumentProblem, self.module.DocumentProblem, MemoryError):
             raise
         except Exception as bug:
@@ -88,10 +101,18 @@ class Desk:
         """Of an earlier job's result, the pages asked for now."""
         if not source.job or asked is None:
             return answer
-        last = max((block["bbox"]["page"] for c in answer.result["chunks"] for block in c["blocks"]), default=0)
-        numbers = {page.original for page in selected([Page(n, n, []) for n in range(1, last + 1)], asked)}
+        last = max(
+            (block["bbox"]["page"] for c in answer.result["chunks"] for block in c["blocks"]),
+            default=0,
+        )
+        numbers = {
+            page.original for page in selected([Page(n, n, []) for n in range(1, last + 1)], asked)
+        }
         chunks = [
-            {**chunk, "blocks": [block for block in chunk["blocks"] if block["bbox"]["page"] in numbers]}
+            {
+                **chunk,
+                "blocks": [block for block in chunk["blocks"] if block["bbox"]["page"] in numbers],
+            }
             for chunk in answer.result["chunks"]
         ]
         return Assembled({**answer.result, "chunks": chunks}, len(numbers))
@@ -104,11 +125,16 @@ class Desk:
         else:
             wide = isinstance(pages, list) and len(pages) > CONTEXT_AT_MOST
         if wide:
-            raise misconfigured(f"page_range: a document is classified by {CONTEXT_AT_MOST} pages at most")
+            raise misconfigured(
+                f"page_range: a document is classified by {CONTEXT_AT_MOST} pages at most"
+            )
 
 
 def is_of_the_machine(bug: Exception) -> bool:
-    """Whether another try may fare better: the disk refused. What else a reader raises it will raise again."""
+    """Whether another try may fare better: the disk refused.
+
+    What else a reader raises it will raise again.
+    """
     return isinstance(bug, OSError) and bug.errno in PASSING
 
 

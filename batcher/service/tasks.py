@@ -19,14 +19,19 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """What a service was given beside documents: a folder of pipelines, and whether a model answers questions."""
+    """What a service was given beside documents: a folder of pipelines, and whether a model answers
+    questions.
+    """
 
     pipelines: str = ""
     model: bool = False
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One job for one worker. `seconds` bounds its CPU time; the wall clock is the service's business."""
+    """One job for one worker.
+
+    `seconds` bounds its CPU time; the wall clock is the service's business.
+    """
 
     job_id: str
     type: str
@@ -55,7 +60,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a job is (`stage`), what it wants to know, or how it ended: with `num_pages`, or with an error."""
+    """How far a job is (`stage`), what it wants to know, or how it ended: with `num_pages`, or with
+    an error.
+    """
 
     stage: str = ""
     question: Question | None = None

@@ -1,4 +1,6 @@
-"""Keys of a request that no body has: they pass, as they do at the hosted service, and the answer names them."""
+"""Keys of a request that no body has: they pass, as they do at the hosted service, and the answer
+names them.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ NOT_KNOWN: Final = "not known here"
 
 
 def unknown_keys(value: Any, kind: Any, path: str = "") -> Iterator[str]:
-    """Each with its place, as in settings.alpha; `kind` is the type the value was checked against."""
+    """Each with its place, as in settings.alpha; `kind` is the type the value was checked
+    against.
+    """
     for one in _one_of(kind):
         if isinstance(value, list) and get_origin(one) is list:
             for item in value:
                 yield from unknown_keys(item, get_args(one)[0], path)
-        elif isinstance(value, Mapping) and isinstance(one, type) and issubclass(one, msgspec.Struct):
+        elif (
+            isinstance(value, Mapping) and isinstance(one, type) and issubclass(one, msgspec.Struct)
+        ):
             yield from _of_table(value, one, path)
             return
 

@@ -1,4 +1,7 @@
-"""The endpoints that take documents in: multipart, presigned PUT, delete. What is kept, and how, is `uploads`'s."""
+"""The endpoints that take documents in: multipart, presigned PUT, delete.
+
+What is kept, and how, is `uploads`'s.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +35,23 @@ class UploadEndpoints:
                 reader = await request.multipart()
             part = await _file_part(reader)
             if part is not None:
-                return await self._receive(reader, part, clean_extension(extension, _filename(part)))
+                return await self._receive(
+                    reader, part, clean_extension(extension, _filename(part))
+                )
         announced = await self._uploads.announce(clean_extension(extension))
-        return as_json({"file_id": announced.file_id, "presigned_url": _presigned(request, announced)})
+        return as_json(
+            {"file_id": announced.file_id, "presigned_url": _presigned(request, announced)}
+        )
 
     async def put_presigned(self, request: web.Request) -> web.Response:
-        upload = self._uploads.find_presigned(request.match_info["upload_id"], request.match_info["token"])
+        upload = self._uploads.find_presigned(
+            request.match_info["upload_id"], request.match_info["token"]
+        )
         if upload is None:
             return web.Response(status=403)
-        await self._uploads.fill(upload, request.content.iter_chunked(PIECE), limit=PRESIGNED_UPLOAD_LIMIT)
+        await self._uploads.fill(
+            upload, request.content.iter_chunked(PIECE), limit=PRESIGNED_UPLOAD_LIMIT
+        )
         return web.Response()
 
     async def delete_upload(self, request: web.Request) -> web.Response:
@@ -48,7 +59,9 @@ class UploadEndpoints:
         await self._uploads.delete(file_id)
         return as_json({"file_id": file_id})
 
-    async def _receive(self, reader: MultipartReader, part: BodyPartReader, extension: str) -> web.Response:
+    async def _receive(
+        self, reader: MultipartReader, part: BodyPartReader, extension: str
+    ) -> web.Response:
         pieces = _pieces(reader, part)
         try:
             stored = await self._uploads.receive(pieces, extension, limit=DIRECT_UPLOAD_LIMIT)
@@ -67,7 +80,9 @@ async def _file_part(reader: MultipartReader) -> BodyPartReader | None:
 
 
 async def _pieces(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
-    """The part's bytes, and its end only once all that follows is sound: half a body is no document."""
+    """The part's bytes, and its end only once all that follows is sound: half a body is no
+    document.
+    """
     while True:
         with _refusing_what_is_broken():
             piece = await part.read_chunk(PIECE)
@@ -87,14 +102,18 @@ async def _read_to_end(reader: MultipartReader) -> None:
 
 @contextlib.contextmanager
 def _refusing_what_is_broken() -> Iterator[None]:
-    """Nothing is read here but what the client sent, so whatever the reader stumbles over is the client's doing."""
+    """Nothing is read here but what the client sent, so whatever the reader stumbles over is the
+    client's doing.
+    """
     try:
         yield
     except (ConnectionError, web.HTTPException):
         raise
     except Exception as broken:
         why = str(broken).strip().split("\n", 1)[0] or type(broken).__name__
-        raise InvalidRequest.at("body", msg=f"There was an error parsing the body: {why}") from broken
+        raise InvalidRequest.at(
+            "body", msg=f"There was an error parsing the body: {why}"
+        ) from broken
 
 
 def _filename(part: BodyPartReader) -> str | None:

@@ -1,6 +1,8 @@
-"""The service's uploads: a row and a file each, under an id the service makes; gone a day after they came.
+"""The service's uploads: a row and a file each, under an id the service makes; gone a day after
+they came.
 
-Streams bytes to disk with flat memory. Ids from outside are looked up in the table, never joined to a path.
+Streams bytes to disk with flat memory. Ids from outside are looked up in the table, never joined to
+a path.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ from batcher.service.answers import ApiError
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-PIECE: Final = 256 * 1024  # bytes handed to the disk at once; smaller ones cost more in thread hops than in writing
-_FILE_ID: Final = re.compile(r"(?:reducto://)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[A-Za-z0-9]{1,16})?")
+PIECE: Final = (
+    256 * 1024
+)  # bytes handed to the disk at once; smaller ones cost more in thread hops than in writing
+_FILE_ID: Final = re.compile(
+    r"(?:reducto://)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[A-Za-z0-9]{1,16})?"
+)
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,16}")
 
 
@@ -65,18 +71,28 @@ class Uploads:
     async def fill(self, upload: Upload, pieces: AsyncIterator[bytes], *, limit: int) -> None:
         """The bytes of an announced upload; a second PUT replaces the first, as at S3."""
         size = await self._store(upload.upload_id, pieces, limit)
-        await self._database.write(("UPDATE uploads SET size = ? WHERE upload_id = ?", (size, upload.upload_id)))
+        await self._database.write(
+            ("UPDATE uploads SET size = ? WHERE upload_id = ?", (size, upload.upload_id))
+        )
 
     def find(self, file_id: str) -> Upload | None:
         match = _FILE_ID.fullmatch(file_id)
-        row = self._database.one("SELECT * FROM uploads WHERE upload_id = ?", (match[1],)) if match else None
+        row = (
+            self._database.one("SELECT * FROM uploads WHERE upload_id = ?", (match[1],))
+            if match
+            else None
+        )
         if row is None or row["created_at"] <= self._clock() - UPLOAD_RETENTION:
             return None
         return _revive(row)
 
     def find_presigned(self, upload_id: str, token: str) -> Upload | None:
         upload = self.find(upload_id)
-        return upload if upload and hmac.compare_digest(upload.token.encode(), token.encode()) else None
+        return (
+            upload
+            if upload and hmac.compare_digest(upload.token.encode(), token.encode())
+            else None
+        )
 
     def readable(self, file_id: str) -> tuple[Path, Upload] | None:
         """The file behind an id; None where it is unknown, deleted, or not whole on disk."""
@@ -84,7 +100,8 @@ class Uploads:
         if upload is None:
             return None
         path = self._path(upload.upload_id)
-        # A power cut can leave a row without all of its bytes: files aren't synced one by one, so sizes are compared.
+        # A power cut can leave a row without all of its bytes: files aren't synced one by one, so
+        # sizes are compared.
         return (path, upload) if path.is_file() and path.stat().st_size == upload.size else None
 
     async def delete(self, file_id: str) -> Upload:
@@ -97,7 +114,8 @@ class Uploads:
 
     async def forget_expired(self) -> None:
         rows = self._database.all(
-            "SELECT upload_id FROM uploads WHERE created_at <= ?", (self._clock() - UPLOAD_RETENTION,)
+            "SELECT upload_id FROM uploads WHERE created_at <= ?",
+            (self._clock() - UPLOAD_RETENTION,),
         )
         for row in rows:
             await self._database.write(_deletion(row["upload_id"]))
@@ -106,7 +124,8 @@ class Uploads:
     async def _record(self, upload: Upload) -> None:
         await self._database.write(
             (
-                "INSERT INTO uploads (upload_id, extension, size, created_at, token) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO uploads (upload_id, extension, size, created_at, token) VALUES (?, "
+                "?, ?, ?, ?)",
                 (upload.upload_id, upload.extension, upload.size, self._clock(), upload.token),
             )
         )
@@ -145,7 +164,9 @@ async def _write(path: Path, pieces: AsyncIterator[bytes], limit: int) -> int:
             held += piece
             size += len(piece)
             if size > limit:
-                raise ApiError(ErrorName.DOCUMENT_TOO_LARGE, f"The file is larger than {limit} bytes")
+                raise ApiError(
+                    ErrorName.DOCUMENT_TOO_LARGE, f"The file is larger than {limit} bytes"
+                )
             if len(held) >= PIECE:
                 await file.write(bytes(held))
                 held.clear()

@@ -1,6 +1,8 @@
-"""Webhooks as the hosted service sends them: direct ones, and Svix-signed ones to the endpoints declared here.
+"""Webhooks as the hosted service sends them: direct ones, and Svix-signed ones to the endpoints
+declared here.
 
-Deliveries live in memory: a restart forgets them, as deliveries can get lost anyway; whoever listens must also poll.
+Deliveries live in memory: a restart forgets them, as deliveries can get lost anyway; whoever
+listens must also poll.
 """
 
 from __future__ import annotations
@@ -27,13 +29,18 @@ from batcher.service.jobs import Clock, Job
 from batcher.service.public_addresses import Forbidden, Reach, check_address
 from batcher.service.requests import asked_of
 
-DIRECT_PAUSES: Final = (1.0, 2.0, 4.0)  # seconds before each of three retries; the hosted ones are undocumented
+DIRECT_PAUSES: Final = (
+    1.0,
+    2.0,
+    4.0,
+)  # seconds before each of three retries; the hosted ones are undocumented
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
 WINDOW: Final = aiohttp.ClientTimeout(total=15)  # to acknowledge in
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})
 
 NOT_ALLOWED: Final = (
-    "it leads out of reach; start the service with --allow-urls, and --allow-loopback-urls for this machine"
+    "it leads out of reach; start the service with --allow-urls, and "
+    "--allow-loopback-urls for this machine"
 )
 
 log = logging.getLogger(__name__)
@@ -76,7 +83,9 @@ class Webhooks:
         wish = asked.get("webhook")
         if wish is None:
             return
-        body = msgspec.json.encode({"status": status, "job_id": job.job_id, "metadata": asked.get("metadata")})
+        body = msgspec.json.encode(
+            {"status": status, "job_id": job.job_id, "metadata": asked.get("metadata")}
+        )
         if (wish.get("mode") or ("direct" if wish.get("url") else "svix")) == "direct":
             self._send(job, lambda: self._deliver(job.job_id, wish["url"], body))
             return
@@ -100,7 +109,9 @@ class Webhooks:
                 if await self._post(url, body, {}, trusted=False):
                     return
             except Forbidden:
-                log.warning("job %s: no webhook is sent where its caller wants it: %s", job_id, NOT_ALLOWED)
+                log.warning(
+                    "job %s: no webhook is sent where its caller wants it: %s", job_id, NOT_ALLOWED
+                )
                 return
             await _rest(pause)
 
@@ -118,21 +129,32 @@ class Webhooks:
             await _rest(pause)
 
     async def _call(self, endpoint: Endpoint, body: bytes, signed: Mapping[str, str]) -> bool:
-        """Who started the service may send to any address; who added one on the portal is a caller."""
+        """Who started the service may send to any address; who added one on the portal is a
+        caller.
+        """
         try:
-            return await self._post(endpoint.url, body, signed, trusted=self._endpoints.is_declared(endpoint))
+            return await self._post(
+                endpoint.url, body, signed, trusted=self._endpoints.is_declared(endpoint)
+            )
         except Forbidden:
             log.warning("no webhook is sent to %s: %s", endpoint.endpoint_id, NOT_ALLOWED)
             return False
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool) -> bool:
-        """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement. May raise `Forbidden`."""
+    async def _post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool
+    ) -> bool:
+        """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement.
+
+        May raise `Forbidden`.
+        """
         headers = {"Content-Type": "application/json", **headers}
         session = self._session if trusted else self._checked
         try:
             if not trusted:
                 check_address(URL(url), self._reach)
-            async with session.post(url, data=body, headers=headers, timeout=WINDOW, allow_redirects=False) as answer:
+            async with session.post(
+                url, data=body, headers=headers, timeout=WINDOW, allow_redirects=False
+            ) as answer:
                 return 200 <= answer.status < 300
         except Forbidden:
             raise

@@ -1,7 +1,9 @@
-"""A worker process: reads one document at a time, writes its result, and says so. Started by `workers`.
+"""A worker process: reads one document at a time, writes its result, and says so. Started by
+`workers`.
 
-Tasks come as JSON lines on stdin and reports leave on stdout, questions for a model among them. It ends when stdin
-ends, even in mid-document, so no worker outlives its service. It holds no key and no database.
+Tasks come as JSON lines on stdin and reports leave on stdout, questions for a model among them. It
+ends when stdin ends, even in mid-document, so no worker outlives its service. It holds no key and
+no database.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
-MEMORY: Final = 4 << 30  # bytes of address space; PDF and OCR libraries reserve far more than they use
+MEMORY: Final = (
+    4 << 30
+)  # bytes of address space; PDF and OCR libraries reserve far more than they use
 FILE_SIZE: Final = 2 << 30
 OPEN_FILES: Final = 256
 LONGEST_MESSAGE: Final = 2000  # characters
@@ -55,7 +59,9 @@ def main(parser: str) -> None:
 
 
 def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
-    """Every document's own fault is a report; only what takes the process down is left to the service to notice."""
+    """Every document's own fault is a report; only what takes the process down is left to the
+    service to notice.
+    """
     began = time.monotonic()
     _limit_cpu(task.seconds)
     try:
@@ -67,7 +73,11 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
     except (module.DocumentProblem, DocumentProblem) as problem:
         return Report(name=problem.name, code=problem.code, message=problem.message)
     except FileNotFoundError as missing:
-        return _stumbled(missing) if all(Path(source.path).exists() for source in task.sources) else _lost_input()
+        return (
+            _stumbled(missing)
+            if all(Path(source.path).exists() for source in task.sources)
+            else _lost_input()
+        )
     except MemoryError:
         message = f"The document needs more memory than the {MEMORY >> 30} GB that are allowed"
         return Report(name=ErrorName.DOCUMENT_TOO_LARGE, code=413, message=message)
@@ -76,18 +86,28 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
 
 
 def _stumbled(bug: Exception) -> Report:
-    """The same request for the same document ends the same way: only what the machine refuses is worth another try."""
+    """The same request for the same document ends the same way: only what the machine refuses is
+    worth another try.
+    """
     what = f"{type(bug).__name__}: {bug}"
     if isinstance(bug, OSError) and bug.errno == errno.EFBIG:
-        return Report(name=ErrorName.OVERSIZED_RESULT, code=413, message="The result is larger than allowed")
+        return Report(
+            name=ErrorName.OVERSIZED_RESULT, code=413, message="The result is larger than allowed"
+        )
     if is_of_the_machine(bug):
-        return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=f"The service's disk refuses: {what}")
+        return Report(
+            name=ErrorName.SERVICE_UNAVAILABLE,
+            code=503,
+            message=f"The service's disk refuses: {what}",
+        )
     message = f"The document was read, and this can't be done with it: {what}"
     return Report(name=ErrorName.DOCUMENT_UNSUPPORTED, code=415, message=message)
 
 
 def _without_paths(report: Report, task: Task) -> Report:
-    """Libraries name the file they were given: a name of ours, another one each time, that tells a caller nothing."""
+    """Libraries name the file they were given: a name of ours, another one each time, that tells a
+    caller nothing.
+    """
     message = report.message
     for source in task.sources:
         message = message.replace(repr(source.path), "it").replace(source.path, "it")
@@ -96,11 +116,14 @@ def _without_paths(report: Report, task: Task) -> Report:
 
 def _lost_input() -> Report:
     """The upload was deleted between the service's look and ours."""
-    return Report(name=ErrorName.INVALID_CONFIG, code=400, message="File not found: the upload is gone")
+    return Report(
+        name=ErrorName.INVALID_CONFIG, code=400, message="File not found: the upload is gone"
+    )
 
 
 def _silence_libraries() -> BinaryIO:
-    """Our own copy of stdout. What libraries print ("Empty page!!") would only spoil somebody's terminal.
+    """Our own copy of stdout. What libraries print ("Empty page!!") would only spoil somebody's
+    terminal.
 
     Python's own words, of a bug of ours, still reach stderr.
     """
@@ -137,7 +160,9 @@ def _limit_resources() -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """The limit counts a process's whole life, and ours reads many documents: so much more from here on."""
+    """The limit counts a process's whole life, and ours reads many documents: so much more from
+    here on.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + seconds + 1)
 
@@ -145,7 +170,9 @@ def _limit_cpu(seconds: int) -> None:
 def _limit(what: int, limit: int) -> None:
     _, hard = resource.getrlimit(what)
     with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
-        resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+        resource.setrlimit(
+            what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+        )
 
 
 if __name__ == "__main__":

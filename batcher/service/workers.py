@@ -1,7 +1,8 @@
 """The service's side of a worker process: starts it, hands it one task, and tells how it went.
 
-A worker that dies or takes too long is a value to the caller, never an error of the service; the next task finds a
-new process in its place. What a worker wants to know of a model is asked here. Knows nothing of jobs' states.
+A worker that dies or takes too long is a value to the caller, never an error of the service; the
+next task finds a new process in its place. What a worker wants to know of a model is asked here.
+Knows nothing of jobs' states.
 """
 
 from __future__ import annotations
@@ -20,8 +21,17 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
-LONGEST_LINE: Final = 64 << 20  # bytes of a report; a question for a model holds the document's text
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX")  # no keys among them
+LONGEST_LINE: Final = (
+    64 << 20
+)  # bytes of a report; a question for a model holds the document's text
+_PASSED_ON: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TESSDATA_PREFIX",
+)  # no keys among them
 
 
 Ask = Callable[[Question], Awaitable[Reply]]
@@ -57,7 +67,9 @@ class Worker:
         if not await self._process.stdout.readline():
             raise _NotReady(f"it ended with {await self._reap()} before it was ready")
 
-    async def perform(self, task: Task, *, seconds: float, on_stage: Callable[[str], None]) -> Report:
+    async def perform(
+        self, task: Task, *, seconds: float, on_stage: Callable[[str], None]
+    ) -> Report:
         """Run the task to its report; a death is SUBPROCESS_CRASHED, too long is TIMEOUT."""
         try:
             await self.warm_up()
@@ -69,10 +81,17 @@ class Worker:
                 return await self._converse(task, on_stage)
         except TimeoutError:
             await self.close()
-            return Report(name=ErrorName.TIMEOUT, code=504, message=f"The document took longer than {seconds:g} s")
+            return Report(
+                name=ErrorName.TIMEOUT,
+                code=504,
+                message=f"The document took longer than {seconds:g} s",
+            )
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return await self._autopsy()
-        except (ValueError, msgspec.MsgspecError):  # a line too long, or none of ours: the document's doing
+        except (
+            ValueError,
+            msgspec.MsgspecError,
+        ):  # a line too long, or none of ours: the document's doing
             self.kill()
             return await self._autopsy()
 
@@ -133,11 +152,15 @@ class Worker:
             message = "The document takes more processor time than allowed"
             return Report(name=ErrorName.DOCUMENT_TOO_LARGE, code=413, message=message)
         return Report(
-            name=ErrorName.SUBPROCESS_CRASHED, code=500, message=f"The process that read the document died ({code})"
+            name=ErrorName.SUBPROCESS_CRASHED,
+            code=500,
+            message=f"The process that read the document died ({code})",
         )
 
 
 def _environment() -> dict[str, str]:
-    """The module search path of this process, and nothing secret: a document may take its worker over."""
+    """The module search path of this process, and nothing secret: a document may take its worker
+    over.
+    """
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

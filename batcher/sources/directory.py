@@ -1,4 +1,5 @@
-"""Documents where they lie: walks a directory and reads files, trusting neither names nor types nor sizes.
+"""Documents where they lie: walks a directory and reads files, trusting neither names nor types nor
+sizes.
 
 Every file is opened once, without following links or waiting on a pipe, and must be a regular one.
 """
@@ -32,17 +33,21 @@ IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on
 BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
 _LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
-_FAR: Final = 1 << 60  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
+_FAR: Final = (
+    1 << 60
+)  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
 UNSUPPORTED = "unsupported"
 UNREADABLE = "unreadable"
 GONE = "source_gone"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file as the walk met it: `name` as common.names writes it; `problem` the verdict it can't escape, or None.
+    """A file as the walk met it: `name` as common.names writes it; `problem` the verdict it can't
+    escape, or None.
 
-    `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of what isn't read here.
-    `metadata` (JSON) and `overrides` of a job's options are what a listing says of it.
+    `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of
+    what isn't read here. `metadata` (JSON) and `overrides` of a job's options are what a listing
+    says of it.
     """
 
     name: str
@@ -70,9 +75,11 @@ def path_at(folder: str, name: str, place: str | None) -> Path:
 def walk(
     source: Source, *, skip: Path, types: Container[str], now: float, left: LeftOut | None = None
 ) -> Iterator[Found]:
-    """Every document below `source.directory`, in order of name. `skip`, our own output, is left out.
+    """Every document below `source.directory`, in order of name. `skip`, our own output, is left
+    out.
 
-    `types` are the extensions taken where the source's own patterns don't say; what else is met is counted in `left`.
+    `types` are the extensions taken where the source's own patterns don't say; what else is met is
+    counted in `left`.
     """
     assert source.directory is not None
     root = os.fsencode(source.directory)
@@ -122,14 +129,20 @@ def facts(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def moment(ns: int) -> int:
-    """Nanoseconds since the epoch in 64 bits. Past the year 2262 (or before 1677) it is some other time as far away."""
+    """Nanoseconds since the epoch in 64 bits.
+
+    Past the year 2262 (or before 1677) it is some other time as far away.
+    """
     if -_LAST <= ns <= _LAST:
         return ns
     return _LAST - ns % _FAR if ns > 0 else -_LAST + -ns % _FAR
 
 
 def read(path: Path, *, limit: int) -> bytes:
-    """The whole file, of at most `limit` bytes. Raises SourceGone, SourceUnreadable, SourceChanged."""
+    """The whole file, of at most `limit` bytes.
+
+    Raises SourceGone, SourceUnreadable, SourceChanged.
+    """
     fd, before = _open(path)
     try:
         content = b"".join(_blocks(fd, min(before.st_size, limit)))
@@ -159,7 +172,9 @@ def digest(path: Path) -> str:
 
 
 def reason(error: SourceError, *names: str) -> str:
-    """What is wrong, without the names it may begin with: those stand beside it, and what failed alike is one group."""
+    """What is wrong, without the names it may begin with: those stand beside it, and what failed
+    alike is one group.
+    """
     words = str(error)
     for name in names:
         words = words.removeprefix(f"{name}: ")
@@ -176,7 +191,8 @@ def _blocks(fd: int, size: int) -> Iterator[bytes]:
         left -= len(block)
         yield block
         if left <= 1:
-            return  # a read that finds the end says nothing that the look at the file afterwards doesn't
+            # a read that finds the end says nothing that the look at the file afterwards doesn't
+            return
 
 
 def _open(path: Path) -> tuple[int, os.stat_result]:
@@ -196,14 +212,18 @@ def _open(path: Path) -> tuple[int, os.stat_result]:
 
 
 def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+    if (before.st_size, before.st_mtime_ns) != (
+        after.st_size,
+        after.st_mtime_ns,
+    ) or size != after.st_size:
         raise SourceChanged(f"{path}: changed while it was read")
 
 
 class Rules:
     """Which names are taken: the manifest's patterns and the ignore files met so far.
 
-    The extension that a pattern ends with is that type in any case, as types are: **/*.pdf takes SCAN.PDF.
+    The extension that a pattern ends with is that type in any case, as types are: **/*.pdf takes
+    SCAN.PDF.
     """
 
     def __init__(self, source: Source, types: Container[str]) -> None:
@@ -219,7 +239,9 @@ class Rules:
         try:
             self._ignored[folder] = pattern_spec(patterns)
         except ValueError as error:
-            raise SourceUnreadable(f"{place}: {bad_pattern(patterns)} is no pattern; take that line out") from error
+            raise SourceUnreadable(
+                f"{place}: {bad_pattern(patterns)} is no pattern; take that line out"
+            ) from error
 
     def against(self, name: bytes) -> Reason | None:
         """Why a file of that name isn't taken; None where it is."""
@@ -242,7 +264,9 @@ class Rules:
         return Reason.IGNORED if next((one for one in said if one is not None), False) else None
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
-        """The nearest first: as git has it, that is the one which counts, also where it takes something in again."""
+        """The nearest first: as git has it, that is the one which counts, also where it takes
+        something in again.
+        """
         for folder, spec in reversed(self._ignored.items()):
             base = os.fsdecode(folder) + "/" if folder else ""
             if text.startswith(base):
@@ -257,7 +281,9 @@ def _patterns_in(path: Path) -> list[str]:
     """Of an ignore file, each once, where it counts last. Raises SourceError."""
     size = found_at(os.fsencode(path), "").size
     if size > IGNORE_LIMIT:
-        raise SourceUnreadable(f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})")
+        raise SourceUnreadable(
+            f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})"
+        )
     try:
         lines = text_of(read(path, limit=IGNORE_LIMIT)).split("\n")
     except NotText as error:
@@ -308,7 +334,9 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
 
 
 def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
-    too_long = error.errno == errno.ENAMETOOLONG  # a folder, perhaps, with documents that nobody can name
+    too_long = (
+        error.errno == errno.ENAMETOOLONG
+    )  # a folder, perhaps, with documents that nobody can name
     against = tree.rules.excludes(name, folder=True) if too_long else tree.rules.against(name)
     if against is not None:
         tree.left.add(against, name_of(name))
@@ -319,11 +347,17 @@ def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
 def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
     """A link to a folder isn't left out for the name that it goes by."""
     named = against in (Reason.TYPE, Reason.NOT_INCLUDED)
-    return Reason.LINK if named and stat.S_ISLNK(status.st_mode) and Path(os.fsdecode(path)).is_dir() else against
+    return (
+        Reason.LINK
+        if named and stat.S_ISLNK(status.st_mode) and Path(os.fsdecode(path)).is_dir()
+        else against
+    )
 
 
 def _names(folder: bytes) -> Iterator[bytes]:
-    """In order as far as they come in one go: a folder may hold a million, and they are never all in memory."""
+    """In order as far as they come in one go: a folder may hold a million, and they are never all
+    in memory.
+    """
     with os.scandir(folder) as entries:
         while names := sorted(entry.name for entry in islice(entries, SORTED)):
             yield from names

@@ -27,14 +27,16 @@ class Reason(StrEnum):
     GROWING = "still being written, left for the next run"
 
 
-# What is told with its extensions, and what with a name: there an example helps, elsewhere a kind does.
+# What is told with its extensions, and what with a name: there an example helps, elsewhere a kind
+# does.
 _BY_EXTENSION: Final = frozenset({Reason.TYPE, Reason.NOT_INCLUDED})
 SHOWN: Final = 5  # extensions
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """`counts` by reason, `extensions` of what isn't taken for its name, the first of each reason as an `example`.
+    """`counts` by reason, `extensions` of what isn't taken for its name, the first of each reason
+    as an `example`.
 
     A folder that is left out as a whole counts as one: nobody looks into it.
     """
@@ -71,19 +73,32 @@ class LeftOut:
         return {
             "words": self.words(),
             "documents": self.counts.total(),
-            "reasons": {reason.name.lower(): self.counts[reason] for reason in Reason if self.counts[reason]},
+            "reasons": {
+                reason.name.lower(): self.counts[reason] for reason in Reason if self.counts[reason]
+            },
             "extensions": dict(self.extensions.most_common()),
-            "examples": {reason.name.lower(): self.examples[reason] for reason in Reason if self.counts[reason]},
+            "examples": {
+                reason.name.lower(): self.examples[reason]
+                for reason in Reason
+                if self.counts[reason]
+            },
         }
 
     def words(self) -> str:
         """In one line; empty where nothing was left out."""
-        told = [f"{self.counts[reason]} {reason} ({self._shown(reason)})" for reason in Reason if self.counts[reason]]
+        told = [
+            f"{self.counts[reason]} {reason} ({self._shown(reason)})"
+            for reason in Reason
+            if self.counts[reason]
+        ]
         return f"{self.counts.total()} left out: {', '.join(told)}" if told else ""
 
     def _shown(self, reason: Reason) -> str:
         if reason not in _BY_EXTENSION:
             return self.examples[reason]
         kinds = self.extensions.most_common(SHOWN)
-        told = [f".{extension} {number}" if extension else f"without any {number}" for extension, number in kinds]
+        told = [
+            f".{extension} {number}" if extension else f"without any {number}"
+            for extension, number in kinds
+        ]
         return " ".join([*told, *(["…"] if len(self.extensions) > SHOWN else [])])

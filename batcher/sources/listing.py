@@ -1,7 +1,8 @@
-"""Documents by a listing: CSV, JSON lines or Parquet, one row a document, read as a stream and never held.
+"""Documents by a listing: CSV, JSON lines or Parquet, one row a document, read as a stream and
+never held.
 
-A row that can't be used is told with its line. Whether an address exists, nobody asks; and no address that may be
-signed leaves this module but for the submission itself.
+A row that can't be used is told with its line. Whether an address exists, nobody asks; and no
+address that may be signed leaves this module but for the submission itself.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ Row = Mapping[str, Any]
 
 
 class Table(Protocol):
-    """`is_text`: what it holds is text, whatever it stands for. `word`: what a person calls a row's number."""
+    """`is_text`: what it holds is text, whatever it stands for.
+
+    `word`: what a person calls a row's number.
+    """
 
     is_text: bool
     word: str
@@ -45,12 +49,17 @@ class Table(Protocol):
 
 
 def entries(
-    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = (), tolerant: Collection[str] = ()
+    listing: Path,
+    endpoints: Mapping[str, str],
+    *,
+    ignore: Collection[str] = (),
+    tolerant: Collection[str] = (),
 ) -> Iterator[tuple[int, str, Entry | str]]:
-    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError, OSError.
+    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError,
+    OSError.
 
-    `ignore` names parameters of addresses that tell no documents apart, `tolerant` the jobs whose options may be newer
-    than the API's description.
+    `ignore` names parameters of addresses that tell no documents apart, `tolerant` the jobs whose
+    options may be newer than the API's description.
     """
     table = _table(listing)
     for place, number, row in table.rows():
@@ -59,7 +68,11 @@ def entries(
             yield place, words, row
             continue
         try:
-            yield place, words, read_row(row, endpoints, is_text=table.is_text, ignore=ignore, tolerant=tolerant)
+            yield (
+                place,
+                words,
+                read_row(row, endpoints, is_text=table.is_text, ignore=ignore, tolerant=tolerant),
+            )
         except ValueError as error:
             yield place, words, str(error)
 
@@ -72,7 +85,9 @@ def check(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> None:
-    """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no addresses in it."""
+    """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no
+    addresses in it.
+    """
     problems = list[Problem]()
     more = 0
     seen = array("Q")
@@ -92,16 +107,25 @@ def check(
 
 
 def walk(
-    listing: Path, endpoints: Mapping[str, str], *, ignore: Collection[str] = (), tolerant: Collection[str] = ()
+    listing: Path,
+    endpoints: Mapping[str, str],
+    *,
+    ignore: Collection[str] = (),
+    tolerant: Collection[str] = (),
 ) -> Iterator[Found]:
-    """Every document it lists, in its order; rows that can't be used are left out, for `check` has told them."""
+    """Every document it lists, in its order; rows that can't be used are left out, for `check` has
+    told them.
+    """
     for place, _, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant):
         if isinstance(entry, Entry):
             yield _found(listing, place, entry)
 
 
 def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> Input:
-    """The URL of the row at `place`, or its list of them, as it stands there now. Raises SourceGone, SourceChanged."""
+    """The URL of the row at `place`, or its list of them, as it stands there now.
+
+    Raises SourceGone, SourceChanged.
+    """
     try:
         entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
     except OSError as error:
@@ -114,7 +138,9 @@ def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = (
 
 
 def _found(listing: Path, place: int, entry: Entry) -> Found:
-    metadata = json.dumps(entry.metadata, ensure_ascii=False, allow_nan=False) if entry.metadata else None
+    metadata = (
+        json.dumps(entry.metadata, ensure_ascii=False, allow_nan=False) if entry.metadata else None
+    )
     if entry.url is not None:
         return Found(
             entry.name,
@@ -141,7 +167,9 @@ def _readable(
     try:
         yield from entries(listing, endpoints, ignore=ignore, tolerant=tolerant)
     except OSError as error:
-        raise ManifestError(str(listing), [Problem("source.listing", error.strerror or str(error))]) from error
+        raise ManifestError(
+            str(listing), [Problem("source.listing", error.strerror or str(error))]
+        ) from error
 
 
 def _digest(name: str) -> int:
@@ -155,27 +183,35 @@ def _twins(
     ignore: Collection[str],
     tolerant: Collection[str],
 ) -> list[Problem]:
-    """Names that stand there twice: numbers alone in memory, and a second reading only where there are any."""
+    """Names that stand there twice: numbers alone in memory, and a second reading only where there
+    are any.
+    """
     ordered = array("Q", sorted(seen))
     twice = {one for one, next_one in pairwise(ordered) if one == next_one}
     first: dict[str, str] = {}
     problems: list[Problem] = []
-    for _, words, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant) if twice else ():
+    for _, words, entry in (
+        entries(listing, endpoints, ignore=ignore, tolerant=tolerant) if twice else ()
+    ):
         if isinstance(entry, Entry) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"
-                problems.append(Problem(words, f"{entry.name} stands in {first[entry.name]} already", hint))
+                problems.append(
+                    Problem(words, f"{entry.name} stands in {first[entry.name]} already", hint)
+                )
             first.setdefault(entry.name, words)
     return problems
 
 
-# --- the three formats ----------------------------------------------------------------------------------------------
+# --- the three formats ----------------------------------------------------------------------------
 
 
 def _table(listing: Path) -> Table:
     kind = TABLES.get(listing.suffix.lower())
     if kind is None:
-        raise ManifestError(str(listing), [Problem("source.listing", "a .csv, .jsonl or .parquet file is wanted")])
+        raise ManifestError(
+            str(listing), [Problem("source.listing", "a .csv, .jsonl or .parquet file is wanted")]
+        )
     return kind(listing)
 
 
@@ -288,16 +324,23 @@ class ParquetTable:
         try:
             from pyarrow import ArrowInvalid, parquet
         except ImportError:
-            problem = Problem("source.listing", "Parquet needs an extra", "pip install 'batcher[parquet]'")
+            problem = Problem(
+                "source.listing", "Parquet needs an extra", "pip install 'batcher[parquet]'"
+            )
             raise ManifestError(str(path), [problem]) from None
         self._path = path
         try:
             self._file = parquet.ParquetFile(path)
         except ArrowInvalid as error:
-            raise ManifestError(str(path), [Problem("source.listing", f"not Parquet: {error}")]) from error
+            raise ManifestError(
+                str(path), [Problem("source.listing", f"not Parquet: {error}")]
+            ) from error
         names = self._file.schema_arrow.names
         if len(set(names)) < len(names):
-            raise ManifestError(str(path), [Problem("source.listing", "its columns are to have a name of their own")])
+            raise ManifestError(
+                str(path),
+                [Problem("source.listing", "its columns are to have a name of their own")],
+            )
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
         place = 0
@@ -313,7 +356,9 @@ class ParquetTable:
         try:
             yield from self._file.iter_batches(batch_size=PARQUET_ROWS)
         except (ArrowException, OSError) as error:
-            problem = Problem("source.listing", f"damaged: {str(error).splitlines()[0]}", "write it anew")
+            problem = Problem(
+                "source.listing", f"damaged: {str(error).splitlines()[0]}", "write it anew"
+            )
             raise ManifestError(str(self._path), [problem]) from error
 
     def at(self, place: int) -> Row:
@@ -334,7 +379,11 @@ def _rows_of(table: Any) -> Iterator[Row | str]:
     names = table.column_names
     columns = [_values(column) for column in table.columns]
     for values in zip(*columns, strict=True):
-        bad = [f"{name}: {value}" for name, value in zip(names, values, strict=True) if isinstance(value, _Unreadable)]
+        bad = [
+            f"{name}: {value}"
+            for name, value in zip(names, values, strict=True)
+            if isinstance(value, _Unreadable)
+        ]
         yield "; ".join(bad) or dict(zip(names, values, strict=True))
 
 
@@ -343,7 +392,9 @@ class _Unreadable(str):
 
 
 def _values(column: Any) -> list[Any]:
-    """Those of a whole column at once, which is fast; one by one where it holds some that Python has no form for."""
+    """Those of a whole column at once, which is fast; one by one where it holds some that Python
+    has no form for.
+    """
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):

@@ -1,4 +1,6 @@
-"""What a row of a listing says: which document, what it asks for beside its job's options, and its metadata. Pure."""
+"""What a row of a listing says: which document, what it asks for beside its job's options, and its
+metadata. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,16 @@ from batcher.reducto.option_checks import partial_problems
 
 T = TypeVar("T")
 
-_HALVES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those that stand for such a byte
+_HALVES: Final = re.compile(
+    "[\ud800-\udc7f\udd00-\udfff]"
+)  # but for those that stand for such a byte
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document. Either `path`, as `common.names` writes names, or `url`, which may be a secret, or several.
+    """One document. Either `path`, as `common.names` writes names, or `url`, which may be a secret,
+    or several.
 
     `content` tells its bytes from others', where nobody reads them here.
     """
@@ -51,7 +56,8 @@ def read_row(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> Entry:
-    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises ValueError.
+    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises
+    ValueError.
 
     `tolerant` names the jobs whose options may be newer than the API's description.
     """
@@ -66,7 +72,10 @@ def read_row(
 
 
 def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry:
-    """As much of the row as says which document it is; `ignore`: parameters of addresses. Raises ValueError."""
+    """As much of the row as says which document it is; `ignore`: parameters of addresses.
+
+    Raises ValueError.
+    """
     path, url, told = (_told(row, column) for column in ("path", "url", "id"))
     if path is None and url is None:
         raise ValueError("a path or a url is wanted")
@@ -79,9 +88,14 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry
             return _several(several, name, ignore)
         if not isinstance(url, str) or not is_url(url):
             raise ValueError("url: an http(s) address is wanted")
-        return Entry(name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore))
+        return Entry(
+            name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore)
+        )
     if isinstance(path, list):
-        raise ValueError(f"path: one file is wanted; several documents of one job go by addresses, as url: {EXAMPLE}")
+        raise ValueError(
+            "path: one file is wanted; several documents of one job go by addresses, as url: "
+            f"{EXAMPLE}"
+        )
     if not isinstance(path, str) or "\0" in path:
         raise ValueError("path: text is wanted")
     where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
@@ -91,7 +105,9 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry
 def _several(parts: tuple[str, ...], name: str | None, ignore: Collection[str]) -> Entry:
     """One job of all of them, which goes by the row's id: nothing else names its result."""
     if name is None:
-        raise ValueError("several documents in url, and no id; give the row one, by which its result is called")
+        raise ValueError(
+            "several documents in url, and no id; give the row one, by which its result is called"
+        )
     return Entry(name, url=parts, content=_in_url(lambda: list_key(parts, ignore=ignore)))
 
 
@@ -104,7 +120,10 @@ def _in_url(read: Callable[[], T]) -> T:
 
 
 def _told(row: Mapping[str, Any], column: str) -> Any:
-    """What stands there; None where nothing does, in whatever way a table says that. Raises ValueError."""
+    """What stands there; None where nothing does, in whatever way a table says that.
+
+    Raises ValueError.
+    """
     value = row.get(column)
     if isinstance(value, str) and column != "url" and not _HALVES.search(value):
         return value or None  # a path may hold bytes that are no text
@@ -128,9 +147,13 @@ def _the_rest(
             metadata[column] = carried
         elif carried != "":
             job, keys = where
-            _set(overrides.setdefault(job, {}), keys, _value(carried, column) if is_text else carried)
+            _set(
+                overrides.setdefault(job, {}), keys, _value(carried, column) if is_text else carried
+            )
     if METADATA_KEY in metadata:
-        raise ValueError(f"{METADATA_KEY}: this name is batcher's own; call the column something else")
+        raise ValueError(
+            f"{METADATA_KEY}: this name is batcher's own; call the column something else"
+        )
     return metadata, overrides
 
 
@@ -139,7 +162,9 @@ def _job_of(column: str, endpoints: Mapping[str, str]) -> tuple[str, list[str]] 
     first, *rest = column.split(".")
     if first == "options" and rest:
         if len(endpoints) > 1:
-            raise ValueError(f"{column}: of which step? name the column {next(iter(endpoints))}.{column}")
+            raise ValueError(
+                f"{column}: of which step? name the column {next(iter(endpoints))}.{column}"
+            )
         return next(iter(endpoints)), rest
     if first in endpoints and rest[:1] == ["options"] and len(rest) > 1:
         return first, rest[1:]
@@ -151,7 +176,9 @@ def _set(options: dict[str, Any], keys: list[str], value: Any) -> None:
     for name in tables:
         options = options.setdefault(name, {})
         if not isinstance(options, dict):
-            raise ValueError(f"options.{'.'.join(keys)}: another column gives {name} a value of its own")
+            raise ValueError(
+                f"options.{'.'.join(keys)}: another column gives {name} a value of its own"
+            )
     options[last] = value
 
 

@@ -1,7 +1,9 @@
-"""Documents in object stores (S3, Google's, Azure's), by obstore: listed in streams, signed for the service or fetched.
+"""Documents in object stores (S3, Google's, Azure's), by obstore: listed in streams, signed for the
+service or fetched.
 
-Credentials, region and endpoint come from the environment, as their own tools have them; none of it is written down.
-Nobody reads an object to tell whether it is new: its ETag and size stand in for the hash of its bytes.
+Credentials, region and endpoint come from the environment, as their own tools have them; none of it
+is written down. Nobody reads an object to tell whether it is new: its ETag and size stand in for
+the hash of its bytes.
 """
 
 from __future__ import annotations
@@ -31,12 +33,19 @@ if TYPE_CHECKING:
 ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 CHUNK: Final = 1000  # objects listed at once
 BLOCK: Final = 4 << 20  # bytes fetched at once
-GOOD_FOR: Final = timedelta(hours=24)  # a signature: a queue may be long, and the service reads it when its turn comes
+GOOD_FOR: Final = timedelta(
+    hours=24
+)  # a signature: a queue may be long, and the service reads it when its turn comes
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
-# What obstore says of a key that it can't hold, and by which it refuses all others of the same page.
-_ODD: Final = re.compile(r'invalid path: (?:Error parsing )?Path "(.*)"(?: contained empty|: Encountered)', re.DOTALL)
+# What obstore says of a key that it can't hold, and by which it refuses all others of the same
+# page.
+_ODD: Final = re.compile(
+    r'invalid path: (?:Error parsing )?Path "(.*)"(?: contained empty|: Encountered)', re.DOTALL
+)
 _ODD_PARTS: Final = ("", ".", "..")
-_ODD_REASON: Final = "an empty part in its key, or one of dots: neither it nor others there can be read; rename them"
+_ODD_REASON: Final = (
+    "an empty part in its key, or one of dots: neither it nor others there can be read; rename them"
+)
 SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
 
 
@@ -52,12 +61,22 @@ def check(source: Source) -> None:
     try:
         next(iter(_listed(source)), None)
     except SourceUnreadable as error:
-        hint = "credentials, region and endpoint are taken from the environment, as in AWS_ACCESS_KEY_ID"
-        raise ManifestError(str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]) from error
+        hint = (
+            "credentials, region and endpoint are taken from the environment, as in "
+            "AWS_ACCESS_KEY_ID"
+        )
+        raise ManifestError(
+            str(source.url), [Problem("source.url", _without(str(source.url), error), hint)]
+        ) from error
 
 
-def walk(source: Source, *, types: Container[str], now: float, left: LeftOut | None = None) -> Iterator[Found]:
-    """Every document below `source.url`, as the store lists them; others count in `left`. Raises SourceUnreadable."""
+def walk(
+    source: Source, *, types: Container[str], now: float, left: LeftOut | None = None
+) -> Iterator[Found]:
+    """Every document below `source.url`, as the store lists them; others count in `left`.
+
+    Raises SourceUnreadable.
+    """
     left = LeftOut() if left is None else left
     yield from fitting(source, _walked(source, types, left), now, left)
 
@@ -76,7 +95,8 @@ def _walked(source: Source, types: Container[str], left: LeftOut) -> Iterator[Fo
 def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:
     """The object's bytes, or where they lie if there are more than `small`.
 
-    Raises SourceGone, SourceUnreadable, and SourceChanged where it is no longer the one that was listed.
+    Raises SourceGone, SourceUnreadable, and SourceChanged where it is no longer the one that was
+    listed.
     """
     with _Errors(f"{url}/{name}"):
         import obstore
@@ -97,16 +117,24 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
 
 
 def opened(url: str) -> ObjectStore:
-    """The store at `url`, by what the environment says of it. Raises obstore's errors, ImportError."""
+    """The store at `url`, by what the environment says of it.
+
+    Raises obstore's errors, ImportError.
+    """
     from obstore.store import from_url
 
-    plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)  # a store of one's own, say
+    plain = any(
+        os.environ.get(name, "").startswith("http://") for name in ENDPOINTS
+    )  # a store of one's own, say
     options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
     return from_url(url, **options)
 
 
 def signed(url: str, name: str) -> str:
-    """An address by which whoever holds it may read the object for a day. Raises SourceUnreadable."""
+    """An address by which whoever holds it may read the object for a day.
+
+    Raises SourceUnreadable.
+    """
     with _Errors(f"{url}/{name}"):
         import obstore
 
@@ -123,7 +151,9 @@ class _Errors:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         from obstore.exceptions import BaseError
 
         if isinstance(error, FileNotFoundError):
@@ -133,7 +163,9 @@ class _Errors:
 
 
 def _said(error: BaseException) -> str:
-    """The first line without its XML, but for the code in it: obstore goes on with the configuration of its client."""
+    """The first line without its XML, but for the code in it: obstore goes on with the
+    configuration of its client.
+    """
     whole = str(error)
     line = " ".join(whole.split("\n")[0].split(": <")[0].split())
     code = _CODE.search(whole)
@@ -146,7 +178,10 @@ def _without(url: str, error: Exception) -> str:
 
 
 def _listed(source: Source) -> Iterator[Any]:
-    """What is known of each object, in the store's order, which is that of their keys. Of an odd one its path alone."""
+    """What is known of each object, in the store's order, which is that of their keys.
+
+    Of an odd one its path alone.
+    """
     url = str(source.url)
     with _Errors(url):
         import obstore
@@ -171,7 +206,9 @@ def _listed(source: Source) -> Iterator[Any]:
 
 
 def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Iterator[Any]:
-    """The objects after `last` and before an odd key, whose whole page obstore refuses: level by level down to it."""
+    """The objects after `last` and before an odd key, whose whole page obstore refuses: level by
+    level down to it.
+    """
     import obstore
 
     try:
@@ -179,7 +216,10 @@ def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Ite
     except obstore.exceptions.BaseError:
         return  # the odd one is of this level
     objects = {meta["path"]: meta for meta in level["objects"]}
-    for path in sorted([*objects, *level["common_prefixes"]], key=lambda path: path if path in objects else f"{path}/"):
+    for path in sorted(
+        [*objects, *level["common_prefixes"]],
+        key=lambda path: path if path in objects else f"{path}/",
+    ):
         if path in objects and last < path < odd:
             yield objects[path]
         elif path not in objects and odd.startswith(f"{path}/"):
@@ -190,7 +230,9 @@ def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Ite
 
 
 def _odd_key(url: str, error: Exception) -> str | None:
-    """The key, below `url`, that the whole listing fails of; None where it fails of something else."""
+    """The key, below `url`, that the whole listing fails of; None where it fails of something
+    else.
+    """
     told = _ODD.search(str(error))
     below = f"{urlsplit(url).path.strip('/')}/".lstrip("/")
     return told[1].removeprefix(below) if told else None

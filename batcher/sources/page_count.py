@@ -1,8 +1,8 @@
 """Measures a document without reading it properly: enough for an estimate, and never an error.
 
-It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't `counted`.
-Whatever a file says of itself, no more is read, unpacked and waited for than is set here; what was counted till then
-stands.
+It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't
+`counted`. Whatever a file says of itself, no more is read, unpacked and waited for than is set
+here; what was counted till then stands.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ from batcher.reducto.rate_card import Measure
 LARGEST: Final = 256 << 20  # bytes read for a count
 UNPACKED: Final = 256 << 20  # bytes that all compressed parts of a document come to
 SAID: Final = 1 << 20  # bytes of the part that says how many pages a text has
-DIRECTORY: Final = 4 << 20  # bytes read at once of an archive: its directory, some thousands of parts
+DIRECTORY: Final = (
+    4 << 20
+)  # bytes read at once of an archive: its directory, some thousands of parts
 SECONDS: Final = 10.0  # for a document; plans and submissions wait in this thread
 UNCOUNTED: Final = Measure(counted=False)
 # Pictures, of which the service reads one page whatever they hold.
 OF_ONE_PAGE: Final = frozenset(
-    ".png .apng .jpg .jpeg .gif .bmp .heic .heif .webp .psd .pcx .ppm .pgm .pbm .cur .ftex .pixar".split()
+    (
+        ".png .apng .jpg .jpeg .gif .bmp .heic .heif .webp .psd .pcx .ppm .pgm .pbm .cur .ftex "
+        ".pixar"
+    ).split()
 )
 PICTURES: Final = 100_000  # of one TIFF: beyond, it's a loop
 PIECE: Final = 1 << 20
@@ -41,7 +46,10 @@ _SAID: Final = re.compile(rb"<Pages>(\d{1,6})</Pages>")
 _SHEET: Final = re.compile(r"xl/worksheets/sheet\d+\.xml")
 _SLIDE: Final = re.compile(r"ppt/slides/slide\d+\.xml")
 _VALUE: Final = re.compile(rb"<(?:\w{1,40}:)?(?:v|is)>")  # of a cell that isn't empty
-_USUAL: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others nothing bounds what a piece unpacks to
+_USUAL: Final = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # of the others nothing bounds what a piece unpacks to
 
 
 def measure(path: Path) -> Measure:
@@ -54,12 +62,15 @@ def measure(path: Path) -> Measure:
             return UNCOUNTED
         pages, cells, counted = counter(path)
         return Measure(max(1, pages), cells, counted and pages > 0)
-    except Exception:  # of zipfile, lzma, struct …: there is always one more, and each means that it can't be counted
+    # of zipfile, lzma, struct …: there is always one more, and each means that it can't be counted
+    except Exception:
         return UNCOUNTED
 
 
 class Effort:
-    """What may be spent on one document: bytes fed to a decompressor, bytes that come out of it, time."""
+    """What may be spent on one document: bytes fed to a decompressor, bytes that come out of it,
+    time.
+    """
 
     def __init__(self, fed: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._fed = fed
@@ -81,7 +92,9 @@ class Effort:
 
 
 class Window(NamedTuple):
-    """A piece of a file and, before it, the last bytes of the one before: nothing is missed between them."""
+    """A piece of a file and, before it, the last bytes of the one before: nothing is missed between
+    them.
+    """
 
     at: int
     text: bytes
@@ -91,13 +104,17 @@ class Window(NamedTuple):
     def matches(self, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
         """Each is in one window alone: the first that also shows what comes after it."""
         end = len(self.text)
-        return (m for m in pattern.finditer(self.text) if m.end() >= self.seam and (m.end() < end or self.is_last))
+        return (
+            m
+            for m in pattern.finditer(self.text)
+            if m.end() >= self.seam and (m.end() < end or self.is_last)
+        )
 
     def number(self, pattern: re.Pattern[bytes]) -> int:
         return sum(1 for _ in self.matches(pattern))
 
 
-# --- PDF --------------------------------------------------------------------------------------------------------------
+# --- PDF ------------------------------------------------------------------------------------------
 
 
 def _of_pdf(path: Path) -> Measure:
@@ -113,7 +130,9 @@ def _of_pdf(path: Path) -> Measure:
     return Measure(max(pages, said))
 
 
-def _of_pdf_and_what_it_packs(file: IO[bytes], packed: IO[bytes], effort: Effort) -> Iterator[Window]:
+def _of_pdf_and_what_it_packs(
+    file: IO[bytes], packed: IO[bytes], effort: Effort
+) -> Iterator[Window]:
     for window in _windows(_pieces(file)):
         yield window
         for match in window.matches(_PACKED):
@@ -123,7 +142,8 @@ def _of_pdf_and_what_it_packs(file: IO[bytes], packed: IO[bytes], effort: Effort
 
 
 def _unpacked(file: IO[bytes], start: int, effort: Effort) -> Iterator[bytes]:
-    """What is packed from `start` on, to where the decompressor says that it ends: what follows is hardly fed to it.
+    """What is packed from `start` on, to where the decompressor says that it ends: what follows is
+    hardly fed to it.
 
     Handing it all the rest of the file, for each packed object anew, took seven minutes for 171 MB.
     """
@@ -139,7 +159,9 @@ def _unpacked(file: IO[bytes], start: int, effort: Effort) -> Iterator[bytes]:
         except zlib.error:
             effort.spend(len(data), 0)
             return
-        effort.spend(len(data) - len(unpacking.unconsumed_tail) - len(unpacking.unused_data), len(text))
+        effort.spend(
+            len(data) - len(unpacking.unconsumed_tail) - len(unpacking.unused_data), len(text)
+        )
         size = min(2 * size, PIECE)
         if text:
             yield text
@@ -163,7 +185,7 @@ def _windows(pieces: Iterator[bytes]) -> Iterator[Window]:
         piece = after
 
 
-# --- Office -----------------------------------------------------------------------------------------------------------
+# --- Office ---------------------------------------------------------------------------------------
 
 
 class _Frugal(io.BufferedReader):
@@ -188,7 +210,9 @@ def _opened(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _of_text(path: Path) -> Measure:
-    """What the program that wrote it counted when it was saved, if it did: a hint, for the service lays it out anew."""
+    """What the program that wrote it counted when it was saved, if it did: a hint, for the service
+    lays it out anew.
+    """
     with _archive(path) as archive, _opened(archive, "docProps/app.xml") as part:
         said = _SAID.search(part.read(SAID))
     return Measure(int(said[1]) if said else 1, counted=False)
@@ -219,14 +243,18 @@ def _part(archive: zipfile.ZipFile, name: str, effort: Effort) -> Iterator[bytes
             yield piece
 
 
-# --- the others -------------------------------------------------------------------------------------------------------
+# --- the others -----------------------------------------------------------------------------------
 
 
 def _of_csv(path: Path) -> Measure:
-    """Separators and line ends: those inside quotes count too, which makes it no less than it is."""
+    """Separators and line ends: those inside quotes count too, which makes it no less than it
+    is.
+    """
     separator = {".tsv": b"\t"}.get(path.suffix.lower(), b",")
     with path.open("rb") as file:
-        return Measure(1, sum(piece.count(separator) + piece.count(b"\n") for piece in _pieces(file)))
+        return Measure(
+            1, sum(piece.count(separator) + piece.count(b"\n") for piece in _pieces(file))
+        )
 
 
 def _of_tiff(path: Path) -> Measure:
@@ -237,7 +265,9 @@ def _of_tiff(path: Path) -> Measure:
         if large:
             file.seek(8)
         word, entry, many = ("Q", 20, "Q") if large else ("I", 12, "H")
-        return Measure(sum(1 for _ in _directories(file, f"{order}{word}", f"{order}{many}", entry)))
+        return Measure(
+            sum(1 for _ in _directories(file, f"{order}{word}", f"{order}{many}", entry))
+        )
 
 
 def _directories(file: IO[bytes], word: str, many: str, entry: int) -> Iterator[int]:

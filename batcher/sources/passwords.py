@@ -1,6 +1,7 @@
 """Passwords of protected documents, read where the manifest says, and tried on whatever is at hand.
 
-They stand in memory and in the requests they are sent with, and nowhere else: no message here quotes one.
+They stand in memory and in the requests they are sent with, and nowhere else: no message here
+quotes one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Passwords:
         for source in sources:
             ring = ring_of(source, where)
             if ring:
-                self._rings[source.folder] = self._rings[str(source.listing or source.folder)] = ring
+                self._rings[source.folder] = self._rings[str(source.listing or source.folder)] = (
+                    ring
+                )
 
     def of(self, folder: str, *names: str | None) -> tuple[str, ...]:
         """Those that may open a document there, by one of its names."""
@@ -35,7 +38,8 @@ class Passwords:
         return ring.of(*names) if ring else ()
 
     def opening(self, content: bytes | Path, passwords: Sequence[str]) -> str | None:
-        """The one that opens it; None where it wants none; the first where that can't be told here. Blocking.
+        """The one that opens it; None where it wants none; the first where that can't be told here.
+        Blocking.
 
         Raises DocumentLocked where it wants one that isn't among them.
         """
@@ -60,7 +64,9 @@ def ring_of(source: Source, where: str) -> Keyring:
 
 
 _NONE_NAMED = "DOCUMENT_PASSWORD_PROTECTED: no password is named for it"
-_NONE_OPENS = "DOCUMENT_PASSWORD_PROTECTED: none of the passwords named for it opens it, so it wasn't sent"
+_NONE_OPENS = (
+    "DOCUMENT_PASSWORD_PROTECTED: none of the passwords named for it opens it, so it wasn't sent"
+)
 
 
 def _from_environment(source: Source, where: str) -> Keyring:
@@ -70,7 +76,9 @@ def _from_environment(source: Source, where: str) -> Keyring:
     ring = from_lines(os.environ.get(name, ""))
     if not ring:
         hint = f"export {name}=…, one or several, each on a line"
-        raise ManifestError(where, [Problem("source.passwords_env", f"{name} isn't set in the environment", hint)])
+        raise ManifestError(
+            where, [Problem("source.passwords_env", f"{name} isn't set in the environment", hint)]
+        )
     return ring
 
 

@@ -1,7 +1,8 @@
-"""Tries passwords on a PDF, in a process of its own: a file made to take its reader down takes down no run.
+"""Tries passwords on a PDF, in a process of its own: a file made to take its reader down takes down
+no run.
 
-What goes there and comes back is a JSON line each way, so that no password stands in a list of processes. Other
-formats nobody opens here.
+What goes there and comes back is a JSON line each way, so that no password stands in a list of
+processes. Other formats nobody opens here.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class _Question(msgspec.Struct):
 
 
 class Opened(msgspec.Struct):
-    """By which password, empty where it wants none; not `known` where that couldn't be found out."""
+    """By which password, empty where it wants none; not `known` where that couldn't be found
+    out.
+    """
 
     password: str = msgspec.field(default="")
     known: bool = True
@@ -49,7 +52,10 @@ def wants_password(content: bytes | Path) -> bool | None:
     if isinstance(content, bytes):
         return _wants(content)
     try:
-        with content.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with (
+            content.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
             return _wants(mapped) if len(mapped) <= LARGEST else None
     except (OSError, ValueError):
         return None  # whoever reads it next says what is wrong with it
@@ -70,7 +76,9 @@ class Unlocker:
 
     def opened_by(self, content: bytes | Path, passwords: Sequence[str]) -> Opened | None:
         """The first of `passwords` that opens the PDF; None where none does. Blocking."""
-        of_it = {"content": content} if isinstance(content, bytes) else {"path": os.fsencode(content)}
+        of_it = (
+            {"content": content} if isinstance(content, bytes) else {"path": os.fsencode(content)}
+        )
         with self._turn:
             answer = self._ask(_Question(passwords, **of_it))
             if answer is None:
@@ -101,7 +109,10 @@ class Unlocker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env={
+                    "PATH": os.environ.get("PATH", ""),
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
                 start_new_session=True,  # Ctrl-C is meant for the run
             )
         return self._process
@@ -133,9 +144,9 @@ def _tried(question: _Question) -> Opened | None:
     content = question.content or Path(os.fsdecode(question.path)).read_bytes()
     for password in question.passwords:
         try:
-            liteparse.LiteParse(ocr_enabled=False, quiet=True, target_pages="1", password=password or None).parse(
-                content
-            )
+            liteparse.LiteParse(
+                ocr_enabled=False, quiet=True, target_pages="1", password=password or None
+            ).parse(content)
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
                 continue

@@ -1,9 +1,10 @@
 """At the end of a run: attempts, jobs at the service and files on disk, held against each other.
 
-One pass over the listing shows jobs of ours that the ledger doesn't hold: twins, made by somebody who repeated our
-POST, or by one that arrived after all. They are cancelled where they still run, and told of with their cost. Where two
-answers were mixed up on their way, each document gets its own job back. Nothing is sent or fetched, and a listing that
-can't be read or trusted is no fault of the batch: it is said.
+One pass over the listing shows jobs of ours that the ledger doesn't hold: twins, made by somebody
+who repeated our POST, or by one that arrived after all. They are cancelled where they still run,
+and told of with their cost. Where two answers were mixed up on their way, each document gets its
+own job back. Nothing is sent or fetched, and a listing that can't be read or trusted is no fault of
+the batch: it is said.
 """
 
 from __future__ import annotations
@@ -28,18 +29,23 @@ from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.reducto.client import Api
 from batcher.stages.run_control import Course
 
-LATE: Final = 600.0  # seconds after which no request of ours can turn up any more: what is younger is looked at again
+# seconds after which no request of ours can turn up any more: what is younger is looked at again
+LATE: Final = 600.0
 LAG: Final = 60.0  # seconds in which the listing may not show a job yet
 OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
 PATIENCE: Final = 30.0  # seconds for the whole of it, and …
 PATIENCE_WHEN_STOPPED: Final = 3.0  # … of a run that was told to stop
 PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
-OWN_PAGES_AT_MOST: Final = 200  # a hundred thousand submissions of one run: more than that isn't worth a long wait
+OWN_PAGES_AT_MOST: Final = (
+    200  # a hundred thousand submissions of one run: more than that isn't worth a long wait
+)
 SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
 
 
 class Crossed(NamedTuple):
-    """A job that the ledger holds for `holder`, and that names `named` as the one it was submitted for."""
+    """A job that the ledger holds for `holder`, and that names `named` as the one it was submitted
+    for.
+    """
 
     holder: Whose
     named: Whose
@@ -47,7 +53,9 @@ class Crossed(NamedTuple):
 
 @dataclass(slots=True)
 class _Pass:
-    """One pass over the listing: what it still has to show, what it showed, and back to when it goes."""
+    """One pass over the listing: what it still has to show, what it showed, and back to when it
+    goes.
+    """
 
     since: float
     unseen: set[str]
@@ -60,7 +68,9 @@ class _Pass:
 
 
 class Auditor:
-    """`endpoints` by job name: a row of another type is a part of some job of ours, not a second one."""
+    """`endpoints` by job name: a row of another type is a part of some job of ours, not a second
+    one.
+    """
 
     def __init__(
         self,
@@ -88,7 +98,9 @@ class Auditor:
         self._clock = clock
         self._since = ledger.last_event()
         self._mixed_up: tuple[str, ...] = ()
-        self._nonces: dict[str, str] | None = None  # by upload, read when a row shows no nonce of ours
+        self._nonces: dict[str, str] | None = (
+            None  # by upload, read when a row shows no nonce of ours
+        )
 
     async def run(self) -> Audit:
         """Of what this run did, and of submissions that no earlier audit has seen settled."""
@@ -104,7 +116,9 @@ class Auditor:
             await asyncio.wait({looking})
             return Audit(damaged=damaged)
         twins, notes = looking.result()
-        return Audit(damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes)
+        return Audit(
+            damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes
+        )
 
     def _is_urged(self, took: float) -> bool:
         """Whether somebody wants the run to end: then the next one looks."""
@@ -115,9 +129,11 @@ class Auditor:
         """Results saved by this run that aren't there any more, or not as long as they were."""
         saved = self._ledger.saved_since(self._since)
         sizes = await asyncio.to_thread(lambda: [self._store.size(output) for output, _ in saved])
-        return tuple(output for (output, size), found in zip(saved, sizes, strict=True) if found != size)
+        return tuple(
+            output for (output, size), found in zip(saved, sizes, strict=True) if found != size
+        )
 
-    # --- twins ------------------------------------------------------------------------------------------------------
+    # --- twins ------------------------------------------------------------------------------------
 
     async def _twins(self) -> tuple[list[Twin], tuple[str, ...]]:
         """The new ones, and what has to be said of the listing."""
@@ -126,26 +142,40 @@ class Auditor:
             return [], ()
         now = self._clock()
         since = max(first_sent_at, now - self._retention) - OFF
-        unseen = self._ledger.listed_jobs(self._service, self._key_print, accepted_before=now - LAG, alive_at=now)
-        ours = self._ledger.number_listed(self._service, self._key_print, alive_at=now)  # the newest stand before those
+        unseen = self._ledger.listed_jobs(
+            self._service, self._key_print, accepted_before=now - LAG, alive_at=now
+        )
+        ours = self._ledger.number_listed(
+            self._service, self._key_print, alive_at=now
+        )  # the newest stand before those
         own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:
             async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):
                 await self._read_listing(looking)
                 self._mixed_up = await self._put_right(looking.crossed)
-                new = [settled for twin in looking.twins if (settled := await self._settled(twin)) is not None]
+                new = [
+                    settled
+                    for twin in looking.twins
+                    if (settled := await self._settled(twin)) is not None
+                ]
         except (TimeoutError, ServiceError) as error:
             reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
-            return [], (f"the jobs at the service were not held against the ledger: {reason}; the next run does it",)
+            return [], (
+                f"the jobs at the service were not held against the ledger: {reason}; the next "
+                "run does it",
+            )
         if not looking.is_whole:
             return new, (
-                f"after {looking.pages} pages of a listing that others share not all of our jobs had been shown: "
-                "a second job for one of these documents would not be seen; the next run looks again",
+                f"after {looking.pages} pages of a listing that others share not all of our jobs "
+                "had been shown: "
+                "a second job for one of these documents would not be seen; the next run looks "
+                "again",
             )
         doubts = tuple(self._doubts(looking))
         if not doubts:  # else the next run looks again, as long as these jobs are kept
-            # A listing that shows nothing of ours may be an empty one: then only what it has forgotten is settled.
+            # A listing that shows nothing of ours may be an empty one: then only what it has
+            # forgotten is settled.
             within = LATE if looking.shows_ours else self._retention
             await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
@@ -173,7 +203,10 @@ class Auditor:
         for row in rows:
             if row.job_id not in known and (twin := self._twin_of(row)) is not None:
                 looking.twins.append(twin)
-            elif row.job_id in holders and (crossed := self._crossed(row, holders[row.job_id])) is not None:
+            elif (
+                row.job_id in holders
+                and (crossed := self._crossed(row, holders[row.job_id])) is not None
+            ):
                 looking.crossed[row.job_id] = crossed
 
     def _crossed(self, row: JobRow, holder: Holder) -> Crossed | None:
@@ -186,7 +219,9 @@ class Auditor:
         return None if named is None or own is None else Crossed(own, named)
 
     async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
-        """Where two have each other's job and result, each gets its own; the next run fetches both for nothing."""
+        """Where two have each other's job and result, each gets its own; the next run fetches both
+        for nothing.
+        """
         told: list[str] = []
         for job_id, (holder, named) in crossed.items():
             other = crossed.get(named.job_id or "")
@@ -197,26 +232,39 @@ class Auditor:
         return tuple(told)
 
     async def _each_its_own(self, job_id: str, holder: Whose, named: Whose) -> list[str]:
-        """What is to be told of it: where they can't be exchanged, each result on disk is wrong all the same.
+        """What is to be told of it: where they can't be exchanged, each result on disk is wrong all
+        the same.
 
-        Of a document that has made way for a newer version as well: whatever has the same bytes shares its result.
+        Of a document that has made way for a newer version as well: whatever has the same bytes
+        shares its result.
         """
         if await self._exchange(job_id, holder, named):
             return [
-                f"{holder.source} and {named.source} had each other's results, because two answers of the service "
-                "were mixed up on their way; run the same command again to fetch the right ones for nothing"
+                f"{holder.source} and {named.source} had each other's results, because two "
+                "answers of the service "
+                "were mixed up on their way; run the same command again to fetch the right ones "
+                "for nothing"
             ]
         pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
         return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
     async def _exchange(self, job_id: str, holder: Whose, named: Whose) -> bool:
-        """False where one isn't saved, or has made way for a newer version. Copies wait for the right results, too."""
+        """False where one isn't saved, or has made way for a newer version.
+
+        Copies wait for the right results, too.
+        """
         pair = (holder.document, named.document)
-        copies = [events.Rejoined(copy, payer) for payer in pair for copy in self._ledger.saved_copies(payer)]
+        copies = [
+            events.Rejoined(copy, payer)
+            for payer in pair
+            for copy in self._ledger.saved_copies(payer)
+        ]
         reason = f"{holder.source} and {named.source} had each other's results"
         try:
             await self._ledger.record(
-                events.JobExchanged(holder.document, ""),  # no job is anybody's twice, not for a moment
+                events.JobExchanged(
+                    holder.document, ""
+                ),  # no job is anybody's twice, not for a moment
                 events.JobExchanged(named.document, job_id),
                 events.JobExchanged(holder.document, str(named.job_id)),
                 events.FileMissed(holder.document, reason),
@@ -228,12 +276,16 @@ class Auditor:
         return True
 
     def _twin_of(self, row: JobRow) -> Twin | None:
-        """The second job of an attempt of ours; None where it's nobody's, or the first one of an attempt in doubt."""
+        """The second job of an attempt of ours; None where it's nobody's, or the first one of an
+        attempt in doubt.
+        """
         nonces, file_ids = marks_in(row)
         attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
         if attempt is None and (nonce := self._by_upload(file_ids)) is not None:
             attempt = self._ledger.attempt_of(self._service, self._key_print, [nonce])
-        if attempt is None or not counts_as_twin(row, attempt, self._endpoints.get(attempt.job, "")):
+        if attempt is None or not counts_as_twin(
+            row, attempt, self._endpoints.get(attempt.job, "")
+        ):
             return None
         return Twin(row.job_id, row.status, attempt, made_at=age_of(row.created_at))
 
@@ -243,7 +295,10 @@ class Auditor:
         return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
 
     async def _settled(self, twin: Twin) -> Twin | None:
-        """Cancelled where it still ran, and on record. None where that was done before, or where it cost nothing."""
+        """Cancelled where it still ran, and on record.
+
+        None where that was done before, or where it cost nothing.
+        """
         if twin.status not in ENDED:
             await self._cancel(twin.job_id)
         if twin.status not in ENDED or twin.status == JobStatus.FAILED:
@@ -265,7 +320,8 @@ class Auditor:
     def _doubts(self, looking: _Pass) -> Iterator[str]:
         if looking.unseen:
             yield (
-                f"the service's listing doesn't show {len(looking.unseen)} of our jobs, e.g. {min(looking.unseen)}: "
+                f"the service's listing doesn't show {len(looking.unseen)} of our jobs, e.g. "
+                f"{min(looking.unseen)}: "
                 "a second job for one of these documents would not be seen"
             )
         if looking.unreadable:
@@ -280,7 +336,9 @@ def _one_sided(job_id: str, holder: Whose, named: Whose) -> str:
 
 
 def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:
-    """Whether nothing of interest can follow: all that had to be seen was, and the last row is older."""
+    """Whether nothing of interest can follow: all that had to be seen was, and the last row is
+    older.
+    """
     if looking.unseen or not rows:
         return False
     made_at = age_of(rows[-1].created_at)

@@ -1,8 +1,10 @@
-"""Where what nobody foresaw stops: one document's trouble is its own, and the run goes on without it.
+"""Where what nobody foresaw stops: one document's trouble is its own, and the run goes on without
+it.
 
-Each stage has one. It tells what happened and where, keeps the trace for whoever mends it, and stops the run where the
-same befalls three documents in a row: that is no document's trouble. What becomes of the document is the stage's to
-say, by how far it had come: nothing here, and nothing that follows, may ever pay for it again.
+Each stage has one. It tells what happened and where, keeps the trace for whoever mends it, and
+stops the run where the same befalls three documents in a row: that is no document's trouble. What
+becomes of the document is the stage's to say, by how far it had come: nothing here, and nothing
+that follows, may ever pay for it again.
 
     try:
         await self._handle(document)
@@ -31,7 +33,10 @@ _WORDS_AT_MOST: Final = 200  # of what the error says of itself
 
 
 class Boundary:
-    """`stage` says what was being done, for people. `at_once`: that a run which is stopped brings nothing home."""
+    """`stage` says what was being done, for people.
+
+    `at_once`: that a run which is stopped brings nothing home.
+    """
 
     def __init__(self, course: Course, stage: str, *, at_once: bool = False) -> None:
         self._course = course
@@ -75,7 +80,9 @@ def trace_of(error: Exception, words: str) -> str:
 
 
 async def kept(work: Callable[[], Coroutine[Any, Any, None]], course: Course, stage: str) -> None:
-    """A whole stage at work: what gets past all else stops the run in words, and what is on record stays so."""
+    """A whole stage at work: what gets past all else stops the run in words, and what is on record
+    stays so.
+    """
     try:
         await work()
     except BatcherError:

@@ -14,7 +14,9 @@ from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
 from batcher.stages.job_tracker import Watchlist
 
-TRIES: Final = 10  # of one job that are answered by a server error; then what the job itself says has to do
+TRIES: Final = (
+    10  # of one job that are answered by a server error; then what the job itself says has to do
+)
 
 
 class Canceller:
@@ -35,7 +37,9 @@ class Canceller:
             await self._ledger.change(within=1.0)
 
     async def recall(self) -> None:
-        """Returns when all have been asked for that a person wants cancelled before they are sent again."""
+        """Returns when all have been asked for that a person wants cancelled before they are sent
+        again.
+        """
         await self._jobs.caught_up.wait()
         while recalled := [document for document in self._left() if self._is_recalled(document)]:
             for document in recalled:

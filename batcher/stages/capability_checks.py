@@ -1,4 +1,5 @@
-"""The two proofs that a lost submission can be followed up: the listing shows our jobs, a deleted upload is gone.
+"""The two proofs that a lost submission can be followed up: the listing shows our jobs, a deleted
+upload is gone.
 
 Each is found out once for a service and key, and stored. Nothing here submits anything.
 """
@@ -16,7 +17,9 @@ from batcher.reducto.client import Api
 
 LISTING = "listing"
 FENCE = "fence"
-PAGES_AT_MOST: Final = 2_000  # a million jobs: more than an account makes in the time that jobs are kept
+PAGES_AT_MOST: Final = (
+    2_000  # a million jobs: more than an account makes in the time that jobs are kept
+)
 TRIES_OF_PAGE: Final = 3
 
 
@@ -25,7 +28,10 @@ class EndlessListing(BadReply):
 
 
 async def rows(client: Api, lane: Lane) -> AsyncIterator[JobRow]:
-    """Every job that the listing shows, to its last cursor. Raises EndlessListing, and BadReply for one row of it."""
+    """Every job that the listing shows, to its last cursor.
+
+    Raises EndlessListing, and BadReply for one row of it.
+    """
     async for page in pages(client, lane):
         if page.unreadable:
             raise BadReply("GET /jobs", f"{page.unreadable} rows that can't be read", status=200)
@@ -43,7 +49,9 @@ async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
         if not cursor:
             return
         if cursor in seen:
-            raise EndlessListing("GET /jobs", f"after {len(seen)} pages the same cursor again", status=200)
+            raise EndlessListing(
+                "GET /jobs", f"after {len(seen)} pages the same cursor again", status=200
+            )
         seen.add(cursor)
     raise EndlessListing("GET /jobs", f"more than {PAGES_AT_MOST} pages", status=200)
 
@@ -65,7 +73,9 @@ async def _page(client: Api, lane: Lane, cursor: str | None) -> JobsPage:
 
 
 async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str) -> bool:
-    """Delete a spare upload: the fence is worth something only where that answers 200 and then 404."""
+    """Delete a spare upload: the fence is worth something only where that answers 200 and then
+    404.
+    """
     if FENCE in ledger.proven(service, key_print):
         return True
     spare = await client.upload(b"spare", name="spare.txt")
@@ -75,8 +85,13 @@ async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str)
     return True
 
 
-async def prove_listing(ledger: Ledger, client: Api, lane: Lane, service: str, key_print: str) -> bool:
-    """Look for the latest job of ours: the listing must name it together with its nonce. False where there is none."""
+async def prove_listing(
+    ledger: Ledger, client: Api, lane: Lane, service: str, key_print: str
+) -> bool:
+    """Look for the latest job of ours: the listing must name it together with its nonce.
+
+    False where there is none.
+    """
     if LISTING in ledger.proven(service, key_print):
         return True
     witness = ledger.witness(service, key_print, since=0.0)

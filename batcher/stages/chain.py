@@ -1,4 +1,7 @@
-"""Lets a later step of a chain go on when the one before it has ended. It sends nothing and fetches nothing."""
+"""Lets a later step of a chain go on when the one before it has ended.
+
+It sends nothing and fetches nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _ENDS: Final = VERDICTS | {State.SAVED}
 
 class Chain:
     def __init__(self, ledger: Ledger, found: asyncio.Event) -> None:
-        """`found` is set once all sources are in the ledger: steps may have come in whose upstream had ended before."""
+        """`found` is set once all sources are in the ledger: steps may have come in whose upstream
+        had ended before.
+        """
         self._ledger = ledger
         self._found = found
         self._ended: deque[int] = deque()
@@ -27,7 +32,9 @@ class Chain:
 
     @property
     def idle(self) -> bool:
-        """Whether no step may go on that hasn't been told: what ended last may open what was blocked."""
+        """Whether no step may go on that hasn't been told: what ended last may open what was
+        blocked.
+        """
         return not self._ended and not self._looking.locked()
 
     async def run(self) -> None:
@@ -75,7 +82,9 @@ class Chain:
 
 
 def _happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
-    """Of several that were blocked, and are of the same bytes and step, the first pays: none of them is sent yet."""
+    """Of several that were blocked, and are of the same bytes and step, the first pays: none of
+    them is sent yet.
+    """
     first: dict[str, int] = {}
     for follower in followers:
         payer = follower.payer
@@ -86,6 +95,10 @@ def _happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
 
 def _event(follower: Follower, payer: int | None) -> events.Event:
     if follower.state is State.SAVED:
-        return events.UpstreamSaved(follower.id) if payer is None else events.Rejoined(follower.id, payer)
+        return (
+            events.UpstreamSaved(follower.id)
+            if payer is None
+            else events.Rejoined(follower.id, payer)
+        )
     reason = f"{follower.job} {follower.state}: {follower.reason or ''}".rstrip(": ")
     return events.UpstreamFailed(follower.id, reason, follower.kind or follower.state)

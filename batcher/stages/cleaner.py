@@ -1,7 +1,8 @@
-"""Deletes jobs and uploads at the service once their results are on disk, where the manifest asks for it.
+"""Deletes jobs and uploads at the service once their results are on disk, where the manifest asks
+for it.
 
-Never before a result was saved, read again and found to be what was saved. What a run leaves undone the next one does;
-what nobody does, the service does by itself when its time is up.
+Never before a result was saved, read again and found to be what was saved. What a run leaves undone
+the next one does; what nobody does, the service does by itself when its time is up.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ IN_A_ROW: Final = 2 * TRIES  # failures after which this run deletes nothing mor
 
 
 class Cleaner:
-    """`in_the_end`: only once nothing is open, for a later step may still need an earlier one's job.
+    """`in_the_end`: only once nothing is open, for a later step may still need an earlier one's
+    job.
 
     `is_wanted`: whether something of that document's job is still to be fetched.
     """
@@ -60,11 +62,15 @@ class Cleaner:
         self._failures = 0  # in a row
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
-        self._pending.update(dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0))
+        self._pending.update(
+            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0)
+        )
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left that may be deleted as things stand: a run that sends nothing never changes that."""
+        """Whether nothing is left that may be deleted as things stand: a run that sends nothing
+        never changes that.
+        """
         return (not self._pending or self._must_wait()) and not self._in_hand
 
     async def run(self) -> None:
@@ -98,15 +104,21 @@ class Cleaner:
         return next((document for document in self._pending if not self._is_wanted(document)), None)
 
     def _must_wait(self) -> bool:
-        """While a submission's fate is looked for, each job of ours that the listing must show is of use."""
-        return self._ledger.tally[State.UNKNOWN] > 0 or (self._in_the_end and self._ledger.open_documents > 0)
+        """While a submission's fate is looked for, each job of ours that the listing must show is
+        of use.
+        """
+        return self._ledger.tally[State.UNKNOWN] > 0 or (
+            self._in_the_end and self._ledger.open_documents > 0
+        )
 
     async def _clean(self, document: int, tries: int) -> None:
         finished = self._ledger.finished(document)
         if finished is None:  # superseded meanwhile, or missed: its job is still somebody's
             return
         if await asyncio.to_thread(self._store.digest, finished.output) != finished.sha256:
-            self._course.warn(f"{finished.output} is not as it was saved: its job is left at the service")
+            self._course.warn(
+                f"{finished.output} is not as it was saved: its job is left at the service"
+            )
             return
         await self._pace.clean.turn()
         if not finished.deletion_started:

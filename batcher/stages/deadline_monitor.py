@@ -1,6 +1,8 @@
-"""Watches the time that results have left, and says so in time. It hurries nobody: the order of fetching is the rule.
+"""Watches the time that results have left, and says so in time. It hurries nobody: the order of
+fetching is the rule.
 
-It also notices when the machine was asleep, and has everything looked at again; and when its clock was set.
+It also notices when the machine was asleep, and has everything looked at again; and when its clock
+was set.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from batcher.stages.run_control import Course
 
 GLANCE: Final = 60.0  # seconds
 MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # of the retention
-ASLEEP: Final = 30.0  # seconds that our clock ran ahead of the loop's, which stands still while the machine sleeps
+# seconds that our clock ran ahead of the loop's, which stands still while the machine sleeps
+ASLEEP: Final = 30.0
 
 
 class Hourglass:
@@ -51,14 +54,17 @@ class Hourglass:
 
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
-            self._course.warn(f"the machine was asleep for {span(asleep)}: everything is looked at again")
+            self._course.warn(
+                f"the machine was asleep for {span(asleep)}: everything is looked at again"
+            )
             self._poller.look_at_all()
 
     def _notice_setting(self, off: float) -> None:
         if abs(off - self._set_by) > ASLEEP:
             how = "forward" if off > self._set_by else "back"
             words = (
-                f"this machine's clock was set {how} by {span(abs(off - self._set_by))}: this run keeps its own time"
+                f"this machine's clock was set {how} by {span(abs(off - self._set_by))}: this "
+                "run keeps its own time"
             )
             self._course.warn(words)
             self._set_by = off

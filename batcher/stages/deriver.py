@@ -1,10 +1,13 @@
-"""Has everything made that isn't the result itself: linked pictures, Markdown, lines, Parquet. It fetches no result.
+"""Has everything made that isn't the result itself: linked pictures, Markdown, lines, Parquet. It
+fetches no result.
 
-A result is home once its JSON is saved. What is made of it comes after, is remembered once it is durable, and what a
-crash leaves unmade the next run makes: so nothing here can cost a result, and nothing here is ever paid for.
+A result is home once its JSON is saved. What is made of it comes after, is remembered once it is
+durable, and what a crash leaves unmade the next run makes: so nothing here can cost a result, and
+nothing here is ever paid for.
 
-What goes wrong with one document is its own: it is told and left to the next run, which tries again, and the others are
-made. Only where one after another fails alike is it the maker's trouble; a disk that is full or failing is the run's.
+What goes wrong with one document is its own: it is told and left to the next run, which tries
+again, and the others are made. Only where one after another fails alike is it the maker's trouble;
+a disk that is full or failing is the run's.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"
 LINGER: Final = 0.1  # seconds that a group waits for company
 ALIKE: Final = 3  # documents in a row that fail in the same way: the fourth would as well
-OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO})
+OF_THE_DISK: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO}
+)
 
 
 @dataclass(slots=True)
@@ -66,7 +71,12 @@ class Closing(Protocol):
 
 class Deriver:
     def __init__(
-        self, ledger: Ledger, course: Course, makers: Sequence[Maker], *, closing: Closing | None = None
+        self,
+        ledger: Ledger,
+        course: Course,
+        makers: Sequence[Maker],
+        *,
+        closing: Closing | None = None,
     ) -> None:
         self._ledger = ledger
         self._course = course
@@ -93,7 +103,9 @@ class Deriver:
     def still_fetches(self, document: int) -> bool:
         """Whether something that its result links to is still to be fetched from the service."""
         fetching = [bench for bench in self._benches if bench.maker.format == IMAGES]
-        return any(document in bench.due for bench in fetching) or bool(fetching and not self._ready)
+        return any(document in bench.due for bench in fetching) or bool(
+            fetching and not self._ready
+        )
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -109,7 +121,9 @@ class Deriver:
                 group.create_task(self._close(self._closing))
 
     async def _prepare(self, bench: _Bench) -> None:
-        await forget(self._ledger, bench.maker.format, [NOTHING])  # what couldn't be made may be by now
+        await forget(
+            self._ledger, bench.maker.format, [NOTHING]
+        )  # what couldn't be made may be by now
         try:
             await bench.maker.prepare()
         except (OSError, OutputError) as error:  # a folder where a file was, and the like
@@ -151,7 +165,9 @@ class Deriver:
                 await self._make(bench, documents)
 
     def _next(self, bench: _Bench) -> list[int]:
-        """The next group; nothing where the maker would rather wait for more, or for another one to go first."""
+        """The next group; nothing where the maker would rather wait for more, or for another one to
+        go first.
+        """
         waits_for = [other for other in self._benches if other.maker.format == bench.maker.after]
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
         group = list[int]()
@@ -177,7 +193,9 @@ class Deriver:
             await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
         except MirrorError as error:
             bench.close()
-            self._course.stop(str(error), 3)  # the disk goes on taking results: what is out comes home
+            self._course.stop(
+                str(error), 3
+            )  # the disk goes on taking results: what is out comes home
         except LedgerError:
             raise
         except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
@@ -189,7 +207,9 @@ class Deriver:
             bench.succeeded(documents)
 
     async def _find(self, bench: _Bench, documents: Sequence[int], error: Exception) -> None:
-        """Which of `documents` it was: by halves, for a data set of parts with one row each would be none."""
+        """Which of `documents` it was: by halves, for a data set of parts with one row each would
+        be none.
+        """
         if len(documents) == 1:
             await self._give_up(bench, documents[0], error)
             return
@@ -203,16 +223,25 @@ class Deriver:
         bench.due.pop(document, None)
         format = bench.maker.format
         why = f"{type(error).__name__}: {error}"
-        self._course.trace(trace_of(error, f"{format} of document {document} could not be made: {why}"))
+        self._course.trace(
+            trace_of(error, f"{format} of document {document} could not be made: {why}")
+        )
         try:
             for one in derivable(self._ledger, format, [document]):
                 await give_up(self._ledger, one, format, why)
-                self._course.warn(f"{one.source}: {format} could not be made of its result, which is saved: {why}")
+                self._course.warn(
+                    f"{one.source}: {format} could not be made of its result, which is saved: {why}"
+                )
         except OutputError as refusal:  # the ledger's own disk
             self._course.stop(str(refusal), 3, at_once=True)
         if bench.failed(type(error).__name__):
-            self._close_bench(bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}")
+            self._close_bench(
+                bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}"
+            )
 
     def _close_bench(self, bench: _Bench, why: str) -> None:
         bench.close()
-        self._course.warn(f"{bench.maker.format}: no more of it is made in this run: {why}; the next run tries again")
+        self._course.warn(
+            f"{bench.maker.format}: no more of it is made in this run: {why}; the next run tries "
+            "again"
+        )

@@ -1,4 +1,5 @@
-"""Asks for the jobs that are to be fetched, and passes each result to the sink and each verdict to the ledger.
+"""Asks for the jobs that are to be fetched, and passes each result to the sink and each verdict to
+the ledger.
 
 What an answer means is `core.inflight`'s. It looks for nothing by itself and writes no file.
 """
@@ -16,7 +17,16 @@ from batcher.adapters.rate_limits import Pace
 from batcher.core import events
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import Headroom
-from batcher.core.inflight import LAG, PATIENCE, SILENCE, absence, is_wanted_anew, unanswered, unread, verdict
+from batcher.core.inflight import (
+    LAG,
+    PATIENCE,
+    SILENCE,
+    absence,
+    is_wanted_anew,
+    unanswered,
+    unread,
+    verdict,
+)
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.poll_schedule import Looks
 from batcher.core.reasons import unnamed
@@ -55,7 +65,9 @@ LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is bein
 
 
 class Fetcher:
-    """`deletes`: whether jobs of the batch are deleted at the service once their result is saved."""
+    """`deletes`: whether jobs of the batch are deleted at the service once their result is
+    saved.
+    """
 
     def __init__(
         self,
@@ -94,12 +106,19 @@ class Fetcher:
         self._choosing = (
             asyncio.Lock()
         )  # one at a time takes a turn, or turns would be kept for later, and used at once
-        self._answered_at = float("-inf")  # when the service last knew a job: what a 404 is held against
+        self._answered_at = float(
+            "-inf"
+        )  # when the service last knew a job: what a 404 is held against
 
     @property
     def busy(self) -> bool:
-        """Whether something is still to be fetched, or on its way. What has to wait for long doesn't count."""
-        return self._asking > 0 or (self._jobs.backlog > 0 and self._pace.fetch.held_for < LONGEST_LAST_WAIT)
+        """Whether something is still to be fetched, or on its way.
+
+        What has to wait for long doesn't count.
+        """
+        return self._asking > 0 or (
+            self._jobs.backlog > 0 and self._pace.fetch.held_for < LONGEST_LAST_WAIT
+        )
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -111,7 +130,9 @@ class Fetcher:
         while True:
             async with self._choosing:
                 await self._jobs.until_fetchable()
-                await self._pace.fetch.turn()  # before the choice: after an outage the nearest deadline goes first
+                await (
+                    self._pace.fetch.turn()
+                )  # before the choice: after an outage the nearest deadline goes first
                 watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
@@ -125,7 +146,10 @@ class Fetcher:
                 self._asking -= 1
 
     async def _give_up(self, document: int, error: Exception) -> None:
-        """What nobody foresaw happened to this one. Its job is paid for, so it stays on record for a person to say."""
+        """What nobody foresaw happened to this one.
+
+        Its job is paid for, so it stays on record for a person to say.
+        """
         reason = self._boundary.caught(error, about=self._ledger.source_of(document))
         if self._course.at_once:
             return  # it befalls all: none of them is given up, and the next run looks at them again
@@ -135,7 +159,9 @@ class Fetcher:
             if self._ledger.state_of(document) in IN_FLIGHT:
                 await self._ledger.record(events.Stuck(document, reason))
         except Exception as another:
-            self._boundary.stop(self._boundary.caught(another, about=self._ledger.source_of(document)))
+            self._boundary.stop(
+                self._boundary.caught(another, about=self._ledger.source_of(document))
+            )
 
     async def _ask(self, watched: Watched) -> None:
         try:
@@ -161,13 +187,17 @@ class Fetcher:
                 loan.give_back()
 
     async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
-        """The lane waits where the service is unwell; this job waits in any case, so that it holds up no other."""
+        """The lane waits where the service is unwell; this job waits in any case, so that it holds
+        up no other.
+        """
         now = _now()
         last_at = watched.failed_at
         if watched.silences == 0:
             watched.silent_since = now
         watched.silences += 1
-        is_alone = not _is_too_fast(error) and await self._are_others_answered(watched, since=last_at)
+        is_alone = not _is_too_fast(error) and await self._are_others_answered(
+            watched, since=last_at
+        )
         watched.alone = watched.alone + 1 if is_alone else 0
         event = unanswered(
             watched.flight,
@@ -180,17 +210,25 @@ class Fetcher:
         if event is not None:
             await self._settle(event)
             return
-        self._ask_later(watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf)
+        self._ask_later(
+            watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf
+        )
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
-            self._leave_alone(watched, error)  # others were answered meanwhile: no reason for these to wait
+            self._leave_alone(
+                watched, error
+            )  # others were answered meanwhile: no reason for these to wait
         elif not (isinstance(error, BadReply) and error.status == 200):
             self._pace.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
 
     async def _are_others_answered(self, watched: Watched, *, since: float) -> bool:
-        """Whether the service is well, this job aside; where no other is being asked for any more, one is for that."""
+        """Whether the service is well, this job aside; where no other is being asked for any more,
+        one is for that.
+        """
         if self._answered_at > since:
             return watched.silences > 1
-        return _now() - watched.silent_since >= SILENCE and await self._is_another_known(watched.flight.job_id)
+        return _now() - watched.silent_since >= SILENCE and await self._is_another_known(
+            watched.flight.job_id
+        )
 
     def _leave_alone(self, watched: Watched, error: ServiceError) -> None:
         """For as long as the service wants, of this job alone."""
@@ -210,7 +248,9 @@ class Fetcher:
             return
         loan.give_back()
         watched.failures = 0
-        event = verdict(watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng)
+        event = verdict(
+            watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng
+        )
         if event is None:
             self._still_running(watched)
             return
@@ -224,7 +264,10 @@ class Fetcher:
         watched.looked(self._looks, done=False)
         watched.asked_at = _now()
         span = self._looks.next_in(watched.age)
-        self._jobs.look_in(watched.flight.document, min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span)
+        self._jobs.look_in(
+            watched.flight.document,
+            min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span,
+        )
 
     async def _completed(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
         if watched.unread == 0:
@@ -235,7 +278,9 @@ class Fetcher:
             return
         body = memoryview(answer.result)
         try:
-            head = read_head(body, watched.flight.job_id, lambda: self._was_asked(watched.flight.document))
+            head = read_head(
+                body, watched.flight.job_id, lambda: self._was_asked(watched.flight.document)
+            )
         except BadReply as error:
             await self._unread(watched, f"its result can't be read: {error.message}")
             return
@@ -263,8 +308,13 @@ class Fetcher:
         if streamed is not None:
             self._put(watched, head, b"", 0, streamed)
 
-    async def _complete(self, watched: Watched, head: Head, body: Buffer, links: Sequence[Link]) -> None:
-        """Fetch what stands deeper in it by links, too. Where that can't be had those stay as they came."""
+    async def _complete(
+        self, watched: Watched, head: Head, body: Buffer, links: Sequence[Link]
+    ) -> None:
+        """Fetch what stands deeper in it by links, too.
+
+        Where that can't be had those stay as they came.
+        """
         output = watched.flight.output
         if head.url is not None:
             links = [Link(*head.link_at, head.url, head.response_type), *links]
@@ -281,14 +331,18 @@ class Fetcher:
             if head.url is not None:
                 await self._follow(watched, head, body)
                 return
-            self._course.warn(f"{output}: what it links to can't be had, so the links stand in it: {error.message}")
+            self._course.warn(
+                f"{output}: what it links to can't be had, so the links stand in it: "
+                f"{error.message}"
+            )
             self._put(watched, head, body, 0)
         else:
             if streamed is not None:
                 self._put(watched, head, b"", 0, streamed)
 
     async def _unlinked(self, watched: Watched, error: ServiceError) -> None:
-        """Nothing whole came of a link: the job is asked for a fresh one. A definite no, again and again, is an end.
+        """Nothing whole came of a link: the job is asked for a fresh one. A definite no, again and
+        again, is an end.
 
         An outage of what keeps the results has its end with their time.
         """
@@ -310,7 +364,14 @@ class Fetcher:
             self._learn(watched, None)
             await self._settle(event, *self._afterwards(watched, event))
 
-    def _put(self, watched: Watched, head: Head, body: Buffer, reserved: int, streamed: Streamed | None = None) -> None:
+    def _put(
+        self,
+        watched: Watched,
+        head: Head,
+        body: Buffer,
+        reserved: int,
+        streamed: Streamed | None = None,
+    ) -> None:
         """On to the sink: from here on it is the sink's to bring home."""
         document = watched.flight.document
         self._learn(watched, head.duration)
@@ -319,18 +380,27 @@ class Fetcher:
         self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
 
     def _learn(self, watched: Watched, work: float | None) -> None:
-        """How fast the service is: one more has ended, between the last look that found it running and now."""
+        """How fast the service is: one more has ended, between the last look that found it running
+        and now.
+        """
         since = _now() - watched.running_at
         self._headroom.outflow.learn(self._clock(), age=watched.age, since=since, work=work)
 
     def _was_asked(self, document: int) -> Asked:
-        """What tells an extract from a link: of a step that the manifest has no more, nobody knows."""
+        """What tells an extract from a link: of a step that the manifest has no more, nobody
+        knows.
+        """
         name, options = self._ledger.asked_by(document)
         job = next((job for job in self._steps if job.name == name), None)
-        return Asked() if job is None else asked(job.endpoint, merged(job.options, json.loads(options or "{}")))
+        return (
+            Asked()
+            if job is None
+            else asked(job.endpoint, merged(job.options, json.loads(options or "{}")))
+        )
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
-        """What the result links to, on disk in the link's place. None where the disk refuses, which stops the run.
+        """What the result links to, on disk in the link's place. None where the disk refuses, which
+        stops the run.
 
         Raises ServiceError; OutputError where the disk refuses this result alone.
         """
@@ -355,12 +425,23 @@ class Fetcher:
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
         flight = watched.flight
         now = self._clock()
-        watched.misses = watched.misses + 1 if now - flight.accepted_at >= LAG else 1  # before that it says nothing
+        watched.misses = (
+            watched.misses + 1 if now - flight.accepted_at >= LAG else 1
+        )  # before that it says nothing
         if watched.misses == 1:
             watched.missed_at = _now()
-        others = self._answered_at > watched.missed_at or await self._is_another_known(flight.job_id)
+        others = self._answered_at > watched.missed_at or await self._is_another_known(
+            flight.job_id
+        )
         deleted = isinstance(error, Gone) or (flight.was_saved and self._deletes)
-        event = absence(flight, str(error), misses=watched.misses, others_answer=others, deleted=deleted, now=now)
+        event = absence(
+            flight,
+            str(error),
+            misses=watched.misses,
+            others_answer=others,
+            deleted=deleted,
+            now=now,
+        )
         if event is not None:
             await self._settle(event, *self._afterwards(watched, event))
             return
@@ -368,7 +449,9 @@ class Fetcher:
         self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
 
     async def _is_another_known(self, job_id: str) -> bool:
-        """Whether the service answers for another job of ours that it must know: else it has forgotten them all."""
+        """Whether the service answers for another job of ours that it must know: else it has
+        forgotten them all.
+        """
         other = self._ledger.another_job(job_id, alive_at=self._clock())
         if other is None:
             return False

@@ -1,4 +1,5 @@
-"""What a submission names as its input: the job of the step before it while that lives, an address, or an upload.
+"""What a submission names as its input: the job of the step before it while that lives, an address,
+or an upload.
 
 It reads files and the ledger; it calls nobody.
 """
@@ -24,13 +25,20 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 
-SMALL = 1 << 20  # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in memory
-LEFT: Final = 1 / 8  # of the retention, that a job must have left to live when another is to read it
+SMALL = (
+    1 << 20
+    # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in
+    # memory
+)
+LEFT: Final = (
+    1 / 8
+)  # of the retention, that a job must have left to live when another is to read it
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is written down of it.
+    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is
+    written down of it.
 
     `password` opens it, and is written down nowhere.
     """
@@ -66,13 +74,21 @@ class Inputs:
         self._clock = clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
-        """All of them read in one go: a trip to another thread for each costs more than the reading."""
+        """All of them read in one go: a trip to another thread for each costs more than the
+        reading.
+        """
         if not due:
             return []
-        jobs = [self.from_upstream(document) if document.state is State.QUEUED else None for document in due]
+        jobs = [
+            self.from_upstream(document) if document.state is State.QUEUED else None
+            for document in due
+        ]
         contents = await asyncio.to_thread(
             lambda: [
-                (document, Named(job, job) if job else _content(document, self._parts, self._ignored))
+                (
+                    document,
+                    Named(job, job) if job else _content(document, self._parts, self._ignored),
+                )
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
@@ -83,7 +99,10 @@ class Inputs:
         return contents
 
     async def password(self, due: Due, content: Content) -> str | None:
-        """The one that opens it, if it wants any. Raises DocumentLocked where none that is named does."""
+        """The one that opens it, if it wants any.
+
+        Raises DocumentLocked where none that is named does.
+        """
         named = self._passwords.of(due.folder, due.source, due.place)
         if not named or (due.file_id or "").startswith(JOB) or isinstance(content, SourceError):
             return None
@@ -91,12 +110,16 @@ class Inputs:
             return None if content.known_as.startswith(JOB) else named[0]  # nobody reads it here
         return await asyncio.to_thread(self._opening, due, content, named)
 
-    def _opening(self, due: Due, content: bytes | Path | Fetched, named: Sequence[str]) -> str | None:
+    def _opening(
+        self, due: Due, content: bytes | Path | Fetched, named: Sequence[str]
+    ) -> str | None:
         uploaded = due.state is State.UPLOADED and not is_file(due)  # and not at hand any more
         there = _object(due._replace(state=State.QUEUED), self._parts) if uploaded else content
         assert not isinstance(there, Named | SourceError)
         try:
-            return self._passwords.opening(there.path if isinstance(there, Fetched) else there, named)
+            return self._passwords.opening(
+                there.path if isinstance(there, Fetched) else there, named
+            )
         except DocumentLocked:
             _remove(content)
             raise
@@ -109,14 +132,22 @@ class Inputs:
         if due.upstream is None or due.on_its_own:
             return None
         job = self._ledger.upstream_job(due.upstream)
-        if job is None or (job.service, job.key_print) != self._home or self._clock() > job.deadline_at - self._left:
+        if (
+            job is None
+            or (job.service, job.key_print) != self._home
+            or self._clock() > job.deadline_at - self._left
+        ):
             return None
         return JOB + job.job_id
 
     def lapse(self, due: Due) -> str | None:
         """Why the input that was made ready earlier won't do any more; None where it will."""
         if due.file_id is not None and due.file_id.startswith(JOB):
-            return None if due.file_id == self.from_upstream(due) else "the job it was to read is about to expire"
+            return (
+                None
+                if due.file_id == self.from_upstream(due)
+                else "the job it was to read is about to expire"
+            )
         if due.file_id is not None and not due.file_id.startswith(UPLOAD):
             return None
         if due.uploaded_at is None or self._clock() - due.uploaded_at > LAPSES:
@@ -162,12 +193,17 @@ def _content(due: Due, parts: Path, ignored: Mapping[str, Collection[str]]) -> C
 
 
 def _address(due: Due, ignored: Mapping[str, Collection[str]]) -> Named | None:
-    """Where the service fetches it: read or signed again each time, for it isn't kept. None of what we fetch."""
+    """Where the service fetches it: read or signed again each time, for it isn't kept.
+
+    None of what we fetch.
+    """
     if due.place == SIGNED:
         return Named(f"{due.folder}/{due.source}", object_store.signed(due.folder, due.source))
     if due.place is None:
         return None
-    url = listing.address(Path(due.folder), due.place, due.source, ignore=ignored.get(due.folder, ()))
+    url = listing.address(
+        Path(due.folder), due.place, due.source, ignore=ignored.get(due.folder, ())
+    )
     return Named(known_as(url), url)
 
 

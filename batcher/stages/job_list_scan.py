@@ -1,4 +1,5 @@
-"""One pass over the service's job list: which jobs of attempts in doubt it shows, and which of ours it doesn't show.
+"""One pass over the service's job list: which jobs of attempts in doubt it shows, and which of ours
+it doesn't show.
 
 It reads and compares. What follows from it is `recovery`'s affair.
 """
@@ -20,9 +21,13 @@ from batcher.reducto.client import Api
 from batcher.stages.capability_checks import EndlessListing, pages
 
 MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
-PAGE_AT_MOST: Final = 600.0  # seconds that one page may take, its turn included: a Retry-After may be one of hours
+PAGE_AT_MOST: Final = (
+    600.0  # seconds that one page may take, its turn included: a Retry-After may be one of hours
+)
 OFF: Final = 600.0  # seconds by which a row's time may differ from ours
-AGAIN_AT_MOST: Final = 1000  # jobs not shown that are asked for again in the ledger; so many are never deleted at once
+AGAIN_AT_MOST: Final = (
+    1000  # jobs not shown that are asked for again in the ledger; so many are never deleted at once
+)
 
 Rank = tuple[bool, bool, bool]  # the lowest is adopted
 
@@ -34,13 +39,21 @@ class Sighting:
     begun_at: float  # by the loop's time …
     seen_at: float  # … and by the machine's clock
     jobs: dict[int, str] = field(default_factory=dict)  # to be adopted, by unknown document
-    parts: dict[int, str] = field(default_factory=dict)  # what belongs to its job and isn't that, the same
-    unshown: dict[str, float] = field(default_factory=dict)  # jobs of ours, and when each was accepted
+    parts: dict[int, str] = field(
+        default_factory=dict
+    )  # what belongs to its job and isn't that, the same
+    unshown: dict[str, float] = field(
+        default_factory=dict
+    )  # jobs of ours, and when each was accepted
     shown_to: float | None = None  # when the latest job of ours was accepted that it shows
-    mute: dict[str, tuple[float, str]] = field(default_factory=dict)  # by type: the latest that could be anybody's
+    mute: dict[str, tuple[float, str]] = field(
+        default_factory=dict
+    )  # by type: the latest that could be anybody's
     unreadable: int = 0  # rows
     broken: str = ""  # why it wasn't a whole pass
-    goes_back_to: float = float("inf")  # when the last job was made that it showed, as far as they come newest first
+    goes_back_to: float = float(
+        "inf"
+    )  # when the last job was made that it showed, as far as they come newest first
 
     def follow_order(self, rows: Sequence[JobRow]) -> bool:
         """Whether these rows come after those before them, each no newer than the last."""
@@ -52,7 +65,8 @@ class Sighting:
         return True
 
     def lacking(self, settle: float) -> str | None:
-        """A job of ours that the listing must show by now and doesn't: the one that was accepted first.
+        """A job of ours that the listing must show by now and doesn't: the one that was accepted
+        first.
 
         One accepted in what is still to come was so before the machine's clock was set back.
         """
@@ -64,7 +78,9 @@ class Sighting:
         return min(late)[1] if late else None
 
     def lags_since(self, moment: float) -> bool:
-        """Whether jobs of ours were accepted since `moment`, and it doesn't show a single one of them."""
+        """Whether jobs of ours were accepted since `moment`, and it doesn't show a single one of
+        them.
+        """
         younger = any(accepted_at > moment for accepted_at in self.unshown.values())
         return younger and (self.shown_to is None or self.shown_to <= moment)
 
@@ -76,7 +92,9 @@ class Sighting:
 
 
 class Look:
-    """`endpoints` by job name: a row of another type is a part of some job, and not the job itself."""
+    """`endpoints` by job name: a row of another type is a part of some job, and not the job
+    itself.
+    """
 
     def __init__(
         self,
@@ -101,7 +119,9 @@ class Look:
         """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
         now = self._clock()
         sighting = Sighting(asyncio.get_running_loop().time(), now)
-        sighting.unshown = self._ledger.accepted_jobs(self._service, self._key_print, alive_at=now + MARGIN)
+        sighting.unshown = self._ledger.accepted_jobs(
+            self._service, self._key_print, alive_at=now + MARGIN
+        )
         ranks: dict[int, Rank] = {}
         try:
             await self._read(unknown, sighting, ranks)
@@ -117,7 +137,9 @@ class Look:
         self._forgive(sighting)
         return sighting
 
-    async def _read(self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
+    async def _read(
+        self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]
+    ) -> None:
         listing = pages(self._client, self._lane)
         earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
         newest_first = True
@@ -129,7 +151,8 @@ class Look:
             self._take_in(page, unknown, sighting, ranks)
             newest_first = newest_first and sighting.follow_order(page.jobs)
             if newest_first and not sighting.unshown and sighting.goes_back_to < earliest:
-                return  # all that had to be shown was, and what follows is older than any attempt in doubt
+                # all that had to be shown was, and what follows is older than any attempt in doubt
+                return
 
     def _forgive(self, sighting: Sighting) -> None:
         """What has been deleted, or has come to the end of its time, while the listing was read."""
@@ -137,14 +160,18 @@ class Look:
             return
         asked = list(sighting.unshown)[:AGAIN_AT_MOST]
         alive_at = self._clock() + MARGIN
-        still = self._ledger.still_accepted(self._service, self._key_print, asked, alive_at=alive_at)
+        still = self._ledger.still_accepted(
+            self._service, self._key_print, asked, alive_at=alive_at
+        )
         for job_id in asked:
             if job_id not in still:
                 del sighting.unshown[job_id]
 
-    # --- rows -------------------------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
-    def _take_in(self, page: JobsPage, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]) -> None:
+    def _take_in(
+        self, page: JobsPage, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]
+    ) -> None:
         sighting.unreadable += page.unreadable
         holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
         for row in page.jobs:
@@ -153,10 +180,15 @@ class Look:
                 self._account_for(row, holder, sighting)
             for attempt in self._named(row, holder, unknown):
                 self._claim(row, attempt, sighting, ranks)
-        self._note_mute([row for row in page.jobs if row.job_id not in holders and is_mute(row)], sighting)
+        self._note_mute(
+            [row for row in page.jobs if row.job_id not in holders and is_mute(row)], sighting
+        )
 
     def _account_for(self, row: JobRow, holder: Holder, sighting: Sighting) -> None:
-        """It counts as shown only with what we sent. What names another attempt was mixed up on its way."""
+        """It counts as shown only with what we sent.
+
+        What names another attempt was mixed up on its way.
+        """
         accepted_at = sighting.unshown.get(row.job_id)
         if accepted_at is None:
             return
@@ -170,8 +202,12 @@ class Look:
         del sighting.unshown[row.job_id]
         sighting.shown_to = max(sighting.shown_to or accepted_at, accepted_at)
 
-    def _named(self, row: JobRow, holder: Holder | None, unknown: Sequence[Unknown]) -> Iterator[Unknown]:
-        """Whose attempt's it is: by nonce, or by the upload where the request isn't echoed with its nonce."""
+    def _named(
+        self, row: JobRow, holder: Holder | None, unknown: Sequence[Unknown]
+    ) -> Iterator[Unknown]:
+        """Whose attempt's it is: by nonce, or by the upload where the request isn't echoed with its
+        nonce.
+        """
         text = row.text()
         for attempt in unknown:
             if attempt.nonce in text:
@@ -188,19 +224,25 @@ class Look:
         attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
         return attempt is not None and attempt.nonce != nonce
 
-    def _claim(self, row: JobRow, attempt: Unknown, sighting: Sighting, ranks: dict[int, Rank]) -> None:
+    def _claim(
+        self, row: JobRow, attempt: Unknown, sighting: Sighting, ranks: dict[int, Rank]
+    ) -> None:
         endpoint = self._endpoints.get(attempt.job, "")
         if endpoint and not fits(row, endpoint):
             sighting.parts[attempt.id] = row.job_id
             return
-        is_part = not endpoint and row.type.lower() != "pipeline"  # of a step that the manifest names no more
+        is_part = (
+            not endpoint and row.type.lower() != "pipeline"
+        )  # of a step that the manifest names no more
         rank = (is_part, *preference(row))
         if attempt.id not in ranks or rank < ranks[attempt.id]:
             sighting.jobs[attempt.id] = row.job_id
             ranks[attempt.id] = rank
 
     def _note_mute(self, rows: Sequence[JobRow], sighting: Sighting) -> None:
-        """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks against it."""
+        """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
+        against it.
+        """
         known = self._ledger.known_jobs(self._service, [row.job_id for row in rows]) if rows else ()
         for row in rows:
             if row.job_id not in known:

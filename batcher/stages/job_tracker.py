@@ -1,6 +1,7 @@
 """What is out: when to look at each job next, and which are to be fetched, nearest deadline first.
 
-It keeps order and time for the poller and the fetcher; it asks nobody and decides nothing. Times are the loop's.
+It keeps order and time for the poller and the fetcher; it asks nobody and decides nothing. Times
+are the loop's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from batcher.errors import Busy, ServiceError
 
 GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
 LONGEST_GATHER: Final = 3.0  # seconds
-OF_WHAT_IS_LEFT: Final = 0.5  # share of the time to the nearest deadline that passes before the next look at the latest
+OF_WHAT_IS_LEFT: Final = (
+    0.5  # share of the time to the nearest deadline that passes before the next look at the latest
+)
 BETWEEN_LOOKS: Final = 30.0  # seconds, however near a deadline is
 NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need not have any more
 
@@ -29,7 +32,9 @@ class Watched:
     accepted_at: float
     look_at: float
     asked_at: float  # when it was last asked by name, or passed on to be watched
-    ours: bool = True  # submitted by this run; of what an earlier one left out nobody knows when it ended
+    ours: bool = (
+        True  # submitted by this run; of what an earlier one left out nobody knows when it ended
+    )
     company: float = GATHER  # share of its age that the next look may wait for others
     looks: int = 0
     misses: int = 0
@@ -55,7 +60,9 @@ class Watched:
         return self.failures > 0 and self.look_at > _now()
 
     def looked(self, looks: Looks, *, done: bool) -> None:
-        """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of how long it took."""
+        """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of
+        how long it took.
+        """
         age = min(self.age, self.look_at - self.accepted_at) if done else self.age
         if self.ours and not (done and (self.failures or self._was_left_alone)):
             looks.learn(self.flight.size, age, done=done, first=self.looks == 0)
@@ -65,7 +72,9 @@ class Watched:
 
     @property
     def _was_left_alone(self) -> bool:
-        """Whether the look was due long ago, as after an outage: it tells nothing of how long such a job takes."""
+        """Whether the look was due long ago, as after an outage: it tells nothing of how long such
+        a job takes.
+        """
         return _now() - max(self.first_at, self.running_at) > max(2 * LATEST, self.age / 2)
 
 
@@ -76,7 +85,9 @@ class Watchlist:
         self.caught_up = asyncio.Event()
         self._jobs: dict[int, Watched] = {}
         self._by_job: dict[str, int] = {}
-        self._agenda: list[tuple[float, int]] = []  # (when to look, document); an entry may be out of date
+        self._agenda: list[
+            tuple[float, int]
+        ] = []  # (when to look, document); an entry may be out of date
         self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
         self._changed = asyncio.Event()
         self._fetchable = asyncio.Event()
@@ -99,10 +110,21 @@ class Watchlist:
         document = self._by_job.get(job_id)
         return None if document is None else self._jobs.get(document)
 
-    def add(self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False) -> None:
-        """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits for no others."""
+    def add(
+        self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False
+    ) -> None:
+        """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits
+        for no others.
+        """
         now = _now()
-        watched = Watched(flight, now - age, now + look_in, now, ours=age == 0.0, company=0.0 if punctual else GATHER)
+        watched = Watched(
+            flight,
+            now - age,
+            now + look_in,
+            now,
+            ours=age == 0.0,
+            company=0.0 if punctual else GATHER,
+        )
         watched.running_at = watched.accepted_at
         watched.first_at = watched.look_at
         self._jobs[flight.document] = watched
@@ -114,7 +136,9 @@ class Watchlist:
         self._by_job.pop(watched.flight.job_id, None)
 
     def look_in(self, document: int, span: float, *, punctual: bool = False) -> None:
-        """Look at it `span` seconds from now, and not before; where that is to be `punctual`, without company."""
+        """Look at it `span` seconds from now, and not before; where that is to be `punctual`,
+        without company.
+        """
         watched = self._jobs[document]
         watched.look_at = _now() + span
         watched.company = 0.0 if punctual else GATHER
@@ -136,10 +160,14 @@ class Watchlist:
         No wait costs a result that a look in time would have saved.
         """
         asked_for = error.retry_after if isinstance(error, Busy) else None
-        return math.inf if asked_for is None or asked_for <= BETWEEN_LOOKS else self.longest_wait(now)
+        return (
+            math.inf if asked_for is None or asked_for <= BETWEEN_LOOKS else self.longest_wait(now)
+        )
 
     def longest_wait(self, now: float) -> float:
-        """Seconds until what is nearest to its deadline has to be looked at again, at the latest."""
+        """Seconds until what is nearest to its deadline has to be looked at again, at the
+        latest.
+        """
         left = [watched.flight.deadline_at - now for watched in self._jobs.values()]
         in_time = min((span for span in left if span > 0), default=None)
         return NO_DEADLINE if in_time is None else max(BETWEEN_LOOKS, in_time * OF_WHAT_IS_LEFT)
@@ -159,7 +187,9 @@ class Watchlist:
     def has_due(self) -> bool:
         """Whether there is any."""
         now = _now()
-        return any(watched.look_at <= now and not watched.fetching for watched in self._jobs.values())
+        return any(
+            watched.look_at <= now and not watched.fetching for watched in self._jobs.values()
+        )
 
     async def until_due(self) -> None:
         """Until a look is due, and a little longer, for company."""
@@ -194,7 +224,11 @@ class Watchlist:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
             if watched is not None and watched.look_at == look_at and not watched.fetching:
-                return look_at + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at)) - _now()
+                return (
+                    look_at
+                    + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at))
+                    - _now()
+                )
             heapq.heappop(self._agenda)  # out of date
         return None
 

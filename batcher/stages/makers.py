@@ -1,6 +1,8 @@
-"""One maker for each thing that is made of results: how much at once, in what order, and what a crash may have left.
+"""One maker for each thing that is made of results: how much at once, in what order, and what a
+crash may have left.
 
-What is made, and how it becomes durable, is `outputs.derived_files`; here stands when the ledger hears of it.
+What is made, and how it becomes durable, is `outputs.derived_files`; here stands when the ledger
+hears of it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,13 @@ def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSet
 
 
 def makers_for(
-    manifest: Manifest, ledger: Ledger, store: Store, client: Api, course: Course, *, asked: bool = True
+    manifest: Manifest,
+    ledger: Ledger,
+    store: Store,
+    client: Api,
+    course: Course,
+    *,
+    asked: bool = True,
 ) -> list[Maker]:
     """Those that a manifest asks for; none where json is all it wants.
 
@@ -63,13 +71,18 @@ def makers_for(
 
 
 class Pictures:
-    """Fetches what a result links to into a folder beside it, before the service forgets it. Missing ones are noted."""
+    """Fetches what a result links to into a folder beside it, before the service forgets it.
+
+    Missing ones are noted.
+    """
 
     format = "images"
     after = None
     at_once = Limit(documents=8)
 
-    def __init__(self, ledger: Ledger, store: Store, client: Api, course: Course, jobs: Sequence[Job]) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, client: Api, course: Course, jobs: Sequence[Job]
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._client = client
@@ -88,20 +101,40 @@ class Pictures:
 
     async def _all_of(self, one: Derivable) -> Derived:
         cited = self._has_citations(one)
-        places = await in_thread(lambda: derived_files.picture_places(self._store, one, cited=cited))
-        troubles = [trouble for url, place in places.items() if (trouble := await self._fetch(url, place))]
+        places = await in_thread(
+            lambda: derived_files.picture_places(self._store, one, cited=cited)
+        )
+        troubles = [
+            trouble for url, place in places.items() if (trouble := await self._fetch(url, place))
+        ]
         note = f"{len(troubles)} of {len(places)} missing: {troubles[0]}" if troubles else None
         if note:
             self._course.warn(f"{one.source}: pictures: {note}")
-        await in_thread(derived_files.remove_others, self._store, derived_files.pictures_name(one), places.values())
+        await in_thread(
+            derived_files.remove_others,
+            self._store,
+            derived_files.pictures_name(one),
+            places.values(),
+        )
         number = len(places) - len(troubles)
-        return Derived(one.document, "images", one.sha256, derived_files.pictures_name(one), 0, number, None, note)
+        return Derived(
+            one.document,
+            "images",
+            one.sha256,
+            derived_files.pictures_name(one),
+            0,
+            number,
+            None,
+            note,
+        )
 
     def _has_citations(self, one: Derivable) -> bool:
         """As far as the manifest tells, and a listing beside it."""
         name, options = self._ledger.asked_by(one.document)
         job = self._jobs.get(name)
-        return job is not None and asks_for_citations(job.endpoint, merged(job.options, json.loads(options or "{}")))
+        return job is not None and asks_for_citations(
+            job.endpoint, merged(job.options, json.loads(options or "{}"))
+        )
 
     async def _fetch(self, url: str, place: str) -> str | None:
         if self._store.path(place).is_file():
@@ -113,7 +146,9 @@ class Pictures:
                 raise ValueError("it came empty")
         except OSError as error:
             raise trouble(place, error) from error
-        except Exception as error:  # of an address that a document's author may have written, whatever it is
+        except (
+            Exception
+        ) as error:  # of an address that a document's author may have written, whatever it is
             part.unlink(missing_ok=True)
             return self._why(error)
         await in_thread(derived_files.publish, self._store, Streamed(place, part, digest, size))
@@ -139,7 +174,9 @@ def _tell(course: Course, group: Sequence[Derivable], rows: Sequence[Derived]) -
     sources = {one.document: one.source for one in group}
     for row in rows:
         if row.note:
-            course.warn(f"{sources[row.document]}: {row.format}: {row.note}; the JSON on disk is as it came")
+            course.warn(
+                f"{sources[row.document]}: {row.format}: {row.note}; the JSON on disk is as it came"
+            )
 
 
 class Markdown:
@@ -158,14 +195,19 @@ class Markdown:
         """Nothing can be half made: each file is whole or not there."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        known = {name: hashes_of(self._ledger, name) for name in map(derived_files.markdown_name, group)}
+        known = {
+            name: hashes_of(self._ledger, name) for name in map(derived_files.markdown_name, group)
+        }
         rows = await in_thread(derived_files.write_markdown, self._store, group, known)
         await remember(self._ledger, rows)
         _tell(self._course, group, rows)
 
 
 class Lines:
-    """Appends to one file. How much of it counts is what the ledger remembers; the rest is cut off and made again."""
+    """Appends to one file.
+
+    How much of it counts is what the ledger remembers; the rest is cut off and made again.
+    """
 
     format = "jsonl"
     after = None
@@ -195,7 +237,9 @@ class Lines:
                 self._ledger, self._file
             )  # before it's there: a crash leaves no stranger
         rows = await in_thread(
-            lambda: derived_files.append_lines(self._store, group, self._file, self._length, chunks=self._chunks)
+            lambda: derived_files.append_lines(
+                self._store, group, self._file, self._length, chunks=self._chunks
+            )
         )
         await remember(self._ledger, rows)
         self._length = max([self._length, *(row.start + row.size for row in rows)])
@@ -203,9 +247,11 @@ class Lines:
 
 
 class Parts:
-    """Files of a Parquet data set, each of one step's documents. What a newer version outdates is taken apart again.
+    """Files of a Parquet data set, each of one step's documents. What a newer version outdates is
+    taken apart again.
 
-    The ledger hears of a part before it gets its name: one whose name is missing was never seen, and is made again.
+    The ledger hears of a part before it gets its name: one whose name is missing was never seen,
+    and is made again.
     """
 
     format = "parquet"
@@ -220,16 +266,23 @@ class Parts:
 
     async def prepare(self) -> None:
         for job in self._jobs:
-            await derived_outputs.note_columns(self._ledger, job.name, columns_for(job.endpoint, job.options))
+            await derived_outputs.note_columns(
+                self._ledger, job.name, columns_for(job.endpoint, job.options)
+            )
         names = derived_outputs.files(self._ledger, self.format)
         gone = [name for name in names if not self._store.path(name).is_file()]
-        outdated = {*derived_outputs.outdated(self._ledger, self.format), *filter(self._has_its_own_columns, names)}
+        outdated = {
+            *derived_outputs.outdated(self._ledger, self.format),
+            *filter(self._has_its_own_columns, names),
+        }
         for name in outdated:
             self._store.path(name).unlink(missing_ok=True)
         await derived_outputs.forget(self._ledger, self.format, {*gone, *outdated})
 
     def _has_its_own_columns(self, name: str) -> bool:
-        """Of a version that gave each file the columns of its own rows: no two of them need be alike."""
+        """Of a version that gave each file the columns of its own rows: no two of them need be
+        alike.
+        """
         job = name.split("/")[1]
         return (
             derived_outputs.columns_of(self._ledger, job) is None
@@ -237,18 +290,24 @@ class Parts:
         )
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        for job, documents in groupby(sorted(group, key=lambda one: one.job), key=lambda one: one.job):
+        for job, documents in groupby(
+            sorted(group, key=lambda one: one.job), key=lambda one: one.job
+        ):
             there = await in_thread(derived_files.whole, self._store, documents)
             if there:
                 await self._part(await self._columns(job, there), there)
 
     async def _columns(self, job: str, there: Sequence[Derivable]) -> Columns:
-        """Of all the step's files: by what it asks for, or else by what its rows have held so far."""
+        """Of all the step's files: by what it asks for, or else by what its rows have held so
+        far.
+        """
         columns = derived_outputs.columns_of(self._ledger, job)
         if columns is None:
             known = derived_outputs.found_columns_of(self._ledger, job)
             columns = await in_thread(derived_files.found_columns, self._store, there, known)
-            await derived_outputs.note_found_columns(self._ledger, job, columns)  # before there is a file that has them
+            await derived_outputs.note_found_columns(
+                self._ledger, job, columns
+            )  # before there is a file that has them
         return columns
 
     async def _part(self, columns: Columns, there: Sequence[Derivable]) -> None:

@@ -1,4 +1,6 @@
-"""What all makers have in common: how much each takes at once, what it is asked to do, and the thread it blocks."""
+"""What all makers have in common: how much each takes at once, what it is asked to do, and the
+thread it blocks.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of a group: documents, or bytes of results. `patient`: it waits until one of them is reached, or the run ends."""
+    """Of a group: documents, or bytes of results.
+
+    `patient`: it waits until one of them is reached, or the run ends.
+    """
 
     documents: int = 128
     size: int = 32 << 20
@@ -39,7 +44,8 @@ class Maker(Protocol):
         """Look after what a crash left, or a person changed."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        """Make it and have the ledger remember it. Raises OutputError, and whatever nobody foresaw: of one document.
+        """Make it and have the ledger remember it. Raises OutputError, and whatever nobody foresaw:
+        of one document.
 
         What was made of the others in the group by then is remembered, or is made again.
         """
@@ -53,7 +59,9 @@ async def to_their_ends(work: Iterable[Awaitable[T]]) -> tuple[list[T], BaseExce
 
 
 async def in_thread(work: Callable[..., T], *values: Any) -> T:
-    """`work` in a thread, to its end even where this run's is near: nobody writes once the ledger is let go."""
+    """`work` in a thread, to its end even where this run's is near: nobody writes once the ledger
+    is let go.
+    """
     task = asyncio.ensure_future(asyncio.to_thread(work, *values))
     try:
         return await asyncio.shield(task)

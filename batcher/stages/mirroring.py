@@ -1,6 +1,8 @@
-"""Puts into an object store what lies on disk: results as they are made, data sets at the end of a run.
+"""Puts into an object store what lies on disk: results as they are made, data sets at the end of a
+run.
 
-Each object is put whole. What was put is remembered; nothing here touches an object that it didn't put.
+Each object is put whole. What was put is remembered; nothing here touches an object that it didn't
+put.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from batcher.stages.making import Limit, in_thread, to_their_ends
 from batcher.stages.run_control import Course
 
 IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
-MANY_IN_A_ROW: Final = 100  # and of one that has: a folder of names that are too long, say, is no reason to stop
+MANY_IN_A_ROW: Final = (
+    100  # and of one that has: a folder of names that are too long, say, is no reason to stop
+)
 
 
 class Missed(NamedTuple):
@@ -29,15 +33,19 @@ class Missed(NamedTuple):
 
 
 class Mirrored:
-    """Puts each result into an object store, and what lies beside it: its Markdown and pictures, once they are made.
+    """Puts each result into an object store, and what lies beside it: its Markdown and pictures,
+    once they are made.
 
-    What the store refuses while it takes others is told, and put by the next run; a store that refuses all is away.
+    What the store refuses while it takes others is told, and put by the next run; a store that
+    refuses all is away.
     """
 
     format = "mirror"
     at_once = Limit(documents=16)
 
-    def __init__(self, ledger: Ledger, store: Store, mirror: Mirror, course: Course, *, after: str | None) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, mirror: Mirror, course: Course, *, after: str | None
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._mirror = mirror
@@ -61,7 +69,9 @@ class Mirrored:
         outcomes, error = await to_their_ends(map(self._tried, there))
         made = [one for one in outcomes if isinstance(one, Derived)]
         await remember(self._ledger, made)
-        await self._take_in([one for one in outcomes if isinstance(one, Missed)], has_taken=bool(made))
+        await self._take_in(
+            [one for one in outcomes if isinstance(one, Missed)], has_taken=bool(made)
+        )
         if error is not None:
             raise error
 
@@ -94,7 +104,10 @@ class Mirrored:
 
 
 class MirroredSets:
-    """The files that many documents share: lines and Parquet. A part that was taken apart here is taken away there."""
+    """The files that many documents share: lines and Parquet.
+
+    A part that was taken apart here is taken away there.
+    """
 
     def __init__(self, ledger: Ledger, store: Store, mirror: Mirror) -> None:
         self._ledger = ledger
@@ -106,7 +119,9 @@ class MirroredSets:
 
         Raises MirrorError, the first, once the others have been tried.
         """
-        sets = {f"{self._mirror.url}/{one.name}": one for one in derived_outputs.data_sets(self._ledger)}
+        sets = {
+            f"{self._mirror.url}/{one.name}": one for one in derived_outputs.data_sets(self._ledger)
+        }
         known = derived_outputs.mirrored_sets(self._ledger)
         errors = list[MirrorError]()
         for place, one in sets.items():

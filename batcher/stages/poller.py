@@ -1,7 +1,8 @@
-"""Watches every job that is out and passes each ended one to the fetcher. It fetches no result and starts no job.
+"""Watches every job that is out and passes each ended one to the fetcher. It fetches no result and
+starts no job.
 
-Two levels: a sweep of the listing tells the state of hundreds in one request; a handful is asked one by one, where the
-look and the fetch are the same request. Whichever costs fewer is taken.
+Two levels: a sweep of the listing tells the state of hundreds in one request; a handful is asked
+one by one, where the look and the fetch are the same request. Whichever costs fewer is taken.
 """
 
 from __future__ import annotations
@@ -23,11 +24,18 @@ from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched, W
 from batcher.stages.run_control import Course
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
-DOUBT: Final = 0.05  # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
-A_PAGE: Final = 50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
+# at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
+DOUBT: Final = 0.05
+A_PAGE: Final = (
+    50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
+)
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
-OWN_WORD: Final = 1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
-AFTER_TROUBLE: Final = 5.0  # seconds between two looks, where the first came to nothing that anybody foresaw
+OWN_WORD: Final = (
+    1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
+)
+AFTER_TROUBLE: Final = (
+    5.0  # seconds between two looks, where the first came to nothing that anybody foresaw
+)
 EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
 
 
@@ -50,7 +58,9 @@ class Poller:
         self._jobs = jobs
         self._looks = looks
         self._clock = clock
-        self._pages = 1  # what the last sweep took: the account's listing may hold other people's jobs
+        self._pages = (
+            1  # what the last sweep took: the account's listing may hold other people's jobs
+        )
         self._in_vain = 0
         self._boundary = Boundary(course, "looking at jobs", at_once=True)
         self._looking = False
@@ -93,7 +103,9 @@ class Poller:
 
     def _hear(self, change: Change) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
-            if not self._accepted:  # those of one commit are heard of together: one query serves them all
+            if (
+                not self._accepted
+            ):  # those of one commit are heard of together: one query serves them all
                 asyncio.get_running_loop().call_soon(self._watch_accepted)
             self._accepted.append(change.event.document)
 
@@ -105,7 +117,9 @@ class Poller:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()
         for lane in (self._pace.fetch, self._pace.list):
-            if lane.held_for > BETWEEN_LOOKS:  # what was adopted may have less time left than all others
+            if (
+                lane.held_for > BETWEEN_LOOKS
+            ):  # what was adopted may have less time left than all others
                 lane.shorten(self._jobs.longest_wait(self._clock()))
 
     async def _look_around_safely(self) -> None:
@@ -164,7 +178,9 @@ class Poller:
         return long_ago or is_overdue(watched.flight, self._clock())
 
     async def _read_listing(self, unseen: set[str]) -> None:
-        """Until all that is due has been seen, or until asking for the rest by name is the shorter way."""
+        """Until all that is due has been seen, or until asking for the rest by name is the shorter
+        way.
+        """
         pages = 0
         cursor = None
         seen = set[str]()
@@ -172,8 +188,12 @@ class Poller:
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
             if not await self._pace.list.turn(most=LONGEST_GATHER):
-                break  # somebody else was told to wait meanwhile; a look by name costs no more than the wait
-            page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True)
+                # somebody else was told to wait meanwhile; a look by name costs no more than the
+                # wait
+                break
+            page = await self._client.jobs(
+                cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True
+            )
             self._pace.list.answered()
             pages = pages + 1
             cursor = page.next_cursor
@@ -183,7 +203,9 @@ class Poller:
         self._pages = max(1, pages)
 
     def _pages_worth_while(self, due: int) -> int:
-        """As many as our own jobs take, or as are read sooner than what is due is asked for by name."""
+        """As many as our own jobs take, or as are read sooner than what is due is asked for by
+        name.
+        """
         own = -(-len(self._jobs) // JOBS_PAGE_LIMIT) + 1
         return min(due, max(own, due // A_PAGE))
 

@@ -1,8 +1,10 @@
-"""Finds out what became of submissions whose answer was lost, before anything is paid a second time.
+"""Finds out what became of submissions whose answer was lost, before anything is paid a second
+time.
 
-Look for it in the service's listing: found, it is adopted. Not found: fence it off by deleting its upload, let `settle`
-pass, look again; only then is it proven absent and may be sent anew, and only by a listing that shows all it must show
-of ours. Where the means can't be trusted, it is held, in bounded time.
+Look for it in the service's listing: found, it is adopted. Not found: fence it off by deleting its
+upload, let `settle` pass, look again; only then is it proven absent and may be sent anew, and only
+by a listing that shows all it must show of ours. Where the means can't be trusted, it is held, in
+bounded time.
 """
 
 from __future__ import annotations
@@ -33,14 +35,19 @@ from batcher.stages.job_list_scan import MARGIN, Look, Sighting
 from batcher.stages.run_control import Course
 
 ABSENCES_AT_MOST: Final = 3
-ABSENCES_IN_BAD_TIMES: Final = 6  # where so many others' submissions never arrive either, it's no fault of this one's
-BAD_TIMES: Final = 3
-PATIENCE: Final = 1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
-WITHOUT_WITNESS: Final = (
-    10  # times `settle`: nothing would show that such a listing lags, so it has longer than any other
+ABSENCES_IN_BAD_TIMES: Final = (
+    6  # where so many others' submissions never arrive either, it's no fault of this one's
 )
+BAD_TIMES: Final = 3
+PATIENCE: Final = (
+    1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
+)
+# times `settle`: nothing would show that such a listing lags, so it has longer than any other
+WITHOUT_WITNESS: Final = 10
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
-FENCES_IN_VAIN: Final = 3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
+FENCES_IN_VAIN: Final = (
+    3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
+)
 SLACK: Final = 0.01  # seconds
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 
@@ -86,13 +93,21 @@ class Recovery:
             clock=clock,
         )
         self.has_looked_for_held = False
-        self._looked_since: dict[str, float] = {}  # by nonce, in the loop's time, as all that follows
+        self._looked_since: dict[
+            str, float
+        ] = {}  # by nonce, in the loop's time, as all that follows
         self._fence_seen: dict[str, float] = {}
-        self._never_arrived: set[int] = set()  # documents whose submissions never arrived, in this run
-        self._unfenced: set[str] = set()  # the service wouldn't delete their uploads, so they may yet arrive
+        self._never_arrived: set[int] = (
+            set()
+        )  # documents whose submissions never arrived, in this run
+        self._unfenced: set[str] = (
+            set()
+        )  # the service wouldn't delete their uploads, so they may yet arrive
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
-        self._late: dict[str, float] = {}  # jobs of ours that weren't shown, and how old they were by then
+        self._late: dict[
+            str, float
+        ] = {}  # jobs of ours that weren't shown, and how old they were by then
         self._lag = 0.0  # the most by which the listing was seen to be behind
         self._rest = 0.0  # seconds, longer from one failure of the listing to the next
 
@@ -108,21 +123,32 @@ class Recovery:
                 await self._ledger.change()
 
     def _next_in(self) -> float:
-        """Seconds to the next pass: it comes as soon as it may prove the absence of one that is fenced."""
+        """Seconds to the next pass: it comes as soon as it may prove the absence of one that is
+        fenced.
+        """
         fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
         settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
         in_time = [span + SLACK for span in settled_in if span > 0]
         return min(self._settle / 4, max(self._settle / 10, min(in_time, default=math.inf)))
 
     async def _look_for_held(self) -> None:
-        """Once in a run: what an earlier one held may have turned up since. It is adopted, and nothing else."""
-        held = [attempt for attempt in self._ledger.unknown(State.HELD) if not self._is_out_of_reach(attempt)]
+        """Once in a run: what an earlier one held may have turned up since.
+
+        It is adopted, and nothing else.
+        """
+        held = [
+            attempt
+            for attempt in self._ledger.unknown(State.HELD)
+            if not self._is_out_of_reach(attempt)
+        ]
         if held:
             await self._pass(held, self._adopt)
         self.has_looked_for_held = True
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
-        """What can't be judged keeps no other from being judged, nor does a listing that can't be read."""
+        """What can't be judged keeps no other from being judged, nor does a listing that can't be
+        read.
+        """
         self._fences_in_vain = 0
         try:
             await self._prove_fence()
@@ -147,7 +173,9 @@ class Recovery:
                 await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
-        """Where a service deletes no uploads nobody's absence is ever proven; what its listing shows is still ours."""
+        """Where a service deletes no uploads nobody's absence is ever proven; what its listing
+        shows is still ours.
+        """
         try:
             await prove_fence(self._ledger, self._client, self._service, self._key_print)
         except Unauthorised:
@@ -158,11 +186,16 @@ class Recovery:
     async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
         if attempt.id in sighting.jobs:
             if not await self._adopt(attempt, sighting):
-                words = f"perhaps paid: its job {sighting.jobs[attempt.id]} was answered to another document"
+                words = (
+                    f"perhaps paid: its job {sighting.jobs[attempt.id]} was answered to "
+                    "another document"
+                )
                 await self._ledger.record(events.Held(attempt.id, words))
             return
         if self._is_out_of_reach(attempt):
-            await self._ledger.record(events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches"))
+            await self._ledger.record(
+                events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches")
+            )
             return
         if self._is_to_be_fenced(attempt, sighting):
             await self._fence(attempt)
@@ -175,11 +208,15 @@ class Recovery:
         self._never_arrived.add(attempt.id)
         most = ABSENCES_IN_BAD_TIMES if len(self._never_arrived) > BAD_TIMES else ABSENCES_AT_MOST
         if attempt.absences + 1 >= most:
-            return events.GivenUp(attempt.id, f"proven absent {most} times: its submissions never arrive")
+            return events.GivenUp(
+                attempt.id, f"proven absent {most} times: its submissions never arrive"
+            )
         return events.ProvenAbsent(attempt.id)
 
     async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """False where another attempt holds its job: somewhere on the way two answers were mixed up."""
+        """False where another attempt holds its job: somewhere on the way two answers were mixed
+        up.
+        """
         job_id = sighting.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
@@ -191,17 +228,21 @@ class Recovery:
                 return False
         return True
 
-    # --- the fence --------------------------------------------------------------------------------------------------
+    # --- the fence --------------------------------------------------------------------------------
 
     def _is_to_be_fenced(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """Not where a part of its job shows that it has arrived, nor before the listing could be looked through."""
+        """Not where a part of its job shows that it has arrived, nor before the listing could be
+        looked through.
+        """
         is_due = attempt.has_upload and attempt.nonce not in self._fence_seen
         return is_due and attempt.id not in sighting.parts and not sighting.broken
 
     async def _fence(self, attempt: Unknown) -> None:
-        """Delete its upload: on record before, or a late job would seem to fail by the document's own fault.
+        """Delete its upload: on record before, or a late job would seem to fail by the document's
+        own fault.
 
-        What an earlier run has on record is deleted once more: nobody knows whether that run still came to it.
+        What an earlier run has on record is deleted once more: nobody knows whether that run still
+        came to it.
         """
         failed = self._fence_fails.get(attempt.nonce)
         if self._fences_in_vain >= FENCES_IN_VAIN or (failed and _now() < failed.again_at):
@@ -230,18 +271,23 @@ class Recovery:
         asked_for = error.retry_after if isinstance(error, Busy) else None
         if isinstance(error, Busy) and error.status == 429:
             wait = self._settle / 8  # it only came too soon
-        self._fence_fails[attempt.nonce] = _Failed(str(error), wait, _now() + max(wait, asked_for or 0.0))
+        self._fence_fails[attempt.nonce] = _Failed(
+            str(error), wait, _now() + max(wait, asked_for or 0.0)
+        )
 
-    # --- what may be concluded --------------------------------------------------------------------------------------
+    # --- what may be concluded --------------------------------------------------------------------
 
     def _is_out_of_reach(self, attempt: Unknown) -> bool:
-        """The service may have forgotten the job since: that it doesn't list it says nothing any more."""
+        """The service may have forgotten the job since: that it doesn't list it says nothing any
+        more.
+        """
         return self._clock() - attempt.sent_at > self._retention - MARGIN
 
     def _has_settled(self, attempt: Unknown, sighting: Sighting) -> bool:
         """Whether the listing was begun long enough after the fence, by the time of this run alone.
 
-        The machine's clock may have been set between two runs, so a fence of an earlier one counts from our start.
+        The machine's clock may have been set between two runs, so a fence of an earlier one counts
+        from our start.
         """
         fenced = self._fence_seen.get(attempt.nonce)
         return fenced is not None and sighting.begun_at - fenced >= self._span
@@ -252,7 +298,9 @@ class Recovery:
         return max(self._settle, min(2 * self._lag, PATIENCE))
 
     def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """Absence is proven by what must be there, those jobs of ours included that were accepted just now."""
+        """Absence is proven by what must be there, those jobs of ours included that were accepted
+        just now.
+        """
         return not self._doubt(attempt, sighting)
 
     def _doubt(self, attempt: Unknown, sighting: Sighting) -> str:
@@ -284,7 +332,10 @@ class Recovery:
         if part := sighting.parts.get(attempt.id):
             return f"the listing shows job {part}, a part of its job, and not the job itself"
         if sighting.unreadable:
-            return f"{many(sighting.unreadable, 'row')} of the listing can't be read, and may be its job's"
+            return (
+                f"{many(sighting.unreadable, 'row')} of the listing can't be read, and may be "
+                "its job's"
+            )
         if job_id := sighting.lacking(self._settle):
             return f"the listing doesn't show job {job_id}, which the service accepted before"
         if job_id := sighting.anybodys(self._endpoints.get(attempt.job, ""), attempt.sent_at):
@@ -296,23 +347,29 @@ class Recovery:
         if sighting.lags_since(attempt.fenced_at or 0.0):
             return "the listing shows no job that the service accepted since its upload was deleted"
         waited = self._waited(attempt, sighting)
-        if sighting.shown_to is None and not (waited > self._without_witness and self._is_alone(waited)):
+        if sighting.shown_to is None and not (
+            waited > self._without_witness and self._is_alone(waited)
+        ):
             return "the listing shows no job of ours"
         return ""
 
     @property
     def _without_witness(self) -> float:
-        """Seconds after which a listing is believed that has no job of ours to show and none that it must show."""
+        """Seconds after which a listing is believed that has no job of ours to show and none that
+        it must show.
+        """
         return WITHOUT_WITNESS * self._settle
 
     def _waited(self, attempt: Unknown, sighting: Sighting) -> float:
         """Since this run first looked for it."""
         return sighting.begun_at - self._looked_since.setdefault(attempt.nonce, sighting.begun_at)
 
-    # --- what is given up on ----------------------------------------------------------------------------------------
+    # --- what is given up on ----------------------------------------------------------------------
 
     def _is_hopeless(self, attempt: Unknown, sighting: Sighting) -> bool:
-        """Nothing else is left whose acceptance could still prove the listing, and it has had its time."""
+        """Nothing else is left whose acceptance could still prove the listing, and it has had its
+        time.
+        """
         if attempt.nonce in self._fence_seen and not self._has_settled(attempt, sighting):
             return False
         waited = self._waited(attempt, sighting)
@@ -321,29 +378,39 @@ class Recovery:
 
     def _patience(self, attempt: Unknown, sighting: Sighting) -> float:
         """Longer where the service may come to itself."""
-        may_pass = sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
+        may_pass = (
+            sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
+        )
         only_a_witness = sighting.shown_to is None and not self._deficiency(attempt, sighting)
         least = self._without_witness if only_a_witness else 3 * self._settle
         return max(least, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
 
     def _is_alone(self, waited: float) -> bool:
-        """What is left waits for these, or for nothing; what is to be sent may be waiting for them without a word."""
+        """What is left waits for these, or for nothing; what is to be sent may be waiting for them
+        without a word.
+        """
         tally = self._ledger.tally
         company = tally[State.SENDING] + tally[State.WAITING] + tally[State.READY]
-        sends = self._submits and not self._course.home  # else what is left to send is another run's
+        sends = (
+            self._submits and not self._course.home
+        )  # else what is left to send is another run's
         if sends and waited <= PATIENCE:
             company += tally[State.QUEUED] + tally[State.UPLOADED]
         return company == 0
 
     def _may_yet_be_shown(self, attempt: Unknown) -> bool:
-        """Whether the job by which the listing is to be proven is so young that the listing may still lag behind it."""
-        witness = self._ledger.witness(self._service, self._key_print, since=attempt.fenced_at or 0.0)
+        """Whether the job by which the listing is to be proven is so young that the listing may
+        still lag behind it.
+        """
+        witness = self._ledger.witness(
+            self._service, self._key_print, since=attempt.fenced_at or 0.0
+        )
         return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
 
     def _what_lacks(self, attempt: Unknown, sighting: Sighting) -> str:
         return f"perhaps paid; {self._doubt(attempt, sighting) or 'not proven: absence'}"
 
-    # --- looking ----------------------------------------------------------------------------------------------------
+    # --- looking ----------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
         sighting = await self._look.through(unknown)
@@ -358,9 +425,16 @@ class Recovery:
 
     def _learn_lag(self, sighting: Sighting) -> None:
         """By how much the listing is behind is seen by what it shows in the end."""
-        shown = [age for job_id, age in self._late.items() if job_id not in sighting.unshown and age <= PATIENCE]
+        shown = [
+            age
+            for job_id, age in self._late.items()
+            if job_id not in sighting.unshown and age <= PATIENCE
+        ]
         self._lag = max(self._lag, *shown, 0.0)
-        ages = {job_id: sighting.seen_at - accepted_at for job_id, accepted_at in sighting.unshown.items()}
+        ages = {
+            job_id: sighting.seen_at - accepted_at
+            for job_id, accepted_at in sighting.unshown.items()
+        }
         self._late = {job_id: age for job_id, age in ages.items() if age >= self._settle}
 
 

@@ -1,7 +1,9 @@
-"""Stands between the scanner and the ledger: what has been paid for isn't paid for again above a sum, unasked.
+"""Stands between the scanner and the ledger: what has been paid for isn't paid for again above a
+sum, unasked.
 
-New documents pass at once. A newer version of a saved one waits until all is known that would have to be paid again;
-then it passes, or somebody is asked, or it stays as it was. It sends nothing and knows no file.
+New documents pass at once. A newer version of a saved one waits until all is known that would have
+to be paid again; then it passes, or somebody is asked, or it stays as it was. It sends nothing and
+knows no file.
 """
 
 from __future__ import annotations
@@ -16,11 +18,16 @@ from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.stages.run_control import Course
 
-HELD_AT_MOST: Final = 50_000  # versions in memory; beyond, they are only counted, and looked for again once agreed to
+HELD_AT_MOST: Final = (
+    50_000  # versions in memory; beyond, they are only counted, and looked for again once agreed to
+)
 
 
 class Consent:
-    """`unasked` in credits. `documents` and `credits` are what would be paid for again, as far as the scan has come."""
+    """`unasked` in credits.
+
+    `documents` and `credits` are what would be paid for again, as far as the scan has come.
+    """
 
     def __init__(self, ledger: Ledger, course: Course, *, unasked: float) -> None:
         self._ledger = ledger
@@ -33,15 +40,23 @@ class Consent:
         self.credits = 0.0
 
     async def admit(self, versions: Sequence[Version]) -> None:
-        """Those that cost nothing more than they would in any case pass; the others wait for `settle`."""
+        """Those that cost nothing more than they would in any case pass; the others wait for
+        `settle`.
+        """
         answered = self._ledger.answered([(v.content, v.step) for v in versions if v.replaces])
-        paying = [v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered]
+        paying = [
+            v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered
+        ]
         worth = self._ledger.worth([v.replaces for v in paying if v.replaces])
-        new = worth.keys() - self._counted  # a source whose files were still being written is walked twice
+        new = (
+            worth.keys() - self._counted
+        )  # a source whose files were still being written is walked twice
         self._counted |= new
         self.documents += len(new)
         self.credits += sum(worth[document] for document in new)
-        waiting = {v.source for v in versions if v.replaces in worth and self._unasked < float("inf")}
+        waiting = {
+            v.source for v in versions if v.replaces in worth and self._unasked < float("inf")
+        }
         free = [v for v in versions if v.source not in waiting]  # the steps of a source go together
         if free:
             await self._ledger.admit(free)
@@ -52,7 +67,10 @@ class Consent:
         self._held.update({(v.source, v.job): v for v in again if not self._dropped})
 
     async def settle(self) -> bool:
-        """All has been seen. Whether some of it must be looked for again, for it was agreed to and not kept in mind."""
+        """All has been seen.
+
+        Whether some of it must be looked for again, for it was agreed to and not kept in mind.
+        """
         if self._unasked == float("inf") or not self.documents:
             return False
         if self.credits > self._unasked and not await self._agreed():
@@ -66,7 +84,9 @@ class Consent:
         return lost
 
     async def agree_to_change(self, job: str, step: str) -> bool:
-        """Before anything is sent: other options or another service would pay for all that is saved once more."""
+        """Before anything is sent: other options or another service would pay for all that is saved
+        once more.
+        """
         if self._ledger.last_step(job) == step:
             return True
         self.documents, self.credits = self._ledger.worth_of_other_steps(job, step)
@@ -98,5 +118,6 @@ def unasked(manifest: Manifest) -> float:
 def again_words(documents: int, credits: float) -> str:
     return (
         f"{many(documents, 'document')} that {'are' if documents != 1 else 'is'} saved would be"
-        f" paid for again, about {many(credits, 'credit')}: files, options or the service have changed"
+        f" paid for again, about {many(credits, 'credit')}: files, options or the service have "
+        "changed"
     )

@@ -24,8 +24,12 @@ class Course:
     strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
-    trace: Callable[[str], None] = lambda text: None  # keeps what whoever mends batcher wants to know
-    ask: Callable[[str], Awaitable[bool]] | None = None  # asks whoever watches the run; None: nobody does
+    trace: Callable[[str], None] = lambda text: (
+        None
+    )  # keeps what whoever mends batcher wants to know
+    ask: Callable[[str], Awaitable[bool]] | None = (
+        None  # asks whoever watches the run; None: nobody does
+    )
     refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)
     secrets: Secrets = field(default_factory=Secrets)  # nothing of them is told
@@ -33,7 +37,13 @@ class Course:
     _in_a_row: int = 0
 
     def stop(
-        self, reason: str, exit_code: int, *, at_once: bool = False, home: bool = False, how: Ended = Ended.FAILED
+        self,
+        reason: str,
+        exit_code: int,
+        *,
+        at_once: bool = False,
+        home: bool = False,
+        how: Ended = Ended.FAILED,
     ) -> None:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
@@ -71,7 +81,11 @@ class Course:
         self.how = Ended.FINISHED
 
     def count(self, kind: str | None) -> None:
-        """Take in the class of an outcome: errors of configuration in a row would burn the whole batch the same way."""
+        """Take in the class of an outcome: errors of configuration in a row would burn the whole
+        batch the same way.
+        """
         self._in_a_row = self._in_a_row + 1 if kind == ErrorClass.CONFIGURATION else 0
         if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:
-            self.stop(f"{self._in_a_row} documents in a row were refused for their configuration", 2)
+            self.stop(
+                f"{self._in_a_row} documents in a row were refused for their configuration", 2
+            )

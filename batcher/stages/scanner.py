@@ -1,4 +1,5 @@
-"""Feeds the ledger: walks the sources and admits what is new or has changed. It reads no more than it must.
+"""Feeds the ledger: walks the sources and admits what is new or has changed. It reads no more than
+it must.
 
 A file of the same size, time and inode is taken for the one the ledger knows, unread.
 """
@@ -49,9 +50,13 @@ class Scanner:
         self._manifest = manifest
         self._clock = clock
         self._tell = tell
-        self._namesakes: dict[str, str] = {}  # by name: the other folder that has a document of that name
+        self._namesakes: dict[
+            str, str
+        ] = {}  # by name: the other folder that has a document of that name
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
-        self._tolerant = frozenset(job.name for job in manifest.jobs if job.unknown_options != REFUSE)
+        self._tolerant = frozenset(
+            job.name for job in manifest.jobs if job.unknown_options != REFUSE
+        )
         self._warned = set[str]()  # of options that the API's description doesn't know
         self._left: dict[Source, LeftOut] = {}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
@@ -90,7 +95,9 @@ class Scanner:
 
     @property
     def unmatched(self) -> str:
-        """Of which sources `include` fits nothing that is there, in words; empty where there is none."""
+        """Of which sources `include` fits nothing that is there, in words; empty where there is
+        none.
+        """
         told = (
             f"{next(iter(source.outline().values()))}: include fits nothing there; {left.words()}"
             for source, left in self._left.items()
@@ -99,7 +106,10 @@ class Scanner:
         return "; ".join(told)
 
     async def run(self) -> None:
-        """Walk every source once; `done` is set when the last of it is in the ledger. Raises SourceError."""
+        """Walk every source once; `done` is set when the last of it is in the ledger.
+
+        Raises SourceError.
+        """
         try:
             await self._walk_all()
             if await self._consent.settle():
@@ -113,13 +123,15 @@ class Scanner:
     def _tell_of_what_differs(self) -> None:
         if self.withdrawn:
             self._tell(
-                f"{many(self.withdrawn, 'document')} that an earlier run had queued will not be sent: the manifest and "
+                f"{many(self.withdrawn, 'document')} that an earlier run had queued will not be "
+                "sent: the manifest and "
                 "its sources no longer ask for them"
             )
         if self._namesakes:
             name, folder = next(iter(self._namesakes.items()))
             self._tell(
-                f"{many(len(self._namesakes), 'document')} have the same names as other documents of {folder}, "
+                f"{many(len(self._namesakes), 'document')} have the same names as other documents "
+                f"of {folder}, "
                 f"e.g. {name}: both results are kept, the new ones with a tag in their names"
             )
 
@@ -150,7 +162,9 @@ class Scanner:
         restless = False
         group = await asyncio.to_thread(_take, found)
         while group:
-            async with asyncio.TaskGroup() as ahead:  # the next ones are walked while these are looked up
+            async with (
+                asyncio.TaskGroup() as ahead
+            ):  # the next ones are walked while these are looked up
                 coming = ahead.create_task(asyncio.to_thread(_take, found))
                 now = self._clock()
                 calm = [one for one in group if one.problem or settled(one.mtime_ns, now)]
@@ -164,11 +178,15 @@ class Scanner:
 
     def _found(self, source: Source, left: LeftOut) -> Iterator[Found]:
         if source.listing is not None:
-            return listing.walk(source.listing, self._endpoints, ignore=source.ignore, tolerant=self._tolerant)
+            return listing.walk(
+                source.listing, self._endpoints, ignore=source.ignore, tolerant=self._tolerant
+            )
         types = types_taken(self._manifest.service.name)
         if source.url is not None:
             return object_store.walk(source, types=types, now=self._clock(), left=left)
-        return directory.walk(source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left)
+        return directory.walk(
+            source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left
+        )
 
     async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
         for found in group:
@@ -190,15 +208,26 @@ class Scanner:
             await self._consent.admit(versions)
 
     async def _confirm(
-        self, group: Sequence[Found], fresh: Sequence[Found], known: Mapping[str, Mapping[str, Known]]
+        self,
+        group: Sequence[Found],
+        fresh: Sequence[Found],
+        known: Mapping[str, Mapping[str, Known]],
     ) -> None:
-        """What is as it was may be sent (again). Of what is saved nothing ever is, so nothing needs to be written."""
+        """What is as it was may be sent (again).
+
+        Of what is saved nothing ever is, so nothing needs to be written.
+        """
         changed = {found.name for found in fresh}
         unchanged = [
-            of_step.get(found.name) for of_step in known.values() for found in group if found.name not in changed
+            of_step.get(found.name)
+            for of_step in known.values()
+            for found in group
+            if found.name not in changed
         ]
         waiting = [
-            one.id for one in unchanged if one and one.state is not State.SAVED and one.scan != self._ledger.scan
+            one.id
+            for one in unchanged
+            if one and one.state is not State.SAVED and one.scan != self._ledger.scan
         ]
         if waiting:
             await self._ledger.confirm(waiting)
@@ -206,28 +235,43 @@ class Scanner:
     def _known(self, source: Source, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
         names = [found.name for found in group]
         folder = group[0].folder if group else ""
-        others = [other for other in (one.folder for one in self._manifest.sources) if other != folder]
-        return {step.name: self._ledger.known(names, step.name, folder=folder, others=others) for step in self._steps}
+        others = [
+            other for other in (one.folder for one in self._manifest.sources) if other != folder
+        ]
+        return {
+            step.name: self._ledger.known(names, step.name, folder=folder, others=others)
+            for step in self._steps
+        }
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
-        for step in self._steps:  # noqa: SIM110 (`all` over a generator takes twice as long, of each file)
+        for step in self._steps:
             if not self._is_same(found, step, known[step.name].get(found.name)):
                 return False
         return True
 
     def _is_same(self, found: Found, step: Step, known: Known | None) -> bool:
-        """Whether this step of the file needn't be looked at: as far as can be told without reading it."""
+        """Whether this step of the file needn't be looked at: as far as can be told without reading
+        it.
+        """
         if known is None or known.step != step.hash_with(found.overrides):
             return False
         if found.problem == State.SOURCE_GONE:
             return known.state is State.SOURCE_GONE
         if known.state in _LOOK_AGAIN or (known.state in _UNFIT) != (found.problem is not None):
             return False
-        if (known.folder, known.place, known.metadata) != (found.folder, found.place, found.metadata):
+        if (known.folder, known.place, known.metadata) != (
+            found.folder,
+            found.place,
+            found.metadata,
+        ):
             return False
         if found.content is not None:
             return known.content == found.content
-        return (known.size, known.mtime_ns, known.inode) == (found.size, found.mtime_ns, found.inode)
+        return (known.size, known.mtime_ns, known.inode) == (
+            found.size,
+            found.mtime_ns,
+            found.inode,
+        )
 
     def _compare(
         self,
@@ -238,15 +282,23 @@ class Scanner:
         versions: list[Version],
         touched: list[Seen],
     ) -> None:
-        """Each step of a file that was read: a new version where the bytes, the job or the step before it are new."""
+        """Each step of a file that was read: a new version where the bytes, the job or the step
+        before it are new.
+        """
         renewed = set[str]()
         for step in self._steps:
             old = known[step.name].get(found.name)
             hash = step.hash_with(found.overrides)
             if old and old.folder != found.folder and old.content != content:
                 self._namesakes[found.name] = old.folder
-                old = None  # of another folder, and not the same bytes moved: another document of the same name
-            same = old and content and (old.content, old.step) == (content, hash) and old.state not in _LOOK_AGAIN
+                # of another folder, and not the same bytes moved: another document of the same name
+                old = None
+            same = (
+                old
+                and content
+                and (old.content, old.step) == (content, hash)
+                and old.state not in _LOOK_AGAIN
+            )
             if old and same and not (step.upstream and step.upstream.name in renewed):
                 touched.append(_seen(found, old))
             else:
@@ -262,10 +314,14 @@ def _why_no_urls(manifest: Manifest) -> str:
 
 
 def _seen(found: Found, old: Known) -> Seen:
-    return Seen(found.mtime_ns, found.inode, found.size, found.folder, found.place, found.metadata, old.id)
+    return Seen(
+        found.mtime_ns, found.inode, found.size, found.folder, found.place, found.metadata, old.id
+    )
 
 
-def _version(found: Found, step: Step, content: str | None, trouble: str | None, old: Known | None) -> Version:
+def _version(
+    found: Found, step: Step, content: str | None, trouble: str | None, old: Known | None
+) -> Version:
     problem = found.problem or (State.UNREADABLE if trouble else None)
     options = found.overrides.get(step.name)
     return Version(

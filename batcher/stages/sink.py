@@ -1,6 +1,8 @@
-"""Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches nothing.
+"""Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches
+nothing.
 
-What has been fetched and not yet written is bounded in bytes (`Room`), however many results that is.
+What has been fetched and not yet written is bounded in bytes (`Room`), however many results that
+is.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from batcher.core import events
 from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
-from batcher.outputs.result_store import Item, Store, Streamed, Written, concerns_one, kept_name, trouble
+from batcher.outputs.result_store import (
+    Item,
+    Store,
+    Streamed,
+    Written,
+    concerns_one,
+    kept_name,
+    trouble,
+)
 from batcher.reducto.results import Buffer
 from batcher.stages.run_control import Course
 
@@ -48,7 +58,9 @@ class Room:
 
 
 class Loan:
-    """What was taken of `room` for one answer: it goes back once, whatever comes of it, or goes on with the result."""
+    """What was taken of `room` for one answer: it goes back once, whatever comes of it, or goes on
+    with the result.
+    """
 
     def __init__(self, room: Room, amount: int) -> None:
         self._room = room
@@ -79,7 +91,9 @@ class Result:
 
 
 class Sink:
-    def __init__(self, ledger: Ledger, store: Store, course: Course, *, service: str, key_print: str) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, course: Course, *, service: str, key_print: str
+    ) -> None:
         self.room = Room()
         self._account = (service, key_print)  # whose jobs can be asked for results that are missing
         self._ledger = ledger
@@ -89,7 +103,9 @@ class Sink:
         self._arrived = asyncio.Event()
         self._writing = False
         self.wrote_at = float("-inf")  # by the loop's time
-        self._placing = asyncio.Lock()  # results and copies: one after the other, so that the newer stands
+        self._placing = (
+            asyncio.Lock()
+        )  # results and copies: one after the other, so that the newer stands
 
     def put(self, result: Result) -> None:
         self._results.append(result)
@@ -106,7 +122,9 @@ class Sink:
             self._arrived.clear()
             while self._results:
                 self._writing = True
-                await self._write([self._results.popleft() for _ in range(min(GROUP, len(self._results)))])
+                await self._write(
+                    [self._results.popleft() for _ in range(min(GROUP, len(self._results)))]
+                )
                 self._writing = False
                 self.wrote_at = asyncio.get_running_loop().time()
 
@@ -121,20 +139,32 @@ class Sink:
             if isinstance(outcome, OutputError) and concerns_one(outcome):
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
-                self._course.stop(str(outcome), 3, at_once=True)  # what wasn't written is still at the service
+                self._course.stop(
+                    str(outcome), 3, at_once=True
+                )  # what wasn't written is still at the service
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
-        self.room.give(sum(result.reserved for result in group))  # only now: till here all of it lies in memory
+        self.room.give(
+            sum(result.reserved for result in group)
+        )  # only now: till here all of it lies in memory
 
     def _given_up(self, result: Result, refusal: OutputError) -> Sequence[events.Event]:
-        """Of this one alone: it is paid for and still at the service, and a person has to say what next."""
+        """Of this one alone: it is paid for and still at the service, and a person has to say what
+        next.
+        """
         document = result.ended.document
         self._course.warn(str(refusal))
-        return [events.Stuck(document, str(refusal))] if self._ledger.state_of(document) in IN_FLIGHT else []
+        return (
+            [events.Stuck(document, str(refusal))]
+            if self._ledger.state_of(document) in IN_FLIGHT
+            else []
+        )
 
     async def new_part(self) -> Path | None:
-        """Where a large result may be streamed to; None where the disk refuses, which stops the run."""
+        """Where a large result may be streamed to; None where the disk refuses, which stops the
+        run.
+        """
         try:
             return await asyncio.to_thread(self._store.new_part)
         except OutputError as error:
@@ -142,7 +172,9 @@ class Sink:
             return None
 
     def refuse(self, output: str, error: OSError) -> None:
-        """The disk gave up in the middle of a stream: what isn't written is still at the service."""
+        """The disk gave up in the middle of a stream: what isn't written is still at the
+        service.
+        """
         self._course.stop(str(trouble(output, error)), 3, at_once=True)
 
     async def copy_for_ever(self) -> None:
@@ -152,7 +184,9 @@ class Sink:
                 await self._ledger.change()
 
     async def _copy_some(self) -> bool:
-        """Whether there may be more to copy: what came in while these were copied has woken nobody."""
+        """Whether there may be more to copy: what came in while these were copied has woken
+        nobody.
+        """
         copies = self._ledger.copies(GROUP)
         for copy in copies:
             async with self._placing:
@@ -174,24 +208,38 @@ class Sink:
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
         """Raises OutputError where the disk refuses."""
         for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
-            with suppress(FileNotFoundError):  # no longer what was saved there: the same may lie elsewhere
+            with suppress(
+                FileNotFoundError
+            ):  # no longer what was saved there: the same may lie elsewhere
                 return [_saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
-        asked = self._ledger.still_at_service(copy.id, *self._account, now=now) if copy.payer_sha256 else None
+        asked = (
+            self._ledger.still_at_service(copy.id, *self._account, now=now)
+            if copy.payer_sha256
+            else None
+        )
         if asked is None:
             return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
-        missed = events.FileMissed(asked, "no longer on disk as it was saved, and wanted for a copy")
+        missed = events.FileMissed(
+            asked, "no longer on disk as it was saved, and wanted for a copy"
+        )
         return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
 
     async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
         known = self._ledger.hashes_at(copy.output)
-        return await asyncio.to_thread(self._store.copy, output, copy.output, sha256=digest, known=known)
+        return await asyncio.to_thread(
+            self._store.copy, output, copy.output, sha256=digest, known=known
+        )
 
 
 def _shared_verdict(copy: Copy) -> events.Event:
-    """What its payer came to is the copy's too, unless that one never had a say: then the copy stands for itself."""
+    """What its payer came to is the copy's too, unless that one never had a say: then the copy
+    stands for itself.
+    """
     verdict = copy.payer_state
-    if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (copy.payer_current or copy.payer_paid):
+    if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (
+        copy.payer_current or copy.payer_paid
+    ):
         return _on_its_own(copy)
     reason = f"the same document {verdict}: {copy.payer_reason or ''}".rstrip(": ")
     return events.PayerFailed(copy.id, reason, copy.payer_kind or verdict)
@@ -202,11 +250,20 @@ def _on_its_own(copy: Copy) -> events.Event:
     return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)
 
 
-def _item(result: Result, place: str | None, known: Mapping[str, frozenset[str]]) -> Item | Streamed:
-    """What to write where; a superseded document's result has been paid for, and is kept for who wants it again."""
+def _item(
+    result: Result, place: str | None, known: Mapping[str, frozenset[str]]
+) -> Item | Streamed:
+    """What to write where; a superseded document's result has been paid for, and is kept for who
+    wants it again.
+    """
     if result.streamed:
         place = place or kept_name(result.streamed.sha256)
-        return replace(result.streamed, output=place, known=known.get(place, frozenset()), otherwise=elsewhere(place))
+        return replace(
+            result.streamed,
+            output=place,
+            known=known.get(place, frozenset()),
+            otherwise=elsewhere(place),
+        )
     place = place or kept_name(sha256(result.body).hexdigest())
     return Item(place, result.body, known.get(place, frozenset()), elsewhere(place))
 

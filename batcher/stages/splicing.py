@@ -1,4 +1,6 @@
-"""Puts what several links in a result lead to into their places: fetched one after the other, then written as one."""
+"""Puts what several links in a result lead to into their places: fetched one after the other, then
+written as one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from batcher.reducto.results import Buffer
 from batcher.stages.sink import Sink
 
 
-async def stream(client: Api, sink: Sink, output: str, body: Buffer, links: Sequence[Link]) -> Streamed | None:
+async def stream(
+    client: Api, sink: Sink, output: str, body: Buffer, links: Sequence[Link]
+) -> Streamed | None:
     """The whole of it on disk. None where the disk refuses, which stops the run.
 
     Raises ServiceError; OutputError where the disk refuses this result alone.
@@ -62,7 +66,9 @@ class _Hashed:
         return self._file.write(data)
 
 
-def _write(whole: Path, body: memoryview, links: Sequence[Link], parts: Sequence[Path]) -> tuple[str, int]:
+def _write(
+    whole: Path, body: memoryview, links: Sequence[Link], parts: Sequence[Path]
+) -> tuple[str, int]:
     at = 0
     with whole.open("wb") as file:
         hashed = _Hashed(file)

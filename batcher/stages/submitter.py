@@ -1,6 +1,8 @@
-"""Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST twice.
+"""Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST
+twice.
 
-What an error means is `core.retry_policy`'s; what happens to a submission whose answer is lost is `stages.recovery`'s.
+What an error means is `core.retry_policy`'s; what happens to a submission whose answer is lost is
+`stages.recovery`'s.
 """
 
 from __future__ import annotations
@@ -61,11 +63,15 @@ from batcher.stages.run_control import Course
 WIDTH = 48  # documents in hand at once; more connections only cost more
 AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
-BILLS_AT_A_TIME = 10  # near a limit: of what is in flight this part comes home before the next is tried
+BILLS_AT_A_TIME = (
+    10  # near a limit: of what is in flight this part comes home before the next is tried
+)
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 100  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
-LAPSES_AT_MOST = 5  # uploads of one document that the service took and didn't know at once; then it is a verdict
+LAPSES_AT_MOST = (
+    5  # uploads of one document that the service took and didn't know at once; then it is a verdict
+)
 Call = Callable[[], Awaitable[str]]
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
@@ -87,7 +93,9 @@ class Assignment:
     chained_rate: Rate  # … where its input is a job, parsed already
     counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
-    token_key: bytes | None = field(default=None, repr=False)  # makes the tokens it then has to show
+    token_key: bytes | None = field(
+        default=None, repr=False
+    )  # makes the tokens it then has to show
 
 
 class Submitter:
@@ -124,9 +132,14 @@ class Submitter:
         self._posting = 0  # of those: with a submission on its way, or about to be
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
-        self._bills_wanted: int | None = None  # near a limit: nothing is sent until fewer than so many are in flight
-        self._hands = WIDTH  # how many documents may be in hand at once: one where a limit is near, more as they fit
-        self._parked: dict[int, int] = {}  # documents that wait for what another of their type will cost, and for which
+        self._bills_wanted: int | None = (
+            None  # near a limit: nothing is sent until fewer than so many are in flight
+        )
+        # how many documents may be in hand at once: one where a limit is near, more as they fit
+        self._hands = WIDTH
+        self._parked: dict[
+            int, int
+        ] = {}  # documents that wait for what another of their type will cost, and for which
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(course, "submitting")
         self._rest_told_until = 0.0
@@ -134,7 +147,9 @@ class Submitter:
 
     async def run(self) -> None:
         """Until `course` is stopped; then what is in hand still comes to its end."""
-        await self._jobs.caught_up.wait()  # what an earlier run left out comes home before anything new is sent
+        await (
+            self._jobs.caught_up.wait()
+        )  # what an earlier run left out comes home before anything new is sent
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
                 self._unpark()
@@ -181,14 +196,23 @@ class Submitter:
         return self._posting > 0
 
     def stop_if_nothing_fits(self) -> None:
-        """Where all that is left to send is too large for what is left of a limit. Not before all has been found."""
+        """Where all that is left to send is too large for what is left of a limit.
+
+        Not before all has been found.
+        """
         tally = self._ledger.tally
-        if tally[State.FOLLOWING] and (self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]):
+        if tally[State.FOLLOWING] and (
+            self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
+        ):
             return  # what comes after those may fit
         if not self._too_large or not self.idle:
             return
-        left = self._ledger.to_submit(list(self._too_large))  # the others made way for newer versions, which may fit
-        self._too_large = {document: why for document, why in self._too_large.items() if document in left}
+        left = self._ledger.to_submit(
+            list(self._too_large)
+        )  # the others made way for newer versions, which may fit
+        self._too_large = {
+            document: why for document, why in self._too_large.items() if document in left
+        }
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
             self._course.reach(list(self._too_large.values())[-1])
 
@@ -196,10 +220,14 @@ class Submitter:
         """Let those go on whose probe has its bill by now, or won't have one."""
         if self._parked:
             awaited = self._ledger.on_their_way(set(self._parked.values()))
-            self._parked = {document: probe for document, probe in self._parked.items() if probe in awaited}
+            self._parked = {
+                document: probe for document, probe in self._parked.items() if probe in awaited
+            }
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
-        """Smaller documents may still fit, up to a point: to find that out each file has to be looked at."""
+        """Smaller documents may still fit, up to a point: to find that out each file has to be
+        looked at.
+        """
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
@@ -209,7 +237,9 @@ class Submitter:
             self._course.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
-        """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a place is free."""
+        """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a
+        place is free.
+        """
         room = self._room()
         ahead = self._room_ahead(room)
         if room + ahead == 0:
@@ -221,11 +251,15 @@ class Submitter:
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
 
     def _room(self) -> int:
-        """How many more may be submitted now; 0 too where few could be, for one query serves many."""
+        """How many more may be submitted now; 0 too where few could be, for one query serves
+        many.
+        """
         if self._jobs.backlog > BACKLOG:
             return 0
         in_hand = len(self._in_hand)
-        if self._bills_wanted is not None and (in_hand or 0 < self._bills_wanted <= self._ledger.in_flight):
+        if self._bills_wanted is not None and (
+            in_hand or 0 < self._bills_wanted <= self._ledger.in_flight
+        ):
             return 0
         about_to_be_out = in_hand - len(self._ahead)
         places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
@@ -254,23 +288,37 @@ class Submitter:
             await asyncio.sleep(0)
             return
         now = self._clock()
-        next_at = self._ledger.next_due_at(after=now)  # what is due already is in hand, or waits for a change
+        next_at = self._ledger.next_due_at(
+            after=now
+        )  # what is due already is in hand, or waits for a change
         self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
     def _tell_of_rest(self, now: float, next_at: float | None) -> None:
-        """Where nothing is sent for more than a minute though there is something to send, and no lane has said so."""
+        """Where nothing is sent for more than a minute though there is something to send, and no
+        lane has said so.
+        """
         tally = self._ledger.tally
         rests_until = self._headroom.breaker.open_until or 0.0
         is_told = max(self._pace.submit.held_for, self._pace.upload.held_for) > WORTH_A_WORD
-        if is_told or not self.idle or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
+        if (
+            is_told
+            or not self.idle
+            or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large)
+        ):
             return
         until = max(rests_until, 0.0 if self._ledger.in_flight else next_at or 0.0)
         if until - max(now, self._rest_told_until) <= WORTH_A_WORD:
             return
         self._rest_told_until = until
-        why = "the service itself fails" if until == rests_until else "it failed of late, and is tried again then"
-        self._course.warn_of_wait("what is still to be sent waits", datetime.fromtimestamp(until), why)
+        why = (
+            "the service itself fails"
+            if until == rests_until
+            else "it failed of late, and is tried again then"
+        )
+        self._course.warn_of_wait(
+            "what is still to be sent waits", datetime.fromtimestamp(until), why
+        )
 
     async def _bring(self, due: Due, content: Content) -> None:
         try:
@@ -293,7 +341,9 @@ class Submitter:
             self._let_go(due)
 
     async def _give_up(self, due: Due, error: Exception) -> None:
-        """What nobody foresaw happened to this one: a verdict where nothing was sent, else it's perhaps paid."""
+        """What nobody foresaw happened to this one: a verdict where nothing was sent, else it's
+        perhaps paid.
+        """
         reason = self._boundary.caught(error, about=due.source)
         try:
             state = self._ledger.state_of(due.id)
@@ -305,7 +355,9 @@ class Submitter:
             self._boundary.stop(self._boundary.caught(another, about=due.source))
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
-        """Another document of the same bytes and step has a submission out: what becomes of that is this one's too."""
+        """Another document of the same bytes and step has a submission out: what becomes of that is
+        this one's too.
+        """
         other = self._ledger.who_has_sent(due.id)
         if other is not None and other != due.id:
             await self._ledger.record(events.Rejoined(due.id, other))
@@ -334,9 +386,11 @@ class Submitter:
         else:
             await self._send(due, replace(named, password=password), uploaded)
 
-    # --- the upload: free, and repeated as often as it takes --------------------------------------------------------
+    # --- the upload: free, and repeated as often as it takes --------------------------------------
 
-    async def _upload(self, due: Due, content: bytes | Path | Fetched | SourceError) -> Named | None:
+    async def _upload(
+        self, due: Due, content: bytes | Path | Fetched | SourceError
+    ) -> Named | None:
         if isinstance(content, SourceError):
             raise content
         if isinstance(content, Fetched):
@@ -344,12 +398,16 @@ class Submitter:
                 return await self._upload(due, content.path)
             finally:
                 content.path.unlink(missing_ok=True)
-        sha256 = due.content.partition(".")[0] if is_file(due) else None  # of an object nobody knew it before
+        sha256 = (
+            due.content.partition(".")[0] if is_file(due) else None
+        )  # of an object nobody knew it before
         await self._pace.upload.turn()
         if self._course.stopped.is_set():
             return None
         try:
-            name = (due.place or due.source).rpartition("/")[2]  # an id from a listing says nothing of the file's type
+            name = (due.place or due.source).rpartition("/")[
+                2
+            ]  # an id from a listing says nothing of the file's type
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
@@ -363,19 +421,25 @@ class Submitter:
         return Named(upload.file_id, upload.file_id)
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
-        """For as long as the service says; it is a verdict only where the fault may be the document's own."""
+        """For as long as the service says; it is a verdict only where the fault may be the
+        document's own.
+        """
         busy = isinstance(error, Busy)
         out = isinstance(error, Unreachable)
-        if (isinstance(error, Refused) and not busy) or (due.tries + 1 >= UPLOAD_TRIES and not busy and not out):
+        if (isinstance(error, Refused) and not busy) or (
+            due.tries + 1 >= UPLOAD_TRIES and not busy and not out
+        ):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
             self._course.count(kind)
             return
         self._watch_silence(error)
         span = self._policy.patience_with(error, due.tries, self._rng)
-        await self._ledger.record(events.Postponed(due.id, str(error), self._clock() + span, due.tries + 1))
+        await self._ledger.record(
+            events.Postponed(due.id, str(error), self._clock() + span, due.tries + 1)
+        )
 
-    # --- the submission: paid, and sent once ------------------------------------------------------------------------
+    # --- the submission: paid, and sent once ------------------------------------------------------
 
     async def _send(self, due: Due, named: Named, *before: events.Event) -> None:
         await self._pace.submit.turn()
@@ -384,7 +448,9 @@ class Submitter:
         breaker = self._headroom.breaker
         if not breaker.admits(self._clock()):  # it has opened while this one was in hand
             words = "the service fails nearly everything at the moment"
-            await self._ledger.record(*before, events.Postponed(due.id, words, breaker.open_until or 0.0, due.tries))
+            await self._ledger.record(
+                *before, events.Postponed(due.id, words, breaker.open_until or 0.0, due.tries)
+            )
             return
         self._posting += 1
         try:
@@ -399,14 +465,19 @@ class Submitter:
         call = self._call(due, named, nonce)
         sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
-            await self._ledger.record(*before, sending, claim=claim)  # from here on a crash leaves a trace to follow
+            await self._ledger.record(
+                *before, sending, claim=claim
+            )  # from here on a crash leaves a trace to follow
         except BudgetSpent as error:
             if not error.may_fit and error.probe is None:
                 raise
             await self._wait_for_bills(due, error, *before)
             return
         self._allowance.use(due.id)
-        self._bills_wanted, self._hands = None, min(WIDTH, 2 * self._hands)  # it did fit: so may the next ones
+        self._bills_wanted, self._hands = (
+            None,
+            min(WIDTH, 2 * self._hands),
+        )  # it did fit: so may the next ones
         event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
@@ -420,7 +491,11 @@ class Submitter:
         size = Measure(documents)
         most = None
         if job.counts_pages:
-            read = self._ledger.pages_of(due.upstream) if chained and due.upstream is not None else None
+            read = (
+                self._ledger.pages_of(due.upstream)
+                if chained and due.upstream is not None
+                else None
+            )
             size, most = await _size(due, job, read)
         extension = extension_of(due.content)
         by_cells = rate.is_by_cells(size, extension)
@@ -437,11 +512,13 @@ class Submitter:
             documents=documents,
             most=most,
             by_cells=by_cells,
-            trusted=job.options.get("queue_priority") == "batch",  # its first bill may be half a day off
+            trusted=job.options.get("queue_priority")
+            == "batch",  # its first bill may be half a day off
         )
 
     async def _wait_for_bills(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
-        """What is out may turn out to cost less than it might: as jobs come home it is tried again, one at a time.
+        """What is out may turn out to cost less than it might: as jobs come home it is tried again,
+        one at a time.
 
         What waits for a probe of its type alone holds up no other type.
         """
@@ -451,25 +528,39 @@ class Submitter:
             out = self._ledger.in_flight
             self._bills_wanted = out - out // BILLS_AT_A_TIME
             self._hands = 1
-        await self._ledger.record(*before, events.Postponed(due.id, str(error), self._clock(), due.tries))
+        await self._ledger.record(
+            *before, events.Postponed(due.id, str(error), self._clock(), due.tries)
+        )
 
     async def _book(self, due: Due, event: events.Event) -> None:
-        """What came of the POST, on record. A job that is another document's already was answered to somebody else."""
+        """What came of the POST, on record.
+
+        A job that is another document's already was answered to somebody else.
+        """
         try:
             await self._ledger.record(event)
         except AttemptOpen:
             assert isinstance(event, events.Accepted)
-            lost = events.ReplyLost(due.id, f"its answer names job {event.job_id}, which is another document's")
+            lost = events.ReplyLost(
+                due.id, f"its answer names job {event.job_id}, which is another document's"
+            )
             await self._ledger.record(lost)
 
     def _call(self, due: Due, named: Named, nonce: str) -> Call:
-        """All that is to be sent, put together before anything is on record: what fails here was surely not sent."""
+        """All that is to be sent, put together before anything is on record: what fails here was
+        surely not sent.
+        """
         job = self._assignments[due.job]
         options = _options(due, job)
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
         metadata = json.loads(due.metadata) if due.metadata else {}
-        mark = {"batch": job.batch, "document": due.id, "nonce": nonce, "of": identity(due.content, due.step)}
+        mark = {
+            "batch": job.batch,
+            "document": due.id,
+            "nonce": nonce,
+            "of": identity(due.content, due.step),
+        }
         if job.token_key is not None:
             mark["token"] = shown = token(job.token_key, nonce)
             self._ledger.secrets.keep_for_now([shown])
@@ -500,7 +591,9 @@ class Submitter:
         self._silent_since = None
         self._pace.submit.answered()
         self._headroom.breaker.answered(self._clock())
-        return events.Accepted(due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention)
+        return events.Accepted(
+            due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention
+        )
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
@@ -509,20 +602,28 @@ class Submitter:
         if isinstance(error, Busy):
             self._pace.submit.hold(error)
         elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
-            return events.UploadLapsed(due.id, str(error))  # it has expired meanwhile, and an upload of its own may do
+            return events.UploadLapsed(
+                due.id, str(error)
+            )  # it has expired meanwhile, and an upload of its own may do
         elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
-            return events.Rejected(due.id, str(error), kind=ErrorClass.DOCUMENT)  # there is no upload to be made anew
+            return events.Rejected(
+                due.id, str(error), kind=ErrorClass.DOCUMENT
+            )  # there is no upload to be made anew
         elif isinstance(error, NotFound) and not known_as.startswith(JOB):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
                 self._course.count(ErrorClass.CONFIGURATION)
                 return events.Rejected(due.id, str(error), kind=ErrorClass.CONFIGURATION)
-        event = self._policy.after_refusal(due.id, error, tries=due.tries, now=self._clock(), rng=self._rng)
+        event = self._policy.after_refusal(
+            due.id, error, tries=due.tries, now=self._clock(), rng=self._rng
+        )
         self._course.count(event.kind if isinstance(event, events.Rejected) else None)
         return event
 
     def _watch_silence(self, error: ServiceError) -> None:
-        """An outage is waited out while anything is in flight; with nothing out there, patience has an end."""
+        """An outage is waited out while anything is in flight; with nothing out there, patience has
+        an end.
+        """
         if isinstance(error, Refused):
             self._silent_since = None  # that was an answer
         if not isinstance(error, Unreachable) or self._ledger.in_flight:
@@ -540,8 +641,12 @@ def _options(due: Due, job: Assignment) -> Mapping[str, Any]:
 
 
 async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, int | None]:
-    """What of the document the job asks for, and how many pages at most; `read` are those an earlier job has read."""
-    documents = documents_in(due.content) if read is None else 1  # each may have as many pages as the job asks for
+    """What of the document the job asks for, and how many pages at most; `read` are those an
+    earlier job has read.
+    """
+    documents = (
+        documents_in(due.content) if read is None else 1
+    )  # each may have as many pages as the job asks for
     whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
     if read is not None:
         whole = whole._replace(pages=read, counted=True)
@@ -553,7 +658,10 @@ async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, i
 
 
 def _named_again(due: Due, content: Content) -> Named:
-    """The input that was made ready earlier. Raises SourceError where its address can't be had any more."""
+    """The input that was made ready earlier.
+
+    Raises SourceError where its address can't be had any more.
+    """
     if isinstance(content, SourceError) and not str(due.file_id).startswith((UPLOAD, JOB)):
         raise content
     return content if isinstance(content, Named) else Named(str(due.file_id), str(due.file_id))

@@ -11,7 +11,9 @@ from batcher.core.budget import nearest
 from batcher.manifest.model import Limits
 from batcher.stages.run_control import Course
 
-GLANCE: Final = 20.0  # seconds between two looks at the clock: it may jump, and the machine may sleep
+GLANCE: Final = (
+    20.0  # seconds between two looks at the clock: it may jump, and the machine may sleep
+)
 
 
 class Curfew:
@@ -23,7 +25,9 @@ class Curfew:
         self._clock = clock
         self._began_at = clock()
         here_and_now = datetime.fromtimestamp(self._began_at)
-        self._stop_at = nearest(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
+        self._stop_at = (
+            nearest(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
+        )
 
     def look(self) -> None:
         """Stop the course if it is time."""

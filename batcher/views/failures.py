@@ -17,17 +17,25 @@ from batcher.views.status import next_time, plain
 ADVICE: Final = {
     "transient": "likely to pass: `batcher retry {what} --only transient`",
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
-    "configuration": "set the job's options or the key right, then `batcher retry {what} --only configuration`",
+    "configuration": "set the job's options or the key right, then `batcher retry {what} --only "
+    "configuration`",
     "document": "look at the file itself: another attempt would end the same way",
-    "internal": "a fault of batcher's own, and nothing was paid: please report it with .batcher/errors.log of the "
+    "internal": "a fault of batcher's own, and nothing was paid: please report it with "
+    ".batcher/errors.log of the "
     "output; `batcher retry {what} --only internal` tries again",
     "blocked": "the step before it came to no result; once that is put right, this one follows",
-    "expired": "the service deleted the result before it was fetched: `batcher retry {what} --only expired` pays again",
-    "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays again",
-    "stuck": "its job is paid for, and its result wasn't to be had: after `batcher retry {what} --only stuck` the next "
-    "run cancels the job if it still runs, fetches what it made if that can be read by then, and else pays again",
-    "held": "perhaps paid, and it can't be proven. Each run looks for it again and adopts it; `batcher why {what} "
-    "PATH` says by which nonce, upload and time to look for it at the service. Where it surely isn't there: "
+    "expired": "the service deleted the result before it was fetched: `batcher retry {what} "
+    "--only expired` pays again",
+    "lost": "the service says that the result is gone: `batcher retry {what} --only lost` pays "
+    "again",
+    "stuck": "its job is paid for, and its result wasn't to be had: after `batcher retry {what} "
+    "--only stuck` the next "
+    "run cancels the job if it still runs, fetches what it made if that can be read by then, and "
+    "else pays again",
+    "held": "perhaps paid, and it can't be proven. Each run looks for it again and adopts it; "
+    "`batcher why {what} "
+    "PATH` says by which nonce, upload and time to look for it at the service. Where it surely "
+    "isn't there: "
     "`batcher retry {what} --only held`, which sends it again and may pay twice",
     "cancelled": "`batcher retry {what} --only cancelled` takes it up again",
     "unreadable": "make the file readable; the next run looks again",
@@ -37,16 +45,23 @@ ADVICE: Final = {
 }
 
 _NEWER: Final = "the next run takes the newer version"
-_SPLIT: Final = f"split it into smaller files, or leave it out by source.exclude or max_size; {_NEWER}"
-_LESS: Final = "fewer pages at a time (options.settings.page_range) or fewer fields, or split the file"
+_SPLIT: Final = (
+    f"split it into smaller files, or leave it out by source.exclude or max_size; {_NEWER}"
+)
+_LESS: Final = (
+    "fewer pages at a time (options.settings.page_range) or fewer fields, or split the file"
+)
 _PAYS: Final = "`batcher retry {what} --only {kind}` pays for another"
 _AGAIN: Final = "then `batcher retry {what} --only {kind}`"
-# By the error's name, where that says more than its class. The names are those of `ErrorCode` in the API's description
-# v1.12.20. What they mean is told nowhere but in the names, so the advice says no more than these do.
+# By the error's name, where that says more than its class. The names are those of `ErrorCode` in
+# the API's description v1.12.20. What they mean is told nowhere but in the names, so the advice
+# says no more than these do.
 BY_NAME: Final = {
-    ErrorName.DOCUMENT_PASSWORD_PROTECTED: f"name its password by source.passwords_env or passwords_file, {_AGAIN}; "
+    ErrorName.DOCUMENT_PASSWORD_PROTECTED: "name its password by source.passwords_env or "
+    f"passwords_file, {_AGAIN}; "
     f"or save it without one: {_NEWER}",
-    ErrorName.DOCUMENT_UNSUPPORTED: "convert it to a type that the service reads, or leave it out by source.exclude",
+    ErrorName.DOCUMENT_UNSUPPORTED: "convert it to a type that the service reads, or leave it out "
+    "by source.exclude",
     ErrorName.DOCUMENT_CORRUPT: f"see whether it opens at all, and save or fetch it anew: {_NEWER}",
     ErrorName.DOCUMENT_EMPTY: f"see whether there is anything in it, and fetch it anew: {_NEWER}",
     ErrorName.DOCUMENT_TOO_LARGE: _SPLIT,
@@ -54,21 +69,26 @@ BY_NAME: Final = {
     ErrorName.CELL_COUNT_EXCEEDED: _SPLIT,
     ErrorName.IMAGE_TOO_LARGE: f"make the picture smaller: {_NEWER}",
     ErrorName.IMAGE_TOO_SMALL: f"scan it anew at a higher resolution: {_NEWER}",
-    ErrorName.IMAGE_INVALID_ASPECT_RATIO: f"it is too long or too narrow: cut it into pieces; {_NEWER}",
+    ErrorName.IMAGE_INVALID_ASPECT_RATIO: "it is too long or too narrow: cut it into pieces; "
+    f"{_NEWER}",
     ErrorName.CONTEXT_WINDOW_EXCEEDED: f"too much for the model at once: {_LESS}",
     ErrorName.OUTPUT_LIMIT_EXCEEDED: f"too much is asked for at once: {_LESS}",
-    ErrorName.CUSTOMER_TIMEOUT: f"it took longer than options.settings.timeout: raise that, {_AGAIN}",
+    ErrorName.CUSTOMER_TIMEOUT: "it took longer than options.settings.timeout: raise that, "
+    f"{_AGAIN}",
     ErrorName.INVALID_SCHEMA: f"set schema_file or options.instructions.schema right, {_AGAIN}",
     ErrorName.AUTH_ERROR: f"set the key right (REDUCTO_API_KEY, or service.api_key_env), {_AGAIN}",
     ErrorName.OVERSIZED_RESULT: f"its result is larger than the service can give: {_LESS}",
-    ErrorName.INFERENCE_METHOD_UNSUPPORTED: f"the job's options ask for what the service can't do with it: set them "
+    ErrorName.INFERENCE_METHOD_UNSUPPORTED: "the job's options ask for what the service can't do "
+    "with it: set them "
     f"right, {_AGAIN}",
-    ErrorName.NOT_FOUND: "what the job was to read was gone at the service; `batcher retry {what} --only {kind}` sends "
+    ErrorName.NOT_FOUND: "what the job was to read was gone at the service; `batcher retry {what} "
+    "--only {kind}` sends "
     "it anew",
     ErrorName.JOB_CANCELLED: f"somebody cancelled the job at the service: {_PAYS}",
     ErrorName.JOB_DELETED: f"somebody deleted the job at the service: {_PAYS}",
     ErrorName.JOB_DELETION_IN_PROGRESS: f"somebody deleted the job at the service: {_PAYS}",
-    ErrorName.URL_NOT_ALLOWED: "the service doesn't fetch from there: let batcher upload it, from a folder or a store",
+    ErrorName.URL_NOT_ALLOWED: "the service doesn't fetch from there: let batcher upload it, from "
+    "a folder or a store",
 }
 # What may have come from outside, and came of every try all the same.
 _PERHAPS_THE_FILE: Final = frozenset(
@@ -82,8 +102,10 @@ _PERHAPS_THE_FILE: Final = frozenset(
     }
 )
 _EVERY_TRY: Final = (
-    "each of its tries was perhaps paid, and all ended alike, so it may well be the file: try a part of it "
-    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only transient` as it is "
+    "each of its tries was perhaps paid, and all ended alike, so it may well be the file: try a "
+    "part of it "
+    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only "
+    "transient` as it is "
     "may pay again in vain"
 )
 _SAID: Final = re.compile(r"([A-Z][A-Z0-9_]{2,}|UNNAMED)(?::|$)")
@@ -98,7 +120,10 @@ def failure_words(groups: Sequence[FailureGroup], what: Path) -> str:
 
 def _words(group: FailureGroup, what: Path) -> str:
     name = group.state.replace("_", " ")
-    lines = [f"{group.documents} {name}, e.g. {group.example}", f"  why   {group.reason or 'not said'}"]
+    lines = [
+        f"{group.documents} {name}, e.g. {group.example}",
+        f"  why   {group.reason or 'not said'}",
+    ]
     if advice := _advice(group):
         lines.append(f"  next  {advice.format(what=what, kind=group.kind)}")
     return "\n".join(plain(line) for line in lines)
@@ -106,16 +131,24 @@ def _words(group: FailureGroup, what: Path) -> str:
 
 def _advice(group: FailureGroup) -> str:
     if group.waits:
-        return f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
+        return (
+            f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
+        )
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
     if group.kind == ErrorClass.TRANSIENT and _came_of_every_try(group.reason or ""):
         return _EVERY_TRY
-    named = _NAMES.search(group.reason or "") if group.kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION) else None
+    named = (
+        _NAMES.search(group.reason or "")
+        if group.kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION)
+        else None
+    )
     return (named and BY_NAME.get(ErrorName(named[1]))) or ADVICE.get(group.kind or "", "")
 
 
 def _came_of_every_try(reason: str) -> bool:
-    """Of a job's own error: one that is known to pass is only unlucky, of all others nobody knows."""
+    """Of a job's own error: one that is known to pass is only unlucky, of all others nobody
+    knows.
+    """
     said = _SAID.match(reason)
     return said is not None and (said[1] in _PERHAPS_THE_FILE or said[1] not in set(ErrorName))

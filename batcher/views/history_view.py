@@ -21,7 +21,10 @@ def _version(row: dict[str, Any]) -> str:
     if row["reason"]:
         lines.append(f"  because  {row['reason']}")
     if row["output_sha256"]:
-        lines.append(f"  result   {row['output']} ({row['output_size']} bytes, sha256 {row['output_sha256'][:16]}…)")
+        lines.append(
+            f"  result   {row['output']} ({row['output_size']} bytes, sha256 "
+            f"{row['output_sha256'][:16]}…)"
+        )
     if row["payer"]:
         lines.append(f"  paid by  {row['paid_by']}: the same bytes and job")
     lines += [_attempt(attempt) for attempt in row["attempts"]]
@@ -32,33 +35,46 @@ def _version(row: dict[str, Any]) -> str:
 
 def _attempt(row: dict[str, Any]) -> str:
     unbilled = row["credits"] is None
-    credits = many(row["cost"] if unbilled else row["credits"], "credit") + (" estimated" if unbilled else "")
+    credits = many(row["cost"] if unbilled else row["credits"], "credit") + (
+        " estimated" if unbilled else ""
+    )
     job = f", job {row['job_id']}" if row["job_id"] else ""
     reason = f" ({row['why']})" if row["why"] else ""
-    line = f"  attempt {row['number']}: {row['outcome']}{reason}, {credits}, at {row['service']}{job}"
+    line = (
+        f"  attempt {row['number']}: {row['outcome']}{reason}, {credits}, at {row['service']}{job}"
+    )
     return line + (_where_to_look(row) if row["outcome"] == "open" else "")
 
 
 def _where_to_look(row: dict[str, Any]) -> str:
     """What tells its job, should there be one, from all others at the service."""
     moment = datetime.fromtimestamp(row["sent_at"])
-    return f"\n    sent {moment:%Y-%m-%d %H:%M:%S} with nonce {row['nonce']} in its metadata, upload {row['file_id']}"
+    return (
+        f"\n    sent {moment:%Y-%m-%d %H:%M:%S} with nonce {row['nonce']} in its metadata, "
+        f"upload {row['file_id']}"
+    )
 
 
 def _twin(row: dict[str, Any]) -> str:
     return (
-        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, {many(row['credits'], 'credit')},"
+        f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, "
+        f"{many(row['credits'], 'credit')},"
         f" at {row['service']}"
     )
 
 
 def _event(row: dict[str, Any]) -> str:
     moment = datetime.fromtimestamp(row["at"])
-    return f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']:<10}  {_detail(row['detail'])}".rstrip()
+    return (
+        f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']:<10}  "
+        f"{_detail(row['detail'])}"
+    ).rstrip()
 
 
 def _detail(text: str | None) -> str:
-    """What an event says beside the state: a word or two for each value of a JSON object, or words as they are."""
+    """What an event says beside the state: a word or two for each value of a JSON object, or words
+    as they are.
+    """
     try:
         told = json.loads(text or "")
     except ValueError:

@@ -1,4 +1,7 @@
-"""A run as lines of JSON, one for each committed change: for machines that collect logs. It only reads."""
+"""A run as lines of JSON, one for each committed change: for machines that collect logs.
+
+It only reads.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,16 @@ class Log:
         self._ledger.listeners.remove(self._hear)
 
     def _hear(self, change: Change) -> None:
-        told = {"source": self._ledger.source_of(change.event.document), "from": change.before, "state": change.after}
-        write_line(self._stream, type(change.event).__name__, {**told, **msgspec.structs.asdict(change.event)})
+        told = {
+            "source": self._ledger.source_of(change.event.document),
+            "from": change.before,
+            "state": change.after,
+        }
+        write_line(
+            self._stream,
+            type(change.event).__name__,
+            {**told, **msgspec.structs.asdict(change.event)},
+        )
 
 
 def write_line(stream: TextIO, event: str, values: Mapping[str, Any]) -> None:

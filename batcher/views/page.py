@@ -1,12 +1,19 @@
-"""The frame of a page that stands alone: its style for light, dark and paper, wide and narrow. No script."""
+"""The frame of a page that stands alone: its style for light, dark and paper, wide and narrow.
+
+No script.
+"""
 
 from __future__ import annotations
 
 from html import escape
 from typing import Final
 
-# Should a name ever get past the escaping, it can do nothing: no script, no address, no form. Bars have inline styles.
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+# Should a name ever get past the escaping, it can do nothing: no script, no address, no form. Bars
+# have inline styles.
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
 
 
 def page(*, title: str, heading: str, note: str, body: str) -> str:

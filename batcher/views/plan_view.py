@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 SHOWN: Final = 8  # reasons why something isn't sent; `--json` has them all
 _FENCE: Final = {
     True: "proven: a spare upload was deleted, and is gone",
-    False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is lost will be held",
+    False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is "
+    "lost will be held",
 }
 _LISTING: Final = {
     True: "proven: it shows our jobs by what we sent with them",
-    False: "answers, and no job of ours is there to prove it by: the first run will; `--sample 5` is a cheap one",
+    False: "answers, and no job of ours is there to prove it by: the first run will; `--sample 5` "
+    "is a cheap one",
 }
 
 
 def plan_words(plan: Plan, manifest: Manifest) -> str:
     lines = [f'batch "{plan.batch}" would', *_sent(plan)]
     if plan.copies:
-        lines.append(f"  copy       {many(plan.copies, 'result')}: the same bytes are paid for once")
+        lines.append(
+            f"  copy       {many(plan.copies, 'result')}: the same bytes are paid for once"
+        )
     if plan.in_flight:
         lines.append(f"  bring home {many(plan.in_flight, 'result')} of jobs already out")
     lines.append(f"  leave      {plan.saved} as they are: saved, and unchanged since")
@@ -40,11 +44,18 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
         first, *others = plan.cost.words(plan.prices)
         lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
     if plan.guessed:
-        lines.append(f"             at least: pages of {plan.guessed} can't be counted here{_likely(plan)}")
+        lines.append(
+            f"             at least: pages of {plan.guessed} can't be counted here{_likely(plan)}"
+        )
     if plan.uncounted:
-        lines.append(f"             at least: pages of {plan.uncounted} that lie elsewhere count as one each")
+        lines.append(
+            f"             at least: pages of {plan.uncounted} that lie elsewhere count as one each"
+        )
     if plan.locked:
-        lines.append(f"  locked     {plan.locked} want a password: name it by source.passwords_env or passwords_file")
+        lines.append(
+            f"  locked     {plan.locked} want a password: name it by source.passwords_env or "
+            "passwords_file"
+        )
     lines += plan.forecast.words()
     lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
     return "\n".join(lines)
@@ -52,24 +63,33 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
 
 def _likely(plan: Plan) -> str:
     return (
-        f"; by their size {many(plan.guessed_pages, 'page')} are likelier" if plan.guessed_pages > plan.guessed else ""
+        f"; by their size {many(plan.guessed_pages, 'page')} are likelier"
+        if plan.guessed_pages > plan.guessed
+        else ""
     )
 
 
 def _sent(plan: Plan) -> list[str]:
-    lines = [f"  send       {many(plan.to_send, 'document')}" + (f", {size(plan.size)}" if plan.to_send else "")]
+    lines = [
+        f"  send       {many(plan.to_send, 'document')}"
+        + (f", {size(plan.size)}" if plan.to_send else "")
+    ]
     lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
     if plan.taken_up:
         lines.append(
-            f"             {plan.taken_up} of them failed for a passing reason, and are tried again by themselves"
+            f"             {plan.taken_up} of them failed for a passing reason, and are tried "
+            "again by themselves"
         )
     if plan.again:
         lines.append(
-            f"             {plan.again} of them again, which cost {many(plan.again_credits, 'credit')}:"
+            f"             {plan.again} of them again, which cost "
+            f"{many(plan.again_credits, 'credit')}:"
             " files, options or the service have changed"
         )
     if plan.asks:
-        lines.append("             a run asks before it pays for these (limits.pay_again; --yes agrees)")
+        lines.append(
+            "             a run asks before it pays for these (limits.pay_again; --yes agrees)"
+        )
     return lines
 
 

@@ -1,4 +1,5 @@
-"""Plots as SVG and tables with bars in them: no script, no font, no address; every number also stands in text.
+"""Plots as SVG and tables with bars in them: no script, no font, no address; every number also
+stands in text.
 
 Colours are variables of the page, so that dark, light and paper each have their own.
 """
@@ -22,19 +23,29 @@ ROOM: Final = WIDTH - LEFT - 8
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`label` stands below it where there is room, `said` in its tooltip and in the table of numbers."""
+    """`label` stands below it where there is room, `said` in its tooltip and in the table of
+    numbers.
+    """
 
     label: str
     value: float
     said: str
 
 
-def figure(title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]) -> str:
+def figure(
+    title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]
+) -> str:
     """Upright bars. `head` names the columns of its numbers."""
     if not bars:
         return _frame(title, caption, '<p class="none">Nothing yet.</p>')
     top = _nice(max(bar.value for bar in bars))
-    inner = "".join((_grid(top), *(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars)), _labels(bars)))
+    inner = "".join(
+        (
+            _grid(top),
+            *(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars)),
+            _labels(bars),
+        )
+    )
     name = escape(f"{title}: {summary(bars, unit)}", quote=True)
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{inner}</svg>'
     return _frame(title, caption, svg + numbers(head, [(bar.label, bar.said) for bar in bars]))
@@ -51,8 +62,17 @@ def numbers(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<details><summary>The numbers</summary>{table('', head, rows)}</details>"
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, shares: Sequence[float] = ()) -> str:
-    """The first column heads its rows; with `shares` (0 to 1) each row has a bar. All but the first are numbers."""
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    shares: Sequence[float] = (),
+) -> str:
+    """The first column heads its rows; with `shares` (0 to 1) each row has a bar.
+
+    All but the first are numbers.
+    """
     top = f"<caption>{escape(caption)}</caption>" if caption else ""
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     lines = "".join(_row(row, shares[n] if shares else None) for n, row in enumerate(rows))
@@ -62,8 +82,14 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, s
 
 def _row(row: Sequence[str], share: float | None) -> str:
     first, *rest = row
-    bar = "" if share is None else f'<span class="bar" style="width:{share * 100:.1f}%" aria-hidden="true"></span>'
-    cells = "".join(f"<td{' class=long' if len(cell) > LONG else ''}>{escape(cell)}</td>" for cell in rest)
+    bar = (
+        ""
+        if share is None
+        else f'<span class="bar" style="width:{share * 100:.1f}%" aria-hidden="true"></span>'
+    )
+    cells = "".join(
+        f"<td{' class=long' if len(cell) > LONG else ''}>{escape(cell)}</td>" for cell in rest
+    )
     return f'<tr><th scope="row">{escape(first)}{bar}</th>{cells}</tr>'
 
 
@@ -86,7 +112,9 @@ def _grid(top: float) -> str:
     for part in (0.0, 0.5, 1.0):
         y = HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * part
         lines.append(f'<line class="g" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{short(top * part)}</text>')
+        lines.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{short(top * part)}</text>'
+        )
     return "".join(lines)
 
 
@@ -104,7 +132,9 @@ def _labels(bars: Sequence[Bar]) -> str:
             anchor = "middle"
         elif x + widest > WIDTH:
             break
-        texts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(bars[number].label)}</text>')
+        texts.append(
+            f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(bars[number].label)}</text>'
+        )
     return "".join(texts)
 
 

@@ -1,4 +1,7 @@
-"""A run while it goes on: a tqdm bar on a terminal, a line now and then elsewhere. It only reads the ledger's tally."""
+"""A run while it goes on: a tqdm bar on a terminal, a line now and then elsewhere.
+
+It only reads the ledger's tally.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ class Progress:
     def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
         self._ledger = ledger
         self._stream = stream
-        self._bar = tqdm(unit="doc", file=stream, dynamic_ncols=True, leave=False) if stream.isatty() else None
+        self._bar = (
+            tqdm(unit="doc", file=stream, dynamic_ncols=True, leave=False)
+            if stream.isatty()
+            else None
+        )
         self._said_at = time.monotonic()
         if self._bar is not None:
             self._bar.initial = self._bar.n = self._done()

@@ -1,4 +1,7 @@
-"""A batch on one page: what it did, how fast, what it cost, what failed. One file, no script, nothing loaded."""
+"""A batch on one page: what it did, how fast, what it cost, what failed.
+
+One file, no script, nothing loaded.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def _section(title: str, parts: Iterator[str]) -> str:
     return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{"".join(parts)}</section>'
 
 
-# --- how far ---------------------------------------------------------------------------------------------------------
+# --- how far --------------------------------------------------------------------------------------
 
 
 def _standing(found: Statistics) -> Iterator[str]:
@@ -56,17 +59,24 @@ def _standing(found: Statistics) -> Iterator[str]:
         ("not saved", f"{failed:,}", f"{failed / total:.1%} of all" if total else ""),
         ("still to be done", f"{still:,}", "run the batch again" if still else "nothing"),
         ("pages", f"{found.pages:,}", ""),
-        ("credits", f"{found.credits:,.1f}", f"about ${found.credits * found.dollars_per_credit:,.2f}"),
+        (
+            "credits",
+            f"{found.credits:,.1f}",
+            f"about ${found.credits * found.dollars_per_credit:,.2f}",
+        ),
     )
     if found.left_out:
         yield f"<p class='wide'>{escape(plain(found.left_out))}</p>"
     if found.runs:
         last = found.runs[-1]
         rows = [
-            (change.what.replace("_", " "), f"{change.number:,}", plain(change.example)) for change in found.changes
+            (change.what.replace("_", " "), f"{change.number:,}", plain(change.example))
+            for change in found.changes
         ]
         caption = f"What changed in the last run (number {last.number}, {_when(last.started_at)})"
-        yield table(caption, ("documents now", "number", "for example"), rows or [("nothing", "0", "")])
+        yield table(
+            caption, ("documents now", "number", "for example"), rows or [("nothing", "0", "")]
+        )
         yield table(
             "Runs" + (f", the last {len(found.runs)}" if found.runs[0].number > 1 else ""),
             ("run", "began", "lasted", "results saved", "credits", "exit code"),
@@ -102,19 +112,25 @@ def _tiles(*tiles: tuple[str, str, str]) -> str:
     )
 
 
-# --- how fast --------------------------------------------------------------------------------------------------------
+# --- how fast -------------------------------------------------------------------------------------
 
 
 def _speed(found: Statistics) -> Iterator[str]:
     bars = []
     for bucket in found.throughput:
         rate = bucket.saved / bucket.width * 60
-        seconds = f"{datetime.fromtimestamp(bucket.at):%H:%M:%S}" if bucket.width < 60 else _clock(bucket.at)
+        seconds = (
+            f"{datetime.fromtimestamp(bucket.at):%H:%M:%S}"
+            if bucket.width < 60
+            else _clock(bucket.at)
+        )
         bars.append(Bar(seconds, rate, f"{rate:,.1f}"))
     width = span(found.throughput[0].width) if found.throughput else ""
     yield figure(
         "Results saved per minute",
-        f"In the last run that saved any; each bar is {width}." if width else "No run has saved a result yet.",
+        f"In the last run that saved any; each bar is {width}."
+        if width
+        else "No run has saved a result yet.",
         bars,
         unit="a minute",
         head=("from", "results a minute"),
@@ -129,7 +145,8 @@ def _speed(found: Statistics) -> Iterator[str]:
     names = [f"{quantile:.0%} within" for quantile in QUANTILES]
     longest = max((phase.values[1] for phase in found.phases), default=0.0) or 1.0
     yield table(
-        "Where the time goes: waiting, here and in the service's queue, against the service's own work",
+        "Where the time goes: waiting, here and in the service's queue, against the service's own "
+        "work",
         ("part of the way", *names),
         [(phase.name, *map(span, phase.values)) for phase in found.phases],
         shares=[phase.values[1] / longest for phase in found.phases],
@@ -147,13 +164,15 @@ def _bar(count: Count) -> Bar:
     return Bar(count.name, count.number, f"{count.number:,}")
 
 
-# --- what failed, what it cost, what stands out ----------------------------------------------------------------------
+# --- what failed, what it cost, what stands out ---------------------------------------------------
 
 
 def _errors(found: Statistics) -> Iterator[str]:
     yield _pareto("Documents without a result, by reason, the most frequent first", found.errors)
     if found.overcome:
-        yield _pareto("Attempts that failed, of documents that were saved in the end", found.overcome)
+        yield _pareto(
+            "Attempts that failed, of documents that were saved in the end", found.overcome
+        )
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:
@@ -162,7 +181,10 @@ def _pareto(caption: str, counts: Sequence[Count]) -> str:
     total = sum(count.number for count in counts)
     shown = _folded(counts)
     sums = accumulate(count.number for count in shown)
-    rows = [(plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}") for c, so_far in zip(shown, sums, strict=True)]
+    rows = [
+        (plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}")
+        for c, so_far in zip(shown, sums, strict=True)
+    ]
     head = ("reason", "number", "with all above")
     return table(caption, head, rows, shares=_shares([count.number for count in shown]))
 
@@ -180,7 +202,10 @@ def _costs(found: Statistics) -> Iterator[str]:
     yield table(
         "Credits by folder, the dearest first",
         ("folder", "documents", "credits", "about"),
-        [(plain(c.name), f"{c.number:,}", f"{c.amount:,.1f}", f"${c.amount * dollars:,.2f}") for c in shown],
+        [
+            (plain(c.name), f"{c.number:,}", f"{c.amount:,.1f}", f"${c.amount * dollars:,.2f}")
+            for c in shown
+        ],
         shares=_shares([count.amount for count in shown]),
     )
 
@@ -200,13 +225,21 @@ def _shares(values: Sequence[float]) -> list[float]:
 
 
 def _outstanding(found: Statistics) -> Iterator[str]:
-    for caption, rows in (("The slowest, from acceptance to disk", found.slowest), ("The largest", found.largest)):
+    for caption, rows in (
+        ("The slowest, from acceptance to disk", found.slowest),
+        ("The largest", found.largest),
+    ):
         yield table(caption, ("document", "time", "pages", "size"), [_slow(row) for row in rows])
 
 
 def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
-    return plain(f"{row.source} {row.job}".rstrip()), span(max(row.seconds, 0.0)), pages, size(row.size)
+    return (
+        plain(f"{row.source} {row.job}".rstrip()),
+        span(max(row.seconds, 0.0)),
+        pages,
+        size(row.size),
+    )
 
 
 def _when(moment: float) -> str:

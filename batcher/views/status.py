@@ -1,4 +1,7 @@
-"""Where a batch stands, in words for people and as plain values for programs. Reads; never asks the service."""
+"""Where a batch stands, in words for people and as plain values for programs.
+
+Reads; never asks the service.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.taken_up:
-        lines.append(f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried again")
+        lines.append(
+            f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried "
+            "again"
+        )
     if summary.pages:
         lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
     lines.append(f"  results: {manifest.output.directory}")
@@ -39,7 +45,10 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     if summary.reason:
         lines.append(f"stopped: {summary.reason}")
     if manifest.limits.is_sample and summary.ended == Ended.FINISHED and unsaved(states):
-        lines.append(f"the sample is taken: {many(unsaved(states), 'document')} left for a run without --sample")
+        lines.append(
+            f"the sample is taken: {many(unsaved(states), 'document')} left for a run without "
+            "--sample"
+        )
     lines += [f"note: {note}" for note in summary.notes]
     if summary.exit_code == 3 or summary.bring_home_by:
         lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
@@ -62,7 +71,10 @@ def _spent(summary: Summary) -> str:
 def nothing_found(manifest: Manifest) -> list[str]:
     """Where a person should look first whose batch is empty."""
     places = [next(iter(source.outline().values())) for source in manifest.sources]
-    what = "no file there is of a type that is taken (`include` names others), or fits `exclude`, sizes and ages"
+    what = (
+        "no file there is of a type that is taken (`include` names others), or fits `exclude`, "
+        "sizes and ages"
+    )
     return [f"  nothing in {place}: {what}" for place in places]
 
 
@@ -81,7 +93,8 @@ def _some(words: list[str]) -> list[str]:
 
 
 def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
-    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints them.
+    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints
+    them.
 
     Raises LedgerError where there is no ledger to be read.
     """
@@ -90,7 +103,11 @@ def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
 
 
 def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
-    documents = {str(state): number for state, number in with_ledger.counts().items() if state is not State.SUPERSEDED}
+    documents = {
+        str(state): number
+        for state, number in with_ledger.counts().items()
+        if state is not State.SUPERSEDED
+    }
     account = with_ledger.account()
     price = float(with_ledger.prices().get("dollars_per_credit", 0.015))
     deadline = with_ledger.nearest_deadline()
@@ -125,13 +142,18 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
         return []
     if left <= 0:
         return ["what is out has outlived its time: some of it may be gone"]
-    return [f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {span(left)} are left"]
+    return [
+        f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {span(left)} "
+        "are left"
+    ]
 
 
 def status_words(batch: str, values: dict[str, Any]) -> str:
     lines = [f'batch "{batch}": {counts(values["documents"])}']
     lines += step_lines(values["steps"])
-    still_open = sum(number for state, number in values["documents"].items() if State(state) in OPEN)
+    still_open = sum(
+        number for state, number in values["documents"].items() if State(state) in OPEN
+    )
     if still_open:
         lines.append(f"  {still_open} still to be done{_before(values['nearest_deadline_at'])}")
     if values["seconds_left"] is not None:
@@ -141,9 +163,15 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     lines += [f"  {failed(group)}" for group in values["failures"]]
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
     lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
-    lines += [f"  {told.format(_money(values['cost'], name))}" for name, told in _TO_TELL if values["cost"][name]]
+    lines += [
+        f"  {told.format(_money(values['cost'], name))}"
+        for name, told in _TO_TELL
+        if values["cost"][name]
+    ]
     if values["cost"]["committed"] or values["cost"]["to_come"]:
-        lines.append(f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far")
+        lines.append(
+            f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far"
+        )
     lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
     return "\n".join(lines)
 
@@ -205,4 +233,7 @@ def plain(text: str, *, keep: str = "") -> str:
 def _before(moment: float | None) -> str:
     if moment is None:
         return ""
-    return f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} ({span(max(0.0, moment - time.time()))} from now)"
+    return (
+        f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} "
+        f"({span(max(0.0, moment - time.time()))} from now)"
+    )

@@ -20,7 +20,10 @@ def verify_words(found: Verified) -> str:
     lines = [f"{found.saved} results are on disk as they were saved"]
     for word, pairs in (("missing", found.missing), ("changed", found.changed)):
         lines += _some(word, [output for _, output in pairs])
-    lines += _some("made of results, to be made again by `verify --repair` and a run", [f for _, f in found.unmade])
+    lines += _some(
+        "made of results, to be made again by `verify --repair` and a run",
+        [f for _, f in found.unmade],
+    )
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",
@@ -28,7 +31,9 @@ def verify_words(found: Verified) -> str:
     )
     if found.ledger:
         lines += [f"the ledger: {words}" for words in found.ledger]
-        lines.append("  nothing is submitted on its word; `batcher rebuild` makes it anew from its journal")
+        lines.append(
+            "  nothing is submitted on its word; `batcher rebuild` makes it anew from its journal"
+        )
     return "\n".join(plain(line) for line in lines)
 
 

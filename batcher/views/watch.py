@@ -1,4 +1,7 @@
-"""Follows a batch from another terminal: its status again and again, until the run under way ends. It only reads."""
+"""Follows a batch from another terminal: its status again and again, until the run under way ends.
+
+It only reads.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"
 
 
 def watch(batch: str, ledger: Path, *, stream: TextIO, pause: float = PAUSE) -> None:
-    """Returns when no run is under way. On a terminal one picture is redrawn, elsewhere each change is a new one."""
+    """Returns when no run is under way.
+
+    On a terminal one picture is redrawn, elsewhere each change is a new one.
+    """
     shown = ""
     while True:
         goes_on = is_held(ledger)

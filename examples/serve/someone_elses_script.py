@@ -1,4 +1,5 @@
-"""A script for Reducto that knows nothing of batcher: it reads its key and its service from the environment.
+"""A script for Reducto that knows nothing of batcher: it reads its key and its service from the
+environment.
 
 REDUCTO_BASE_URL=http://127.0.0.1:8080 REDUCTO_API_KEY=… python someone_elses_script.py report.pdf
 """

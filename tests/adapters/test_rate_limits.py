@@ -1,4 +1,6 @@
-"""How fast a run goes where the service takes only so many calls, and where it fails every now and then."""
+"""How fast a run goes where the service takes only so many calls, and where it fails every now and
+then.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +55,13 @@ async def saved_in(house: House) -> float:
     return done[0]
 
 
-# --- a limit on calls -----------------------------------------------------------------------------------------------
+# --- a limit on calls -----------------------------------------------------------------------------
 
 
 class Limited(Twin):
-    """Takes `limit` calls a second, and `burst` more where it was left alone before; or so many in any second."""
+    """Takes `limit` calls a second, and `burst` more where it was left alone before; or so many in
+    any second.
+    """
 
     limit = 60.0
     burst = 60.0
@@ -68,7 +72,9 @@ class Limited(Twin):
         super().__init__(*args, **more)
         self.began = self.filled_at = now()
         self.tokens = self.burst
-        self.calls: list[tuple[float, bool]] = []  # when, by the run's time, and whether it was refused
+        self.calls: list[
+            tuple[float, bool]
+        ] = []  # when, by the run's time, and whether it was refused
 
     def takes(self) -> bool:
         self.tokens = min(self.burst, self.tokens + (now() - self.filled_at) * self.limit)
@@ -115,14 +121,20 @@ class Narrow(Limited):
 
 @pytest.mark.parametrize("kind", [Limited, Windowed, Narrow])
 def test_a_limit_on_all_calls_is_found_and_kept_to(house: House, kind: type[Limited]) -> None:
-    """Of what comes after five seconds under three in a hundred are refused, and nine tenths of the limit are used."""
+    """Of what comes after five seconds under three in a hundred are refused, and nine tenths of the
+    limit are used.
+    """
 
     async def work() -> None:
         house.client = client = kind(house.service)
         took = await saved_in(house)
         assert client.share_refused(after=5.0) < 0.03
         assert client.share_refused(after=0.0) < 0.1
-        used = [moment for moment, is_refused in client.calls if 5.0 < moment <= took - 1.0 and not is_refused]
+        used = [
+            moment
+            for moment, is_refused in client.calls
+            if 5.0 < moment <= took - 1.0 and not is_refused
+        ]
         assert len(used) / (took - 6.0) >= 0.9 * client.limit
         assert took < (3 * DOCUMENTS) / (0.9 * client.limit) + 1.0
 
@@ -131,7 +143,9 @@ def test_a_limit_on_all_calls_is_found_and_kept_to(house: House, kind: type[Limi
 
 @pytest.mark.parametrize("kind", [Limited, Windowed])
 def test_a_limit_on_looks_slows_no_submission(house: House, kind: type[Limited]) -> None:
-    """All are sent within a second or two, though it takes a quarter of a minute to ask for them."""
+    """All are sent within a second or two, though it takes a quarter of a minute to ask for
+    them.
+    """
 
     class Looks(kind):  # type: ignore[misc, valid-type]
         limit = 20.0
@@ -150,7 +164,9 @@ def test_a_limit_on_looks_slows_no_submission(house: House, kind: type[Limited])
 
 
 def test_lanes_learn_from_one_another_where_the_service_says_that_they_share_a_limit() -> None:
-    """Refused for the calls of all, each of them waits for its turn; refused for its own, it alone does."""
+    """Refused for the calls of all, each of them waits for its turn; refused for its own, it alone
+    does.
+    """
 
     async def work() -> None:
         for said, slowed in ((OF_ALL, True), (OF_LOOKS, False)):
@@ -174,7 +190,7 @@ def test_a_retry_after_is_kept_to_by_its_own_lane_alone() -> None:
     run_virtually(work())
 
 
-# --- failures by chance ---------------------------------------------------------------------------------------------
+# --- failures by chance ---------------------------------------------------------------------------
 
 
 def test_a_call_that_fails_among_many_that_do_not_holds_up_none() -> None:
@@ -199,7 +215,9 @@ def test_a_call_that_fails_among_many_that_do_not_holds_up_none() -> None:
 
 
 class Flaky(Twin):
-    """A quarter of all calls fail, each in one of five ways; what is free to repeat is repeated, as the client does."""
+    """A quarter of all calls fail, each in one of five ways; what is free to repeat is repeated, as
+    the client does.
+    """
 
     rng = random.Random(1)
 
@@ -214,7 +232,11 @@ class Flaky(Twin):
         raise AssertionError
 
     async def _exchange(self, call: str, act: Callable[[], T]) -> T:
-        how = self.rng.choice(("429", "500", "reset", "lost", "cut")) if self.rng.random() < 0.25 else ""
+        how = (
+            self.rng.choice(("429", "500", "reset", "lost", "cut"))
+            if self.rng.random() < 0.25
+            else ""
+        )
         before: dict[str, ServiceError] = {
             "429": Busy(call, OF_ALL, status=429),
             "500": BadReply(call, "500", status=500),
@@ -243,7 +265,9 @@ def test_a_service_where_a_quarter_of_all_calls_fails_is_not_down(house: House, 
 
 
 def test_an_outage_rests_and_ends_and_one_document_at_a_time_tries(house: House) -> None:
-    """For five minutes no submission is answered: few are sent meanwhile, and all come home soon after."""
+    """For five minutes no submission is answered: few are sent meanwhile, and all come home soon
+    after.
+    """
 
     class Down(Twin):
         until = 0.0
@@ -271,7 +295,9 @@ def test_an_outage_rests_and_ends_and_one_document_at_a_time_tries(house: House)
 
 
 def test_what_is_in_hand_when_nearly_all_fails_is_not_sent_any_more(house: House) -> None:
-    """Uploads come to their ends one by one: after twenty submissions that were all lost, nobody sends another."""
+    """Uploads come to their ends one by one: after twenty submissions that were all lost, nobody
+    sends another.
+    """
 
     class Down(Twin):
         uploads = 0

@@ -40,7 +40,9 @@ async def tokened() -> AsyncIterator[Receiver]:
 
 def message(job_id: str, nonce: str = "n") -> bytes:
     mark = {"nonce": nonce, "token": token(KEY, nonce)}
-    return json.dumps({"status": "Completed", "job_id": job_id, "metadata": {"batcher": mark}}).encode()
+    return json.dumps(
+        {"status": "Completed", "job_id": job_id, "metadata": {"batcher": mark}}
+    ).encode()
 
 
 def stamp(body: bytes, message_id: str, *, age: int = 0) -> dict[str, str]:
@@ -49,41 +51,58 @@ def stamp(body: bytes, message_id: str, *, age: int = 0) -> dict[str, str]:
     return {"svix-id": message_id, "svix-timestamp": at, "svix-signature": signature}
 
 
-async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str] | None = None) -> int:
+async def post(
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str] | None = None
+) -> int:
     async with session.post(url, data=body, headers=headers) as answer:
         return answer.status
 
 
-async def test_a_forged_message_is_turned_away(session: aiohttp.ClientSession, signed: Receiver) -> None:
+async def test_a_forged_message_is_turned_away(
+    session: aiohttp.ClientSession, signed: Receiver
+) -> None:
     """401, and no job is asked about."""
-    forged = {**stamp(b"{}", "msg"), "svix-signature": f"v1,{base64.b64encode(b'guess' * 6).decode()}"}
+    forged = {
+        **stamp(b"{}", "msg"),
+        "svix-signature": f"v1,{base64.b64encode(b'guess' * 6).decode()}",
+    }
     assert await post(session, signed.url, b'{"job_id":"x"}', forged) == 401
     assert signed.waiting == 0
 
 
-async def test_a_replayed_message_is_turned_away(session: aiohttp.ClientSession, signed: Receiver) -> None:
+async def test_a_replayed_message_is_turned_away(
+    session: aiohttp.ClientSession, signed: Receiver
+) -> None:
     """Its signature is good, its time is over."""
     body = b'{"job_id":"x"}'
     assert await post(session, signed.url, body, stamp(body, "msg", age=400)) == 401
     assert signed.waiting == 0
 
 
-async def test_a_duplicate_is_acknowledged_and_asks_nothing(session: aiohttp.ClientSession, signed: Receiver) -> None:
+async def test_a_duplicate_is_acknowledged_and_asks_nothing(
+    session: aiohttp.ClientSession, signed: Receiver
+) -> None:
     """Otherwise it would come again; known by its id, which each repetition keeps."""
     body = b'{"job_id":"x"}'
-    statuses = [await post(session, signed.url, body, stamp(body, "msg", age=age)) for age in (2, 1, 0)]
+    statuses = [
+        await post(session, signed.url, body, stamp(body, "msg", age=age)) for age in (2, 1, 0)
+    ]
     assert statuses == [204, 204, 204]
     assert signed.waiting == 1
 
 
-async def test_a_direct_duplicate_is_known_too(session: aiohttp.ClientSession, tokened: Receiver) -> None:
+async def test_a_direct_duplicate_is_known_too(
+    session: aiohttp.ClientSession, tokened: Receiver
+) -> None:
     """By job and nonce, for it has no id of its own."""
     assert [await post(session, tokened.url, message(job)) for job in "aba"] == [204, 204, 204]
     assert [await tokened.next_job() for _ in range(tokened.waiting)] == ["a", "b"]
 
 
 async def test_a_body_of_a_hundred_megabytes_is_not_read(tokened: Receiver) -> None:
-    """The length it announces is enough for a 413, and so are its first bytes where it announces none."""
+    """The length it announces is enough for a 413, and so are its first bytes where it announces
+    none.
+    """
     host, port = tokened.url.removeprefix("http://").rstrip("/").split(":")
     for head in (b"Content-Length: 100000000", b"Transfer-Encoding: chunked"):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -97,7 +116,9 @@ async def test_a_body_of_a_hundred_megabytes_is_not_read(tokened: Receiver) -> N
 
 async def test_a_flood_is_turned_away(session: aiohttp.ClientSession) -> None:
     """Beyond the burst with 429, before anything of it is read."""
-    async with receiving("127.0.0.1", 0, Tokened(KEY), clock=time.time, rate=0.001, burst=3) as receiver:
+    async with receiving(
+        "127.0.0.1", 0, Tokened(KEY), clock=time.time, rate=0.001, burst=3
+    ) as receiver:
         statuses = [await post(session, receiver.url, b"{}") for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
 
@@ -147,10 +168,13 @@ async def hung_up(pipe: Pipe) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"P", HALF, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"\r\n" * 9]
+    "said",
+    [b"", b"P", HALF, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"\r\n" * 9],
 )
 async def test_a_connection_that_never_says_all_is_hung_up_on(said: bytes) -> None:
-    """Whether it stops before, within or after its header, and however often it is asked to wait."""
+    """Whether it stops before, within or after its header, and however often it is asked to
+    wait.
+    """
     limits = Limits(connections=8, header=0.2, idle=0.2, stalled=0.2)
     async with listening(limits) as receiver:
         await hung_up(await opened(receiver.url, said))
@@ -184,7 +208,9 @@ async def test_an_answered_connection_may_rest_and_ask_again() -> None:
 
 
 @pytest.mark.parametrize("said", [HALF, b""])
-async def test_a_real_message_comes_through_however_many_hold_on(session: aiohttp.ClientSession, said: bytes) -> None:
+async def test_a_real_message_comes_through_however_many_hold_on(
+    session: aiohttp.ClientSession, said: bytes
+) -> None:
     """Who has said least goes first; never more are open than may be."""
     async with listening(Limits(connections=8, header=600)) as receiver:
         held = [await opened(receiver.url, said) for _ in range(100)]
@@ -198,7 +224,9 @@ async def test_a_real_message_comes_through_however_many_hold_on(session: aiohtt
 
 
 async def test_half_bodies_make_room_too(session: aiohttp.ClientSession) -> None:
-    """A body of ours is there at once: one that isn't after a second may be let go for a real message."""
+    """A body of ours is there at once: one that isn't after a second may be let go for a real
+    message.
+    """
     begun = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
     async with listening(Limits(connections=4, body=0.0)) as receiver:
         held = [await opened(receiver.url, begun) for _ in range(4)]
@@ -208,7 +236,12 @@ async def test_half_bodies_make_room_too(session: aiohttp.ClientSession) -> None
 
 
 @pytest.mark.parametrize(
-    "said", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nHost\r\n\r\n"]
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost\r\n\r\n",
+    ],
 )
 async def test_a_malformed_request_leaves_no_trace_and_seldom_a_line(
     caplog: pytest.LogCaptureFixture, said: bytes

@@ -1,4 +1,7 @@
-"""The least that does the same requests: upload, submit, poll, write. No hash, no ledger, no sync, no second look."""
+"""The least that does the same requests: upload, submit, poll, write.
+
+No hash, no ledger, no sync, no second look.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ async def main(url: str, inbox: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     paths = iter(sorted(inbox.iterdir()))
     connector = aiohttp.TCPConnector(limit=32)
-    async with aiohttp.ClientSession(connector=connector, headers={"Authorization": "Bearer key"}) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, headers={"Authorization": "Bearer key"}
+    ) as session:
 
         async def work() -> None:
             for path in paths:

@@ -1,6 +1,8 @@
-"""batcher, a bare loop and the documented recipe on one stub, taking turns: `python tests/bench/compare.py`.
+"""batcher, a bare loop and the documented recipe on one stub, taking turns: `python
+tests/bench/compare.py`.
 
-CPU and requests per document are what to compare; on a machine that does other things too, wall time says little.
+CPU and requests per document are what to compare; on a machine that does other things too, wall
+time says little.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from contest import CONTENDERS, Used, inbox_of, run, stub
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=500)
-    parser.add_argument("--size", type=int, default=50_000, help="bytes of a document and of its result")
+    parser.add_argument(
+        "--size", type=int, default=50_000, help="bytes of a document and of its result"
+    )
     parser.add_argument("--service-time", type=float, default=0.0, help="seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
@@ -22,7 +26,9 @@ def main() -> None:
     used: dict[str, list[Used]] = {name: [] for name in arguments.only}
     with (
         inbox_of(arguments.documents, arguments.size) as inbox,
-        stub("--result-bytes", str(arguments.size), "--service-time", str(arguments.service_time)) as url,
+        stub(
+            "--result-bytes", str(arguments.size), "--service-time", str(arguments.service_time)
+        ) as url,
     ):
         for _ in range(arguments.rounds):
             for name in arguments.only:
@@ -31,10 +37,14 @@ def main() -> None:
 
 
 def _tell(used: dict[str, list[Used]], documents: int) -> None:
-    """Ratios are those to the first contender in the same round: the machine's speed drifts from round to round."""
+    """Ratios are those to the first contender in the same round: the machine's speed drifts from
+    round to round.
+    """
     first = [one.cpu for one in next(iter(used.values()))]
     print(f"{documents} documents; medians of {len(first)} rounds in turn")
-    print(f"{'':22}{'wall s':>8}{'CPU ms/doc':>12}{'ratio':>7}{'peak MB':>9}{'requests/doc':>14}{'stub ms/doc':>13}")
+    print(
+        f"{'':22}{'wall s':>8}{'CPU ms/doc':>12}{'ratio':>7}{'peak MB':>9}{'requests/doc':>14}{'stub ms/doc':>13}"
+    )
     for name, rounds in used.items():
         cpu = median(one.cpu for one in rounds)
         ratio = median(one.cpu / other for one, other in zip(rounds, first, strict=True))

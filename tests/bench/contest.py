@@ -1,4 +1,6 @@
-"""Contenders on one stub service: each in a process of its own, measured by what the system says it used."""
+"""Contenders on one stub service: each in a process of its own, measured by what the system says it
+used.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # as pip leaves a package; without, each start would compile batcher anew
+COMPILED = {
+    "PYTHONDONTWRITEBYTECODE": ""
+}  # as pip leaves a package; without, each start would compile batcher anew
 ROOT = HERE.parent.parent
 
 
@@ -38,7 +42,14 @@ Words = Callable[[str, Path, Path], list[str]]
 
 
 def _script(name: str, *more: str) -> Words:
-    return lambda url, inbox, out: [sys.executable, str(HERE / name), url, str(inbox), str(out), *more]
+    return lambda url, inbox, out: [
+        sys.executable,
+        str(HERE / name),
+        url,
+        str(inbox),
+        str(out),
+        *more,
+    ]
 
 
 def batcher(*more: str) -> Words:
@@ -58,16 +69,34 @@ def batcher(*more: str) -> Words:
 
 
 def _cli(url: str, inbox: Path, out: Path) -> list[str]:
-    return [VENDORS_CLI, "parse", str(inbox), "--out-dir", str(out), "-o", "json", "-j", "100", "-q"]
+    return [
+        VENDORS_CLI,
+        "parse",
+        str(inbox),
+        "--out-dir",
+        str(out),
+        "-o",
+        "json",
+        "-j",
+        "100",
+        "-q",
+    ]
 
 
 def _cli_each(url: str, inbox: Path, out: Path) -> list[str]:
     """The CLI once for each document, 16 at a time."""
     each = f"{VENDORS_CLI} parse {{}} -o json -q > {out}/{{/}}.json"
-    return ["sh", "-c", f"mkdir -p {out}; find {inbox} -type f | parallel --will-cite -j 16 '{each}'"]
+    return [
+        "sh",
+        "-c",
+        f"mkdir -p {out}; find {inbox} -type f | parallel --will-cite -j 16 '{each}'",
+    ]
 
 
-VENDORS_CLI = shutil.which("reducto", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or ""
+VENDORS_CLI = (
+    shutil.which("reducto", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    or ""
+)
 CONTENDERS: dict[str, Words] = {
     "bare aiohttp loop": _script("bare.py"),
     "batcher": batcher(),
@@ -80,7 +109,9 @@ CONTENDERS: dict[str, Words] = {
 
 @contextmanager
 def stub(*words: str) -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, str(HERE / "stub.py"), *words], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "stub.py"), *words], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip()
@@ -91,7 +122,9 @@ def stub(*words: str) -> Iterator[str]:
 
 @contextmanager
 def inbox_of(documents: int, size: int) -> Iterator[Path]:
-    """`documents` files of `size` bytes, each different, older than the moment a file is given to settle."""
+    """`documents` files of `size` bytes, each different, older than the moment a file is given to
+    settle.
+    """
     with tempfile.TemporaryDirectory() as folder:
         inbox = Path(folder, "inbox")
         inbox.mkdir()
@@ -102,18 +135,22 @@ def inbox_of(documents: int, size: int) -> Iterator[Path]:
         yield inbox
 
 
-def run(words: Words, url: str, inbox: Path, out: Path | None = None, *, ends_with: int = 0) -> Used:
+def run(
+    words: Words, url: str, inbox: Path, out: Path | None = None, *, ends_with: int = 0
+) -> Used:
     """One batch by one contender. Its output stays until the inbox goes, unless one is given.
 
-    ext4 looks long for a free inode where many were deleted in the last minutes: whoever came after a clearing up would
-    pay for it, up to half of what the bare loop takes.
+    ext4 looks long for a free inode where many were deleted in the last minutes: whoever came after
+    a clearing up would pay for it, up to half of what the bare loop takes.
     """
     folder = out or Path(tempfile.mkdtemp(dir=inbox.parent))
     before = _used(url)
     began = time.perf_counter()
     began_at = time.time()
     keys = {"REDUCTO_API_KEY": "key", "REDUCTO_BASE_URL": url, "HOME": str(folder)}
-    process = subprocess.Popen(words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, **keys, **COMPILED})
+    process = subprocess.Popen(
+        words(url, inbox, folder / "out"), cwd=ROOT, env={**os.environ, **keys, **COMPILED}
+    )
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     after = _used(url)

@@ -1,8 +1,9 @@
 """How right extraction by rules is: `python tests/bench/extraction.py [FOLDER]`.
 
-Without a folder: the documents and expected values of `extraction.json`; each field is right, null though the document
-says it, or wrong (also where it says nothing), and a wrong one costs more than ten nulls. With a folder: whatever is
-found in its documents by a schema of common fields, for a person to judge.
+Without a folder: the documents and expected values of `extraction.json`; each field is right, null
+though the document says it, or wrong (also where it says nothing), and a wrong one costs more than
+ten nulls. With a folder: whatever is found in its documents by a schema of common fields, for a
+person to judge.
 """
 
 from __future__ import annotations
@@ -30,23 +31,39 @@ DATE = {"type": "string", "format": "date"}
 COMMON = {
     "type": "object",
     "properties": {
-        **dict.fromkeys("title author name company address phone email subject country status".split(), TEXT),
         **dict.fromkeys(
-            "invoice_number account_number order_number reference customer supplier currency".split(), TEXT
+            "title author name company address phone email subject country status".split(), TEXT
         ),
-        **dict.fromkeys("total subtotal tax_amount price quantity weight amount_due".split(), NUMBER),
+        **dict.fromkeys(
+            (
+                "invoice_number account_number order_number reference customer supplier currency"
+            ).split(),
+            TEXT,
+        ),
+        **dict.fromkeys(
+            "total subtotal tax_amount price quantity weight amount_due".split(), NUMBER
+        ),
         **dict.fromkeys("date invoice_date due_date birth_date".split(), DATE),
     },
 }
 
 
 def extracted(path: Path, schema: Any) -> Any:
-    options = {"settings": {"return_ocr_data": True}, "spreadsheet": {"split_large_tables": {"enabled": False}}}
-    return plain(fill(read_schema(schema), gather(parse(path, extension=path.suffix, options=options).result)))
+    options = {
+        "settings": {"return_ocr_data": True},
+        "spreadsheet": {"split_large_tables": {"enabled": False}},
+    }
+    return plain(
+        fill(
+            read_schema(schema), gather(parse(path, extension=path.suffix, options=options).result)
+        )
+    )
 
 
 def judged(found: Any, expected: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """(verdict, place) of each leaf that is expected; a list of another length is judged item by item."""
+    """(verdict, place) of each leaf that is expected; a list of another length is judged item by
+    item.
+    """
     if isinstance(expected, dict):
         for name, value in expected.items():
             yield from judged((found or {}).get(name), value, f"{where}.{name}")
@@ -76,11 +93,16 @@ def look_through(folder: Path) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         began = time.process_time()
         try:
-            found = {name: value for name, value in extracted(path, COMMON).items() if value is not None}
+            found = {
+                name: value for name, value in extracted(path, COMMON).items() if value is not None
+            }
         except DocumentProblem as problem:
             print(f"{path.name}: {problem.name}")
             continue
-        print(f"{path.name} ({time.process_time() - began:.2f} s): {json.dumps(found, ensure_ascii=False)}")
+        print(
+            f"{path.name} ({time.process_time() - began:.2f} s): "
+            f"{json.dumps(found, ensure_ascii=False)}"
+        )
 
 
 def main() -> int:
@@ -92,7 +114,10 @@ def main() -> int:
         return 0
     verdicts = measure(json.loads(CASES.read_text()), ROOT)
     fields = verdicts.total()
-    print(f"{fields} fields: {verdicts['right']} right, {verdicts['null']} null, {verdicts['wrong']} wrong")
+    print(
+        f"{fields} fields: {verdicts['right']} right, {verdicts['null']} null, "
+        f"{verdicts['wrong']} wrong"
+    )
     return 1 if verdicts["wrong"] else 0
 
 

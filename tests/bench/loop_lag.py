@@ -45,7 +45,10 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1_000)
     late = measure(parser.parse_args().documents)
     for share in (0.5, 0.9, 0.99, 1.0):
-        print(f"{share:5.0%} of looks at most {1e3 * late[min(len(late) - 1, int(share * len(late)))]:6.1f} ms late")
+        print(
+            f"{share:5.0%} of looks at most "
+            f"{1e3 * late[min(len(late) - 1, int(share * len(late)))]:6.1f} ms late"
+        )
 
 
 if __name__ == "__main__":

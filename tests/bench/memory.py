@@ -1,4 +1,7 @@
-"""Memory doesn't grow with the batch: `python tests/bench/memory.py`. Peak RSS of batcher for n and 10 n documents."""
+"""Memory doesn't grow with the batch:
+
+`python tests/bench/memory.py`. Peak RSS of batcher for n and 10 n documents.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ def main() -> None:
     for documents in (arguments.documents, 10 * arguments.documents):
         used = measure(documents, arguments.result_bytes)
         print(
-            f"{documents:7} results of {arguments.result_bytes:9} bytes: peak {used.peak / 1e6:6.0f} MB, "
+            f"{documents:7} results of {arguments.result_bytes:9} bytes: peak "
+            f"{used.peak / 1e6:6.0f} MB, "
             f"{used.cpu / documents * 1e3:6.2f} ms CPU a document, {used.wall:6.1f} s"
         )
 

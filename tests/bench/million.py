@@ -1,4 +1,5 @@
-"""A million documents in the source, the first 50,000 processed: `python tests/bench/million.py`. Peak RSS and pace.
+"""A million documents in the source, the first 50,000 processed: `python tests/bench/million.py`.
+Peak RSS and pace.
 
 It makes and removes a million small files, which takes minutes by itself.
 """
@@ -19,9 +20,11 @@ STOPPED = 3  # the exit code of a run that its limit ends
 
 
 class Flat(NamedTuple):
-    """`peak` bytes; milliseconds per document in the second and in the last tenth of those that were saved.
+    """`peak` bytes; milliseconds per document in the second and in the last tenth of those that
+    were saved.
 
-    The first tenth tells nothing: a run sends for two seconds, and then fetches in a burst what has ended meanwhile.
+    The first tenth tells nothing: a run sends for two seconds, and then fetches in a burst what has
+    ended meanwhile.
     """
 
     peak: int
@@ -36,7 +39,8 @@ def main() -> None:
     arguments = parser.parse_args()
     flat = measure(arguments.files, arguments.processed)
     print(
-        f"{arguments.files} documents, {arguments.processed} processed: peak {flat.peak / 1e6:.0f} MB;"
+        f"{arguments.files} documents, {arguments.processed} processed: peak "
+        f"{flat.peak / 1e6:.0f} MB;"
         f" {flat.second:.2f} ms a document in the second tenth, {flat.last:.2f} ms in the last"
     )
 
@@ -61,7 +65,12 @@ def measure(files: int, processed: int) -> Flat:
 
 def _saved(ledger: Path) -> list[float]:
     with sqlite3.connect(ledger) as connection:
-        return [at for (at,) in connection.execute("SELECT at FROM events WHERE event = 'Saved' ORDER BY seq")]
+        return [
+            at
+            for (at,) in connection.execute(
+                "SELECT at FROM events WHERE event = 'Saved' ORDER BY seq"
+            )
+        ]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Pages per second and core, of the service's reader as a share of bare liteparse: `python tests/bench/parsing.py`.
+"""Pages per second and core, of the service's reader as a share of bare liteparse: `python
+tests/bench/parsing.py`.
 
-Both read the same PDFs in one run, in turns; the share is of CPU time, so that other load matters little.
-Neither recognises pictures: Tesseract's seconds for a page would be all that is seen.
+Both read the same PDFs in one run, in turns; the share is of CPU time, so that other load matters
+little. Neither recognises pictures: Tesseract's seconds for a page would be all that is seen.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "documents"
 
 def bare(path: Path) -> int:
     """The same blocks, and nothing made of them."""
-    reader = liteparse.LiteParse(ocr_enabled=False, quiet=True, extract_blocks=True, output_format="markdown")
+    reader = liteparse.LiteParse(
+        ocr_enabled=False, quiet=True, extract_blocks=True, output_format="markdown"
+    )
     return len(reader.parse(path.read_bytes()).pages)
 
 

@@ -1,4 +1,5 @@
-"""From the end of a job to its result on disk, called back and polled: `python tests/bench/promptness.py`.
+"""From the end of a job to its result on disk, called back and polled: `python
+tests/bench/promptness.py`.
 
 The local service and batcher share one process and its clock.
 """
@@ -20,20 +21,28 @@ from batcher.runs.running import run_batch
 from batcher.service.faults import Fault
 from batcher.service.local import LocalService, Options
 
-sys.path.append(str(Path(__file__).parents[1] / "service"))  # workers look there for the plain parser
+sys.path.append(
+    str(Path(__file__).parents[1] / "service")
+)  # workers look there for the plain parser
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=150)
-    parser.add_argument("--service-time", type=float, default=3.0, help="seconds a job waits before it is read")
+    parser.add_argument(
+        "--service-time", type=float, default=3.0, help="seconds a job waits before it is read"
+    )
     arguments = parser.parse_args()
     os.environ["REDUCTO_API_KEY"] = "bench"
     for name in ("called back", "polled"):
         with tempfile.TemporaryDirectory() as folder:
-            spans = asyncio.run(measure(Path(folder), name, arguments.documents, arguments.service_time))
+            spans = asyncio.run(
+                measure(Path(folder), name, arguments.documents, arguments.service_time)
+            )
         p50, p90 = (1000 * spans[len(spans) * share // 10] for share in (5, 9))
-        sys.stdout.write(f"{name:<12} p50 {p50:4.0f} ms, p90 {p90:4.0f} ms, longest {1000 * spans[-1]:4.0f} ms\n")
+        sys.stdout.write(
+            f"{name:<12} p50 {p50:4.0f} ms, p90 {p90:4.0f} ms, longest {1000 * spans[-1]:4.0f} ms\n"
+        )
 
 
 async def measure(folder: Path, name: str, documents: int, service_time: float) -> list[float]:
@@ -48,7 +57,9 @@ async def measure(folder: Path, name: str, documents: int, service_time: float) 
     async with LocalService(options, key="bench") as service:
         ended = _note_ends(service)
         overrides = _webhook() if name == "called back" else ()
-        await run_batch(for_directory(folder / "in", folder / "out", service=service.url, overrides=overrides))
+        await run_batch(
+            for_directory(folder / "in", folder / "out", service=service.url, overrides=overrides)
+        )
     return sorted(saved_at - ended[job_id] for job_id, saved_at in _saved(folder / "out"))
 
 
@@ -74,7 +85,10 @@ def _webhook() -> tuple[str, ...]:
 
 def _saved(output: Path) -> list[tuple[str, float]]:
     ledger = sqlite3.connect(output / ".batcher" / "ledger.db")
-    sql = "SELECT a.job_id, e.at FROM attempts a JOIN events e ON e.document = a.document WHERE e.event = 'Saved'"
+    sql = (
+        "SELECT a.job_id, e.at FROM attempts a JOIN events e ON e.document = a.document WHERE "
+        "e.event = 'Saved'"
+    )
     return list(ledger.execute(sql))
 
 

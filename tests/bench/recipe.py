@@ -1,4 +1,6 @@
-"""The documented way with the official SDK: gather over a semaphore of 50, poll each job, write its result."""
+"""The documented way with the official SDK: gather over a semaphore of 50, poll each job, write its
+result.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What coming back costs: `python tests/bench/resume.py [--files 100000 --rows 1000000]`.
 
-A second run over unchanged files against `find -printf` over the same tree; and a large ledger: one new document sent
-and saved, `status`, `failures`, and the bytes of ledger per finished document.
+A second run over unchanged files against `find -printf` over the same tree; and a large ledger: one
+new document sent and saved, `status`, `failures`, and the bytes of ledger per finished document.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from start import timed
 BATCHER = CONTENDERS["batcher"]
 FOLDER_OF = 1000  # files in a folder
 
-# One document that has really been through a run, `?` times more. The events of all are those of the first.
+# One document that has really been through a run, `?` times more. The events of all are those of
+# the first.
 _MORE = "WITH RECURSIVE more(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < ?)"
 _NEW = {
     "documents": {
@@ -48,15 +49,23 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=2_000)
     parser.add_argument("--rows", type=int, default=20_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, inbox_of(1, 1000) as inbox, stub("--result-bytes", "1000") as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        inbox_of(1, 1000) as inbox,
+        stub("--result-bytes", "1000") as url,
+    ):
         again = second_run(arguments.files, url, Path(folder, "second"))
         large = large_ledger(arguments.rows, url, inbox, Path(folder, "large"))
     print(
-        f"second run over {arguments.files} unchanged files: {again.requests} requests, {again.seconds:.2f} s beyond"
+        f"second run over {arguments.files} unchanged files: {again.requests} requests, "
+        f"{again.seconds:.2f} s beyond"
         f" start-up = {again.seconds / again.find:.1f} x find -printf ({again.find:.2f} s)"
     )
     print(f"ledger of {arguments.rows} saved documents: {large.row_bytes:.0f} bytes each")
-    print(f"  run: first submission after {large.first:.2f} s; with an empty ledger after {large.first_of_small:.2f} s")
+    print(
+        f"  run: first submission after {large.first:.2f} s; with an empty ledger after "
+        f"{large.first_of_small:.2f} s"
+    )
     print(f"  batcher status: {large.status:.2f} s, batcher failures: {large.failures:.2f} s")
 
 
@@ -69,7 +78,9 @@ class SecondRun(NamedTuple):
 
 
 class LargeLedger(NamedTuple):
-    """Seconds, each from the start of the command; to the first submission for a run of one new document."""
+    """Seconds, each from the start of the command; to the first submission for a run of one new
+    document.
+    """
 
     row_bytes: float
     first: float
@@ -79,7 +90,9 @@ class LargeLedger(NamedTuple):
 
 
 def second_run(files: int, url: str, folder: Path) -> SecondRun:
-    """The first run saves one document; its ledger is then made to know all of the files as it knows that one."""
+    """The first run saves one document; its ledger is then made to know all of the files as it
+    knows that one.
+    """
     inbox = folder / "inbox"
     _write(inbox, 1)
     run(BATCHER, url, inbox, folder)
@@ -89,7 +102,9 @@ def second_run(files: int, url: str, folder: Path) -> SecondRun:
     multiply(ledger, files)
     acquaint(ledger, inbox, files)
     began = time.perf_counter()
-    subprocess.run(["find", inbox, "-printf", "%p %s %T@ %i\n"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["find", inbox, "-printf", "%p %s %T@ %i\n"], stdout=subprocess.DEVNULL, check=True
+    )
     find = time.perf_counter() - began
     again = run(BATCHER, url, inbox, folder)
     inbox.rename(folder / "aside")
@@ -112,7 +127,9 @@ def acquaint(ledger: Path, inbox: Path, files: int) -> None:
         found = (inbox / f"{number // FOLDER_OF:05}" / f"{number:08}.pdf").stat()
         rows.append((found.st_size, found.st_mtime_ns, found.st_ino, number))
     with sqlite3.connect(ledger) as connection:
-        connection.executemany("UPDATE documents SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?", rows)
+        connection.executemany(
+            "UPDATE documents SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?", rows
+        )
     connection.close()
 
 
@@ -124,7 +141,9 @@ def large_ledger(rows: int, url: str, inbox: Path, folder: Path) -> LargeLedger:
     (inbox / "000000.pdf").write_bytes(b"changed")
     os.utime(inbox / "000000.pdf", (1_700_000_000, 1_700_000_000))
     large = run(BATCHER, url, inbox, folder)
-    status, failures = (timed(["-m", "batcher", name, str(folder / "out")]) for name in ("status", "failures"))
+    status, failures = (
+        timed(["-m", "batcher", name, str(folder / "out")]) for name in ("status", "failures")
+    )
     return LargeLedger(size / rows, large.submitted_after, small.submitted_after, status, failures)
 
 

@@ -1,6 +1,8 @@
-"""What the local service costs beside reading: `python tests/bench/service.py`. Linux, as it looks into /proc.
+"""What the local service costs beside reading: `python tests/bench/service.py`. Linux, as it looks
+into /proc.
 
-A large upload (memory must stay flat), pages of a long listing, and the service's own processor time for each job.
+A large upload (memory must stay flat), pages of a long listing, and the service's own processor
+time for each job.
 """
 
 from __future__ import annotations
@@ -97,10 +99,16 @@ async def large_upload(megabytes: int) -> None:
         before = service.peak()
         upload = await service.call("POST", "/upload", json={})
         began = time.perf_counter()
-        async with aiohttp.ClientSession() as session, session.put(upload["presigned_url"], data=pieces()) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(upload["presigned_url"], data=pieces()) as answer,
+        ):
             answer.raise_for_status()
         took = time.perf_counter() - began
-        print(f"upload of {megabytes} MB    {megabytes / took:7.0f} MB/s, {service.peak() - before:.1f} MB more memory")
+        print(
+            f"upload of {megabytes} MB    {megabytes / took:7.0f} MB/s, "
+            f"{service.peak() - before:.1f} MB more memory"
+        )
 
 
 async def long_listing(jobs: int) -> None:
@@ -117,7 +125,10 @@ async def long_listing(jobs: int) -> None:
                 rows = rows + len(page["jobs"])
                 cursor = page["next_cursor"]
         assert rows == 5 * jobs
-        print(f"a page of 500 of {jobs} jobs  {statistics.median(took):7.1f} ms, {max(took):.1f} at most")
+        print(
+            f"a page of 500 of {jobs} jobs  {statistics.median(took):7.1f} ms, {max(took):.1f} at "
+            "most"
+        )
 
 
 async def each_job(jobs: int) -> None:

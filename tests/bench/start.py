@@ -1,4 +1,7 @@
-"""What a command costs before it does anything: `python tests/bench/start.py`. Medians of wall time, in turn."""
+"""What a command costs before it does anything:
+
+`python tests/bench/start.py`. Medians of wall time, in turn.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,13 @@ def medians(rounds: int) -> dict[str, float]:
 def timed(words: list[str]) -> float:
     """Wall time of `python …words`; an exit code is no matter here."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **COMPILED}, capture_output=True, check=False)
+    subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env={**os.environ, **COMPILED},
+        capture_output=True,
+        check=False,
+    )
     return time.perf_counter() - began
 
 

@@ -1,6 +1,8 @@
-"""A service that costs next to nothing: the calls a batch makes, over raw HTTP/1.1, answered from two dictionaries.
+"""A service that costs next to nothing: the calls a batch makes, over raw HTTP/1.1, answered from
+two dictionaries.
 
-`python stub.py --service-time 1 --result-bytes 50000` prints its address; `GET /__used` tells requests and CPU seconds.
+`python stub.py --service-time 1 --result-bytes 50000` prints its address; `GET /__used` tells
+requests and CPU seconds.
 """
 
 from __future__ import annotations
@@ -78,11 +80,17 @@ class Book:
             for job_id in newest
         ]
         more = start + limit < len(self.jobs)
-        return 200, json.dumps({"jobs": rows, "next_cursor": str(start + limit) if more else None}).encode()
+        return 200, json.dumps(
+            {"jobs": rows, "next_cursor": str(start + limit) if more else None}
+        ).encode()
 
     def get___used(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         return 200, json.dumps(
-            {"cpu": time.process_time(), "requests": self.requests, "submitted_at": self.submitted_at}
+            {
+                "cpu": time.process_time(),
+                "requests": self.requests,
+                "submitted_at": self.submitted_at,
+            }
         ).encode()
 
 
@@ -111,8 +119,12 @@ class Connection(asyncio.Protocol):
             with memoryview(self.buffer) as view:
                 status, body = self.book.answer(method, path, view[end + 4 : whole])
             del self.buffer[:whole]
-            if path == "/parse" and self.book.service_time:  # the synchronous call: its answer takes its time
-                asyncio.get_running_loop().call_later(self.book.service_time, self.send, status, body)
+            if (
+                path == "/parse" and self.book.service_time
+            ):  # the synchronous call: its answer takes its time
+                asyncio.get_running_loop().call_later(
+                    self.book.service_time, self.send, status, body
+                )
             else:
                 self.send(status, body)
 
@@ -138,7 +150,9 @@ async def main() -> None:
     arguments = parser.parse_args()
     book = Book(arguments.service_time, arguments.result_bytes)
     gc.freeze()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(book), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(book), "127.0.0.1", 0
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

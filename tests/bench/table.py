@@ -1,7 +1,9 @@
-"""The README's table of speed, asked and found: `python tests/bench/table.py`, about ten minutes on a quiet machine.
+"""The README's table of speed, asked and found: `python tests/bench/table.py`, about ten minutes on
+a quiet machine.
 
-`--quick` does it with a tenth of the documents, to see that it works; `--million` adds the row that takes longest.
-Every row has a command of its own beside this one. Ratios are those of one run, contenders in turn on one stub service.
+`--quick` does it with a tenth of the documents, to see that it works; `--million` adds the row that
+takes longest. Every row has a command of its own beside this one. Ratios are those of one run,
+contenders in turn on one stub service.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the documents")
     parser.add_argument("--million", action="store_true", help="a million files as well")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=[name for name in PARTS if name != "million"])
+    parser.add_argument(
+        "--only", nargs="*", choices=PARTS, default=[name for name in PARTS if name != "million"]
+    )
     arguments = parser.parse_args()
     tenth = 10 if arguments.quick else 1
     chosen = [*arguments.only, *(["million"] if arguments.million else [])]
@@ -53,10 +57,14 @@ def main() -> None:
 
 
 def contenders(tenth: int) -> Iterator[Row]:
-    """Side by side; those that take long take one turn, the two that are compared most closely five."""
+    """Side by side; those that take long take one turn, the two that are compared most closely
+    five.
+    """
     documents = 2000 // tenth
     with inbox_of(documents, SIZE) as inbox, stub("--result-bytes", str(SIZE)) as url:
-        pairs = [(run(CONTENDERS[BARE], url, inbox), run(CONTENDERS[OURS], url, inbox)) for _ in range(5)]
+        pairs = [
+            (run(CONTENDERS[BARE], url, inbox), run(CONTENDERS[OURS], url, inbox)) for _ in range(5)
+        ]
         ours = median(mine.cpu for _, mine in pairs)
         ratio = median(mine.cpu / bare.cpu for bare, mine in pairs)
         bare = median(bare.cpu for bare, _ in pairs)
@@ -72,26 +80,44 @@ def contenders(tenth: int) -> Iterator[Row]:
             mine = run(CONTENDERS[OURS], url, inbox)
             other = run(CONTENDERS[name], url, inbox)
             yield Row(
-                f"the same, {name}", asked.get(name, ""), f"{other.cpu / mine.cpu:.1f} ×, {_cpu(other.cpu, documents)}"
+                f"the same, {name}",
+                asked.get(name, ""),
+                f"{other.cpu / mine.cpu:.1f} ×, {_cpu(other.cpu, documents)}",
             )
 
 
 def paced(tenth: int) -> Iterator[Row]:
     """Jobs of one second: at 100 in flight beside the vendor's CLI, and as many as there are."""
     documents = 2000 // tenth
-    with inbox_of(documents, SIZE) as inbox, stub("--result-bytes", str(SIZE), "--service-time", "1") as url:
+    with (
+        inbox_of(documents, SIZE) as inbox,
+        stub("--result-bytes", str(SIZE), "--service-time", "1") as url,
+    ):
         ours = run(batcher("-S", "service.max_in_flight=100"), url, inbox)
-        cli = f"{run(CONTENDERS[CLI], url, inbox).wall:.1f} s" if CLI in CONTENDERS else "not installed"
+        cli = (
+            f"{run(CONTENDERS[CLI], url, inbox).wall:.1f} s"
+            if CLI in CONTENDERS
+            else "not installed"
+        )
         ideal = f"{documents} × 1 s, 100 in flight (ideal {documents / 100:.0f} s)"
         yield Row(ideal, f"≤ the vendor's CLI: {cli}", f"{ours.wall:.1f} s")
-        yield Row("the same, in flight unbounded", "≤ 4 s", f"{run(batcher(), url, inbox).wall:.1f} s")
+        yield Row(
+            "the same, in flight unbounded", "≤ 4 s", f"{run(batcher(), url, inbox).wall:.1f} s"
+        )
 
 
 def requests(tenth: int) -> Iterator[Row]:
     documents = 2000 // tenth
-    with inbox_of(documents, 1000) as inbox, stub("--result-bytes", "1000", "--service-time", "30") as url:
+    with (
+        inbox_of(documents, 1000) as inbox,
+        stub("--result-bytes", "1000", "--service-time", "30") as url,
+    ):
         used = run(batcher("-S", f"service.max_in_flight={1000 // tenth}"), url, inbox)
-    yield Row(f"requests per document at 30 s, {1000 // tenth} in flight", "≤ 3.2", f"{used.requests / documents:.2f}")
+    yield Row(
+        f"requests per document at 30 s, {1000 // tenth} in flight",
+        "≤ 3.2",
+        f"{used.requests / documents:.2f}",
+    )
 
 
 def memory_held(tenth: int) -> Iterator[Row]:
@@ -104,7 +130,11 @@ def memory_held(tenth: int) -> Iterator[Row]:
 def coming_back(tenth: int) -> Iterator[Row]:
     files = 100_000 // tenth
     rows = 1_000_000 // tenth
-    with tempfile.TemporaryDirectory() as folder, inbox_of(1, 1000) as inbox, stub("--result-bytes", "1000") as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        inbox_of(1, 1000) as inbox,
+        stub("--result-bytes", "1000") as url,
+    ):
         again = resume.second_run(files, url, Path(folder, "second"))
         large = resume.large_ledger(rows, url, inbox, Path(folder, "large"))
     yield Row(
@@ -112,9 +142,17 @@ def coming_back(tenth: int) -> Iterator[Row]:
         "0 requests that cost; ≤ 5 × `find -printf`, start-up apart",
         f"{again.requests}; {again.seconds / again.find:.1f} × ({again.seconds:.2f} s)",
     )
-    yield Row(f"ledger of {rows} documents: run to first submission", "≤ 2 s", f"{large.first:.2f} s")
-    yield Row("the same: `status`, `failures`", "≤ 0.5 s, ≤ 1 s", f"{large.status:.2f} s, {large.failures:.2f} s")
-    yield Row("the same: bytes per finished document, with history", "≤ 2 KB", f"{large.row_bytes:.0f}")
+    yield Row(
+        f"ledger of {rows} documents: run to first submission", "≤ 2 s", f"{large.first:.2f} s"
+    )
+    yield Row(
+        "the same: `status`, `failures`",
+        "≤ 0.5 s, ≤ 1 s",
+        f"{large.status:.2f} s, {large.failures:.2f} s",
+    )
+    yield Row(
+        "the same: bytes per finished document, with history", "≤ 2 KB", f"{large.row_bytes:.0f}"
+    )
 
 
 def commands(tenth: int) -> Iterator[Row]:
@@ -125,7 +163,11 @@ def commands(tenth: int) -> Iterator[Row]:
 
 def lag(tenth: int) -> Iterator[Row]:
     late = loop_lag.measure(2000 // tenth)
-    yield Row("event-loop lag under full load, p99", "≤ 50 ms", f"{1e3 * late[int(0.99 * len(late))]:.0f} ms")
+    yield Row(
+        "event-loop lag under full load, p99",
+        "≤ 50 ms",
+        f"{1e3 * late[int(0.99 * len(late))]:.0f} ms",
+    )
 
 
 def a_million(tenth: int) -> Iterator[Row]:
@@ -135,7 +177,8 @@ def a_million(tenth: int) -> Iterator[Row]:
     yield Row(
         f"{files} documents in the source, the first {processed} processed",
         "peak ≤ 200 MB; flat",
-        f"{flat.peak / 1e6:.0f} MB; {flat.second:.2f} ms in the second tenth, {flat.last:.2f} ms in the last",
+        f"{flat.peak / 1e6:.0f} MB; {flat.second:.2f} ms in the second tenth, {flat.last:.2f} ms "
+        "in the last",
     )
 
 

@@ -20,7 +20,9 @@ class Said:
     err: str
 
 
-async def batcher(*words: object, key: str | None = KEY, before: Callable[[], None] | None = None) -> Said:
+async def batcher(
+    *words: object, key: str | None = KEY, before: Callable[[], None] | None = None
+) -> Said:
     """The command line in a process of its own."""
     process = await start(*words, key=key, before=before)
     out, err = await process.communicate()

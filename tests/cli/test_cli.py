@@ -1,4 +1,6 @@
-"""Bad input and bad luck, as a person at the command line meets them: an exit code and a word that helps."""
+"""Bad input and bad luck, as a person at the command line meets them: an exit code and a word that
+helps.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, ends_early, links, l
 
 from batcher.ledger.ledger import lock
 
-# --- manifests ------------------------------------------------------------------------------------------------------
+# --- manifests ------------------------------------------------------------------------------------
 
 GOOD = '[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
 MANIFESTS = {
@@ -37,7 +39,9 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-async def test_a_manifest_that_cannot_be_says_so_and_why(name: str, tmp_path: Path, inbox: Path) -> None:
+async def test_a_manifest_that_cannot_be_says_so_and_why(
+    name: str, tmp_path: Path, inbox: Path
+) -> None:
     """Exit 2, with the file, the key and what to do about it; nothing is made."""
     text, told = MANIFESTS[name]
     path = tmp_path / "batch.toml"
@@ -56,7 +60,9 @@ async def test_an_empty_directory_is_a_batch_without_documents(tmp_path: Path, p
     assert said.code == 0
     assert "0 documents" in said.err
     assert f"nothing in {tmp_path / 'empty'}" in said.err
-    planned = await batcher("plan", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url)
+    planned = await batcher(
+        "plan", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url
+    )
     assert f"nothing in {tmp_path / 'empty'}" in planned.out
 
 
@@ -68,17 +74,28 @@ async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[ob
     assert "in all runs, 0 ($0.00) in this one" in said.err
 
 
-async def test_a_plan_says_why_something_is_not_sent(words: tuple[object, ...], inbox: Path) -> None:
+async def test_a_plan_says_why_something_is_not_sent(
+    words: tuple[object, ...], inbox: Path
+) -> None:
     """With the document's own reason, before any run."""
     (inbox / "blank.txt").touch()
     planned = await batcher("plan", *words[1:])
-    assert "not send   1:" in planned.out and "1 unreadable (empty: 0 bytes), e.g. blank.txt" in planned.out
+    assert (
+        "not send   1:" in planned.out
+        and "1 unreadable (empty: 0 bytes), e.g. blank.txt" in planned.out
+    )
     told = json.loads((await batcher("plan", *words[1:], "--json")).out)["refusals"]
-    assert [(one["state"], one["documents"], one["example"]) for one in told] == [("unreadable", 1, "blank.txt")]
+    assert [(one["state"], one["documents"], one["example"]) for one in told] == [
+        ("unreadable", 1, "blank.txt")
+    ]
 
 
-async def test_failures_look_the_same_in_all_that_tells_them(words: tuple[object, ...], inbox: Path, out: Path) -> None:
-    """As objects with the same names, from `run`, `status`, `failures`, `plan`, and in the two places of a summary."""
+async def test_failures_look_the_same_in_all_that_tells_them(
+    words: tuple[object, ...], inbox: Path, out: Path
+) -> None:
+    """As objects with the same names, from `run`, `status`, `failures`, `plan`, and in the two
+    places of a summary.
+    """
     (inbox / "blank.txt").touch()
     run = json.loads((await batcher(*words, "--json")).out)["failures"]
     status = json.loads((await batcher("status", out, "--json")).out)["failures"]
@@ -86,19 +103,29 @@ async def test_failures_look_the_same_in_all_that_tells_them(words: tuple[object
     plan = json.loads((await batcher("plan", *words[1:], "--json")).out)["refusals"]
     kept = json.loads(rows(out, "SELECT summary FROM runs")[0][0])["failures"]
     beside = json.loads((out / ".batcher" / "summary.json").read_text())["failures"]
-    blank = {"state": "unreadable", "class": None, "reason": "empty: 0 bytes", "documents": 1, "example": "blank.txt"}
+    blank = {
+        "state": "unreadable",
+        "class": None,
+        "reason": "empty: 0 bytes",
+        "documents": 1,
+        "example": "blank.txt",
+    }
     blank |= {"waits": 0, "runs": 0}
     assert [run, status, failures, plan, kept, beside] == [[blank]] * 6
 
 
-async def test_a_plan_is_refused_where_the_run_would_be(words: tuple[object, ...], out: Path) -> None:
+async def test_a_plan_is_refused_where_the_run_would_be(
+    words: tuple[object, ...], out: Path
+) -> None:
     """Files in the output that no ledger knows of: exit 2, with what to do about it."""
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     for command in ("plan", "run"):
         said = await batcher(command, *words[1:])
         assert said.code == 2
-        assert "there are files but no ledger" in said.err and "another output.directory" in said.err
+        assert (
+            "there are files but no ledger" in said.err and "another output.directory" in said.err
+        )
 
 
 async def test_a_directory_without_an_output_is_asked_for_one(inbox: Path) -> None:
@@ -108,7 +135,9 @@ async def test_a_directory_without_an_output_is_asked_for_one(inbox: Path) -> No
     assert "-o" in said.err
 
 
-async def test_an_output_in_the_place_of_a_manifest_is_told_apart(words: tuple[object, ...], out: Path) -> None:
+async def test_an_output_in_the_place_of_a_manifest_is_told_apart(
+    words: tuple[object, ...], out: Path
+) -> None:
     """Its ledger remembers no options, so no run can begin by it: exit 2, with what to name."""
     await batcher(*words)
     for command in ("run", "plan"):
@@ -120,9 +149,14 @@ async def test_an_output_in_the_place_of_a_manifest_is_told_apart(words: tuple[o
 async def test_what_is_said_of_a_directory_is_not_ignored_beside_a_manifest(
     tmp_path: Path, inbox: Path, peer: Peer
 ) -> None:
-    """Exit 2, with the key to set: `--service local` beside a manifest of the hosted service would be paid for."""
+    """Exit 2, with the key to set:
+
+    `--service local` beside a manifest of the hosted service would be paid for.
+    """
     path = tmp_path / "batch.toml"
-    path.write_text(f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n')
+    path.write_text(
+        f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
+    )
     for words, key in (
         (("--service", "local"), "-S service="),
         (("--endpoint", "extract"), "-S job.endpoint="),
@@ -134,13 +168,24 @@ async def test_what_is_said_of_a_directory_is_not_ignored_beside_a_manifest(
             assert key in said.err
 
 
-async def test_results_come_home_also_while_the_inbox_is_away(tmp_path: Path, inbox: Path, peer: Peer) -> None:
-    """A share that isn't mounted keeps nobody from what is paid for, nor from what the ledger knows."""
+async def test_results_come_home_also_while_the_inbox_is_away(
+    tmp_path: Path, inbox: Path, peer: Peer
+) -> None:
+    """A share that isn't mounted keeps nobody from what is paid for, nor from what the ledger
+    knows.
+    """
     path = tmp_path / "batch.toml"
-    path.write_text(f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n')
+    path.write_text(
+        f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
+    )
     assert (await batcher("run", path)).code == 0
     inbox.rename(tmp_path / "away")
-    for words in (("run", path, "--collect"), ("status", path), ("failures", path), ("verify", path)):
+    for words in (
+        ("run", path, "--collect"),
+        ("status", path),
+        ("failures", path),
+        ("verify", path),
+    ):
         said = await batcher(*words)
         assert said.code == 0, said.err
     assert (await batcher("run", path)).code == 2
@@ -160,7 +205,9 @@ async def test_a_manifest_is_begun_in_the_language_its_name_says(tmp_path: Path)
     assert "batch.toml" in said.err and not (tmp_path / "batch.json").exists()
 
 
-async def test_a_ledger_that_cannot_be_opened_is_named(words: tuple[object, ...], out: Path) -> None:
+async def test_a_ledger_that_cannot_be_opened_is_named(
+    words: tuple[object, ...], out: Path
+) -> None:
     """Such as a folder of its name: never a traceback."""
     ledger = out / ".batcher" / "ledger.db"
     ledger.mkdir(parents=True)
@@ -176,7 +223,7 @@ async def test_nobody_at_stdin_at_all(words: tuple[object, ...]) -> None:
     assert said.code == 0, said.err
 
 
-# --- the service ----------------------------------------------------------------------------------------------------
+# --- the service ----------------------------------------------------------------------------------
 
 
 async def test_a_key_that_is_not_set_is_named(words: tuple[object, ...], out: Path) -> None:
@@ -194,7 +241,9 @@ async def test_a_key_that_can_be_none_is_named(words: tuple[object, ...], key: s
     assert "REDUCTO_API_KEY" in said.err and "Traceback" not in said.err
 
 
-async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: Path, peer: Peer) -> None:
+async def test_documents_that_are_gone_alike_are_one_failure(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
     """Their names stand beside the reason, not in it."""
     paths = [path.relative_to(inbox.parent) for path in inbox.rglob("*.txt")]
     listing = inbox.parent / "listing.csv"
@@ -202,7 +251,9 @@ async def test_documents_that_are_gone_alike_are_one_failure(inbox: Path, out: P
     listing.write_text("path\n" + "".join(f"{path}\n" for path in paths))
     source = {"listing": listing.name}
     service = {"url": peer.url}
-    manifest.write_text(json.dumps({"service": service, "source": source, "output": {"directory": str(out)}}))
+    manifest.write_text(
+        json.dumps({"service": service, "source": source, "output": {"directory": str(out)}})
+    )
     for path in paths:
         (inbox.parent / path).unlink()
     said = await batcher("run", manifest)
@@ -223,7 +274,11 @@ UNFIT = {
 
 @pytest.mark.parametrize("name", UNFIT)
 async def test_what_would_spoil_a_night_is_found_before_anything_is_sent(
-    name: str, words: tuple[object, ...], peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    words: tuple[object, ...],
+    peer: Peer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By name, with no submission and no upload made."""
     monkeypatch.chdir(tmp_path)
@@ -236,15 +291,21 @@ async def test_what_would_spoil_a_night_is_found_before_anything_is_sent(
 
 async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
     """Exit 4 after the patience asked for; the same words do it all once somebody does."""
-    said = await batcher("run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1")
+    said = await batcher(
+        "run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1"
+    )
     assert said.code == 4
     assert "GET /jobs: no first answer within 1 s" in said.err and "same words later" in said.err
     again = await batcher("run", inbox, "-o", out, "--service", peer.url)
     assert again.code == 0
 
 
-async def test_a_service_that_is_silent_at_the_start_is_told_of_and_holds_up_nobody(inbox: Path, out: Path) -> None:
-    """A line within five seconds, with the time until which it is waited for; Ctrl-C ends it at once, exit code 3."""
+async def test_a_service_that_is_silent_at_the_start_is_told_of_and_holds_up_nobody(
+    inbox: Path, out: Path
+) -> None:
+    """A line within five seconds, with the time until which it is waited for; Ctrl-C ends it at
+    once, exit code 3.
+    """
     silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
     process = await start("run", inbox, "-o", out, "--service", url)
@@ -267,7 +328,9 @@ async def test_a_key_that_is_refused_burns_nothing(
     peer.moods["jobs"] = says(status, {"detail": "Invalid API key"})
     said = await batcher(*words)
     assert said.code == 4
-    assert all(word in said.err for word in ("Invalid API key", peer.url, "REDUCTO_API_KEY")), said.err
+    assert all(word in said.err for word in ("Invalid API key", peer.url, "REDUCTO_API_KEY")), (
+        said.err
+    )
     assert peer.calls == {"jobs": 1}
     assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
 
@@ -281,7 +344,9 @@ async def test_a_service_that_is_busy_at_first_is_asked_again(
     assert (await batcher(*words)).code == 0
 
 
-async def test_a_key_that_is_revoked_midway_stops_the_run(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+async def test_a_key_that_is_revoked_midway_stops_the_run(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
     """Every document stays where it was, for the next run to take up."""
     peer.moods["run_job"] = says(401, {"detail": "Invalid API key"})
     assert (await batcher(*words)).code == 4
@@ -290,7 +355,9 @@ async def test_a_key_that_is_revoked_midway_stops_the_run(words: tuple[object, .
     assert len(peer.service.jobs) == 6
 
 
-async def test_one_document_is_refused_and_the_rest_goes_on(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+async def test_one_document_is_refused_and_the_rest_goes_on(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
     """Exit 1, its reason in the summary; five results on disk."""
 
     async def picky(peer: Peer, request: object) -> object:
@@ -302,18 +369,26 @@ async def test_one_document_is_refused_and_the_rest_goes_on(words: tuple[object,
     assert said.code == 1
     assert "DOCUMENT_UNSUPPORTED" in said.err
     assert len(list(out.rglob("*.txt.json"))) == 5
-    assert (await batcher(*words)).code == 0, "a verdict of an earlier run is told, and isn't this run's"
+    assert (await batcher(*words)).code == 0, (
+        "a verdict of an earlier run is told, and isn't this run's"
+    )
 
 
-async def test_three_refusals_of_the_configuration_in_a_row_stop_the_run(words: tuple[object, ...], peer: Peer) -> None:
+async def test_three_refusals_of_the_configuration_in_a_row_stop_the_run(
+    words: tuple[object, ...], peer: Peer
+) -> None:
     """Exit 2: what is asked for is wrong, and the next document would fare no better."""
-    peer.moods["run_job"] = says(400, {"error": {"name": "INVALID_CONFIG", "message": "no such mode"}})
+    peer.moods["run_job"] = says(
+        400, {"error": {"name": "INVALID_CONFIG", "message": "no such mode"}}
+    )
     said = await batcher(*words)
     assert said.code == 2
     assert "no such mode" in said.err
 
 
-async def test_lost_replies_are_found_again(words: tuple[object, ...], peer: Peer, out: Path) -> None:
+async def test_lost_replies_are_found_again(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
     """Two of six replies are lost after acceptance; there are six jobs in the end."""
 
     async def forgetful(peer: Peer, request: object) -> object:
@@ -327,8 +402,12 @@ async def test_lost_replies_are_found_again(words: tuple[object, ...], peer: Pee
     assert len(list(out.rglob("*.txt.json"))) == 6
 
 
-async def test_a_second_job_is_told_of_with_its_cost(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Something on the way sends one POST twice: exit 1, named by the run and by `why`, and the next run is content."""
+async def test_a_second_job_is_told_of_with_its_cost(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Something on the way sends one POST twice: exit 1, named by the run and by `why`, and the
+    next run is content.
+    """
 
     async def replays(peer: Peer, request: object) -> object:
         if peer.calls["run_job"] == 3:
@@ -344,8 +423,12 @@ async def test_a_second_job_is_told_of_with_its_cost(words: tuple[object, ...], 
     assert (await batcher(*words)).code == 0
 
 
-async def test_a_linked_result_is_put_in_its_place(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Streamed from where it stands, without the key; one that was cut off is fetched again, and never seen."""
+async def test_a_linked_result_is_put_in_its_place(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Streamed from where it stands, without the key; one that was cut off is fetched again, and
+    never seen.
+    """
     peer.padding = 3 << 20
     peer.moods["job"] = links
     peer.moods["blob"] = once(ends_early, "blob")
@@ -361,7 +444,7 @@ async def test_a_linked_result_is_put_in_its_place(words: tuple[object, ...], pe
     assert not list((out / ".batcher" / "parts").iterdir())
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 async def test_names_and_kinds_that_are_hard(tmp_path: Path, out: Path, peer: Peer) -> None:
@@ -381,17 +464,25 @@ async def test_names_and_kinds_that_are_hard(tmp_path: Path, out: Path, peer: Pe
     ):
         path.write_text(text)
         os.utime(path, (1_700_000_000, 1_700_000_000))
-    said = await batcher("run", inbox, "-o", out, "--service", peer.url, "-S", 'source.include=["*"]')
+    said = await batcher(
+        "run", inbox, "-o", out, "--service", peer.url, "-S", 'source.include=["*"]'
+    )
     assert said.code == 1
     states = dict(rows(out, "SELECT source, state FROM documents"))
     assert states.pop("nothing.txt") == "unreadable"
-    assert set(states.values()) == {"saved"}, "a type that was asked for by name is the service's to judge"
+    assert set(states.values()) == {"saved"}, (
+        "a type that was asked for by name is the service's to judge"
+    )
     assert len(states) == 5
     assert len([path for path in out.rglob("*.json") if ".batcher" not in path.parts]) == 5
 
 
-async def test_a_full_disk_stops_the_run_and_loses_nothing(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Exit 3 with what to do; the results are still at the service, and the same words bring them home unpaid."""
+async def test_a_full_disk_stops_the_run_and_loses_nothing(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Exit 3 with what to do; the results are still at the service, and the same words bring them
+    home unpaid.
+    """
     peer.padding = 3 << 20
 
     def small_files_only() -> None:
@@ -415,11 +506,15 @@ async def test_an_output_that_cannot_be_written_is_named(inbox: Path, peer: Peer
     assert not peer.calls
 
 
-# --- the ledger -----------------------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------
 
 
-async def test_a_ledger_that_cannot_be_used_is_left_alone(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Of a newer batcher, damaged, lost, of another batch: exit 2 with a word that helps, and nothing is sent."""
+async def test_a_ledger_that_cannot_be_used_is_left_alone(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Of a newer batcher, damaged, lost, of another batch: exit 2 with a word that helps, and
+    nothing is sent.
+    """
     assert (await batcher(*words)).code == 0
     ledger = out / ".batcher" / "ledger.db"
     whole = ledger.read_bytes()
@@ -457,8 +552,12 @@ async def test_a_second_run_is_kept_out(words: tuple[object, ...], out: Path) ->
     assert "another run" in said.err
 
 
-async def test_a_changed_option_makes_new_documents(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Other options, other results: they are paid for anew, and the newer stands at the same place."""
+async def test_a_changed_option_makes_new_documents(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Other options, other results: they are paid for anew, and the newer stands at the same
+    place.
+    """
     assert (await batcher(*words)).code == 0
     said = await batcher(*words, "-S", "job.options.enhance.agentic=[]")
     assert said.code == 0, said.err
@@ -466,8 +565,12 @@ async def test_a_changed_option_makes_new_documents(words: tuple[object, ...], p
     assert len(list(out.rglob("*.txt.json"))) == 6
 
 
-async def test_what_is_saved_is_paid_again_only_when_agreed(words: tuple[object, ...], peer: Peer, out: Path) -> None:
-    """Above the sum, without a terminal: exit 2, nothing is sent, and the words to type; `plan` says it beforehand."""
+async def test_what_is_saved_is_paid_again_only_when_agreed(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Above the sum, without a terminal: exit 2, nothing is sent, and the words to type; `plan`
+    says it beforehand.
+    """
     assert (await batcher(*words)).code == 0
     changed = (*words, "-S", "job.options.enhance.agentic=[]", "-S", "limits.pay_again=3")
     planned = await batcher("plan", *changed[1:])
@@ -483,10 +586,14 @@ async def test_what_is_saved_is_paid_again_only_when_agreed(words: tuple[object,
 async def test_nothing_counts_as_saved_at_another_service(
     words: tuple[object, ...], peer: Peer, inbox: Path, out: Path
 ) -> None:
-    """A rehearsal in the same output, then another service: all is to be sent there, and the newer results stand."""
+    """A rehearsal in the same output, then another service: all is to be sent there, and the newer
+    results stand.
+    """
     here = ("run", inbox, "-o", out)
     assert (await batcher(*here)).code == 0
-    planned = json.loads((await batcher("plan", inbox, "-o", out, "--service", peer.url, "--json")).out)
+    planned = json.loads(
+        (await batcher("plan", inbox, "-o", out, "--service", peer.url, "--json")).out
+    )
     assert (planned["to_send"], planned["superseded"], planned["saved"]) == (6, 6, 0)
     assert (await batcher(*here, "--service", peer.url)).code == 0
     assert len(peer.service.jobs) == 6
@@ -510,13 +617,15 @@ async def test_a_changed_service_is_refused_while_jobs_are_out(
         assert not other.calls["run_job"]
 
 
-# --- people ---------------------------------------------------------------------------------------------------------
+# --- people ---------------------------------------------------------------------------------------
 
 
 async def test_the_first_ctrl_c_brings_home_and_the_second_stops_now(
     words: tuple[object, ...], peer: Peer, out: Path
 ) -> None:
-    """Exit 3 both times; the same words then finish the batch, and every document was paid for once."""
+    """Exit 3 both times; the same words then finish the batch, and every document was paid for
+    once.
+    """
     peer.service.work = lambda job: (1.5, None)
     process = await start(*words)
     await peer.has_jobs(6)
@@ -543,13 +652,15 @@ async def test_what_programs_read_stands_on_stdout(words: tuple[object, ...]) ->
     assert (quiet.out, quiet.err) == ("", "")
 
 
-# --- changes between two runs ---------------------------------------------------------------------------------------
+# --- changes between two runs ---------------------------------------------------------------------
 
 
 async def test_options_that_change_while_documents_wait_are_paid_for_once(
     words: tuple[object, ...], peer: Peer, out: Path
 ) -> None:
-    """What was queued under the old options is neither sent with them nor with the new ones under the old name."""
+    """What was queued under the old options is neither sent with them nor with the new ones under
+    the old name.
+    """
     peer.moods["run_job"] = says(401, {"detail": "not now"})
     assert (await batcher(*words)).code == 4
     del peer.moods["run_job"]
@@ -558,11 +669,13 @@ async def test_options_that_change_while_documents_wait_are_paid_for_once(
     assert all('"timeout":300' in job.config for job in peer.service.jobs.values())
 
 
-# --- streams, names and networks ------------------------------------------------------------------------------------
+# --- streams, names and networks ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
-async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(closed: int, inbox: Path, out: Path) -> None:
+async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(
+    closed: int, inbox: Path, out: Path
+) -> None:
     """No file of ours takes its place, and the local service that is started has all three."""
     said = await batcher("run", inbox, "-o", out, "--json", before=lambda: os.close(closed))
     assert said.code == 0, said.err
@@ -571,16 +684,26 @@ async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(closed: in
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
-async def test_what_a_run_came_to_counts_though_nobody_could_hear_it(words: tuple[object, ...], out: Path) -> None:
+async def test_what_a_run_came_to_counts_though_nobody_could_hear_it(
+    words: tuple[object, ...], out: Path
+) -> None:
     """A full disk behind stdout: a sentence, and no traceback."""
 
     def full() -> None:
         os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
 
     said = await batcher(*words, "--json", before=full)
-    assert (said.code, "stdout: No space left" in said.err, "Traceback" in said.err) == (0, True, False), said.err
+    assert (said.code, "stdout: No space left" in said.err, "Traceback" in said.err) == (
+        0,
+        True,
+        False,
+    ), said.err
     asked = await batcher("status", out, before=full)
-    assert (asked.code, "stdout: No space left" in asked.err, "Traceback" in asked.err) == (3, True, False), asked.err
+    assert (asked.code, "stdout: No space left" in asked.err, "Traceback" in asked.err) == (
+        3,
+        True,
+        False,
+    ), asked.err
 
 
 async def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(
@@ -621,13 +744,19 @@ async def test_a_proxy_is_asked_for_what_is_elsewhere(
 ) -> None:
     """As curl does; what answers on this machine is asked directly."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    said = await batcher("run", inbox, "-o", out, "--service", "http://elsewhere.invalid", "-S", "service.patience=1")
+    said = await batcher(
+        "run", inbox, "-o", out, "--service", "http://elsewhere.invalid", "-S", "service.patience=1"
+    )
     assert (said.code, "127.0.0.1:9" in said.err) == (4, True), said.err
     assert (await batcher("run", inbox, "-o", out, "--service", peer.url)).code == 0
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate")
-async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(inbox: Path, out: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate"
+)
+async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(
+    inbox: Path, out: Path, tmp_path: Path
+) -> None:
     """No patience mends it; the words say what does."""
     certificate = tmp_path / "c.pem"
     key = tmp_path / "k.pem"
@@ -653,8 +782,14 @@ async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(inbox: Path,
     assert await made.wait() == 0
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context
+    )
     address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, asyncio.timeout(60):
         said = await batcher("run", inbox, "-o", out, "--service", address)
-    assert (said.code, "certificate isn't trusted" in said.err, "SSL_CERT_FILE" in said.err) == (4, True, True)
+    assert (said.code, "certificate isn't trusted" in said.err, "SSL_CERT_FILE" in said.err) == (
+        4,
+        True,
+        True,
+    )

@@ -1,4 +1,6 @@
-"""How a batch begins: the manifest that `init` writes, the ones that lie beside the code, and the help."""
+"""How a batch begins: the manifest that `init` writes, the ones that lie beside the code, and the
+help.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,17 @@ def test_what_init_writes_is_a_manifest(endpoint: str, tmp_path: Path) -> None:
     """Read without a problem, for each endpoint, with what it can't do without."""
     path, _ = begin(tmp_path, "--endpoint", endpoint, "--service", "reducto", "--format", "parquet")
     manifest = load(path)
-    assert (manifest.batch, manifest.jobs[0].endpoint, manifest.service.name) == ("batch", endpoint, "reducto")
+    assert (manifest.batch, manifest.jobs[0].endpoint, manifest.service.name) == (
+        "batch",
+        endpoint,
+        "reducto",
+    )
     assert manifest.output.formats == ("json", "parquet")
-    wanted = {"extract": "instructions", "split": "split_description", "classify": "classification_schema"}
+    wanted = {
+        "extract": "instructions",
+        "split": "split_description",
+        "classify": "classification_schema",
+    }
     assert wanted.get(endpoint, "pipeline_id") in manifest.jobs[0].options or endpoint == "parse"
 
 
@@ -40,13 +50,19 @@ def test_each_line_that_is_a_comment_could_be_set(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join(re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines))
     manifest = load(path)
-    assert manifest.limits.max_documents == 5000 and manifest.notify is not None and manifest.webhook is not None
+    assert (
+        manifest.limits.max_documents == 5000
+        and manifest.notify is not None
+        and manifest.webhook is not None
+    )
 
 
 def test_it_asks_for_what_no_flag_says(tmp_path: Path) -> None:
     """An empty answer takes what stands in brackets."""
     (tmp_path / "letters").mkdir()
-    path, said = begin(tmp_path, "--ask", "--endpoint", "extract", answers="./letters\n\nreducto-eu\n")
+    path, said = begin(
+        tmp_path, "--ask", "--endpoint", "extract", answers="./letters\n\nreducto-eu\n"
+    )
     manifest = load(path)
     assert [source.directory for source in manifest.sources] == [tmp_path / "letters"]
     assert manifest.output.directory == tmp_path / "results"
@@ -68,7 +84,9 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     assert (tmp_path / "batch.toml").read_text() == "mine"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "manifests").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "manifests").glob("*.toml")), ids=lambda path: path.stem
+)
 def test_each_manifest_beside_the_code_can_be_planned(path: Path, tmp_path: Path) -> None:
     """With documents to send, and nothing made."""
     out = json.dumps(str(tmp_path / "out"))

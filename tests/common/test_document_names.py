@@ -16,7 +16,9 @@ from batcher.common.names import (
 )
 
 PATHS = st.lists(
-    st.binary(min_size=1, max_size=300).filter(lambda b: b"/" not in b and b"\0" not in b), min_size=1, max_size=4
+    st.binary(min_size=1, max_size=300).filter(lambda b: b"/" not in b and b"\0" not in b),
+    min_size=1,
+    max_size=4,
 )
 
 
@@ -50,20 +52,26 @@ def test_long_names_that_differ_at_the_end_get_different_outputs() -> None:
 
 
 def test_a_path_too_long_for_the_system_is_told_apart_by_a_hash() -> None:
-    """Its first folders and its own name stay; two documents of one folder stay together, of two folders apart."""
+    """Its first folders and its own name stay; two documents of one folder stay together, of two
+    folders apart.
+    """
     deep = ["/".join([*["f" * 240] * 16, folder]) for folder in ("a", "b")]
     outputs = [output_name(f"{folder}/{name}.txt") for folder in deep for name in "xy"]
     assert len(set(outputs)) == 4
     assert all(len(output.encode()) <= LONGEST_PATH for output in outputs)
     assert [output.rpartition("/")[2] for output in outputs] == ["x.txt.json", "y.txt.json"] * 2
-    assert [len({output.rpartition("/")[0] for output in pair}) for pair in (outputs[:2], outputs[2:])] == [1, 1]
+    assert [
+        len({output.rpartition("/")[0] for output in pair}) for pair in (outputs[:2], outputs[2:])
+    ] == [1, 1]
     assert outputs[0].startswith("f" * 240 + "/")
     longest = "/".join(["ü" * 100] * 14 + ["x" * 180])
     assert output_name(longest) == longest + ".json"
 
 
 def test_another_place_for_a_result_lies_in_no_folder() -> None:
-    """One that reads like the first, and one that any file system takes; the same each time, and no other's."""
+    """One that reads like the first, and one that any file system takes; the same each time, and no
+    other's.
+    """
     first, plain = elsewhere("a/b.txt.json")
     assert first.startswith("b.txt.") and first.endswith(".json")
     assert len(plain) == 21

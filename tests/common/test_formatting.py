@@ -21,7 +21,12 @@ def test_sizes_are_said_in_the_unit_that_fits() -> None:
 
 def test_small_sums_keep_their_digits() -> None:
     """A tenth of a cent isn't nothing."""
-    assert [dollars(sum_) for sum_ in (0, 0.0012, 0.43, 1234.5)] == ["$0.00", "$0.0012", "$0.43", "$1,234.50"]
+    assert [dollars(sum_) for sum_ in (0, 0.0012, 0.43, 1234.5)] == [
+        "$0.00",
+        "$0.0012",
+        "$0.43",
+        "$1,234.50",
+    ]
 
 
 def test_spans_are_said_as_people_do() -> None:

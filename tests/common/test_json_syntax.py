@@ -1,4 +1,6 @@
-"""Whether JSON is whole: held against every place where it can be cut off, and against the standard's reader."""
+"""Whether JSON is whole: held against every place where it can be cut off, and against the
+standard's reader.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def value(rng: random.Random, depth: int) -> Any:
         case 2 | 3 | 4 | 5:
             return "".join(rng.choice(LETTERS) for _ in range(rng.randrange(6)))
         case 6 | 7:
-            return {rng.choice(LETTERS) + str(n): value(rng, depth - 1) for n in range(rng.randrange(4))}
+            return {
+                rng.choice(LETTERS) + str(n): value(rng, depth - 1) for n in range(rng.randrange(4))
+            }
     return [value(rng, depth - 1) for _ in range(rng.randrange(4))]
 
 
@@ -34,7 +38,9 @@ def spelt(rng: random.Random, content: Any) -> bytes:
 
 
 def container(rng: random.Random) -> Any:
-    return rng.choice([{"x": value(rng, 6)}, [value(rng, 6)], {"a": 1, "b": value(rng, 5), "c": value(rng, 3)}])
+    return rng.choice(
+        [{"x": value(rng, 6)}, [value(rng, 6)], {"a": 1, "b": value(rng, 5), "c": value(rng, 3)}]
+    )
 
 
 def test_what_is_cut_off_anywhere_is_not_whole() -> None:
@@ -72,7 +78,9 @@ def test_members_are_found_by_their_place() -> None:
         content = {"a": value(rng, 3), "b{": value(rng, 5), 'c"': 1}
         body = spelt(rng, content)
         found = {
-            json.loads(name): json.loads(body[start:end].decode("utf-8", "surrogatepass"), strict=False)
+            json.loads(name): json.loads(
+                body[start:end].decode("utf-8", "surrogatepass"), strict=False
+            )
             for name, start, end in members(body)
         }
         assert repr(found) == repr(content)

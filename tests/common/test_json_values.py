@@ -62,7 +62,9 @@ def test_what_json_has_no_kind_for_goes_as_text(value: Any, carried: Any) -> Non
     assert as_json(value, "column") == carried
 
 
-@pytest.mark.parametrize("value", [inf, -inf, b"\xff", "\ud83d", {"\ud83d": 1}, {1: 2}, object(), {"a": [inf]}])
+@pytest.mark.parametrize(
+    "value", [inf, -inf, b"\xff", "\ud83d", {"\ud83d": 1}, {1: 2}, object(), {"a": [inf]}]
+)
 def test_what_has_no_form_is_refused_by_its_name(value: Any) -> None:
     """The column is named, and where in it."""
     with pytest.raises(ValueError, match=r"^column"):

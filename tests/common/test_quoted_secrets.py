@@ -31,11 +31,16 @@ FORMS: dict[str, Callable[[str], str]] = {
     "as Python shows it": repr,
     "with one blank for several": lambda text: " ".join(text.split()),
 }
-LETTER_BY_LETTER = ("for HTML in numbers", "for a URL in small letters")  # nobody writes an address so
+LETTER_BY_LETTER = (
+    "for HTML in numbers",
+    "for a URL in small letters",
+)  # nobody writes an address so
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("password", ["CANARY-of-a-document", AWKWARD, "CANARY  two  blanks", "C4n&"])
+@pytest.mark.parametrize(
+    "password", ["CANARY-of-a-document", AWKWARD, "CANARY  two  blanks", "C4n&"]
+)
 def test_a_known_password_is_cut_out_in_every_form(password: str, form: str) -> None:
     """And what was said around it stays."""
     secrets = Secrets()
@@ -111,7 +116,9 @@ def test_what_was_cut_short_within_a_secret_keeps_nothing_of_it() -> None:
 @pytest.mark.parametrize("deep", [0, 1, 2])
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_a_password_with_a_quote_in_it_is_cut_to_its_end(deep: int, is_whole: bool) -> None:
-    """Though nobody knows it: of a request that is quoted in a string, in a string of that, or cut short within it."""
+    """Though nobody knows it: of a request that is quoted in a string, in a string of that, or cut
+    short within it.
+    """
     words = json.dumps({"document_password": 'CANARY "two \\" CANARY', "page": 1})
     for _ in range(deep):
         words = json.dumps(words)
@@ -130,7 +137,9 @@ def test_a_secret_broken_over_lines_is_found() -> None:
 
 
 def test_short_secrets_shred_no_words() -> None:
-    """Below four characters one is cut out after its name alone, below eight as a word of its own."""
+    """Below four characters one is cut out after its name alone, below eight as a word of its
+    own.
+    """
     secrets = Secrets()
     secrets.keep(["a", "1234", " "], "a password")
     assert secrets.cut("job 91234 of a batch: 1234?") == "job 91234 of a batch: [a password]?"
@@ -147,9 +156,12 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 def test_what_gives_access_in_an_address_is_known_by_itself() -> None:
     """What else its query says isn't cut out."""
     secrets = Secrets()
-    secrets.keep_address(f"{ADDRESS}&file=invoice-2026.pdf&key=0123456789abcdefghij&X-Amz-Expires=86400000")
+    secrets.keep_address(
+        f"{ADDRESS}&file=invoice-2026.pdf&key=0123456789abcdefghij&X-Amz-Expires=86400000"
+    )
     left = secrets.cut(
-        "no CANARY0123456789abcdef, no CANARY/2026, no 0123456789abcdefghij for invoice-2026.pdf, 86400000"
+        "no CANARY0123456789abcdef, no CANARY/2026, no 0123456789abcdefghij for invoice-2026.pdf, "
+        "86400000"
     )
     assert left == "no …, no …, no … for invoice-2026.pdf, 86400000"
 

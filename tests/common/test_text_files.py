@@ -34,10 +34,14 @@ every_encoding = pytest.mark.parametrize("written", ENCODINGS.values(), ids=ENCO
 
 
 @every_encoding
-def test_a_manifest_and_its_schema_are_read_in_any_encoding(written: Callable[[str], bytes], tmp_path: Path) -> None:
+def test_a_manifest_and_its_schema_are_read_in_any_encoding(
+    written: Callable[[str], bytes], tmp_path: Path
+) -> None:
     """What they say is what they say."""
     (tmp_path / "in").mkdir()
-    (tmp_path / "s.json").write_bytes(written(json.dumps({"type": "object", "title": "Ü"}, ensure_ascii=False)))
+    (tmp_path / "s.json").write_bytes(
+        written(json.dumps({"type": "object", "title": "Ü"}, ensure_ascii=False))
+    )
     job = '[job]\nendpoint = "extract"\nschema_file = "s.json"\n'
     text = f'batch = "Büro"\n[source]\ndirectory = "in"\n{job}[output]\ndirectory = "out"\n'
     (tmp_path / "m.toml").write_bytes(written(text))
@@ -47,7 +51,9 @@ def test_a_manifest_and_its_schema_are_read_in_any_encoding(written: Callable[[s
 
 
 @every_encoding
-def test_an_ignore_file_counts_in_any_encoding(written: Callable[[str], bytes], tmp_path: Path) -> None:
+def test_an_ignore_file_counts_in_any_encoding(
+    written: Callable[[str], bytes], tmp_path: Path
+) -> None:
     """From its first line to its last."""
     for name in ("secret.txt", "Entwürfe.txt", "keep.txt", "last.txt"):
         (tmp_path / name).write_text("x")
@@ -57,11 +63,23 @@ def test_an_ignore_file_counts_in_any_encoding(written: Callable[[str], bytes], 
 
 @every_encoding
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_listing_is_read_in_any_encoding(written: Callable[[str], bytes], kind: str, tmp_path: Path) -> None:
+def test_a_listing_is_read_in_any_encoding(
+    written: Callable[[str], bytes], kind: str, tmp_path: Path
+) -> None:
     """Row by row as a stream, and each row again by its place."""
     listing = tmp_path / f"docs.{kind}"
-    ids = ["ä", "\u010a", "\u0a0a", "\u0a05", "\U0001040a", '"q\n"', "z"]  # with bytes like a newline's
-    listing.write_bytes(written(LISTED[kind]([(id, f"https://h/{n}.pdf") for n, id in enumerate(ids)])))
+    ids = [
+        "ä",
+        "\u010a",
+        "\u0a0a",
+        "\u0a05",
+        "\U0001040a",
+        '"q\n"',
+        "z",
+    ]  # with bytes like a newline's
+    listing.write_bytes(
+        written(LISTED[kind]([(id, f"https://h/{n}.pdf") for n, id in enumerate(ids)]))
+    )
     found = list(listings.walk(listing, {"parse": "parse"}))
     assert [path_of(one.name).decode().replace("\r", "") for one in found] == ids
     for number, one in enumerate(found):
@@ -80,7 +98,9 @@ LISTED = {"csv": _csv, "jsonl": _jsonl}
 
 
 @every_encoding
-@pytest.mark.parametrize(("name", "text"), [("p.txt", "päss\nzwei\n"), ("p.csv", "path,password\n,päss\n,zwei\n")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("p.txt", "päss\nzwei\n"), ("p.csv", "path,password\n,päss\n,zwei\n")]
+)
 def test_passwords_are_read_in_any_encoding(
     written: Callable[[str], bytes], name: str, text: str, tmp_path: Path
 ) -> None:
@@ -92,7 +112,9 @@ def test_passwords_are_read_in_any_encoding(
     passwords.close()
 
 
-@pytest.mark.parametrize("raw", ["Büro\n".encode("latin-1"), "Büro\n".encode("utf-16-le"), b"\xff\xfex"])
+@pytest.mark.parametrize(
+    "raw", ["Büro\n".encode("latin-1"), "Büro\n".encode("utf-16-le"), b"\xff\xfex"]
+)
 def test_another_encoding_is_refused_by_file_and_line(raw: bytes, tmp_path: Path) -> None:
     """Never guessed at, for what is misread may be paid for; and no part of a password is shown."""
     (tmp_path / "in").mkdir()
@@ -114,18 +136,26 @@ def test_another_encoding_is_refused_by_file_and_line(raw: bytes, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_row_in_another_encoding_is_refused_by_its_line_and_the_others_are_read(kind: str, tmp_path: Path) -> None:
+def test_a_row_in_another_encoding_is_refused_by_its_line_and_the_others_are_read(
+    kind: str, tmp_path: Path
+) -> None:
     """One slip in a long listing is told with all other slips."""
     listing = tmp_path / f"docs.{kind}"
-    whole = LISTED[kind]([("a", "https://h/a"), ("ü", "https://h/b"), ("c", "https://h/c")]).replace("\n\n", "\n")
+    whole = LISTED[kind](
+        [("a", "https://h/a"), ("ü", "https://h/b"), ("c", "https://h/c")]
+    ).replace("\n\n", "\n")
     listing.write_bytes(whole.encode("latin-1"))
-    with pytest.raises(ManifestError, match=rf"line {3 if kind == 'csv' else 2}: byte 0xfc is not UTF-8"):
+    with pytest.raises(
+        ManifestError, match=rf"line {3 if kind == 'csv' else 2}: byte 0xfc is not UTF-8"
+    ):
         listings.check(listing, {"parse": "parse"})
     assert [found.name for found in listings.walk(listing, {"parse": "parse"})] == ["a", "c"]
 
 
 def test_a_long_ignore_file_is_read_or_refused_with_its_size(tmp_path: Path) -> None:
-    """Of two patterns that contradict each other the last one counts, however often each stands there."""
+    """Of two patterns that contradict each other the last one counts, however often each stands
+    there.
+    """
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / name).write_text("x")
     ignore = tmp_path / ".batcherignore"
@@ -158,4 +188,6 @@ def test_lines_are_those_of_the_whole_text(text: str, written: Callable[[str], b
 
 def taken(folder: Path) -> list[str]:
     source = Source(directory=folder)
-    return [found.name for found in walk(source, skip=folder / "out", types=HOSTED_TYPES, now=1.8e9)]
+    return [
+        found.name for found in walk(source, skip=folder / "out", types=HOSTED_TYPES, now=1.8e9)
+    ]

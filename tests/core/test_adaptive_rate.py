@@ -1,4 +1,6 @@
-"""The rate that a lane learns: near the limit where there is one, and not brought down by chance."""
+"""The rate that a lane learns: near the limit where there is one, and not brought down by
+chance.
+"""
 
 import random
 
@@ -6,7 +8,9 @@ from batcher.core.adaptive_rate import SLOWEST, Rate
 
 
 def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
-    """One call in twenty is refused whatever the pace, for five minutes: it still goes at a tenth of where it began."""
+    """One call in twenty is refused whatever the pace, for five minutes: it still goes at a tenth
+    of where it began.
+    """
     rng = random.Random(1)
     rate = Rate()
     now = 0.0

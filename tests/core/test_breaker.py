@@ -70,7 +70,9 @@ def test_it_opens_rests_and_lets_one_through() -> None:
 
 
 def test_submissions_and_jobs_are_judged_apart() -> None:
-    """Each job fails and each submission is accepted: half of all that is heard of is good news, and it is down."""
+    """Each job fails and each submission is accepted: half of all that is heard of is good news,
+    and it is down.
+    """
     breaker = Breaker()
     for _ in range(AT_LEAST):
         breaker.answered(100.0)

@@ -15,7 +15,10 @@ FITS_BESIDE = {
     "the last page": (Limits(max_pages=10), Spend(4, 4.0, 4.0, 5.0, 50.0)),
 }
 NOT_BESIDE = {
-    "what is out counts with what it may cost": (Limits(max_credits=10), Spend(8, 4.0, 4.0, 4.0, 4.5)),
+    "what is out counts with what it may cost": (
+        Limits(max_credits=10),
+        Spend(8, 4.0, 4.0, 4.0, 4.5),
+    ),
     "pages that are out": (Limits(max_pages=10), Spend(9, 4.0, 4.0, 5.5, 5.0)),
     "dollars": (Limits(max_cost=0.15), Spend(10, out_credits=9.0)),
 }
@@ -51,7 +54,9 @@ def test_what_was_never_billed_stays_reserved() -> None:
 
 def test_a_document_that_fits_under_no_circumstances_waits_for_nothing() -> None:
     """Smaller ones may still go."""
-    told = Budget(Limits(max_pages=20)).in_any_case(Spend(3, out_pages=3.0), Fear(30.0, 30.0, 30.0, 60.0))
+    told = Budget(Limits(max_pages=20)).in_any_case(
+        Spend(3, out_pages=3.0), Fear(30.0, 30.0, 30.0, 60.0)
+    )
     assert told is not None and "less than one document needs (30)" in told
 
 
@@ -68,7 +73,8 @@ def test_a_cap_that_was_passed_is_told_with_the_document_and_its_figures() -> No
     last = Surprise("x.docx", 6.0, 6.0, 2.0, 2.0)
     (told,) = Budget(Limits(max_credits=100)).overruns(spend, last)
     assert told.words() == (
-        "limits.max_credits = 100: 104 spent; the last document (x.docx) cost 6 and was expected to cost 2"
+        "limits.max_credits = 100: 104 spent; the last document (x.docx) cost 6 and was expected "
+        "to cost 2"
     )
     (told,) = Budget(Limits(max_cost=1.5)).overruns(spend, last)
     assert "cost 0.09 and was expected to cost 0.03" in told.words()

@@ -47,6 +47,10 @@ def test_a_manifest_s_own_bound_holds_in_any_lane(exempt: bool) -> None:
 @pytest.mark.parametrize("lanes", [("batch",), ("batch", "auto")])
 def test_the_batch_lane_is_bounded_by_no_time(lanes: tuple[str, ...]) -> None:
     """Its jobs end when they end; those of another step aren't held up behind them."""
-    jobs = tuple(Job(name=f"step{number}", queue_priority=lane) for number, lane in enumerate(lanes))
-    manifest = Manifest(batch="b", service=Service(name=""), sources=(), jobs=jobs, output=Output(directory=Path()))
+    jobs = tuple(
+        Job(name=f"step{number}", queue_priority=lane) for number, lane in enumerate(lanes)
+    )
+    manifest = Manifest(
+        batch="b", service=Service(name=""), sources=(), jobs=jobs, output=Output(directory=Path())
+    )
     assert headroom_of(manifest).left(0.0, 0) == CEILING

@@ -34,10 +34,19 @@ def test_it_goes_by_the_speed_of_late() -> None:
 
 def test_jobs_that_take_longer_than_half_the_retention_are_a_risk() -> None:
     """And so is what is out already, and the batch lane."""
-    assert "8 h" in forecast(manifest(), 1, speed=1.0, took=8 * HOUR, nearest_deadline_in=None).risks[0]
-    assert "40 min" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=2400).risks[0]
-    assert "outlived" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
-    lane = forecast(manifest(queue_priority="batch"), 1, speed=1.0, took=1.0, nearest_deadline_in=None)
+    assert (
+        "8 h"
+        in forecast(manifest(), 1, speed=1.0, took=8 * HOUR, nearest_deadline_in=None).risks[0]
+    )
+    assert (
+        "40 min" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=2400).risks[0]
+    )
+    assert (
+        "outlived" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
+    )
+    lane = forecast(
+        manifest(queue_priority="batch"), 1, speed=1.0, took=1.0, nearest_deadline_in=None
+    )
     assert "batch lane" in lane.risks[0]
 
 

@@ -1,4 +1,6 @@
-"""What the service's word about a job that is out means: an end, patience, or that it is really gone."""
+"""What the service's word about a job that is out means: an end, patience, or that it is really
+gone.
+"""
 
 import random
 from typing import Any, Final
@@ -52,16 +54,30 @@ def failed(name: str, message: str = "why") -> JobAnswer:
     return JobAnswer(JobStatus.FAILED, error=ErrorDetail(name=name, message=message))
 
 
-# --- still running --------------------------------------------------------------------------------------------------
+# --- still running --------------------------------------------------------------------------------
 
-RUNNING: Final = ("Pending", "InProgress", "Completing", "Idle", "A_STATUS_OF_TOMORROW", "", "completed", "FAILED")
+RUNNING: Final = (
+    "Pending",
+    "InProgress",
+    "Completing",
+    "Idle",
+    "A_STATUS_OF_TOMORROW",
+    "",
+    "completed",
+    "FAILED",
+)
 
 
 @pytest.mark.parametrize("status", RUNNING)
 def test_a_job_runs_until_one_of_three_words_is_said(status: str) -> None:
-    """Completed, Failed and Cancelled are ends; to take any other word for one would pay a second time."""
+    """Completed, Failed and Cancelled are ends; to take any other word for one would pay a second
+    time.
+    """
     assert said(JobAnswer(status)) is None
-    assert said(JobAnswer(status, error=ErrorDetail(name="TIMEOUT")), fenced=True, reads_job=True) is None
+    assert (
+        said(JobAnswer(status, error=ErrorDetail(name="TIMEOUT")), fenced=True, reads_job=True)
+        is None
+    )
     assert said(JobAnswer(status), now=DEADLINE + TEN_MINUTES - 1) is None
 
 
@@ -84,25 +100,33 @@ def test_a_job_that_is_being_cancelled_gets_a_minute_for_it(asked_at: float | No
     recalled = {"recalled": True, "recalled_at": asked_at}
     assert said(JobAnswer("InProgress"), now=DEADLINE + 1059.0, **recalled) is None
     after = said(JobAnswer("InProgress"), now=DEADLINE + 1060.0, **recalled)
-    told = e.Stuck(3, "still InProgress past its deadline, though the service was asked to cancel it")
+    told = e.Stuck(
+        3, "still InProgress past its deadline, though the service was asked to cancel it"
+    )
     assert after == (None if asked_at is None else told)
 
 
-# --- ended ----------------------------------------------------------------------------------------------------------
+# --- ended ----------------------------------------------------------------------------------------
 
 
 def test_a_cancelled_job_is_cancelled_whoever_did_it() -> None:
     """With the service's own words where it has some."""
     assert said(JobAnswer("Cancelled")) == e.Cancelled(3, "cancelled at the service")
     assert said(JobAnswer("Cancelled", reason="by hand")) == e.Cancelled(3, "by hand")
-    named = JobAnswer("Cancelled", reason="less", error=ErrorDetail(name="NOT_FOUND", message="more"))
+    named = JobAnswer(
+        "Cancelled", reason="less", error=ErrorDetail(name="NOT_FOUND", message="more")
+    )
     assert said(named, fenced=True) == e.Cancelled(3, "more")
 
 
 def test_a_failed_job_follows_the_policy() -> None:
     """Its error's name, else its reason, is told; as often as it is worth it is sent again."""
-    assert said(failed("DOCUMENT_CORRUPT")) == e.JobFailed(3, "DOCUMENT_CORRUPT: why", kind="document")
-    assert said(JobAnswer("Failed", reason="broke"), paid=3) == e.JobFailed(3, "UNNAMED: broke", kind="transient")
+    assert said(failed("DOCUMENT_CORRUPT")) == e.JobFailed(
+        3, "DOCUMENT_CORRUPT: why", kind="document"
+    )
+    assert said(JobAnswer("Failed", reason="broke"), paid=3) == e.JobFailed(
+        3, "UNNAMED: broke", kind="transient"
+    )
     assert said(failed("TIMEOUT", ""), paid=3) == e.JobFailed(3, "TIMEOUT", kind="transient")
     again = said(failed("TIMEOUT"), paid=2)
     assert isinstance(again, e.JobToRepeat)
@@ -116,14 +140,18 @@ NO_JOB: Final = (*NO_INPUT, "JOB_DELETED", "JOB_DELETION_IN_PROGRESS", "JOB_NOT_
 
 @pytest.mark.parametrize("name", [*NO_JOB, "DOCUMENT_CORRUPT", "TIMEOUT", "AUTH_ERROR", ""])
 def test_a_job_that_ends_for_want_of_its_input_counts_as_none(name: str) -> None:
-    """Where its upload was deleted, or the job that it reads may be gone: that is no fault of the document."""
-    fenced, reading, healthy = (said(failed(name), **way) for way in ({"fenced": True}, {"reads_job": True}, {}))
+    """Where its upload was deleted, or the job that it reads may be gone: that is no fault of the
+    document.
+    """
+    fenced, reading, healthy = (
+        said(failed(name), **way) for way in ({"fenced": True}, {"reads_job": True}, {})
+    )
     assert (fenced == e.JobVoided(3, f"{name}: why")) is (name in NO_INPUT)
     assert (reading == e.JobVoided(3, f"{name}: why")) is (name in NO_JOB)
     assert not isinstance(healthy, e.JobVoided)
 
 
-# --- gone -----------------------------------------------------------------------------------------------------------
+# --- gone -----------------------------------------------------------------------------------------
 
 
 def gone(*, now: float = IN_TIME, **changes: Any) -> e.Event | None:
@@ -132,7 +160,9 @@ def gone(*, now: float = IN_TIME, **changes: Any) -> e.Event | None:
 
 
 def test_a_job_is_lost_when_three_404s_agree_and_others_are_known() -> None:
-    """Each of it is needed: a service that has forgotten all jobs, or lags behind itself, has lost none."""
+    """Each of it is needed: a service that has forgotten all jobs, or lags behind itself, has lost
+    none.
+    """
     assert gone() == e.Lost(3, "404")
     assert gone(misses=4) == e.Lost(3, "404")
     assert gone(misses=2) is None
@@ -156,9 +186,14 @@ def test_a_job_that_was_deleted_on_request_is_lost_at_once() -> None:
     assert at_once == e.Lost(3, "404; it was deleted at the service")
 
 
-# --- wanted anew ----------------------------------------------------------------------------------------------------
+# --- wanted anew ----------------------------------------------------------------------------------
 
-ENDS: Final = (e.Cancelled(3, "x"), e.JobFailed(3, "x", "document"), e.Expired(3, "x"), e.Lost(3, "x"))
+ENDS: Final = (
+    e.Cancelled(3, "x"),
+    e.JobFailed(3, "x", "document"),
+    e.Expired(3, "x"),
+    e.Lost(3, "x"),
+)
 GOES_ON: Final = (
     e.Ended(3, 1, 1.0),
     e.Saved(3, "a.json", "00", 1),
@@ -170,12 +205,14 @@ GOES_ON: Final = (
 
 @pytest.mark.parametrize("event", [*ENDS, *GOES_ON], ids=lambda event: type(event).__name__)
 def test_a_recalled_job_that_brought_nothing_is_sent_again(event: e.Event) -> None:
-    """As a person wanted; not where it brought a result after all, is sent again anyway, or nobody asked for it."""
+    """As a person wanted; not where it brought a result after all, is sent again anyway, or nobody
+    asked for it.
+    """
     assert is_wanted_anew(flight(recalled=True), event) is (event in ENDS)
     assert not is_wanted_anew(flight(), event)
 
 
-# --- no result, no answer -------------------------------------------------------------------------------------------
+# --- no result, no answer -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("asked", "span"), [(2, 1e6), (3, 119.9), (0, 0.0)])
@@ -188,7 +225,9 @@ def test_a_result_that_can_not_be_read_is_asked_for_again(asked: int, span: floa
 def test_a_result_that_can_never_be_read_is_a_verdict_and_no_second_payment() -> None:
     """Lost, and so sent anew, only where a person has asked for that already."""
     assert unread(flight(), "odd", asked=3, span=120.0) == e.Stuck(3, "completed, but odd")
-    assert unread(flight(recalled=True), "odd", asked=3, span=120.0) == e.Lost(3, "completed, but odd")
+    assert unread(flight(recalled=True), "odd", asked=3, span=120.0) == e.Lost(
+        3, "completed, but odd"
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,7 +248,9 @@ def test_a_result_that_can_never_be_read_is_a_verdict_and_no_second_payment() ->
 def test_an_outage_is_waited_out_till_its_time_is_up(
     asked: int, span: float, alone: int, late: float, words: str
 ) -> None:
-    """What fails for this job alone is its own trouble after a quarter of an hour; what all suffer is not."""
+    """What fails for this job alone is its own trouble after a quarter of an hour; what all suffer
+    is not.
+    """
     event = unanswered(flight(), "odd", asked=asked, span=span, alone=alone, now=DEADLINE + late)
     assert event == (e.Stuck(3, words) if words else None)
 

@@ -17,11 +17,17 @@ from batcher.core.lifecycle import (
     diagram,
 )
 
-EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
+EVENTS = [
+    kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, events.Event)
+]
 
 
 def test_every_state_has_its_row() -> None:
-    """No state is forgotten, and each belongs to exactly one of open, verdict, saved and superseded."""
+    """No state is forgotten, and each belongs to exactly one of open, verdict, saved and
+    superseded.
+    """
     assert set(TABLE) == set(State)
     assert OPEN | VERDICTS | {State.SAVED, State.SUPERSEDED} == set(State)
     assert not OPEN & VERDICTS
@@ -59,7 +65,11 @@ def test_an_event_out_of_place_is_impossible() -> None:
 
 def test_nothing_is_sent_again_while_its_fate_is_unknown() -> None:
     """From unknown, the only way back to the queue is proof of absence."""
-    back = {kind for kind, target in TABLE[State.UNKNOWN].items() if target in (State.QUEUED, State.UPLOADED)}
+    back = {
+        kind
+        for kind, target in TABLE[State.UNKNOWN].items()
+        if target in (State.QUEUED, State.UPLOADED)
+    }
     assert back == {events.ProvenAbsent}
 
 
@@ -70,7 +80,9 @@ def test_a_copy_shares_every_end_of_what_was_perhaps_paid_for() -> None:
 
 
 def test_every_verdict_with_a_job_behind_it_may_have_cost_something() -> None:
-    """What says that its bytes were never taken by anybody costs nothing; all others count, whoever has them next."""
+    """What says that its bytes were never taken by anybody costs nothing; all others count, whoever
+    has them next.
+    """
     shared = {State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
     assert shared == MAY_HAVE_COST
     assert VERDICTS - PAYS_FOR_NOBODY == MAY_HAVE_COST
@@ -79,4 +91,6 @@ def test_every_verdict_with_a_job_behind_it_may_have_cost_something() -> None:
 def test_the_diagram_names_the_main_road() -> None:
     """The README's picture is drawn from the table."""
     first = diagram().splitlines()[0]
-    assert all(state in first for state in ("queued", "uploaded", "sending", "waiting", "ready", "saved"))
+    assert all(
+        state in first for state in ("queued", "uploaded", "sending", "waiting", "ready", "saved")
+    )

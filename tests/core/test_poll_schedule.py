@@ -6,7 +6,9 @@ from batcher.core.poll_schedule import LATEST, LATEST_FIRST, SOONEST, Looks
 
 
 def test_the_first_look_settles_near_the_service_time() -> None:
-    """With jobs that take 30 s or so, most first looks find the job done and none comes a minute late."""
+    """With jobs that take 30 s or so, most first looks find the job done and none comes a minute
+    late.
+    """
     rng = random.Random(3)
     looks = Looks()
     hits = []
@@ -40,7 +42,9 @@ def test_a_new_size_starts_from_its_nearest_neighbour() -> None:
 
 
 def test_a_wave_of_looks_teaches_no_more_than_one() -> None:
-    """Sixteen jobs looked at together, all too soon, don't put the next look off for sixteen times the reason."""
+    """Sixteen jobs looked at together, all too soon, don't put the next look off for sixteen times
+    the reason.
+    """
     looks = Looks()
     for _ in range(16):
         looks.learn(10, 60.0, done=False)

@@ -28,9 +28,14 @@ def test_an_upload_s_own_id_stands_in_no_reason() -> None:
 
 
 def test_other_words_stay_as_they_are() -> None:
-    """A longer word that begins with the id, an address, and an id so short that it may mean something else."""
+    """A longer word that begins with the id, an address, and an id so short that it may mean
+    something else.
+    """
     assert without("ab12cd345 of 12", "ab12cd34", "12") == "ab12cd345 of 12"
-    assert without("https://example.org/a.pdf", "https://example.org/a.pdf") == "https://example.org/a.pdf"
+    assert (
+        without("https://example.org/a.pdf", "https://example.org/a.pdf")
+        == "https://example.org/a.pdf"
+    )
 
 
 def test_an_event_keeps_all_but_the_id() -> None:

@@ -1,11 +1,15 @@
-"""What a submission is expected to cost, and what it is feared to: by what is counted and what bills have taught."""
+"""What a submission is expected to cost, and what it is feared to: by what is counted and what
+bills have taught.
+"""
 
 import pytest
 
 from batcher.core.reservations import DEARER, PROBES, Claim, Lessons, fear
 
 COUNTED = Claim(sort="s pdf", extension="pdf", cost=4.0, page=1.0, dense=2.0, size=9000, pages=4)
-WORD = Claim(sort="s docx", extension="docx", cost=1.0, page=1.0, dense=2.0, size=10_000, counted=False)
+WORD = Claim(
+    sort="s docx", extension="docx", cost=1.0, page=1.0, dense=2.0, size=10_000, counted=False
+)
 # A hundred documents of 10 kB with two pages each; the longest had five.
 KNOWN = Lessons(100, 100, 200.0, 200.0, 5.0, 1.0, 1_000_000.0, 100.0, 4 / 10_000)
 
@@ -89,7 +93,16 @@ def _values(claim: Claim) -> dict[str, object]:
 def test_a_list_is_feared_to_be_as_long_as_all_its_documents_may_be() -> None:
     """Before the first bill of as many; later bills tell of the list as a whole."""
     alone = Claim(sort="s pdf", extension="pdf", cost=1.0, page=1.0, dense=2.0, counted=False)
-    three = Claim(sort="s x3", extension="x3", cost=3.0, page=1.0, dense=2.0, counted=False, pages=3, documents=3)
+    three = Claim(
+        sort="s x3",
+        extension="x3",
+        cost=3.0,
+        page=1.0,
+        dense=2.0,
+        counted=False,
+        pages=3,
+        documents=3,
+    )
     assert fear(three, Lessons()).pages == 3
     assert fear(three, Lessons()).most_pages == 3 * fear(alone, Lessons()).most_pages
     assert fear(three, Lessons(100, 100, 600.0, 600.0, 9.0, 1.0)).pages == 6

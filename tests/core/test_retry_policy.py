@@ -1,4 +1,6 @@
-"""What follows an error: every name has a class, nothing is paid for without end, nobody is hammered."""
+"""What follows an error: every name has a class, nothing is paid for without end, nobody is
+hammered.
+"""
 
 import random
 
@@ -21,7 +23,9 @@ def test_every_error_name_has_a_rule() -> None:
 
 @pytest.mark.parametrize("name", [*ErrorName, "A_NAME_OF_TOMORROW", ""])
 def test_no_error_is_paid_for_more_than_three_times(name: str) -> None:
-    """Whatever fails, after three paid attempts it is a verdict, also where a manifest asks for ten."""
+    """Whatever fails, after three paid attempts it is a verdict, also where a manifest asks for
+    ten.
+    """
     policy = with_changes([(name, None, 10)])
     after = policy.after_failure(1, name, "why", paid=PAID_ATTEMPTS_AT_MOST, now=0.0, rng=RNG)
     assert isinstance(after, JobFailed)
@@ -60,7 +64,9 @@ def test_retry_after_is_honoured_whole() -> None:
 )
 def test_a_definite_refusal_is_a_verdict_of_its_class(status: int, kind: ErrorClass) -> None:
     """By the status where the body names no error."""
-    after = Policy().after_refusal(1, Refused("POST", "no", status=status), tries=0, now=0.0, rng=RNG)
+    after = Policy().after_refusal(
+        1, Refused("POST", "no", status=status), tries=0, now=0.0, rng=RNG
+    )
     assert isinstance(after, Rejected) and after.kind == kind
 
 

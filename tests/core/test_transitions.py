@@ -1,6 +1,8 @@
-"""The life of a document said once more, by events and not by states: when each may happen, and what it makes of it.
+"""The life of a document said once more, by events and not by states: when each may happen, and
+what it makes of it.
 
-States stand here by the words that the ledger holds, for those are what people and other programs read.
+States stand here by the words that the ledger holds, for those are what people and other programs
+read.
 """
 
 from typing import Final
@@ -86,9 +88,12 @@ LIVES: Final[dict[str, Rules]] = {
         )
     },
     "a person may cancel what is waiting or out, and nothing whose fate is open": {
-        (state, e.Cancelled): "cancelled" for state in ("following", *NOT_SENT_YET, "duplicate", *JOB_IS_OUT)
+        (state, e.Cancelled): "cancelled"
+        for state in ("following", *NOT_SENT_YET, "duplicate", *JOB_IS_OUT)
     },
-    "a stuck job is asked for again before anything is paid again": {("stuck", e.Recalled): "waiting"},
+    "a stuck job is asked for again before anything is paid again": {
+        ("stuck", e.Recalled): "waiting"
+    },
     "a result is saved when it is there, or with the document that paid for it": {
         ("ready", e.Saved): "saved",
         ("duplicate", e.Saved): "saved",
@@ -98,8 +103,12 @@ LIVES: Final[dict[str, Rules]] = {
         ("saved", e.DeletionStarted): "saved",
         ("saved", e.Cleaned): "saved",
     },
-    "what failed for a passing reason is taken up by the next run": {("failed", e.TakenUp): "queued"},
-    "two that were answered each other's job are given their own back": {("saved", e.JobExchanged): "saved"},
+    "what failed for a passing reason is taken up by the next run": {
+        ("failed", e.TakenUp): "queued"
+    },
+    "two that were answered each other's job are given their own back": {
+        ("saved", e.JobExchanged): "saved"
+    },
     "a copy stands for itself where its payer can't, and shares its payer's verdict": {
         ("duplicate", e.Promoted): "queued",
         ("duplicate", e.Follows): "following",
@@ -120,7 +129,11 @@ LIVES: Final[dict[str, Rules]] = {
     "whoever has come to an end can be begun again: alone, as a copy, or as a later step": {
         (state, event): to
         for state in PERSON_DECIDES
-        for event, to in ((e.Retried, "queued"), (e.Rejoined, "duplicate"), (e.Follows, "following"))
+        for event, to in (
+            (e.Retried, "queued"),
+            (e.Rejoined, "duplicate"),
+            (e.Follows, "following"),
+        )
     },
     "a newer version takes the place of everything but what is being sent": {
         (state, e.Superseded): "superseded"
@@ -165,7 +178,9 @@ def test_it_leads_where_it_should(state: str, event: type[e.Event], to: str) -> 
 def test_nothing_else_can_happen() -> None:
     """An event that no sentence allows in a state would be a way round all of them."""
     allowed = {pair for rules in LIVES.values() for pair in rules}
-    assert sum(len(rules) for rules in LIVES.values()) == len(allowed), "two sentences speak of the same"
+    assert sum(len(rules) for rules in LIVES.values()) == len(allowed), (
+        "two sentences speak of the same"
+    )
     assert {(state.value, event) for state, row in TABLE.items() for event in row} == allowed
 
 
@@ -186,19 +201,33 @@ def test_the_groups_hold_whom_their_names_say() -> None:
 
 
 def test_of_what_is_perhaps_paid_only_an_answer_makes_an_end() -> None:
-    """No source, copy, upstream, person or newer version takes a document back that the service may have."""
+    """No source, copy, upstream, person or newer version takes a document back that the service may
+    have.
+    """
     sent = {state for state in State if state in ("sending", "unknown")}
     ways = {event for state in sent for event in TABLE[state]}
-    speaks_for_the_service = {e.Accepted, e.RefusedForNow, e.Rejected, e.UploadLapsed, e.ReplyLost, e.Adopted}
+    speaks_for_the_service = {
+        e.Accepted,
+        e.RefusedForNow,
+        e.Rejected,
+        e.UploadLapsed,
+        e.ReplyLost,
+        e.Adopted,
+    }
     proofs = {e.Fenced, e.ProvenAbsent, e.GivenUp, e.Held}
     assert ways == speaks_for_the_service | proofs
 
 
 def test_the_picture_shows_every_way_off_the_main_road() -> None:
-    """From each state in which something may go wrong, whither; what only leads on along the road isn't told twice."""
+    """From each state in which something may go wrong, whither; what only leads on along the road
+    isn't told twice.
+    """
     road, *ways = diagram().splitlines()
     assert road.split() == (
-        "queued ─Uploaded─► uploaded ─Sending─► sending ─Accepted─► waiting ─Ended─► ready ─Saved─► saved".split()
+        (
+            "queued ─Uploaded─► uploaded ─Sending─► sending ─Accepted─► waiting ─Ended─► ready "
+            "─Saved─► saved"
+        ).split()
     )
     told = {line.split()[0]: line for line in ways}
     assert list(told) == ["sending", "unknown", "waiting", "duplicate"]

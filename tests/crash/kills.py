@@ -1,11 +1,12 @@
-"""batcher and the service, processes of their own, killed with SIGKILL at random moments while the service misbehaves.
+"""batcher and the service, processes of their own, killed with SIGKILL at random moments while the
+service misbehaves.
 
     python tests/crash/kills.py --kills 500
     python tests/crash/kills.py --documents 400 --kills 5 --batches 1 --chaos lost-reply=0.15
     python tests/crash/kills.py --documents 400 --kills 0 --batches 1 --chaos late-acceptance=0.15:3 --settle 1
 
-The service's own book is the witness: one job that got its input for each document, and every result on disk the
-right one. Exit code 1 where it isn't so.
+The service's own book is the witness: one job that got its input for each document, and every
+result on disk the right one. Exit code 1 where it isn't so.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def main() -> int:
     for number in range(arguments.batches):
         kills = left // (arguments.batches - number)
         with tempfile.TemporaryDirectory() as root:
-            batch = Batch(Path(root), arguments.documents, arguments.chaos, arguments.settle, rng, told)
+            batch = Batch(
+                Path(root), arguments.documents, arguments.chaos, arguments.settle, rng, told
+            )
             batch.live(kills=kills)
         left -= kills
         print(f"{words(told)}; {time.monotonic() - began:.0f} s", flush=True)
@@ -70,12 +73,18 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--batches", type=int, help="that the kills are spread over; default: one for 25 of them")
+    parser.add_argument(
+        "--batches", type=int, help="that the kills are spread over; default: one for 25 of them"
+    )
     parser.add_argument("--documents", type=int, default=60, help="in each batch")
     parser.add_argument("--chaos", default=CHAOS, help="faults of the service")
-    parser.add_argument("--settle", type=float, default=4.0, help="longer than any lag of the listing")
+    parser.add_argument(
+        "--settle", type=float, default=4.0, help="longer than any lag of the listing"
+    )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments = parser.parse_args()
     arguments.batches = arguments.batches or max(1, arguments.kills // 25)
@@ -84,8 +93,10 @@ def _arguments() -> argparse.Namespace:
 
 def words(told: Told) -> str:
     return (
-        f"{told.kills} kills of batcher, {told.service_kills} of the service, {told.faults.total()} faults, "
-        f"{told.batches} batches: {told.documents} documents, {told.jobs} jobs, {told.fed} that got their input; "
+        f"{told.kills} kills of batcher, {told.service_kills} of the service, "
+        f"{told.faults.total()} faults, "
+        f"{told.batches} batches: {told.documents} documents, {told.jobs} jobs, {told.fed} that "
+        "got their input; "
         f"{told.retried} put back by hand; {len(told.wrong)} things wrong"
     )
 
@@ -93,7 +104,9 @@ def words(told: Told) -> str:
 class Batch:
     """One batch from its first run to its last, `told` of what happened and of what went wrong."""
 
-    def __init__(self, root: Path, documents: int, chaos: str, settle: float, rng: random.Random, told: Told) -> None:
+    def __init__(
+        self, root: Path, documents: int, chaos: str, settle: float, rng: random.Random, told: Told
+    ) -> None:
         self.inbox = root / "inbox"
         self.out = root / "out"
         self.data = root / "service"
@@ -135,21 +148,37 @@ class Batch:
         return service
 
     def finish(self) -> None:
-        """Runs that nobody kills, until nothing is left; what came to a verdict is put back once by hand."""
+        """Runs that nobody kills, until nothing is left; what came to a verdict is put back once by
+        hand.
+        """
         code = self.run().wait(PATIENCE)
-        told = subprocess.run(self.words("retry", self.out, "--json"), capture_output=True, check=True)
+        told = subprocess.run(
+            self.words("retry", self.out, "--json"), capture_output=True, check=True
+        )
         if again := json.loads(told.stdout)["documents"]:
             self.told.retried += again
             code = self.run().wait(PATIENCE)
         if code != 0:
             self.told.wrong.append(f"the last run ended with {code}")
-        if verified := subprocess.run(self.words("verify", self.out), capture_output=True).returncode:
+        if verified := subprocess.run(
+            self.words("verify", self.out), capture_output=True
+        ).returncode:
             self.told.wrong.append(f"verify ended with {verified}")
 
     def serve(self) -> subprocess.Popen[bytes]:
-        words = ["serve", "--port", self.port, "--data-dir", self.data, "--seed", self.rng.randrange(1 << 30)]
+        words = [
+            "serve",
+            "--port",
+            self.port,
+            "--data-dir",
+            self.data,
+            "--seed",
+            self.rng.randrange(1 << 30),
+        ]
         order = self.words(*words, *(["--chaos", self.chaos] if self.chaos else []))
-        service = subprocess.Popen(order, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        service = subprocess.Popen(
+            order, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until = time.monotonic() + 30.0
         while time.monotonic() < until:
             with socket.socket() as door:
@@ -159,7 +188,12 @@ class Batch:
         raise TimeoutError("the service doesn't listen")
 
     def run(self) -> subprocess.Popen[bytes]:
-        service = ["--service", f"http://127.0.0.1:{self.port}", "-S", f"service.settle={self.settle:g}"]
+        service = [
+            "--service",
+            f"http://127.0.0.1:{self.port}",
+            "-S",
+            f"service.settle={self.settle:g}",
+        ]
         order = self.words("run", self.inbox, "-o", self.out, "-q", *service)
         return subprocess.Popen(order, env=_environment(), stderr=subprocess.DEVNULL)
 
@@ -167,7 +201,7 @@ class Batch:
     def words(*words: object) -> list[str]:
         return [sys.executable, "-m", "batcher", *map(str, words)]
 
-    # --- what came of it ----------------------------------------------------------------------------------------
+    # --- what came of it --------------------------------------------------------------------------
 
     def note_faults(self) -> None:
         """The service forgets with its process which faults it made."""
@@ -185,14 +219,19 @@ class Batch:
         told.jobs, told.fed = told.jobs + len(jobs), told.fed + fed.total()
         for document in range(1, self.documents + 1):
             if fed[document] != 1:
-                told.wrong.append(f"document {document} has {fed[document]} jobs that got their input")
+                told.wrong.append(
+                    f"document {document} has {fed[document]} jobs that got their input"
+                )
         told.wrong += self._wrong_results()
 
     def _jobs(self) -> list[tuple[int, str]]:
         """(document, status) of every job, from the service's own book."""
         with closing(sqlite3.connect(self.data / "service.db")) as book:
             rows = book.execute("SELECT raw_config, status FROM jobs").fetchall()
-        return [(json.loads(config)["async"]["metadata"]["batcher"]["document"], status) for config, status in rows]
+        return [
+            (json.loads(config)["async"]["metadata"]["batcher"]["document"], status)
+            for config, status in rows
+        ]
 
     def _wrong_results(self) -> Iterator[str]:
         for path in sorted(self.inbox.iterdir()):
@@ -220,7 +259,10 @@ def fill(folder: Path, documents: int) -> None:
     folder.mkdir(parents=True)
     for number in range(documents):
         path = folder / f"letter {number}.txt"
-        path.write_text(f"Letter {number}\n\nDear customer, your lantern is ready. Yours, the-shop-{number:04}\n")
+        path.write_text(
+            f"Letter {number}\n\nDear customer, your lantern is ready. Yours, "
+            f"the-shop-{number:04}\n"
+        )
         os.utime(path, (1_700_000_000, 1_700_000_000))
 
 

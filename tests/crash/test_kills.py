@@ -1,4 +1,5 @@
-"""batcher and the service killed at random moments while the service misbehaves: nothing lost, nothing paid twice.
+"""batcher and the service killed at random moments while the service misbehaves: nothing lost,
+nothing paid twice.
 
 A few kills here, CRASH_KILLS=30 for more; `python tests/crash/kills.py --kills 500` kills longer.
 """
@@ -14,8 +15,12 @@ KILLS = int(os.environ.get("CRASH_KILLS", "8"))
 
 
 @pytest.mark.timeout(600)
-def test_killed_in_the_middle_of_every_kind_of_fault_every_document_is_paid_once(tmp_path: Path) -> None:
-    """By the service's own book: one job that got its input for each document, and every result the right one."""
+def test_killed_in_the_middle_of_every_kind_of_fault_every_document_is_paid_once(
+    tmp_path: Path,
+) -> None:
+    """By the service's own book: one job that got its input for each document, and every result the
+    right one.
+    """
     told = Told()
     Batch(tmp_path, max(60, 10 * KILLS), CHAOS, 4.0, _chance(), told).live(kills=KILLS)
     assert told.wrong == []
@@ -26,7 +31,9 @@ def test_killed_in_the_middle_of_every_kind_of_fault_every_document_is_paid_once
 
 @pytest.mark.timeout(300)
 def test_of_lost_replies_and_kills_no_job_is_left_over(tmp_path: Path) -> None:
-    """15 % of replies to submissions are lost, and batcher dies twice: as many jobs at the service as documents."""
+    """15 % of replies to submissions are lost, and batcher dies twice: as many jobs at the service
+    as documents.
+    """
     told = Told()
     batch = Batch(tmp_path, 120, "lost-reply=0.15", 4.0, _chance(), told)
     batch.live(kills=2)
@@ -37,7 +44,9 @@ def test_of_lost_replies_and_kills_no_job_is_left_over(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_submission_that_is_worked_off_late_gets_no_input(tmp_path: Path) -> None:
-    """15 % are worked off 3 s after their connection died, later than is waited: their uploads are gone by then."""
+    """15 % are worked off 3 s after their connection died, later than is waited: their uploads are
+    gone by then.
+    """
     told = Told()
     Batch(tmp_path, 120, "late-acceptance=0.15:3", 1.0, _chance(), told).live(kills=0)
     assert told.wrong == []

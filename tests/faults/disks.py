@@ -1,6 +1,8 @@
-"""Two file systems for ledger and results: loop mounts whose power can be cut, or two folders where those can't be had.
+"""Two file systems for ledger and results: loop mounts whose power can be cut, or two folders where
+those can't be had.
 
-On one file system a commit of the ledger also makes durable what was written beside it, and hides a missing sync.
+On one file system a commit of the ledger also makes durable what was written beside it, and hides a
+missing sync.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The process that faults are made in: loads batcher once, then forks a child for each run that it is told to make.
+"""The process that faults are made in: loads batcher once, then forks a child for each run that it
+is told to make.
 
-Reads orders as lines of JSON, answers with the child's pid and, later, with how that ended. Not to be run by hand.
+Reads orders as lines of JSON, answers with the child's pid and, later, with how that ended. Not to
+be run by hand.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ def _say(values: dict[str, Any]) -> None:
 
 
 def _child(order: dict[str, Any], acknowledgements: int) -> int:
-    """One run, its faults included. Each saved document is acknowledged as a line, once its commit is durable."""
+    """One run, its faults included.
+
+    Each saved document is acknowledged as a line, once its commit is durable.
+    """
 
     def tell(change: Change) -> None:
         if isinstance(change.event, Saved):
@@ -61,7 +66,9 @@ def _child(order: dict[str, Any], acknowledgements: int) -> int:
             if order["retry"]:
                 asyncio.run(retry(Path(order["ledger"]), only=order["retry"]))
             _arm(order)
-            code = asyncio.run(run_batch(_manifest(order), watch=watch, rng=random.Random(order["seed"]))).exit_code
+            code = asyncio.run(
+                run_batch(_manifest(order), watch=watch, rng=random.Random(order["seed"]))
+            ).exit_code
     except BatcherError as error:
         code = error.exit_code
     except BaseException:

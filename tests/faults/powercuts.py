@@ -1,7 +1,9 @@
-"""A batch whose power is cut at random moments, again and again, until it is done: `python tests/faults/powercuts.py`.
+"""A batch whose power is cut at random moments, again and again, until it is done: `python
+tests/faults/powercuts.py`.
 
-Ledger and results lie on two ext4 file systems on loop devices, which forget what wasn't synced (needs root, and a C
-compiler for the same driver). What was acknowledged before a cut must be there after it. Exit code 1 where it isn't.
+Ledger and results lie on two ext4 file systems on loop devices, which forget what wasn't synced
+(needs root, and a C compiler for the same driver). What was acknowledged before a cut must be there
+after it. Exit code 1 where it isn't.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Told:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # mounts are taken down on the way out
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # mounts are taken down on the way out
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cuts", type=int, default=200)
     parser.add_argument("--defect", choices=list(DEFECTS), default="")
@@ -55,8 +59,10 @@ def main() -> int:
     for words in told.wrong:
         print(words)
     print(
-        f"{told.cuts} power cuts in {told.batches} batches of {DOCUMENTS} documents, {told.acknowledged} results "
-        f"acknowledged before a cut; {len(told.wrong)} things wrong; {time.monotonic() - began:.0f} s"
+        f"{told.cuts} power cuts in {told.batches} batches of {DOCUMENTS} documents, "
+        f"{told.acknowledged} results "
+        f"acknowledged before a cut; {len(told.wrong)} things wrong; "
+        f"{time.monotonic() - began:.0f} s"
     )
     return 1 if told.wrong else 0
 
@@ -84,7 +90,10 @@ async def batch(lab: Laboratory, rng: random.Random, told: Told) -> None:
         await lab.run(meanwhile=cut)
         lab.disks.restore_power()
         told.cuts += 1
-        told.wrong += [f"batch {told.batches}, cut {number + 1}: {words}" for words in lab.witness.after_the_fault()]
+        told.wrong += [
+            f"batch {told.batches}, cut {number + 1}: {words}"
+            for words in lab.witness.after_the_fault()
+        ]
     told.acknowledged += len(lab.witness.acknowledged)
     told.wrong += [f"batch {told.batches}, in the end: {words}" for words in await lab.recover()]
 

@@ -1,4 +1,6 @@
-"""Defects planted on purpose, by name: what faults of the disk must bring to light, or their silence proves nothing."""
+"""Defects planted on purpose, by name: what faults of the disk must bring to light, or their
+silence proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
-PIECE: Final = 32  # bytes written at once by what is defective: so many calls show it that some are met
+PIECE: Final = (
+    32  # bytes written at once by what is defective: so many calls show it that some are met
+)
 
 
 @contextmanager
@@ -50,7 +54,9 @@ def _never_syncs_a_folder() -> list[Patch]:
 
 
 def _commits_without_sync() -> list[Patch]:
-    pragmas = tuple(one.replace("synchronous = FULL", "synchronous = NORMAL") for one in ledger._PRAGMAS)
+    pragmas = tuple(
+        one.replace("synchronous = FULL", "synchronous = NORMAL") for one in ledger._PRAGMAS
+    )
     assert pragmas != ledger._PRAGMAS
     return [(ledger, "_PRAGMAS", pragmas)]
 
@@ -58,7 +64,9 @@ def _commits_without_sync() -> list[Patch]:
 def _says_saved_before_it_is() -> list[Patch]:
     async def early(self: Sink, group: Any) -> None:
         for result in group:
-            saved = events.Saved(result.ended.document, result.output, _digest(result.body), len(result.body))
+            saved = events.Saved(
+                result.ended.document, result.output, _digest(result.body), len(result.body)
+            )
             await self._ledger.record(result.ended, saved)
             self.room.give(result.reserved)
         items = [Item(result.output, result.body) for result in group]
@@ -71,7 +79,9 @@ def _sends_before_it_is_on_record() -> list[Patch]:
     async def late(self: Submitter, due: Any, file_id: str, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, file_id, nonce)
-        sending = events.Sending(due.id, nonce, self._assignment.service, self._assignment.key_print, 1.0)
+        sending = events.Sending(
+            due.id, nonce, self._assignment.service, self._assignment.key_print, 1.0
+        )
         await self._ledger.record(*before, sending)
         await self._ledger.record(event)
 

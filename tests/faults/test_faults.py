@@ -1,7 +1,8 @@
-"""Disks that fail at any call and machines that lose their power: nothing torn, nothing lost, nothing paid twice.
+"""Disks that fail at any call and machines that lose their power: nothing torn, nothing lost,
+nothing paid twice.
 
-A few of each here, more with FAULTS_STEP=47 and FAULTS_CUTS=10; `python tests/faults/every.py` takes every call there
-is, `powercuts.py` as many cuts as you like.
+A few of each here, more with FAULTS_STEP=47 and FAULTS_CUTS=10; `python tests/faults/every.py`
+takes every call there is, `powercuts.py` as many cuts as you like.
 """
 
 import os
@@ -23,8 +24,12 @@ STEP = int(os.environ.get("FAULTS_STEP", "90"))  # of some 270 calls, from a ran
 CUTS = int(os.environ.get("FAULTS_CUTS", "5"))
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="faults are made with LD_PRELOAD, as on Linux"),
-    pytest.mark.skipif(shutil.which("cc") is None, reason="the shim that makes faults needs a C compiler"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="faults are made with LD_PRELOAD, as on Linux"
+    ),
+    pytest.mark.skipif(
+        shutil.which("cc") is None, reason="the shim that makes faults needs a C compiler"
+    ),
 ]
 needs_power = pytest.mark.skipif(NO_POWER_CUTS is not None, reason=str(NO_POWER_CUTS))
 CUTTING = pytest.param(Mode.CUT, marks=needs_power, id="CUT")
@@ -37,7 +42,9 @@ def disks(tmp_path: Path) -> Iterator[Disks]:
 
 
 @pytest.mark.parametrize(
-    "mode", [Mode.KILL, Mode.EIO_ONCE, Mode.EIO_FOR_EVER, Mode.FULL, Mode.SHORT, CUTTING], ids=lambda mode: mode.name
+    "mode",
+    [Mode.KILL, Mode.EIO_ONCE, Mode.EIO_FOR_EVER, Mode.FULL, Mode.SHORT, CUTTING],
+    ids=lambda mode: mode.name,
 )
 async def test_whichever_call_fails_nothing_is_torn_lost_or_paid_twice(
     mode: Mode, disks: Disks, tmp_path: Path
@@ -46,7 +53,9 @@ async def test_whichever_call_fails_nothing_is_torn_lost_or_paid_twice(
     first = random.SystemRandom().randint(1, STEP)
     async with laboratory(disks, tmp_path, documents=DOCUMENTS) as lab:
         findings = [finding async for finding in every(lab, [mode], first=first, step=STEP)]
-    assert [f"at call {finding.nth}: {words}" for finding in findings for words in finding.wrong] == []
+    assert [
+        f"at call {finding.nth}: {words}" for finding in findings for words in finding.wrong
+    ] == []
     assert len(findings) >= 2
 
 
@@ -81,7 +90,9 @@ SHOWS_IN = {
     ],
     ids=[name.replace(" ", "-") for name in SHOWS_IN],
 )
-async def test_a_planted_defect_is_caught(mode: Mode, defect: str, disks: Disks, tmp_path: Path) -> None:
+async def test_a_planted_defect_is_caught(
+    mode: Mode, defect: str, disks: Disks, tmp_path: Path
+) -> None:
     """The harness's silence means something: with the defect in place some call shows it."""
     assert set(SHOWS_IN) == set(DEFECTS)
     async with laboratory(disks, tmp_path, documents=12, defect=defect) as lab:
@@ -93,7 +104,7 @@ async def test_a_planted_defect_is_caught(mode: Mode, defect: str, disks: Disks,
 
 
 def _scattered() -> Iterator[int]:
-    """Of some 400 calls the first 150 make the ledger. The others once each, far from one another: a defect shows in
-    a stretch of them, and nobody knows in which.
+    """Of some 400 calls the first 150 make the ledger. The others once each, far from one another:
+    a defect shows in a stretch of them, and nobody knows in which.
     """
     return (150 + (150 + 89 * number) % 300 for number in range(300))

@@ -1,6 +1,8 @@
-"""One run with a fault in it, a second and a third without; and after each of them the witness is heard.
+"""One run with a fault in it, a second and a third without; and after each of them the witness is
+heard.
 
-Looked at three times, because what a restart mends was still wrong before it, and what it breaks shows only after.
+Looked at three times, because what a restart mends was still wrong before it, and what it breaks
+shows only after.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ class Laboratory:
         self.disks.wipe()
         self.peer.service = book = book or Book()
         output = self.disks.results / "out"
-        self.witness = Witness(book, output, self.disks.ledger / "state" / "ledger.db", self.documents)
+        self.witness = Witness(
+            book, output, self.disks.ledger / "state" / "ledger.db", self.documents
+        )
 
     async def trial(self, mode: Mode, nth: int) -> tuple[list[str], bool]:
         """What went wrong, and whether the run lived to its `nth` call."""
@@ -79,11 +83,17 @@ class Laboratory:
         return wrong + await self.recover(), ended.calls is None or ended.calls >= nth
 
     async def recover(self) -> list[str]:
-        """Two runs without a fault: the first brings everything home, the second finds nothing to do."""
+        """Two runs without a fault: the first brings everything home, the second finds nothing to
+        do.
+        """
         ended = await self.run()
-        if ended.code == 1:  # held, for lack of a job that the listing could be held against: a person lets it go
+        if (
+            ended.code == 1
+        ):  # held, for lack of a job that the listing could be held against: a person lets it go
             ended = await self.run(retry="held")
-        wrong = [f"the restart ended with {ended.code}"] * (ended.code != 0) + self.witness.in_the_end()
+        wrong = [f"the restart ended with {ended.code}"] * (
+            ended.code != 0
+        ) + self.witness.in_the_end()
         paid = len(self.witness.book.jobs)
         ended = await self.run()
         wrong += [f"the second restart ended with {ended.code}"] * (ended.code != 0)
@@ -98,9 +108,11 @@ class Laboratory:
         retry: str = "",
         meanwhile: Callable[[int], Awaitable[None]] | None = None,
     ) -> Ended:
-        """One run, in a process of its own; `meanwhile` is told its pid and may do to it what it likes.
+        """One run, in a process of its own; `meanwhile` is told its pid and may do to it what it
+        likes.
 
-        What is acknowledged after `meanwhile` doesn't count: a sync under way may be answered by disks that are off.
+        What is acknowledged after `meanwhile` doesn't count: a sync under way may be answered by
+        disks that are off.
         """
         self.unlike += 1
         await self._order(mode, nth, retry)
@@ -118,7 +130,9 @@ class Laboratory:
         return Ended(code, self.hear() if meanwhile is None else self._overhear())
 
     def hear(self) -> int | None:
-        """Take in what has been acknowledged so far; the number of calls where the run has ended by itself."""
+        """Take in what has been acknowledged so far; the number of calls where the run has ended by
+        itself.
+        """
         calls = None
         for line in self._lines():
             name, _, said = line.partition("\t")
@@ -171,7 +185,9 @@ def _unforeseen(ended: Ended) -> list[str]:
 
 
 @asynccontextmanager
-async def laboratory(disks: Disks, root: Path, *, documents: int, defect: str = "") -> AsyncIterator[Laboratory]:
+async def laboratory(
+    disks: Disks, root: Path, *, documents: int, defect: str = ""
+) -> AsyncIterator[Laboratory]:
     """A service, an inbox, and a process that runs can be ordered from."""
     shim = build_shim(root)
     inbox = fill(root / "inbox", documents)
@@ -179,7 +195,12 @@ async def laboratory(disks: Disks, root: Path, *, documents: int, defect: str = 
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     paths = [str(HERE), str(HERE.parents[1])]
-    environment = {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": os.pathsep.join(paths), "REDUCTO_API_KEY": KEY}
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(shim),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "REDUCTO_API_KEY": KEY,
+    }
     async with listening(Peer()) as peer:
         driver = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -191,7 +212,9 @@ async def laboratory(disks: Disks, root: Path, *, documents: int, defect: str = 
             env=environment,
         )
         os.close(write)
-        names = {f"{path.name}.json": sha256(path.read_bytes()).hexdigest() for path in inbox.iterdir()}
+        names = {
+            f"{path.name}.json": sha256(path.read_bytes()).hexdigest() for path in inbox.iterdir()
+        }
         try:
             yield Laboratory(disks, inbox, peer, driver, read, names, defect)
         finally:

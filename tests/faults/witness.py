@@ -1,6 +1,8 @@
-"""What must be true whatever failed, by outside evidence alone: the files that are visible, the service's own jobs.
+"""What must be true whatever failed, by outside evidence alone: the files that are visible, the
+service's own jobs.
 
-The ledger is asked for one thing only: whether it knows what was sent, for a batch that doesn't will pay again.
+The ledger is asked for one thing only: whether it knows what was sent, for a batch that doesn't
+will pay again.
 """
 
 from __future__ import annotations
@@ -23,9 +25,13 @@ Acknowledged = dict[str, str]  # output: sha256 of the file that was said to be 
 
 
 class Book(TwinService):
-    """A service that reads its input on acceptance and keeps a note of what it read for which job."""
+    """A service that reads its input on acceptance and keeps a note of what it read for which
+    job.
+    """
 
-    def __init__(self, work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (0.0, None)) -> None:
+    def __init__(
+        self, work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (0.0, None)
+    ) -> None:
         super().__init__(time.time, work=work)
         self.read: dict[str, str] = {}
 
@@ -53,10 +59,20 @@ class Witness:
     acknowledged: Acknowledged = field(default_factory=dict)
 
     def after_the_fault(self) -> list[str]:
-        return [*self._torn_files(), *self._broken_promises(), *self._paid_twice(), *self._forgotten_submissions()]
+        return [
+            *self._torn_files(),
+            *self._broken_promises(),
+            *self._paid_twice(),
+            *self._forgotten_submissions(),
+        ]
 
     def in_the_end(self) -> list[str]:
-        return [*self._torn_files(), *self._broken_promises(), *self._paid_twice(), *self._missing()]
+        return [
+            *self._torn_files(),
+            *self._broken_promises(),
+            *self._paid_twice(),
+            *self._missing(),
+        ]
 
     def _torn_files(self) -> Iterator[str]:
         """Whatever has a result's name is a whole result, and the right one."""
@@ -103,7 +119,9 @@ class Witness:
                 if original.exists():
                     shutil.copyfile(original, Path(folder) / f"copy.db{part}")
             with closing(sqlite3.connect(Path(folder) / "copy.db")) as connection:
-                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
+                if not connection.execute(
+                    "SELECT 1 FROM sqlite_master WHERE name = 'attempts'"
+                ).fetchone():
                     return set()
                 return {row[0] for row in connection.execute("SELECT nonce FROM attempts")}
 

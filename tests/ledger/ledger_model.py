@@ -1,6 +1,8 @@
-"""The ledger as plain dictionaries, and a machine that drives both at random and compares them after every step.
+"""The ledger as plain dictionaries, and a machine that drives both at random and compares them
+after every step.
 
-The model takes only the next state from `core.lifecycle`; what that does to attempts, copies and counts it says anew.
+The model takes only the next state from `core.lifecycle`; what that does to attempts, copies and
+counts it says anew.
 """
 
 from __future__ import annotations
@@ -24,17 +26,28 @@ from batcher.ledger.intake import Version
 from batcher.ledger.ledger import open_ledger
 
 NOW: Final = 1_800_000_000.0
-CLOSED_BY: Final[dict[type[e.Event], str]] = {  # what an event makes of the attempt that is open or accepted
+CLOSED_BY: Final[
+    dict[type[e.Event], str]
+] = {  # what an event makes of the attempt that is open or accepted
     e.Accepted: "accepted",
     e.Adopted: "accepted",
     e.Expired: "lost",
     e.Lost: "lost",
     e.Superseded: "lost",
     e.Saved: "saved",
-    **dict.fromkeys((e.RefusedForNow, e.Rejected, e.UploadLapsed, e.ProvenAbsent, e.GivenUp), "void"),
+    **dict.fromkeys(
+        (e.RefusedForNow, e.Rejected, e.UploadLapsed, e.ProvenAbsent, e.GivenUp), "void"
+    ),
     **dict.fromkeys((e.JobFailed, e.JobToRepeat, e.JobVoided, e.Cancelled), "void"),
 }
-NEVER_PAYS: Final = {"source_gone", "source_changed", "unreadable", "unsupported", "cancelled", "superseded"}
+NEVER_PAYS: Final = {
+    "source_gone",
+    "source_changed",
+    "unreadable",
+    "unsupported",
+    "cancelled",
+    "superseded",
+}
 STAYS_OUT: Final = {State.SENDING, State.UNKNOWN, State.WAITING, State.READY}
 NOT_SENT: Final = {State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING}
 COUNTS_STILL: Final = {State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
@@ -81,17 +94,23 @@ class Model:
 
     def admit(self, source: str, content: str) -> int | None:
         """Takes the version in; returns the document it replaces."""
-        before = next((n for n, d in self.documents.items() if d.source == source and d.current), None)
+        before = next(
+            (n for n, d in self.documents.items() if d.source == source and d.current), None
+        )
         if before is not None:
             self._stand_down(before)
         new = Document(source, content, scan=self.scan)
         same = [(n, d) for n, d in sorted(self.documents.items()) if d.content == content]
         paying = (n for n, d in same if self._pays(d))
-        awaited = (d.payer for _, d in same if d.current and d.state is State.DUPLICATE)  # perhaps no more
+        awaited = (
+            d.payer for _, d in same if d.current and d.state is State.DUPLICATE
+        )  # perhaps no more
         left = [(n, d) for n, d in reversed(same) if d.state is State.SUPERSEDED]
         results = (n for n, d in left if d.has_result)
         verdicts = (n for n, d in left if d.came_to in COUNTS_STILL and d.had_a_job)
-        new.payer = next(paying, None) or next(awaited, None) or next(results, None) or next(verdicts, None)
+        new.payer = (
+            next(paying, None) or next(awaited, None) or next(results, None) or next(verdicts, None)
+        )
         new.state = State.QUEUED if new.payer is None else State.DUPLICATE
         self.documents[len(self.documents) + 1] = new
         return before
@@ -120,7 +139,10 @@ class Model:
             self._withdraw(event.document)
 
     def look_through(self, found: set[int]) -> int:
-        """A scan that finds these documents as they were, and no others. How many were withdrawn."""
+        """A scan that finds these documents as they were, and no others.
+
+        How many were withdrawn.
+        """
         self.scan += 1
         for number in found:
             self.documents[number].scan = self.scan
@@ -144,7 +166,9 @@ class Model:
         """The other copies wait for the one that pays now, or that has what its payer never had."""
         if payer is None:
             return
-        if isinstance(event, e.Promoted) or (isinstance(event, e.Saved) and not self.documents[payer].has_result):
+        if isinstance(event, e.Promoted) or (
+            isinstance(event, e.Saved) and not self.documents[payer].has_result
+        ):
             for document in self.documents.values():
                 if document.payer == payer and document.state is State.DUPLICATE:
                     document.payer = event.document
@@ -154,7 +178,11 @@ class Model:
 
     def _pays(self, document: Document) -> bool:
         own = document.current and document.payer is None and document.state not in NEVER_PAYS
-        return own or (document.current and document.state is State.SAVED) or document.state in STAYS_OUT
+        return (
+            own
+            or (document.current and document.state is State.SAVED)
+            or document.state in STAYS_OUT
+        )
 
     def _stand_down(self, number: int) -> None:
         document = self.documents[number]
@@ -167,7 +195,9 @@ class Model:
             self._release_copies(number)
 
     def _release_copies(self, number: int) -> None:
-        copies = [n for n, d in self.documents.items() if d.payer == number and d.state is State.DUPLICATE]
+        copies = [
+            n for n, d in self.documents.items() if d.payer == number and d.state is State.DUPLICATE
+        ]
         for copy in copies:
             self.documents[copy].payer = min(copies) if copy != min(copies) else None
         if copies:
@@ -177,7 +207,10 @@ class Model:
         document = self.documents[number]
         if document.out:
             document.out.outcome = "lost"
-        document.came_to, document.state = document.state, advance(document.state, e.Superseded(number))
+        document.came_to, document.state = (
+            document.state,
+            advance(document.state, e.Superseded(number)),
+        )
 
     def _send(self, document: Document, event: e.Sending) -> None:
         assert document.paid < 3
@@ -190,7 +223,9 @@ class Model:
         if isinstance(event, e.FileMissed):
             if any(d.out and d.content == document.content for d in self.documents.values()):
                 raise AttemptOpen
-            next(a for a in reversed(document.attempts) if a.outcome == "saved").outcome = "accepted"
+            next(
+                a for a in reversed(document.attempts) if a.outcome == "saved"
+            ).outcome = "accepted"
         elif attempt is not None and isinstance(event, e.Retried):
             attempt.outcome = "lost"
         elif attempt is not None and type(event) in CLOSED_BY:
@@ -218,7 +253,7 @@ class Model:
                 document.due_at = 0.0
 
 
-# --- events ---------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------
 
 Make = Callable[[int, str], e.Event]
 EVENTS: Final[dict[str, Make]] = {
@@ -277,7 +312,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self._open()
 
     def _open(self) -> None:
-        self.ledger = open_ledger(self.folder / "ledger.db", batch="b", clock=lambda: NOW, inline=True)
+        self.ledger = open_ledger(
+            self.folder / "ledger.db", batch="b", clock=lambda: NOW, inline=True
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
@@ -287,14 +324,21 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from("abcd"), content=st.sampled_from(["x", "y", "z"]))
     def admit(self, source: str, content: str) -> None:
-        now = next((d for d in self.model.documents.values() if d.source == source and d.current), None)
+        now = next(
+            (d for d in self.model.documents.values() if d.source == source and d.current), None
+        )
         if now is not None and now.content == content:
             return  # the scanner sees that nothing changed
         replaces = self.model.admit(source, content)
-        version = Version(source, "/in", "parse", "step", content, 1, 1, 1, f"{source}.json", replaces=replaces)
+        version = Version(
+            source, "/in", "parse", "step", content, 1, 1, 1, f"{source}.json", replaces=replaces
+        )
         self.loop.run_until_complete(self.ledger.admit([version]))
 
-    @rule(sources=st.sets(st.sampled_from("abcd"), min_size=3), content=st.sampled_from(["x", "y", "z"]))
+    @rule(
+        sources=st.sets(st.sampled_from("abcd"), min_size=3),
+        content=st.sampled_from(["x", "y", "z"]),
+    )
     def admit_alike(self, sources: set[str], content: str) -> None:
         """One pays and the others wait for it, which chance alone seldom comes to."""
         for source in sorted(sources):
@@ -327,9 +371,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(d.current for d in self.model.documents.values()))
     @rule(data=st.data())
     def scan(self, data: Any) -> None:
-        """Most of what is current is found as it was; what isn't sent and wasn't found is withdrawn, now and later."""
+        """Most of what is current is found as it was; what isn't sent and wasn't found is
+        withdrawn, now and later.
+        """
         current = sorted(n for n, d in self.model.documents.items() if d.current)
-        missed = data.draw(st.lists(st.sampled_from(current), unique=True, max_size=2), label="missed")
+        missed = data.draw(
+            st.lists(st.sampled_from(current), unique=True, max_size=2), label="missed"
+        )
         found = set(current) - set(missed)
         self.scans += 1
         self.model.scan = self.scans - 1
@@ -354,15 +402,24 @@ class LedgerMachine(RuleBasedStateMachine):
                 document.state = State.UNKNOWN
 
     def _tell(self, name: str, document: int) -> None:
-        if name == "missed" and not any(a.outcome == "saved" for a in self.model.documents[document].attempts):
+        if name == "missed" and not any(
+            a.outcome == "saved" for a in self.model.documents[document].attempts
+        ):
             return  # a copy's file is made again from its payer's, not fetched
         self.nonces += 1
         event = EVENTS[name](document, f"n{self.nonces}")
         expected = _outcome(lambda: self.model.apply(event))
-        assert _outcome(lambda: self.loop.run_until_complete(self.ledger.record(event))) is expected, event
+        assert (
+            _outcome(lambda: self.loop.run_until_complete(self.ledger.record(event))) is expected
+        ), event
 
     def _is_possible(self, name: str, document: int) -> bool:
-        return _outcome(lambda: advance(self.model.documents[document].state, EVENTS[name](document, ""))) is None
+        return (
+            _outcome(
+                lambda: advance(self.model.documents[document].state, EVENTS[name](document, ""))
+            )
+            is None
+        )
 
     @invariant()
     def agree(self) -> None:
@@ -371,7 +428,9 @@ class LedgerMachine(RuleBasedStateMachine):
         documents = self.model.documents
         assert self.ledger.counts() == self.model.counts()
         assert +self.ledger.tally == self.model.counts()
-        assert self._documents() == {n: (d.state, d.current, d.payer, d.paid) for n, d in documents.items()}
+        assert self._documents() == {
+            n: (d.state, d.current, d.payer, d.paid) for n, d in documents.items()
+        }
         assert self._attempts() == [
             (number, attempt.nonce, attempt.outcome, attempt.job_id)
             for number, document in sorted(documents.items())
@@ -383,10 +442,16 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         documents = self.model.documents.items()
-        waiting = [(n, d) for n, d in documents if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW]
+        waiting = [
+            (n, d)
+            for n, d in documents
+            if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW
+        ]
         due = {n for n, d in waiting if d.scan == self.model.scan}
         assert {row.id for row in self.ledger.due(NOW, 100)} == due
-        assert {row.id for row in self.ledger.unknown()} == {n for n, d in documents if d.state is State.UNKNOWN}
+        assert {row.id for row in self.ledger.unknown()} == {
+            n for n, d in documents if d.state is State.UNKNOWN
+        }
         assert {row.document for row in self.ledger.flights()} == {
             n for n, d in documents if d.state in (State.WAITING, State.READY)
         }
@@ -394,7 +459,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def never_out_twice(self) -> None:
         if hasattr(self, "ledger"):
-            out = "SELECT count(*) FROM attempts WHERE outcome IN ('open', 'accepted') GROUP BY content"
+            out = (
+                "SELECT count(*) FROM attempts WHERE outcome IN ('open', 'accepted') GROUP BY "
+                "content"
+            )
             assert all(row == (1,) for row in self.ledger.reader.execute(out))
 
     def _documents(self) -> dict[int, tuple[str, bool, int | None, int]]:

@@ -1,7 +1,8 @@
-"""What each event leaves in the ledger: of the document, of its attempts, of the copies that wait for it, in the log.
+"""What each event leaves in the ledger: of the document, of its attempts, of the copies that wait
+for it, in the log.
 
-The change is compared as a whole: what a sentence here doesn't name must be as it was. Columns that aren't known here
-may be written by whoever added them.
+The change is compared as a whole: what a sentence here doesn't name must be as it was. Columns that
+aren't known here may be written by whoever added them.
 """
 
 import json
@@ -76,9 +77,13 @@ def db() -> sqlite3.Connection:
 
 
 def _documents(db: sqlite3.Connection, state: str, **columns: Any) -> None:
-    """Document 1 has been tried before; document 2 is a copy of it, document 3 one of its own with a job out."""
+    """Document 1 has been tried before; document 2 is a copy of it, document 3 one of its own with
+    a job out.
+    """
     facts = {"folder": "/in", "job": "parse", "step": "s", "size": 1, "mtime_ns": 0, "inode": 0}
-    versions = [Version(source=name, output=f"{name}.json", content=name, **facts) for name in "abc"]
+    versions = [
+        Version(source=name, output=f"{name}.json", content=name, **facts) for name in "abc"
+    ]
     intake.admit(db, versions, AT - 100)
     db.execute("DELETE FROM events")
     tried = {"due_at": 5.0, "tries": 2, "paid": 2, "reason": "before", "kind": "earlier"}
@@ -94,10 +99,14 @@ def _documents(db: sqlite3.Connection, state: str, **columns: Any) -> None:
 
 def _set(db: sqlite3.Connection, document: int, **columns: Any) -> None:
     names = ", ".join(f"{name} = :{name}" for name in columns)
-    db.execute(f"UPDATE documents SET {names} WHERE id = :document", {**columns, "document": document})
+    db.execute(
+        f"UPDATE documents SET {names} WHERE id = :document", {**columns, "document": document}
+    )
 
 
-def _attempt(db: sqlite3.Connection, document: int, number: int, outcome: str, **columns: Any) -> None:
+def _attempt(
+    db: sqlite3.Connection, document: int, number: int, outcome: str, **columns: Any
+) -> None:
     row = {
         "document": document,
         "number": number,
@@ -113,7 +122,10 @@ def _attempt(db: sqlite3.Connection, document: int, number: int, outcome: str, *
         "why": None,
         **columns,
     }
-    db.execute(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", row)
+    db.execute(
+        f"INSERT INTO attempts ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",
+        row,
+    )
 
 
 def _rows(db: sqlite3.Connection) -> Rows:
@@ -141,7 +153,12 @@ BY_KIND: Final[Change] = {"reason": "why", "kind": "document"}
 NO_REASON: Final[Change] = {"reason": None, "kind": None}
 AFRESH: Final[Change] = {**NO_UPLOAD, **NO_REASON, "paid": 0, "tries": 0, "due_at": 0.0}
 PAID: Final[Change] = {**NO_REASON, "paid": 3, "tries": 0}
-IS_OUT: Final[Change] = {"outcome": "accepted", "job_id": "new", "accepted_at": AT, "deadline_at": AT + 9}
+IS_OUT: Final[Change] = {
+    "outcome": "accepted",
+    "job_id": "new",
+    "accepted_at": AT,
+    "deadline_at": AT + 9,
+}
 CLOSED: Final[Change] = {"why": "why", "ended_at": AT}
 UNPAID: Final[Change] = {"outcome": "void", "why": "why", "cost": 0.0}
 
@@ -158,8 +175,18 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         {"state": "uploaded", "file_id": "new", "uploaded_at": AT, "tries": 0, "due_at": 0.0},
         {},
     ),
-    ("uploaded", e.UploadLapsed(1, "why", 7.0), {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0}, NOTHING),
-    ("sending", e.UploadLapsed(1, "why", 7.0), {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0}, UNPAID),
+    (
+        "uploaded",
+        e.UploadLapsed(1, "why", 7.0),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0},
+        NOTHING,
+    ),
+    (
+        "sending",
+        e.UploadLapsed(1, "why", 7.0),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0},
+        UNPAID,
+    ),
     ("queued", e.Postponed(1, "why", 7.0, 6), {**SAYS_WHY, "due_at": 7.0, "tries": 6}, NOTHING),
     ("uploaded", e.Postponed(1, "why", 7.0, 6), {**SAYS_WHY, "due_at": 7.0, "tries": 6}, NOTHING),
     ("queued", e.SourceGone(1, "why"), {"state": "source_gone", **SAYS_WHY}, NOTHING),
@@ -169,7 +196,12 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("following", e.UpstreamSaved(1), {"state": "queued", **NO_REASON, "due_at": 0.0}, NOTHING),
     ("following", e.UpstreamFailed(1, "why", "document"), {"state": "blocked", **BY_KIND}, NOTHING),
     ("sending", e.Accepted(1, "new", AT + 9), {"state": "waiting", **PAID}, IS_OUT),
-    ("sending", e.RefusedForNow(1, "why", 7.0), {"state": "uploaded", **SAYS_WHY, "due_at": 7.0, "tries": 3}, UNPAID),
+    (
+        "sending",
+        e.RefusedForNow(1, "why", 7.0),
+        {"state": "uploaded", **SAYS_WHY, "due_at": 7.0, "tries": 3},
+        UNPAID,
+    ),
     ("sending", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, UNPAID),
     ("queued", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, NOTHING),
     ("uploaded", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, NOTHING),
@@ -185,8 +217,18 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ),
     ("unknown", e.GivenUp(1, "why"), {"state": "failed", **SAYS_WHY, "kind": "transient"}, UNPAID),
     ("unknown", e.Held(1, "why"), {"state": "held", **SAYS_WHY}, NOTHING),
-    ("waiting", e.Ended(1, 8, 2.5), {"state": "ready"}, {"ended_at": AT, "pages": 8, "credits": 2.5}),
-    ("waiting", e.JobFailed(1, "why", "document"), {"state": "failed", **BY_KIND}, {"outcome": "void", **CLOSED}),
+    (
+        "waiting",
+        e.Ended(1, 8, 2.5),
+        {"state": "ready"},
+        {"ended_at": AT, "pages": 8, "credits": 2.5},
+    ),
+    (
+        "waiting",
+        e.JobFailed(1, "why", "document"),
+        {"state": "failed", **BY_KIND},
+        {"outcome": "void", **CLOSED},
+    ),
     (
         "ready",
         e.JobToRepeat(1, "why", 7.0),
@@ -199,18 +241,47 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "paid": 1},
         {"outcome": "void", **CLOSED, "cost": 0.0},
     ),
-    ("waiting", e.Expired(1, "why"), {"state": "expired", **SAYS_WHY}, {"outcome": "lost", **CLOSED}),
+    (
+        "waiting",
+        e.Expired(1, "why"),
+        {"state": "expired", **SAYS_WHY},
+        {"outcome": "lost", **CLOSED},
+    ),
     ("ready", e.Lost(1, "why"), {"state": "lost", **SAYS_WHY}, {"outcome": "lost", **CLOSED}),
     ("waiting", e.Stuck(1, "why"), {"state": "stuck", **SAYS_WHY}, NOTHING),
-    ("stuck", e.Recalled(1), {"state": "waiting", **NO_REASON, "paid": 0}, {"why": "a person wants it cancelled"}),
-    ("waiting", e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, {"outcome": "void", **CLOSED}),
-    ("stuck", e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, {"outcome": "void", **CLOSED}),
-    *((s, e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING) for s in ("queued", "uploaded")),
+    (
+        "stuck",
+        e.Recalled(1),
+        {"state": "waiting", **NO_REASON, "paid": 0},
+        {"why": "a person wants it cancelled"},
+    ),
+    (
+        "waiting",
+        e.Cancelled(1, "why"),
+        {"state": "cancelled", **SAYS_WHY},
+        {"outcome": "void", **CLOSED},
+    ),
+    (
+        "stuck",
+        e.Cancelled(1, "why"),
+        {"state": "cancelled", **SAYS_WHY},
+        {"outcome": "void", **CLOSED},
+    ),
+    *(
+        (s, e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING)
+        for s in ("queued", "uploaded")
+    ),
     ("following", e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING),
     (
         "ready",
         e.Saved(1, "x.json", "00ff", 7),
-        {"state": "saved", "output": "x.json", "output_sha256": "00ff", "output_size": 7, **NO_REASON},
+        {
+            "state": "saved",
+            "output": "x.json",
+            "output_sha256": "00ff",
+            "output_size": 7,
+            **NO_REASON,
+        },
         {"outcome": "saved"},
     ),
     ("saved", e.FileMissed(1, "why"), {"state": "ready", **SAYS_WHY}, {"outcome": "accepted"}),
@@ -218,10 +289,21 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("saved", e.Cleaned(1, "job-2"), NOTHING, {"cleaned_at": AT}),
     ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
-    *((s, e.Retried(1), {"state": "queued", **AFRESH}, NOTHING) for s in ("failed", "expired", "saved", "cancelled")),
-    *((s, e.Follows(1), {"state": "following", **AFRESH}, NOTHING) for s in ("blocked", "failed", "saved")),
     *(
-        ("held", event, {"state": state, **AFRESH}, {"outcome": "lost", "why": "a person decided to pay again"})
+        (s, e.Retried(1), {"state": "queued", **AFRESH}, NOTHING)
+        for s in ("failed", "expired", "saved", "cancelled")
+    ),
+    *(
+        (s, e.Follows(1), {"state": "following", **AFRESH}, NOTHING)
+        for s in ("blocked", "failed", "saved")
+    ),
+    *(
+        (
+            "held",
+            event,
+            {"state": state, **AFRESH},
+            {"outcome": "lost", "why": "a person decided to pay again"},
+        )
         for event, state in ((e.Retried(1), "queued"), (e.Follows(1), "following"))
     ),
     (
@@ -234,7 +316,10 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         (state, e.Superseded(1), _made_way(state), {"outcome": "lost", "why": "superseded"})
         for state in ("ready", "stuck", "held")
     ),
-    *((s, e.Superseded(1), _made_way(s), NOTHING) for s in ("queued", "failed", "saved", "source_gone")),
+    *(
+        (s, e.Superseded(1), _made_way(s), NOTHING)
+        for s in ("queued", "failed", "saved", "source_gone")
+    ),
     *(
         (s, e.Withdrawn(1, "why"), {**_made_way(s), **SAYS_WHY, "current": 0}, NOTHING)
         for s in ("queued", "uploaded", "following")
@@ -251,12 +336,16 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
 def test_an_event_changes_what_it_should_and_nothing_else(
     state: str, event: e.Event, document: Change, attempt: Change, db: sqlite3.Connection
 ) -> None:
-    """The document's own row and, where one is under way, the last of its attempts; nobody else's."""
+    """The document's own row and, where one is under way, the last of its attempts; nobody
+    else's.
+    """
     _documents(db, state)
     before = _rows(db)
     told = event_writes.apply(db, event, AT)
     expected = {("document", 1, 0): document, ("attempt", 1, 2): attempt}
-    assert _difference(before, _rows(db)) == {key: change for key, change in expected.items() if change}
+    assert _difference(before, _rows(db)) == {
+        key: change for key, change in expected.items() if change
+    }
     assert told == (State(state), State(document.get("state", state)))
     (logged,) = db.execute("SELECT at, document, event, state, detail FROM events").fetchall()
     assert logged[:4] == (AT, 1, type(event).__name__, told[1].value)
@@ -273,13 +362,15 @@ def _detail(text: str | None) -> dict[str, Any]:
     return json.loads(text) if text else {}
 
 
-# --- submissions ----------------------------------------------------------------------------------------------------
+# --- submissions ----------------------------------------------------------------------------------
 
 SENDING: Final = e.Sending(1, "n-new", "svc", "print", 1.5)
 
 
 def test_a_submission_is_on_record_with_all_that_finds_it_again(db: sqlite3.Connection) -> None:
-    """Its nonce and its upload, at which service and with which key, of which bytes; and the key's print isn't told."""
+    """Its nonce and its upload, at which service and with which key, of which bytes; and the key's
+    print isn't told.
+    """
     _documents(db, "uploaded")
     before = _rows(db)
     event_writes.apply(db, SENDING, AT)
@@ -316,7 +407,9 @@ def test_the_same_bytes_are_out_once(db: sqlite3.Connection) -> None:
         event_writes.apply(db, SENDING, AT)
 
 
-def test_a_submission_past_a_limit_is_refused_as_it_is_put_on_record(db: sqlite3.Connection) -> None:
+def test_a_submission_past_a_limit_is_refused_as_it_is_put_on_record(
+    db: sqlite3.Connection,
+) -> None:
     """Where one may be sent the second isn't, and leaves no trace; without a limit it is."""
     _documents(db, "uploaded")
     open_purse(db)
@@ -347,20 +440,25 @@ def test_there_is_no_event_of_nobody(db: sqlite3.Connection) -> None:
         event_writes.apply(db, e.Retried(77), AT)
 
 
-# --- too late -------------------------------------------------------------------------------------------------------
+# --- too late -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("state", "event"),
     [
-        *((state, e.PayerFailed(1, "why", "document")) for state in ("queued", "saved", "superseded")),
+        *(
+            (state, e.PayerFailed(1, "why", "document"))
+            for state in ("queued", "saved", "superseded")
+        ),
         *((state, e.Promoted(1)) for state in ("queued", "saved", "superseded")),
         *((state, e.Follows(1)) for state in ("queued", "waiting", "following", "unknown")),
         ("superseded", e.Adopted(1, "new", AT + 9)),
     ],
     ids=str,
 )
-def test_what_comes_too_late_is_said_to_and_leaves_no_trace(state: str, event: e.Event, db: sqlite3.Connection) -> None:
+def test_what_comes_too_late_is_said_to_and_leaves_no_trace(
+    state: str, event: e.Event, db: sqlite3.Connection
+) -> None:
     """Between a look and the act that follows from it others act too: that is nobody's defect."""
     _documents(db, state)
     before = _rows(db)
@@ -370,7 +468,9 @@ def test_what_comes_too_late_is_said_to_and_leaves_no_trace(state: str, event: e
     assert db.execute("SELECT count(*) FROM events").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("event", [e.Saved(1, "o", "00", 1), e.Ended(1, 1, 1.0), e.Sending(1, "n", "s", "k", 1.0)])
+@pytest.mark.parametrize(
+    "event", [e.Saved(1, "o", "00", 1), e.Ended(1, 1, 1.0), e.Sending(1, "n", "s", "k", 1.0)]
+)
 def test_what_can_not_be_is_told_from_what_is_late(event: e.Event, db: sqlite3.Connection) -> None:
     """It is a defect of batcher's, and leaves no trace either."""
     _documents(db, "queued")
@@ -380,7 +480,7 @@ def test_what_can_not_be_is_told_from_what_is_late(event: e.Event, db: sqlite3.C
     assert _rows(db) == before
 
 
-# --- what makes way -------------------------------------------------------------------------------------------------
+# --- what makes way -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -414,7 +514,9 @@ def test_an_older_version_is_not_sent(db: sqlite3.Connection) -> None:
         event_writes.apply(db, SENDING, AT)
 
 
-@pytest.mark.parametrize(("found", "scan", "after"), [(4, 4, "queued"), (3, 4, "superseded"), (3, None, "queued")])
+@pytest.mark.parametrize(
+    ("found", "scan", "after"), [(4, 4, "queued"), (3, 4, "superseded"), (3, None, "queued")]
+)
 def test_what_comes_back_to_the_queue_and_was_not_found_is_withdrawn(
     found: int, scan: int | None, after: str, db: sqlite3.Connection
 ) -> None:
@@ -425,16 +527,21 @@ def test_what_comes_back_to_the_queue_and_was_not_found_is_withdrawn(
     assert event_writes.apply(db, e.Ended(3, 1, 1.0), AT, scan=scan)[1] == "ready", "it is paid for"
 
 
-# --- inputs that are an earlier job ---------------------------------------------------------------------------------
+# --- inputs that are an earlier job ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("state", "event"),
-    [("uploaded", e.UploadLapsed(1, "why")), ("sending", e.UploadLapsed(1, "why")), ("waiting", e.JobVoided(1, "why"))],
+    [
+        ("uploaded", e.UploadLapsed(1, "why")),
+        ("sending", e.UploadLapsed(1, "why")),
+        ("waiting", e.JobVoided(1, "why")),
+    ],
     ids=["uploaded", "sending", "waiting"],
 )
 @pytest.mark.parametrize(
-    ("file_id", "had", "has"), [("jobid://1", 0, 1), ("reducto://1", 0, 0), ("reducto://1", 1, 1), (None, 0, 0)]
+    ("file_id", "had", "has"),
+    [("jobid://1", 0, 1), ("reducto://1", 0, 0), ("reducto://1", 1, 1), (None, 0, 0)],
 )
 def test_who_can_not_read_the_job_before_it_goes_on_with_an_upload_of_its_own(
     state: str, event: e.Event, file_id: str | None, had: int, has: int, db: sqlite3.Connection
@@ -449,10 +556,13 @@ def test_begun_anew_it_reads_the_job_before_it_again(db: sqlite3.Connection) -> 
     """And stands for itself."""
     _documents(db, "failed", on_its_own=1, payer=3)
     event_writes.apply(db, e.Retried(1), AT)
-    assert db.execute("SELECT on_its_own, payer FROM documents WHERE id = 1").fetchone() == (0, None)
+    assert db.execute("SELECT on_its_own, payer FROM documents WHERE id = 1").fetchone() == (
+        0,
+        None,
+    )
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------
+# --- copies ---------------------------------------------------------------------------------------
 
 
 def _copies(db: sqlite3.Connection) -> None:
@@ -462,13 +572,20 @@ def _copies(db: sqlite3.Connection) -> None:
     _set(db, 3, state="duplicate", payer=1)
 
 
-@pytest.mark.parametrize(("event", "state"), [(e.Promoted(2), "queued"), (e.Follows(2), "following")])
-def test_the_others_wait_for_the_copy_that_pays_now(event: e.Event, state: str, db: sqlite3.Connection) -> None:
+@pytest.mark.parametrize(
+    ("event", "state"), [(e.Promoted(2), "queued"), (e.Follows(2), "following")]
+)
+def test_the_others_wait_for_the_copy_that_pays_now(
+    event: e.Event, state: str, db: sqlite3.Connection
+) -> None:
     """All that waited for the same payer, and none of another's."""
     _copies(db)
     event_writes.apply(db, event, AT)
     assert db.execute("SELECT state, payer FROM documents WHERE id = 2").fetchone() == (state, None)
-    assert db.execute("SELECT state, payer FROM documents WHERE id = 3").fetchone() == ("duplicate", 2)
+    assert db.execute("SELECT state, payer FROM documents WHERE id = 3").fetchone() == (
+        "duplicate",
+        2,
+    )
     _set(db, 3, payer=77)
     _set(db, 2, state="duplicate", payer=1)
     event_writes.apply(db, event, AT)
@@ -476,13 +593,17 @@ def test_the_others_wait_for_the_copy_that_pays_now(event: e.Event, state: str, 
 
 
 @pytest.mark.parametrize("payer_has_result", [True, False])
-def test_the_others_wait_for_the_copy_that_has_the_result(payer_has_result: bool, db: sqlite3.Connection) -> None:
+def test_the_others_wait_for_the_copy_that_has_the_result(
+    payer_has_result: bool, db: sqlite3.Connection
+) -> None:
     """Where their payer has none: it was superseded before it was saved."""
     _copies(db)
     _set(db, 1, output_sha256="00" if payer_has_result else None)
     event_writes.apply(db, e.Saved(2, "b.json", "00", 1), AT)
     assert db.execute("SELECT state, payer FROM documents WHERE id = 2").fetchone() == ("saved", 1)
-    assert db.execute("SELECT payer FROM documents WHERE id = 3").fetchone() == (1 if payer_has_result else 2,)
+    assert db.execute("SELECT payer FROM documents WHERE id = 3").fetchone() == (
+        1 if payer_has_result else 2,
+    )
 
 
 def test_a_copy_that_has_come_to_an_end_waits_for_nobody_new(db: sqlite3.Connection) -> None:
@@ -494,7 +615,9 @@ def test_a_copy_that_has_come_to_an_end_waits_for_nobody_new(db: sqlite3.Connect
 
 
 def test_a_copy_that_was_paid_for_itself_is_one_no_more(db: sqlite3.Connection) -> None:
-    """Lost on disk, its result was fetched by its own job: it keeps no payer; one that was only copied does."""
+    """Lost on disk, its result was fetched by its own job: it keeps no payer; one that was only
+    copied does.
+    """
     _documents(db, "ready", payer=3)
     event_writes.apply(db, e.Saved(1, "o.json", "00", 1), AT)
     assert db.execute("SELECT payer FROM documents WHERE id = 1").fetchone() == (3,)
@@ -511,11 +634,13 @@ def test_a_copy_shares_its_payer_s_verdict(db: sqlite3.Connection) -> None:
     assert row == ("failed", "as document 1", "provider")
 
 
-# --- results lost and found -----------------------------------------------------------------------------------------
+# --- results lost and found -----------------------------------------------------------------------
 
 
 def test_of_two_paid_results_the_last_is_fetched_or_cleaned(db: sqlite3.Connection) -> None:
-    """One that is deleted at the service can't be fetched again, and isn't deleted twice; nor is another job's."""
+    """One that is deleted at the service can't be fetched again, and isn't deleted twice; nor is
+    another job's.
+    """
     _documents(db, "saved")
     for job_id in ("job-1", "job-3", "job-x"):
         with pytest.raises(AssertionError, match="met 0 attempts"):
@@ -526,7 +651,9 @@ def test_of_two_paid_results_the_last_is_fetched_or_cleaned(db: sqlite3.Connecti
             event_writes.apply(db, event, AT)
 
 
-@pytest.mark.parametrize(("why", "left"), [("a person wants it cancelled", None), ("by hand", "by hand"), (None, None)])
+@pytest.mark.parametrize(
+    ("why", "left"), [("a person wants it cancelled", None), ("by hand", "by hand"), (None, None)]
+)
 def test_a_recalled_job_that_completes_after_all_is_like_any_other(
     why: str | None, left: str | None, db: sqlite3.Connection
 ) -> None:
@@ -534,7 +661,9 @@ def test_a_recalled_job_that_completes_after_all_is_like_any_other(
     _documents(db, "waiting")
     db.execute("UPDATE attempts SET why = ? WHERE document = 1 AND number = 2", (why,))
     event_writes.apply(db, e.Ended(1, 1, 1.0), AT)
-    assert db.execute("SELECT why FROM attempts WHERE document = 1 AND number = 2").fetchone() == (left,)
+    assert db.execute("SELECT why FROM attempts WHERE document = 1 AND number = 2").fetchone() == (
+        left,
+    )
 
 
 def test_what_is_paid_never_falls_below_nothing(db: sqlite3.Connection) -> None:
@@ -554,7 +683,9 @@ def test_what_was_paid_for_an_older_version_is_fetched_for_its_like(db: sqlite3.
     assert changed["document", 1, 0]["state"] == "ready"
     assert changed["attempt", 1, 2] == {"outcome": "accepted"}
     assert len(changed) == 2
-    db.execute("UPDATE attempts SET outcome = 'saved', cleaned_at = 1.0 WHERE document = 1 AND number = 2")
+    db.execute(
+        "UPDATE attempts SET outcome = 'saved', cleaned_at = 1.0 WHERE document = 1 AND number = 2"
+    )
     _set(db, 1, state="superseded")
     with pytest.raises(AssertionError, match="met 0 attempts"):
         event_writes.apply(db, e.FileMissed(1, "why"), AT)
@@ -567,10 +698,12 @@ def test_only_a_copy_hands_on_who_is_waited_for(state: str, db: sqlite3.Connecti
     _set(db, 1, state=state)
     _set(db, 2, payer=3)
     event_writes.apply(db, e.Saved(1, "o.json", "00", 1), AT)
-    assert db.execute("SELECT payer FROM documents WHERE id = 2").fetchone() == (1 if state == "duplicate" else 3,)
+    assert db.execute("SELECT payer FROM documents WHERE id = 2").fetchone() == (
+        1 if state == "duplicate" else 3,
+    )
 
 
-# --- second jobs of one attempt -------------------------------------------------------------------------------------
+# --- second jobs of one attempt -------------------------------------------------------------------
 
 
 def test_a_second_job_of_an_attempt_is_noted_once(db: sqlite3.Connection) -> None:

@@ -1,4 +1,6 @@
-"""How documents enter the ledger: as they were found, under names of their own, each paid for by one of its like."""
+"""How documents enter the ledger: as they were found, under names of their own, each paid for by
+one of its like.
+"""
 
 from hashlib import sha256
 from pathlib import Path
@@ -41,12 +43,14 @@ def rows(ledger: Ledger, columns: str) -> list[tuple[Any, ...]]:
 def put(ledger: Ledger, document: int, **columns: Any) -> None:
     """As if it had come to this."""
     names = ", ".join(f"{name} = :{name}" for name in columns)
-    ledger.reader.execute(f"UPDATE documents SET {names} WHERE id = :id", {**columns, "id": document})
+    ledger.reader.execute(
+        f"UPDATE documents SET {names} WHERE id = :id", {**columns, "id": document}
+    )
     ledger.tally.clear()
     ledger.tally.update(ledger.counts())
 
 
-# --- as they were found ---------------------------------------------------------------------------------------------
+# --- as they were found ---------------------------------------------------------------------------
 
 
 async def test_a_document_is_what_the_scanner_found(ledger: Ledger) -> None:
@@ -54,14 +58,51 @@ async def test_a_document_is_what_the_scanner_found(ledger: Ledger) -> None:
     found = version("a", options='{"o": 1}', metadata='{"m": 1}', place="x/a")
     refused = version("b", state=State.UNSUPPORTED, reason="a film", content=None)
     await ledger.admit([found, refused])
-    facts = "source, folder, job, step, content, size, mtime_ns, inode, output, state, reason, options, metadata, place"
+    facts = (
+        "source, folder, job, step, content, size, mtime_ns, inode, output, state, reason, "
+        "options, metadata, place"
+    )
     assert rows(ledger, facts) == [
-        ("a", "/in", "parse", "s", "bytes of a", 1, 2, 3, "a.json", "queued", None, '{"o": 1}', '{"m": 1}', "x/a"),
-        ("b", "/in", "parse", "s", None, 1, 2, 3, "b.json", "unsupported", "a film", None, None, None),
+        (
+            "a",
+            "/in",
+            "parse",
+            "s",
+            "bytes of a",
+            1,
+            2,
+            3,
+            "a.json",
+            "queued",
+            None,
+            '{"o": 1}',
+            '{"m": 1}',
+            "x/a",
+        ),
+        (
+            "b",
+            "/in",
+            "parse",
+            "s",
+            None,
+            1,
+            2,
+            3,
+            "b.json",
+            "unsupported",
+            "a film",
+            None,
+            None,
+            None,
+        ),
     ]
-    fresh = "current, payer, due_at, tries, paid, kind, file_id, upstream, on_its_own, output_sha256"
+    fresh = (
+        "current, payer, due_at, tries, paid, kind, file_id, upstream, on_its_own, output_sha256"
+    )
     assert rows(ledger, fresh) == [(1, None, 0.0, 0, 0, None, None, None, 0, None)] * 2
-    story = ledger.reader.execute("SELECT at, document, event, state, detail FROM events ORDER BY seq").fetchall()
+    story = ledger.reader.execute(
+        "SELECT at, document, event, state, detail FROM events ORDER BY seq"
+    ).fetchall()
     assert story == [(NOW, 1, "Found", "queued", None), (NOW, 2, "Found", "unsupported", "a film")]
     await ledger.admit([version("c")])
     assert ledger.reader.execute("SELECT count(*) FROM events").fetchone() == (3,)
@@ -69,9 +110,13 @@ async def test_a_document_is_what_the_scanner_found(ledger: Ledger) -> None:
 
 
 async def test_no_two_documents_are_written_to_one_place(ledger: Ledger) -> None:
-    """Whatever letters they are in, in one batch or in two; the later one's name has a tag of its source."""
+    """Whatever letters they are in, in one batch or in two; the later one's name has a tag of its
+    source.
+    """
     await ledger.admit([version("a", output="Letter.json")])
-    await ledger.admit([version("b", output="letter.JSON"), version("c", output="LETTER.json"), version("d")])
+    await ledger.admit(
+        [version("b", output="letter.JSON"), version("c", output="LETTER.json"), version("d")]
+    )
     outputs = [row[0] for row in rows(ledger, "output")]
     assert outputs[0] == "Letter.json" and outputs[3] == "d.json"
     tags = [sha256(source.encode()).hexdigest()[:8] for source in ("b", "c")]
@@ -80,7 +125,9 @@ async def test_no_two_documents_are_written_to_one_place(ledger: Ledger) -> None
 
 async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> None:
     """Same source, three folders: each result has a place of its own, whatever comes first."""
-    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(4)])
+    await ledger.admit(
+        [version("a", folder=f"/in/{number}", output="a.json") for number in range(4)]
+    )
     outputs = [row[0] for row in rows(ledger, "output")]
     assert outputs[0] == "a.json" and len(set(outputs)) == 4
     await ledger.admit([version("a", folder="/in/2", output="a.json", content="newer", replaces=3)])
@@ -89,11 +136,17 @@ async def test_a_third_of_one_name_gets_another_tag_again(ledger: Ledger) -> Non
 
 @pytest.mark.parametrize("others", [1, 2])
 async def test_a_newer_version_keeps_a_name_with_a_tag(others: int, ledger: Ledger) -> None:
-    """Also where the name that it once had to leave to others is free by now: people look where it was."""
-    await ledger.admit([version("a", folder=f"/in/{number}", output="a.json") for number in range(others + 1)])
+    """Also where the name that it once had to leave to others is free by now: people look where it
+    was.
+    """
+    await ledger.admit(
+        [version("a", folder=f"/in/{number}", output="a.json") for number in range(others + 1)]
+    )
     for number in range(others):
         put(ledger, 1 + number, state="superseded", current=0)
-    newer = version("a", folder=f"/in/{others}", output="a.json", content="newer", replaces=others + 1)
+    newer = version(
+        "a", folder=f"/in/{others}", output="a.json", content="newer", replaces=others + 1
+    )
     await ledger.admit([newer])
     outputs = [row[0] for row in rows(ledger, "output")]
     assert outputs[-1] == outputs[-2] != "a.json"
@@ -101,7 +154,10 @@ async def test_a_newer_version_keeps_a_name_with_a_tag(others: int, ledger: Ledg
 
 async def test_where_every_tagged_name_is_taken_they_are_numbered(ledger: Ledger) -> None:
     """By others' plans: there is always one more."""
-    tags = [sha256(text.encode()).hexdigest()[:8] for text in ("a", "/in\0a\0parse", "/in\0a\0parse\0" + "2")]
+    tags = [
+        sha256(text.encode()).hexdigest()[:8]
+        for text in ("a", "/in\0a\0parse", "/in\0a\0parse\0" + "2")
+    ]
     taken = ["x.json", f"x.{tags[0]}.json", f"x.{tags[1]}.json"]
     await ledger.admit([version(f"other {name}", output=name) for name in taken])
     await ledger.admit([version("a", output="x.json")])
@@ -109,8 +165,14 @@ async def test_where_every_tagged_name_is_taken_they_are_numbered(ledger: Ledger
 
 
 async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> None:
-    """A folder may be called like a result: neither takes the other's place, in one batch or in two."""
-    pairs = [("in/x.json", "in/X.json/y.json"), ("in/z.json/y.json", "in/z.json"), ("w.json", "W.json/in/deep/y.json")]
+    """A folder may be called like a result: neither takes the other's place, in one batch or in
+    two.
+    """
+    pairs = [
+        ("in/x.json", "in/X.json/y.json"),
+        ("in/z.json/y.json", "in/z.json"),
+        ("w.json", "W.json/in/deep/y.json"),
+    ]
     for first, second in pairs:
         await ledger.admit([version(first, output=first), version(second, output=second)])
         await ledger.admit([version(f"again {second}", output=second)])
@@ -120,7 +182,9 @@ async def test_a_result_never_lies_where_another_s_folder_is(ledger: Ledger) -> 
 
 
 async def test_a_saved_result_of_another_source_keeps_its_place(ledger: Ledger) -> None:
-    """Its document is no longer current, but the file is there, paid for; its own successor may write there."""
+    """Its document is no longer current, but the file is there, paid for; its own successor may
+    write there.
+    """
     await ledger.admit([version("a", output="x.json")])
     put(ledger, 1, state="superseded", current=0, output_sha256="00")
     await ledger.admit([version("b", output="x.json")])
@@ -133,17 +197,24 @@ async def test_a_newer_version_has_the_place_of_the_older(ledger: Ledger) -> Non
     """There is nobody to tell it apart from."""
     await ledger.admit([version("a")])
     await ledger.admit([version("a", content="newer", replaces=1)])
-    assert rows(ledger, "output, current, state") == [("a.json", 0, "superseded"), ("a.json", 1, "queued")]
+    assert rows(ledger, "output, current, state") == [
+        ("a.json", 0, "superseded"),
+        ("a.json", 1, "queued"),
+    ]
 
 
-async def test_a_newer_version_that_belongs_elsewhere_leaves_the_older_s_place(ledger: Ledger) -> None:
-    """The manifest lays results out otherwise by now: the old name is none of those that it would give."""
+async def test_a_newer_version_that_belongs_elsewhere_leaves_the_older_s_place(
+    ledger: Ledger,
+) -> None:
+    """The manifest lays results out otherwise by now: the old name is none of those that it would
+    give.
+    """
     await ledger.admit([version("a")])
     await ledger.admit([version("a", content="newer", output="letters/a.json", replaces=1)])
     assert rows(ledger, "output")[1] == ("letters/a.json",)
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------
+# --- copies ---------------------------------------------------------------------------------------
 
 PAYS: Final = (
     "queued",
@@ -160,13 +231,22 @@ PAYS: Final = (
     "held",
     "following",
 )
-PAYS_NOT: Final = ("source_gone", "source_changed", "unreadable", "unsupported", "cancelled", "blocked")
+PAYS_NOT: Final = (
+    "source_gone",
+    "source_changed",
+    "unreadable",
+    "unsupported",
+    "cancelled",
+    "blocked",
+)
 STILL_OUT: Final = ("sending", "unknown", "waiting", "ready")
 
 
 @pytest.mark.parametrize("state", [*PAYS, *PAYS_NOT])
 async def test_a_copy_waits_for_whoever_pays_for_these_bytes(state: str, ledger: Ledger) -> None:
-    """Or has paid, or came to a verdict that is the copy's too; not for one that nothing is paid for any more."""
+    """Or has paid, or came to a verdict that is the copy's too; not for one that nothing is paid
+    for any more.
+    """
     await ledger.admit([version("a", content="same")])
     put(ledger, 1, state=state)
     await ledger.admit([version("b", content="same")])
@@ -181,7 +261,11 @@ async def test_a_copy_waits_for_an_older_version_s_job_too(state: str, ledger: L
     await ledger.admit([version("a", content="same")])
     put(ledger, 1, state=state)
     await ledger.admit([version("a", content="other", replaces=1), version("b", content="same")])
-    assert rows(ledger, "state, payer, current") == [(state, None, 0), ("queued", None, 1), ("duplicate", 1, 1)]
+    assert rows(ledger, "state, payer, current") == [
+        (state, None, 0),
+        ("queued", None, 1),
+        ("duplicate", 1, 1),
+    ]
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -195,8 +279,12 @@ async def test_a_copy_of_a_copy_waits_for_the_same_payer(copies: int, ledger: Le
 
 
 async def test_of_several_that_pay_the_first_is_waited_for(ledger: Ledger) -> None:
-    """One that is paid for itself is none's copy, though it has waited once; a saved copy has what is wanted."""
-    await ledger.admit([version("a", content="same"), version("b", content="same"), version("c", content="same")])
+    """One that is paid for itself is none's copy, though it has waited once; a saved copy has what
+    is wanted.
+    """
+    await ledger.admit(
+        [version("a", content="same"), version("b", content="same"), version("c", content="same")]
+    )
     put(ledger, 1, state="cancelled")
     put(ledger, 2, state="saved", payer=1)
     put(ledger, 3, state="saved", payer=None)
@@ -208,17 +296,29 @@ async def test_of_several_that_pay_the_first_is_waited_for(ledger: Ledger) -> No
 
 
 async def test_what_comes_back_is_not_paid_for_again(ledger: Ledger) -> None:
-    """Its bytes were paid for under another name or in another night: the latest result of them is waited for."""
+    """Its bytes were paid for under another name or in another night: the latest result of them is
+    waited for.
+    """
     await ledger.admit([version("a", content="same"), version("b", content="other")])
     put(ledger, 1, state="superseded", current=0, output_sha256="00", superseded_from="saved")
     await ledger.admit([version("c", content="same")])
     assert rows(ledger, "state, payer")[2] == ("duplicate", 1)
-    put(ledger, 3, state="superseded", current=0, payer=None, output_sha256="00", superseded_from="saved")
+    put(
+        ledger,
+        3,
+        state="superseded",
+        current=0,
+        payer=None,
+        output_sha256="00",
+        superseded_from="saved",
+    )
     await ledger.admit([version("d", content="same")])
     assert rows(ledger, "state, payer")[3] == ("duplicate", 3)
 
 
-async def test_of_several_that_come_back_at_once_all_wait_for_what_was_paid_for(ledger: Ledger) -> None:
+async def test_of_several_that_come_back_at_once_all_wait_for_what_was_paid_for(
+    ledger: Ledger,
+) -> None:
     """None waits for one of the others, which is only a copy itself; whatever their turns."""
     await ledger.admit([version("a", content="same"), step("b", "parse")])
     put(ledger, 1, state="superseded", current=0, output_sha256="00", superseded_from="saved")
@@ -235,9 +335,12 @@ async def test_what_was_called_off_leaves_nobody_its_earlier_result(ledger: Ledg
     assert rows(ledger, "state, payer")[1] == ("queued", None)
 
 
-@pytest.mark.parametrize("was", ["failed", "expired", "lost", "stuck", "held", "queued", "cancelled", "source_gone"])
 @pytest.mark.parametrize(
-    ("outcome", "job_id"), [("void", "j"), ("lost", "j"), ("open", None), ("void", None), (None, None)]
+    "was", ["failed", "expired", "lost", "stuck", "held", "queued", "cancelled", "source_gone"]
+)
+@pytest.mark.parametrize(
+    ("outcome", "job_id"),
+    [("void", "j"), ("lost", "j"), ("open", None), ("void", None), (None, None)],
 )
 async def test_a_verdict_that_cost_something_counts_when_its_bytes_come_back(
     was: str, outcome: str | None, job_id: str | None, ledger: Ledger
@@ -247,7 +350,8 @@ async def test_a_verdict_that_cost_something_counts_when_its_bytes_come_back(
     put(ledger, 1, state="superseded", current=0, superseded_from=was)
     if outcome is not None:
         ledger.reader.execute(
-            "INSERT INTO attempts (document, number, nonce, service, key_print, content, step, outcome, cost, sent_at,"
+            "INSERT INTO attempts (document, number, nonce, service, key_print, content, step, "
+            "outcome, cost, sent_at,"
             " job_id) VALUES (1, 1, 'n', 's', 'k', 'same', 's', ?, 1, 1, ?)",
             (outcome, job_id),
         )
@@ -258,7 +362,9 @@ async def test_a_verdict_that_cost_something_counts_when_its_bytes_come_back(
 
 
 async def test_what_differs_is_nobody_s_copy(ledger: Ledger) -> None:
-    """In its bytes or in what is asked of them; nor is what has no known bytes, or will never be sent."""
+    """In its bytes or in what is asked of them; nor is what has no known bytes, or will never be
+    sent.
+    """
     await ledger.admit([version("a", content="same")])
     other = [version("b"), version("c", content="same", step="another"), version("d", content=None)]
     never = version("e", content="same", state=State.UNSUPPORTED)
@@ -267,9 +373,19 @@ async def test_what_differs_is_nobody_s_copy(ledger: Ledger) -> None:
     assert [row[0] for row in rows(ledger, "state")] == ["queued"] * 4 + ["unsupported", "queued"]
 
 
-# --- newer versions -------------------------------------------------------------------------------------------------
+# --- newer versions -------------------------------------------------------------------------------
 
-MAKES_WAY: Final = ("queued", "uploaded", "failed", "expired", "held", "saved", "source_gone", "blocked", "following")
+MAKES_WAY: Final = (
+    "queued",
+    "uploaded",
+    "failed",
+    "expired",
+    "held",
+    "saved",
+    "source_gone",
+    "blocked",
+    "following",
+)
 
 
 @pytest.mark.parametrize("state", [*MAKES_WAY, *STILL_OUT])
@@ -279,7 +395,8 @@ async def test_an_older_version_makes_way_unless_its_job_is_out(state: str, ledg
     put(ledger, 1, state=state)
     if state == "held":
         ledger.reader.execute(
-            "INSERT INTO attempts (document, number, nonce, service, key_print, content, step, outcome, cost, sent_at)"
+            "INSERT INTO attempts (document, number, nonce, service, key_print, content, step, "
+            "outcome, cost, sent_at)"
             " VALUES (1, 1, 'n', 's', 'k', 'c', 's', 'open', 1, 1)"
         )
     await ledger.admit([version("a", content="newer", replaces=1)])
@@ -288,11 +405,15 @@ async def test_an_older_version_makes_way_unless_its_job_is_out(state: str, ledg
     assert +ledger.tally == +ledger.counts()
 
 
-@pytest.mark.parametrize("state", ["queued", "uploaded", "source_gone", "cancelled", "saved", "failed", "expired"])
+@pytest.mark.parametrize(
+    "state", ["queued", "uploaded", "source_gone", "cancelled", "saved", "failed", "expired"]
+)
 async def test_copies_of_what_makes_way_pay_for_themselves_unless_it_came_to_something(
     state: str, ledger: Ledger
 ) -> None:
-    """The first of them pays, the others wait for it; a result or a verdict that was reached is theirs too."""
+    """The first of them pays, the others wait for it; a result or a verdict that was reached is
+    theirs too.
+    """
     await ledger.admit([version(name, content="same") for name in "abcd"])
     put(ledger, 1, state=state, output_sha256="00" if state == "saved" else None)
     put(ledger, 2, state="cancelled")
@@ -300,7 +421,10 @@ async def test_copies_of_what_makes_way_pay_for_themselves_unless_it_came_to_som
     came_to_something = state in ("saved", "failed", "expired")
     shared = [("duplicate", 1), ("duplicate", 1)]
     alone = [("queued", None), ("duplicate", 3)]
-    assert rows(ledger, "state, payer")[1:4] == [("cancelled", 1), *(shared if came_to_something else alone)]
+    assert rows(ledger, "state, payer")[1:4] == [
+        ("cancelled", 1),
+        *(shared if came_to_something else alone),
+    ]
     assert +ledger.tally == +ledger.counts()
 
 
@@ -311,27 +435,51 @@ async def test_what_nobody_waits_for_makes_way_alone(ledger: Ledger) -> None:
     assert rows(ledger, "state, payer")[:2] == [("queued", None), ("duplicate", 1)]
 
 
-# --- chains ---------------------------------------------------------------------------------------------------------
+# --- chains ---------------------------------------------------------------------------------------
 
 
 def step(source: str, job: str, upstream: str | None = None, **facts: Any) -> Version:
-    return version(source, **{"job": job, "step": job, "output": f"{source}.{job}.json", "upstream": upstream, **facts})
+    return version(
+        source,
+        **{
+            "job": job,
+            "step": job,
+            "output": f"{source}.{job}.json",
+            "upstream": upstream,
+            **facts,
+        },
+    )
 
 
 async def test_a_later_step_follows_the_one_before_it_of_the_same_source(ledger: Ledger) -> None:
     """In the same folder, under the job that it names, and of its current version."""
     await ledger.admit([step("a", "parse"), step("a", "other"), step("b", "parse")])
-    elsewhere = version("a", job="parse", step="parse", folder="/elsewhere", output="elsewhere.json")
+    elsewhere = version(
+        "a", job="parse", step="parse", folder="/elsewhere", output="elsewhere.json"
+    )
     await ledger.admit([elsewhere, step("a", "extract", "parse"), step("b", "extract", "parse")])
-    assert rows(ledger, "source, upstream, state")[4:] == [("a", 1, "following"), ("b", 3, "following")]
-    await ledger.admit([step("a", "parse", content="newer", replaces=1), step("a", "split", "parse", content="newer")])
+    assert rows(ledger, "source, upstream, state")[4:] == [
+        ("a", 1, "following"),
+        ("b", 3, "following"),
+    ]
+    await ledger.admit(
+        [
+            step("a", "parse", content="newer", replaces=1),
+            step("a", "split", "parse", content="newer"),
+        ]
+    )
     assert rows(ledger, "upstream, state")[7] == (7, "following")
     assert rows(ledger, "upstream")[:4] == [(None,)] * 4
 
 
 @pytest.mark.parametrize(
     ("upstream", "state"),
-    [("saved", "queued"), ("queued", "following"), ("failed", "following"), ("waiting", "following")],
+    [
+        ("saved", "queued"),
+        ("queued", "following"),
+        ("failed", "following"),
+        ("waiting", "following"),
+    ],
 )
 async def test_a_later_step_s_turn_comes_when_the_one_before_it_is_saved(
     upstream: str, state: str, ledger: Ledger
@@ -340,15 +488,25 @@ async def test_a_later_step_s_turn_comes_when_the_one_before_it_is_saved(
     await ledger.admit([step("a", "parse"), step("b", "parse")])
     put(ledger, 1, state=upstream)
     put(ledger, 2, state=upstream)
-    await ledger.admit([step("a", "extract", "parse"), step("b", "extract", "parse", state=State.UNSUPPORTED)])
+    await ledger.admit(
+        [step("a", "extract", "parse"), step("b", "extract", "parse", state=State.UNSUPPORTED)]
+    )
     assert [row[0] for row in rows(ledger, "state")][2:] == [state, "unsupported"]
 
 
 async def test_a_later_step_is_a_copy_before_it_is_a_follower(ledger: Ledger) -> None:
     """Its like pays for it; and when that one makes way, it follows its own upstream step again."""
     await ledger.admit([step("a", "parse", content="x"), step("b", "parse", content="y")])
-    await ledger.admit([step("a", "extract", "parse", content="same"), step("b", "extract", "parse", content="same")])
-    assert rows(ledger, "state, payer, upstream")[2:] == [("following", None, 1), ("duplicate", 3, 2)]
+    await ledger.admit(
+        [
+            step("a", "extract", "parse", content="same"),
+            step("b", "extract", "parse", content="same"),
+        ]
+    )
+    assert rows(ledger, "state, payer, upstream")[2:] == [
+        ("following", None, 1),
+        ("duplicate", 3, 2),
+    ]
     await ledger.admit([step("a", "extract", "parse", content="newer", replaces=3)])
     assert rows(ledger, "state, payer")[3] == ("following", None)
     put(ledger, 2, state="saved")
@@ -359,7 +517,7 @@ async def test_a_later_step_is_a_copy_before_it_is_a_follower(ledger: Ledger) ->
     assert rows(ledger, "state, payer")[5] == ("queued", None)
 
 
-# --- what is asked for no longer ------------------------------------------------------------------------------------
+# --- what is asked for no longer ------------------------------------------------------------------
 
 
 async def scan(ledger: Ledger, *found: int) -> int:
@@ -370,14 +528,21 @@ async def scan(ledger: Ledger, *found: int) -> int:
 
 
 async def test_what_a_scan_does_not_find_is_withdrawn(ledger: Ledger) -> None:
-    """It is sent neither now nor later in the run, and says why; what was found or admitted meanwhile stays."""
+    """It is sent neither now nor later in the run, and says why; what was found or admitted
+    meanwhile stays.
+    """
     await ledger.admit([version("a"), version("b"), version("c")])
     put(ledger, 3, state="uploaded")
     await ledger.begin_scan()
     await ledger.confirm([2])
     await ledger.admit([version("d")])
     assert await ledger.end_scan() == 2
-    assert rows(ledger, "state, current") == [("superseded", 0), ("queued", 1), ("superseded", 0), ("queued", 1)]
+    assert rows(ledger, "state, current") == [
+        ("superseded", 0),
+        ("queued", 1),
+        ("superseded", 0),
+        ("queued", 1),
+    ]
     assert [reason and "no longer asked for" in reason for (reason,) in rows(ledger, "reason")] == [
         True,
         None,
@@ -401,7 +566,11 @@ async def test_a_copy_of_what_is_withdrawn_is_asked_for_by_itself(ledger: Ledger
     """The first of those that are wanted still pays, the others wait for it."""
     await ledger.admit([version(name, content="same") for name in "abc"])
     assert await scan(ledger, 2, 3) == 1
-    assert rows(ledger, "state, payer") == [("superseded", None), ("queued", None), ("duplicate", 2)]
+    assert rows(ledger, "state, payer") == [
+        ("superseded", None),
+        ("queued", None),
+        ("duplicate", 2),
+    ]
     assert +ledger.tally == +ledger.counts()
 
 
@@ -410,5 +579,7 @@ async def test_who_was_called_off_by_a_newer_version_tells_so(ledger: Ledger) ->
     await ledger.admit([version("a")])
     await ledger.record(e.Uploaded(1, "reducto://1"))
     await ledger.admit([version("a", content="newer", replaces=1)])
-    story = ledger.reader.execute("SELECT at, document, event, state FROM events ORDER BY seq").fetchall()
+    story = ledger.reader.execute(
+        "SELECT at, document, event, state FROM events ORDER BY seq"
+    ).fetchall()
     assert story[-2:] == [(NOW, 1, "Superseded", "superseded"), (NOW, 2, "Found", "queued")]

@@ -1,4 +1,6 @@
-"""The journal and a power cut: of a file only what was synced is left, and that must be all the ledger answered for."""
+"""The journal and a power cut: of a file only what was synced is left, and that must be all the
+ledger answered for.
+"""
 
 import os
 from pathlib import Path
@@ -43,11 +45,23 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     return sizes
 
 
-async def test_what_the_ledger_has_answered_for_outlives_a_power_cut(synced: dict[int, int], tmp_path: Path) -> None:
-    """After every commit each step so far is on the disk, or a lost ledger couldn't be made anew from it."""
+async def test_what_the_ledger_has_answered_for_outlives_a_power_cut(
+    synced: dict[int, int], tmp_path: Path
+) -> None:
+    """After every commit each step so far is on the disk, or a lost ledger couldn't be made anew
+    from it.
+    """
     path = tmp_path / "ledger.db"
     ledger = open_ledger(path, batch="b", clock=lambda: NOW)
-    facts = {"folder": "/in", "job": "parse", "step": "s", "content": "c", "size": 1, "mtime_ns": 0, "inode": 0}
+    facts = {
+        "folder": "/in",
+        "job": "parse",
+        "step": "s",
+        "content": "c",
+        "size": 1,
+        "mtime_ns": 0,
+        "inode": 0,
+    }
     await ledger.admit([Version(source="a", output="a.json", **facts)])
     told: list[str] = []
     for happened in STORY:

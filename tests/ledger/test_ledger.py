@@ -12,7 +12,15 @@ import pytest
 
 from batcher.core import events as e
 from batcher.core.lifecycle import Impossible, State
-from batcher.errors import AttemptOpen, LedgerDamaged, LedgerForeign, LedgerLocked, LedgerNewer, Outdated, OutputError
+from batcher.errors import (
+    AttemptOpen,
+    LedgerDamaged,
+    LedgerForeign,
+    LedgerLocked,
+    LedgerNewer,
+    Outdated,
+    OutputError,
+)
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, lock, memory_ledger, open_ledger
 
@@ -32,7 +40,12 @@ async def ledger(path: Path) -> AsyncIterator[Ledger]:
 
 
 def version(
-    source: str, *, content: str = "", replaces: int | None = None, step: str = "s", output: str = ""
+    source: str,
+    *,
+    content: str = "",
+    replaces: int | None = None,
+    step: str = "s",
+    output: str = "",
 ) -> Version:
     return Version(
         source=source,
@@ -53,12 +66,16 @@ def sending(document: int, nonce: str = "n") -> e.Sending:
 
 
 async def bring_to_waiting(ledger: Ledger, document: int) -> None:
-    await ledger.record(e.Uploaded(document, f"reducto://{document}"), sending(document, f"n{document}"))
+    await ledger.record(
+        e.Uploaded(document, f"reducto://{document}"), sending(document, f"n{document}")
+    )
     await ledger.record(e.Accepted(document, f"job-{document}", NOW + 43200))
 
 
 async def test_a_document_goes_all_the_way(ledger: Ledger) -> None:
-    """Found, uploaded, sent, accepted, ended, saved: each step on record, the attempt closed as saved."""
+    """Found, uploaded, sent, accepted, ended, saved: each step on record, the attempt closed as
+    saved.
+    """
     await ledger.admit([version("a.pdf")])
     assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf"]
     await bring_to_waiting(ledger, 1)
@@ -66,26 +83,44 @@ async def test_a_document_goes_all_the_way(ledger: Ledger) -> None:
     await ledger.record(e.Ended(1, 3, 3.0), e.Saved(1, "a.pdf.json", "abc", 7))
     assert ledger.tally == Counter({State.SAVED: 1})
     assert ledger.spent() == (3, 3.0)
-    assert ledger.hashes_of(["a.pdf.json", "b.pdf.json"]) == {"a.pdf.json": {"abc"}, "b.pdf.json": frozenset()}
+    assert ledger.hashes_of(["a.pdf.json", "b.pdf.json"]) == {
+        "a.pdf.json": {"abc"},
+        "b.pdf.json": frozenset(),
+    }
     rows = ledger.reader.execute("SELECT event FROM timeline ORDER BY seq")
-    assert [row[0] for row in rows] == ["Found", "Uploaded", "Sending", "Accepted", "Ended", "Saved"]
+    assert [row[0] for row in rows] == [
+        "Found",
+        "Uploaded",
+        "Sending",
+        "Accepted",
+        "Ended",
+        "Saved",
+    ]
 
 
 async def test_the_tally_is_what_the_tables_say(ledger: Ledger) -> None:
     """Counted along, it never drifts from counting anew."""
-    await ledger.admit([version(f"{n}.pdf") for n in range(20)] + [version("copy.pdf", content="hash of 3.pdf")])
+    await ledger.admit(
+        [version(f"{n}.pdf") for n in range(20)] + [version("copy.pdf", content="hash of 3.pdf")]
+    )
     for document in (1, 2, 3):
         await bring_to_waiting(ledger, document)
     await ledger.record(e.JobFailed(1, "DOCUMENT_CORRUPT", "document"))
-    await ledger.admit([version("2.pdf", content="other", replaces=3), version("5.pdf", content="new", replaces=6)])
+    await ledger.admit(
+        [version("2.pdf", content="other", replaces=3), version("5.pdf", content="new", replaces=6)]
+    )
     assert +ledger.tally == +ledger.counts()
 
 
-async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(ledger: Ledger) -> None:
+async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(
+    ledger: Ledger,
+) -> None:
     """Grouped in one commit, each request still stands or falls alone."""
     await ledger.admit([version("a.pdf"), version("b.pdf")])
     outcomes = await asyncio.gather(
-        ledger.record(e.Accepted(1, "j", 0.0)), ledger.record(e.Uploaded(2, "reducto://2")), return_exceptions=True
+        ledger.record(e.Accepted(1, "j", 0.0)),
+        ledger.record(e.Uploaded(2, "reducto://2")),
+        return_exceptions=True,
     )
     assert isinstance(outcomes[0], Impossible)
     assert outcomes[1] is None
@@ -93,13 +128,17 @@ async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(le
 
 
 async def test_the_schema_refuses_a_second_open_attempt_for_the_same_bytes(ledger: Ledger) -> None:
-    """Even where the stages were to forget themselves, and took a copy for a document of its own."""
+    """Even where the stages were to forget themselves, and took a copy for a document of its
+    own.
+    """
     await ledger.admit([version("a.pdf", content="same"), version("b.pdf", content="same")])
     await bring_to_waiting(ledger, 1)
     await ledger.record(e.Promoted(2))
     with pytest.raises(AttemptOpen):
         await ledger.record(e.Uploaded(2, "reducto://2"), sending(2))
-    assert ledger.reader.execute("SELECT state FROM documents WHERE id = 2").fetchone() == ("queued",)
+    assert ledger.reader.execute("SELECT state FROM documents WHERE id = 2").fetchone() == (
+        "queued",
+    )
 
 
 async def test_a_version_superseded_in_hand_is_not_sent(ledger: Ledger) -> None:
@@ -212,7 +251,9 @@ async def test_a_damaged_ledger_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".db", ".journal.jsonl"])
-async def test_a_disk_that_refuses_at_the_start_is_no_damaged_ledger(suffix: str, path: Path) -> None:
+async def test_a_disk_that_refuses_at_the_start_is_no_damaged_ledger(
+    suffix: str, path: Path
+) -> None:
     """It is said which file it refuses, and nobody is sent to rebuild anything."""
     path.parent.mkdir(parents=True, exist_ok=True)
     refused = path.with_suffix(suffix)
@@ -242,7 +283,9 @@ async def test_an_older_ledger_is_copied_before_it_is_migrated(path: Path) -> No
     await ledger.admit([version("a.pdf")])
     ledger.close()
     with sqlite3.connect(path) as older:
-        older.executescript("DROP INDEX same_bytes; CREATE INDEX payers ON documents(content, step)")
+        older.executescript(
+            "DROP INDEX same_bytes; CREATE INDEX payers ON documents(content, step)"
+        )
         older.execute("DELETE FROM _sqlite_migrations WHERE name = 'the_same_bytes'")
         older.execute("PRAGMA user_version = 1")
     older.close()
@@ -257,7 +300,9 @@ async def test_an_older_ledger_is_copied_before_it_is_migrated(path: Path) -> No
 
 def _indexes(path: Path) -> set[str]:
     connection = sqlite3.connect(path)
-    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    names = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+    }
     connection.close()
     return names
 
@@ -274,7 +319,8 @@ async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
         migrations.migrations.apply(Database(old), stop_before="chains")
         old.execute("INSERT INTO meta VALUES ('batch', 'b')")
         old.execute(
-            "INSERT INTO documents (source, folder, job, step, content, size, state, output, output_key)"
+            "INSERT INTO documents (source, folder, job, step, content, size, state, output, "
+            "output_key)"
             " VALUES ('a.pdf', '/in', 'parse', 's', 'c', 1, 'queued', 'a.pdf.json', 'a.pdf.json')"
         )
     old.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
@@ -282,7 +328,9 @@ async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
     old.close()
     ledger = open_ledger(path, batch="b", clock=lambda: NOW)
     try:
-        assert [(due.source, due.upstream, due.on_its_own) for due in ledger.due(NOW, 10)] == [("a.pdf", None, 0)]
+        assert [(due.source, due.upstream, due.on_its_own) for due in ledger.due(NOW, 10)] == [
+            ("a.pdf", None, 0)
+        ]
         await bring_to_waiting(ledger, 1)
         assert ledger.tally == Counter({State.WAITING: 1})
     finally:
@@ -313,7 +361,9 @@ async def test_what_is_called_off_never_comes_back_to_the_queue(what: str, ledge
     assert State.QUEUED not in seen
 
 
-async def test_a_submission_in_doubt_that_is_proven_absent_is_called_off_too(ledger: Ledger) -> None:
+async def test_a_submission_in_doubt_that_is_proven_absent_is_called_off_too(
+    ledger: Ledger,
+) -> None:
     """It was never there, so there is nothing to bring home."""
     await ledger.admit([version("a.pdf")])
     await ledger.record(e.Uploaded(1, "reducto://1"), sending(1), e.ReplyLost(1, "reset"))
@@ -326,7 +376,9 @@ async def test_a_submission_in_doubt_that_is_proven_absent_is_called_off_too(led
 async def test_an_upload_that_was_old_when_its_job_came_to_be_excuses_its_absence(
     hours: float, excused: bool, path: Path
 ) -> None:
-    """The machine slept in the middle of the POST, for so long that the service had let the upload go."""
+    """The machine slept in the middle of the POST, for so long that the service had let the upload
+    go.
+    """
     now = NOW
     ledger = open_ledger(path, batch="b", clock=lambda: now)
     await ledger.admit([version("a.pdf")])

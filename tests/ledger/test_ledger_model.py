@@ -1,4 +1,5 @@
-"""The ledger against a model of plain dictionaries, and defects of the ledger that the comparison must find.
+"""The ledger against a model of plain dictionaries, and defects of the ledger that the comparison
+must find.
 
 `LEDGER_EXAMPLES=5000 pytest tests/ledger/test_ledger_model.py` looks much longer.
 """
@@ -27,7 +28,9 @@ THOROUGH = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-FOR_A_MUTANT = settings(THOROUGH, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
+FOR_A_MUTANT = settings(
+    THOROUGH, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False
+)
 
 
 @seed(3)  # it shows each of them soon; another one does so too, some later
@@ -74,7 +77,11 @@ def _leaves_it_open(patch: pytest.MonkeyPatch) -> None:
 
 
 def _frees_an_unknown_one(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(event_writes.ATTEMPT, e.ReplyLost, event_writes.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""))
+    patch.setitem(
+        event_writes.ATTEMPT,
+        e.ReplyLost,
+        event_writes.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""),
+    )
 
 
 def _forgets_a_payment(patch: pytest.MonkeyPatch) -> None:

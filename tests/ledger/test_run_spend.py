@@ -20,7 +20,9 @@ NOW = 1_800_000_000.0
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: NOW)
-    await ledger.admit([Version(f"{n}", "/in", "parse", "s", f"hash {n}", 10, 1, 1, f"{n}.json") for n in range(4)])
+    await ledger.admit(
+        [Version(f"{n}", "/in", "parse", "s", f"hash {n}", 10, 1, 1, f"{n}.json") for n in range(4)]
+    )
     yield ledger
     ledger.close()
 
@@ -117,10 +119,12 @@ async def test_the_night_before_is_not_counted(ledger: Ledger) -> None:
     assert ledger.tally[State.SENDING] == 1
 
 
-# --- what bills teach -----------------------------------------------------------------------------------------------
+# --- what bills teach -----------------------------------------------------------------------------
 
 
-WORD = Claim(sort="s docx", extension="docx", cost=1.0, page=1.0, dense=1.0, size=1000, counted=False)
+WORD = Claim(
+    sort="s docx", extension="docx", cost=1.0, page=1.0, dense=1.0, size=1000, counted=False
+)
 PDF = Claim(sort="s pdf", extension="pdf", cost=2.0, page=1.0, dense=1.0, size=1000, pages=2)
 
 
@@ -129,7 +133,10 @@ async def typed(tmp_path: Path) -> AsyncIterator[Ledger]:
     """Four documents of 1,000 bytes: three of Word, and a PDF."""
     ledger = open_ledger(tmp_path / "typed.db", batch="b", clock=lambda: NOW)
     kinds = ("docx", "docx", "docx", "pdf")
-    rows = [(f"{n}", "/in", "parse", "s", f"hash{n}.{kind}", 1000, 1, 1, f"{n}.json") for n, kind in enumerate(kinds)]
+    rows = [
+        (f"{n}", "/in", "parse", "s", f"hash{n}.{kind}", 1000, 1, 1, f"{n}.json")
+        for n, kind in enumerate(kinds)
+    ]
     await ledger.admit([Version(*row) for row in rows])
     yield ledger
     ledger.close()
@@ -175,7 +182,11 @@ async def test_what_an_earlier_run_was_billed_has_been_learned(typed: Ledger) ->
     await typed.record(e.Accepted(2, "job-2", NOW + 1), e.Ended(2, 3, 3.0))
     await typed.record(e.Accepted(3, "job-3", NOW + 1), e.Ended(3, 3, 3.0))
     with pytest.raises(BudgetSpent, match="less than one document needs"):
-        await claimed(typed, 4, Claim(**{name: getattr(WORD, name) for name in WORD.__slots__} | {"size": 9000}))
+        await claimed(
+            typed,
+            4,
+            Claim(**{name: getattr(WORD, name) for name in WORD.__slots__} | {"size": 9000}),
+        )
 
 
 async def test_a_submission_that_is_undone_leaves_no_trace_in_the_purse(typed: Ledger) -> None:
@@ -183,7 +194,9 @@ async def test_a_submission_that_is_undone_leaves_no_trace_in_the_purse(typed: L
     await typed.keep_to(budget(max_pages=2))
     sending = e.Sending(4, "n4", "local", "local", 2.0)
     with pytest.raises(Impossible):
-        await typed.record(e.Uploaded(4, "reducto://4"), sending, e.Saved(4, "x", "0", 1), claim=PDF)
+        await typed.record(
+            e.Uploaded(4, "reducto://4"), sending, e.Saved(4, "x", "0", 1), claim=PDF
+        )
     await claimed(typed, 4, PDF)
     assert typed.tally[State.SENDING] == 1
 
@@ -193,7 +206,9 @@ async def test_a_job_that_says_no_bill_is_counted_as_expected(typed: Ledger) -> 
     await typed.keep_to(budget(max_credits=4))
     dense = Claim(sort="s pdf", cost=2.0, page=1.0, dense=2.0, pages=2, trusted=True)
     await claimed(typed, 4, dense)
-    await typed.record(e.Accepted(4, "job-4", NOW + 1), e.Ended(4, None, None), e.Saved(4, "x", "0", 1))
+    await typed.record(
+        e.Accepted(4, "job-4", NOW + 1), e.Ended(4, None, None), e.Saved(4, "x", "0", 1)
+    )
     await claimed(typed, 1, dense)
     assert typed.tally[State.SENDING] == 1
 
@@ -205,11 +220,16 @@ async def test_what_passed_a_cap_is_named_with_its_figures(typed: Ledger) -> Non
     assert await typed.overruns() == []
     await typed.record(e.Accepted(1, "job-1", NOW + 1), e.Ended(1, 9, 9.0))
     (told,) = await typed.overruns()
-    assert told.words() == "limits.max_pages = 4: 9 spent; the last document (0) cost 9 and was expected to cost 1"
+    assert (
+        told.words()
+        == "limits.max_pages = 4: 9 spent; the last document (0) cost 9 and was expected to cost 1"
+    )
 
 
 async def test_the_cost_on_record_is_what_was_expected(typed: Ledger) -> None:
-    """Of what can't be counted, by what its type cost: views and summaries show it as the estimate."""
+    """Of what can't be counted, by what its type cost: views and summaries show it as the
+    estimate.
+    """
     await typed.keep_to(budget(max_pages=10_000))
     await claimed(typed, 1, WORD)
     await typed.record(e.Accepted(1, "job-1", NOW + 1), e.Ended(1, 9, 9.0))

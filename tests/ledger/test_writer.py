@@ -31,7 +31,9 @@ async def test_a_full_disk_fails_all_that_waits_and_all_that_comes_after(tmp_pat
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     writer = GroupWriter(connection)
     await put(writer, 10)
-    outcomes = await asyncio.gather(*(put(writer, size) for size in (10, 100_000, 10)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(put(writer, size) for size in (10, 100_000, 10)), return_exceptions=True
+    )
     assert [type(outcome) for outcome in outcomes] == [OutputError] * 3
     with pytest.raises(OutputError, match="disk is full"):
         await put(writer, 10)
@@ -65,14 +67,20 @@ async def test_a_request_that_is_wrong_fails_alone(tmp_path: Path) -> None:
     def wrong(connection: sqlite3.Connection) -> None:
         raise AssertionError("a defect")
 
-    outcomes = await asyncio.gather(put(writer, 1), writer.do(wrong), put(writer, 2), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        put(writer, 1), writer.do(wrong), put(writer, 2), return_exceptions=True
+    )
     assert [type(outcome) for outcome in outcomes] == [type(None), AssertionError, type(None)]
     await put(writer, 3)
     writer.close()
 
 
-async def test_the_journal_is_on_disk_before_each_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written, then synced, then committed: a power cut in between leaves no attempt that only the ledger knew."""
+async def test_the_journal_is_on_disk_before_each_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written, then synced, then committed: a power cut in between leaves no attempt that only the
+    ledger knew.
+    """
     steps: list[str] = []
     connection = connected(tmp_path / "t.db")
     connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
@@ -95,17 +103,25 @@ async def test_the_journal_is_on_disk_before_each_commit(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("os.write", writes)
     monkeypatch.setattr("os.fsync", syncs)
-    connection.set_trace_callback(lambda sql: steps.append("committed") if sql == "COMMIT" else None)
+    connection.set_trace_callback(
+        lambda sql: steps.append("committed") if sql == "COMMIT" else None
+    )
     writer = GroupWriter(connection, shadow=journal)
 
     async def note(document: int) -> None:
         await writer.do(lambda c: journal.note(c, Accepted(document, "job", 1.0), 0.0))
-        assert steps[-3:] == ["written", "synced", "committed"], "and whoever asked goes on after that"
+        assert steps[-3:] == ["written", "synced", "committed"], (
+            "and whoever asked goes on after that"
+        )
 
     await note(1)
     await asyncio.gather(*(note(number) for number in range(2, 40)))
     await put(writer, 10)
     writer.close()
     assert steps[-1] == "committed"
-    assert steps.count("synced") == steps.count("written") < 39, "one sync serves many, and none where nothing is told"
-    assert [entry.values["document"] for entry in entries(tmp_path / "t.journal.jsonl")] == list(range(1, 40))
+    assert steps.count("synced") == steps.count("written") < 39, (
+        "one sync serves many, and none where nothing is told"
+    )
+    assert [entry.values["document"] for entry in entries(tmp_path / "t.journal.jsonl")] == list(
+        range(1, 40)
+    )

@@ -22,7 +22,9 @@ from batcher.maintenance.export import export
 EXTRACT = {
     "response_type": "extract",
     "job_id": "j",
-    "result": [{"number": "I-1", "total": 12.5, "seller": {"name": "A"}, "lines": [{"what": "wick"}]}],
+    "result": [
+        {"number": "I-1", "total": 12.5, "seller": {"name": "A"}, "lines": [{"what": "wick"}]}
+    ],
 }
 
 
@@ -65,13 +67,20 @@ async def test_only_a_regular_file_is_written(out: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])
 async def test_results_as_a_table(out: Path, tmp_path: Path, format: str) -> None:
-    """A row for each chunk and extracted object of the current versions; fields as columns, lists as JSON."""
+    """A row for each chunk and extracted object of the current versions; fields as columns, lists
+    as JSON.
+    """
     target = tmp_path / f"x.{format}"
     said = await batcher("export", out, "--format", format, "-o", target)
     assert said.code == 0, said.err
     rows = read(target)
     assert [row["source"] for row in rows] == ["a.pdf", "b, c.pdf", "b, c.pdf", "d.pdf"]
-    assert [row["content"] or None for row in rows] == ["new", 'he said "x"\nand left', "more", None]
+    assert [row["content"] or None for row in rows] == [
+        "new",
+        'he said "x"\nand left',
+        "more",
+        None,
+    ]
     assert float(rows[3]["total"]) == 12.5 and rows[3]["seller.name"] == "A"
     assert json.loads(rows[3]["lines"]) == [{"what": "wick"}]
     assert sum(float(row["credits"]) for row in rows) == 6.0  # two each, however many rows
@@ -105,8 +114,12 @@ async def test_a_file_that_cannot_be_there_is_a_slip_of_the_hand(
 
 @pytest.mark.parametrize(("what", "rows"), [("documents", 3), ("attempts", 4), ("costs", 4)])
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
-async def test_what_the_ledger_knows(out: Path, tmp_path: Path, what: str, rows: int, format: str) -> None:
-    """Older versions' attempts are there, for they were paid; nonces and fingerprints of keys are not."""
+async def test_what_the_ledger_knows(
+    out: Path, tmp_path: Path, what: str, rows: int, format: str
+) -> None:
+    """Older versions' attempts are there, for they were paid; nonces and fingerprints of keys are
+    not.
+    """
     target = tmp_path / f"x.{format}"
     said = await batcher("export", out, "--what", what, "--format", format, "-o", target)
     assert said.code == 0, said.err
@@ -115,7 +128,9 @@ async def test_what_the_ledger_knows(out: Path, tmp_path: Path, what: str, rows:
     assert not {"nonce", "key_print"} & set(found[0])
 
 
-async def test_a_result_that_is_not_as_it_was_saved_is_left_out_and_named(out: Path, tmp_path: Path) -> None:
+async def test_a_result_that_is_not_as_it_was_saved_is_left_out_and_named(
+    out: Path, tmp_path: Path
+) -> None:
     """Exit code 1; the others are there."""
     (out / "d.pdf.json").write_text("{}")
     said = await batcher("export", out, "--format", "csv", "-o", tmp_path / "x.csv")
@@ -147,7 +162,9 @@ async def test_forty_megabytes_of_results_pass_through_a_few(tmp_path: Path, for
     """Only the chunk at hand is in memory."""
     shelf = Shelf(tmp_path / "out")
     for number in range(100):
-        await shelf.save(f"{number}.pdf", parsed(*(f"{number} {chunk} " + "x" * 100_000 for chunk in range(4))))
+        await shelf.save(
+            f"{number}.pdf", parsed(*(f"{number} {chunk} " + "x" * 100_000 for chunk in range(4)))
+        )
     shelf.ledger.close()
     ledger = Queries(reader(tmp_path / "out" / ".batcher" / "ledger.db"))
     tracemalloc.start(1)
@@ -185,22 +202,32 @@ HARMLESS = ["-12.50", "+49 %", "1=1", "a-b", "-5", "+1,234.5", "-1e-3", "-3%", "
 
 
 async def test_no_cell_is_a_formula(tmp_path: Path) -> None:
-    """Neither text that a document says nor a name it gives to a field; numbers stay numbers, also those in text."""
+    """Neither text that a document says nor a name it gives to a field; numbers stay numbers, also
+    those in text.
+    """
     shelf = Shelf(tmp_path / "out")
     fields = {f"f{number}": text for number, text in enumerate([*FORMULAS, *HARMLESS])}
     record = {**fields, "=name": 1, "number": -2.5}
     await shelf.save("a.pdf", {"response_type": "extract", "job_id": "j", "result": [record]})
     shelf.ledger.close()
-    assert (await batcher("export", tmp_path / "out", "--format", "csv", "-o", tmp_path / "x.csv")).code == 0
+    assert (
+        await batcher("export", tmp_path / "out", "--format", "csv", "-o", tmp_path / "x.csv")
+    ).code == 0
     (row,) = read(tmp_path / "x.csv")
-    assert [row[f"f{number}"] for number in range(len(FORMULAS))] == [f"'{text}" for text in FORMULAS]
+    assert [row[f"f{number}"] for number in range(len(FORMULAS))] == [
+        f"'{text}" for text in FORMULAS
+    ]
     harmless = [row[f"f{len(FORMULAS) + number}"] for number in range(len(HARMLESS))]
     assert harmless == [("'" if text == "+49 %" else "") + text for text in HARMLESS]
     assert row["'=name"] == "1" and row["number"] == "-2.5"
 
 
-@pytest.mark.parametrize("command", [("export", "--format", "csv"), ("export", "--format", "parquet"), ("report",)])
-async def test_a_new_file_is_for_its_owner(out: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command", [("export", "--format", "csv"), ("export", "--format", "parquet"), ("report",)]
+)
+async def test_a_new_file_is_for_its_owner(
+    out: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     """One that takes another's place is for whom that was."""
     old = tmp_path / "old"
     new = tmp_path / "new"

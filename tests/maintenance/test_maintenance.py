@@ -30,15 +30,21 @@ def results(out: Path) -> list[Path]:
     return sorted(path for path in out.rglob("*.txt.json") if ".batcher" not in path.parts)
 
 
-async def test_why_tells_every_attempt_and_what_it_cost(words: Words, peer: Peer, out: Path) -> None:
+async def test_why_tells_every_attempt_and_what_it_cost(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """Two attempts: the first failed at the service, the second was saved."""
-    peer.service.work = lambda job: (0.0, ErrorName.TIMEOUT if len(peer.service.jobs) == 0 else None)
+    peer.service.work = lambda job: (
+        0.0,
+        ErrorName.TIMEOUT if len(peer.service.jobs) == 0 else None,
+    )
     assert (await batcher(*words)).code == 0
     (source,) = next(
         iter(
             rows(
                 out,
-                "SELECT source FROM documents d JOIN attempts a ON a.document = d.id GROUP BY d.id HAVING count(*) = 2",
+                "SELECT source FROM documents d JOIN attempts a ON a.document = d.id GROUP BY "
+                "d.id HAVING count(*) = 2",
             )
         )
     )
@@ -48,12 +54,18 @@ async def test_why_tells_every_attempt_and_what_it_cost(words: Words, peer: Peer
     assert "attempt 2: saved" in said.out
     (version,) = json.loads((await batcher("why", out, source, "--json")).out)
     assert [attempt["outcome"] for attempt in version["attempts"]] == ["void", "saved"]
-    assert "Accepted       waiting     job " in said.out and "kept until 20" in said.out and "{" not in said.out
+    assert (
+        "Accepted       waiting     job " in said.out
+        and "kept until 20" in said.out
+        and "{" not in said.out
+    )
     nobody = await batcher("why", out, "0/nobody.txt")
     assert (nobody.code, "no such document" in nobody.err) == (2, True)
 
 
-async def test_why_finds_a_document_by_what_a_shell_completes(words: Words, inbox: Path, out: Path) -> None:
+async def test_why_finds_a_document_by_what_a_shell_completes(
+    words: Words, inbox: Path, out: Path
+) -> None:
     """By a leading ./, by the file where it lies, by its result."""
     assert (await batcher(*words)).code == 0
     for path in ("./0/letter 0.txt", inbox / "0" / "letter 0.txt", "0/letter 0.txt.json"):
@@ -72,7 +84,9 @@ async def test_where_nothing_failed_nothing_is_put_back(words: Words, out: Path)
     )
 
 
-async def test_why_names_the_document_that_paid(words: Words, peer: Peer, inbox: Path, out: Path) -> None:
+async def test_why_names_the_document_that_paid(
+    words: Words, peer: Peer, inbox: Path, out: Path
+) -> None:
     """A copy's result came of another's job: by path, for nobody knows a document by its number."""
     first, second = sorted(inbox.rglob("*.txt"))[:2]
     second.write_bytes(first.read_bytes())
@@ -83,8 +97,12 @@ async def test_why_names_the_document_that_paid(words: Words, peer: Peer, inbox:
     assert len(paid_by) == 1 and sum("paid by" in story for story in stories) == 1
 
 
-async def test_a_failure_is_told_with_what_to_do_and_can_be_tried_again(words: Words, peer: Peer, out: Path) -> None:
-    """All six are refused as unfit; once the service takes them, `retry` and `run` bring them home."""
+async def test_a_failure_is_told_with_what_to_do_and_can_be_tried_again(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """All six are refused as unfit; once the service takes them, `retry` and `run` bring them
+    home.
+    """
     peer.moods["run_job"] = says(415, UNPROCESSABLE)
     assert (await batcher(*words)).code == 1
     said = await batcher("failures", out)
@@ -98,7 +116,9 @@ async def test_a_failure_is_told_with_what_to_do_and_can_be_tried_again(words: W
     assert len(results(out)) == 6
 
 
-async def test_a_copy_tried_again_waits_for_its_payer_again(inbox: Path, words: Words, peer: Peer, out: Path) -> None:
+async def test_a_copy_tried_again_waits_for_its_payer_again(
+    inbox: Path, words: Words, peer: Peer, out: Path
+) -> None:
     """Two of the same bytes fail together and come back together: one job, two results."""
     for name in ("0/letter 0.txt", "1/letter 0.txt"):
         (inbox / name).write_text("the same")
@@ -147,7 +167,9 @@ async def test_a_result_that_the_service_no_longer_has_is_paid_again_by_repair(
 
 
 async def test_cancel_believes_the_final_status_alone(words: Words, peer: Peer, out: Path) -> None:
-    """Three of six complete before they can be cancelled: those are brought home, the others are cancelled."""
+    """Three of six complete before they can be cancelled: those are brought home, the others are
+    cancelled.
+    """
     peer.service.work = lambda job: (0.0 if len(peer.service.jobs) % 2 else 3600.0, None)
     process = await start(*words)
     await peer.has_jobs(6)
@@ -165,7 +187,9 @@ async def test_cancel_believes_the_final_status_alone(words: Words, peer: Peer, 
 
 
 async def test_collect_submits_nothing(words: Words, inbox: Path, peer: Peer, out: Path) -> None:
-    """What an interrupted run left out comes home, adopted where its reply was lost; new files wait."""
+    """What an interrupted run left out comes home, adopted where its reply was lost; new files
+    wait.
+    """
     peer.moods["run_job"] = accepts_and_hangs_up
     process = await start(*words)
     await peer.has_jobs(1)
@@ -178,8 +202,12 @@ async def test_collect_submits_nothing(words: Words, inbox: Path, peer: Peer, ou
     assert len(peer.service.jobs) == paid
 
 
-async def test_a_held_document_is_sent_again_only_by_a_person(words: Words, peer: Peer, out: Path) -> None:
-    """One document whose reply is lost at a service that lists nothing of ours: held, and told what that means."""
+async def test_a_held_document_is_sent_again_only_by_a_person(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """One document whose reply is lost at a service that lists nothing of ours: held, and told what
+    that means.
+    """
     peer.moods["run_job"] = accepts_and_hangs_up
     peer.moods["jobs"] = says(200, {"jobs": [], "next_cursor": None})
     said = await batcher(*words, "-S", 'source.include=["0/letter 0.txt"]')
@@ -192,8 +220,12 @@ async def test_a_held_document_is_sent_again_only_by_a_person(words: Words, peer
     assert "may have been paid" in (await batcher("retry", out, "--only", "held")).err
 
 
-async def test_a_copy_of_what_is_held_is_not_sent_by_a_retry(words: Words, inbox: Path, peer: Peer, out: Path) -> None:
-    """Perhaps its bytes are paid for already: it shares the verdict until a person decides, and no run waits for it."""
+async def test_a_copy_of_what_is_held_is_not_sent_by_a_retry(
+    words: Words, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """Perhaps its bytes are paid for already: it shares the verdict until a person decides, and no
+    run waits for it.
+    """
     (inbox / "copy.txt").write_text("letter 0")
     peer.moods["run_job"] = accepts_and_hangs_up
     peer.moods["jobs"] = says(200, {"jobs": [], "next_cursor": None})
@@ -225,7 +257,9 @@ async def test_copies_tried_again_without_their_payer_are_paid_for_once(
     async with asyncio.timeout(30):
         await batcher(*words)
     assert len(peer.service.jobs) == paid + 1
-    assert rows(out, "SELECT DISTINCT state FROM documents WHERE source IN ('x.txt', 'y.txt')") == [("saved",)]
+    assert rows(out, "SELECT DISTINCT state FROM documents WHERE source IN ('x.txt', 'y.txt')") == [
+        ("saved",)
+    ]
 
 
 @pytest.mark.parametrize("command", ["why", "failures", "retry", "verify", "cancel", "status"])
@@ -242,7 +276,8 @@ READ_ONLY = ["status", "why", "failures", "verify", "report", "export"]
 
 @pytest.mark.parametrize("command", READ_ONLY)
 @pytest.mark.parametrize(
-    ("version", "word"), [(1, "the next `batcher run` brings it up to date"), (99, "update batcher")]
+    ("version", "word"),
+    [(1, "the next `batcher run` brings it up to date"), (99, "update batcher")],
 )
 async def test_a_ledger_of_another_schema_is_refused_with_a_word(
     command: str, version: int, word: str, tmp_path: Path
@@ -276,7 +311,9 @@ ON_A_LEDGER = [["run", "--collect"], ["cancel"], ["status"], ["retry"], ["verify
 
 @pytest.mark.parametrize("command", ON_A_LEDGER, ids=lambda command: command[0])
 @pytest.mark.parametrize("content", ["nothing", "no database", "another's database"])
-async def test_a_file_that_is_no_ledger_is_left_as_it_is(command: list[str], content: str, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_ledger_is_left_as_it_is(
+    command: list[str], content: str, tmp_path: Path
+) -> None:
     """Exit 2 and what to type next, of every command that would write to it."""
     ledger = tmp_path / "out" / ".batcher" / "ledger.db"
     ledger.parent.mkdir(parents=True)
@@ -290,7 +327,9 @@ async def test_a_file_that_is_no_ledger_is_left_as_it_is(command: list[str], con
     assert ledger.read_bytes() == before
 
 
-async def test_results_beside_an_empty_ledger_are_not_paid_for_again(words: Words, peer: Peer, out: Path) -> None:
+async def test_results_beside_an_empty_ledger_are_not_paid_for_again(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """A broken disk left nothing of ledger and journal: that is no batch in its first moment."""
     assert (await batcher(*words)).code == 0
     for path in (out / ".batcher").glob("ledger.*"):
@@ -302,14 +341,18 @@ async def test_results_beside_an_empty_ledger_are_not_paid_for_again(words: Word
     assert (await batcher(*words, "--start-over")).code == 0
 
 
-async def test_a_run_killed_in_its_first_moment_is_simply_run_again(words: Words, peer: Peer, out: Path) -> None:
+async def test_a_run_killed_in_its_first_moment_is_simply_run_again(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """It left an empty file and nothing else."""
     (out / ".batcher").mkdir(parents=True)
     (out / ".batcher" / "ledger.db").touch()
     assert (await batcher(*words)).code == 0
 
 
-def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(tmp_path: Path) -> None:
+def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
+    tmp_path: Path,
+) -> None:
     """Of 20,000 documents each is found by an index, and none is held against all others."""
     ledger = make_ledger(tmp_path / "ledger.db", 20_000)
     with closing(reader(ledger)) as connection:

@@ -1,4 +1,6 @@
-"""A ledger put back from a copy, with the journal it had, with another or without: nothing is paid on its word."""
+"""A ledger put back from a copy, with the journal it had, with another or without: nothing is paid
+on its word.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,23 @@ async def ran_twice(manifest: Path, ledger: Path, journal: Path) -> tuple[bytes,
 
 
 async def assert_refused_and_mended(manifest: Path, ledger: Path, peer: Peer) -> None:
-    """By `run`, said by `verify`, mended by the command that is named; in the end six are saved, and six were paid."""
+    """By `run`, said by `verify`, mended by the command that is named; in the end six are saved,
+    and six were paid.
+    """
     paid = len(peer.service.jobs)
     said = await batcher("run", manifest)
-    assert (said.code, "batcher rebuild" in said.err, len(peer.service.jobs)) == (2, True, paid), said.err
+    assert (said.code, "batcher rebuild" in said.err, len(peer.service.jobs)) == (2, True, paid), (
+        said.err
+    )
     verified = await batcher("verify", manifest)
     assert (verified.code, "journal" in verified.out) == (1, True)
     mended = await batcher("rebuild", manifest)
     assert mended.code == 0, mended.err
     assert (await batcher("run", manifest)).code == 0
     assert (await batcher("verify", manifest)).code == 0
-    assert rows(ledger.parents[1], "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 6)]
+    assert rows(ledger.parents[1], "SELECT state, count(*) FROM documents GROUP BY state") == [
+        ("saved", 6)
+    ]
     assert len(peer.service.jobs) == 6
 
 
@@ -93,21 +101,37 @@ async def test_a_ledger_with_the_journal_of_another_is_refused(
 async def test_what_a_lost_journal_told_the_ledger_tells(
     manifest: Path, ledger: Path, journal: Path, peer: Peer, out: Path
 ) -> None:
-    """The service has forgotten the jobs by now: a whole ledger whose journal is gone loses nothing all the same."""
+    """The service has forgotten the jobs by now: a whole ledger whose journal is gone loses nothing
+    all the same.
+    """
     assert (await batcher("run", manifest)).code == 0
     before = rows(out, "SELECT source, state, output_sha256, paid FROM documents ORDER BY source")
-    attempts = rows(out, "SELECT nonce, service, key_print, outcome, job_id, pages FROM attempts ORDER BY nonce")
+    attempts = rows(
+        out, "SELECT nonce, service, key_print, outcome, job_id, pages FROM attempts ORDER BY nonce"
+    )
     peer.service.jobs.clear()
     journal.unlink()
-    assert "batcher rebuild" in (await batcher("rebuild", out)).err, "it can't tell what else was sent"
+    assert "batcher rebuild" in (await batcher("rebuild", out)).err, (
+        "it can't tell what else was sent"
+    )
     assert (await batcher("rebuild", manifest)).code == 0
-    assert rows(out, "SELECT source, state, output_sha256, paid FROM documents ORDER BY source") == before
     assert (
-        rows(out, "SELECT nonce, service, key_print, outcome, job_id, pages FROM attempts ORDER BY nonce") == attempts
+        rows(out, "SELECT source, state, output_sha256, paid FROM documents ORDER BY source")
+        == before
+    )
+    assert (
+        rows(
+            out,
+            "SELECT nonce, service, key_print, outcome, job_id, pages FROM attempts ORDER BY nonce",
+        )
+        == attempts
     )
     ledger.unlink()
     assert (await batcher("rebuild", out)).code == 0
-    assert rows(out, "SELECT source, state, output_sha256, paid FROM documents ORDER BY source") == before
+    assert (
+        rows(out, "SELECT source, state, output_sha256, paid FROM documents ORDER BY source")
+        == before
+    )
 
 
 async def test_a_ledger_from_before_they_knew_their_journals_is_believed_once(
@@ -132,7 +156,9 @@ async def test_an_older_ledger_under_the_newer_log_of_a_run_that_was_killed_pays
     assert (await batcher("run", manifest, "-S", "limits.max_documents=2")).code == 3
     held = sqlite3.connect(ledger, isolation_level=None)
     held.execute("BEGIN")
-    held.execute("SELECT count(*) FROM documents").fetchone()  # whoever reads keeps the log from being folded in
+    held.execute(
+        "SELECT count(*) FROM documents"
+    ).fetchone()  # whoever reads keeps the log from being folded in
     assert (await batcher("run", manifest, "-S", "limits.max_documents=1")).code == 3
     log = Path(f"{ledger}-wal").read_bytes()
     held.close()
@@ -146,7 +172,9 @@ async def test_an_older_ledger_under_the_newer_log_of_a_run_that_was_killed_pays
     assert len(peer.service.jobs) == 6
 
 
-async def test_a_copy_of_the_whole_output_goes_on(manifest: Path, ledger: Path, peer: Peer, out: Path) -> None:
+async def test_a_copy_of_the_whole_output_goes_on(
+    manifest: Path, ledger: Path, peer: Peer, out: Path
+) -> None:
     """Moved or copied as one, ledger and journal know each other."""
     assert (await batcher("run", manifest, "-S", "limits.max_documents=2")).code == 3
     shutil.copytree(out, f"{out}-copy")

@@ -1,4 +1,6 @@
-"""A ledger lost or damaged: made anew from its journal, and nothing is paid for twice on account of it."""
+"""A ledger lost or damaged: made anew from its journal, and nothing is paid for twice on account of
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def lose(out: Path) -> None:
         path.unlink()
 
 
-async def test_a_lost_ledger_is_made_anew_and_nothing_is_paid_again(words: Words, peer: Peer, out: Path) -> None:
+async def test_a_lost_ledger_is_made_anew_and_nothing_is_paid_again(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """Six results on disk, no ledger: refused, rebuilt, and then it is as it was."""
     assert (await batcher(*words)).code == 0
     before = rows(out, "SELECT source, state, output, output_sha256 FROM documents ORDER BY source")
@@ -30,14 +34,21 @@ async def test_a_lost_ledger_is_made_anew_and_nothing_is_paid_again(words: Words
     assert "batcher rebuild" in (await batcher(*words)).err
     said = await batcher("rebuild", out, "--json")
     assert json.loads(said.out)["documents"] == {"saved": 6}
-    assert rows(out, "SELECT source, state, output, output_sha256 FROM documents ORDER BY source") == before
+    assert (
+        rows(out, "SELECT source, state, output, output_sha256 FROM documents ORDER BY source")
+        == before
+    )
     assert (await batcher("verify", out)).code == 0
     assert (await batcher(*words)).code == 0
     assert len(peer.service.jobs) == 6
 
 
-async def test_what_was_out_when_it_was_lost_comes_home(words: Words, peer: Peer, out: Path) -> None:
-    """Killed with six jobs out, ledger gone: rebuilt twice over, they are fetched, not sent again."""
+async def test_what_was_out_when_it_was_lost_comes_home(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """Killed with six jobs out, ledger gone: rebuilt twice over, they are fetched, not sent
+    again.
+    """
     peer.service.work = lambda job: (2.0, None)
     process = await start(*words)
     await peer.has_jobs(6)
@@ -51,7 +62,9 @@ async def test_what_was_out_when_it_was_lost_comes_home(words: Words, peer: Peer
     assert len([path for path in out.rglob("*.txt.json") if ".batcher" not in path.parts]) == 6
 
 
-async def test_a_damaged_ledger_is_set_aside_and_a_whole_one_left_alone(words: Words, peer: Peer, out: Path) -> None:
+async def test_a_damaged_ledger_is_set_aside_and_a_whole_one_left_alone(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """It is kept under another name; where there is nothing to rebuild, exit 2."""
     assert (await batcher(*words)).code == 0
     assert "nothing to rebuild" in (await batcher("rebuild", out)).err
@@ -65,7 +78,9 @@ async def test_a_damaged_ledger_is_set_aside_and_a_whole_one_left_alone(words: W
 
 
 async def test_a_torn_line_costs_itself_alone(words: Words, peer: Peer, out: Path) -> None:
-    """Cut off in mid-line, the journal still tells the rest; what comes after starts a line of its own."""
+    """Cut off in mid-line, the journal still tells the rest; what comes after starts a line of its
+    own.
+    """
     assert (await batcher(*words)).code == 0
     journal = out / ".batcher" / "ledger.journal.jsonl"
     whole = journal.read_bytes()
@@ -79,8 +94,12 @@ async def test_a_torn_line_costs_itself_alone(words: Words, peer: Peer, out: Pat
     assert len(peer.service.jobs) == 6
 
 
-async def test_an_attempt_of_unknown_fate_is_still_looked_for(words: Words, peer: Peer, out: Path) -> None:
-    """Its reply was lost, then the ledger: rebuilt, it is adopted from the listing rather than sent again."""
+async def test_an_attempt_of_unknown_fate_is_still_looked_for(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """Its reply was lost, then the ledger: rebuilt, it is adopted from the listing rather than sent
+    again.
+    """
     peer.moods["run_job"] = _accepts_and_never_answers  # type: ignore[assignment]
     process = await start(*words)
     await peer.has_jobs(6)
@@ -94,8 +113,12 @@ async def test_an_attempt_of_unknown_fate_is_still_looked_for(words: Words, peer
     assert len(peer.service.jobs) == 6
 
 
-async def test_a_ledger_that_is_older_than_its_journal_is_not_believed(words: Words, peer: Peer, out: Path) -> None:
-    """Yesterday's copy put back: its journal knows of more submissions, so nothing is sent; rebuilt, it goes on."""
+async def test_a_ledger_that_is_older_than_its_journal_is_not_believed(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """Yesterday's copy put back: its journal knows of more submissions, so nothing is sent;
+    rebuilt, it goes on.
+    """
     assert (await batcher(*words, "-S", "limits.max_documents=2")).code == 3
     ledger = out / ".batcher" / "ledger.db"
     older = ledger.read_bytes()
@@ -123,8 +146,12 @@ async def test_a_ledger_that_is_older_than_its_journal_is_not_believed(words: Wo
         "UPDATE documents SET state = 'sawed' WHERE id = 3",
     ],
 )
-async def test_what_two_books_say_otherwise_is_found(damage: str, words: Words, peer: Peer, out: Path) -> None:
-    """Changed in the ledger behind SQLite's back, as far as its own checks can tell: nothing is submitted."""
+async def test_what_two_books_say_otherwise_is_found(
+    damage: str, words: Words, peer: Peer, out: Path
+) -> None:
+    """Changed in the ledger behind SQLite's back, as far as its own checks can tell: nothing is
+    submitted.
+    """
     assert (await batcher(*words)).code == 0
     with sqlite3.connect(out / ".batcher" / "ledger.db") as ledger:
         ledger.execute(damage)
@@ -138,8 +165,13 @@ async def test_what_two_books_say_otherwise_is_found(damage: str, words: Words, 
     assert len(peer.service.jobs) == 6
 
 
-async def test_a_lost_ledger_is_missed_before_the_first_result(words: Words, peer: Peer, out: Path) -> None:
-    """Its journal alone is enough to refuse: six submissions are out. Begun anew, it is put aside."""
+async def test_a_lost_ledger_is_missed_before_the_first_result(
+    words: Words, peer: Peer, out: Path
+) -> None:
+    """Its journal alone is enough to refuse: six submissions are out.
+
+    Begun anew, it is put aside.
+    """
     peer.service.work = lambda job: (3600.0, None)
     process = await start(*words)
     await peer.has_jobs(6)
@@ -155,7 +187,9 @@ async def test_a_lost_ledger_is_missed_before_the_first_result(words: Words, pee
     assert len(list((out / ".batcher").glob("ledger.journal-*.jsonl"))) == 1
 
 
-async def test_without_a_journal_only_a_person_can_begin_anew(words: Words, peer: Peer, out: Path) -> None:
+async def test_without_a_journal_only_a_person_can_begin_anew(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """Results without a ledger or a journal: `--start-over` pays again, and says so beforehand."""
     assert (await batcher(*words)).code == 0
     lose(out)

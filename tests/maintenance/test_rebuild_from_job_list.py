@@ -1,4 +1,6 @@
-"""Ledger and journal both lost: what the service lists and what lies on disk make them anew, and nothing is paid."""
+"""Ledger and journal both lost: what the service lists and what lies on disk make them anew, and
+nothing is paid.
+"""
 
 from __future__ import annotations
 
@@ -36,24 +38,36 @@ async def rebuilt(manifest: Path) -> dict[str, int]:
     return documents
 
 
-async def test_results_on_disk_whose_jobs_are_listed_are_saved(manifest: Path, peer: Peer, out: Path) -> None:
-    """The next run copies the copy, and sends nothing; the new books can be rebuilt in their turn."""
+async def test_results_on_disk_whose_jobs_are_listed_are_saved(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """The next run copies the copy, and sends nothing; the new books can be rebuilt in their
+    turn.
+    """
     assert (await batcher("run", manifest)).code == 0
     before = rows(out, "SELECT source, output, output_sha256 FROM documents ORDER BY source")
     lose(out)
     assert await rebuilt(manifest) == {"saved": 6, "duplicate": 1}
     assert (await batcher("verify", manifest)).code == 0
     assert (await batcher("run", manifest)).code == 0
-    assert rows(out, "SELECT source, output, output_sha256 FROM documents ORDER BY source") == before
+    assert (
+        rows(out, "SELECT source, output, output_sha256 FROM documents ORDER BY source") == before
+    )
     (out / ".batcher" / "ledger.db").unlink()
     assert (await batcher("rebuild", out)).code == 0
-    assert (await batcher("report", out, "-o", out.parent / "report.html")).code == 0, "nobody has said its batch yet"
+    assert (await batcher("report", out, "-o", out.parent / "report.html")).code == 0, (
+        "nobody has said its batch yet"
+    )
     assert (await batcher("run", manifest)).code == 0
     assert len(peer.service.jobs) == 6
 
 
-async def test_what_is_listed_and_not_on_disk_is_fetched(manifest: Path, peer: Peer, out: Path) -> None:
-    """A result that is missing, and one that a person wrote over: each of them is still at the service."""
+async def test_what_is_listed_and_not_on_disk_is_fetched(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """A result that is missing, and one that a person wrote over: each of them is still at the
+    service.
+    """
     assert (await batcher("run", manifest)).code == 0
     (out / "0" / "letter 1.txt.json").unlink()
     (out / "0" / "letter 2.txt.json").write_text("mine")
@@ -65,7 +79,9 @@ async def test_what_is_listed_and_not_on_disk_is_fetched(manifest: Path, peer: P
     assert len(peer.service.jobs) == 6
 
 
-async def test_a_job_that_failed_is_listed_and_says_so_again(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_a_job_that_failed_is_listed_and_says_so_again(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """It isn't sent once more on account of a lost ledger."""
     peer.service.work = lambda job: (0.0, None if peer.service.jobs else ErrorName.DOCUMENT_CORRUPT)
     assert (await batcher("run", manifest)).code == 1
@@ -78,7 +94,9 @@ async def test_a_job_that_failed_is_listed_and_says_so_again(manifest: Path, pee
 async def test_a_job_that_the_journal_tells_of_is_no_other_attempt_s(
     manifest: Path, inbox: Path, peer: Peer, out: Path
 ) -> None:
-    """Edited, and put back as it was since: the listing shows the older version's job, whose result was kept."""
+    """Edited, and put back as it was since: the listing shows the older version's job, whose result
+    was kept.
+    """
     letter = inbox / "1" / "letter 0.txt"
     before = letter.read_text()
     for text in (before, "edited"):
@@ -102,22 +120,32 @@ async def test_no_signature_of_an_address_is_written_down(
     peer.service.read_addresses = True
     address = "https://files.example.com/in/a.pdf"
     cell = (
-        f'"[""{address}?X-Amz-Signature=CANARY"", ""{address}x""]"' if several else f"{address}?X-Amz-Signature=CANARY"
+        f'"[""{address}?X-Amz-Signature=CANARY"", ""{address}x""]"'
+        if several
+        else f"{address}?X-Amz-Signature=CANARY"
     )
     (inbox.parent / "documents.csv").write_text(f"id,url\none,{cell}\n")
-    text = manifest.read_text().replace(f'directory = "{inbox}"', f'listing = "{inbox.parent}/documents.csv"')
+    text = manifest.read_text().replace(
+        f'directory = "{inbox}"', f'listing = "{inbox.parent}/documents.csv"'
+    )
     manifest.write_text(text)
     assert (await batcher("run", manifest)).code == 0
     lose(out)
     assert await rebuilt(manifest) == {"saved": 1}
-    assert [path for path in out.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()] == []
+    assert [
+        path for path in out.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()
+    ] == []
     assert rows(out, "SELECT file_id FROM documents") == [
         (json.dumps([address, f"{address}x"]) if several else address,)
     ]
 
 
-async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(manifest: Path, peer: Peer, out: Path) -> None:
-    """The service has forgotten the jobs by now; the results lie there, and a person decides what to pay again."""
+async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """The service has forgotten the jobs by now; the results lie there, and a person decides what
+    to pay again.
+    """
     assert (await batcher("run", manifest)).code == 0
     paid = len(peer.service.jobs)
     peer.service.jobs.clear()
@@ -127,7 +155,9 @@ async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(manifest: Pa
     assert said.code == 1, "the copy of what is held shares its verdict"
     assert len(peer.service.jobs) == 0
     assert "a result lies at its place" in (await batcher("failures", manifest)).out
-    assert "6 of them may have been paid" in (await batcher("retry", manifest, "--only", "held")).err
+    assert (
+        "6 of them may have been paid" in (await batcher("retry", manifest, "--only", "held")).err
+    )
     assert (await batcher("run", manifest)).code == 0
     assert len(peer.service.jobs) == paid
 
@@ -135,7 +165,9 @@ async def test_what_nothing_proves_is_held_and_not_paid_for_unasked(manifest: Pa
 async def test_a_result_of_older_bytes_is_not_taken_for_the_newer_ones(
     manifest: Path, inbox: Path, peer: Peer, out: Path
 ) -> None:
-    """Edited after its result came home: the listing tells that its job was of other bytes, so it is sent."""
+    """Edited after its result came home: the listing tells that its job was of other bytes, so it
+    is sent.
+    """
     assert (await batcher("run", manifest)).code == 0
     (inbox / "1" / "letter 0.txt").write_text("edited")
     lose(out)
@@ -144,7 +176,9 @@ async def test_a_result_of_older_bytes_is_not_taken_for_the_newer_ones(
     assert len(peer.service.jobs) == 7
 
 
-async def test_what_a_torn_journal_lacks_the_listing_adds(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_what_a_torn_journal_lacks_the_listing_adds(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """Half of it is gone: the rest is told by it, and that half by the service."""
     assert (await batcher("run", manifest)).code == 0
     lines = (out / ".batcher" / "ledger.journal.jsonl").read_bytes().splitlines(keepends=True)
@@ -160,7 +194,9 @@ async def test_what_a_torn_journal_lacks_the_listing_adds(manifest: Path, peer: 
 async def test_steps_of_a_chain_find_their_jobs(manifest: Path, peer: Peer, out: Path) -> None:
     """Each step's own, though its input was another job."""
     extract = '[[job]]\nname = "extract"\nendpoint = "extract"\noptions.instructions.schema = {type = "object"}'
-    text = manifest.read_text().replace('[job]\nendpoint = "parse"', f'[[job]]\nname = "parse"\n{extract}')
+    text = manifest.read_text().replace(
+        '[job]\nendpoint = "parse"', f'[[job]]\nname = "parse"\n{extract}'
+    )
     manifest.write_text(text)
     assert (await batcher("run", manifest)).code == 0
     paid = len(peer.service.jobs)
@@ -174,7 +210,9 @@ async def test_steps_of_a_chain_find_their_jobs(manifest: Path, peer: Peer, out:
 async def test_the_local_service_s_own_listing_will_do(inbox: Path, out: Path) -> None:
     """Embedded, with documents that it really reads."""
     manifest = inbox.parent / "local.toml"
-    manifest.write_text(f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n[output]\ndirectory = "{out}"\n')
+    manifest.write_text(
+        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n[output]\ndirectory = "{out}"\n'
+    )
     assert (await batcher("run", manifest)).code == 0
     lose(out)
     assert await rebuilt(manifest) == {"saved": 6}

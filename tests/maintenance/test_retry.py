@@ -1,4 +1,6 @@
-"""Jobs that run past their deadline: a person has them cancelled, and only what came to nothing is paid for again."""
+"""Jobs that run past their deadline: a person has them cancelled, and only what came to nothing is
+paid for again.
+"""
 
 from __future__ import annotations
 
@@ -42,25 +44,36 @@ async def retry(out: Path) -> None:
     assert f"{LETTERS} of them have a job still: it is cancelled first" in said.err
 
 
-async def test_a_run_gives_up_on_any_number_of_jobs_that_never_end(words: Words, stuck: Peer, out: Path) -> None:
-    """Also on more than are asked one by one: the listing shows each as running for ever, and the run has ended."""
+async def test_a_run_gives_up_on_any_number_of_jobs_that_never_end(
+    words: Words, stuck: Peer, out: Path
+) -> None:
+    """Also on more than are asked one by one: the listing shows each as running for ever, and the
+    run has ended.
+    """
     assert len(rows(out, "SELECT 1 FROM documents WHERE state = 'stuck'")) == LETTERS
     assert len(stuck.service.jobs) == LETTERS
 
 
-async def test_a_stuck_job_is_cancelled_before_it_is_paid_for_again(words: Words, stuck: Peer, out: Path) -> None:
+async def test_a_stuck_job_is_cancelled_before_it_is_paid_for_again(
+    words: Words, stuck: Peer, out: Path
+) -> None:
     """Never two at once: six are cancelled and confirmed, then six more bring the results."""
     await retry(out)
     assert (await batcher(*words)).code == 0
     jobs = list(stuck.service.jobs.values())
     assert [job.cancelled for job in jobs] == [True] * LETTERS + [False] * LETTERS
-    assert rows(out, "SELECT outcome, count(*) FROM attempts GROUP BY outcome") == [("saved", 6), ("void", 6)]
+    assert rows(out, "SELECT outcome, count(*) FROM attempts GROUP BY outcome") == [
+        ("saved", 6),
+        ("void", 6),
+    ]
     told = "SELECT event FROM events WHERE document = 1 ORDER BY seq"
     story = [event for (event,) in rows(out, told)]
     assert story[story.index("Stuck") :][:4] == ["Stuck", "Recalled", "Cancelled", "Retried"]
 
 
-async def test_what_completed_after_all_is_fetched_for_nothing(words: Words, stuck: Peer, out: Path) -> None:
+async def test_what_completed_after_all_is_fetched_for_nothing(
+    words: Words, stuck: Peer, out: Path
+) -> None:
     """The final status counts, not the wish: no second job."""
     await retry(out)
     for job in stuck.service.jobs.values():
@@ -79,7 +92,9 @@ async def test_a_collecting_run_cancels_and_sends_nothing(stuck: Peer, out: Path
     assert rows(out, "SELECT DISTINCT state FROM documents") == [("queued",)]
 
 
-async def test_a_batch_that_is_cancelled_sends_none_of_them_again(words: Words, stuck: Peer, out: Path) -> None:
+async def test_a_batch_that_is_cancelled_sends_none_of_them_again(
+    words: Words, stuck: Peer, out: Path
+) -> None:
     """The later wish holds, and a retry takes it back."""
     await retry(out)
     await batcher("cancel", out)
@@ -89,14 +104,21 @@ async def test_a_batch_that_is_cancelled_sends_none_of_them_again(words: Words, 
     assert len(stuck.service.jobs) == 2 * LETTERS
 
 
-async def test_what_the_service_has_forgotten_is_paid_for_again(words: Words, stuck: Peer, out: Path) -> None:
-    """Nothing is left that could be cancelled or fetched, and a person has asked for it anew: its old bill is lost."""
+async def test_what_the_service_has_forgotten_is_paid_for_again(
+    words: Words, stuck: Peer, out: Path
+) -> None:
+    """Nothing is left that could be cancelled or fetched, and a person has asked for it anew: its
+    old bill is lost.
+    """
     await retry(out)
     for job in list(stuck.service.jobs.values()):
         job.deleted = True
     stuck.moods["cancel"] = says(404, {"detail": "Job not found"})
     assert (await batcher(*words)).code == 0
-    assert rows(out, "SELECT outcome, count(*) FROM attempts GROUP BY outcome") == [("lost", 6), ("saved", 6)]
+    assert rows(out, "SELECT outcome, count(*) FROM attempts GROUP BY outcome") == [
+        ("lost", 6),
+        ("saved", 6),
+    ]
 
 
 async def test_a_wish_outlives_the_ledger(words: Words, stuck: Peer, out: Path) -> None:
@@ -106,11 +128,15 @@ async def test_a_wish_outlives_the_ledger(words: Words, stuck: Peer, out: Path) 
         path.unlink()
     assert (await batcher("rebuild", out)).code == 0
     assert (await batcher(*words)).code == 0
-    assert [job.cancelled for job in stuck.service.jobs.values()] == [True] * LETTERS + [False] * LETTERS
+    assert [job.cancelled for job in stuck.service.jobs.values()] == [True] * LETTERS + [
+        False
+    ] * LETTERS
 
 
 def test_a_job_that_cant_be_cancelled_is_stuck_again() -> None:
-    """It is given its time from the moment the service was asked, and no new attempt is made beside it."""
+    """It is given its time from the moment the service was asked, and no new attempt is made beside
+    it.
+    """
     flight = Flight(1, "job", 1, 0.0, 43_200.0, 0, False, "a.json", recalled=True)
     for asked_at, now, expected in (
         (None, 100_000.0, None),

@@ -57,22 +57,37 @@ def is_held_by_another_program(ledger: Path, stack: ExitStack) -> None:
     connection.execute("CREATE TABLE held (x)")
 
 
-@pytest.mark.parametrize("trouble", [is_another_program_s, is_newer, is_a_directory, is_held_by_another_program])
+@pytest.mark.parametrize(
+    "trouble", [is_another_program_s, is_newer, is_a_directory, is_held_by_another_program]
+)
 async def test_what_is_no_damage_is_not_rebuilt(
-    trouble: Callable[[Path, ExitStack], None], ledger: Path, stack: ExitStack, words: Words, peer: Peer, out: Path
+    trouble: Callable[[Path, ExitStack], None],
+    ledger: Path,
+    stack: ExitStack,
+    words: Words,
+    peer: Peer,
+    out: Path,
 ) -> None:
-    """Another program's, a newer batcher's, a directory, locked: each command refuses, and all stays where it was."""
+    """Another program's, a newer batcher's, a directory, locked: each command refuses, and all
+    stays where it was.
+    """
     trouble(ledger, stack)
-    before = sorted(path.name for path in ledger.parent.iterdir() if path.name.startswith("ledger.db.damaged"))
+    before = sorted(
+        path.name for path in ledger.parent.iterdir() if path.name.startswith("ledger.db.damaged")
+    )
     asked = [("rebuild", out), ("status", out), ("verify", out)]
-    asked += [] if trouble is is_held_by_another_program else [words]  # a run waits for half a minute first
+    asked += (
+        [] if trouble is is_held_by_another_program else [words]
+    )  # a run waits for half a minute first
     for command in asked:
         said = await batcher(*command)
         assert said.code in (2, 3), (command, said)
         assert str(ledger) in said.err
         assert "Traceback" not in said.err
         assert "batcher rebuild" not in said.err
-    assert [path.name for path in ledger.parent.iterdir() if ".damaged" in path.name] == before == []
+    assert (
+        [path.name for path in ledger.parent.iterdir() if ".damaged" in path.name] == before == []
+    )
     assert ledger.exists()
     assert len(peer.service.jobs) == 6
 
@@ -84,7 +99,9 @@ def as_anybody() -> None:
             ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
-@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="there root reads everything")
+@pytest.mark.skipif(
+    sys.platform != "linux" and os.geteuid() == 0, reason="there root reads everything"
+)
 @pytest.mark.parametrize("closed", ["ledger.db", "ledger.journal.jsonl", "."])
 async def test_a_ledger_that_may_not_be_read_is_not_damaged(
     closed: str, ledger: Path, words: Words, out: Path, stack: ExitStack

@@ -1,4 +1,6 @@
-"""What a person does about documents of the same bytes: one whole file among them is enough, and nothing is paid."""
+"""What a person does about documents of the same bytes: one whole file among them is enough, and
+nothing is paid.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,15 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.mark.parametrize("broken", ["a", "b"])
-@pytest.mark.parametrize("breaks", [Path.unlink, lambda path: path.write_text("edited")], ids=["missing", "changed"])
+@pytest.mark.parametrize(
+    "breaks", [Path.unlink, lambda path: path.write_text("edited")], ids=["missing", "changed"]
+)
 def test_a_result_is_made_again_from_a_whole_one_of_the_same_bytes(
     broken: str, breaks: Callable[[Path], Any], house: House
 ) -> None:
-    """The payer's from its copy's, the copy's from its payer's: long after the service has deleted the job."""
+    """The payer's from its copy's, the copy's from its payer's: long after the service has deleted
+    the job.
+    """
     _run(house)
     result = house.result(broken)
     path = house.out / f"{broken}.txt.json"
@@ -80,12 +86,17 @@ def test_what_was_made_again_from_a_copy_is_still_what_was_paid_for(house: House
         assert _run(house) == {"saved": 3}
     house.put(d="same")
     assert _run(house) == {"saved": 4}
-    assert _rows(house, "SELECT source FROM documents WHERE payer IS NULL ORDER BY 1") == [("a.txt",), ("c.txt",)]
+    assert _rows(house, "SELECT source FROM documents WHERE payer IS NULL ORDER BY 1") == [
+        ("a.txt",),
+        ("c.txt",),
+    ]
     assert house.paid() == 2
 
 
 def test_the_file_of_an_older_version_will_do(house: House) -> None:
-    """Its source has another name by now and other bytes stand in its place; what it left on disk is whole."""
+    """Its source has another name by now and other bytes stand in its place; what it left on disk
+    is whole.
+    """
     _run(house)
     old = (house.out / "a.txt.json").read_bytes()
     house.put(a="edited")
@@ -101,7 +112,9 @@ def test_the_file_of_an_older_version_will_do(house: House) -> None:
 
 @pytest.mark.parametrize("state", ["held", "stuck", "expired"])
 def test_copies_come_along_when_their_payer_is_taken_up_again(state: str, house: House) -> None:
-    """One word is enough: those that took its verdict wait for it again, and share what becomes of it."""
+    """One word is enough: those that took its verdict wait for it again, and share what becomes of
+    it.
+    """
     _run(house, until=lambda ledger: ledger.tally[State.WAITING] == 2)
     _bring_to(house, state)
     assert _run(house) == {state: 1, "failed": 1, "saved": 1}
@@ -125,14 +138,22 @@ def _run(house: House, until: Callable[[Ledger], bool] = lambda ledger: False) -
     ended: list[dict[str, int]] = []
 
     async def work() -> None:
-        ended.append({state: n for state, n in (await house.run(until=until)).items() if state != "superseded"})
+        ended.append(
+            {
+                state: n
+                for state, n in (await house.run(until=until)).items()
+                if state != "superseded"
+            }
+        )
 
     run_virtually(work())
     return ended[0]
 
 
 def _repaired(house: House) -> tuple[int, Requeued]:
-    """Free ones and paid ones, by what `verify` foretells and `--repair` does, which are the same."""
+    """Free ones and paid ones, by what `verify` foretells and `--repair` does, which are the
+    same.
+    """
     with closing(reader(_ledger(house))) as connection:
         found = verify(Queries(connection), house.out)
         said = prospects(Queries(connection), house.out, found, time.time())
@@ -150,7 +171,9 @@ def _bring_to(house: House, state: str) -> None:
     outcome = {"held": "open", "stuck": "accepted", "expired": "lost"}[state]
     of = "(SELECT id FROM documents WHERE source = 'a.txt')"
     forgets = (
-        ", job_id = NULL, nonce = 'unheard of', file_id = 'jobid://nowhere', sent_at = 1" if state == "held" else ""
+        ", job_id = NULL, nonce = 'unheard of', file_id = 'jobid://nowhere', sent_at = 1"
+        if state == "held"
+        else ""
     )
     _write(house, f"UPDATE attempts SET outcome = '{outcome}'{forgets} WHERE document = {of}")
     _write(house, f"UPDATE documents SET state = '{state}' WHERE id = {of}")

@@ -35,7 +35,9 @@ def test_the_least_manifest_is_filled_with_defaults() -> None:
 
 def test_all_problems_are_shown_at_once() -> None:
     """Nobody mends a manifest one error a run."""
-    found = problems({"sorce": {}, "job": {"endpoint": "prase", "priority": "yes"}, "output": {"directory": 3}})
+    found = problems(
+        {"sorce": {}, "job": {"endpoint": "prase", "priority": "yes"}, "output": {"directory": 3}}
+    )
     assert set(found) >= {"sorce", "source", "job.endpoint", "job.priority", "output.directory"}
     assert "did you mean source?" in found["sorce"]
     assert "did you mean parse?" in found["job.endpoint"]
@@ -49,7 +51,10 @@ def test_all_problems_are_shown_at_once() -> None:
         ("output.ledger", {"output": {"directory": "out", "ledger": "in/below/x.db"}}),
         ("source.directory", {"source": [{"directory": "in"}, {"directory": "./in"}]}),
         ("job.options.input", {"job": {"options": {"input": "x"}}}),
-        ("service.result_retention", {"service": {"name": "reducto", "result_retention": "twelve"}}),
+        (
+            "service.result_retention",
+            {"service": {"name": "reducto", "result_retention": "twelve"}},
+        ),
         ("service", {"service": "reductoo"}),
         ("limits.max_pages", {"limits": {"max_pages": 0}}),
         ("limits.stop_at", {"limits": {"stop_at": "25:00"}}),
@@ -64,8 +69,14 @@ def test_all_problems_are_shown_at_once() -> None:
         ("source.max_size", {"source": {"directory": "in", "max_size": "ten"}}),
         ("source.identity", {"source": {"listing": "l/a.csv", "identity": "token"}}),
         ("source.identity", {"source": {"directory": "in", "identity": {"ignore": ["token"]}}}),
-        ("source.identity.ignore", {"source": {"listing": "l/a.csv", "identity": {"ignore": "token"}}}),
-        ("source.identity.ignores", {"source": {"listing": "l/a.csv", "identity": {"ignores": ["token"]}}}),
+        (
+            "source.identity.ignore",
+            {"source": {"listing": "l/a.csv", "identity": {"ignore": "token"}}},
+        ),
+        (
+            "source.identity.ignores",
+            {"source": {"listing": "l/a.csv", "identity": {"ignores": ["token"]}}},
+        ),
         ("job.name", {"job": [{"name": "a"}, {}]}),
         ("job.name", {"job": [{"name": "a"}, {"name": "a"}]}),
         ("job.name", {"job": {"name": "../a"}}),
@@ -81,12 +92,18 @@ def test_all_problems_are_shown_at_once() -> None:
         ("limits.pay_again", {"limits": {"pay_again": -1}}),
         ("retry.FAILED.attempts", {"retry": {"FAILED": {"attempts": 0}}}),
         ("job.schema_file", {"job": {"endpoint": "extract"}}),
-        ("job.schema_file", {"job": {"endpoint": "extract", "options": {"instructions": {"schema": {}}}}}),
+        (
+            "job.schema_file",
+            {"job": {"endpoint": "extract", "options": {"instructions": {"schema": {}}}}},
+        ),
         ("job.b.schema_file", {"job": [{"name": "a"}, {"name": "b", "endpoint": "extract"}]}),
         ("retry.runs", {"retry": {"runs": -1}}),
         ("retry.runs", {"retry": {"runs": {"attempts": 1}}}),
         ("source.min_size", {"source": {"directory": "in", "min_size": "2MB", "max_size": "1MB"}}),
-        ("source.older_than", {"source": {"directory": "in", "older_than": "2d", "newer_than": "1d"}}),
+        (
+            "source.older_than",
+            {"source": {"directory": "in", "older_than": "2d", "newer_than": "1d"}},
+        ),
         ("job.options.settings.page_rang", {"job": {"options": {"settings": {"page_rang": 1}}}}),
     ],
 )
@@ -96,14 +113,25 @@ def test_what_cannot_be_done_is_refused_with_its_key(key: str, data: dict[str, o
 
 
 def test_options_newer_than_the_description_are_sent_where_a_manifest_says_so() -> None:
-    """Unknown keys and values; what a known key can't be never is. Refused, they are named with the way round."""
+    """Unknown keys and values; what a known key can't be never is.
+
+    Refused, they are named with the way round.
+    """
     options = {"settings": {"hologram": True}, "retrieval": {"chunking": {"chunk_mode": "haiku"}}}
     found = problems({**GOOD, "job": {"options": options}})
-    assert set(found) == {"job.options.settings.hologram", "job.options.retrieval.chunking.chunk_mode"}
+    assert set(found) == {
+        "job.options.settings.hologram",
+        "job.options.retrieval.chunking.chunk_mode",
+    }
     assert all('job.unknown_options = "warn"' in words for words in found.values())
     for asked in ("warn", "send"):
         job = {"unknown_options": asked, "options": options}
-        assert read_manifest({**GOOD, "job": job}, where="", folder=Path("/x"), stem="m").jobs[0].options == options
+        assert (
+            read_manifest({**GOOD, "job": job}, where="", folder=Path("/x"), stem="m")
+            .jobs[0]
+            .options
+            == options
+        )
         wrong = {**job, "options": {"settings": {"hologram": True, "timeout": "5m"}}}
         assert list(problems({**GOOD, "job": wrong})) == ["job.options.settings.timeout"]
     assert "job.unknown_options" in problems({**GOOD, "job": {"unknown_options": "ignore"}})
@@ -111,7 +139,11 @@ def test_options_newer_than_the_description_are_sent_where_a_manifest_says_so() 
 
 def test_a_key_that_is_there_and_wrong_is_not_called_missing_as_well() -> None:
     """One mistake, one message."""
-    for data in ({"source": {"directory": 3}}, {"source": {"listing": ""}}, {"output": {"directory": ["out"]}}):
+    for data in (
+        {"source": {"directory": 3}},
+        {"source": {"listing": ""}},
+        {"output": {"directory": ["out"]}},
+    ):
         with pytest.raises(ManifestError) as caught:
             read_manifest({**GOOD, **data}, where="m.toml", folder=Path("/x"), stem="m")
         assert len(caught.value.problems) == 1
@@ -125,7 +157,9 @@ def test_a_secret_in_the_place_of_its_variable_is_not_shown() -> None:
 
 def test_nothing_may_be_paid_again_without_asking() -> None:
     """`pay_again = 0` is a limit, too."""
-    manifest = read_manifest({**GOOD, "limits": {"pay_again": 0}}, where="m", folder=Path("/x"), stem="m")
+    manifest = read_manifest(
+        {**GOOD, "limits": {"pay_again": 0}}, where="m", folder=Path("/x"), stem="m"
+    )
     assert manifest.limits.pay_again == 0
 
 
@@ -136,19 +170,37 @@ def test_nothing_may_be_paid_again_without_asking() -> None:
         ("", "a", 'service.headers: "" is no name of a header'),
         ("X-T\u00e9am", "a", "is no name of a header"),
         ("X-Team\r\nX-Other", "a", "is no name of a header"),
-        ("authorization", "a", "service.headers.authorization: batcher sets this itself (the key stands"),
-        ("Content-TYPE", "a", "service.headers.Content-TYPE: batcher sets this itself (take it out)"),
+        (
+            "authorization",
+            "a",
+            "service.headers.authorization: batcher sets this itself (the key stands",
+        ),
+        (
+            "Content-TYPE",
+            "a",
+            "service.headers.Content-TYPE: batcher sets this itself (take it out)",
+        ),
         ("Content-Length", "1", "batcher sets this itself"),
         ("HOST", "a", "batcher sets this itself"),
         ("transfer-encoding", "chunked", "batcher sets this itself"),
         ("X-Team", 7, 'service.headers.X-Team: text is wanted (in quotes, as in X-Team = "…")'),
-        ("X-Team", "CANARY\nX-Other: b", "service.headers.X-Team: a line break or another character"),
+        (
+            "X-Team",
+            "CANARY\nX-Other: b",
+            "service.headers.X-Team: a line break or another character",
+        ),
         ("X-Team", "CANARY \u20ac", "service.headers.X-Team: a line break or another character"),
         ("X-Team", "env:", "service.headers.X-Team: the name of an environment variable is wanted"),
-        ("X-Team", "env:CANARY-1", "service.headers.X-Team: the name of an environment variable is wanted"),
+        (
+            "X-Team",
+            "env:CANARY-1",
+            "service.headers.X-Team: the name of an environment variable is wanted",
+        ),
     ],
 )
-def test_headers_that_can_not_be_sent_are_refused_in_words(name: str, value: object, said: str) -> None:
+def test_headers_that_can_not_be_sent_are_refused_in_words(
+    name: str, value: object, said: str
+) -> None:
     """By their names, and without what may be a secret."""
     (words,) = problems({**GOOD, "service": {"name": "reducto", "headers": {name: value}}}).values()
     assert said in words
@@ -159,21 +211,31 @@ def test_headers_are_read_and_remembered_as_they_are_written() -> None:
     """What the environment holds is nobody's to write down; a name that is there twice is told."""
     headers = {"X-Team": "records", "X-Key": "env:GATEWAY_KEY", "User-Agent": "nightly"}
     manifest = read_manifest(
-        {**GOOD, "service": {"name": "reducto", "headers": headers}}, where="m", folder=Path("/x"), stem="m"
+        {**GOOD, "service": {"name": "reducto", "headers": headers}},
+        where="m",
+        folder=Path("/x"),
+        stem="m",
     )
     assert manifest.service.headers == headers
     assert outline(manifest)["service"]["headers"] == headers
     found = problems({**GOOD, "service": {"headers": {"X-Team": "a", "x-team": "b"}}})
     assert found == {"service.headers.x-team": "service.headers.x-team: is named twice, as X-Team"}
-    assert "a table is wanted" in problems({**GOOD, "service": {"headers": "X-Team"}})["service.headers"]
-    assert "did you mean headers?" in problems({**GOOD, "service": {"header": {}}})["service.header"]
+    assert (
+        "a table is wanted"
+        in problems({**GOOD, "service": {"headers": "X-Team"}})["service.headers"]
+    )
+    assert (
+        "did you mean headers?" in problems({**GOOD, "service": {"header": {}}})["service.header"]
+    )
 
 
 def test_durations_are_read_in_every_unit() -> None:
     """Numbers are seconds."""
     for text, seconds in (("90s", 90), ("15m", 900), ("12h", 43200), ("1d", 86400), (7, 7)):
         service = {"name": "reducto", "settle": text}
-        manifest = read_manifest({**GOOD, "service": service}, where="m", folder=Path("/x"), stem="m")
+        manifest = read_manifest(
+            {**GOOD, "service": service}, where="m", folder=Path("/x"), stem="m"
+        )
         assert manifest.service.settle == seconds
 
 
@@ -182,7 +244,10 @@ def test_overrides_reach_any_key() -> None:
     data: dict[str, object] = {}
     override(data, 'job.options.settings.page_range={"start": 1, "end": 3}')
     override(data, "batch=nightly run")
-    assert data == {"job": {"options": {"settings": {"page_range": {"start": 1, "end": 3}}}}, "batch": "nightly run"}
+    assert data == {
+        "job": {"options": {"settings": {"page_range": {"start": 1, "end": 3}}}},
+        "batch": "nightly run",
+    }
     with pytest.raises(ManifestError):
         override(data, "nonsense")
 
@@ -198,8 +263,12 @@ def test_the_schema_accepts_what_is_accepted_and_refuses_unknown_keys() -> None:
     """It is made of the same table."""
     schema = json_schema()
     jsonschema.validate({**GOOD, "service": "local", "job": {"endpoint": "parse"}}, schema)
-    jsonschema.validate({**GOOD, "service": {"name": "reducto", "headers": {"X-Team": "a"}}}, schema)
-    jsonschema.validate({**GOOD, "source": {"listing": "a.csv", "identity": {"ignore": ["token"]}}}, schema)
+    jsonschema.validate(
+        {**GOOD, "service": {"name": "reducto", "headers": {"X-Team": "a"}}}, schema
+    )
+    jsonschema.validate(
+        {**GOOD, "source": {"listing": "a.csv", "identity": {"ignore": ["token"]}}}, schema
+    )
     for bad in (
         {"sorce": {}},
         {"service": "nowhere"},
@@ -246,7 +315,9 @@ def test_a_schema_file_becomes_part_of_the_options(tmp_path: Path) -> None:
         ("[]", r"job\.schema_file: a JSON object is wanted"),
     ],
 )
-def test_a_schema_file_that_is_none_is_told_in_words(tmp_path: Path, content: str | None, said: str) -> None:
+def test_a_schema_file_that_is_none_is_told_in_words(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
     """Not as the interpreter prints its errors."""
     (tmp_path / "in").mkdir()
     if content is not None:
@@ -259,7 +330,9 @@ def test_a_schema_file_that_is_none_is_told_in_words(tmp_path: Path, content: st
 
 
 def test_a_schema_file_is_read_where_only_a_directory_is_named(tmp_path: Path) -> None:
-    """`batcher run DIRECTORY -o OUT -S job.schema_file=…` asks for what the file says, or says why it can't."""
+    """`batcher run DIRECTORY -o OUT -S job.schema_file=…` asks for what the file says, or says why
+    it can't.
+    """
     schema = tmp_path / "s.json"
     schema.write_text('{"type": "object"}')
     told = (tmp_path, tmp_path.parent / "out")
@@ -288,8 +361,13 @@ def test_certificates_that_can_not_be_trusted_are_a_mistake_in_the_manifest(
     path.write_text(json.dumps({**GOOD, "service": {"name": "reducto", "ca_file": "ca.pem"}}))
     with pytest.raises(ManifestError, match=r"service\.ca_file: .*" + said) as caught:
         load(path)
-    assert {problem.key for problem in caught.value.problems} == {"service.ca_file", "source.directory"}
-    assert load(path, sources=False).service.ca_file == tmp_path / "ca.pem", "whoever asks how it stands needs none"
+    assert {problem.key for problem in caught.value.problems} == {
+        "service.ca_file",
+        "source.directory",
+    }
+    assert load(path, sources=False).service.ca_file == tmp_path / "ca.pem", (
+        "whoever asks how it stands needs none"
+    )
 
 
 def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -> None:
@@ -303,7 +381,9 @@ def test_an_output_that_is_a_file_is_a_mistake_in_the_manifest(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(__file__).parents[2].joinpath("manifests").glob("*.toml")), ids=lambda p: p.name
+    "path",
+    sorted(Path(__file__).parents[2].joinpath("manifests").glob("*.toml")),
+    ids=lambda p: p.name,
 )
 def test_every_shipped_manifest_is_read(path: Path) -> None:
     """They are the first thing a user copies."""
@@ -311,7 +391,9 @@ def test_every_shipped_manifest_is_read(path: Path) -> None:
 
 
 def test_the_same_manifest_in_three_languages(tmp_path: Path) -> None:
-    """TOML, JSON and YAML say the same by the same keys; in YAML `no` is a word, as in version 1.2."""
+    """TOML, JSON and YAML say the same by the same keys; in YAML `no` is a word, as in version
+    1.2.
+    """
     (tmp_path / "in").mkdir()
     (tmp_path / "m.toml").write_text(
         'batch = "no"\n[source]\ndirectory = "in"\ninclude = ["*.pdf"]\n[output]\ndirectory = "out"\n'
@@ -322,7 +404,9 @@ def test_the_same_manifest_in_three_languages(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(
         "batch: no\nsource: {directory: in, include: ['*.pdf']}\noutput:\n  directory: out\n"
     )
-    toml, of_json, of_yaml = (replace(load(tmp_path / f"m.{end}"), where="") for end in ("toml", "json", "yaml"))
+    toml, of_json, of_yaml = (
+        replace(load(tmp_path / f"m.{end}"), where="") for end in ("toml", "json", "yaml")
+    )
     assert toml == of_json == of_yaml
 
 

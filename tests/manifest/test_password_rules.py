@@ -14,8 +14,18 @@ def test_a_line_is_a_password_with_all_its_spaces() -> None:
 
 
 def test_a_table_names_the_documents_of_each() -> None:
-    """A document's own comes first; a row without a path is for all; a path is a name as batcher writes it."""
-    ring = from_table(["path,password\n", './a/b.pdf,"s,1"\n', ",all\n", "https://h/x.pdf?sig=1,web\n", "c.pdf,\n"])
+    """A document's own comes first; a row without a path is for all; a path is a name as batcher
+    writes it.
+    """
+    ring = from_table(
+        [
+            "path,password\n",
+            './a/b.pdf,"s,1"\n',
+            ",all\n",
+            "https://h/x.pdf?sig=1,web\n",
+            "c.pdf,\n",
+        ]
+    )
     assert ring.of("a/b.pdf") == ("s,1", "all")
     assert ring.of("https://h/x.pdf") == ("web", "all")
     assert ring.of("c.pdf", None) == ("all",)
@@ -38,5 +48,7 @@ def test_a_keyring_shows_nothing() -> None:
 def test_a_request_carries_it_where_the_api_wants_it(endpoint: str) -> None:
     """As its own description has it; an endpoint that takes none gets none."""
     found = list(problems(endpoint, opening(endpoint, "s"), key="options"))
-    assert not [problem for problem in found if "password" in str(problem) or "unknown" in str(problem)]
+    assert not [
+        problem for problem in found if "password" in str(problem) or "unknown" in str(problem)
+    ]
     assert opening("classify", "s") == {}

@@ -1,6 +1,8 @@
-"""Single changes of a module: some of cosmic-ray's, and what tables, statements and SQL need beside them.
+"""Single changes of a module: some of cosmic-ray's, and what tables, statements and SQL need beside
+them.
 
-What has no bearing on what the program does is spared: annotations, docstrings, words for people, decorators' flags.
+What has no bearing on what the program does is spared: annotations, docstrings, words for people,
+decorators' flags.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from cosmic_ray.plugins import get_operator
 from parso.python.tree import Name
 from parso.tree import BaseNode, NodeOrLeaf
 
-_SWAPPED: Final = "Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"
+_SWAPPED: Final = (
+    "Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"
+)
 _TURNED: Final = "Add_Sub Sub_Add Mul_Div Div_Mul Mod_Mul BitOr_BitAnd BitAnd_BitOr"
 _OTHERS: Final = (
-    "AddNot ReplaceTrueWithFalse ReplaceFalseWithTrue ReplaceUnaryOperator_Delete_Not ReplaceBreakWithContinue"
+    "AddNot ReplaceTrueWithFalse ReplaceFalseWithTrue ReplaceUnaryOperator_Delete_Not "
+    "ReplaceBreakWithContinue"
     " ReplaceContinueWithBreak ExceptionReplacer ZeroIterationForLoop"
 )
 BORROWED: Final = (
@@ -91,7 +96,11 @@ class WithoutStatement(Textual):
 
 class ReturnsNothing(Textual):
     def texts(self, node: Any) -> Iterator[str]:
-        if node.type == "return_stmt" and len(node.children) > 1 and node.children[1].get_code().strip() != "None":
+        if (
+            node.type == "return_stmt"
+            and len(node.children) > 1
+            and node.children[1].get_code().strip() != "None"
+        ):
             yield "return None"
 
 
@@ -123,7 +132,11 @@ class OtherNumber(Textual):
     def texts(self, node: Any) -> Iterator[str]:
         if node.type != "number":
             return
-        number = float(node.value.replace("_", "")) if "x" not in node.value else float(int(node.value, 16))
+        number = (
+            float(node.value.replace("_", ""))
+            if "x" not in node.value
+            else float(int(node.value, 16))
+        )
         if "." not in node.value and "e" not in node.value and number <= 9:
             yield str(int(number) + 1)
             yield f"({int(number) - 1})"
@@ -133,7 +146,10 @@ class OtherNumber(Textual):
 
 
 class OtherName(Textual):
-    """A string that names something (a key, a header, a state), spelt otherwise. Sentences are spared."""
+    """A string that names something (a key, a header, a state), spelt otherwise.
+
+    Sentences are spared.
+    """
 
     def texts(self, node: Any) -> Iterator[str]:
         if node.type == "string" and re.fullmatch(r"""b?(["'])[\w./:-]+\1""", node.value):
@@ -148,7 +164,9 @@ class WithoutWord(Textual):
             return
         words = node.value.strip('"').split()
         for left_out in range(len(words)):
-            yield '" ' + " ".join(word for place, word in enumerate(words) if place != left_out) + '"'
+            yield (
+                '" ' + " ".join(word for place, word in enumerate(words) if place != left_out) + '"'
+            )
 
 
 class OtherSql(Textual):
@@ -158,7 +176,10 @@ class OtherSql(Textual):
         (r"(?<=, )\w+ = [^,'\"]+?, ", ""),
         (r", \w+ = [^,'\"]+$", ""),
         (r"^\w+ = [^,'\"]+?, ", ""),
-        (r" (AND|OR) [\w.]+ (=|<|>|IS|IS NOT|NOT IN|IN) ('\w+'|[:?]\w*|NULL|\d+|[\w.]+|\([^()]*\))", ""),
+        (
+            r" (AND|OR) [\w.]+ (=|<|>|IS|IS NOT|NOT IN|IN) ('\w+'|[:?]\w*|NULL|\d+|[\w.]+|\([^()]*\))",
+            "",
+        ),
         (r" NOT ", " "),
         (r" IS NULL", " IS NOT NULL"),
         (r"'(\w+)'", r"'other \1'"),
@@ -176,7 +197,9 @@ class OtherSql(Textual):
         (r" DISTINCT ", " "),
         (r"INSERT OR IGNORE", "INSERT"),
     )
-    IS_SQL: Final = re.compile(r"\b(SELECT|UPDATE|INSERT|FROM|WHERE|AND|CASE|EXISTS|iif|coalesce)\b|\w+ = (:|NULL|\d)")
+    IS_SQL: Final = re.compile(
+        r"\b(SELECT|UPDATE|INSERT|FROM|WHERE|AND|CASE|EXISTS|iif|coalesce)\b|\w+ = (:|NULL|\d)"
+    )
 
     def texts(self, node: Any) -> Iterator[str]:
         if node.type not in ("string", "fstring_string") or not self.IS_SQL.search(node.value):
@@ -220,7 +243,9 @@ def is_spared(node: NodeOrLeaf) -> bool:
 
 
 def _is_said_in_vain(child: NodeOrLeaf, parent: BaseNode) -> bool:
-    """Whether `child` stands where `parent` has an annotation, a flag of a class, or its list of public names."""
+    """Whether `child` stands where `parent` has an annotation, a flag of a class, or its list of
+    public names.
+    """
     before = child.get_previous_sibling() if child in parent.children else None
     if parent.type in ("annassign", "tfpdef", "funcdef") and before is not None:
         return bool(before.get_code().strip() in (":", "->") and child.type != "suite")

@@ -1,7 +1,9 @@
-"""Defects that went unseen once: each is planted in turn, and the test that must notice it has to go red.
+"""Defects that went unseen once: each is planted in turn, and the test that must notice it has to
+go red.
 
-`python tests/mutation/planted.py`; `--only WORDS` takes those whose name has the words. Exit code 1 where one isn't
-noticed, where its test is red without it, or where the place it was planted in is no more: then find the new one.
+`python tests/mutation/planted.py`; `--only WORDS` takes those whose name has the words. Exit code 1
+where one isn't noticed, where its test is red without it, or where the place it was planted in is
+no more: then find the new one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from run import ROOT, Change, importable, outcome_of, unchanged
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """`edits` are pairs of what stands in the module and what the defect makes of it; the first that fits is taken."""
+    """`edits` are pairs of what stands in the module and what the defect makes of it; the first
+    that fits is taken.
+    """
 
     name: str
     module: str
@@ -52,7 +56,10 @@ DEFECTS: Final = (
         "an unknown status is taken for ended",
         "batcher/core/inflight.py",
         (
-            ("if not answer.ended:", 'if answer.status in ("Pending", "InProgress", "Completing", "Idle"):'),
+            (
+                "if not answer.ended:",
+                'if answer.status in ("Pending", "InProgress", "Completing", "Idle"):',
+            ),
             (
                 "if answer.status not in (JobStatus.FAILED, JobStatus.CANCELLED):",
                 'if answer.status in ("Pending", "InProgress", "Completing", "Idle", "Completed"):',
@@ -69,7 +76,12 @@ DEFECTS: Final = (
     Defect(
         "an adopted job's deadline counts from its adoption",
         RECOVERY,
-        (("deadline = attempt.sent_at + self._retention", "deadline = self._clock() + self._retention"),),
+        (
+            (
+                "deadline = attempt.sent_at + self._retention",
+                "deadline = self._clock() + self._retention",
+            ),
+        ),
         f"{PROOFS}::test_an_adopted_job_expires_by_its_submission_not_by_its_adoption",
     ),
     Defect(
@@ -105,7 +117,10 @@ DEFECTS: Final = (
     Defect(
         "an error's name counts for nothing where a rule knows it",
         "batcher/core/retry_policy.py",
-        (("if refused.name in self.rules:", "if refused.name not in self.rules:"), ("refused.name in", "None in")),
+        (
+            ("if refused.name in self.rules:", "if refused.name not in self.rules:"),
+            ("refused.name in", "None in"),
+        ),
         "tests/reducto/test_error_rules.py::test_a_name_says_more_than_its_status",
     ),
     Defect(
@@ -132,7 +147,12 @@ DEFECTS: Final = (
     Defect(
         "what is begun again never comes after its upstream step",
         "batcher/core/lifecycle.py",
-        (("    Rejoined: State.DUPLICATE,\n    Follows: State.FOLLOWING,\n", "    Rejoined: State.DUPLICATE,\n"),),
+        (
+            (
+                "    Rejoined: State.DUPLICATE,\n    Follows: State.FOLLOWING,\n",
+                "    Rejoined: State.DUPLICATE,\n",
+            ),
+        ),
         "tests/core/test_transitions.py::test_it_leads_where_it_should",
     ),
 )
@@ -144,7 +164,9 @@ def main() -> int:
     wanted = parser.parse_args().only
     for name in importable():
         importlib.import_module(name)
-    unseen = [defect.name for defect in DEFECTS if wanted in defect.name and not _is_noticed(defect)]
+    unseen = [
+        defect.name for defect in DEFECTS if wanted in defect.name and not _is_noticed(defect)
+    ]
     return 1 if unseen else 0
 
 

@@ -1,7 +1,9 @@
-"""Changes one thing at a time in the modules that decide and remember, and looks whether their tests notice.
+"""Changes one thing at a time in the modules that decide and remember, and looks whether their
+tests notice.
 
-`pip install '.[test]' cosmic-ray==8.7.0`, then `python tests/mutation/run.py`. Nothing is written: each change lives in
-a process of its own. Exit code 1 where a survivor isn't named in `accepted.toml`, or more than a tenth survive.
+`pip install '.[test]' cosmic-ray==8.7.0`, then `python tests/mutation/run.py`. Nothing is written:
+each change lives in a process of its own. Exit code 1 where a survivor isn't named in
+`accepted.toml`, or more than a tenth survive.
 """
 
 from __future__ import annotations
@@ -28,15 +30,26 @@ from typing import Any, Final, NamedTuple
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent
 SURVIVORS_AT_MOST: Final = 0.1
-LONGER_AT_MOST: Final = 4.0  # times what the tests take without a change; a loop without end is as good as red …
+LONGER_AT_MOST: Final = (
+    4.0  # times what the tests take without a change; a loop without end is as good as red …
+)
 SECONDS_AT_LEAST: Final = 30.0  # … and a machine that is busy is not
 
 # The tests that must notice a change: few and fast, for each change costs a run of them.
 TESTS: Final[dict[str, list[str]]] = {
     "batcher/core/lifecycle.py": ["tests/core/test_lifecycle.py", "tests/core/test_transitions.py"],
-    "batcher/reducto/error_rules.py": ["tests/core/test_retry_policy.py", "tests/reducto/test_error_rules.py"],
-    "batcher/core/retry_policy.py": ["tests/core/test_retry_policy.py", "tests/reducto/test_error_rules.py"],
-    "batcher/reducto/api_types.py": ["tests/reducto/test_api_types.py", "tests/reducto/test_error_rules.py"],
+    "batcher/reducto/error_rules.py": [
+        "tests/core/test_retry_policy.py",
+        "tests/reducto/test_error_rules.py",
+    ],
+    "batcher/core/retry_policy.py": [
+        "tests/core/test_retry_policy.py",
+        "tests/reducto/test_error_rules.py",
+    ],
+    "batcher/reducto/api_types.py": [
+        "tests/reducto/test_api_types.py",
+        "tests/reducto/test_error_rules.py",
+    ],
     "batcher/core/inflight.py": ["tests/core/test_inflight.py"],
     "batcher/reducto/responses.py": [
         "tests/reducto/test_responses.py",
@@ -56,7 +69,10 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/stages/test_boundary.py",
     ],
     "batcher/stages/boundary.py": ["tests/stages/test_boundary.py"],
-    "batcher/reducto/result_links.py": ["tests/reducto/test_results.py", "tests/reducto/test_responses.py"],
+    "batcher/reducto/result_links.py": [
+        "tests/reducto/test_results.py",
+        "tests/reducto/test_responses.py",
+    ],
     "batcher/common/json_syntax.py": ["tests/common/test_json_syntax.py"],
     "batcher/ledger/event_writes.py": [
         "tests/ledger/test_event_writes.py",
@@ -93,12 +109,17 @@ def places(module: str) -> list[Place]:
     from operators import operators
 
     nodes = list(ast_nodes(get_ast((ROOT / module).read_text())))
-    counted = [(name, sum(len(list(operator.mutation_positions(n))) for n in nodes)) for name, operator in operators()]
+    counted = [
+        (name, sum(len(list(operator.mutation_positions(n))) for n in nodes))
+        for name, operator in operators()
+    ]
     return [Place(name, occurrence) for name, number in counted for occurrence in range(number)]
 
 
 def changes(module: str, at: Iterable[Place]) -> Iterator[Change]:
-    """The change in each of these places, where it still is Python and not one that has been before."""
+    """The change in each of these places, where it still is Python and not one that has been
+    before.
+    """
     from cosmic_ray.mutating import mutate_code
     from operators import operators
 
@@ -131,7 +152,7 @@ def _difference(source: str, changed: str) -> tuple[int, str, str]:
     return blocks[0][1] + 1, " ".join(was), " ".join(now)
 
 
-# --- a change in force ----------------------------------------------------------------------------------------------
+# --- a change in force ----------------------------------------------------------------------------
 
 
 class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -152,7 +173,10 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def test_in_this_process(change: Change, tests: Sequence[str]) -> None:
-    """And end it, for it has batcher with the change in it. Exit code 0: the tests noticed nothing."""
+    """And end it, for it has batcher with the change in it.
+
+    Exit code 0: the tests noticed nothing.
+    """
     os.chdir(ROOT)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
@@ -170,18 +194,27 @@ def run_tests(tests: Iterable[str]) -> int:
 
 
 def importable() -> list[str]:
-    """What is imported once, before the first change, to be there in each process; batcher itself never is."""
-    return "pytest pytest_asyncio pytest_timeout xdist hypothesis.stateful aiohttp msgspec sqlite_utils click".split()
+    """What is imported once, before the first change, to be there in each process; batcher itself
+    never is.
+    """
+    return (
+        "pytest pytest_asyncio pytest_timeout xdist hypothesis.stateful aiohttp msgspec "
+        "sqlite_utils click"
+    ).split()
 
 
 def outcome_of(change: Change, tests: Sequence[str], *, within: float = math.inf) -> str:
-    """`killed`, `survived` or `timeout`: the last only where it took longer than `within` seconds twice."""
+    """`killed`, `survived` or `timeout`: the last only where it took longer than `within` seconds
+    twice.
+    """
     outcome = _run_apart(change, tests, within)
     return outcome if outcome != "timeout" else _run_apart(change, tests, within)
 
 
 def _run_apart(change: Change, tests: Sequence[str], within: float) -> str:
-    process = multiprocessing.get_context("fork").Process(target=test_in_this_process, args=(change, tests))
+    process = multiprocessing.get_context("fork").Process(
+        target=test_in_this_process, args=(change, tests)
+    )
     process.start()
     process.join(None if within == math.inf else within)
     if process.is_alive():
@@ -192,17 +225,22 @@ def _run_apart(change: Change, tests: Sequence[str], within: float) -> str:
 
 
 def unchanged(module: str) -> Change:
-    """The module as it is: its tests must be green with it, or nothing is shown by their being red."""
+    """The module as it is: its tests must be green with it, or nothing is shown by their being
+    red.
+    """
     return Change(module, "none", 0, "", "", (ROOT / module).read_text())
 
 
-# --- the whole ------------------------------------------------------------------------------------------------------
+# --- the whole ------------------------------------------------------------------------------------
 
 
 def accepted() -> dict[tuple[str, str, str], str]:
     """Why a change may survive, by module and by what it was and is."""
     entries = tomllib.loads((HERE / "accepted.toml").read_text()).get("accepted", [])
-    return {(e["module"], " ".join(e["was"].split()), " ".join(e["now"].split())): e["reason"] for e in entries}
+    return {
+        (e["module"], " ".join(e["was"].split()), " ".join(e["now"].split())): e["reason"]
+        for e in entries
+    }
 
 
 def _key(change: Change) -> tuple[str, str, str]:
@@ -247,7 +285,8 @@ def _run(module: str, options: argparse.Namespace, named: dict[tuple[str, str, s
     share = tally["survived"] / max(1, sum(tally.values()) - tally["equivalent"])
     print(
         f"{module}: {len(chosen)} changes, {len(everywhere)} places: {tally['killed']} killed,"
-        f" {tally['timeout']} timeouts, {tally['survived']} survived ({share:.1%}), {unnamed} of them without a name,"
+        f" {tally['timeout']} timeouts, {tally['survived']} survived ({share:.1%}), {unnamed} of "
+        "them without a name,"
         f" {tally['equivalent']} equivalent; {time.monotonic() - began:.0f} s",
         flush=True,
     )
@@ -260,8 +299,12 @@ def _run(module: str, options: argparse.Namespace, named: dict[tuple[str, str, s
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", action="append", choices=TESTS, help="this one alone; may be repeated")
-    parser.add_argument("--sample", type=int, default=25, help="changes of each module (default 25)")
+    parser.add_argument(
+        "--module", action="append", choices=TESTS, help="this one alone; may be repeated"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=25, help="changes of each module (default 25)"
+    )
     parser.add_argument("--all", action="store_true", help="every change")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--verbose", action="store_true", help="tell each change")

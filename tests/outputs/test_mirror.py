@@ -35,7 +35,9 @@ def objects(store: S3Store) -> dict[str, bytes]:
 MIRROR = ("-S", 'output.mirror="s3://out/night 1"', "-S", 'output.formats=["markdown"]')
 
 
-async def test_results_and_what_is_made_of_them_are_mirrored(words: tuple[object, ...], out: Path, s3: S3Store) -> None:
+async def test_results_and_what_is_made_of_them_are_mirrored(
+    words: tuple[object, ...], out: Path, s3: S3Store
+) -> None:
     """Under the prefix, by the names they have on disk; a second run puts nothing."""
     said = await batcher(*words, *MIRROR)
     assert said.code == 0, said.err
@@ -49,7 +51,9 @@ async def test_results_and_what_is_made_of_them_are_mirrored(words: tuple[object
 async def test_a_bucket_that_is_not_there_costs_no_result(
     words: tuple[object, ...], out: Path, s3: S3Store, peer: Peer
 ) -> None:
-    """Exit code 3, by name, with all that was out on disk; the next run mirrors it and pays nothing."""
+    """Exit code 3, by name, with all that was out on disk; the next run mirrors it and pays
+    nothing.
+    """
     assert (await batcher(*words)).code == 0
     said = await batcher(*words, "-S", 'output.mirror="s3://nowhere/x"')
     assert said.code == 3 and "s3://nowhere/x" in said.err
@@ -62,7 +66,9 @@ async def test_a_bucket_that_is_not_there_costs_no_result(
 async def test_a_bucket_that_is_not_there_is_found_before_anything_is_sent(
     words: tuple[object, ...], inbox: Path, out: Path, s3: S3Store, peer: Peer
 ) -> None:
-    """Neither a submission nor an upload; what an earlier run left out comes home to the disk all the same."""
+    """Neither a submission nor an upload; what an earlier run left out comes home to the disk all
+    the same.
+    """
     said = await batcher(*words, "-S", 'output.mirror="s3://nowhere/x"')
     assert said.code == 3 and "s3://nowhere/x" in said.err and "nothing was sent" in said.err
     assert not peer.calls["run_job"] and not peer.calls["upload"]
@@ -79,14 +85,18 @@ async def test_a_bucket_that_is_not_there_is_found_before_anything_is_sent(
     assert len(list(out.rglob("*.txt.json"))) == 6, said.err
 
 
-async def test_an_address_that_is_none_is_refused_at_once(words: tuple[object, ...], out: Path) -> None:
+async def test_an_address_that_is_none_is_refused_at_once(
+    words: tuple[object, ...], out: Path
+) -> None:
     """Exit code 2, before anything is sent."""
     said = await batcher(*words, "-S", 'output.mirror="ftp://x"')
     assert said.code == 2 and "output.mirror" in said.err
     assert not out.exists()
 
 
-async def test_a_rehearsal_puts_nothing_there(words: tuple[object, ...], out: Path, s3: S3Store) -> None:
+async def test_a_rehearsal_puts_nothing_there(
+    words: tuple[object, ...], out: Path, s3: S3Store
+) -> None:
     """It has an output of its own, on this machine."""
     said = await batcher(*words, *MIRROR, "--rehearse", "--chaos", "slow=0.1:1")
     assert said.code == 0, said.err
@@ -103,13 +113,17 @@ def sets_on_disk(out: Path) -> dict[str, bytes]:
 
 
 def sets_there(store: S3Store) -> dict[str, bytes]:
-    return {name: data for name, data in objects(store).items() if name.endswith((".jsonl", ".parquet"))}
+    return {
+        name: data for name, data in objects(store).items() if name.endswith((".jsonl", ".parquet"))
+    }
 
 
 async def test_lines_and_parquet_are_mirrored_at_a_run_s_end(
     words: tuple[object, ...], inbox: Path, out: Path, s3: S3Store
 ) -> None:
-    """As they are on disk; a run that makes nothing puts nothing; of a changed document the older part goes."""
+    """As they are on disk; a run that makes nothing puts nothing; of a changed document the older
+    part goes.
+    """
     assert (await batcher(*words, *SETS)).code == 0
     assert sets_there(s3) == sets_on_disk(out) and len(sets_on_disk(out)) == 2
     obstore.delete(s3, "night 1/results.jsonl")
@@ -128,7 +142,9 @@ async def test_sets_that_could_not_be_mirrored_are_by_the_next_run(
     words: tuple[object, ...], out: Path, s3: S3Store
 ) -> None:
     """To an address that works: exit code 3 by name, and nothing is paid again."""
-    said = await batcher(*words, "-S", 'output.mirror="s3://nowhere/x"', "-S", 'output.formats=["jsonl"]')
+    said = await batcher(
+        *words, "-S", 'output.mirror="s3://nowhere/x"', "-S", 'output.formats=["jsonl"]'
+    )
     assert said.code == 3 and "s3://nowhere/x" in said.err
     again = await batcher(*words, *SETS)
     assert again.code == 0, again.err
@@ -149,7 +165,9 @@ async def mirrored(shelf: Shelf, url: str) -> Course:
     course = Course()
     mirror = Choosy(url)
     maker = Mirrored(shelf.ledger, shelf.store, mirror, course, after=None)
-    deriver = Deriver(shelf.ledger, course, [maker], closing=MirroredSets(shelf.ledger, shelf.store, mirror))
+    deriver = Deriver(
+        shelf.ledger, course, [maker], closing=MirroredSets(shelf.ledger, shelf.store, mirror)
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
         while not deriver.finish():
@@ -159,8 +177,12 @@ async def mirrored(shelf: Shelf, url: str) -> Course:
 
 
 @pytest.mark.parametrize("refused", [1, 2, 5])
-async def test_a_name_that_the_store_refuses_keeps_no_other_from_it(tmp_path: Path, s3: S3Store, refused: int) -> None:
-    """It is told; nothing is stopped; the next run tries it again, and puts what it had put before no second time."""
+async def test_a_name_that_the_store_refuses_keeps_no_other_from_it(
+    tmp_path: Path, s3: S3Store, refused: int
+) -> None:
+    """It is told; nothing is stopped; the next run tries it again, and puts what it had put before
+    no second time.
+    """
     shelf = Shelf(tmp_path)
     for number in range(refused):
         await shelf.save(f"refused {number}.pdf", parsed("text"))
@@ -175,7 +197,9 @@ async def test_a_name_that_the_store_refuses_keeps_no_other_from_it(tmp_path: Pa
     shelf.ledger.close()
 
 
-async def test_a_store_that_is_not_there_is_no_document_s_trouble(tmp_path: Path, s3: S3Store) -> None:
+async def test_a_store_that_is_not_there_is_no_document_s_trouble(
+    tmp_path: Path, s3: S3Store
+) -> None:
     """Even of one: exit code 3, and nothing is noted that the next run would have to undo."""
     shelf = Shelf(tmp_path)
     await shelf.save("a.pdf", parsed("text"))

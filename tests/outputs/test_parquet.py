@@ -16,7 +16,22 @@ from batcher.outputs.rows import columns_for, grown, rows_of, widen
 from batcher.reducto.results import Origin
 
 ORIGIN = Origin("a.pdf", "parse", "j", 1, 1.0, None)
-NAMES = ["", "a", "A", "a.b", "b", "\0", "source", "SOURCE", "other", "row", "page", "content", "\U0001f600", "x" * 300]
+NAMES = [
+    "",
+    "a",
+    "A",
+    "a.b",
+    "b",
+    "\0",
+    "source",
+    "SOURCE",
+    "other",
+    "row",
+    "page",
+    "content",
+    "\U0001f600",
+    "x" * 300,
+]
 LEAVES = [
     None,
     True,

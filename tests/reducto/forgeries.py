@@ -18,7 +18,9 @@ ALPHABET = "0123456789abcXYZ+/=-_ ,.v1\x00\u00e9\udc80"
 Message = tuple[dict[str, str], bytes]
 
 
-def signed(body: bytes, *, message_id: str = "msg_1", at: int = NOW, secret: bytes = SECRETS[1]) -> Message:
+def signed(
+    body: bytes, *, message_id: str = "msg_1", at: int = NOW, secret: bytes = SECRETS[1]
+) -> Message:
     stamp = str(at)
     signature = f"v1,{sign(secret, message_id, stamp, body)}"
     return {"svix-id": message_id, "svix-timestamp": stamp, "svix-signature": signature}, body
@@ -26,7 +28,9 @@ def signed(body: bytes, *, message_id: str = "msg_1", at: int = NOW, secret: byt
 
 def direct(job_id: str, *, nonce: str = "n1", key: bytes = KEY) -> Message:
     mark = {"batch": "b", "document": 1, "nonce": nonce, "token": token(key, nonce)}
-    return {}, json.dumps({"status": "Completed", "job_id": job_id, "metadata": {"batcher": mark}}).encode()
+    return {}, json.dumps(
+        {"status": "Completed", "job_id": job_id, "metadata": {"batcher": mark}}
+    ).encode()
 
 
 def campaign(number: int, seed: int) -> list[Message]:
@@ -72,10 +76,16 @@ def _scratched(text: str, rng: random.Random) -> str:
 
 
 def _still_genuine(forged: Message, genuine: Message) -> bool:
-    """A change that takes nothing from the proof: of words beside the signature, or of what a token doesn't cover."""
+    """A change that takes nothing from the proof: of words beside the signature, or of what a token
+    doesn't cover.
+    """
     if genuine[0]:
         kept = [forged[0].get(name) == genuine[0][name] for name in ("svix-id", "svix-timestamp")]
-        return all(kept) and forged[1] == genuine[1] and genuine[0]["svix-signature"] in forged[0]["svix-signature"]
+        return (
+            all(kept)
+            and forged[1] == genuine[1]
+            and genuine[0]["svix-signature"] in forged[0]["svix-signature"]
+        )
     mark = json.loads(genuine[1])["metadata"]["batcher"]
     return mark["token"].encode() in forged[1] and mark["nonce"].encode() in forged[1]
 

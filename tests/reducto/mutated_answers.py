@@ -1,7 +1,8 @@
-"""A campaign of mutated answers of the service: each is read as what was asked for, or refused in our own words.
+"""A campaign of mutated answers of the service: each is read as what was asked for, or refused in
+our own words.
 
-By itself: `PYTHONPATH=. python tests/reducto/mutated_answers.py 20000 [SEED]`. What counts as surely refused is
-said here anew, apart from `reducto.responses`.
+By itself: `PYTHONPATH=. python tests/reducto/mutated_answers.py 20000 [SEED]`. What counts as
+surely refused is said here anew, apart from `reducto.responses`.
 """
 
 from __future__ import annotations
@@ -24,24 +25,58 @@ UPLOAD: Final = "reducto://5b1c0a1e-letter.pdf"
 RESULT: Final = {
     "job_id": JOB,
     "response_type": "parse",
-    "usage": {"num_pages": 3, "credits": 4.5, "usage_breakdown": {"parse_model": "R-1", "parse_pages": 3, "charts": 1}},
+    "usage": {
+        "num_pages": 3,
+        "credits": 4.5,
+        "usage_breakdown": {"parse_model": "R-1", "parse_pages": 3, "charts": 1},
+    },
     "result": {"type": "url", "url": "https://example.org/result", "chunks": [{"content": "dear"}]},
 }
 ROW: Final = {
     "job_id": JOB,
     "status": "Completed",
-    "raw_config": json.dumps({"input": UPLOAD, "async": {"metadata": {"batcher": {"nonce": NONCE}}}}),
+    "raw_config": json.dumps(
+        {"input": UPLOAD, "async": {"metadata": {"batcher": {"nonce": NONCE}}}}
+    ),
     "source": UPLOAD,
 }
 GENUINE: Final[Mapping[str, Any]] = {
     "submission": {"job_id": JOB},
-    "refusal": {"error": {"code": 503, "name": "BATCH_QUEUE_FULL", "message": "full", "job_id": None}, "detail": []},
+    "refusal": {
+        "error": {"code": 503, "name": "BATCH_QUEUE_FULL", "message": "full", "job_id": None},
+        "detail": [],
+    },
     "upload": {"file_id": UPLOAD, "presigned_url": None},
     "job": {"status": "Completed", "result": RESULT, "progress": 0.5, "reason": None},
-    "failed job": {"status": "Failed", "error": {"name": "TIMEOUT", "code": 500, "message": "late"}, "reason": "x"},
-    "jobs": {"jobs": [ROW, {**ROW, "job_id": "job-other", "raw_config": None}], "next_cursor": None},
+    "failed job": {
+        "status": "Failed",
+        "error": {"name": "TIMEOUT", "code": 500, "message": "late"},
+        "reason": "x",
+    },
+    "jobs": {
+        "jobs": [ROW, {**ROW, "job_id": "job-other", "raw_config": None}],
+        "next_cursor": None,
+    },
 }
-STATUSES: Final = (200, 201, 204, 302, 400, 401, 402, 404, 408, 409, 422, 429, 442, 500, 502, 503, 504)
+STATUSES: Final = (
+    200,
+    201,
+    204,
+    302,
+    400,
+    401,
+    402,
+    404,
+    408,
+    409,
+    422,
+    429,
+    442,
+    500,
+    502,
+    503,
+    504,
+)
 SURELY_NOT: Final = {400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442}
 ODD: Final[tuple[Any, ...]] = (
     None,
@@ -98,7 +133,7 @@ def _complaint(call: str, status: int, headers: Mapping[str, str], body: bytes) 
         return repr(error)
 
 
-# --- how each is read, and what must be true of what was read -------------------------------------------------------
+# --- how each is read, and what must be true of what was read -------------------------------------
 
 
 def _submission(status: int, headers: Mapping[str, str], body: bytes) -> str:
@@ -122,8 +157,14 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _upload(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    file_id = responses.read("POST /upload", status, body, msgspec.json.Decoder(api_types.Upload)).file_id
-    return "" if len(file_id.removeprefix("reducto://")) > 0 else "an upload that every row of the listing mentions"
+    file_id = responses.read(
+        "POST /upload", status, body, msgspec.json.Decoder(api_types.Upload)
+    ).file_id
+    return (
+        ""
+        if len(file_id.removeprefix("reducto://")) > 0
+        else "an upload that every row of the listing mentions"
+    )
 
 
 def _job(status: int, headers: Mapping[str, str], body: bytes) -> str:
@@ -134,9 +175,16 @@ def _job(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if result not in body:
         return "a result that isn't the bytes that came"
     head = responses.read_head(result, JOB)
-    if any(number is not None and not 0 <= number < 2**53 for number in (head.pages, billed(head.usage, Prices()))):
+    if any(
+        number is not None and not 0 <= number < 2**53
+        for number in (head.pages, billed(head.usage, Prices()))
+    ):
         return "units that the ledger can't hold"
-    return "" if head.url is None or head.url == _read(result)["result"]["url"] else "a link that nobody gave"
+    return (
+        ""
+        if head.url is None or head.url == _read(result)["result"]["url"]
+        else "a link that nobody gave"
+    )
 
 
 def _read(result: bytes) -> Any:
@@ -165,11 +213,13 @@ READERS: Final[dict[str, Callable[[int, Mapping[str, str], bytes], str]]] = {
 }
 
 
-# --- mutations ------------------------------------------------------------------------------------------------------
+# --- mutations ------------------------------------------------------------------------------------
 
 
 def _twisted(value: Any, rng: random.Random) -> Any:
-    """The same with, here and there, a key gone, something odd in a value's place, or a whole part nested elsewhere."""
+    """The same with, here and there, a key gone, something odd in a value's place, or a whole part
+    nested elsewhere.
+    """
     if rng.random() < 0.12:
         return rng.choice(ODD)
     if isinstance(value, dict):

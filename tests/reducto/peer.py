@@ -1,4 +1,6 @@
-"""A service on loopback that misbehaves when told to, by name: the API over real HTTP, its work done by the twin's."""
+"""A service on loopback that misbehaves when told to, by name: the API over real HTTP, its work
+done by the twin's.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ Handler = Callable[["Peer", web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Peer:
-    """`moods` by call ("run_job", "upload", "job", "jobs", "delete_upload"): what is done instead of the normal."""
+    """`moods` by call ("run_job", "upload", "job", "jobs", "delete_upload"): what is done instead
+    of the normal.
+    """
 
     moods: dict[str, Handler] = field(default_factory=dict)
     url: str = ""
-    service: TwinService = field(default_factory=lambda: TwinService(time.time, work=lambda job: (0.0, None)))
+    service: TwinService = field(
+        default_factory=lambda: TwinService(time.time, work=lambda job: (0.0, None))
+    )
     calls: Counter[str] = field(default_factory=Counter)
     authorizations: set[str] = field(default_factory=set)
-    headers: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)  # of each call, in order
+    headers: list[tuple[str, Mapping[str, str]]] = field(
+        default_factory=list
+    )  # of each call, in order
     off: float = 0.0  # seconds that its clock, as its `Date` shows it, is ahead of ours
     padding: int = 0  # bytes by which each result is larger
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,7 +51,9 @@ class Peer:
         self.authorizations.add(request.headers.get("Authorization", ""))
         self.headers.append((call, request.headers))
         mood = self.moods.get(call)
-        answer: web.StreamResponse = await (mood(self, request) if mood else getattr(self, call)(request))
+        answer: web.StreamResponse = await (
+            mood(self, request) if mood else getattr(self, call)(request)
+        )
         if self.off and not answer.prepared:
             answer.headers["Date"] = formatdate(time.time() + self.off, usegmt=True)
         return answer
@@ -56,7 +66,11 @@ class Peer:
 
     async def delete_upload(self, request: web.Request) -> web.StreamResponse:
         known = self.service.uploads.pop(request.match_info["id"], None)
-        return web.json_response({"detail": "ok"}) if known else web.json_response({"detail": "unknown"}, status=404)
+        return (
+            web.json_response({"detail": "ok"})
+            if known
+            else web.json_response({"detail": "unknown"}, status=404)
+        )
 
     async def run_job(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"job_id": (await self.accept(request)).job_id})
@@ -96,12 +110,18 @@ class Peer:
         return web.json_response({})
 
     async def blob(self, request: web.Request) -> web.StreamResponse:
-        """What a linked result links to: as many chunks as `padding` says bytes, and who asked with the key."""
+        """What a linked result links to: as many chunks as `padding` says bytes, and who asked with
+        the key.
+        """
         assert "Authorization" not in request.headers
-        return web.json_response([{"content": request.match_info["id"] + "x" * self.padding, "blocks": []}])
+        return web.json_response(
+            [{"content": request.match_info["id"] + "x" * self.padding, "blocks": []}]
+        )
 
     async def jobs(self, request: web.Request) -> web.StreamResponse:
-        page = await Twin(self.service, latency=0.0).jobs(limit=int(request.query.get("limit", "500")))
+        page = await Twin(self.service, latency=0.0).jobs(
+            limit=int(request.query.get("limit", "500"))
+        )
         return web.json_response(msgspec.to_builtins(page))
 
     async def nobody(self, request: web.Request) -> web.StreamResponse:
@@ -130,7 +150,9 @@ async def listening(peer: Peer, *, tls: ssl.SSLContext | None = None) -> AsyncIt
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    peer.url = f"{'https' if tls else 'http'}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    peer.url = (
+        f"{'https' if tls else 'http'}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    )
     try:
         yield peer
     finally:
@@ -144,7 +166,7 @@ def _route(peer: Peer, call: str) -> Callable[[web.Request], Awaitable[web.Strea
     return handle
 
 
-# --- moods ----------------------------------------------------------------------------------------------------------
+# --- moods ----------------------------------------------------------------------------------------
 
 
 def says(status: int, body: Any = None, **headers: str) -> Handler:
@@ -176,7 +198,9 @@ async def accepts_and_hangs_up(peer: Peer, request: web.Request) -> web.StreamRe
 async def cuts_the_answer_short(peer: Peer, request: web.Request) -> web.StreamResponse:
     """Half of what Content-Length promised."""
     await peer.accept(request)
-    answer = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
+    answer = web.StreamResponse(
+        headers={"Content-Length": "100", "Content-Type": "application/json"}
+    )
     await answer.prepare(request)
     await answer.write(b'{"job_id": "')
     assert request.transport is not None
@@ -209,4 +233,10 @@ def once(mood: Handler, call: str) -> Handler:
     return first
 
 
-UNPROCESSABLE = {"error": {"name": api_types.ErrorName.DOCUMENT_UNSUPPORTED, "code": 422, "message": "not this one"}}
+UNPROCESSABLE = {
+    "error": {
+        "name": api_types.ErrorName.DOCUMENT_UNSUPPORTED,
+        "code": 422,
+        "message": "not this one",
+    }
+}

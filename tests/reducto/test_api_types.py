@@ -1,4 +1,6 @@
-"""Words and numbers of the API, as its description has them, and answers read for what they hold."""
+"""Words and numbers of the API, as its description has them, and answers read for what they
+hold.
+"""
 
 import json
 from typing import Any, Final
@@ -15,8 +17,22 @@ GB: Final = 1_000_000_000
 def test_the_words_of_the_api_are_spelt_as_it_spells_them() -> None:
     """A status, a type or an endpoint that is spelt otherwise would never be met."""
     ended = {"Completed", "Failed", "Cancelled"}
-    assert {status.value for status in JobStatus} == {"Pending", "InProgress", "Completing", "Idle", *ended}
-    assert {kind.value for kind in JobType} == {"Parse", "Extract", "Split", "Edit", "Pipeline", "Classify", "Chart"}
+    assert {status.value for status in JobStatus} == {
+        "Pending",
+        "InProgress",
+        "Completing",
+        "Idle",
+        *ended,
+    }
+    assert {kind.value for kind in JobType} == {
+        "Parse",
+        "Extract",
+        "Split",
+        "Edit",
+        "Pipeline",
+        "Classify",
+        "Chart",
+    }
     assert api_types.ENDPOINTS == ("parse", "extract", "split", "pipeline", "classify")
     assert {"extract", "split"} == api_types.READS_JOBS
     assert (api_types.UPLOAD, api_types.JOB) == ("reducto://", "jobid://")
@@ -33,7 +49,9 @@ def test_the_addresses_are_the_vendor_s() -> None:
 
 
 def test_the_numbers_are_those_of_its_documentation() -> None:
-    """Results are kept half a day, uploads a day; 100 MB go directly, 5 GB by a presigned PUT; 500 rows make a page."""
+    """Results are kept half a day, uploads a day; 100 MB go directly, 5 GB by a presigned PUT; 500
+    rows make a page.
+    """
     assert (api_types.RETENTION, api_types.UPLOAD_RETENTION) == (12 * 3600.0, 24 * 3600.0)
     assert (api_types.DIRECT_UPLOAD_LIMIT, api_types.PRESIGNED_UPLOAD_LIMIT) == (GB / 10, 5 * GB)
     assert api_types.JOBS_PAGE_LIMIT == 500
@@ -42,11 +60,20 @@ def test_the_numbers_are_those_of_its_documentation() -> None:
 
 def test_a_request_is_the_options_with_input_and_async_added() -> None:
     """What the manifest says of either is kept where batcher has nothing to say itself."""
-    options = {"input": "theirs", "k": [1], "async": {"webhook": {"mode": "direct"}, "priority": False}}
-    body = api_types.job_request(options, "reducto://x", asynchronous={"priority": True, "metadata": {"a": 1}})
+    options = {
+        "input": "theirs",
+        "k": [1],
+        "async": {"webhook": {"mode": "direct"}, "priority": False},
+    }
+    body = api_types.job_request(
+        options, "reducto://x", asynchronous={"priority": True, "metadata": {"a": 1}}
+    )
     asynchronous = {"webhook": {"mode": "direct"}, "priority": True, "metadata": {"a": 1}}
     assert json.loads(body) == {"k": [1], "input": "reducto://x", "async": asynchronous}
-    assert json.loads(api_types.job_request({}, ["a", "b"], asynchronous={})) == {"input": ["a", "b"], "async": {}}
+    assert json.loads(api_types.job_request({}, ["a", "b"], asynchronous={})) == {
+        "input": ["a", "b"],
+        "async": {},
+    }
 
 
 @pytest.mark.parametrize("file_id", ["", "reducto://"])
@@ -91,9 +118,12 @@ def test_a_page_needs_no_more_than_ids_and_statuses() -> None:
 
 def test_a_job_has_ended_with_one_of_three_words() -> None:
     """As the same word, letter by letter."""
-    assert [api_types.JobAnswer(s).ended for s in ("Completed", "Failed", "Cancelled")] == [True] * 3
+    assert [api_types.JobAnswer(s).ended for s in ("Completed", "Failed", "Cancelled")] == [
+        True
+    ] * 3
     assert not any(
-        api_types.JobAnswer(s).ended for s in ("Pending", "InProgress", "Completing", "Idle", "", "completed")
+        api_types.JobAnswer(s).ended
+        for s in ("Pending", "InProgress", "Completing", "Idle", "", "completed")
     )
 
 

@@ -1,4 +1,6 @@
-"""Pictures of what an extract cites: found where the API has its blocks, never in what a document's author wrote."""
+"""Pictures of what an extract cites: found where the API has its blocks, never in what a document's
+author wrote.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,22 @@ def images(value: Any, *, cited: bool = True) -> list[str]:
 
 
 def v3(result: Any) -> dict[str, Any]:
-    return {"response_type": "v3_extract", "job_id": "j", "usage": {"num_pages": 1}, "result": result}
+    return {
+        "response_type": "v3_extract",
+        "job_id": "j",
+        "usage": {"num_pages": 1},
+        "result": result,
+    }
 
 
 def test_blocks_that_are_cited_around_values_have_pictures() -> None:
-    """Of every leaf, each address once, with the picture of its page and those of the tables merged into it."""
-    more = {"extra": {"page_image_url": "page"}, "merged_tables": [{"content": "", "bbox": BOX, "image_url": "part"}]}
+    """Of every leaf, each address once, with the picture of its page and those of the tables merged
+    into it.
+    """
+    more = {
+        "extra": {"page_image_url": "page"},
+        "merged_tables": [{"content": "", "bbox": BOX, "image_url": "part"}],
+    }
     result = {
         "total": leaf(5, citation("first", **more)),
         "items": [{"name": leaf("a", citation("second"), citation("first"))}, {"name": leaf(None)}],
@@ -51,7 +63,10 @@ def test_blocks_that_are_cited_beside_the_result_have_pictures() -> None:
     answer = {"response_type": "extract", "usage": {}, "result": [{"total": 5}], "citations": cited}
     assert images(answer, cited=False) == ["first", "second"]
     assert images({**answer, "citations": None}) == []
-    assert images({**answer, "citations": {"type": "url", "url": "https://h/c", "result_id": "r"}}) == []
+    assert (
+        images({**answer, "citations": {"type": "url", "url": "https://h/c", "result_id": "r"}})
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,15 +96,22 @@ def test_without_citations_asked_for_everything_is_the_author_s() -> None:
 
 
 def test_a_pipeline_s_parts_are_each_looked_at_as_what_they_are() -> None:
-    """Pictures and PDFs of its parses, citations beside its extracts; around values nobody asked for any here."""
+    """Pictures and PDFs of its parses, citations beside its extracts; around values nobody asked
+    for any here.
+    """
     parse = {
         "response_type": "parse",
         "pdf_url": "pdf",
         "result": {"type": "full", "chunks": [{"content": "", "blocks": [block("parsed")]}]},
     }
-    beside = {"response_type": "extract", "result": [{"a": EVIL}], "citations": [{"a": [citation("cited")]}]}
+    beside = {
+        "response_type": "extract",
+        "result": [{"a": EVIL}],
+        "citations": [{"a": [citation("cited")]}],
+    }
     sections = [
-        {"split_name": "A", "page_range": [1], "result": part} for part in (beside, v3({"a": leaf(1, citation(EVIL))}))
+        {"split_name": "A", "page_range": [1], "result": part}
+        for part in (beside, v3({"a": leaf(1, citation(EVIL))}))
     ]
     for extract in (sections, beside):
         whole = {
@@ -106,7 +128,11 @@ def test_pictures_of_merged_tables_come_after_all_others() -> None:
     tables = [{"content": "", "bbox": BOX, "image_url": url} for url in ("part", None, "one")]
     blocks = [block("one", merged_tables=tables), block("two")]
     chunks = [{"content": "", "blocks": blocks}]
-    assert images({"response_type": "parse", "result": {"type": "full", "chunks": chunks}}) == ["one", "two", "part"]
+    assert images({"response_type": "parse", "result": {"type": "full", "chunks": chunks}}) == [
+        "one",
+        "two",
+        "part",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +146,8 @@ def test_pictures_of_merged_tables_come_after_all_others() -> None:
         ("parse", {"settings": {"citations": {"enabled": True}}}, False),
     ],
 )
-def test_only_an_extract_asks_for_citations(endpoint: str, options: dict[str, Any], asks: bool) -> None:
+def test_only_an_extract_asks_for_citations(
+    endpoint: str, options: dict[str, Any], asks: bool
+) -> None:
     """By its own settings."""
     assert asks_for_citations(endpoint, options) is asks

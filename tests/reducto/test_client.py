@@ -1,4 +1,6 @@
-"""The client against a service that misbehaves: what is sent how often, and which error comes of it."""
+"""The client against a service that misbehaves: what is sent how often, and which error comes of
+it.
+"""
 
 import asyncio
 import gzip
@@ -9,7 +11,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from peer import KEY, Handler, Peer, accepts_and_hangs_up, cuts_the_answer_short, hangs_up, once, says
+from peer import (
+    KEY,
+    Handler,
+    Peer,
+    accepts_and_hangs_up,
+    cuts_the_answer_short,
+    hangs_up,
+    once,
+    says,
+)
 
 from batcher.errors import (
     BadReply,
@@ -52,18 +63,26 @@ SUBMISSIONS: dict[str, tuple[Handler, type[ServiceError]]] = {
     "404": (says(404, {"detail": "no such upload"}), NotFound),
     "408": (says(408, {}), BadReply),
     "409": (says(409, {}), BadReply),
-    "422 of FastAPI": (says(422, {"detail": [{"loc": ["body", "input"], "msg": "field required"}]}), Refused),
+    "422 of FastAPI": (
+        says(422, {"detail": [{"loc": ["body", "input"], "msg": "field required"}]}),
+        Refused,
+    ),
     "429": (says(429, {"detail": "slow down"}, **{"Retry-After": "7"}), Busy),
     "442": (says(442, {}), Refused),
     "500": (says(500, {"detail": "oops"}), BadReply),
     "502 of a gateway": (says(502, HTML), BadReply),
-    "503 that names a full queue": (says(503, {"error": {"name": "QUEUE_FULL", "message": "later"}}), Busy),
+    "503 that names a full queue": (
+        says(503, {"error": {"name": "QUEUE_FULL", "message": "later"}}),
+        Busy,
+    ),
     "503 of a gateway": (says(503, HTML), BadReply),
 }
 
 
 @pytest.mark.parametrize("name", SUBMISSIONS)
-async def test_a_submission_is_sent_once_whatever_comes_back(name: str, peer: Peer, client: ReductoClient) -> None:
+async def test_a_submission_is_sent_once_whatever_comes_back(
+    name: str, peer: Peer, client: ReductoClient
+) -> None:
     """And its failure says whether it was surely refused or may have been paid."""
     mood, kind = SUBMISSIONS[name]
     peer.moods["run_job"] = mood
@@ -88,10 +107,19 @@ async def test_a_free_call_is_repeated(mood: Handler, peer: Peer, client: Reduct
     assert peer.calls["jobs"] == 2
 
 
-@pytest.mark.parametrize("odd", [None, {"job_id": None, "status": "x"}, {"job_id": "", "status": "x"}, {"job_id": "a"}])
-async def test_one_row_that_can_not_be_read_hides_no_other(odd: object, peer: Peer, client: ReductoClient) -> None:
+@pytest.mark.parametrize(
+    "odd", [None, {"job_id": None, "status": "x"}, {"job_id": "", "status": "x"}, {"job_id": "a"}]
+)
+async def test_one_row_that_can_not_be_read_hides_no_other(
+    odd: object, peer: Peer, client: ReductoClient
+) -> None:
     """It is counted: a listing with such a row shows jobs, and never that one isn't there."""
-    good = {"job_id": "b", "status": "Completed", "created_at": None, "raw_config": {"input": "reducto://1"}}
+    good = {
+        "job_id": "b",
+        "status": "Completed",
+        "created_at": None,
+        "raw_config": {"input": "reducto://1"},
+    }
     peer.moods["jobs"] = says(200, {"jobs": [odd, good], "next_cursor": 7})
     page = await client.jobs()
     assert [row.job_id for row in page.jobs] == ["b"] and page.jobs[0].mentions("reducto://1")
@@ -115,9 +143,13 @@ async def test_a_definite_no_is_not_repeated(peer: Peer, client: ReductoClient) 
     assert peer.calls["job"] == 1
 
 
-async def test_a_long_retry_after_is_for_the_lane_to_keep(peer: Peer, client: ReductoClient) -> None:
+async def test_a_long_retry_after_is_for_the_lane_to_keep(
+    peer: Peer, client: ReductoClient
+) -> None:
     """The call doesn't sleep five minutes by itself; it says how long to wait."""
-    peer.moods["jobs"] = says(503, {"error": {"name": "BATCH_QUEUE_FULL"}}, **{"Retry-After": "300"})
+    peer.moods["jobs"] = says(
+        503, {"error": {"name": "BATCH_QUEUE_FULL"}}, **{"Retry-After": "300"}
+    )
     with pytest.raises(Busy) as caught:
         await client.jobs()
     assert caught.value.retry_after == 300.0
@@ -127,8 +159,14 @@ async def test_a_long_retry_after_is_for_the_lane_to_keep(peer: Peer, client: Re
 async def test_messages_of_every_shape_are_understood(peer: Peer, client: ReductoClient) -> None:
     """The API's own, FastAPI's and the gateway's page of HTML."""
     for mood, words in (
-        (says(400, {"error": {"name": "INVALID_CONFIG", "message": "no such mode"}}), "INVALID_CONFIG no such mode"),
-        (says(422, {"detail": [{"loc": ["body", "input"], "msg": "field required"}]}), "field required"),
+        (
+            says(400, {"error": {"name": "INVALID_CONFIG", "message": "no such mode"}}),
+            "INVALID_CONFIG no such mode",
+        ),
+        (
+            says(422, {"detail": [{"loc": ["body", "input"], "msg": "field required"}]}),
+            "field required",
+        ),
         (says(500, HTML), "502 Bad Gateway"),
     ):
         peer.moods["run_job"] = mood
@@ -136,7 +174,9 @@ async def test_messages_of_every_shape_are_understood(peer: Peer, client: Reduct
             await client.run_job("parse", "reducto://x")
 
 
-async def test_a_file_is_streamed_and_its_bytes_are_checked(tmp_path: Path, peer: Peer, client: ReductoClient) -> None:
+async def test_a_file_is_streamed_and_its_bytes_are_checked(
+    tmp_path: Path, peer: Peer, client: ReductoClient
+) -> None:
     """What arrives is what lay on disk; were it not what was planned, the upload breaks off."""
     path = tmp_path / "big.bin"
     path.write_bytes(b"lantern " * (1 << 20))
@@ -149,7 +189,9 @@ async def test_a_file_is_streamed_and_its_bytes_are_checked(tmp_path: Path, peer
 
 
 async def test_the_key_is_shown_nowhere(peer: Peer, client: ReductoClient) -> None:
-    """Neither in the client's own words nor in those of an error that the service sends back with it."""
+    """Neither in the client's own words nor in those of an error that the service sends back with
+    it.
+    """
     peer.moods["run_job"] = says(500, {"detail": "boom"})
     with pytest.raises(ServiceError) as caught:
         await client.run_job("parse", "reducto://x")
@@ -157,7 +199,9 @@ async def test_the_key_is_shown_nowhere(peer: Peer, client: ReductoClient) -> No
     assert peer.authorizations == {f"Bearer {KEY}"}
 
 
-async def test_links_are_followed_only_to_where_they_may_lead(tmp_path: Path, client: ReductoClient) -> None:
+async def test_links_are_followed_only_to_where_they_may_lead(
+    tmp_path: Path, client: ReductoClient
+) -> None:
     """Not to a plain address elsewhere, nor to a file."""
     for url in ("http://169.254.169.254/latest/meta-data", "file:///etc/passwd"):
         with pytest.raises(BadReply, match="not followed"):
@@ -185,7 +229,9 @@ async def test_a_large_file_goes_by_presigned_put_without_the_key(
     site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    peer.moods["upload"] = says(200, {"file_id": "reducto://large", "presigned_url": f"http://127.0.0.1:{port}/place"})
+    peer.moods["upload"] = says(
+        200, {"file_id": "reducto://large", "presigned_url": f"http://127.0.0.1:{port}/place"}
+    )
     path = tmp_path / "large.pdf"
     with path.open("wb") as file:
         file.truncate(api_types.DIRECT_UPLOAD_LIMIT + 1)  # a hole: nothing is stored
@@ -196,7 +242,9 @@ async def test_a_large_file_goes_by_presigned_put_without_the_key(
     assert received == {"size": api_types.DIRECT_UPLOAD_LIMIT + 1, "authorization": None}
 
 
-async def test_a_result_that_names_no_length_still_takes_room(peer: Peer, client: ReductoClient) -> None:
+async def test_a_result_that_names_no_length_still_takes_room(
+    peer: Peer, client: ReductoClient
+) -> None:
     """Bytes in memory are counted whatever the service says of them."""
 
     class Room:
@@ -221,7 +269,9 @@ async def test_a_result_that_names_no_length_still_takes_room(peer: Peer, client
     assert reserved == room.taken >= 100_000
 
 
-async def test_a_large_document_that_is_gone_is_no_fault_of_the_service(client: ReductoClient, tmp_path: Path) -> None:
+async def test_a_large_document_that_is_gone_is_no_fault_of_the_service(
+    client: ReductoClient, tmp_path: Path
+) -> None:
     """Nor of batcher: the document comes to its verdict, and the run goes on."""
     with pytest.raises(SourceGone):
         await client.upload(tmp_path / "gone.pdf", name="gone.pdf")
@@ -230,7 +280,7 @@ async def test_a_large_document_that_is_gone_is_no_fault_of_the_service(client: 
         await client.upload(tmp_path / "folder.pdf", name="folder.pdf")
 
 
-# --- addresses that are none, and answers that are no HTTP ----------------------------------------------------------
+# --- addresses that are none, and answers that are no HTTP ----------------------------------------
 
 NO_ADDRESSES = [
     "https://[::1",
@@ -258,7 +308,9 @@ NO_ADDRESSES = [
 
 
 @pytest.mark.parametrize("url", NO_ADDRESSES, ids=range(len(NO_ADDRESSES)))
-async def test_a_link_that_is_no_address_is_an_error_of_ours(url: str, tmp_path: Path, client: ReductoClient) -> None:
+async def test_a_link_that_is_no_address_is_an_error_of_ours(
+    url: str, tmp_path: Path, client: ReductoClient
+) -> None:
     """Whatever stands there: one document's trouble, and no traceback of a run."""
     with pytest.raises(ServiceError):
         await client.download(url, tmp_path / "part", around=lambda first: (b"", b""))
@@ -325,7 +377,9 @@ NO_ANSWERS = {
 
 @pytest.mark.parametrize("name", NO_ANSWERS)
 async def test_what_is_no_whole_answer_is_an_error_of_ours(name: str, tmp_path: Path) -> None:
-    """Behind a link, about a job, and to a submission: nothing else is ever raised, and nothing torn is taken."""
+    """Behind a link, about a job, and to a submission: nothing else is ever raised, and nothing
+    torn is taken.
+    """
     async with saying(NO_ANSWERS[name]) as url, ReductoClient(url, KEY) as client:
         with pytest.raises(ServiceError):
             await client.download(f"{url}/x", tmp_path / "part", around=lambda first: (b"", b""))
@@ -335,21 +389,29 @@ async def test_what_is_no_whole_answer_is_an_error_of_ours(name: str, tmp_path: 
             await client.run_job("parse", "reducto://x")
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}, {"Content_Length": str(len(WHOLE))}])
-async def test_a_whole_result_behind_a_link_is_taken(headers: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"Content_Encoding": "gzip"}, {"Content_Length": str(len(WHOLE))}]
+)
+async def test_a_whole_result_behind_a_link_is_taken(
+    headers: dict[str, str], tmp_path: Path
+) -> None:
     """With a length or without one, packed or not, with a mark of its byte order or not."""
     body = gzip.compress(WHOLE) if headers.get("Content_Encoding") else WHOLE
     bodies = [body] if headers else [body, b"\xef\xbb\xbf" + body, b" \n" + body]
     for text in bodies:
         async with saying(http(text, **headers)) as url, ReductoClient(url, KEY) as client:
             part = tmp_path / "part"
-            _, size = await client.download(f"{url}/x", part, around=lambda first: (b'{"result":', b"}"))
+            _, size = await client.download(
+                f"{url}/x", part, around=lambda first: (b'{"result":', b"}")
+            )
             assert json.loads(part.read_bytes()) == {"result": json.loads(WHOLE)}
             assert size == part.stat().st_size
 
 
 @pytest.mark.parametrize("job_id", ["..", ".", "a/b", "a?b#c", "\x00", "\ud83d", "ü" * 300, " "])
-async def test_an_odd_name_of_a_job_asks_for_nothing_else(job_id: str, peer: Peer, client: ReductoClient) -> None:
+async def test_an_odd_name_of_a_job_asks_for_nothing_else(
+    job_id: str, peer: Peer, client: ReductoClient
+) -> None:
     """It is one piece of the path, whatever it holds."""
     with pytest.raises(NotFound):
         await client.job(job_id)
@@ -363,7 +425,9 @@ async def test_a_header_of_64_kilobytes_is_read(peer: Peer, client: ReductoClien
     assert answer.status == "Pending"
 
 
-@pytest.mark.parametrize("date", ["", "x", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 99 Foo 2026", "1e400"])
+@pytest.mark.parametrize(
+    "date", ["", "x", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 99 Foo 2026", "1e400"]
+)
 async def test_an_odd_date_is_no_time(date: str, peer: Peer, client: ReductoClient) -> None:
     """Nobody's clock is compared with it."""
     peer.moods["job"] = says(200, {"status": "Pending"}, Date=date)
@@ -371,7 +435,7 @@ async def test_an_odd_date_is_no_time(date: str, peer: Peer, client: ReductoClie
     assert client.service_time is None or client.service_time > 2e11
 
 
-# --- where links may lead -------------------------------------------------------------------------------------------
+# --- where links may lead -------------------------------------------------------------------------
 
 HOSTED = api_types.SERVICES["reducto"]
 LOCAL = "http://127.0.0.1:8080"

@@ -49,7 +49,10 @@ def test_a_pipeline_s_parts_may_each_be_elsewhere() -> None:
     section = {"split_name": "A", "page_range": [1], "partition": None}
     said = pipeline(
         parse=[parse(link("p1")), parse(full), parse(link("p2"))],
-        extract=[{**section, "result": extract(link("e"), link("c"))}, {**section, "result": extract([{"a": 1}])}],
+        extract=[
+            {**section, "result": extract(link("e"), link("c"))},
+            {**section, "result": extract([{"a": 1}])},
+        ],
         split={"response_type": "split", "result": link("s"), "usage": {}},
     )
     of, whole = spliced(said)
@@ -94,7 +97,14 @@ def test_what_stands_elsewhere_is_no_link(value: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[", b'{"type": "url"', b'{"result": {"parse": {"type": "url"]}}', b'{"a": 1} {"type":"url"}']
+    "body",
+    [
+        b"",
+        b"[",
+        b'{"type": "url"',
+        b'{"result": {"parse": {"type": "url"]}}',
+        b'{"a": 1} {"type":"url"}',
+    ],
 )
 def test_what_cannot_be_read_has_none(body: bytes) -> None:
     """It is kept as it came."""
@@ -104,13 +114,18 @@ def test_what_cannot_be_read_has_none(body: bytes) -> None:
 def test_the_bare_list_of_a_parse_s_chunks_is_made_its_result() -> None:
     """As some answers at such an address are; of nothing else."""
     ((parse_link, extract_link),) = [
-        links_within(json.dumps(pipeline(parse=parse(link("p")), extract=extract(link("e")))).encode(), "pipeline")
+        links_within(
+            json.dumps(pipeline(parse=parse(link("p")), extract=extract(link("e")))).encode(),
+            "pipeline",
+        )
     ]
     assert enclosed(parse_link, b"[") == (b'{"type":"full","chunks":', b"}")
     assert enclosed(parse_link, b"{") == enclosed(extract_link, b"[") == (b"", b"")
 
 
-@pytest.mark.parametrize("text", ["[]", "[ ]", "[1]", '[ "a,]" , {"b": [1, 2]} ,null]', "[[[]], [0]]"])
+@pytest.mark.parametrize(
+    "text", ["[]", "[ ]", "[1]", '[ "a,]" , {"b": [1, 2]} ,null]', "[[[]], [0]]"]
+)
 def test_the_items_of_a_list_are_where_they_are(text: str) -> None:
     """Whatever stands in them."""
     assert [json.loads(text[start:end]) for start, end in items(text.encode())] == json.loads(text)

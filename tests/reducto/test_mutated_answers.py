@@ -1,4 +1,5 @@
-"""Answers that no service should give: none ends a run, none is taken for what it isn't, none makes it pay twice.
+"""Answers that no service should give: none ends a run, none is taken for what it isn't, none makes
+it pay twice.
 
 `PYTHONPATH=. python tests/reducto/mutated_answers.py 20000` reads many more.
 """
@@ -27,7 +28,9 @@ ALWAYS_UNSURE = {500, 502, 504, 408, 409, 302}
 
 
 def test_a_mutated_answer_is_read_right_or_refused() -> None:
-    """Bytes scratched, keys gone, types swapped: a value that is in it, or an error of our own, never anything else."""
+    """Bytes scratched, keys gone, types swapped: a value that is in it, or an error of our own,
+    never anything else.
+    """
     print(f"MUTATED_SEED={SEED}")
     assert campaign(ANSWERS, SEED) == []
 
@@ -37,7 +40,9 @@ def _all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _names_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses, "_surely_refused", lambda error, body, queue: error.status in (503, 429, 422))
+    monkeypatch.setattr(
+        responses, "_surely_refused", lambda error, body, queue: error.status in (503, 429, 422)
+    )
 
 
 def _any_upload_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +53,9 @@ def _raises_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "read", lambda call, status, body, decoder: decoder.decode(body))
 
 
-@pytest.mark.parametrize("plant", [_all_is_refused, _names_no_job, _any_upload_will_do, _raises_as_it_comes])
+@pytest.mark.parametrize(
+    "plant", [_all_is_refused, _names_no_job, _any_upload_will_do, _raises_as_it_comes]
+)
 def test_a_planted_misreading_is_found(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each one is complained of within a few thousand answers."""
     plant(monkeypatch)
@@ -62,7 +69,9 @@ async def _says_one_job(peer: Peer, request: web.Request) -> web.StreamResponse:
 
 
 def with_inner(inner: dict[str, Any]) -> Handler:
-    """The right answer, and in the result what an extract of somebody's own schema may well hold."""
+    """The right answer, and in the result what an extract of somebody's own schema may well
+    hold.
+    """
 
     async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
         answer: Any = await Peer.job(peer, request)
@@ -94,8 +103,12 @@ def with_inner(inner: dict[str, Any]) -> Handler:
         "an odd listing",
     ],
 )
-async def test_a_run_ends_well_against_it(call: str, mood: Handler, peer: Peer, words: tuple[object, ...]) -> None:
-    """Every document saved, each from its own job, and the service took as many submissions as there are documents."""
+async def test_a_run_ends_well_against_it(
+    call: str, mood: Handler, peer: Peer, words: tuple[object, ...]
+) -> None:
+    """Every document saved, each from its own job, and the service took as many submissions as
+    there are documents.
+    """
     peer.moods[call] = mood
     said = await batcher(*words)
     assert "Traceback" not in said.err
@@ -104,8 +117,11 @@ async def test_a_run_ends_well_against_it(call: str, mood: Handler, peer: Peer, 
 
 
 @pytest.mark.parametrize("is_linked", [False, True], ids=["in the answers", "behind links"])
-async def test_a_storm_of_them_ends_no_run(peer: Peer, words: tuple[object, ...], out: Path, is_linked: bool) -> None:
-    """One answer in three is mutated: whatever it comes to, it says so in our own words, and nothing is paid twice.
+async def test_a_storm_of_them_ends_no_run(
+    peer: Peer, words: tuple[object, ...], out: Path, is_linked: bool
+) -> None:
+    """One answer in three is mutated: whatever it comes to, it says so in our own words, and
+    nothing is paid twice.
 
     What was paid the service is asked, and not the ledger.
     """
@@ -118,11 +134,17 @@ async def test_a_storm_of_them_ends_no_run(peer: Peer, words: tuple[object, ...]
     assert "Traceback" not in said.err, f"MUTATED_SEED={SEED}\n{said.err}"
     assert said.code in (0, 1, 4)
     assert most_paid(peer) <= 1, f"MUTATED_SEED={SEED}"
-    assert set(rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'saved' GROUP BY content, step")) <= {(1,)}
+    assert set(
+        rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'saved' GROUP BY content, step")
+    ) <= {(1,)}
 
 
-async def test_a_storm_of_odd_results_pays_for_none_again(peer: Peer, words: tuple[object, ...]) -> None:
-    """Half of all answers about a job lack their result, or something of it, or hold something odd in its place."""
+async def test_a_storm_of_odd_results_pays_for_none_again(
+    peer: Peer, words: tuple[object, ...]
+) -> None:
+    """Half of all answers about a job lack their result, or something of it, or hold something odd
+    in its place.
+    """
     rng = random.Random(SEED)
     peer.moods["job"] = twisting(rng)
     said = await batcher(*words)
@@ -134,11 +156,15 @@ async def test_a_storm_of_odd_results_pays_for_none_again(peer: Peer, words: tup
 def most_paid(peer: Peer) -> int:
     """How many jobs that got their input the service made of one document, at the most."""
     configs = [json.loads(job.config) for job in peer.service.paid()]
-    return max(Counter(c["async"]["metadata"]["batcher"]["document"] for c in configs).values(), default=0)
+    return max(
+        Counter(c["async"]["metadata"]["batcher"]["document"] for c in configs).values(), default=0
+    )
 
 
 def twisting(rng: random.Random) -> Handler:
-    """Of one job no more than four in a row: who is asked again waits up to twice as long each time."""
+    """Of one job no more than four in a row: who is asked again waits up to twice as long each
+    time.
+    """
     in_a_row = Counter[str]()
 
     async def mood(peer: Peer, request: web.Request) -> web.StreamResponse:
@@ -173,4 +199,15 @@ def scratching(rng: random.Random, call: str) -> Handler:
 
 def mutated(body: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(body) + 1)
-    return rng.choice([body[:at], body[at:], body[:at] + b"\x00" + body[at:], b"", b"null", b"[]", b"<html>", body * 2])
+    return rng.choice(
+        [
+            body[:at],
+            body[at:],
+            body[:at] + b"\x00" + body[at:],
+            b"",
+            b"null",
+            b"[]",
+            b"<html>",
+            body * 2,
+        ]
+    )

@@ -9,7 +9,9 @@ import pytest
 from batcher.reducto.option_checks import partial_problems, problems
 from batcher.reducto.request_schema import BODIES
 
-DESCRIPTION = json.loads((Path(__file__).parents[1] / "service" / "openapi-v1.12.20.json").read_text())
+DESCRIPTION = json.loads(
+    (Path(__file__).parents[1] / "service" / "openapi-v1.12.20.json").read_text()
+)
 OWN = {"input", "async"}
 
 
@@ -31,8 +33,16 @@ def test_a_misspelt_key_is_found_with_its_path_and_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "options", "words"),
     [
-        ("parse", {"settings": {"timeout": "5m"}}, "job.options.settings.timeout: a number is wanted"),
-        ("parse", {"settings": {"page_range": {"start": "one"}}}, "job.options.settings.page_range.start"),
+        (
+            "parse",
+            {"settings": {"timeout": "5m"}},
+            "job.options.settings.timeout: a number is wanted",
+        ),
+        (
+            "parse",
+            {"settings": {"page_range": {"start": "one"}}},
+            "job.options.settings.page_range.start",
+        ),
         (
             "parse",
             {"settings": {"return_images": ["figures"]}},
@@ -44,7 +54,11 @@ def test_a_misspelt_key_is_found_with_its_path_and_the_nearest_name() -> None:
         ("parse", {"formatting": {"merge_tables": 1}}, "merge_tables: true or false is wanted"),
         ("split", {}, "job.options.split_description: missing"),
         ("pipeline", {}, "job.options.pipeline_id: missing"),
-        ("classify", {"classification_schema": [{"category": "a"}]}, "classification_schema[0].criteria: missing"),
+        (
+            "classify",
+            {"classification_schema": [{"category": "a"}]},
+            "classification_schema[0].criteria: missing",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_is_told(endpoint: str, options: dict[str, Any], words: str) -> None:
@@ -54,7 +68,9 @@ def test_a_value_that_cannot_be_is_told(endpoint: str, options: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    "page_range", [None, {"start": 1, "end": 3}, [{"start": 2}], [1, 5], ["Sheet 1"]], ids=lambda value: str(value)
+    "page_range",
+    [None, {"start": 1, "end": 3}, [{"start": 2}], [1, 5], ["Sheet 1"]],
+    ids=lambda value: str(value),
 )
 def test_every_form_of_a_page_range_is_taken(page_range: Any) -> None:
     """Five of them, by the description."""
@@ -82,8 +98,12 @@ def test_options_that_are_laid_over_others_need_not_be_whole() -> None:
     ],
     ids=str,
 )
-def test_what_may_be_newer_is_told_from_what_is_wrong(options: dict[str, Any], unknown: bool) -> None:
-    """A key or a value that the description hasn't, as against one that it has and that can't be so."""
+def test_what_may_be_newer_is_told_from_what_is_wrong(
+    options: dict[str, Any], unknown: bool
+) -> None:
+    """A key or a value that the description hasn't, as against one that it has and that can't be
+    so.
+    """
     found = list(problems("parse", options, key="job.options"))
     assert found
     assert all(problem.unknown for problem in found) is unknown
@@ -98,7 +118,9 @@ def test_alpha_is_known() -> None:
 def test_the_table_has_the_keys_of_the_description_and_no_others() -> None:
     """Walked side by side, endpoint by endpoint."""
     for endpoint, body in BODIES.items():
-        path = DESCRIPTION["paths"].get(f"/{endpoint}_async") or DESCRIPTION["paths"][f"/{endpoint}"]
+        path = (
+            DESCRIPTION["paths"].get(f"/{endpoint}_async") or DESCRIPTION["paths"][f"/{endpoint}"]
+        )
         described = path["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert ours(body, endpoint) == theirs(described, endpoint)
 

@@ -16,7 +16,12 @@ ASKED: dict[str, tuple[str, dict[str, Any], str, int]] = {
     "more than there are": ("parse", {"settings": {"page_range": {"end": 400}}}, "pdf", 12),
     "none that is there": ("parse", {"settings": {"page_range": [40]}}, "pdf", 1),
     "pages by number": ("parse", {"settings": {"page_range": [1, 3, 3]}}, "pdf", 2),
-    "ranges that overlap": ("parse", {"settings": {"page_range": [{"end": 3}, {"start": 2, "end": 5}]}}, "pdf", 5),
+    "ranges that overlap": (
+        "parse",
+        {"settings": {"page_range": [{"end": 3}, {"start": 2, "end": 5}]}},
+        "pdf",
+        5,
+    ),
     "sheets by name": ("parse", {"settings": {"page_range": ["Sums"]}}, "xlsx", 12),
     "an extract's own": ("extract", {"settings": {"page_range": [1]}}, "pdf", 1),
     "its parse's": ("extract", {"parsing": {"settings": {"page_range": {"end": 4}}}}, "pdf", 4),

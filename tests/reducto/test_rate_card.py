@@ -18,7 +18,12 @@ CARDS: dict[str, tuple[str, dict[str, Any], float, float]] = {
     "an extract, its parse included": ("extract", {}, 30, 0.20 / 0.015),
     "an extract of an agentic parse": ("extract", {"parsing": AGENTIC}, 40, 0.20 / 0.015),
     "a deep extract": ("extract", {"settings": {"deep_extract": True}}, 50, 0.40 / 0.015),
-    "an extract in haste": ("extract", {"settings": {"optimize_for_latency": True}}, 60, 0.40 / 0.015),
+    "an extract in haste": (
+        "extract",
+        {"settings": {"optimize_for_latency": True}},
+        60,
+        0.40 / 0.015,
+    ),
     "a split": ("split", {}, 30, 0.20 / 0.015),
     "a deep split": ("split", {"settings": {"deep_split": True}}, 50, 0.40 / 0.015),
     "a classification": ("classify", {}, 5, 0.075 / 0.015),
@@ -47,7 +52,10 @@ def test_the_batch_lane_is_a_fifth_cheaper_for_a_parse_alone() -> None:
 
 def test_a_short_deep_extract_costs_its_least() -> None:
     """Thirty credits, or a tenth of one for each field."""
-    schema = {"type": "object", "properties": {str(number): {"type": "string"} for number in range(400)}}
+    schema = {
+        "type": "object",
+        "properties": {str(number): {"type": "string"} for number in range(400)},
+    }
     job = Job(endpoint="extract", options={"settings": {"deep_extract": True}})
     assert rate(job, Prices()).likely(Measure(), "pdf") == 30
     wide = Job(endpoint="extract", options={**job.options, "instructions": {"schema": schema}})
@@ -74,21 +82,41 @@ BILLS: dict[str, tuple[dict[str, Any], float | None]] = {
     "credits": ({"num_pages": 3, "credits": 4.5}, 4.5),
     "nothing": ({"num_pages": 3}, None),
     "a later account's parse": (
-        {"credits": None, "usage_breakdown": {"parse_model": "R-1", "tier": "Default", "parse_pages": 3, "charts": 1}},
+        {
+            "credits": None,
+            "usage_breakdown": {
+                "parse_model": "R-1",
+                "tier": "Default",
+                "parse_pages": 3,
+                "charts": 1,
+            },
+        },
         (3 * 0.010 + 0.06) / 0.015,
     ),
     "the same from the batch lane": (
         {"usage_breakdown": {"parse_model": "R-1", "tier": "Batch", "parse_pages": 3}},
         0.8 * 2,
     ),
-    "a legacy parse": ({"usage_breakdown": {"parse_model": "Legacy", "tier": "Default", "legacy_parse_credits": 7}}, 7),
+    "a legacy parse": (
+        {
+            "usage_breakdown": {
+                "parse_model": "Legacy",
+                "tier": "Default",
+                "legacy_parse_credits": 7,
+            }
+        },
+        7,
+    ),
     "an extract with OCR": (
         {"usage_breakdown": {"extract_model": "Extract", "extract_pages": 2, "ocr_pages": 2}},
         (2 * 0.020 + 2 * 0.002) / 0.015,
     ),
     "a model of the future": ({"usage_breakdown": {"parse_model": "R-9", "parse_pages": 3}}, None),
     "a list instead of a table": ({"usage_breakdown": [1, 2]}, None),
-    "words instead of numbers": ({"usage_breakdown": {"parse_model": "R-1", "parse_pages": "three"}}, 0),
+    "words instead of numbers": (
+        {"usage_breakdown": {"parse_model": "R-1", "parse_pages": "three"}},
+        0,
+    ),
 }
 
 
@@ -101,7 +129,11 @@ def test_a_bill_is_read_in_credits_or_in_quantities(name: str) -> None:
 
 def test_a_quote_shows_both_lanes_and_both_cards() -> None:
     """In dollars, and how much it is at most."""
-    told = quote([("pdf", Measure(100)), ("txt", Measure(10))], Job(options={"settings": {"model": "r-1"}}), Prices())
+    told = quote(
+        [("pdf", Measure(100)), ("txt", Measure(10))],
+        Job(options={"settings": {"model": "r-1"}}),
+        Prices(),
+    )
     assert (told.pages, told.credits) == (110, 105)
     assert told.dollars == pytest.approx(1.575)
     assert told.at_most == pytest.approx(0.015 * 205)
@@ -114,5 +146,7 @@ def test_a_model_that_is_left_open_is_noticed() -> None:
     """At the place where the endpoint has it."""
     assert leaves_model_open(Job()) and leaves_model_open(Job(endpoint="extract"))
     assert not leaves_model_open(Job(options={"settings": {"model": "r-1"}}))
-    assert not leaves_model_open(Job(endpoint="extract", options={"parsing": {"settings": {"model": "legacy"}}}))
+    assert not leaves_model_open(
+        Job(endpoint="extract", options={"parsing": {"settings": {"model": "legacy"}}})
+    )
     assert not leaves_model_open(Job(endpoint="classify"))

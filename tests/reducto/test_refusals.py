@@ -1,4 +1,6 @@
-"""What a refusal means for a submission and for any other call, in whatever shape the service words it."""
+"""What a refusal means for a submission and for any other call, in whatever shape the service words
+it.
+"""
 
 import itertools
 import json
@@ -45,7 +47,8 @@ MEANT: Final[dict[int, type[ServiceError]]] = {
     302: BadReply,
     399: BadReply,
 }
-# A submission's that leave it open whether a job was made: not in the API's list, or said by who doesn't know.
+# A submission's that leave it open whether a job was made: not in the API's list, or said by who
+# doesn't know.
 LEAVES_IT_OPEN: Final = {408, 409, 418, 499, 500, 502, 503, 504, 302, 399}
 
 
@@ -56,7 +59,9 @@ def body(**values: Any) -> bytes:
 @pytest.mark.parametrize("status", MEANT)
 def test_a_status_means_one_thing(status: int) -> None:
     """For calls that cost nothing: asked again, gone, refused, or no answer at all."""
-    error = refusal("GET /job", status, {"Retry-After": "7"}, body(error={"name": "NAMED", "message": "words"}))
+    error = refusal(
+        "GET /job", status, {"Retry-After": "7"}, body(error={"name": "NAMED", "message": "words"})
+    )
     assert type(error) is MEANT[status]
     assert "words" in str(error)
     if isinstance(error, Refused):
@@ -75,21 +80,30 @@ def test_a_submission_is_refused_only_where_that_is_sure(status: int) -> None:
     assert set(REFUSALS) <= set(MEANT)
 
 
-@pytest.mark.parametrize("name", ["QUEUE_FULL", "BATCH_QUEUE_FULL", "RATE_LIMIT", "INTERNAL_ERROR", ""])
+@pytest.mark.parametrize(
+    "name", ["QUEUE_FULL", "BATCH_QUEUE_FULL", "RATE_LIMIT", "INTERNAL_ERROR", ""]
+)
 @pytest.mark.parametrize("queue", ["batch", "auto", None])
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "300"}])
 def test_a_503_is_a_refusal_where_it_says_that_a_queue_is_full(
     name: str, queue: str | None, headers: dict[str, str]
 ) -> None:
-    """By its name, or as the batch queue does it: bare, with Retry-After. A gateway's says nothing."""
+    """By its name, or as the batch queue does it: bare, with Retry-After.
+
+    A gateway's says nothing.
+    """
     error = submission_refusal("POST", 503, headers, body(error={"name": name}), queue=queue)
-    full = name in ("QUEUE_FULL", "BATCH_QUEUE_FULL", "RATE_LIMIT") or (queue == "batch" and bool(headers))
+    full = name in ("QUEUE_FULL", "BATCH_QUEUE_FULL", "RATE_LIMIT") or (
+        queue == "batch" and bool(headers)
+    )
     assert type(error) is (Busy if full else BadReply)
     assert {"QUEUE_FULL", "BATCH_QUEUE_FULL", "RATE_LIMIT"} == FULL_QUEUES
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("where", [{"job_id": "j"}, {"error": {"name": "QUEUE_FULL", "job_id": "j"}}])
+@pytest.mark.parametrize(
+    "where", [{"job_id": "j"}, {"error": {"name": "QUEUE_FULL", "job_id": "j"}}]
+)
 def test_a_refusal_that_names_a_job_is_none(status: int, where: dict[str, Any]) -> None:
     """It would be sent again, and the job behind it paid for twice."""
     said = {"error": {"name": "QUEUE_FULL"}, **where}
@@ -98,7 +112,8 @@ def test_a_refusal_that_names_a_job_is_none(status: int, where: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"[]", b'"job_id"', b'{"error": "job_id"}', b'{"job_id": ""}', b"<job_id>", b"\xff"]
+    "said",
+    [b"", b"[]", b'"job_id"', b'{"error": "job_id"}', b'{"job_id": ""}', b"<job_id>", b"\xff"],
 )
 def test_what_names_no_job_is_taken_as_it_is(said: bytes) -> None:
     """Whatever shape it has."""
@@ -106,13 +121,17 @@ def test_what_names_no_job_is_taken_as_it_is(said: bytes) -> None:
     assert type(submission_refusal("POST", 429, {}, said)) is Busy
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("said", "name", "words"),
     [
-        (body(error={"name": "INVALID_CONFIG", "message": "no such mode"}), "INVALID_CONFIG", "no such mode"),
+        (
+            body(error={"name": "INVALID_CONFIG", "message": "no such mode"}),
+            "INVALID_CONFIG",
+            "no such mode",
+        ),
         (body(error={"type": "INVALID_CONFIG", "message": "older"}), "INVALID_CONFIG", "older"),
         (body(error={"name": 7, "message": "odd"}), "", "odd"),
         (body(error={"message": "first"}, message="second"), "", "first"),
@@ -120,8 +139,16 @@ def test_what_names_no_job_is_taken_as_it_is(said: bytes) -> None:
         (body(reason="third", detail="fourth"), "", "third"),
         (body(detail="fourth", error="fifth"), "", "fourth"),
         (body(error="fifth"), "", "fifth"),
-        (body(detail=[{"loc": ["body", "input"], "msg": "field required"}]), "", "body.input: field required"),
-        (body(detail=[{"msg": "bad"}, 7, {"loc": ["a", 1], "msg": "worse"}]), "", "request: bad; a.1: worse"),
+        (
+            body(detail=[{"loc": ["body", "input"], "msg": "field required"}]),
+            "",
+            "body.input: field required",
+        ),
+        (
+            body(detail=[{"msg": "bad"}, 7, {"loc": ["a", 1], "msg": "worse"}]),
+            "",
+            "request: bad; a.1: worse",
+        ),
         (body(detail={"a": 1}), "", '{"a":1}'),
         (b"<html><TITLE lang=en>502 Bad\nGateway</title>", "", "a page of HTML: 502 Bad Gateway"),
         (b"plain words", "", "plain words"),
@@ -132,7 +159,9 @@ def test_what_names_no_job_is_taken_as_it_is(said: bytes) -> None:
     ],
 )
 def test_words_of_every_shape_are_found(said: bytes, name: str, words: str) -> None:
-    """The API's own, its older one, FastAPI's, the gateway's and nginx's; what a terminal would obey is taken out."""
+    """The API's own, its older one, FastAPI's, the gateway's and nginx's; what a terminal would
+    obey is taken out.
+    """
     assert explanation(said) == (name, words)
 
 
@@ -144,7 +173,7 @@ def test_a_long_page_is_told_in_short() -> None:
     assert explanation(body(message="x" * 500))[1] == "x" * 500
 
 
-# --- headers --------------------------------------------------------------------------------------------------------
+# --- headers --------------------------------------------------------------------------------------
 
 NOON: Final = "Fri, 20 Nov 2026 12:00:00 GMT"
 LATER: Final = "Fri, 20 Nov 2026 12:00:30 GMT"
@@ -158,7 +187,10 @@ LATER: Final = "Fri, 20 Nov 2026 12:00:30 GMT"
         ({"Retry-After": LATER, "Date": NOON}, 30.0),
         ({"Retry-After": NOON, "Date": LATER}, 0.0),
         ({"Retry-After": NOON}, None),
-        (dated(CIMultiDict({"retry-after": NOON})), 0.0),  # by our own clock, where the server doesn't say its time
+        (
+            dated(CIMultiDict({"retry-after": NOON})),
+            0.0,
+        ),  # by our own clock, where the server doesn't say its time
         (dated(CIMultiDict({"retry-after": LATER, "date": NOON})), 30.0),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "1.5"}, None),
@@ -176,10 +208,13 @@ def test_retry_after_is_read_as_http_has_it(headers: dict[str, str], seconds: fl
 def test_a_date_is_a_moment() -> None:
     """Or none."""
     assert http_date(NOON) == 1_795_176_000.0
-    assert [http_date(text) for text in ("", "yesterday", "99 Foo 2026", "Fri, 32 Nov 2026 12:00:00 GMT")] == [None] * 4
+    assert [
+        http_date(text)
+        for text in ("", "yesterday", "99 Foo 2026", "Fri, 32 Nov 2026 12:00:00 GMT")
+    ] == [None] * 4
 
 
-# --- a job's answer -------------------------------------------------------------------------------------------------
+# --- a job's answer -------------------------------------------------------------------------------
 
 
 def test_side_keys_of_any_type_lose_no_result() -> None:

@@ -1,4 +1,6 @@
-"""What is read out of an answer, and what is told of it: a result, a link to one, or nothing to rely on."""
+"""What is read out of an answer, and what is told of it: a result, a link to one, or nothing to
+rely on.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def url(inner: Any, kind: str, was_asked: Asked = Asked()) -> str | None:  # noq
 
 @pytest.mark.parametrize("kind", ["parse", "split", "classify", "extract", "v3_extract", ""])
 def test_a_link_as_the_api_describes_it_is_followed(kind: str) -> None:
-    """Of every endpoint that may answer with one, and where an old result doesn't say which it was."""
+    """Of every endpoint that may answer with one, and where an old result doesn't say which it
+    was.
+    """
     assert url(LINK, kind) == LINK["url"]
 
 
@@ -43,16 +47,21 @@ def test_a_pipeline_is_never_a_link() -> None:
 
 @pytest.mark.parametrize("kind", ["extract", "v3_extract", ""])
 @pytest.mark.parametrize(
-    "inner", [{**AUTHORS, "owner": "ACME"}, AUTHORS, {**LINK, "url": 5}, {**LINK, "more": None}, [LINK]]
+    "inner",
+    [{**AUTHORS, "owner": "ACME"}, AUTHORS, {**LINK, "url": 5}, {**LINK, "more": None}, [LINK]],
 )
 def test_what_a_documents_author_wrote_is_no_link(kind: str, inner: Any) -> None:
-    """An extract's names are the user's own, its values the author's: such a result is saved, and nothing fetched."""
+    """An extract's names are the user's own, its values the author's: such a result is saved, and
+    nothing fetched.
+    """
     assert url(inner, kind, Asked("extract", frozenset({"type", "url", "owner"}))) is None
     assert url(inner, kind) is None
 
 
 def test_a_schema_with_a_links_own_names_decides() -> None:
-    """Where the user asked for these very fields it is the result, unless he asked for a link too."""
+    """Where the user asked for these very fields it is the result, unless he asked for a link
+    too.
+    """
     own = frozenset(LINK)
     assert url(LINK, "v3_extract", Asked("extract", own)) is None
     assert url(LINK, "v3_extract", Asked("extract", own, for_link=True)) == LINK["url"]
@@ -71,8 +80,12 @@ def test_where_the_answer_does_not_say_of_what_it_is_the_endpoint_tells() -> Non
 def test_what_was_asked_is_read_from_the_options() -> None:
     """The outer names of a schema, and the wish for a link, wherever it may stand."""
     schema = {"type": "object", "properties": {"type": {}, "url": {}}}
-    assert asked("extract", {"instructions": {"schema": schema}}) == Asked("extract", frozenset({"type", "url"}))
-    assert asked("extract", {"settings": {"force_url_result": True}}) == Asked("extract", for_link=True)
+    assert asked("extract", {"instructions": {"schema": schema}}) == Asked(
+        "extract", frozenset({"type", "url"})
+    )
+    assert asked("extract", {"settings": {"force_url_result": True}}) == Asked(
+        "extract", for_link=True
+    )
     assert asked("extract", {"instructions": {"schema": [1]}, "settings": None}) == Asked("extract")
 
 
@@ -96,16 +109,27 @@ def test_what_is_at_a_link_takes_the_links_own_place() -> None:
     """And no earlier one of the same bytes."""
     body = result(LINK, usage={"num_pages": 1, "seen": LINK})
     before, after = around(body, read_head(body, "j"), b"{")
-    assert json.loads(before + b'{"chunks":[]}' + after) == {**json.loads(body), "result": {"chunks": []}}
+    assert json.loads(before + b'{"chunks":[]}' + after) == {
+        **json.loads(body),
+        "result": {"chunks": []},
+    }
 
 
 @pytest.mark.parametrize(
-    "text", [b'"words \\ud83d"', b"NaN", b"[-Infinity]", b"[" * 5000 + b"]" * 5000, b'"\xff"', b'"a\nb"']
+    "text",
+    [b'"words \\ud83d"', b"NaN", b"[-Infinity]", b"[" * 5000 + b"]" * 5000, b'"\xff"', b'"a\nb"'],
 )
 def test_an_odd_value_in_a_result_goes_on_byte_for_byte(text: bytes) -> None:
-    """Half an emoji, NaN, five thousand levels, no UTF-8: what nobody has to read makes no result unreadable."""
-    inner = b'{"job_id": "j", "usage": {"num_pages": 2}, "duration": NaN, "result": {"type": "full", "x": %b}}' % text
-    answer = read_job("GET /job", 200, b'{"status": "Completed", "score": NaN, "result": %b}' % inner)
+    """Half an emoji, NaN, five thousand levels, no UTF-8: what nobody has to read makes no result
+    unreadable.
+    """
+    inner = (
+        b'{"job_id": "j", "usage": {"num_pages": 2}, "duration": NaN, "result": {"type": "full", "x": %b}}'
+        % text
+    )
+    answer = read_job(
+        "GET /job", 200, b'{"status": "Completed", "score": NaN, "result": %b}' % inner
+    )
     assert answer.status == "Completed"
     assert answer.result is not None
     assert bytes(answer.result) == inner
@@ -117,7 +141,12 @@ def test_an_odd_value_in_a_result_goes_on_byte_for_byte(text: bytes) -> None:
 
 def test_odd_words_beside_a_result_are_passed_over() -> None:
     """Numbers beyond any bill, names of the wrong type, errors with half a character."""
-    body = result({"type": "full"}, ["odd"], usage={"num_pages": 10**400, "credits": float("nan")}, duration=1e308)
+    body = result(
+        {"type": "full"},
+        ["odd"],
+        usage={"num_pages": 10**400, "credits": float("nan")},
+        duration=1e308,
+    )
     head = read_head(body, "j")
     assert (head.pages, head.duration, head.response_type) == (None, None, "")
     failed = b'{"status": "Failed", "result": NaN, "error": {"name": "\\ud83d", "message": ["\\udc00", 1e999]}}'
@@ -127,7 +156,8 @@ def test_odd_words_beside_a_result_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b"<html>", b'{"status": "Completed", "result": {"a": 1}', b'{"a": NaN}']
+    "body",
+    [b"", b"null", b"[]", b"<html>", b'{"status": "Completed", "result": {"a": 1}', b'{"a": NaN}'],
 )
 def test_an_answer_that_is_cut_off_or_no_job_is_refused(body: bytes) -> None:
     """In words of our own."""
@@ -144,10 +174,23 @@ def after(status: str) -> Event | None:
 
 @pytest.mark.parametrize(
     "status",
-    ["completed", "COMPLETED", "Succeeded", "Done", "Error", "Expired", "Ended", "", "Failed\x00", "Completed\ud83d"],
+    [
+        "completed",
+        "COMPLETED",
+        "Succeeded",
+        "Done",
+        "Error",
+        "Expired",
+        "Ended",
+        "",
+        "Failed\x00",
+        "Completed\ud83d",
+    ],
 )
 def test_an_unknown_status_is_never_taken_for_an_end(status: str) -> None:
-    """A word that the API gets tomorrow means that the job is running still: nothing is paid again for it."""
+    """A word that the API gets tomorrow means that the job is running still: nothing is paid again
+    for it.
+    """
     read = read_job("GET /job", 200, json.dumps({"status": status}).encode()).status
     assert read not in ENDED
     assert not JobAnswer(read).ended
@@ -162,7 +205,10 @@ def test_a_completed_job_without_a_result_is_no_failure() -> None:
 @pytest.mark.parametrize("said", ["9" * 400, "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_wait_for_ever_has_a_length(said: str) -> None:
     """That a clock can still tell."""
-    assert retry_after({"Retry-After": said, "Date": "Fri, 20 Nov 2026 12:00:00 GMT"}) == RETRY_AFTER_AT_MOST
+    assert (
+        retry_after({"Retry-After": said, "Date": "Fri, 20 Nov 2026 12:00:00 GMT"})
+        == RETRY_AFTER_AT_MOST
+    )
 
 
 @pytest.mark.parametrize("said", ["1e400", "nan", "-1", "x", "²", "Tue, 99"])

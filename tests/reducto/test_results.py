@@ -17,16 +17,31 @@ from batcher.outputs.rows import Row, fitted, grown, line_of, lines_of, rows_of,
 from batcher.reducto.results import Origin, chunks_of, images_of, read_result, records_of
 
 ORIGIN = Origin("in/a b.pdf", "parse", "j1", 2, 2.5)
-PARSE = {"response_type": "parse", "job_id": "j", "result": {"type": "full", "chunks": [{"content": "# A"}]}}
+PARSE = {
+    "response_type": "parse",
+    "job_id": "j",
+    "result": {"type": "full", "chunks": [{"content": "# A"}]},
+}
 SPLIT = {
     "response_type": "split",
-    "result": {"splits": [{"name": "A", "pages": [1, 2], "conf": "high", "partitions": [{"name": "x", "pages": [1]}]}]},
+    "result": {
+        "splits": [
+            {
+                "name": "A",
+                "pages": [1, 2],
+                "conf": "high",
+                "partitions": [{"name": "x", "pages": [1]}],
+            }
+        ]
+    },
 }
 PIPELINE = {
     "response_type": "pipeline",
     "result": {
         "parse": [PARSE, PARSE],
-        "extract": [{"split_name": "A", "result": {"response_type": "extract", "result": [{"n": 1}]}}],
+        "extract": [
+            {"split_name": "A", "result": {"response_type": "extract", "result": [{"n": 1}]}}
+        ],
         "split": None,
     },
 }
@@ -40,9 +55,17 @@ def body(value: Any) -> bytes:
     ("value", "chunks", "records"),
     [
         (PARSE, ["# A"], []),
-        ({"response_type": "extract", "result": [{"a": {"value": 1, "citations": []}}]}, [], [{"a": 1}]),
+        (
+            {"response_type": "extract", "result": [{"a": {"value": 1, "citations": []}}]},
+            [],
+            [{"a": 1}],
+        ),
         ({"response_type": "v3_extract", "result": {"a": {"b": 1}}}, [], [{"a": {"b": 1}}]),
-        ({"response_type": "classify", "result": {"category": "invoice"}}, [], [{"category": "invoice"}]),
+        (
+            {"response_type": "classify", "result": {"category": "invoice"}},
+            [],
+            [{"category": "invoice"}],
+        ),
         (PIPELINE, ["# A", "# A"], [{"n": 1}]),
     ],
 )
@@ -84,7 +107,10 @@ def test_odd_results_are_no_error(odd: bytes) -> None:
 def test_markdown_says_whose_it_is() -> None:
     """In front matter that YAML and JSON read alike."""
     text = "".join(markdown_of(body(PARSE), ORIGIN))
-    assert text == '---\nsource: "in/a b.pdf"\njob: "parse"\njob_id: "j"\npages: 2\ncredits: 2.5\n---\n\n# A\n'
+    assert (
+        text
+        == '---\nsource: "in/a b.pdf"\njob: "parse"\njob_id: "j"\npages: 2\ncredits: 2.5\n---\n\n# A\n'
+    )
 
 
 def test_what_a_listing_says_of_a_document_goes_with_it() -> None:
@@ -132,7 +158,9 @@ def test_a_large_result_takes_no_memory(tmp_path: Path) -> None:
     """40 MB pass through as Markdown and as rows; only the chunk at hand is held."""
     path = tmp_path / "large.json"
     chunk = body({"content": "x" * 100_000, "blocks": []})
-    path.write_bytes(b'{"response_type":"parse","result":{"chunks":[' + b",".join([chunk] * 400) + b"]}}")
+    path.write_bytes(
+        b'{"response_type":"parse","result":{"chunks":[' + b",".join([chunk] * 400) + b"]}}"
+    )
     with path.open("rb") as file:
         large = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     tracemalloc.start(1)
@@ -146,7 +174,9 @@ def test_a_large_result_takes_no_memory(tmp_path: Path) -> None:
 
 
 def made_of(saved: bytes, origin: Origin = ORIGIN) -> tuple[list[Row], str, list[str]]:
-    """Everything that is made of a result: rows, Markdown, and its line, which any reader of JSON takes."""
+    """Everything that is made of a result: rows, Markdown, and its line, which any reader of JSON
+    takes.
+    """
     left_out: list[str] = []
     rows = list(rows_of(saved, origin, left_out))
     for line in lines_of(saved, origin):
@@ -160,7 +190,11 @@ def made_of(saved: bytes, origin: Origin = ORIGIN) -> tuple[list[Row], str, list
     for row in rows:
         fitted(row, grown(None, known))
     list(images_of(read_result(saved)))
-    return rows, "".join(markdown_of(saved, origin, images={"https://a/b.png": "x y.png"})), left_out
+    return (
+        rows,
+        "".join(markdown_of(saved, origin, images={"https://a/b.png": "x y.png"})),
+        left_out,
+    )
 
 
 def strictly(line: bytes) -> Any:
@@ -177,20 +211,31 @@ def _refuse(constant: str) -> None:
 
 DEEP = b'{"response_type":"extract","result":[' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"]}"
 HALVES: dict[str, bytes] = {
-    "a number that is none": b'{"response_type":"extract","result":[{"a":NaN,"b":-Infinity,"c":1e999}]}',
+    "a number that is "
+    "none": b'{"response_type":"extract","result":[{"a":NaN,"b":-Infinity,"c":1e999}]}',
     "half an emoji": b'{"response_type":"parse","result":{"chunks":[{"content":"x \\ud83d y"}]}}',
-    "half an emoji in a name": b'{"response_type":"extract","result":[{"\\udc00":"\\ud83d\\ude00"}]}',
-    "bytes that are no UTF-8": b'{"response_type":"parse","result":{"chunks":[{"content":"x \xff y"}]}}',
+    "half an emoji in a "
+    "name": b'{"response_type":"extract","result":[{"\\udc00":"\\ud83d\\ude00"}]}',
+    "bytes that are no "
+    "UTF-8": b'{"response_type":"parse","result":{"chunks":[{"content":"x \xff y"}]}}',
     "a mark before it": b'\xef\xbb\xbf{"response_type":"parse","result":{"chunks":[{"content":"x y"}]}}',
     "a control character": b'{"response_type":"parse","result":{"chunks":[{"content":"x \x01\n y"}]}}',
-    "more digits than a number has": b'{"response_type":"extract","result":[{"a":' + b"9" * 5000 + b"}]}",
-    "an integer beyond all columns": b'{"response_type":"extract","result":[{"a":1' + b"0" * 400 + b"}]}",
-    "blocks that are none": b'{"response_type":"parse","result":{"chunks":[{"content":"x","blocks":[3]}]}}',
+    "more digits than a number has": b'{"response_type":"extract","result":[{"a":'
+    + b"9" * 5000
+    + b"}]}",
+    "an integer beyond all columns": b'{"response_type":"extract","result":[{"a":1'
+    + b"0" * 400
+    + b"}]}",
+    "blocks that are "
+    "none": b'{"response_type":"parse","result":{"chunks":[{"content":"x","blocks":[3]}]}}',
     "pages that are none": b'{"response_type":"parse","result":{"chunks":[{"content":"x","blocks":'
     b'[{"bbox":{"page":true}},{"bbox":{"page":1e30,"original_page":"1"}}]}]}}',
-    "parts of a split that are none": b'{"response_type":"split","result":{"splits":[{"name":"a","partitions":5}]}}',
-    "citations around all of it": b'{"response_type":"extract","result":{"value":"x","citations":[]}}',
-    "names that say nothing": b'{"response_type":"extract","result":[{"":1,"\\u0000":2,"source":3,"row":4,"other":5}]}',
+    "parts of a split that are "
+    "none": b'{"response_type":"split","result":{"splits":[{"name":"a","partitions":5}]}}',
+    "citations around all "
+    "of it": b'{"response_type":"extract","result":{"value":"x","citations":[]}}',
+    "names that say "
+    "nothing": b'{"response_type":"extract","result":[{"":1,"\\u0000":2,"source":3,"row":4,"other":5}]}',
     "names within names": b'{"response_type":"extract","result":[{"a":{"b":1},"a.b":2,"A.B":3}]}',
     "names that are there twice": b'{"response_type":"extract","result":[{"a":1,"a":2}]}',
     "450 levels": DEEP,
@@ -199,7 +244,9 @@ HALVES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("what", HALVES)
 def test_whatever_was_saved_something_is_made_of_it(what: str) -> None:
-    """Rows and text come out, though a piece be missing; the line is JSON as every reader takes it."""
+    """Rows and text come out, though a piece be missing; the line is JSON as every reader takes
+    it.
+    """
     rows, text, _ = made_of(HALVES[what])
     assert len(rows) >= 1 and len(text) > 60
 
@@ -221,14 +268,18 @@ def test_what_is_nested_too_deeply_is_left_out_and_said_so() -> None:
 
 
 def test_no_name_takes_the_place_of_another() -> None:
-    """Neither batcher's own columns nor one spelt with a dot; each value is somewhere in the row."""
+    """Neither batcher's own columns nor one spelt with a dot; each value is somewhere in the
+    row.
+    """
     (row,) = rows_of(HALVES["names within names"], ORIGIN)
     assert (row["a.b"], row["a.b_"], row["A.B"]) == (1, 2, 3)
     (row,) = rows_of(HALVES["names that say nothing"], ORIGIN)
     assert (row["source"], row["source_"], row["row_"], row["other_"]) == (ORIGIN.source, 3, 4, 5)
 
 
-@pytest.mark.parametrize("said", ['{"score":NaN}', '{"a":"\\ud83d"}', "{", "\ud800", "5", '{"x":' * 2000])
+@pytest.mark.parametrize(
+    "said", ['{"score":NaN}', '{"a":"\\ud83d"}', "{", "\ud800", "5", '{"x":' * 2000]
+)
 def test_whatever_a_listing_said_the_line_is_json(said: str) -> None:
     """Metadata of earlier versions included."""
     told = replace(ORIGIN, metadata=said, source="a\udcff.pdf")
@@ -237,8 +288,14 @@ def test_whatever_a_listing_said_the_line_is_json(said: str) -> None:
 
 
 KEYS = [
-    *"response_type result chunks blocks content bbox page original_page image_url extra page_image_url type".split(),
-    *"splits name pages conf partitions parse extract split value citations usage job_id embed source row".split(),
+    *(
+        "response_type result chunks blocks content bbox page original_page image_url extra "
+        "page_image_url type"
+    ).split(),
+    *(
+        "splits name pages conf partitions parse extract split value citations usage job_id embed "
+        "source row"
+    ).split(),
     "other",
     "",
     "\0",
@@ -271,7 +328,9 @@ LEAVES = [
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_shape_of_a_result_is_an_error(seed: int) -> None:
-    """A hundred made-up results of each seed, by the names that results have; then with a byte changed."""
+    """A hundred made-up results of each seed, by the names that results have; then with a byte
+    changed.
+    """
     rng = random.Random(seed)
 
     def value(depth: int) -> Any:
@@ -292,19 +351,41 @@ def test_no_shape_of_a_result_is_an_error(seed: int) -> None:
 
 
 def test_a_step_keeps_its_columns_from_run_to_run() -> None:
-    """A total of 120 and one of 117.50 stand in one column of numbers, and what no longer fits beside it."""
+    """A total of 120 and one of 117.50 stand in one column of numbers, and what no longer fits
+    beside it.
+    """
     first = grown(
-        None, {"total": ColumnType.INTEGER, "paid": ColumnType.BOOLEAN, "page": ColumnType.INTEGER, "note": None}
+        None,
+        {
+            "total": ColumnType.INTEGER,
+            "paid": ColumnType.BOOLEAN,
+            "page": ColumnType.INTEGER,
+            "note": None,
+        },
     )
     later = grown(
         first,
-        {"total": ColumnType.TEXT, "paid": ColumnType.NUMBER, "vat": ColumnType.INTEGER, "TOTAL": ColumnType.NUMBER},
+        {
+            "total": ColumnType.TEXT,
+            "paid": ColumnType.NUMBER,
+            "vat": ColumnType.INTEGER,
+            "TOTAL": ColumnType.NUMBER,
+        },
     )
-    assert (first["total"], first["paid"], first["page"], first["note"]) == ("number", "boolean", "integer", "text")
+    assert (first["total"], first["paid"], first["page"], first["note"]) == (
+        "number",
+        "boolean",
+        "integer",
+        "text",
+    )
     assert {name: later[name] for name in first} == dict(first)
     assert later["vat"] == "number" and "TOTAL" not in later
     row = fitted({"total": "120 EUR", "paid": 3, "TOTAL": 1}, later)
-    assert row["total"] is None and json.loads(row["other"]) == {"total": "120 EUR", "paid": 3, "TOTAL": 1}
+    assert row["total"] is None and json.loads(row["other"]) == {
+        "total": "120 EUR",
+        "paid": 3,
+        "TOTAL": 1,
+    }
 
 
 def test_digits_that_a_number_has_no_room_for_are_kept() -> None:

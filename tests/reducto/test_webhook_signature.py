@@ -14,8 +14,14 @@ NOT_GENUINE = {
     "five minutes ahead": signed(BODY, at=NOW + 301),
     "no headers": ({}, BODY),
     "another body": (signed(BODY)[0], BODY.replace(b"job-1", b"job-2")),
-    "no version": ({**signed(BODY)[0], "svix-signature": signed(BODY)[0]["svix-signature"][3:]}, BODY),
-    "another version": ({**signed(BODY)[0], "svix-signature": "v2" + signed(BODY)[0]["svix-signature"][2:]}, BODY),
+    "no version": (
+        {**signed(BODY)[0], "svix-signature": signed(BODY)[0]["svix-signature"][3:]},
+        BODY,
+    ),
+    "another version": (
+        {**signed(BODY)[0], "svix-signature": "v2" + signed(BODY)[0]["svix-signature"][2:]},
+        BODY,
+    ),
     "a timestamp in words": ({**signed(BODY)[0], "svix-timestamp": "yesterday"}, BODY),
     "a timestamp with more": ({**signed(BODY)[0], "svix-timestamp": f"timestamp={NOW}"}, BODY),
     "not JSON": signed(b"job-1"),

@@ -1,4 +1,6 @@
-"""Chains of jobs at the command line: each step paid for once, the later ones reading the earlier one's job."""
+"""Chains of jobs at the command line: each step paid for once, the later ones reading the earlier
+one's job.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,11 @@ def jobs(peer: Peer) -> Counter[str]:
 
 def inputs(peer: Peer, endpoint: str) -> list[str]:
     """How the inputs of the jobs of that endpoint begin."""
-    return [job.source.partition("://")[0] for job in peer.service.jobs.values() if job.endpoint == endpoint]
+    return [
+        job.source.partition("://")[0]
+        for job in peer.service.jobs.values()
+        if job.endpoint == endpoint
+    ]
 
 
 async def test_each_step_has_its_own_job_and_file(manifest: Path, peer: Peer, out: Path) -> None:
@@ -68,12 +74,17 @@ async def test_each_step_has_its_own_job_and_file(manifest: Path, peer: Peer, ou
     assert jobs(peer) == {"parse": 6, "extract": 6}
     assert (inputs(peer, "parse"), inputs(peer, "extract")) == (["reducto"] * 6, ["jobid"] * 6)
     assert peer.calls["upload"] == 6
-    assert len(list(out.rglob("*.txt.parse.json"))) == len(list(out.rglob("*.txt.extract.json"))) == 6
+    assert (
+        len(list(out.rglob("*.txt.parse.json"))) == len(list(out.rglob("*.txt.extract.json"))) == 6
+    )
     result = json.loads((out / "0" / "letter 0.txt.extract.json").read_text())
     assert result["response_type"] == "extract"
     assert "parse    6 saved" in said.err
     assert "extract  6 saved" in said.err
-    assert rows(out, "SELECT job, sum(cost) FROM attempts a JOIN documents d ON d.id = a.document GROUP BY job") == [
+    assert rows(
+        out,
+        "SELECT job, sum(cost) FROM attempts a JOIN documents d ON d.id = a.document GROUP BY job",
+    ) == [
         ("extract", 12.0),
         ("parse", 6.0),
     ], "a page of an extract that reads a job costs no parse"
@@ -81,9 +92,14 @@ async def test_each_step_has_its_own_job_and_file(manifest: Path, peer: Peer, ou
     assert jobs(peer) == {"parse": 6, "extract": 6}
 
 
-async def test_a_failed_second_step_repeats_no_paid_first_one(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_a_failed_second_step_repeats_no_paid_first_one(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """All extracts fail; tried again later, they read the same parse jobs."""
-    peer.service.work = lambda job: (0.0, ErrorName.CONTEXT_WINDOW_EXCEEDED if job.endpoint == "extract" else None)
+    peer.service.work = lambda job: (
+        0.0,
+        ErrorName.CONTEXT_WINDOW_EXCEEDED if job.endpoint == "extract" else None,
+    )
     assert (await batcher("run", manifest)).code == 1
     peer.service.work = lambda job: (0.0, None)
     assert (await batcher("retry", manifest)).code == 0
@@ -95,14 +111,19 @@ async def test_a_failed_second_step_repeats_no_paid_first_one(manifest: Path, pe
 async def test_a_failed_first_step_blocks_the_second_until_it_is_put_right(
     manifest: Path, peer: Peer, out: Path
 ) -> None:
-    """The later step's verdict names the earlier one; what is tried again takes its followers along."""
+    """The later step's verdict names the earlier one; what is tried again takes its followers
+    along.
+    """
     peer.service.work = lambda job: (0.0, ErrorName.DOCUMENT_CORRUPT)
     said = await batcher("run", manifest)
     assert said.code == 1
     assert "6 blocked (parse failed: DOCUMENT_CORRUPT" in said.err
     assert jobs(peer) == {"parse": 6}
     told = json.loads((await batcher("failures", manifest, "--json")).out)
-    assert {(group["state"], group["class"]) for group in told} == {("failed", "document"), ("blocked", "document")}
+    assert {(group["state"], group["class"]) for group in told} == {
+        ("failed", "document"),
+        ("blocked", "document"),
+    }
     peer.service.work = lambda job: (0.0, None)
     retried = json.loads((await batcher("retry", manifest, "--only", "document", "--json")).out)
     assert retried["documents"] == 12
@@ -110,7 +131,9 @@ async def test_a_failed_first_step_blocks_the_second_until_it_is_put_right(
     assert jobs(peer) == {"parse": 12, "extract": 6}
 
 
-async def test_a_step_that_is_added_later_goes_on_from_what_is_there(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_a_step_that_is_added_later_goes_on_from_what_is_there(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """Nothing is parsed again, and what lies on disk keeps its name."""
     data = chain(peer, {"name": "parse"})
     manifest.write_text(json.dumps(data))
@@ -124,27 +147,41 @@ async def test_a_step_that_is_added_later_goes_on_from_what_is_there(manifest: P
     assert (out / "0" / "letter 0.txt.json").exists()
 
 
-async def test_changed_options_of_a_step_renew_it_and_what_follows(manifest: Path, peer: Peer) -> None:
+async def test_changed_options_of_a_step_renew_it_and_what_follows(
+    manifest: Path, peer: Peer
+) -> None:
     """Of the second: that alone. Of the first: both."""
     assert (await batcher("run", manifest)).code == 0
-    assert (await batcher("run", manifest, "-S", "job.extract.options.settings.deep_extract=true")).code == 0
+    assert (
+        await batcher("run", manifest, "-S", "job.extract.options.settings.deep_extract=true")
+    ).code == 0
     assert jobs(peer) == {"parse": 6, "extract": 12}
     again = ("-S", "job.extract.options.settings.deep_extract=true")
-    assert (await batcher("run", manifest, *again, "-S", "job.parse.options.settings.timeout=300")).code == 0
+    assert (
+        await batcher("run", manifest, *again, "-S", "job.parse.options.settings.timeout=300")
+    ).code == 0
     assert jobs(peer) == {"parse": 12, "extract": 18}
 
 
-async def test_where_the_earlier_job_is_gone_an_upload_takes_its_place(manifest: Path, peer: Peer, out: Path) -> None:
-    """The first extract of each finds no job to read, isn't counted as paid, and the next brings its own input."""
+async def test_where_the_earlier_job_is_gone_an_upload_takes_its_place(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """The first extract of each finds no job to read, isn't counted as paid, and the next brings
+    its own input.
+    """
     peer.service = Forgetful(peer.service.clock, work=lambda job: (0.0, None))
     assert (await batcher("run", manifest)).code == 0
     assert jobs(peer) == {"parse": 6, "extract": 12}
     assert Counter(inputs(peer, "extract")) == {"jobid": 6, "reducto": 6}
     assert rows(out, "SELECT DISTINCT paid FROM documents WHERE job = 'extract'") == [(1,)]
-    assert rows(out, "SELECT outcome, count(*) FROM attempts WHERE cost = 0 GROUP BY 1") == [("void", 6)]
+    assert rows(out, "SELECT outcome, count(*) FROM attempts WHERE cost = 0 GROUP BY 1") == [
+        ("void", 6)
+    ]
 
 
-async def test_where_the_service_refuses_to_read_a_job_an_upload_takes_its_place(manifest: Path, peer: Peer) -> None:
+async def test_where_the_service_refuses_to_read_a_job_an_upload_takes_its_place(
+    manifest: Path, peer: Peer
+) -> None:
     """The same where the submission itself is answered 404."""
 
     async def no_jobs(peer: Peer, request: object) -> object:
@@ -158,14 +195,18 @@ async def test_where_the_service_refuses_to_read_a_job_an_upload_takes_its_place
     assert set(inputs(peer, "extract")) == {"reducto"}
 
 
-async def test_where_the_earlier_job_is_about_to_expire_it_is_not_asked_for(manifest: Path, peer: Peer) -> None:
+async def test_where_the_earlier_job_is_about_to_expire_it_is_not_asked_for(
+    manifest: Path, peer: Peer
+) -> None:
     """With so short a retention, nobody could say whether it would still be read."""
     peer.service.work = lambda job: (2.0 if job.endpoint == "parse" else 0.0, None)
     assert (await batcher("run", manifest, "-S", "service.result_retention=2s")).code == 0
     assert set(inputs(peer, "extract")) == {"reducto"}
 
 
-async def test_copies_are_paid_for_once_in_each_step(manifest: Path, inbox: Path, peer: Peer, out: Path) -> None:
+async def test_copies_are_paid_for_once_in_each_step(
+    manifest: Path, inbox: Path, peer: Peer, out: Path
+) -> None:
     """Seven files, two of them the same: six parses, six extracts, fourteen results."""
     (inbox / "copy.txt").write_text("letter 0")
     assert (await batcher("run", manifest)).code == 0
@@ -173,8 +214,12 @@ async def test_copies_are_paid_for_once_in_each_step(manifest: Path, inbox: Path
     assert len(list(out.rglob("*.txt.*.json"))) == 14
 
 
-async def test_a_copy_goes_its_own_way_where_its_payer_vanished(manifest: Path, inbox: Path, peer: Peer) -> None:
-    """The first of three is gone before it is sent: the second pays for both steps, the third copies both."""
+async def test_a_copy_goes_its_own_way_where_its_payer_vanished(
+    manifest: Path, inbox: Path, peer: Peer
+) -> None:
+    """The first of three is gone before it is sent: the second pays for both steps, the third
+    copies both.
+    """
     for name in ("a", "b", "c"):
         (inbox / f"{name}.txt").write_text("the same")
         os.utime(
@@ -187,9 +232,13 @@ async def test_a_copy_goes_its_own_way_where_its_payer_vanished(manifest: Path, 
     (inbox / "a.txt").unlink()
     done = await batcher("run", manifest)
     assert done.code == 0
-    assert " that an earlier run had queued will not be sent" in done.err  # one or two: the other may be in doubt still
+    assert (
+        " that an earlier run had queued will not be sent" in done.err
+    )  # one or two: the other may be in doubt still
     assert jobs(peer) == {"parse": 7, "extract": 7}
-    states = rows(inbox.parent / "out", "SELECT source, job, state FROM documents WHERE length(source) = 5")
+    states = rows(
+        inbox.parent / "out", "SELECT source, job, state FROM documents WHERE length(source) = 5"
+    )
     assert set(states) == {
         ("a.txt", "parse", "superseded"),
         ("a.txt", "extract", "superseded"),
@@ -213,13 +262,19 @@ async def test_a_lost_answer_of_the_second_step_is_adopted(manifest: Path, peer:
 
 async def _lose_the_answer_of_an_extract(peer: Peer) -> None:
     async def lose(peer: Peer, request: object) -> object:
-        mood = accepts_and_hangs_up if jobs(peer)["extract"] == 2 and "extract" in str(request) else None  # type: ignore[comparison-overlap]
+        mood = (
+            accepts_and_hangs_up
+            if jobs(peer)["extract"] == 2 and "extract" in str(request)
+            else None
+        )  # type: ignore[comparison-overlap]
         return await (mood(peer, request) if mood else peer.run_job(request))  # type: ignore[arg-type]
 
     peer.moods["run_job"] = lose  # type: ignore[assignment]
 
 
-async def test_an_unknown_second_step_that_is_not_listed_is_held(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_an_unknown_second_step_that_is_not_listed_is_held(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """It can't be fenced off, so it is never sent again unasked."""
 
     async def swallow(peer: Peer, request: object) -> object:
@@ -241,7 +296,10 @@ async def test_an_unknown_second_step_that_is_not_listed_is_held(manifest: Path,
 async def test_killed_in_the_middle_of_the_second_step_nothing_of_the_first_is_repeated(
     manifest: Path, peer: Peer, out: Path
 ) -> None:
-    """SIGKILL after some extracts. Those that were being sent just then are held; asked for, they are sent again."""
+    """SIGKILL after some extracts.
+
+    Those that were being sent just then are held; asked for, they are sent again.
+    """
     peer.service.work = lambda job: (0.0 if job.endpoint == "parse" else 3600.0, None)
     process = await start("run", manifest)
     await peer.has_jobs(9)
@@ -270,7 +328,9 @@ async def test_why_tells_all_steps(manifest: Path, peer: Peer) -> None:
     ]
 
 
-async def test_a_missing_result_of_one_step_is_repaired_alone(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_a_missing_result_of_one_step_is_repaired_alone(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """It is fetched again while the service has it; the other step's is left alone."""
     assert (await batcher("run", manifest)).code == 0
     (out / "0" / "letter 0.txt.extract.json").unlink()
@@ -293,11 +353,18 @@ async def test_three_steps_and_one_that_reads_no_job(manifest: Path, peer: Peer,
     names = ("parse", "split", "extract", "classify")
     steps: dict[str, dict[str, object]] = {name: {"name": name, "endpoint": name} for name in names}
     steps["extract"] = EXTRACT
-    steps["split"]["options"] = {"split_description": [{"name": "body", "description": "the letter itself"}]}
+    steps["split"]["options"] = {
+        "split_description": [{"name": "body", "description": "the letter itself"}]
+    }
     manifest.write_text(json.dumps(chain(peer, *steps.values())))
     assert (await batcher("run", manifest)).code == 0
     assert jobs(peer) == dict.fromkeys(names, 6)
-    assert [set(inputs(peer, name)) for name in names] == [{"reducto"}, {"jobid"}, {"jobid"}, {"reducto"}]
+    assert [set(inputs(peer, name)) for name in names] == [
+        {"reducto"},
+        {"jobid"},
+        {"jobid"},
+        {"reducto"},
+    ]
 
 
 async def test_cancel_leaves_no_step_open(manifest: Path, peer: Peer, out: Path) -> None:
@@ -314,13 +381,17 @@ async def test_cancel_leaves_no_step_open(manifest: Path, peer: Peer, out: Path)
     ]
 
 
-async def test_what_is_cleaned_away_is_not_read_by_a_later_step(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_what_is_cleaned_away_is_not_read_by_a_later_step(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """A chain is cleaned in the end; a step that comes in afterwards brings uploads of its own."""
     clean = ("-S", "output.clean=saved")
     assert (await batcher("run", manifest, *clean)).code == 0
     assert set(inputs(peer, "extract")) == {"jobid"}
     assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NULL") == [(0,)]
-    again = await batcher("run", manifest, *clean, "-S", "job.extract.options.settings.deep_extract=true", "--yes")
+    again = await batcher(
+        "run", manifest, *clean, "-S", "job.extract.options.settings.deep_extract=true", "--yes"
+    )
     assert again.code == 0, again.err
     assert inputs(peer, "extract")[6:] == ["reducto"] * 6
 
@@ -330,15 +401,23 @@ async def test_the_shipped_chain_runs_on_the_local_service(tmp_path: Path) -> No
     manifest = Path(__file__).parents[2] / "manifests" / "chain.toml"
     said = await batcher("run", manifest, "-S", f"output.directory={tmp_path / 'out'}")
     assert said.code == 0, said.err
-    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("*.extract.json"))]
-    assert [result["result"][0]["invoice_number"] for result in results] == [f"INV-2026-00{n}" for n in range(1, 6)]
-    assert rows(tmp_path / "out", "SELECT DISTINCT substr(file_id, 1, 5), credits FROM attempts ORDER BY 1") == [
+    results = [
+        json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("*.extract.json"))
+    ]
+    assert [result["result"][0]["invoice_number"] for result in results] == [
+        f"INV-2026-00{n}" for n in range(1, 6)
+    ]
+    assert rows(
+        tmp_path / "out", "SELECT DISTINCT substr(file_id, 1, 5), credits FROM attempts ORDER BY 1"
+    ) == [
         ("jobid", 2.0),
         ("reduc", 1.0),
     ]
 
 
-async def test_a_collection_ends_though_later_steps_are_still_to_be_sent(manifest: Path, peer: Peer, out: Path) -> None:
+async def test_a_collection_ends_though_later_steps_are_still_to_be_sent(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
     """Nothing is cleaned away that they may read, and nobody waits for it."""
     clean = ("-S", "output.clean=saved")
     assert (await batcher("run", manifest, "--sample", "6", *clean)).code == 0
@@ -350,8 +429,12 @@ async def test_a_collection_ends_though_later_steps_are_still_to_be_sent(manifes
     assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NULL") == [(0,)]
 
 
-async def test_copies_tried_again_are_paid_for_once_in_each_step(manifest: Path, inbox: Path, peer: Peer) -> None:
-    """Three of the same bytes failed together, and each one's second step was blocked by its own first."""
+async def test_copies_tried_again_are_paid_for_once_in_each_step(
+    manifest: Path, inbox: Path, peer: Peer
+) -> None:
+    """Three of the same bytes failed together, and each one's second step was blocked by its own
+    first.
+    """
     for name in ("a", "b"):
         (inbox / f"{name}.txt").write_text("letter 0")
     peer.service.work = lambda job: (0.0, ErrorName.DOCUMENT_CORRUPT)
@@ -363,8 +446,12 @@ async def test_copies_tried_again_are_paid_for_once_in_each_step(manifest: Path,
     assert jobs(peer) == {"parse": 12, "extract": 6}
 
 
-async def test_what_is_in_doubt_keeps_no_run_from_its_limit(manifest: Path, peer: Peer, out: Path) -> None:
-    """One of two extracts is of unknown fate and can't be fenced off, and the others are for another run to send."""
+async def test_what_is_in_doubt_keeps_no_run_from_its_limit(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """One of two extracts is of unknown fate and can't be fenced off, and the others are for
+    another run to send.
+    """
 
     async def swallow(peer: Peer, request: object) -> object:
         if "extract" not in str(request) or peer.calls["swallowed"]:

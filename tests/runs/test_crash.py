@@ -1,4 +1,6 @@
-"""The real process, killed with SIGKILL at random moments: nothing is lost and nothing is paid for twice."""
+"""The real process, killed with SIGKILL at random moments: nothing is lost and nothing is paid for
+twice.
+"""
 
 import json
 import os
@@ -34,8 +36,12 @@ def inbox(tmp_path: Path) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_killed_at_random_moments_every_document_is_saved_and_paid_once(inbox: Path, tmp_path: Path) -> None:
-    """The service's own jobs are the witness: one completed job for each document, however often batcher died."""
+def test_killed_at_random_moments_every_document_is_saved_and_paid_once(
+    inbox: Path, tmp_path: Path
+) -> None:
+    """The service's own jobs are the witness: one completed job for each document, however often
+    batcher died.
+    """
     print(f"CRASH_SEED={SEED}")
     rng = random.Random(SEED)
     out = tmp_path / "out"
@@ -61,11 +67,15 @@ def test_killed_at_random_moments_every_document_is_saved_and_paid_once(inbox: P
 
 def _start(inbox: Path, out: Path) -> subprocess.Popen[bytes]:
     formats = 'output.formats=["json", "markdown", "jsonl", "parquet"]'
-    return subprocess.Popen([sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "-q", "-S", formats])
+    return subprocess.Popen(
+        [sys.executable, "-m", "batcher", "run", str(inbox), "-o", str(out), "-q", "-S", formats]
+    )
 
 
 def _everything_made_of_them_is_there_once(out: Path) -> None:
-    sources = [json.loads(line)["source"] for line in (out / "results.jsonl").read_text().splitlines()]
+    sources = [
+        json.loads(line)["source"] for line in (out / "results.jsonl").read_text().splitlines()
+    ]
     assert len(sources) == len(set(sources)) == DOCUMENTS
     table = pyarrow.parquet.read_table(out / "results.parquet").column("source").to_pylist()
     assert sorted(table) == sorted(sources)

@@ -1,4 +1,6 @@
-"""What stands between a batch and its service: certificates of a company's own, and headers that a gateway wants."""
+"""What stands between a batch and its service: certificates of a company's own, and headers that a
+gateway wants.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def written(folder: Path, peer: Peer, *service: str, notify: str = "") -> Path:
     return path
 
 
-# --- certificates ---------------------------------------------------------------------------------------------------
+# --- certificates ---------------------------------------------------------------------------------
 
 
 @needs_openssl
@@ -73,7 +75,9 @@ def written(folder: Path, peer: Peer, *service: str, notify: str = "") -> Path:
 async def test_a_certificate_that_a_manifest_names_is_trusted_wherever_it_is_shown(
     secured: Peer, tmp_path: Path
 ) -> None:
-    """By the API, by what results link to and by whoever is told of the end; a run that only brings home knows it."""
+    """By the API, by what results link to and by whoever is told of the end; a run that only brings
+    home knows it.
+    """
     secured.moods["job"] = links
     manifest = written(tmp_path, secured, 'ca_file = "ca.pem"')
     said = await batcher("run", manifest)
@@ -90,19 +94,27 @@ async def test_a_certificate_that_a_manifest_names_is_trusted_wherever_it_is_sho
 async def test_without_it_the_words_say_what_is_missing(secured: Peer, tmp_path: Path) -> None:
     """The manifest's key and the environment's variable."""
     said = await batcher("run", written(tmp_path, secured))
-    assert (said.code, "service.ca_file" in said.err, "SSL_CERT_FILE" in said.err) == (4, True, True), said.err
+    assert (said.code, "service.ca_file" in said.err, "SSL_CERT_FILE" in said.err) == (
+        4,
+        True,
+        True,
+    ), said.err
 
 
 @pytest.mark.usefixtures("inbox")
-async def test_a_file_that_can_not_be_trusted_ends_a_run_before_anything_is_sent(peer: Peer, tmp_path: Path) -> None:
+async def test_a_file_that_can_not_be_trusted_ends_a_run_before_anything_is_sent(
+    peer: Peer, tmp_path: Path
+) -> None:
     """With exit code 2; of an output, too, whose manifest named a file that is gone by now."""
     said = await batcher("run", written(tmp_path, peer, 'ca_file = "gone.pem"'))
-    assert (said.code, "service.ca_file" in said.err, "gone.pem" in said.err) == (2, True, True), said.err
+    assert (said.code, "service.ca_file" in said.err, "gone.pem" in said.err) == (2, True, True), (
+        said.err
+    )
     assert not (tmp_path / "out").exists()
     assert not peer.calls
 
 
-# --- headers --------------------------------------------------------------------------------------------------------
+# --- headers --------------------------------------------------------------------------------------
 
 SECRET = "CANARY-of-the-gateway-0123"
 HEADERS = ("[service.headers]", 'X-Team = "records"', 'X-Gateway-Key = "env:GATEWAY_KEY"')
@@ -136,7 +148,9 @@ def sent(peer: Peer) -> dict[str, set[tuple[str | None, str | None]]]:
 async def test_headers_go_to_the_api_alone(
     peer: Peer, elsewhere: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With every call, those of a run that only brings home among them; neither to other hosts nor with the news."""
+    """With every call, those of a run that only brings home among them; neither to other hosts nor
+    with the news.
+    """
     monkeypatch.setenv("GATEWAY_KEY", f" {SECRET} ")
     peer.moods["job"] = links_by_turns(elsewhere)
     manifest = written(tmp_path, peer, *HEADERS, notify=elsewhere.url)
@@ -159,10 +173,15 @@ async def test_a_header_from_the_environment_is_written_nowhere(
     words = f"Token {SECRET} or {SECRET} is no good"
     peer.moods["run_job"] = says(422, {"error": {"name": "DOCUMENT_CORRUPTED", "message": words}})
     manifest = written(tmp_path, peer, *HEADERS)
-    told = [await batcher("run", manifest, "--log-json", "--json"), await batcher("failures", manifest)]
+    told = [
+        await batcher("run", manifest, "--log-json", "--json"),
+        await batcher("failures", manifest),
+    ]
     assert told[0].code == 2 and "[a header] or [a header] is no good" in told[1].out, told
     assert [one for one in told if SECRET in one.out + one.err] == []
-    assert [path for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
+    assert [
+        path for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
+    ] == []
 
 
 @pytest.mark.parametrize("held", ["", "two\nlines", "caf\u00e9"])

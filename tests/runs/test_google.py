@@ -23,7 +23,11 @@ async def test_documents_come_from_one_bucket_and_results_go_to_another(
             obstore.put(inbox, name, content)
         formats = ["markdown", "jsonl", "parquet"]
         output = {"directory": "out", "formats": formats, "mirror": "gs://outbox/night"}
-        data = {"service": {"url": peer.url}, "source": {"url": "gs://inbox/docs"}, "output": output}
+        data = {
+            "service": {"url": peer.url},
+            "source": {"url": "gs://inbox/docs"},
+            "output": output,
+        }
         (tmp_path / "m.json").write_text(json.dumps(data))
         said = await batcher("run", tmp_path / "m.json")
         assert said.code == 0, said.err

@@ -79,7 +79,7 @@ async def batcher(*words: object) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-# --- limits ---------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 LIMITS = {
     "documents": "max_documents=3",
@@ -91,7 +91,9 @@ LIMITS = {
 
 @pytest.mark.parametrize("name", LIMITS)
 async def test_a_run_stops_before_its_cap(name: str, inbox: Path, peer: Peer) -> None:
-    """Exactly what fits is accepted, all of it comes home, exit code 3; the next run goes on with the rest."""
+    """Exactly what fits is accepted, all of it comes home, exit code 3; the next run goes on with
+    the rest.
+    """
     summary = await run(inbox, peer, f"limits.{LIMITS[name]}")
     assert (summary.exit_code, len(peer.service.jobs)) == (3, 3)
     assert (summary.documents["saved"], unsent(summary)) == (3, DOCUMENTS - 3)
@@ -100,15 +102,21 @@ async def test_a_run_stops_before_its_cap(name: str, inbox: Path, peer: Peer) ->
 
 
 @pytest.mark.parametrize("limit", ["max_credits=10", "max_cost=0.15"])
-async def test_a_cap_holds_where_documents_are_dearer_than_estimated(limit: str, inbox: Path, peer: Peer) -> None:
-    """Two credits a page, as for dense ones, and that shows only in the bills: what is out is counted with caution."""
+async def test_a_cap_holds_where_documents_are_dearer_than_estimated(
+    limit: str, inbox: Path, peer: Peer
+) -> None:
+    """Two credits a page, as for dense ones, and that shows only in the bills: what is out is
+    counted with caution.
+    """
     peer.service.credits = 2.0
     summary = await run(inbox, peer, f"limits.{limit}")
     assert (summary.exit_code, summary.credits) == (3, 10)
     assert (summary.documents["saved"], unsent(summary)) == (5, DOCUMENTS - 5)
 
 
-async def test_a_cap_that_was_passed_is_told_with_the_document_that_passed_it(inbox: Path, peer: Peer) -> None:
+async def test_a_cap_that_was_passed_is_told_with_the_document_that_passed_it(
+    inbox: Path, peer: Peer
+) -> None:
     """One text was tried, whose price nobody could know; nothing was sent after it."""
     peer.service.credits = 20.0
     summary = await run(inbox, peer, "limits.max_credits=5")
@@ -157,63 +165,100 @@ async def test_a_run_that_begins_after_its_stop_sends_nothing(inbox: Path, peer:
 
 
 async def test_a_sample_is_all_that_was_asked(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """Exit code 0, and a word on what is left; a limit of the manifest's that comes first is one all the same."""
+    """Exit code 0, and a word on what is left; a limit of the manifest's that comes first is one
+    all the same.
+    """
     words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url)
     code, _, err = await batcher(*words, "--sample", 3, "-S", "limits.max_credits=1")
     assert code == 3 and "max_credits" in err and len(peer.service.jobs) == 1
     code, _, err = await batcher(*words, "--sample", 3)
-    assert code == 0 and "the sample is taken: 4 documents left" in err and len(peer.service.jobs) == 4
+    assert (
+        code == 0 and "the sample is taken: 4 documents left" in err and len(peer.service.jobs) == 4
+    )
     peer.moods["run_job"] = says(415, UNPROCESSABLE)
     assert (await batcher(*words, "--sample", 1))[0] == 1
 
 
-async def test_whoever_is_strict_minds_what_any_run_left(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """A verdict of an earlier run is told and isn't this run's; with --strict it is exit code 1, of `status` too."""
+async def test_whoever_is_strict_minds_what_any_run_left(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """A verdict of an earlier run is told and isn't this run's; with --strict it is exit code 1, of
+    `status` too.
+    """
     words = ("run", inbox, "-o", tmp_path / "out", "--service", peer.url)
     peer.moods["run_job"] = once(says(415, UNPROCESSABLE), "run_job")
-    codes = [(await batcher(*words, *strict))[0] for strict in ((), (), ("--strict",), ("--strict", "--collect"))]
+    codes = [
+        (await batcher(*words, *strict))[0]
+        for strict in ((), (), ("--strict",), ("--strict", "--collect"))
+    ]
     assert codes == [1, 0, 1, 1]
-    assert [(await batcher("status", tmp_path / "out", *strict))[0] for strict in ((), ("--strict",))] == [0, 1]
+    assert [
+        (await batcher("status", tmp_path / "out", *strict))[0] for strict in ((), ("--strict",))
+    ] == [0, 1]
     assert (await batcher("status", tmp_path / "out", "--strict", "--watch"))[0] == 1
     await batcher("retry", tmp_path / "out")
-    assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 1, "in the queue isn't saved"
+    assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 1, (
+        "in the queue isn't saved"
+    )
     _, out, _ = await batcher(*words, "--strict", "--json")
     assert (json.loads(out)["exit_code"], json.loads(out)["ended"]) == (0, "finished")
     assert (await batcher("status", tmp_path / "out", "--strict"))[0] == 0
 
 
-async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """Its verdict too: exit code 3 and a word in each place, until the third run; another document's is 1 at once."""
+async def test_what_failed_for_a_passing_reason_waits_for_the_next_run(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """Its verdict too: exit code 3 and a word in each place, until the third run; another
+    document's is 1 at once.
+    """
     words = (inbox, "-o", tmp_path / "out", "--service", peer.url, "-S", "retry.TIMEOUT.attempts=1")
     peer.service.work = lambda job: (0.0, "TIMEOUT")
     code, out, err = await batcher("run", *words, "--json")
     told = json.loads(out)
     assert (code, told["ended"], told["waiting"], told["taken_up"]) == (3, "stopped", DOCUMENTS, 0)
     (group,) = told["failures"]
-    assert (group["waits"], group["runs"]) == (DOCUMENTS, 1) and f"{DOCUMENTS} documents failed for a reason" in err
+    assert (group["waits"], group["runs"]) == (
+        DOCUMENTS,
+        1,
+    ) and f"{DOCUMENTS} documents failed for a reason" in err
     for command in ("status", "failures"):
-        assert "will be tried again by the next run (1 run so far)" in (await batcher(command, tmp_path / "out"))[1]
+        assert (
+            "will be tried again by the next run (1 run so far)"
+            in (await batcher(command, tmp_path / "out"))[1]
+        )
     assert f"{DOCUMENTS} of them failed for a passing reason" in (await batcher("plan", *words))[1]
     peer.service.work = lambda job: (0.0, "TIMEOUT" if len(peer.service.jobs) % 2 else None)
     code, out, err = await batcher("run", *words, "--json")
     told = json.loads(out)
-    assert (code, told["taken_up"]) == (3, DOCUMENTS) and "that had failed for a passing reason, tried again" in err
+    assert (code, told["taken_up"]) == (
+        3,
+        DOCUMENTS,
+    ) and "that had failed for a passing reason, tried again" in err
     peer.service.work = lambda job: (0.0, "TIMEOUT")
     assert (await batcher("run", *words, "-q"))[0] == 1
     code, out, _ = await batcher("run", *words, "--json")
     assert (code, json.loads(out)["waiting"]) == (0, 0), "a verdict of an earlier run"
 
 
-async def test_a_verdict_weighs_more_than_what_waits(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """Exit code 1 where one document's own fault is among those; and where a manifest wants no second tries."""
-    peer.service.work = lambda job: (0.0, "DOCUMENT_CORRUPT" if len(peer.service.jobs) == 0 else "TIMEOUT")
+async def test_a_verdict_weighs_more_than_what_waits(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """Exit code 1 where one document's own fault is among those; and where a manifest wants no
+    second tries.
+    """
+    peer.service.work = lambda job: (
+        0.0,
+        "DOCUMENT_CORRUPT" if len(peer.service.jobs) == 0 else "TIMEOUT",
+    )
     assert (await run(inbox, peer, "retry.TIMEOUT.attempts=1")).exit_code == 1
     peer.service.work = lambda job: (0.0, "TIMEOUT")
     overrides = ("retry.TIMEOUT.attempts=1", "retry.runs=1")
     manifest = for_directory(inbox, tmp_path / "other", service=peer.url, overrides=overrides)
     summary = await run_batch(manifest)
     assert (summary.exit_code, summary.waiting) == (1, 0)
-    assert "tried again" not in status_words("other", status_values(tmp_path / "other" / ".batcher" / "ledger.db"))
+    assert "tried again" not in status_words(
+        "other", status_values(tmp_path / "other" / ".batcher" / "ledger.db")
+    )
 
 
 async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
@@ -243,7 +288,9 @@ async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) ->
 
         ledger.listeners.append(hear)
 
-    manifest = for_directory(inbox, inbox.parent / "out", service=peer.url, overrides=("limits.max_documents=4",))
+    manifest = for_directory(
+        inbox, inbox.parent / "out", service=peer.url, overrides=("limits.max_documents=4",)
+    )
     await run_batch(manifest, course=course, watch=cut_off)
     sent = len(peer.service.jobs)
     summary = await collect_batch(manifest)
@@ -252,7 +299,12 @@ async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) ->
     assert summary.exit_code == 0
 
 
-WRONG = ("limits.max_documents=0", "limits.max_cost=-1", "limits.stop_at=25:00", "limits.max_duration=soon")
+WRONG = (
+    "limits.max_documents=0",
+    "limits.max_cost=-1",
+    "limits.stop_at=25:00",
+    "limits.max_duration=soon",
+)
 
 
 @pytest.mark.parametrize("override", WRONG)
@@ -262,7 +314,7 @@ def test_a_limit_that_is_none_is_named(override: str, inbox: Path, tmp_path: Pat
         for_directory(inbox, tmp_path / "out", overrides=(override,))
 
 
-# --- the evening before ---------------------------------------------------------------------------------------------
+# --- the evening before ---------------------------------------------------------------------------
 
 
 async def test_a_plan_counts_pages_and_prices_them(inbox: Path, tmp_path: Path) -> None:
@@ -285,7 +337,9 @@ async def test_a_plan_comes_to_what_the_run_then_costs(tmp_path: Path) -> None:
     assert (planned["cost"]["pages"], planned["credits"]) == (done["pages"], done["credits"])
 
 
-async def test_a_check_proves_the_means_and_submits_nothing(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+async def test_a_check_proves_the_means_and_submits_nothing(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
     """The fence by a spare upload; the listing once there is a job of ours; both are stored."""
     words = ("plan", inbox, "-o", tmp_path / "out", "--service", peer.url, "--check", "--json")
     code, out, err = await batcher(*words)
@@ -296,10 +350,14 @@ async def test_a_check_proves_the_means_and_submits_nothing(inbox: Path, peer: P
     await run(inbox, peer, "limits.max_documents=1")
     assert json.loads((await batcher(*words))[1])["check"]["listing"]
     uploads = peer.calls["upload"]
-    assert json.loads((await batcher(*words))[1])["check"]["fence"] and peer.calls["upload"] == uploads
+    assert (
+        json.loads((await batcher(*words))[1])["check"]["fence"] and peer.calls["upload"] == uploads
+    )
 
 
-async def test_a_check_says_what_cannot_be_relied_on(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+async def test_a_check_says_what_cannot_be_relied_on(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
     """Exit code 1 where a deleted upload stays; 4 where the key is refused."""
     words = ("plan", inbox, "-o", tmp_path / "out", "--service", peer.url, "--check")
     peer.moods["delete_upload"] = says(200, {"detail": "as you like"})
@@ -311,8 +369,12 @@ async def test_a_check_says_what_cannot_be_relied_on(inbox: Path, peer: Peer, tm
 
 
 @pytest.mark.parametrize("days", [1, -1])
-async def test_a_service_whose_clock_is_a_day_off_is_gone_by(days: int, inbox: Path, peer: Peer) -> None:
-    """It is the service that deletes: deadlines are counted by its clock, all comes home, and somebody is told."""
+async def test_a_service_whose_clock_is_a_day_off_is_gone_by(
+    days: int, inbox: Path, peer: Peer
+) -> None:
+    """It is the service that deletes: deadlines are counted by its clock, all comes home, and
+    somebody is told.
+    """
     peer.off = days * 86400.0
     peer.service.clock = lambda: time.time() + peer.off
     summary = await run(inbox, peer)
@@ -324,7 +386,7 @@ async def test_a_service_whose_clock_is_a_day_off_is_gone_by(days: int, inbox: P
     assert deadline_at - peer.service.clock() == pytest.approx(12 * 3600, abs=60)
 
 
-# --- the morning ----------------------------------------------------------------------------------------------------
+# --- the morning ----------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -349,7 +411,9 @@ async def mailbox(*, hangs: bool = False) -> AsyncIterator[tuple[str, list[Any]]
         await runner.cleanup()
 
 
-async def test_the_end_of_a_run_is_posted_with_a_digest_of_its_failures(inbox: Path, peer: Peer) -> None:
+async def test_the_end_of_a_run_is_posted_with_a_digest_of_its_failures(
+    inbox: Path, peer: Peer
+) -> None:
     """The counts, the exit code, each reason once, and a line for a chat."""
     peer.moods["run_job"] = says(415, UNPROCESSABLE)
     async with mailbox() as (url, received):
@@ -371,7 +435,9 @@ ENDS: dict[str, tuple[tuple[str, ...], int]] = {
 
 @pytest.mark.parametrize("how", ENDS)
 async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> None:
-    """Finished, at a limit, stopped by somebody or failed: in the message, the summary, the file and the ledger."""
+    """Finished, at a limit, stopped by somebody or failed: in the message, the summary, the file
+    and the ledger.
+    """
     overrides, code = ENDS[how]
     if how == "failed":
         peer.moods["run_job"] = says(415, UNPROCESSABLE)
@@ -382,7 +448,9 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
         others = [one for one in ENDS if one != how]
         for on in (others, [how]):
             words = (*overrides, f"notify.url={url}", f"notify.on={json.dumps(on)}")
-            manifest = for_directory(inbox, inbox.parent / f"out {len(on)}", service=peer.url, overrides=words)
+            manifest = for_directory(
+                inbox, inbox.parent / f"out {len(on)}", service=peer.url, overrides=words
+            )
             summary = await run_batch(manifest, course=course)
             course = course if how == "stopped" else Course()
     (news,) = received
@@ -398,7 +466,9 @@ async def test_only_the_runs_asked_for_are_posted(inbox: Path, peer: Peer) -> No
     async with mailbox() as (url, received):
         await run(inbox, peer, f"notify.url={url}", 'notify.on=["failed"]')
         assert received == []
-        manifest = for_directory(inbox, inbox.parent / "out", overrides=(f"notify.url={url}", "batch=another"))
+        manifest = for_directory(
+            inbox, inbox.parent / "out", overrides=(f"notify.url={url}", "batch=another")
+        )
         with pytest.raises(Exception, match="another"):
             await run_batch(manifest)
     assert received[0]["exit_code"] == 2 and "belongs to batch" in received[0]["reason"]
@@ -407,7 +477,10 @@ async def test_only_the_runs_asked_for_are_posted(inbox: Path, peer: Peer) -> No
 async def test_an_address_that_hangs_holds_up_nobody() -> None:
     """It is given its seconds, and then a word says so."""
     async with mailbox(hangs=True) as (url, received):
-        assert await notify(url, {"text": "x"}, patience=0.3) == "notify.url didn't answer within 0.3 s"
+        assert (
+            await notify(url, {"text": "x"}, patience=0.3)
+            == "notify.url didn't answer within 0.3 s"
+        )
     assert received == [{"text": "x"}]
 
 
@@ -424,7 +497,7 @@ async def test_a_summary_lies_beside_the_ledger(inbox: Path, peer: Peer) -> None
     assert (written["documents"], written["exit_code"]) == (dict(summary.documents), 0)
 
 
-# --- the command line -----------------------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
 async def test_quiet_says_nothing_of_a_good_night(inbox: Path, peer: Peer, tmp_path: Path) -> None:
@@ -461,20 +534,28 @@ async def test_watch_ends_where_a_run_was_killed(inbox: Path, peer: Peer, tmp_pa
     assert code == 0 and f"{DOCUMENTS} saved" in out
 
 
-async def test_status_tells_of_what_is_out_what_it_costs_at_least(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """Nobody counts pages where no limit asks for it: the sum in all goes by what documents cost so far."""
+async def test_status_tells_of_what_is_out_what_it_costs_at_least(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """Nobody counts pages where no limit asks for it: the sum in all goes by what documents cost so
+    far.
+    """
     told = list[dict[str, Any]]()
 
     def look(ledger: Ledger) -> None:
         def hear(change: Change) -> None:
             if ledger.tally["saved"] == 2 and ledger.in_flight and not told:
-                told.append(status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True))
+                told.append(
+                    status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True)
+                )
 
         ledger.listeners.append(hear)
 
     peer.service.credits = 30.0
     overrides = ("service.max_in_flight=2",)
-    await run_batch(for_directory(inbox, tmp_path / "out", service=peer.url, overrides=overrides), watch=look)
+    await run_batch(
+        for_directory(inbox, tmp_path / "out", service=peer.url, overrides=overrides), watch=look
+    )
     cost = told[0]["cost"]
     assert cost["projected"] == pytest.approx(30.0 * DOCUMENTS)
     assert 0 < cost["committed"] < cost["likely"]
@@ -482,14 +563,20 @@ async def test_status_tells_of_what_is_out_what_it_costs_at_least(inbox: Path, p
     assert re.search(r"at least \d credits? \(\$", words), words
 
 
-async def test_status_tells_what_is_spent_committed_and_to_come(inbox: Path, peer: Peer, tmp_path: Path) -> None:
-    """From the ledger alone, also while a run holds it; in credits and, by the manifest's price of one, in dollars."""
+async def test_status_tells_what_is_spent_committed_and_to_come(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """From the ledger alone, also while a run holds it; in credits and, by the manifest's price of
+    one, in dollars.
+    """
     told = list[dict[str, Any]]()
 
     def look(ledger: Ledger) -> None:
         def hear(change: Change) -> None:
             if ledger.tally["saved"] == 2 and not told:
-                told.append(status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True))
+                told.append(
+                    status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True)
+                )
 
         ledger.listeners.append(hear)
 
@@ -501,11 +588,17 @@ async def test_status_tells_what_is_spent_committed_and_to_come(inbox: Path, pee
     assert (cost["spent"], cost["dollars_per_credit"]) == (documents["saved"], 0.01)
     assert cost["projected"] == pytest.approx(DOCUMENTS)
     after = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
-    assert (after["cost"]["spent"], after["cost"]["committed"], after["cost"]["to_come"]) == (DOCUMENTS, 0, 0)
+    assert (after["cost"]["spent"], after["cost"]["committed"], after["cost"]["to_come"]) == (
+        DOCUMENTS,
+        0,
+        0,
+    )
     assert "8 credits ($0.08)" in status_words("out", after)
 
 
-async def test_the_time_left_goes_by_the_speed_of_late(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+async def test_the_time_left_goes_by_the_speed_of_late(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
     """Of a run under way; where none is, nobody can tell."""
     await run(inbox, peer, "limits.max_documents=6")
     path = tmp_path / "out" / ".batcher" / "ledger.db"
@@ -526,12 +619,16 @@ async def test_what_expired_is_told_with_its_cost(inbox: Path, peer: Peer, tmp_p
     assert "1 credit ($0.01) of it for results that never came home" in status_words("out", told)
 
 
-async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer, tmp_path: Path) -> None:
+async def test_a_result_whose_time_runs_out_is_warned_of(
+    inbox: Path, peer: Peer, tmp_path: Path
+) -> None:
     """As long as it is out; at nine tenths of its time too."""
     course = Course()
     path = tmp_path / "out" / ".batcher" / "ledger.db"
     peer.service.work = lambda job: (1000.0, None)
-    manifest = for_directory(inbox, tmp_path / "out", service=peer.url, overrides=("limits.max_documents=1",))
+    manifest = for_directory(
+        inbox, tmp_path / "out", service=peer.url, overrides=("limits.max_documents=1",)
+    )
 
     def hear(change: Change) -> None:
         if isinstance(change.event, Accepted):
@@ -540,7 +637,10 @@ async def test_a_result_whose_time_runs_out_is_warned_of(inbox: Path, peer: Peer
     await run_batch(manifest, course=course, watch=lambda ledger: ledger.listeners.append(hear))
     assert status_values(path)["warnings"] == []
     with sqlite3.connect(path) as ledger:
-        ledger.execute("UPDATE attempts SET accepted_at = accepted_at - 40000, deadline_at = deadline_at - 40000")
+        ledger.execute(
+            "UPDATE attempts SET accepted_at = accepted_at - 40000, deadline_at = deadline_at - "
+            "40000"
+        )
     (warning,) = status_values(path)["warnings"]
     assert "93%" in warning and "53 min" in warning
 
@@ -564,25 +664,41 @@ async def test_a_rehearsal_goes_on_as_the_next_nights_would(inbox: Path, tmp_pat
         "run", inbox, "-o", tmp_path / "out", "--chaos", "fail-transient=1", *rules, "--json"
     )
     assert (code, json.loads(out)["waiting"]) == (1, 0), err
-    with sqlite3.connect(tmp_path / "out" / ".batcher" / "rehearsal" / ".batcher" / "ledger.db") as ledger:
-        assert ledger.execute("SELECT exit_code FROM runs ORDER BY id").fetchall() == [(3,), (3,), (1,)]
+    with sqlite3.connect(
+        tmp_path / "out" / ".batcher" / "rehearsal" / ".batcher" / "ledger.db"
+    ) as ledger:
+        assert ledger.execute("SELECT exit_code FROM runs ORDER BY id").fetchall() == [
+            (3,),
+            (3,),
+            (1,),
+        ]
 
 
 async def test_the_nightly_manifest_runs(tmp_path: Path) -> None:
     """As it stands, but for where its results go."""
-    manifest = load(ROOT / "manifests" / "nightly.toml", overrides=(f"output.directory={tmp_path / 'out'}",))
+    manifest = load(
+        ROOT / "manifests" / "nightly.toml", overrides=(f"output.directory={tmp_path / 'out'}",)
+    )
     summary = await run_batch(manifest)
     assert (summary.exit_code, set(summary.documents)) == (0, {"saved"})
 
 
 UNITS = sorted((ROOT / "examples" / "night").glob("batcher-*"))
-CALLERS = ["batcher-nightly.service", "batcher-collect.service", "crontab", "airflow_dag.py", "ci.yml"]
+CALLERS = [
+    "batcher-nightly.service",
+    "batcher-collect.service",
+    "crontab",
+    "airflow_dag.py",
+    "ci.yml",
+]
 
 
 @pytest.mark.parametrize("name", CALLERS)
 def test_every_command_of_the_examples_is_one(name: str) -> None:
     """With options that exist."""
-    commands = re.findall(r"batcher (run|status)\b([^\"|\n]*)", (ROOT / "examples" / "night" / name).read_text())
+    commands = re.findall(
+        r"batcher (run|status)\b([^\"|\n]*)", (ROOT / "examples" / "night" / name).read_text()
+    )
     assert commands
     for command, rest in commands:
         known = {option for parameter in main.commands[command].params for option in parameter.opts}
@@ -590,26 +706,36 @@ def test_every_command_of_the_examples_is_one(name: str) -> None:
 
 
 def test_the_units_are_what_systemd_takes(tmp_path: Path) -> None:
-    """Each section and key; a signal reaches batcher alone, for the local service it carries has to outlive it."""
+    """Each section and key; a signal reaches batcher alone, for the local service it carries has to
+    outlive it.
+    """
     for unit in UNITS:
         told = configparser.RawConfigParser(strict=False)
         told.read_string(unit.read_text())
         assert set(told.sections()) <= {"Unit", "Service", "Timer", "Install"}
         if unit.suffix == ".service":
-            assert (told["Service"]["KillSignal"], told["Service"]["KillMode"]) == ("SIGINT", "mixed")
+            assert (told["Service"]["KillSignal"], told["Service"]["KillMode"]) == (
+                "SIGINT",
+                "mixed",
+            )
             assert unit.with_suffix(".timer") in UNITS
     if shutil.which("systemd-analyze"):  # it looks for the program and the user, which aren't here
         for unit in UNITS:
             text = re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit.read_text())
             (tmp_path / unit.name).write_text(re.sub(r"(User|WorkingDirectory)=.*\n", "", text))
-        subprocess.run(["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("batcher-*"))], check=True)
+        subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("batcher-*"))],
+            check=True,
+        )
 
 
 def test_the_dag_is_python_and_the_crontab_is_shell() -> None:
     """As far as can be told without Airflow and cron."""
     folder = ROOT / "examples" / "night"
     compile((folder / "airflow_dag.py").read_text(), "airflow_dag.py", "exec")
-    lines = [line for line in (folder / "crontab").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (folder / "crontab").read_text().splitlines() if not line.startswith("#")
+    ]
     for line in lines:
         subprocess.run(["sh", "-n", "-c", line.split(maxsplit=5)[5]], check=True)
     assert len(lines) == 2

@@ -1,4 +1,6 @@
-"""Places as people name them: links, empty words, folders that are gone or can't be; none ends in a traceback."""
+"""Places as people name them: links, empty words, folders that are gone or can't be; none ends in a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,20 @@ from peer import Peer
 
 def names_in(folder: Path) -> list[str]:
     """But for batcher's own."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json") if ".batcher" not in path.parts)
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.json")
+        if ".batcher" not in path.parts
+    )
 
 
 async def test_an_output_may_be_a_link_to_a_folder(
     words: tuple[object, ...], inbox: Path, out: Path, peer: Peer, tmp_path: Path
 ) -> None:
-    """It is the person's own; below it none is followed. All commands find the results through it."""
+    """It is the person's own; below it none is followed.
+
+    All commands find the results through it.
+    """
     (tmp_path / "elsewhere").mkdir()
     out.symlink_to("elsewhere")
     for _ in range(2):
@@ -29,20 +38,30 @@ async def test_an_output_may_be_a_link_to_a_folder(
     assert rows(out, "SELECT count(*) FROM documents WHERE state = 'saved'") == [(6,)]
 
 
-async def test_an_output_that_leads_into_its_source_is_refused(inbox: Path, out: Path, peer: Peer) -> None:
+async def test_an_output_that_leads_into_its_source_is_refused(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
     """By whichever of the two the link is: results would be taken for documents, and paid for."""
     (inbox / "results").mkdir()
     out.symlink_to(inbox / "results")
     (inbox.parent / "linked").symlink_to(inbox)
-    for source, output in ((inbox, out), (inbox.parent / "linked", inbox / "results"), (inbox.parent / "linked", out)):
+    for source, output in (
+        (inbox, out),
+        (inbox.parent / "linked", inbox / "results"),
+        (inbox.parent / "linked", out),
+    ):
         said = await batcher("run", source, "-o", output, "--service", peer.url)
         assert said.code == 2, said.err
         assert "lies inside the source" in said.err
     assert not peer.service.jobs
 
 
-@pytest.mark.parametrize("name", ["nowhere", "itself", "itself/x", "x" * 300, "/".join(["x" * 200] * 30), "file/x"])
-async def test_an_output_that_cannot_be_is_told_in_words(name: str, inbox: Path, tmp_path: Path, peer: Peer) -> None:
+@pytest.mark.parametrize(
+    "name", ["nowhere", "itself", "itself/x", "x" * 300, "/".join(["x" * 200] * 30), "file/x"]
+)
+async def test_an_output_that_cannot_be_is_told_in_words(
+    name: str, inbox: Path, tmp_path: Path, peer: Peer
+) -> None:
     """Before anything is sent, with the place."""
     (tmp_path / "nowhere").symlink_to("not there")
     (tmp_path / "itself").symlink_to("itself")
@@ -55,7 +74,9 @@ async def test_an_output_that_cannot_be_is_told_in_words(name: str, inbox: Path,
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "itself", "gone", "file/below"])
-async def test_a_source_that_cannot_be_is_told_in_words(name: str, tmp_path: Path, out: Path, peer: Peer) -> None:
+async def test_a_source_that_cannot_be_is_told_in_words(
+    name: str, tmp_path: Path, out: Path, peer: Peer
+) -> None:
     """On the command line and in a manifest."""
     (tmp_path / "itself").symlink_to("itself")
     (tmp_path / "file").write_text("a file")
@@ -71,7 +92,9 @@ async def test_a_source_that_cannot_be_is_told_in_words(name: str, tmp_path: Pat
     assert not out.exists()
 
 
-@pytest.mark.parametrize("words", [("run", "", "-o", "OUT"), ("run", "INBOX", "-o", ""), ("status", "")], ids=str)
+@pytest.mark.parametrize(
+    "words", [("run", "", "-o", "OUT"), ("run", "INBOX", "-o", ""), ("status", "")], ids=str
+)
 async def test_an_empty_path_is_not_the_working_directory(
     words: tuple[str, ...], inbox: Path, out: Path, peer: Peer
 ) -> None:
@@ -82,7 +105,9 @@ async def test_an_empty_path_is_not_the_working_directory(
     assert "this is empty" in said.err
 
 
-@pytest.mark.parametrize("words", [("run", "INBOX", "-o", "out"), ("status", "out"), ("run", "m.toml")], ids=str)
+@pytest.mark.parametrize(
+    "words", [("run", "INBOX", "-o", "out"), ("status", "out"), ("run", "m.toml")], ids=str
+)
 async def test_a_working_directory_that_is_gone_is_told(
     words: tuple[str, ...], inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

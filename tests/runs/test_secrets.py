@@ -1,4 +1,6 @@
-"""What must not be written down anywhere: the key, a document's password, the signatures of links to results."""
+"""What must not be written down anywhere: the key, a document's password, the signatures of links
+to results.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ Words = tuple[object, ...]
 
 
 async def links_signed(peer: Peer, request: web.Request) -> web.StreamResponse:
-    """A result whose parts stand at a signed address; every other time that address answers no more."""
+    """A result whose parts stand at a signed address; every other time that address answers no
+    more.
+    """
     job_id = request.match_info["id"]
     link = {"type": "url", "url": f"{peer.url}/blob/{job_id}?{SIGNATURE}", "result_id": "r"}
     result = {"job_id": job_id, "response_type": "parse", "usage": {"num_pages": 1}, "result": link}
@@ -43,7 +47,9 @@ async def fails_at_times(peer: Peer, request: web.Request) -> web.StreamResponse
 
 
 async def loses_some(peer: Peer, request: web.Request) -> web.StreamResponse:
-    return await (accepts_and_hangs_up if peer.calls["run_job"] % 3 == 0 else Peer.run_job)(peer, request)
+    return await (accepts_and_hangs_up if peer.calls["run_job"] % 3 == 0 else Peer.run_job)(
+        peer, request
+    )
 
 
 async def told(*words: object) -> list[Said]:
@@ -61,7 +67,11 @@ def everything_under(folder: Path) -> dict[str, bytes]:
 
 
 def assert_nothing_tells(said: list[Said], folder: Path) -> None:
-    heard = {f"{stream} of call {number}": text for number, one in enumerate(said) for stream, text in _streams(one)}
+    heard = {
+        f"{stream} of call {number}": text
+        for number, one in enumerate(said)
+        for stream, text in _streams(one)
+    }
     written = {**everything_under(folder), **{name: text.encode() for name, text in heard.items()}}
     for secret in (KEY, PASSWORD, SIGNATURE):
         assert [name for name, data in written.items() if secret.encode() in data] == [], secret
@@ -73,25 +83,45 @@ def _streams(one: Said) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("log", [[], ["--log-json"]])
 async def test_no_secret_is_written_by_a_run_through_trouble(
-    log: list[str], words: Words, peer: Peer, inbox: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: list[str],
+    words: Words,
+    peer: Peer,
+    inbox: Path,
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Lost replies, signed links that fail, passwords by each way: in no file, no log, no answer to a command."""
+    """Lost replies, signed links that fail, passwords by each way: in no file, no log, no answer to
+    a command.
+    """
     (inbox / "0" / "locked.pdf").write_bytes(locked_pdf("one", PASSWORD))
     (inbox / "1" / "locked.pdf").write_bytes(locked_pdf("two", f"{PASSWORD} 2"))
     (tmp_path / "passwords.txt").write_text(f"{PASSWORD} 2\n")
     monkeypatch.setenv("PASSWORDS", PASSWORD)
-    by_reference = ("-S", "source.passwords_env=PASSWORDS", "-S", f"source.passwords_file={tmp_path}/passwords.txt")
+    by_reference = (
+        "-S",
+        "source.passwords_env=PASSWORDS",
+        "-S",
+        f"source.passwords_file={tmp_path}/passwords.txt",
+    )
     peer.moods |= {"job": links_signed, "blob": fails_at_times, "run_job": loses_some}
-    said = await told(*words, *log, *by_reference, "-S", f"job.options.settings.document_password={PASSWORD} 3")
+    said = await told(
+        *words, *log, *by_reference, "-S", f"job.options.settings.document_password={PASSWORD} 3"
+    )
     assert said[0].code == 0, said[0].err
     assert len(list(out.rglob("*.txt.json"))) == 6
-    sent = {json.loads(job.config)["settings"]["document_password"] for job in peer.service.jobs.values()}
+    sent = {
+        json.loads(job.config)["settings"]["document_password"]
+        for job in peer.service.jobs.values()
+    }
     assert sent == {PASSWORD, f"{PASSWORD} 2", f"{PASSWORD} 3"}
     assert_nothing_tells(said, out)
 
 
 @pytest.mark.parametrize("call", ["jobs", "upload", "run_job", "job"])
-async def test_a_service_that_repeats_the_key_is_not_quoted(call: str, words: Words, peer: Peer, out: Path) -> None:
+async def test_a_service_that_repeats_the_key_is_not_quoted(
+    call: str, words: Words, peer: Peer, out: Path
+) -> None:
     """In whatever refusal it does so."""
     peer.moods[call] = says(401, {"detail": f"Invalid API key {KEY}"})
     said = await told(*words, "--log-json")
@@ -100,7 +130,9 @@ async def test_a_service_that_repeats_the_key_is_not_quoted(call: str, words: Wo
     assert_nothing_tells(said, out)
 
 
-async def test_nothing_is_left_behind_by_a_run_that_is_killed(words: Words, peer: Peer, out: Path) -> None:
+async def test_nothing_is_left_behind_by_a_run_that_is_killed(
+    words: Words, peer: Peer, out: Path
+) -> None:
     """Neither in the ledger's own unfinished files."""
     peer.service.work = lambda job: (3600.0, None)
     process = await start(*words, "--log-json", key=KEY)
@@ -140,7 +172,9 @@ def _leaves(told: object) -> list[str]:
 
 async def refuses(peer: Peer, request: web.Request) -> web.StreamResponse:
     words = words_back(request, await request.text())
-    return web.json_response({"error": {"name": "DOCUMENT_CORRUPTED", "message": words}}, status=422)
+    return web.json_response(
+        {"error": {"name": "DOCUMENT_CORRUPTED", "message": words}}, status=422
+    )
 
 
 async def answers_in_html(peer: Peer, request: web.Request) -> web.StreamResponse:
@@ -178,7 +212,9 @@ async def fails_with_a_reason(peer: Peer, request: web.Request) -> web.StreamRes
 async def test_a_service_that_quotes_all_it_was_told_is_not_quoted(
     call: str, mood: Handler, peer: Peer, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Key, password, the token of a webhook and a signed address: in no file, no log, no answer to a command."""
+    """Key, password, the token of a webhook and a signed address: in no file, no log, no answer to
+    a command.
+    """
     rows = [f'letter-{number},"{signed(number)}"' for number in range(len(QUOTED))]
     (tmp_path / "documents.csv").write_text("\n".join(["id,url", *rows]))
     monkeypatch.setenv("PASSWORDS", AWKWARD)
@@ -192,13 +228,22 @@ async def test_a_service_that_quotes_all_it_was_told_is_not_quoted(
         webhook = {{mode = "direct", listen = "127.0.0.1:0", public_url = "http://127.0.0.1:9/"}}
     """)
     said = [await batcher("run", manifest, "--log-json", "--json", key=KEY)]
-    for words in ("status", "failures", "verify", "export --format csv --what attempts", "why letter-0"):
+    for words in (
+        "status",
+        "failures",
+        "verify",
+        "export --format csv --what attempts",
+        "why letter-0",
+    ):
         command, *rest = words.split()
         said.append(await batcher(command, manifest, *rest, key=KEY))
     await batcher("report", manifest, "-o", out / "report.html", key=KEY)
     assert json.loads(said[0].out)["documents"] == {"failed": len(QUOTED)}, said[0].err
     assert (out / "report.html").exists()
-    written = {**everything_under(out), **{str(n): f"{one.out}{one.err}".encode() for n, one in enumerate(said)}}
+    written = {
+        **everything_under(out),
+        **{str(n): f"{one.out}{one.err}".encode() for n, one in enumerate(said)},
+    }
     assert [name for name, data in written.items() if b"CANARY" in data] == []
 
 
@@ -210,14 +255,26 @@ async def test_a_run_that_only_brings_home_quotes_no_password_of_the_run_before(
     (tmp_path / "locked" / "one.pdf").write_bytes(locked_pdf("one", PASSWORD))
     monkeypatch.setenv("PASSWORDS", PASSWORD)
     peer.service.work = lambda job: (3600.0, None)
-    words = ("run", tmp_path / "locked", "-o", out, "--service", peer.url, "-S", "source.passwords_env=PASSWORDS")
+    words = (
+        "run",
+        tmp_path / "locked",
+        "-o",
+        out,
+        "--service",
+        peer.url,
+        "-S",
+        "source.passwords_env=PASSWORDS",
+    )
     process = await start(*words, key=KEY)
     await peer.has_jobs(1)
     process.send_signal(signal.SIGKILL)
     await process.communicate()
     error = {"name": "DOCUMENT_CORRUPTED", "code": 422, "message": f"{PASSWORD} opens nothing"}
     peer.moods["job"] = says(200, {"status": "Failed", "error": error})
-    said = [await batcher("run", out, "--collect", "--log-json", key=KEY), await batcher("status", out, key=KEY)]
+    said = [
+        await batcher("run", out, "--collect", "--log-json", key=KEY),
+        await batcher("status", out, key=KEY),
+    ]
     assert "[a password] opens nothing" in said[0].err
     assert_nothing_tells(said, out)
 
@@ -227,8 +284,12 @@ def test_what_an_audit_found_at_the_service_quotes_no_secret(finding: str) -> No
     """A job's id is the service's word, and it may be any: the key, too."""
     secrets = Secrets()
     secrets.keep([KEY], "the key")
-    found = replace(Audit(), **{finding: (f"a.pdf holds job {KEY}, which was submitted for b.pdf",)})
-    assert getattr(discreet(found, secrets), finding) == ("a.pdf holds job [the key], which was submitted for b.pdf",)
+    found = replace(
+        Audit(), **{finding: (f"a.pdf holds job {KEY}, which was submitted for b.pdf",)}
+    )
+    assert getattr(discreet(found, secrets), finding) == (
+        "a.pdf holds job [the key], which was submitted for b.pdf",
+    )
 
 
 @pytest.mark.parametrize(

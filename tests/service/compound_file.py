@@ -1,4 +1,6 @@
-"""Writes a compound file, as Word and Outlook did: just enough of [MS-CFB] for streams in one level of folders."""
+"""Writes a compound file, as Word and Outlook did: just enough of [MS-CFB] for streams in one level
+of folders.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def _store(content: bytes, sectors: list[bytes], chain: list[int]) -> int:
     return start
 
 
-def _entry(name: str, kind: int, *, right: int = FREE, child: int = FREE, start: int, size: int = 0) -> bytes:
+def _entry(
+    name: str, kind: int, *, right: int = FREE, child: int = FREE, start: int, size: int = 0
+) -> bytes:
     raw = name.encode("utf-16-le")
     shape = "<64sHBBIII16xI16xIQ"
     return struct.pack(shape, raw, len(raw) + 2, kind, 1, FREE, right, child, 0, start, size)

@@ -24,7 +24,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def client(tmp_path: Path, clock: Clock, session: aiohttp.ClientSession) -> AsyncIterator[Client]:
+async def client(
+    tmp_path: Path, clock: Clock, session: aiohttp.ClientSession
+) -> AsyncIterator[Client]:
     options = Options(tmp_path / "service", workers=1, parser=PARSER, clock=clock)
     async with LocalService(options, key="secret") as service:
         yield Client(session, service)

@@ -21,7 +21,9 @@ from service_client import PARSER
 from batcher.service.local import LocalService, Options
 
 KEY: Final = "secret"
-MORE: Final = 0.3  # seconds until the client hangs up on a service that waits for the rest of a request
+MORE: Final = (
+    0.3  # seconds until the client hangs up on a service that waits for the rest of a request
+)
 PART: Final = b'Content-Disposition: form-data; name="file"; filename="a.txt"'
 WHOLE: Final = b"--B\r\n" + PART + b"\r\n\r\nhello\r\n--B--\r\n"
 MULTIPART: Final = "multipart/form-data; boundary=B"
@@ -43,7 +45,9 @@ BROKEN: Final[dict[str, tuple[str, bytes]]] = {  # content type and body: each a
     "ten thousand headers": (MULTIPART, WHOLE.replace(PART, PART + b"\r\nX: y" * 10_000)),
     "a nested one cut off": (
         MULTIPART,
-        b"--B\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n--C\r\n" + PART + b"\r\n\r\nhello",
+        b"--B\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n--C\r\n"
+        + PART
+        + b"\r\n\r\nhello",
     ),
     "a nested one without a boundary": (
         MULTIPART,
@@ -54,13 +58,18 @@ SOUND: Final[dict[str, tuple[str, bytes]]] = {
     "as clients write it": (MULTIPART, WHOLE),
     "without a filename": (MULTIPART, WHOLE.replace(b'; filename="a.txt"', b"")),
     "with a filename of no encoding": (MULTIPART, WHOLE.replace(b"a.txt", b"\xff\xfe.txt")),
-    "with a charset that is none": (MULTIPART, WHOLE.replace(PART, PART + b"\r\nContent-Type: text/plain; charset=x")),
+    "with a charset that is none": (
+        MULTIPART,
+        WHOLE.replace(PART, PART + b"\r\nContent-Type: text/plain; charset=x"),
+    ),
     "with an empty file": (MULTIPART, WHOLE.replace(b"hello", b"")),
     "with words before and after": (MULTIPART, b"hello\r\n" + WHOLE + b"goodbye"),
 }
 
 
-def request(body: bytes, kind: str, *more: str, chunked: bool = False, path: str = "/upload") -> bytes:
+def request(
+    body: bytes, kind: str, *more: str, chunked: bool = False, path: str = "/upload"
+) -> bytes:
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     lines = (
         f"POST {path} HTTP/1.1",
@@ -114,7 +123,9 @@ def _mutated(content: bytes, rng: random.Random) -> bytes:
 
 
 def made_up(rng: random.Random) -> bytes:
-    """A body scratched, a whole request scratched, chunks that are none, a compression that is none."""
+    """A body scratched, a whole request scratched, chunks that are none, a compression that is
+    none.
+    """
     kind, body = rng.choice([*BROKEN.values(), *SOUND.values()])
     match rng.randrange(5):
         case 0:
@@ -129,7 +140,14 @@ def made_up(rng: random.Random) -> bytes:
             return request(_mutated(squeezed, rng), kind, "Content-Encoding: gzip")
         case _:
             path = rng.choice(
-                ("/parse_async", "/extract", "/jobs", "/cancel/x", "/presigned/a/b", "/configure_webhook")
+                (
+                    "/parse_async",
+                    "/extract",
+                    "/jobs",
+                    "/cancel/x",
+                    "/presigned/a/b",
+                    "/configure_webhook",
+                )
             )
             return request(_mutated(b'{"input":"reducto://x"}', rng), "application/json", path=path)
 

@@ -1,4 +1,5 @@
-"""A campaign of mutated documents through the real service: every job ends, and the service and its workers go on.
+"""A campaign of mutated documents through the real service: every job ends, and the service and its
+workers go on.
 
 By itself: `PYTHONPATH=. python tests/service/mutated_documents.py 2000 [SEED]`.
 """
@@ -37,18 +38,28 @@ TRUE_FAULTS: Final = frozenset(
 
 
 async def campaign(number: int, seed: int) -> Counter[str]:
-    """How many ended how; the last two are a good document and a good image, which must be read as ever."""
+    """How many ended how; the last two are a good document and a good image, which must be read as
+    ever.
+    """
     originals = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in KINDS)
     rng = random.Random(seed)
     ends: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         options = Options(Path(folder) / "service", workers=2, job_seconds=PATIENCE)
         headers = {"Authorization": "Bearer secret"}
-        async with LocalService(options, key="secret") as service, aiohttp.ClientSession(headers=headers) as session:
+        async with (
+            LocalService(options, key="secret") as service,
+            aiohttp.ClientSession(headers=headers) as session,
+        ):
             client = Client(session, service)
             for start in range(0, number, IN_FLIGHT):
                 group = [rng.choice(originals) for _ in range(min(IN_FLIGHT, number - start))]
-                ends.update([await _end(client, job) for job in [await _send(client, p, rng) for p in group]])
+                ends.update(
+                    [
+                        await _end(client, job)
+                        for job in [await _send(client, p, rng) for p in group]
+                    ]
+                )
             for kind in KINDS:
                 path = next(path for path in originals if path.suffix == kind)
                 job = await client.submit(await client.upload(path.read_bytes(), path.name))

@@ -1,4 +1,7 @@
-"""The smallest parser that keeps the contract: text in, one block out. A document's own words tell it to misbehave."""
+"""The smallest parser that keeps the contract: text in, one block out.
+
+A document's own words tell it to misbehave.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,13 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     images = {"page-1.png": b"\x89PNG"} if text == "picture" else {}
     if images:
         block["image_url"] = "page-1.png"
-    chunk = {"content": text, "embed": text, "enriched": None, "enrichment_success": False, "blocks": [block]}
+    chunk = {
+        "content": text,
+        "embed": text,
+        "enriched": None,
+        "enrichment_success": False,
+        "blocks": [block],
+    }
     return Parsed({"type": "full", "chunks": [chunk], "ocr": None, "custom": None}, images=images)
 
 

@@ -1,6 +1,8 @@
-"""The API's own description, v1.12.20, as its vendor ships it, and an overlay for what it leaves out: refusals.
+"""The API's own description, v1.12.20, as its vendor ships it, and an overlay for what it leaves
+out: refusals.
 
-`check` holds an answer against one of its schemas; `overlaid` is the whole, for requests made up from it.
+`check` holds an answer against one of its schemas; `overlaid` is the whole, for requests made up
+from it.
 """
 
 from __future__ import annotations
@@ -46,14 +48,18 @@ def check(answer: object, name: str) -> None:
 
 
 def overlaid() -> dict[str, Any]:
-    """The description with the statuses that it doesn't tell of but the service is known to answer."""
+    """The description with the statuses that it doesn't tell of but the service is known to
+    answer.
+    """
     whole = copy.deepcopy(SPECIFICATION)
     for path, methods in whole["paths"].items():
         more = OVERLAY.get(path.split("/")[1].removesuffix("_async"), {})
         for operation in methods.values():
             for status, schema in {**REFUSED, **more}.items():
                 content = {"application/json": {"schema": schema}}
-                operation["responses"].setdefault(str(status), {"description": "Refused", "content": content})
+                operation["responses"].setdefault(
+                    str(status), {"description": "Refused", "content": content}
+                )
             operation["responses"]["403"] = {
                 "description": "No key",
                 "content": {"text/html": {}},

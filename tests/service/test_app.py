@@ -18,7 +18,9 @@ async def test_a_text_comes_back_as_a_parse_result(client):
 
 async def test_a_synchronous_parse_answers_with_the_bare_result(client):
     """POST /parse without `async` waits and gives what GET /job has under `result`."""
-    status, answer = await client.call("POST", "/parse", json={"input": await client.upload(b"now")})
+    status, answer = await client.call(
+        "POST", "/parse", json={"input": await client.upload(b"now")}
+    )
     assert status == 200 and answer["result"]["chunks"][0]["content"] == "now"
 
 
@@ -32,17 +34,26 @@ async def test_a_broken_document_is_a_failed_job_with_status_200(client):
     """A document's own fault stands in the job: reason, name, code, message, job_id."""
     job_id, answer = await client.parsed(b"refuse")
     assert answer["status"] == "Failed" and answer["reason"] == "The document is broken"
-    error = {"code": 415, "name": "DOCUMENT_CORRUPT", "message": "The document is broken", "job_id": job_id}
+    error = {
+        "code": 415,
+        "name": "DOCUMENT_CORRUPT",
+        "message": "The document is broken",
+        "job_id": job_id,
+    }
     assert answer["error"] == error
 
 
 async def test_a_broken_document_refuses_the_synchronous_caller(client):
     """Synchronously the same fault is the answer's own status, in the API's envelope."""
-    status, answer = await client.call("POST", "/parse", json={"input": await client.upload(b"refuse")})
+    status, answer = await client.call(
+        "POST", "/parse", json={"input": await client.upload(b"refuse")}
+    )
     assert status == 415 and answer["error"]["name"] == "DOCUMENT_CORRUPT"
 
 
-@pytest.mark.parametrize("source", ["reducto://11111111-1111-1111-1111-111111111111.pdf", "reducto://../../etc/passwd"])
+@pytest.mark.parametrize(
+    "source", ["reducto://11111111-1111-1111-1111-111111111111.pdf", "reducto://../../etc/passwd"]
+)
 async def test_an_unknown_upload_is_accepted_and_then_fails(client, source):
     """The hosted service looks at the input at work time, and so do we."""
     answer = await client.end_of(await client.submit(source))
@@ -50,7 +61,9 @@ async def test_an_unknown_upload_is_accepted_and_then_fails(client, source):
 
 
 async def test_an_upload_deleted_after_acceptance_fails_the_job(client, tmp_path):
-    """A fenced submission can only end as a job without input: the upload is read when the work begins."""
+    """A fenced submission can only end as a job without input: the upload is read when the work
+    begins.
+    """
     gate = tmp_path / "gate"
     first = await client.submit(await client.upload(f"wait for {gate}".encode()))
     file_id = await client.upload()
@@ -70,7 +83,10 @@ async def test_an_upload_is_deleted_once(client):
 async def test_a_presigned_upload_is_read_like_any_other(client):
     """An upload without bytes gets an address that takes them without the key."""
     _, announced = await client.call("POST", "/upload?extension=.txt", json={})
-    async with aiohttp.ClientSession() as stranger, stranger.put(announced["presigned_url"], data=b"put here") as put:
+    async with (
+        aiohttp.ClientSession() as stranger,
+        stranger.put(announced["presigned_url"], data=b"put here") as put,
+    ):
         assert put.status == 200
     answer = await client.end_of(await client.submit(announced))
     assert answer["result"]["result"]["chunks"][0]["content"] == "put here"
@@ -116,9 +132,18 @@ async def test_a_wrong_token_finds_no_file(client):
         (b'{"input":"reducto://x","settings":{"timeout":"soon"}}', ["body", "settings", "timeout"]),
         (b'{"input":"reducto://x","queue_priority":"now"}', ["body", "queue_priority"]),
         (b'{"input":["a",2]}', ["body", "input", 1]),
-        (b'{"input":"x","retrieval":{"filter_blocks":["Table","Tabel"]}}', ["body", "retrieval", "filter_blocks", 1]),
-        (b'{"input":"x","async":{"webhook":{"mode":"direct"}}}', ["body", "async", "webhook", "url"]),
-        (b'{"input":"x","settings":{"page_range":[{"start":"one"}]}}', ["body", "settings", "page_range", 0, "start"]),
+        (
+            b'{"input":"x","retrieval":{"filter_blocks":["Table","Tabel"]}}',
+            ["body", "retrieval", "filter_blocks", 1],
+        ),
+        (
+            b'{"input":"x","async":{"webhook":{"mode":"direct"}}}',
+            ["body", "async", "webhook", "url"],
+        ),
+        (
+            b'{"input":"x","settings":{"page_range":[{"start":"one"}]}}',
+            ["body", "settings", "page_range", 0, "start"],
+        ),
     ],
 )
 async def test_a_misshapen_request_is_refused_as_fastapi_would(client, body, loc):
@@ -127,7 +152,9 @@ async def test_a_misshapen_request_is_refused_as_fastapi_would(client, body, loc
     assert status == 422 and answer["detail"][0]["loc"] == loc
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "cursor=x", "exclude_configs=perhaps"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=501", "limit=x", "cursor=x", "exclude_configs=perhaps"]
+)
 async def test_a_misshapen_listing_query_is_refused(client, query):
     """422 names the parameter."""
     status, answer = await client.call("GET", f"/jobs?{query}")
@@ -136,7 +163,10 @@ async def test_a_misshapen_listing_query_is_refused(client, query):
 
 async def test_version_needs_no_key(client):
     """As in the specification, which asks for none."""
-    async with aiohttp.ClientSession() as stranger, stranger.get(client.service.url + "/version") as answer:
+    async with (
+        aiohttp.ClientSession() as stranger,
+        stranger.get(client.service.url + "/version") as answer,
+    ):
         assert answer.status == 200 and isinstance(await answer.json(), str)
 
 
@@ -168,12 +198,18 @@ async def test_a_method_or_path_unknown_answers_json(client):
 
 async def test_edit_says_that_it_is_not_served(client):
     """A clear refusal, not a job that never ends."""
-    status, answer = await client.call("POST", "/edit", json={"document_url": "x", "edit_instructions": "y"})
+    status, answer = await client.call(
+        "POST", "/edit", json={"document_url": "x", "edit_instructions": "y"}
+    )
     assert status == 400 and answer["error"]["name"] == "INVALID_CONFIG"
 
 
 async def test_a_classify_waits_even_with_an_async_object(client):
     """Its description has `async` for /classify_async alone, and one kind of answer."""
-    body = {"input": await client.upload(), "classification_schema": [], "async": {"priority": False}}
+    body = {
+        "input": await client.upload(),
+        "classification_schema": [],
+        "async": {"priority": False},
+    }
     _, answer = await client.call("POST", "/classify", json=body)
     assert set(answer) != {"job_id"}

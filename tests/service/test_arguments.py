@@ -34,14 +34,19 @@ def told(*words: str) -> dict:
 
 def test_both_doors_take_the_same_words() -> None:
     """The command and the embedded process differ in nothing but how they are held."""
-    doors = [{parameter.name for parameter in door.params} for door in (main.commands["serve"], embedded.main)]
+    doors = [
+        {parameter.name for parameter in door.params}
+        for door in (main.commands["serve"], embedded.main)
+    ]
     assert doors[1] - doors[0] == {"embedded"} and len(doors[0]) == len(OPTIONS)
 
 
 def test_every_fault_stands_in_the_help() -> None:
     """Named where it is ordered."""
     assert FAULT_NAMES.split() == list(FAULTS)
-    said = " ".join(CliRunner().invoke(main, ["serve", "--help"], terminal_width=2000).output.split())
+    said = " ".join(
+        CliRunner().invoke(main, ["serve", "--help"], terminal_width=2000).output.split()
+    )
     assert FAULT_NAMES in said
 
 
@@ -65,7 +70,15 @@ def test_what_cannot_be_is_refused_before_anything_starts(words: tuple[str, ...]
 def test_spans_and_faults_are_read() -> None:
     """As people write them."""
     options = told(
-        "--retention", "30m", "--chaos", "slow=0.5:2,reset", "--seed", "7", "--allow-urls", "--capacity", "0.5"
+        "--retention",
+        "30m",
+        "--chaos",
+        "slow=0.5:2,reset",
+        "--seed",
+        "7",
+        "--allow-urls",
+        "--capacity",
+        "0.5",
     )
     assert options.capacity == 0.5
     assert options.retention == 1800 and options.seed == 7 and options.reach.urls
@@ -79,14 +92,29 @@ def test_a_webhook_names_its_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.url, first.channels) == ("http://a/", {"blue", "red"}) and not second.channels
 
 
-def test_a_model_has_a_name_and_perhaps_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_model_has_a_name_and_perhaps_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The key comes from a variable and is shown nowhere; pipelines are found from anywhere."""
     monkeypatch.setenv("MODEL_KEY", "hush")
     monkeypatch.chdir(tmp_path)
-    words = ("--llm-url", "http://a/v1", "--llm-model", "tiny", "--llm-key-env", "MODEL_KEY", "--pipelines", ".")
+    words = (
+        "--llm-url",
+        "http://a/v1",
+        "--llm-model",
+        "tiny",
+        "--llm-key-env",
+        "MODEL_KEY",
+        "--pipelines",
+        ".",
+    )
     options = told(*words)
     assert (options.model.address, options.model.name) == ("http://a/v1/chat/completions", "tiny")
-    assert options.model.key == "hush" and "hush" not in repr(options) and options.pipelines == tmp_path
+    assert (
+        options.model.key == "hush"
+        and "hush" not in repr(options)
+        and options.pipelines == tmp_path
+    )
     assert told().model is None
 
 
@@ -128,7 +156,9 @@ async def serving(*words: str) -> AsyncIterator[str]:
         assert await process.wait() == 0
 
 
-async def test_a_served_service_tells_its_faults(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+async def test_a_served_service_tells_its_faults(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
     """Started by the command, it makes what was ordered and accounts for it."""
     async with serving("--data-dir", str(tmp_path), "--chaos", "429-1000=1", "--seed", "3") as url:
         async with session.get(f"{url}/jobs") as refused:
@@ -138,7 +168,9 @@ async def test_a_served_service_tells_its_faults(tmp_path: Path, session: aiohtt
     assert told["seed"] == 3 and told["done"] == {"429-1000": 1}
 
 
-async def test_other_names_are_answered_to_when_allowed(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+async def test_other_names_are_answered_to_when_allowed(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
     """A Host header nobody allowed is refused, whatever key comes with it."""
     async with serving("--data-dir", str(tmp_path), "--allow-host", "twin.test") as url:
         statuses = []

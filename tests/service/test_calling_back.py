@@ -1,4 +1,6 @@
-"""Whole runs that the local service calls back: direct, signed, early, late, twice and not at all."""
+"""Whole runs that the local service calls back: direct, signed, early, late, twice and not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ async def test_a_signed_webhook_brings_each_result_home(
     tmp_path: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of several secrets the service signs with one."""
-    monkeypatch.setenv("HOOK_SECRET", f"whsec_{base64.b64encode(b'of last year').decode()} {SECRET}")
+    monkeypatch.setenv(
+        "HOOK_SECRET", f"whsec_{base64.b64encode(b'of last year').decode()} {SECRET}"
+    )
     port = free_port()
     async with local(tmp_path, webhooks=[Endpoint(f"http://127.0.0.1:{port}", SECRET)]) as service:
         more = ("webhook.mode=svix", "webhook.secret_env=HOOK_SECRET")
@@ -87,7 +91,9 @@ FATES = {
 
 
 @pytest.mark.parametrize("name", FATES)
-async def test_a_webhook_that_comes_late_or_twice_changes_nothing(name: str, tmp_path: Path, inbox: Path) -> None:
+async def test_a_webhook_that_comes_late_or_twice_changes_nothing(
+    name: str, tmp_path: Path, inbox: Path
+) -> None:
     """The poller looks anyway; each document is submitted and saved once."""
     async with local(tmp_path, chaos=read_orders(FATES[name])) as service:
         summary = await run(manifest(inbox, service.url, free_port()))
@@ -103,7 +109,9 @@ async def test_webhooks_that_are_all_lost_change_nothing(tmp_path: Path, inbox: 
     assert summary.documents == {"saved": DOCUMENTS}
 
 
-async def test_no_webhook_is_asked_for_unless_the_manifest_has_one(tmp_path: Path, inbox: Path) -> None:
+async def test_no_webhook_is_asked_for_unless_the_manifest_has_one(
+    tmp_path: Path, inbox: Path
+) -> None:
     """Nothing listens then."""
     async with local(tmp_path) as service:
         plain = for_directory(inbox, tmp_path / "out", service=service.url)
@@ -119,7 +127,9 @@ async def _requests(service: LocalService) -> list[str]:
         return [str(row.raw_config) for row in (await client.jobs()).jobs]
 
 
-async def test_a_port_that_is_taken_stops_the_run_before_it_sends(tmp_path: Path, inbox: Path) -> None:
+async def test_a_port_that_is_taken_stops_the_run_before_it_sends(
+    tmp_path: Path, inbox: Path
+) -> None:
     """Exit 2, and nothing was paid."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -147,7 +157,10 @@ WRONG = {
     "a public_url that is no URL": (("webhook.public_url=my-laptop",), "webhook.public_url"),
     "no public_url": (("webhook.mode=direct",), "webhook.public_url"),
     "no secret for svix": (("webhook.mode=svix",), "webhook.secret_env"),
-    "listen without a port": (("webhook.listen=localhost", "webhook.public_url=https://x"), "webhook.listen"),
+    "listen without a port": (
+        ("webhook.listen=localhost", "webhook.public_url=https://x"),
+        "webhook.listen",
+    ),
     "an unknown mode": (("webhook.mode=pigeon",), "webhook.mode"),
 }
 

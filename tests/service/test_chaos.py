@@ -15,7 +15,9 @@ def disturbed(tmp_path, session, clock):
     """Opens a service with the faults of an order."""
 
     def open_with(orders: str) -> LocalService:
-        options = Options(tmp_path / "service", workers=1, parser=PARSER, clock=clock, chaos=read_orders(orders))
+        options = Options(
+            tmp_path / "service", workers=1, parser=PARSER, clock=clock, chaos=read_orders(orders)
+        )
         return LocalService(options, key="secret")
 
     return open_with
@@ -80,7 +82,8 @@ async def test_a_truncated_body_accepts_and_breaks_off(disturbed, session):
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "words"), [("429-1000", 429, "CODE 1000"), ("500", 500, "INTERNAL"), ("503-300", 503, "FULL")]
+    ("fault", "status", "words"),
+    [("429-1000", 429, "CODE 1000"), ("500", 500, "INTERNAL"), ("503-300", 503, "FULL")],
 )
 async def test_refusals_look_like_the_hosted_ones(disturbed, session, fault, status, words):
     """Status and words by which clients tell them apart, and no job."""
@@ -93,10 +96,14 @@ async def test_refusals_look_like_the_hosted_ones(disturbed, session, fault, sta
 
 
 async def test_a_limit_takes_so_many_calls_in_a_second_and_refuses_the_rest(disturbed, session):
-    """Of all kinds together, and those that are refused don't count; what tells of the faults isn't counted."""
+    """Of all kinds together, and those that are refused don't count; what tells of the faults isn't
+    counted.
+    """
     async with disturbed("limit-1000=4") as service:
         client = Client(session, service)
-        answers = [await client.call("GET", path) for path in ("/jobs", "/version", "/job/none") * 3]
+        answers = [
+            await client.call("GET", path) for path in ("/jobs", "/version", "/job/none") * 3
+        ]
         assert [status for status, _ in answers] == [200, 200, 404, 200, *[429] * 5]
         assert answers[-1][1]["message"].startswith("[CODE 1000]")
         assert (await client.call("GET", "/__chaos"))[1]["done"] == {"limit-1000": 5}
@@ -105,7 +112,9 @@ async def test_a_limit_takes_so_many_calls_in_a_second_and_refuses_the_rest(dist
 async def test_a_limit_on_polling_leaves_other_calls_alone(disturbed, session):
     async with disturbed("limit-2000=1") as service:
         client = Client(session, service)
-        answers = [await client.call("GET", path) for path in ("/job/none", "/job/none", "/jobs", "/jobs")]
+        answers = [
+            await client.call("GET", path) for path in ("/job/none", "/job/none", "/jobs", "/jobs")
+        ]
         assert [status for status, _ in answers] == [404, 429, 200, 200]
         assert answers[1][1]["message"].startswith("[CODE 2000]")
 
@@ -176,13 +185,21 @@ async def test_every_strike_is_accounted_for(disturbed, session):
         with pytest.raises(aiohttp.ClientError):
             await client.submit("reducto://none")
         _, account = await client.call("GET", "/__chaos")
-    assert account["done"]["lost-reply"] == 1 and account["orders"]["slow"] == {"rate": 0.5, "seconds": 2}
+    assert account["done"]["lost-reply"] == 1 and account["orders"]["slow"] == {
+        "rate": 0.5,
+        "seconds": 2,
+    }
     assert {"fault": "lost-reply", "what": "POST /parse_async"} in account["latest"]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("lost-replay=1", "lost-reply"), ("slow=2", "0 and 1"), ("slow=x", "NAME=RATE"), ("slow=1:inf", "NAME=RATE")],
+    [
+        ("lost-replay=1", "lost-reply"),
+        ("slow=2", "0 and 1"),
+        ("slow=x", "NAME=RATE"),
+        ("slow=1:inf", "NAME=RATE"),
+    ],
 )
 def test_a_misspelt_order_is_refused(text, words):
     """With the nearest name, or what a rate is."""

@@ -1,4 +1,6 @@
-"""Every answer of the local service has the shape that the API's OpenAPI description v1.12.20 gives it."""
+"""Every answer of the local service has the shape that the API's OpenAPI description v1.12.20 gives
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ async def test_a_job_s_answer(client, content, settings):
     """Completed or Failed, full or by address."""
     _, answer = await client.parsed(content, settings=settings)
     check(answer, "AsyncJobResponse")
-    assert {"type", "created_at", "raw_config", "num_pages", "duration", "source", "bucket"} <= answer.keys()
+    assert {
+        "type",
+        "created_at",
+        "raw_config",
+        "num_pages",
+        "duration",
+        "source",
+        "bucket",
+    } <= answer.keys()
 
 
 async def test_a_pending_job_s_answer(client, tmp_path):
@@ -24,7 +34,10 @@ async def test_a_pending_job_s_answer(client, tmp_path):
 
 async def test_a_synchronous_answer(client):
     """The bare response."""
-    check((await client.call("POST", "/parse", json={"input": await client.upload()}))[1], "ParseResponse")
+    check(
+        (await client.call("POST", "/parse", json={"input": await client.upload()}))[1],
+        "ParseResponse",
+    )
 
 
 @pytest.mark.parametrize("query", ["", "?exclude_configs=true", "?limit=1"])
@@ -46,7 +59,10 @@ async def test_uploads_submissions_and_deletions(client):
     check(submitted, "AsyncParseResponse")
     await client.end_of(submitted["job_id"])
     check((await client.call("DELETE", f"/job/{submitted['job_id']}"))[1], "DeleteJobResponse")
-    check((await client.call("DELETE", f"/upload/{file_id.replace('/', '%2F')}"))[1], "DeleteUploadResponse")
+    check(
+        (await client.call("DELETE", f"/upload/{file_id.replace('/', '%2F')}"))[1],
+        "DeleteUploadResponse",
+    )
 
 
 async def test_a_refused_request(client):

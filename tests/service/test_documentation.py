@@ -25,19 +25,31 @@ def section(text: str, title: str) -> str:
 
 def test_the_readme_tells_every_fault() -> None:
     """Each by its name, in the table of what can be ordered."""
-    table = [line for line in section(README, "The same API, without an account").splitlines() if line[:3] == "| `"]
-    assert set(re.findall(r"`([a-z0-9-]+)`", " ".join(line.split("|")[1] for line in table))) == set(FAULTS)
+    table = [
+        line
+        for line in section(README, "The same API, without an account").splitlines()
+        if line[:3] == "| `"
+    ]
+    assert set(
+        re.findall(r"`([a-z0-9-]+)`", " ".join(line.split("|")[1] for line in table))
+    ) == set(FAULTS)
 
 
 def test_the_table_of_types_is_whole() -> None:
     """Every type that is read stands in it, some by another name of the same."""
-    table = [line for line in section(EXAMPLES, "What the local service reads").splitlines() if line[:1] == "|"]
+    table = [
+        line
+        for line in section(EXAMPLES, "What the local service reads").splitlines()
+        if line[:1] == "|"
+    ]
     named = set(re.findall(r"`([a-z]+)`", " ".join(table)))
     assert {SAME.get(name, name) for name in LOCAL_TYPES} == named - {"ocr"}
 
 
 def test_what_is_not_honoured_is_documented() -> None:
-    """Every setting that an answer may name in `usage.not_served`, by its own name or that of its group."""
+    """Every setting that an answer may name in `usage.not_served`, by its own name or that of its
+    group.
+    """
     table = section(EXAMPLES, "What the local service doesn't do")
     for path in (*UNSERVED, *BY_KIND):
         group, _, name = path.rpartition(".")
@@ -49,7 +61,11 @@ async def test_someone_else_s_script_works(client, tmp_path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
     where = {"REDUCTO_BASE_URL": client.service.url, "REDUCTO_API_KEY": "secret"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, SCRIPT, tmp_path / "letter.txt", stdout=asyncio.subprocess.PIPE, env={**os.environ, **where}
+        sys.executable,
+        SCRIPT,
+        tmp_path / "letter.txt",
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **where},
     )
     out, _ = await process.communicate()
     assert process.returncode == 0 and out.decode() == "Dear reader\n"

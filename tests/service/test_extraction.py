@@ -27,7 +27,9 @@ def block(content: str, type: str = "Text") -> dict[str, Any]:
 
 
 def found(*content: Any, lines: list[Any] | None = None, **properties: Any) -> Any:
-    """The plain answer of a schema over blocks of text, of which some may be tables, or over lines with places."""
+    """The plain answer of a schema over blocks of text, of which some may be tables, or over lines
+    with places.
+    """
     blocks = [one if isinstance(one, dict) else block(one) for one in content]
     result = {"chunks": [{"blocks": blocks}], "ocr": {"lines": lines} if lines else None}
     return plain(fill(read_schema({"type": "object", "properties": properties}), gather(result)))
@@ -38,24 +40,35 @@ def grid(*rows: list[str]) -> dict[str, Any]:
 
 
 def line(text: str, left: float, top: float) -> dict[str, Any]:
-    box = {"left": left, "top": top, "width": 0.01 * len(text), "height": 0.02, "page": 1, "original_page": 1}
+    box = {
+        "left": left,
+        "top": top,
+        "width": 0.01 * len(text),
+        "height": 0.02,
+        "page": 1,
+        "original_page": 1,
+    }
     return {"text": text, "bbox": box, "confidence": None}
 
 
-# --- whole documents ---
+# --- whole documents ------------------------------------------------------------------------------
 
 BENCH = Path(__file__).parents[1] / "bench" / "extraction.py"
 
 
 def test_no_example_is_read_wrong() -> None:
-    """Over 300 fields of twenty documents, some of unlike layouts: most are right, some null, none wrong."""
-    bench = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("bench", BENCH))
+    """Over 300 fields of twenty documents, some of unlike layouts: most are right, some null, none
+    wrong.
+    """
+    bench = importlib.util.module_from_spec(
+        spec := importlib.util.spec_from_file_location("bench", BENCH)
+    )
     spec.loader.exec_module(bench)
     verdicts = bench.measure(json.loads(BENCH.with_suffix(".json").read_text()), bench.ROOT)
     assert verdicts["wrong"] == 0 and verdicts["null"] < 0.15 * verdicts.total()
 
 
-# --- labels ---------------------------------------------------------------------------------------------------------
+# --- labels ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -174,19 +187,29 @@ def test_values_stand_beside_and_below_their_labels():
 
 def test_words_of_an_ocr_are_joined_before_they_are_read():
     """A label in two words, a value in two words."""
-    lines = [line("Issue", 0.1, 0.1), line("date:", 0.16, 0.101), line("22", 0.22, 0.1), line("March 2026", 0.25, 0.1)]
+    lines = [
+        line("Issue", 0.1, 0.1),
+        line("date:", 0.16, 0.101),
+        line("22", 0.22, 0.1),
+        line("March 2026", 0.25, 0.1),
+    ]
     assert found("x", lines=lines, issue_date=DATE) == {"issue_date": "2026-03-22"}
 
 
-# --- what stands without a label ------------------------------------------------------------------------------------
+# --- what stands without a label ------------------------------------------------------------------
 
 
 def test_a_business_paper_is_from_who_stands_at_its_top():
     """But not where the top is the paper's own name, and not on a letter."""
     supplier = {"supplier": {"type": "object", "properties": {"name": TEXT}}}
-    assert found(block("Saltmarsh Works", "Title"), "Invoice", **supplier)["supplier"]["name"] == "Saltmarsh Works"
+    assert (
+        found(block("Saltmarsh Works", "Title"), "Invoice", **supplier)["supplier"]["name"]
+        == "Saltmarsh Works"
+    )
     assert found(block("Rechnung", "Title"), "Total 5.00", **supplier)["supplier"]["name"] is None
-    assert found(block("Dear reader", "Title"), "Kind regards", **supplier)["supplier"]["name"] is None
+    assert (
+        found(block("Dear reader", "Title"), "Kind regards", **supplier)["supplier"]["name"] is None
+    )
 
 
 def test_a_currency_is_the_one_that_all_amounts_are_in():
@@ -201,11 +224,14 @@ def test_a_section_s_paragraph_answers_to_its_heading():
     assert found(*content, notice=TEXT) == {"notice": "Three months to the end of a quarter."}
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------
 
 ITEMS = {
     "type": "array",
-    "items": {"type": "object", "properties": {"description": TEXT, "quantity": {"type": "integer"}, "amount": NUMBER}},
+    "items": {
+        "type": "object",
+        "properties": {"description": TEXT, "quantity": {"type": "integer"}, "amount": NUMBER},
+    },
 }
 LINES = (["Item", "Qty", "Amount"], ["Lantern", "6", "507.00"], ["Wick", "12", "38.40"])
 
@@ -230,8 +256,16 @@ def test_the_heading_tells_two_tables_of_one_kind_apart():
     """Without one, neither is taken."""
     first = grid(["Name", "Hours"], ["Ada", "5"])
     second = grid(["Name", "Hours", "x"], ["Bob", "7", ""])
-    people = {"type": "array", "items": {"type": "object", "properties": {"name": TEXT, "hours": NUMBER}}}
-    content = (block("Employees", "Section Header"), first, block("Guests", "Section Header"), second)
+    people = {
+        "type": "array",
+        "items": {"type": "object", "properties": {"name": TEXT, "hours": NUMBER}},
+    }
+    content = (
+        block("Employees", "Section Header"),
+        first,
+        block("Guests", "Section Header"),
+        second,
+    )
     assert found(*content, guests=people) == {"guests": [{"name": "Bob", "hours": 7}]}
     assert found(first, second, others=people) == {"others": []}
 
@@ -246,18 +280,24 @@ def test_a_table_of_labels_and_values():
     """Rows of two; a table with a header over a column of values is none of these."""
     table = grid(["Customer", "Ferry Inn"], ["Place", "Saltmarsh"], ["Total", "647.04"])
     assert found(table, customer=TEXT, total=NUMBER) == {"customer": "Ferry Inn", "total": 647.04}
-    assert found(grid(["Month", "Litres"], ["April", "110"], ["May", "125"]), month=TEXT) == {"month": None}
+    assert found(grid(["Month", "Litres"], ["April", "110"], ["May", "125"]), month=TEXT) == {
+        "month": None
+    }
 
 
 def test_a_letterhead_taken_for_a_table():
     """Without a header any cell may label the one beside it; with one, none does."""
-    letterhead = grid(["12 Main St", "Invoice #", "10045"], ["Phone: 555-0100", "Due Date", "2026-04-21"])
+    letterhead = grid(
+        ["12 Main St", "Invoice #", "10045"], ["Phone: 555-0100", "Due Date", "2026-04-21"]
+    )
     assert found(letterhead, invoice_number=TEXT, due_date=DATE, phone=TEXT) == {
         "invoice_number": "10045",
         "due_date": "2026-04-21",
         "phone": "555-0100",
     }
-    assert found(grid(["Item", "Count", "Price"], ["Total", "24", "503.00"]), total=NUMBER) == {"total": None}
+    assert found(grid(["Item", "Count", "Price"], ["Total", "24", "503.00"]), total=NUMBER) == {
+        "total": None
+    }
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -270,22 +310,34 @@ def test_tables_are_read_in_every_format(format):
 def test_lists_of_plain_values():
     """From a column, from items below a heading, from behind a label."""
     texts = {"type": "array", "items": TEXT}
-    assert found(grid(["Part", "Store"], ["Glass", "A1"], ["Tin", "B2"]), parts=texts) == {"parts": ["Glass", "Tin"]}
-    content = (block("Decisions", "Section Header"), block("Keep it.", "List Item"), block("Mend it.", "List Item"))
+    assert found(grid(["Part", "Store"], ["Glass", "A1"], ["Tin", "B2"]), parts=texts) == {
+        "parts": ["Glass", "Tin"]
+    }
+    content = (
+        block("Decisions", "Section Header"),
+        block("Keep it.", "List Item"),
+        block("Mend it.", "List Item"),
+    )
     assert found(*content, decisions=texts) == {"decisions": ["Keep it.", "Mend it."]}
-    assert found("Keywords: brass, glass; tin", keywords=texts) == {"keywords": ["brass", "glass", "tin"]}
+    assert found("Keywords: brass, glass; tin", keywords=texts) == {
+        "keywords": ["brass", "glass", "tin"]
+    }
     assert found("Nothing", keywords=texts) == {"keywords": []}
 
 
 def test_a_list_s_odd_cell_is_left_out_and_the_best_label_wins():
-    """One cell that is no number spoils no column; a list behind the very label comes before one behind a synonym."""
+    """One cell that is no number spoils no column; a list behind the very label comes before one
+    behind a synonym.
+    """
     numbers = {"type": "array", "items": NUMBER}
-    assert found(grid(["Part", "Weights"], ["Tin", "3"], ["Oil", "some"]), weights=numbers) == {"weights": [3]}
+    assert found(grid(["Part", "Weights"], ["Tin", "3"], ["Oil", "some"]), weights=numbers) == {
+        "weights": [3]
+    }
     texts = {"type": "array", "items": TEXT}
     assert found("Vendors: A, B", "Suppliers: C, D", suppliers=texts) == {"suppliers": ["C", "D"]}
 
 
-# --- values ---------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -351,21 +403,36 @@ def test_dates_are_read_where_they_can_mean_one_day_only(text, value):
 
 def test_another_date_shows_which_is_the_month():
     """13/02 can only be a day first."""
-    assert cast("03/04/2026", Field((), "string", format="date"), customs_of(["13/02/2026"])) == "2026-04-03"
-    assert cast("03/04/2026", Field((), "string", format="date"), customs_of(["02/13/2026"])) == "2026-03-04"
+    assert (
+        cast("03/04/2026", Field((), "string", format="date"), customs_of(["13/02/2026"]))
+        == "2026-04-03"
+    )
+    assert (
+        cast("03/04/2026", Field((), "string", format="date"), customs_of(["02/13/2026"]))
+        == "2026-03-04"
+    )
 
 
-# --- schemas --------------------------------------------------------------------------------------------------------
+# --- schemas --------------------------------------------------------------------------------------
 
 
 def test_a_schema_as_pydantic_writes_it():
     """References, nullable unions, titles of their own."""
     schema = {
-        "$defs": {"Line": {"type": "object", "properties": {"amount": {"title": "Amount", "type": "number"}}}},
+        "$defs": {
+            "Line": {
+                "type": "object",
+                "properties": {"amount": {"title": "Amount", "type": "number"}},
+            }
+        },
         "type": "object",
         "title": "Invoice",
         "properties": {
-            "total": {"anyOf": [{"type": "number"}, {"type": "null"}], "default": None, "title": "Total"},
+            "total": {
+                "anyOf": [{"type": "number"}, {"type": "null"}],
+                "default": None,
+                "title": "Total",
+            },
             "lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}},
             "first": {"$ref": "#/$defs/Line", "description": "The first line"},
         },

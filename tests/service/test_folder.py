@@ -27,7 +27,10 @@ KEY = "k" * 24
 
 SERVED = ("-m", "batcher")
 # The same, but waits no quarter of a minute for the one that has the folder.
-SERVED_AT_ONCE = ("-c", "from batcher.service import folder; folder.LOCK_PATIENCE = 0.2; import batcher.__main__")
+SERVED_AT_ONCE = (
+    "-c",
+    "from batcher.service import folder; folder.LOCK_PATIENCE = 0.2; import batcher.__main__",
+)
 
 
 @contextmanager
@@ -62,7 +65,10 @@ def refused(folder: Path, *more: str, started: Sequence[str] = SERVED) -> str:
 def seen(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Everything below, with its mode and content."""
     paths = [folder, *folder.rglob("*")]
-    return {str(path): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"") for path in paths}
+    return {
+        str(path): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in paths
+    }
 
 
 @pytest.mark.parametrize(
@@ -76,8 +82,12 @@ def seen(folder: Path) -> dict[str, tuple[int, bytes]]:
         ["service.db", "lock", "uploads/a.part", "results/b.part", "letter.txt"],
     ],
 )
-async def test_a_folder_with_other_people_s_files_is_refused_untouched(tmp_path: Path, names: list[str]) -> None:
-    """Nothing in it is made, deleted or given another mode, and the words say what to type instead."""
+async def test_a_folder_with_other_people_s_files_is_refused_untouched(
+    tmp_path: Path, names: list[str]
+) -> None:
+    """Nothing in it is made, deleted or given another mode, and the words say what to type
+    instead.
+    """
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("hours of work")
@@ -89,12 +99,16 @@ async def test_a_folder_with_other_people_s_files_is_refused_untouched(tmp_path:
     assert seen(tmp_path) == before
 
 
-async def test_an_empty_folder_keeps_its_mode_and_what_lies_in_it_is_private(tmp_path: Path, session: object) -> None:
+async def test_an_empty_folder_keeps_its_mode_and_what_lies_in_it_is_private(
+    tmp_path: Path, session: object
+) -> None:
     """Whatever the umask: documents, results, pictures and the database are their owner's alone."""
     tmp_path.chmod(0o755)
     before = os.umask(0)
     try:
-        async with LocalService(Options(tmp_path, workers=1, parser=PARSER), key="secret") as service:
+        async with LocalService(
+            Options(tmp_path, workers=1, parser=PARSER), key="secret"
+        ) as service:
             client = Client(session, service)  # type: ignore[arg-type]
             await client.parsed(b"picture")
             modes = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
@@ -107,7 +121,9 @@ async def test_an_empty_folder_keeps_its_mode_and_what_lies_in_it_is_private(tmp
 
 
 async def test_a_service_knows_its_folder_again(tmp_path: Path) -> None:
-    """Also with a stranger's file put there since, and one that an earlier version made, without a mark."""
+    """Also with a stranger's file put there since, and one that an earlier version made, without a
+    mark.
+    """
     options = Options(tmp_path / "data", workers=1, parser=PARSER)
     for _ in range(2):
         async with LocalService(options):
@@ -157,7 +173,9 @@ def test_a_second_service_that_is_turned_away_harms_no_upload_of_the_first(tmp_p
             + b"\r\n--B--\r\n"
         )
         head = f"POST /upload HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {KEY}\r\n"
-        head += f"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {len(body)}\r\n\r\n"
+        head += (
+            f"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         with socket.create_connection((host, int(port))) as pipe:
             pipe.sendall(head.encode() + body[:400_000])
             while not list(tmp_path.glob("uploads/*.part")):
@@ -199,7 +217,9 @@ def test_a_host_that_is_none_is_told(tmp_path: Path) -> None:
     assert "999.1.1.1" in refused(tmp_path, "--host", "999.1.1.1")
 
 
-@pytest.mark.parametrize("kind", ["file", "below a file", "damaged", "a folder for a database", "later"])
+@pytest.mark.parametrize(
+    "kind", ["file", "below a file", "damaged", "a folder for a database", "later"]
+)
 def test_a_folder_that_can_t_be_used_is_told(tmp_path: Path, kind: str) -> None:
     """Exit code 2 and one line, whatever is wrong with it."""
     folder = tmp_path / "data"
@@ -240,7 +260,9 @@ def test_a_folder_that_isn_t_writable_is_told(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
 
 
-async def test_sigterm_in_the_middle_of_work_ends_it_in_good_order(tmp_path: Path, session: object) -> None:
+async def test_sigterm_in_the_middle_of_work_ends_it_in_good_order(
+    tmp_path: Path, session: object
+) -> None:
     """Exit code 0 and not a word, though a document is being read and a caller waits."""
     with serving(tmp_path / "data", key="secret") as process:
         service = type("Served", (), {"url": process.stdout.readline().strip()})()
@@ -256,7 +278,9 @@ async def test_sigterm_in_the_middle_of_work_ends_it_in_good_order(tmp_path: Pat
     assert process.returncode == 0 and not trouble
 
 
-async def test_two_that_begin_at_once_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_that_begin_at_once_share_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One of them has the folder, the other is told so."""
     monkeypatch.setattr("batcher.service.folder.LOCK_PATIENCE", 0.2)
     shutil.rmtree(tmp_path)

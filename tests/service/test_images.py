@@ -58,7 +58,9 @@ def test_a_moving_picture_is_one_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(20_000, 10), (9000, 9000)])
-def test_a_vast_image_is_refused_by_what_it_says_of_itself(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_vast_image_is_refused_by_what_it_says_of_itself(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
     """Before a byte of it is unpacked."""
     path = tmp_path / "bomb.png"
     head = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
@@ -76,7 +78,9 @@ def test_a_broken_image_is_called_corrupt(tmp_path: Path, extension: str) -> Non
     assert fault(path) == "DOCUMENT_CORRUPT"
 
 
-def test_an_unreadable_kind_of_image_names_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_kind_of_image_names_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """HEIC without its package is unsupported, not broken."""
     path = tmp_path / "a.heic"
     picture().save(path)

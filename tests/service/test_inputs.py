@@ -13,7 +13,10 @@ async def test_a_list_of_documents_is_one_job(client):
     """Chunks one after the other, pages counted through, each block's own page kept."""
     names = [await client.upload(text) for text in (b"first", b"second", b"picture")]
     answer = await client.end_of(await client.submit(names))
-    assert contents(answer) == ["first", "second", "picture"] and answer["result"]["usage"]["num_pages"] == 3
+    assert (
+        contents(answer) == ["first", "second", "picture"]
+        and answer["result"]["usage"]["num_pages"] == 3
+    )
     boxes = [chunk["blocks"][0]["bbox"] for chunk in answer["result"]["result"]["chunks"]]
     assert [(box["page"], box["original_page"]) for box in boxes] == [(1, 1), (2, 1), (3, 1)]
 
@@ -26,7 +29,9 @@ async def test_an_earlier_job_is_read_again(client, settings):
     assert contents(again) == ["once"] and again["result"]["usage"]["credits"] == 0
 
 
-@pytest.mark.parametrize("source", ["jobid://none", "file:///etc/passwd", "s3://bucket/key", "plain", []])
+@pytest.mark.parametrize(
+    "source", ["jobid://none", "file:///etc/passwd", "s3://bucket/key", "plain", []]
+)
 async def test_what_can_t_be_read_fails_the_job(client, source):
     """INVALID_CONFIG, and no file of this machine is ever opened."""
     answer = await client.end_of(await client.submit(source))

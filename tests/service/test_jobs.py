@@ -9,7 +9,9 @@ from batcher.reducto.api_types import RETENTION, UPLOAD_RETENTION
 
 
 async def test_the_listing_shows_the_request_as_it_came(client):
-    """`raw_config` is a JSON string that holds input and metadata, by which a lost submission is found again."""
+    """`raw_config` is a JSON string that holds input and metadata, by which a lost submission is
+    found again.
+    """
     file_id = await client.upload()
     job_id = await client.submit(file_id, **{"async": {"metadata": {"nonce": "n-1"}}})
     await client.end_of(job_id)
@@ -17,7 +19,12 @@ async def test_the_listing_shows_the_request_as_it_came(client):
     row = page["jobs"][0]
     config = json.loads(row["raw_config"])
     assert config["input"] == file_id and config["async"]["metadata"] == {"nonce": "n-1"}
-    assert (row["job_id"], row["type"], row["status"], row["num_pages"]) == (job_id, "Parse", "Completed", 1)
+    assert (row["job_id"], row["type"], row["status"], row["num_pages"]) == (
+        job_id,
+        "Parse",
+        "Completed",
+        1,
+    )
     assert datetime.fromisoformat(row["created_at"]).tzinfo is None
 
 
@@ -34,7 +41,9 @@ async def test_pages_run_from_the_newest_to_the_oldest(client):
     seen = []
     cursor = ""
     while cursor is not None:
-        _, page = await client.call("GET", f"/jobs?limit=2&exclude_configs=true{cursor and '&cursor=' + cursor}")
+        _, page = await client.call(
+            "GET", f"/jobs?limit=2&exclude_configs=true{cursor and '&cursor=' + cursor}"
+        )
         seen += [row["job_id"] for row in page["jobs"]]
         assert all(row["raw_config"] == "" for row in page["jobs"])
         cursor = page["next_cursor"]
@@ -97,7 +106,11 @@ async def test_unknown_jobs_are_not_found(client):
     """Every call that names a job says so in the API's envelope."""
     for method, path in [("GET", "/job/x"), ("DELETE", "/job/x"), ("POST", "/cancel/x")]:
         status, answer = await client.call(method, path)
-        assert status == 404 and answer["error"]["name"] == "NOT_FOUND" and answer["detail"] == "Job not found"
+        assert (
+            status == 404
+            and answer["error"]["name"] == "NOT_FOUND"
+            and answer["detail"] == "Job not found"
+        )
 
 
 async def test_results_expire_from_submission(client, clock):

@@ -12,7 +12,9 @@ from batcher.service.parsing import parse
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.pages import Block
 
-INVOICE = Path(__file__).parents[2] / "examples" / "documents" / "invoices" / "2026" / "INV-2026-001.pdf"
+INVOICE = (
+    Path(__file__).parents[2] / "examples" / "documents" / "invoices" / "2026" / "INV-2026-001.pdf"
+)
 WHOLE = SimpleNamespace(x=0, y=0, width=500, height=500)
 
 
@@ -37,11 +39,20 @@ def test_each_line_must_be_a_label_with_its_value(items, content):
     """Sorted as they stand on the page, whatever order they come in."""
     block = Block("Text", " ".join(one.text for one in items))
     read = as_key_values(block, WHOLE, items)
-    assert (read.type, read.content) == (("Key Value", content) if content else (block.type, block.content))
+    assert (read.type, read.content) == (
+        ("Key Value", content) if content else (block.type, block.content)
+    )
 
 
 def test_an_invoice_s_head_is_key_values():
     """So an extract from an earlier parse finds them without any places."""
-    blocks = [b for chunk in parse(INVOICE, extension="pdf", options={}).result["chunks"] for b in chunk["blocks"]]
+    blocks = [
+        b
+        for chunk in parse(INVOICE, extension="pdf", options={}).result["chunks"]
+        for b in chunk["blocks"]
+    ]
     (head, sums) = [b["content"] for b in blocks if b["type"] == "Key Value"]
-    assert head.split("\n")[0] == "Invoice number: INV-2026-001" and sums == "Subtotal 583.40\nVAT 20 % 116.68"
+    assert (
+        head.split("\n")[0] == "Invoice number: INV-2026-001"
+        and sums == "Subtotal 583.40\nVAT 20 % 116.68"
+    )

@@ -1,4 +1,6 @@
-"""Extraction by a model behind an OpenAI-compatible address: a small stand-in on loopback says what it is told to."""
+"""Extraction by a model behind an OpenAI-compatible address: a small stand-in on loopback says what
+it is told to.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ SCHEMA = {
         "total": {"type": "number"},
         "due": {"type": "string", "format": "date"},
         "mood": {"enum": ["cheerful", "grave"]},
-        "lines": {"type": "array", "items": {"type": "object", "properties": {"amount": {"type": "number"}}}},
+        "lines": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"amount": {"type": "number"}}},
+        },
     },
 }
 ANSWER = {"number": "A-7", "total": 1120.5, "due": "2026-01-14", "mood": "grave", "lines": []}
@@ -47,7 +52,9 @@ class StandIn:
         if isinstance(say, int):
             return web.json_response({"error": {"message": "overloaded"}}, status=say)
         content = say if isinstance(say, str) else json.dumps(say)
-        return web.json_response({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]})
+        return web.json_response(
+            {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+        )
 
 
 @contextlib.asynccontextmanager
@@ -67,14 +74,18 @@ async def extracted(folder: Path, session: Any, model: Model, **more: Any) -> di
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         instructions = {"schema": SCHEMA, "system_prompt": "Mind the small print."}
-        job_id = await client.submit(await client.upload(PAPER), "extract_async", instructions=instructions, **more)
+        job_id = await client.submit(
+            await client.upload(PAPER), "extract_async", instructions=instructions, **more
+        )
         answer = await client.end_of(job_id)
         check(answer, "AsyncJobResponse")
         return answer
 
 
 async def test_the_model_s_answer_is_the_result(tmp_path, session):
-    """It is asked with the document, the caller's prompt, a strict schema and the key; nothing of it is unserved."""
+    """It is asked with the document, the caller's prompt, a strict schema and the key; nothing of
+    it is unserved.
+    """
     async with listening(StandIn(ANSWER)) as model:
         answer = await extracted(tmp_path, session, Model(model.url, "tiny", "key"))
     assert answer["result"]["result"] == [ANSWER] and "not_served" not in answer["result"]["usage"]
@@ -89,7 +100,9 @@ async def test_the_model_s_answer_is_the_result(tmp_path, session):
 
 
 async def test_values_are_looked_for_in_the_document(tmp_path, session):
-    """Whatever form they have there; what isn't there is the model's word alone, without a citation."""
+    """Whatever form they have there; what isn't there is the model's word alone, without a
+    citation.
+    """
     async with listening(StandIn(ANSWER)) as model:
         settings = {"citations": {"enabled": True}}
         answer = await extracted(tmp_path, session, Model(model.url + "/v1"), settings=settings)
@@ -105,11 +118,15 @@ async def test_values_are_looked_for_in_the_document(tmp_path, session):
 
 async def test_an_answer_that_doesn_t_fit_is_repaired_once(tmp_path, session):
     """With the validator's own words."""
-    async with listening(StandIn({**ANSWER, "total": "1,120.50"}, "```json\n" + json.dumps(ANSWER) + "\n```")) as model:
+    async with listening(
+        StandIn({**ANSWER, "total": "1,120.50"}, "```json\n" + json.dumps(ANSWER) + "\n```")
+    ) as model:
         answer = await extracted(tmp_path, session, Model(model.url))
     assert answer["result"]["result"] == [ANSWER]
     *_, said, complaint = model.asked[1]["messages"]
-    assert said["role"] == "assistant" and "$.total" in complaint["content"] and len(model.asked) == 2
+    assert (
+        said["role"] == "assistant" and "$.total" in complaint["content"] and len(model.asked) == 2
+    )
 
 
 @pytest.mark.parametrize("wrong", ["no JSON at all", "{}", {**ANSWER, "more": 1}, "[]"])
@@ -132,7 +149,10 @@ async def test_a_model_that_fails_fails_the_job(tmp_path, session, trouble):
 async def test_a_model_that_isn_t_there_fails_the_job(tmp_path, session):
     """So does an address where nobody listens."""
     answer = await extracted(tmp_path, session, Model("http://127.0.0.1:1"))
-    assert answer["error"]["name"] == "LLM_PROVIDER_ERROR" and "can't be reached" in answer["error"]["message"]
+    assert (
+        answer["error"]["name"] == "LLM_PROVIDER_ERROR"
+        and "can't be reached" in answer["error"]["message"]
+    )
 
 
 async def test_a_job_whose_model_is_slow_is_cancelled_at_once(tmp_path, session):
@@ -149,7 +169,9 @@ async def test_a_job_whose_model_is_slow_is_cancelled_at_once(tmp_path, session)
         options = Options(tmp_path, workers=1, parser=PARSER, model=Model(model.url))
         async with LocalService(options, key="secret") as service, asyncio.timeout(20):
             client = Client(session, service)
-            job_id = await client.submit(await client.upload(PAPER), "extract_async", instructions={"schema": SCHEMA})
+            job_id = await client.submit(
+                await client.upload(PAPER), "extract_async", instructions={"schema": SCHEMA}
+            )
             await asked.wait()
             assert (await client.call("POST", f"/cancel/{job_id}"))[0] == 200
             assert (await client.end_of(job_id))["error"]["name"] == "JOB_CANCELLED"
@@ -162,7 +184,9 @@ async def test_a_cut_off_answer_says_so(tmp_path, session):
 
     class CutOff(StandIn):
         async def complete(self, request: web.Request) -> web.Response:
-            return web.json_response({"choices": [{"message": {"content": "{"}, "finish_reason": "length"}]})
+            return web.json_response(
+                {"choices": [{"message": {"content": "{"}, "finish_reason": "length"}]}
+            )
 
     async with listening(CutOff()) as model:
         answer = await extracted(tmp_path, session, Model(model.url))

@@ -1,4 +1,6 @@
-"""Requests made up from the API's description: never a 5xx, no status or shape that it and the overlay don't know."""
+"""Requests made up from the API's description: never a 5xx, no status or shape that it and the
+overlay don't know.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from specification import overlaid
 
 ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("MADE_UP_CASES", "8"))  # of each endpoint
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 
 api = schemathesis.openapi.from_dict(overlaid())
 
@@ -31,7 +38,16 @@ api = schemathesis.openapi.from_dict(overlaid())
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service of its own, as `batcher serve` starts it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "batcher", "serve", "--workers", "1", "--data-dir", str(tmp_path_factory.mktemp("s"))],
+        [
+            sys.executable,
+            "-m",
+            "batcher",
+            "serve",
+            "--workers",
+            "1",
+            "--data-dir",
+            str(tmp_path_factory.mktemp("s")),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "REDUCTO_API_KEY": "secret"},
@@ -45,9 +61,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @api.include(path_regex="^/(parse|extract|split|pipeline|classify)_async$").parametrize()
-@settings(max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 def test_every_described_request_is_accepted(case: schemathesis.Case, address: str) -> None:
-    """Whatever a submission says within its schema, it becomes a job: what is wrong with it is found at work."""
+    """Whatever a submission says within its schema, it becomes a job: what is wrong with it is
+    found at work.
+    """
     response = case.call(base_url=address, headers={"Authorization": "Bearer secret"})
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         # A schema's integer may be written 50.0, which no client does.
@@ -56,7 +76,11 @@ def test_every_described_request_is_accepted(case: schemathesis.Case, address: s
 
 
 @api.parametrize()
-@settings(max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=CASES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 def test_an_endpoint_keeps_to_the_description(case: schemathesis.Case, address: str) -> None:
     """Whatever fits its request's schema, and much that doesn't."""
-    case.call_and_validate(base_url=address, headers={"Authorization": "Bearer secret"}, checks=CHECKS)
+    case.call_and_validate(
+        base_url=address, headers={"Authorization": "Bearer secret"}, checks=CHECKS
+    )

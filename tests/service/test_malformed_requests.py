@@ -1,4 +1,6 @@
-"""Whatever bytes come: an answer in the API's shape that says whose fault it is, and nothing half-written."""
+"""Whatever bytes come: an answer in the API's shape that says whose fault it is, and nothing
+half-written.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ async def test_a_sound_upload_is_taken(client, name):
 
 async def test_an_upload_may_ask_whether_to_go_on(client):
     """As curl does for a large body."""
-    assert status(await answer(client.service, request(WHOLE, MULTIPART, "Expect: 100-continue"))) == 200
+    assert (
+        status(await answer(client.service, request(WHOLE, MULTIPART, "Expect: 100-continue")))
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,8 +64,12 @@ async def test_an_upload_may_ask_whether_to_go_on(client):
         (b"5\r\nhello\r\n0\r\n\r\n", ("Content-Encoding: br",)),
     ],
 )
-@pytest.mark.parametrize(("path", "kind"), [("/upload", MULTIPART), ("/parse_async", "application/json")])
-async def test_chunks_and_compressions_that_are_none_are_refused(client, path, kind, chunks, more, caplog):
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/upload", MULTIPART), ("/parse_async", "application/json")]
+)
+async def test_chunks_and_compressions_that_are_none_are_refused(
+    client, path, kind, chunks, more, caplog
+):
     """With a 4xx in the API's shape, and no traceback in the log."""
     said = await answer(client.service, request(chunks, kind, *more, chunked=True, path=path))
     assert 400 <= status(said) < 500 and json.loads(said.partition(b"\r\n\r\n")[2])["detail"]
@@ -68,16 +77,22 @@ async def test_chunks_and_compressions_that_are_none_are_refused(client, path, k
 
 
 @pytest.mark.parametrize(
-    "path", ["/job/%ff", "/job/\xff", "/jobs?cursor=%ed%a0%80", "/files/a/%ff/b.png", "/presigned/a/%ff"]
+    "path",
+    ["/job/%ff", "/job/\xff", "/jobs?cursor=%ed%a0%80", "/files/a/%ff/b.png", "/presigned/a/%ff"],
 )
 async def test_an_address_that_is_no_text_is_refused(client, path):
     """Bytes that are no UTF-8 are a 4xx."""
-    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nConnection: close\r\n\r\n"
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        "secret\r\nConnection: close\r\n\r\n"
+    )
     assert 400 <= status(await answer(client.service, head.encode("latin-1"))) < 500
 
 
 async def test_malformed_requests_are_never_a_server_s_error(caplog):
-    """Not one 5xx and not one traceback, whatever the seed; a good upload after them is taken as ever."""
+    """Not one 5xx and not one traceback, whatever the seed; a good upload after them is taken as
+    ever.
+    """
     print(f"MALFORMED_SEED={SEED}")
     caplog.set_level(logging.INFO)
     answers = await campaign(REQUESTS, SEED)
@@ -86,7 +101,8 @@ async def test_malformed_requests_are_never_a_server_s_error(caplog):
 
 
 @pytest.mark.parametrize(
-    "place", ["{}", '{{"input":"reducto://x","unknown":{}}}', '{{"input":"x","async":{{"metadata":{}}}}}']
+    "place",
+    ["{}", '{{"input":"reducto://x","unknown":{}}}', '{{"input":"x","async":{{"metadata":{}}}}}'],
 )
 @pytest.mark.parametrize(
     "value",
@@ -101,11 +117,15 @@ async def test_malformed_requests_are_never_a_server_s_error(caplog):
         "1" * 5000,
         '"\xff"',
     ],
-    ids="deep objects-deep fairly-deep surrogate nan out-of-range infinity long-integer no-utf8".split(),
+    ids=(
+        "deep objects-deep fairly-deep surrogate nan out-of-range infinity long-integer no-utf8"
+    ).split(),
 )
 async def test_json_that_nobody_can_read_again_is_refused(client, place, value):
     """422, also in a field that no shape names; the worker goes on."""
-    status, answer = await client.call("POST", "/parse_async", data=place.format(value).encode("latin-1"))
+    status, answer = await client.call(
+        "POST", "/parse_async", data=place.format(value).encode("latin-1")
+    )
     assert status == 422 and answer["detail"]
     assert (await client.parsed(b"alive"))[1]["status"] == "Completed"
 
@@ -120,7 +140,9 @@ async def test_json_that_nobody_can_read_again_is_refused(client, place, value):
     ],
 )
 async def test_half_a_request_is_not_waited_for_without_end(tmp_path, session, said):
-    """Header and body have their time; meanwhile, however many hold on, a real caller is answered."""
+    """Header and body have their time; meanwhile, however many hold on, a real caller is
+    answered.
+    """
     limits = Limits(connections=8, header=0.4, stalled=0.4, body=0.1)
     options = Options(tmp_path / "service", workers=1, parser=PARSER, limits=limits)
     async with LocalService(options, key="secret") as service:
@@ -130,7 +152,9 @@ async def test_half_a_request_is_not_waited_for_without_end(tmp_path, session, s
             writer.write(said)
         assert (await Client(session, service).parsed(b"alive"))[1]["status"] == "Completed"
         async with asyncio.timeout(10):
-            ends = await asyncio.gather(*(reader.read() for reader, _ in pipes), return_exceptions=True)
+            ends = await asyncio.gather(
+                *(reader.read() for reader, _ in pipes), return_exceptions=True
+            )
         for _, writer in pipes:
             writer.close()
     assert len(ends) == 7 and len(stored(Client(session, service))) == 1

@@ -1,4 +1,7 @@
-"""Documents that are broken in ways nobody thought of: `mutated_documents` runs as many as wanted, here a few."""
+"""Documents that are broken in ways nobody thought of:
+
+`mutated_documents` runs as many as wanted, here a few.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ SEED = int(os.environ.get("MUTATED_SEED", str(random.SystemRandom().randrange(1 
 
 
 async def test_every_mutated_document_ends_and_the_service_goes_on() -> None:
-    """Completed or failed by a name that is true of the document; good documents after them are read as ever."""
+    """Completed or failed by a name that is true of the document; good documents after them are
+    read as ever.
+    """
     print(f"MUTATED_SEED={SEED}")
     ends = await campaign(DOCUMENTS, SEED)
     assert ends.pop("good Completed") == 2

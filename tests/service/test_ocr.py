@@ -1,4 +1,6 @@
-"""Pages that are pictures: read by the OCR that is there, and said to be unread where there is none."""
+"""Pages that are pictures: read by the OCR that is there, and said to be unread where there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def read(path: Path, **settings: object) -> list[dict]:
 
 
 @pytest.mark.usefixtures("no_tesseract", "no_rapidocr")
-@pytest.mark.parametrize("path", [SCAN, DOCUMENTS / "correspondence" / "receipt.png"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [SCAN, DOCUMENTS / "correspondence" / "receipt.png"], ids=lambda path: path.name
+)
 def test_without_ocr_a_scan_says_so(path: Path) -> None:
     """A figure of low confidence and no text: never nothing, never invented."""
     (block,) = read(path)
@@ -47,7 +51,9 @@ def test_without_ocr_a_scan_says_so(path: Path) -> None:
 @pytest.mark.usefixtures("no_tesseract", "no_rapidocr")
 def test_without_ocr_a_scan_still_has_its_picture() -> None:
     """Whoever asks for the page gets to see it."""
-    parsed = parse(SCAN, extension="pdf", options={"settings": {"return_images": ["page", "figure"]}})
+    parsed = parse(
+        SCAN, extension="pdf", options={"settings": {"return_images": ["page", "figure"]}}
+    )
     assert set(parsed.images) == {"page-1.png", "page-1-block-1.png"}
 
 

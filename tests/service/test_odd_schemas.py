@@ -1,4 +1,6 @@
-"""Whatever a schema says and a document holds: an answer in the schema's shape, or a word on what is wrong with it."""
+"""Whatever a schema says and a document holds: an answer in the schema's shape, or a word on what
+is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,33 @@ from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import Field, read_schema
 from batcher.service.parsing.pages import DocumentProblem
 
-NAMES = st.sampled_from(["total", "date", "invoice_number", "customer", "name", "type", "", "Ünï çødé", "x" * 60])
+NAMES = st.sampled_from(
+    ["total", "date", "invoice_number", "customer", "name", "type", "", "Ünï çødé", "x" * 60]
+)
 SCALARS = st.one_of(
-    st.sampled_from([{"type": kind} for kind in ("string", "number", "integer", "boolean", "null")]),
-    st.sampled_from([{}, {"enum": ["a", None, 3, True]}, {"const": 1}, {"type": ["number", "null"]}]),
-    st.sampled_from([{"type": "string", "format": one} for one in ("date", "date-time", "time", "email", "uri", "x")]),
+    st.sampled_from(
+        [{"type": kind} for kind in ("string", "number", "integer", "boolean", "null")]
+    ),
+    st.sampled_from(
+        [{}, {"enum": ["a", None, 3, True]}, {"const": 1}, {"type": ["number", "null"]}]
+    ),
+    st.sampled_from(
+        [
+            {"type": "string", "format": one}
+            for one in ("date", "date-time", "time", "email", "uri", "x")
+        ]
+    ),
 )
 SCHEMAS = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
-        st.dictionaries(NAMES, inner, max_size=4).map(lambda p: {"type": "object", "properties": p}),
+        st.dictionaries(NAMES, inner, max_size=4).map(
+            lambda p: {"type": "object", "properties": p}
+        ),
         inner.map(lambda item: {"type": "array", "items": item}),
-        inner.map(lambda one: {"anyOf": [one, {"type": "null"}], "description": "not this but that"}),
+        inner.map(
+            lambda one: {"anyOf": [one, {"type": "null"}], "description": "not this but that"}
+        ),
     ),
     max_leaves=8,
 )
@@ -41,7 +58,21 @@ JSON = st.recursive(
     max_leaves=10,
 )  # fmt: skip
 WORDS = st.sampled_from(
-    ["Total", "Date:", "12.50", "Invoice", "number:", "1.2.2026", "EUR", "|", ":", "", "\t", "€", "\n"]
+    [
+        "Total",
+        "Date:",
+        "12.50",
+        "Invoice",
+        "number:",
+        "1.2.2026",
+        "EUR",
+        "|",
+        ":",
+        "",
+        "\t",
+        "€",
+        "\n",
+    ]
 )
 TEXTS = st.lists(WORDS, max_size=12).map(" ".join)
 BLOCKS = st.lists(TEXTS.map(block) | st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=3).map(
@@ -65,7 +96,9 @@ def test_an_answer_has_the_schema_s_shape(properties, blocks):
     schema = read_schema({"type": "object", "properties": properties})
     found = fill(schema, gather({"chunks": [{"blocks": blocks}]}))
     assert fits(plain(found), schema)
-    assert count_leaves(found) >= 0 and isinstance(cited(found, {"parent_block": "bbox_only"}), dict)
+    assert count_leaves(found) >= 0 and isinstance(
+        cited(found, {"parent_block": "bbox_only"}), dict
+    )
 
 
 @given(JSON)
@@ -75,7 +108,9 @@ def test_any_json_is_a_schema_or_refused(schema):
     try:
         assert read_schema(schema).children
     except DocumentProblem as problem:
-        assert problem.name == ErrorName.INVALID_SCHEMA and problem.message.startswith("instructions.schema")
+        assert problem.name == ErrorName.INVALID_SCHEMA and problem.message.startswith(
+            "instructions.schema"
+        )
 
 
 @given(BLOCKS, st.lists(TEXTS, max_size=3))
@@ -83,7 +118,10 @@ def test_any_json_is_a_schema_or_refused(schema):
 def test_any_document_is_split_and_classified(blocks, texts):
     """Into sections in order, and into one of the categories or none."""
     result = {"chunks": [{"blocks": blocks}]}
-    wanted = [{"name": f"{number}", "description": text, "partition_key": text} for number, text in enumerate(texts)]
+    wanted = [
+        {"name": f"{number}", "description": text, "partition_key": text}
+        for number, text in enumerate(texts)
+    ]
     parts = split(result, {"split_description": wanted})
     assert list(parts["section_mapping"]) == [one["name"] for one in wanted]
     categories = [{"category": text, "criteria": [text]} for text in dict.fromkeys(texts)]

@@ -13,12 +13,17 @@ from compound_file import write_compound
 from batcher.service.parsing import parse
 from batcher.service.parsing.pages import DocumentProblem
 
-TEXT = "Minutes\rLamp oil \x13 HYPERLINK x \x14is low\x15.\rpart\x07stock\x07\x07tin\x073\x07\x07\x0cSecond page\r"
+TEXT = (
+    "Minutes\rLamp oil \x13 HYPERLINK x \x14is "
+    "low\x15.\rpart\x07stock\x07\x07tin\x073\x07\x07\x0cSecond page\r"
+)
 
 
 def read(path: Path, **options: Any) -> list[tuple[str, str, int]]:
     chunks = parse(path, extension=path.suffix, options=options).result["chunks"]
-    return [(b["type"], b["content"], b["bbox"]["page"]) for chunk in chunks for b in chunk["blocks"]]
+    return [
+        (b["type"], b["content"], b["bbox"]["page"]) for chunk in chunks for b in chunk["blocks"]
+    ]
 
 
 def fault(path: Path) -> str:
@@ -61,7 +66,10 @@ def test_an_old_word_document_is_read_piece_by_piece(tmp_path):
 
 def test_an_encrypted_word_document_wants_a_password(tmp_path):
     """By its own flag."""
-    assert fault(word(tmp_path / "a.doc", ("x", "cp1252"), flags=0x0300)) == "DOCUMENT_PASSWORD_PROTECTED"
+    assert (
+        fault(word(tmp_path / "a.doc", ("x", "cp1252"), flags=0x0300))
+        == "DOCUMENT_PASSWORD_PROTECTED"
+    )
 
 
 @pytest.mark.parametrize("extension", ["doc", "msg"])
@@ -75,7 +83,13 @@ def test_a_cut_off_compound_file_is_corrupt(tmp_path, extension, kept):
 
 def test_an_outlook_message_is_read(tmp_path):
     """Subject, people, body, and the names of what is attached."""
-    said = {"0037": "Lamp oil", "0C1A": "Ada", "0C1F": "ada@example.org", "0E04": "Ben", "1000": "Two litres.\r\n"}
+    said = {
+        "0037": "Lamp oil",
+        "0C1A": "Ada",
+        "0C1F": "ada@example.org",
+        "0E04": "Ben",
+        "1000": "Two litres.\r\n",
+    }
     parts = {f"__substg1.0_{tag}001F": text.encode("utf-16-le") for tag, text in said.items()}
     parts["__attach_version1.0_#00000000/__substg1.0_3707001F"] = "list.pdf".encode("utf-16-le")
     write_compound(tmp_path / "a.msg", parts)
@@ -91,7 +105,11 @@ def test_rich_text_is_read(tmp_path):
     """Paragraphs, characters beyond ASCII, and tables."""
     path = tmp_path / "a.rtf"
     table = r"\trowd part\cell stock\cell\row\trowd tin\cell 3\cell\row"
-    path.write_text(r"{\rtf1\ansi\ansicpg1252 Caf\'e9 and \u8364?5.\par Second.\par" + table + r"\pard End.\par}")
+    path.write_text(
+        r"{\rtf1\ansi\ansicpg1252 Caf\'e9 and \u8364?5.\par Second.\par"
+        + table
+        + r"\pard End.\par}"
+    )
     assert [(kind, content) for kind, content, _ in read(path)] == [
         ("Text", "Café and €5."),
         ("Text", "Second."),
@@ -109,7 +127,9 @@ def workbook(path: Path) -> Path:
 
 
 def row(number: int, more: str = "") -> str:
-    cells = "".join(f'<c r="{c}{number}" t="inlineStr"><is><t>{c}{number}</t></is></c>' for c in "BCD")
+    cells = "".join(
+        f'<c r="{c}{number}" t="inlineStr"><is><t>{c}{number}</t></is></c>' for c in "BCD"
+    )
     return f'<row r="{number}"{more}>{cells}</row>'
 
 

@@ -1,4 +1,6 @@
-"""The vendor's own command line works against the local service, changed in nothing but its base URL."""
+"""The vendor's own command line works against the local service, changed in nothing but its base
+URL.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ class Said:
 def reducto(client, tmp_path) -> Callable[..., Awaitable[Said]]:
     """`reducto …`, at home in an empty folder."""
     (tmp_path / "home").mkdir()
-    where = {"HOME": str(tmp_path / "home"), "REDUCTO_API_KEY": "secret", "REDUCTO_BASE_URL": client.service.url}
+    where = {
+        "HOME": str(tmp_path / "home"),
+        "REDUCTO_API_KEY": "secret",
+        "REDUCTO_BASE_URL": client.service.url,
+    }
 
     async def run(*words: str, given: str = "") -> Said:
         process = await asyncio.create_subprocess_exec(
@@ -61,13 +67,18 @@ async def test_a_folder_is_parsed_in_parallel(reducto, tmp_path):
         (tmp_path / "inbox" / f"{name}.txt").write_text(f"letter {name}")
     said = await reducto("parse", "inbox", "--out-dir", "out", "-j", "3")
     assert said.code == 0, said.err
-    assert {path.read_text().strip() for path in (tmp_path / "out").iterdir()} == {f"letter {n}" for n in "abc"}
+    assert {path.read_text().strip() for path in (tmp_path / "out").iterdir()} == {
+        f"letter {n}" for n in "abc"
+    }
 
 
 async def test_a_parse_prints_its_whole_answer(reducto, letter):
     """As JSON, results by address already brought home."""
     said = await reducto("parse", letter, "-o", "json", "-S", "settings.force_url_result=true")
-    assert said.json["result"]["chunks"][0]["content"] == "Dear reader" and said.json["usage"]["num_pages"] == 1
+    assert (
+        said.json["result"]["chunks"][0]["content"] == "Dear reader"
+        and said.json["usage"]["num_pages"] == 1
+    )
 
 
 async def test_a_submitted_job_is_collected_later(reducto, letter):
@@ -83,7 +94,9 @@ async def test_a_job_tells_the_request_it_ran_with(reducto, letter):
     """So that another document can be read likewise."""
     handle = (await reducto("parse", letter, "-o", "id", "--chunk", "page")).out.strip()
     config = (await reducto("job", handle, "--config")).json
-    assert config["retrieval"]["chunking"]["chunk_mode"] == "page" and config["input"].startswith("reducto://")
+    assert config["retrieval"]["chunking"]["chunk_mode"] == "page" and config["input"].startswith(
+        "reducto://"
+    )
 
 
 async def test_a_parse_is_read_again_by_its_job(reducto, letter):
@@ -127,7 +140,9 @@ async def test_a_document_is_split_and_classified(reducto, invoice):
     """By descriptions that share its words."""
     split = await reducto("split", invoice, "-C", "invoices=Invoice with a total due", "-o", "json")
     assert split.json["result"]["splits"][0]["pages"] == [1]
-    schema = json.dumps([{"category": "invoice", "criteria": ["has an invoice number and a total due"]}])
+    schema = json.dumps(
+        [{"category": "invoice", "criteria": ["has an invoice number and a total due"]}]
+    )
     said = await reducto("classify", invoice, "-S", f"classification_schema={schema}", "-o", "json")
     assert said.json["result"]["category"] == "invoice"
 
@@ -135,7 +150,10 @@ async def test_a_document_is_split_and_classified(reducto, invoice):
 async def test_an_upload_prints_its_handle(reducto, letter):
     """Uploaded once, parsed from there."""
     handle = (await reducto("upload", letter, "-q")).out.strip()
-    assert handle.startswith("reducto://") and (await reducto("parse", handle)).out.strip() == "Dear reader"
+    assert (
+        handle.startswith("reducto://")
+        and (await reducto("parse", handle)).out.strip() == "Dear reader"
+    )
 
 
 async def test_failures_are_told_by_name(reducto, tmp_path):

@@ -1,4 +1,6 @@
-"""Requests of the API's version 2: what each asks for is done, in the words of today, or refused by its name."""
+"""Requests of the API's version 2: what each asks for is done, in the words of today, or refused by
+its name.
+"""
 
 from __future__ import annotations
 
@@ -89,13 +91,19 @@ def place(refused: InvalidRequest) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "webhook", [{}, {"mode": "svix", "channels": ["a"]}, {"mode": "direct", "url": "https://x.example"}]
+    "webhook",
+    [{}, {"mode": "svix", "channels": ["a"]}, {"mode": "direct", "url": "https://x.example"}],
 )
 @pytest.mark.parametrize("rich", [False, True])
 @pytest.mark.parametrize("type", FORMS)
-def test_what_is_told_has_the_shape_of_today_s_description(type: JobType, rich: bool, webhook: dict[str, Any]) -> None:
+def test_what_is_told_has_the_shape_of_today_s_description(
+    type: JobType, rich: bool, webhook: dict[str, Any]
+) -> None:
     """Bare or with all that can be told, for every endpoint that had the older form."""
-    more = {**(RICH if rich and type != JobType.PIPELINE else {}), "webhook": {**webhook, "metadata": {"mine": 1}}}
+    more = {
+        **(RICH if rich and type != JobType.PIPELINE else {}),
+        "webhook": {**webhook, "metadata": {"mine": 1}},
+    }
     today = told(type, **more)
     check(today, TODAY[type])
     assert today["input"] == "reducto://a" and today["async"]["metadata"] == {"mine": 1}
@@ -142,7 +150,9 @@ def test_every_option_with_a_counterpart_arrives_there() -> None:
 
 
 def test_what_the_older_form_takes_where_nothing_is_said_is_said_today() -> None:
-    """Its defaults are others: chunks of variable length, tables in HTML, no summaries of figures."""
+    """Its defaults are others: chunks of variable length, tables in HTML, no summaries of
+    figures.
+    """
     today = told()
     assert today["retrieval"]["chunking"]["chunk_mode"] == "variable"
     assert today["formatting"]["table_output_format"] == "html"
@@ -151,10 +161,23 @@ def test_what_the_older_form_takes_where_nothing_is_said_is_said_today() -> None
 
 
 def test_an_extract_s_own_options_arrive() -> None:
-    """Its schema, prompt, citations and the like beside the parse options; chunks only where they are wanted."""
-    own = {"system_prompt": "Be brief.", "deep_extract": True, "include_images": True, "latency_sensitive": True}
+    """Its schema, prompt, citations and the like beside the parse options; chunks only where they
+    are wanted.
+    """
+    own = {
+        "system_prompt": "Be brief.",
+        "deep_extract": True,
+        "include_images": True,
+        "latency_sensitive": True,
+    }
     cited = {"generate_citations": True, "citations_options": {"numerical_confidence": True}}
-    today = told(JobType.EXTRACT, **own, **cited, array_extract={"enabled": True}, options={"force_url_result": True})
+    today = told(
+        JobType.EXTRACT,
+        **own,
+        **cited,
+        array_extract={"enabled": True},
+        options={"force_url_result": True},
+    )
     assert today["instructions"] == {"schema": SCHEMA, "system_prompt": "Be brief."}
     assert today["settings"] == {
         "deep_extract": True,
@@ -164,21 +187,36 @@ def test_an_extract_s_own_options_arrive() -> None:
         "citations": {"enabled": True, "numerical_confidence": True},
         "force_url_result": True,
     }
-    assert "chunking" not in today["parsing"]["retrieval"] and not today["parsing"]["settings"]["force_url_result"]
+    assert (
+        "chunking" not in today["parsing"]["retrieval"]
+        and not today["parsing"]["settings"]["force_url_result"]
+    )
     assert "chunking" in told(JobType.EXTRACT, use_chunking=True)["parsing"]["retrieval"]
 
 
 def test_a_split_s_own_options_arrive() -> None:
     """Its sections, rules and settings."""
-    today = told(JobType.SPLIT, split_rules="none", deep_split=True, split_options={"table_cutoff": "preserve"})
+    today = told(
+        JobType.SPLIT,
+        split_rules="none",
+        deep_split=True,
+        split_options={"table_cutoff": "preserve"},
+    )
     assert (today["split_description"], today["split_rules"]) == (SECTIONS, "none")
-    assert today["settings"] == {"table_cutoff": "preserve", "deep_split": True, "force_url_result": False}
+    assert today["settings"] == {
+        "table_cutoff": "preserve",
+        "deep_split": True,
+        "force_url_result": False,
+    }
 
 
 @pytest.mark.parametrize("type", [JobType.EXTRACT, JobType.SPLIT, JobType.PIPELINE])
 def test_several_documents_of_one_request_stay_in_their_order(type: JobType) -> None:
     """As `input` has them."""
-    assert told(type, document_url=["reducto://b", "reducto://a"])["input"] == ["reducto://b", "reducto://a"]
+    assert told(type, document_url=["reducto://b", "reducto://a"])["input"] == [
+        "reducto://b",
+        "reducto://a",
+    ]
 
 
 def test_a_parse_of_the_older_form_has_one_document() -> None:
@@ -189,11 +227,31 @@ def test_a_parse_of_the_older_form_has_one_document() -> None:
 @pytest.mark.parametrize(
     ("type", "more", "where"),
     [
-        (JobType.PARSE, {"advanced_options": {"keep_line_breaks": True}}, "advanced_options.keep_line_breaks"),
-        (JobType.PARSE, {"advanced_options": {"continue_hierarchy": False}}, "advanced_options.continue_hierarchy"),
-        (JobType.PARSE, {"experimental_options": {"rotate_pages": False}}, "experimental_options.rotate_pages"),
-        (JobType.PARSE, {"experimental_options": {"enrich": {"enabled": True}}}, "experimental_options.enrich"),
-        (JobType.PARSE, {"experimental_options": {"unheard_of": 1}}, "experimental_options.unheard_of"),
+        (
+            JobType.PARSE,
+            {"advanced_options": {"keep_line_breaks": True}},
+            "advanced_options.keep_line_breaks",
+        ),
+        (
+            JobType.PARSE,
+            {"advanced_options": {"continue_hierarchy": False}},
+            "advanced_options.continue_hierarchy",
+        ),
+        (
+            JobType.PARSE,
+            {"experimental_options": {"rotate_pages": False}},
+            "experimental_options.rotate_pages",
+        ),
+        (
+            JobType.PARSE,
+            {"experimental_options": {"enrich": {"enabled": True}}},
+            "experimental_options.enrich",
+        ),
+        (
+            JobType.PARSE,
+            {"experimental_options": {"unheard_of": 1}},
+            "experimental_options.unheard_of",
+        ),
         (
             JobType.PARSE,
             {"options": {"table_summary": {"enabled": True, "prompt": "x"}}},
@@ -207,26 +265,59 @@ def test_a_parse_of_the_older_form_has_one_document() -> None:
         ),
         (JobType.EXTRACT, {"agent_extract": {"enabled": True}}, "agent_extract"),
         (JobType.EXTRACT, {"spreadsheet_agent": True}, "spreadsheet_agent"),
-        (JobType.EXTRACT, {"array_extract": {"enabled": True, "mode": "streaming"}}, "array_extract.mode"),
+        (
+            JobType.EXTRACT,
+            {"array_extract": {"enabled": True, "mode": "streaming"}},
+            "array_extract.mode",
+        ),
         (JobType.SPLIT, {"include_confidence": True}, "include_confidence"),
         (JobType.PARSE, {"schema": SCHEMA}, "schema"),
         (JobType.PARSE, {"opshuns": {}}, "opshuns"),
-        (JobType.PARSE, {"options": {"chunking": {"chunk_size": "many"}}}, "options.chunking.chunk_size"),
+        (
+            JobType.PARSE,
+            {"options": {"chunking": {"chunk_size": "many"}}},
+            "options.chunking.chunk_size",
+        ),
     ],
 )
-def test_what_has_no_counterpart_is_refused_by_its_name(type: JobType, more: dict[str, Any], where: str) -> None:
-    """422 in the words of the older form: what was sent is named, and nothing that it would have become."""
+def test_what_has_no_counterpart_is_refused_by_its_name(
+    type: JobType, more: dict[str, Any], where: str
+) -> None:
+    """422 in the words of the older form: what was sent is named, and nothing that it would have
+    become.
+    """
     assert place(refusal(type, **more)) == ["body", *where.split(".")]
 
 
 def test_a_key_that_asks_for_nothing_is_passed_over() -> None:
     """Clients of that time may send every default."""
     options = {"figure_summary": {"enabled": False, "override": False, "enhanced": False}}
-    advanced = {"continue_hierarchy": True, "keep_line_breaks": False, "track_offsets": False, "page_range": {}}
-    tried = {"enrich": {"enabled": False, "mode": "standard"}, "rotate_pages": True, "layout_model": "default"}
-    check(told(options=options, advanced_options=advanced, experimental_options=tried), "AsyncParseConfig")
-    own = {"agent_extract": {"enabled": False}, "experimental_table_citations": True, "spreadsheet_agent": False}
-    array = {"enabled": False, "mode": "legacy", "pages_per_segment": 10, "streaming_extract_item_density": 50}
+    advanced = {
+        "continue_hierarchy": True,
+        "keep_line_breaks": False,
+        "track_offsets": False,
+        "page_range": {},
+    }
+    tried = {
+        "enrich": {"enabled": False, "mode": "standard"},
+        "rotate_pages": True,
+        "layout_model": "default",
+    }
+    check(
+        told(options=options, advanced_options=advanced, experimental_options=tried),
+        "AsyncParseConfig",
+    )
+    own = {
+        "agent_extract": {"enabled": False},
+        "experimental_table_citations": True,
+        "spreadsheet_agent": False,
+    }
+    array = {
+        "enabled": False,
+        "mode": "legacy",
+        "pages_per_segment": 10,
+        "streaming_extract_item_density": 50,
+    }
     check(told(JobType.EXTRACT, **own, array_extract=array), "AsyncExtractConfig")
 
 
@@ -244,11 +335,13 @@ def test_a_classification_never_had_the_older_form() -> None:
         told_today({"document_url": "reducto://a"}, JobType.CLASSIFY)
 
 
-# --- through the door -----------------------------------------------------------------------------------------------
+# --- through the door -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("type", FORMS)
-async def test_a_job_of_the_older_form_ends_as_one_of_today_s_does(client: Client, type: JobType) -> None:
+async def test_a_job_of_the_older_form_ends_as_one_of_today_s_does(
+    client: Client, type: JobType
+) -> None:
     """The whole way, and `raw_config` shows what was sent."""
     body = {"document_url": await client.upload(b"Total: 5"), **NEEDED[type]}
     status, submitted = await client.call("POST", f"/{type.value.lower()}_async", json=body)
@@ -260,7 +353,9 @@ async def test_a_job_of_the_older_form_ends_as_one_of_today_s_does(client: Clien
 
 
 async def test_a_call_of_the_older_form_waits_for_its_result(client: Client) -> None:
-    """Also with `priority`, which no `async` object holds there; with a webhook it is refused, as the API does."""
+    """Also with `priority`, which no `async` object holds there; with a webhook it is refused, as
+    the API does.
+    """
     body = {"document_url": await client.upload(), "priority": True}
     status, answer = await client.call("POST", "/parse", json=body)
     assert status == 200, answer
@@ -280,7 +375,10 @@ async def test_a_refusal_of_the_older_form_has_the_api_s_shape(client: Client) -
 
 async def test_a_password_of_the_older_form_is_shown_to_nobody(client: Client) -> None:
     """Wherever it stood."""
-    body = {"document_url": await client.upload(), "advanced_options": {"document_password": "sesame"}}
+    body = {
+        "document_url": await client.upload(),
+        "advanced_options": {"document_password": "sesame"},
+    }
     _, submitted = await client.call("POST", "/parse_async", json=body)
     assert "sesame" not in str(await client.end_of(submitted["job_id"]))
     assert "sesame" not in str(await client.call("GET", "/jobs"))

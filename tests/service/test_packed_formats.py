@@ -32,7 +32,9 @@ PACKAGE = """<package><manifest><item id='a' href='one%20more.html'/><item id='b
 
 def read(path: Path) -> list[tuple[str, str, int]]:
     chunks = parse(path, extension=path.suffix, options={}).result["chunks"]
-    return [(b["type"], b["content"], b["bbox"]["page"]) for chunk in chunks for b in chunk["blocks"]]
+    return [
+        (b["type"], b["content"], b["bbox"]["page"]) for chunk in chunks for b in chunk["blocks"]
+    ]
 
 
 def packed(path: Path, **parts: str) -> Path:
@@ -65,12 +67,16 @@ def test_a_text_document_keeps_its_structure(tmp_path):
 def test_a_book_is_read_in_the_order_of_its_spine(tmp_path):
     """Each chapter a page, whatever order the archive has."""
     chapters = {"book/one more.html": "<p>the end</p>", "book/two.html": "<p>the beginning</p>"}
-    path = packed(tmp_path / "b.epub", **{"META-INF/container.xml": CONTAINER, "book/package.opf": PACKAGE, **chapters})
+    path = packed(
+        tmp_path / "b.epub",
+        **{"META-INF/container.xml": CONTAINER, "book/package.opf": PACKAGE, **chapters},
+    )
     assert read(path) == [("Text", "the beginning", 1), ("Text", "the end", 2)]
 
 
 @pytest.mark.parametrize(
-    "content", ["", "<not xml", "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/hostname'>]><a>&b;</a>"]
+    "content",
+    ["", "<not xml", "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/hostname'>]><a>&b;</a>"],
 )
 def test_broken_or_hostile_markup_is_the_document_s_fault(tmp_path, content):
     """It is refused, and no other file is read for it."""

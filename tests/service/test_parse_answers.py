@@ -1,4 +1,6 @@
-"""Real documents through the whole service: the answer keeps to the API's description, whatever was asked for."""
+"""Real documents through the whole service: the answer keeps to the API's description, whatever was
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,13 @@ EVERYTHING = {
 
 
 @pytest.fixture
-async def reader(tmp_path: Path, clock: Clock, session: aiohttp.ClientSession) -> AsyncIterator[Client]:
+async def reader(
+    tmp_path: Path, clock: Clock, session: aiohttp.ClientSession
+) -> AsyncIterator[Client]:
     """A service with the parser that ships."""
-    async with LocalService(Options(tmp_path / "service", workers=1, clock=clock), key="secret") as service:
+    async with LocalService(
+        Options(tmp_path / "service", workers=1, clock=clock), key="secret"
+    ) as service:
         yield Client(session, service)
 
 
@@ -37,7 +43,9 @@ async def parsed(reader: Client, name: str) -> dict:
     return await reader.end_of(await reader.submit(file_id, **EVERYTHING))
 
 
-@pytest.mark.parametrize("name", ["stock-2026-q2.pdf", "annual-review.pptx", "hours.xlsx", "price-list.html"])
+@pytest.mark.parametrize(
+    "name", ["stock-2026-q2.pdf", "annual-review.pptx", "hours.xlsx", "price-list.html"]
+)
 async def test_an_answer_to_every_wish_at_once(reader, name):
     """Completed, in the described shape, and with a note of what can't be had here."""
     answer = await parsed(reader, name)
@@ -53,9 +61,13 @@ async def test_the_document_with_its_words_is_served(reader):
 
 
 async def test_pictures_are_served_until_their_job_is_gone(reader, clock):
-    """Each address of the answer leads to a PNG without a key, and to nothing once the job has expired."""
+    """Each address of the answer leads to a PNG without a key, and to nothing once the job has
+    expired.
+    """
     answer = await parsed(reader, "stock-2026-q2.pdf")
-    (block, *_) = [b for b in answer["result"]["result"]["chunks"][0]["blocks"] if b["type"] == "Table"]
+    (block, *_) = [
+        b for b in answer["result"]["result"]["chunks"][0]["blocks"] if b["type"] == "Table"
+    ]
     addresses = [block["image_url"], block["extra"]["page_image_url"]]
     assert [await look(address) for address in addresses] == [(200, b"\x89PNG")] * 2
     clock.now += 13 * 3600

@@ -1,4 +1,6 @@
-"""The settings of a parse request: each changes the answer as the API says, or is named as not served."""
+"""The settings of a parse request: each changes the answer as the API says, or is named as not
+served.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def refusal(path: Path, **options: Any) -> str:
     return caught.value.name
 
 
-@pytest.mark.parametrize("asked", [{"start": 3, "end": 4}, [3, 4], [{"start": 3, "end": 3}, {"start": 4, "end": 4}]])
+@pytest.mark.parametrize(
+    "asked", [{"start": 3, "end": 4}, [3, 4], [{"start": 3, "end": 3}, {"start": 4, "end": 4}]]
+)
 def test_a_page_range_is_read_alone(asked: Any) -> None:
     """Pages are counted anew, and each remembers its number in the document."""
     parsed = read(HANDBOOK, settings={"page_range": asked})
@@ -58,7 +62,9 @@ def test_a_page_range_that_names_nothing_is_refused(asked: Any) -> None:
     assert refusal(HANDBOOK, settings={"page_range": asked}) == "INVALID_CONFIG"
 
 
-@pytest.mark.parametrize("mode", ["variable", "section", "page", "block", "disabled", "page_sections"])
+@pytest.mark.parametrize(
+    "mode", ["variable", "section", "page", "block", "disabled", "page_sections"]
+)
 def test_every_way_of_chunking_keeps_every_block(mode: str) -> None:
     """All blocks, once, in the same order, however they are grouped."""
     whole = [block["content"] for block in blocks(read(HANDBOOK))]
@@ -69,13 +75,21 @@ def test_every_way_of_chunking_keeps_every_block(mode: str) -> None:
 def test_a_chunk_by_page_holds_one_page() -> None:
     """As many chunks as pages."""
     chunks = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": "page"}}).result["chunks"]
-    assert [{block["bbox"]["page"] for block in chunk["blocks"]} for chunk in chunks] == [{n} for n in range(1, 13)]
+    assert [{block["bbox"]["page"] for block in chunk["blocks"]} for chunk in chunks] == [
+        {n} for n in range(1, 13)
+    ]
 
 
 def test_variable_chunks_keep_to_their_size() -> None:
     """No chunk is longer than asked, save one that is a single block."""
-    chunks = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": "variable", "chunk_size": 600}}).result["chunks"]
-    lengths = [sum(len(block["content"]) for block in chunk["blocks"]) for chunk in chunks if len(chunk["blocks"]) > 1]
+    chunks = read(
+        HANDBOOK, retrieval={"chunking": {"chunk_mode": "variable", "chunk_size": 600}}
+    ).result["chunks"]
+    lengths = [
+        sum(len(block["content"]) for block in chunk["blocks"])
+        for chunk in chunks
+        if len(chunk["blocks"]) > 1
+    ]
     assert lengths and max(lengths) <= 600
 
 
@@ -83,7 +97,9 @@ def test_filtered_blocks_leave_the_content_and_stay_among_the_blocks() -> None:
     """`filter_blocks` is about `content` and `embed` alone."""
     parsed = read(HANDBOOK, retrieval={"filter_blocks": ["Section Header"]})
     headings = [block["content"] for block in blocks(parsed) if block["type"] == "Section Header"]
-    assert headings and not any(f"## {headings[0]}" in chunk["content"] for chunk in parsed.result["chunks"])
+    assert headings and not any(
+        f"## {headings[0]}" in chunk["content"] for chunk in parsed.result["chunks"]
+    )
 
 
 def test_page_markers_enclose_each_page() -> None:
@@ -109,13 +125,18 @@ def cells_of(content: str, name: str) -> list[list[str]]:
     if name == "html":
         from selectolax.lexbor import LexborHTMLParser
 
-        return [[cell.text() for cell in row.css("td, th")] for row in LexborHTMLParser(content).css("tr")]
+        return [
+            [cell.text() for cell in row.css("td, th")]
+            for row in LexborHTMLParser(content).css("tr")
+        ]
     lines = [line for line in content.splitlines() if not set(line) <= set("|- ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_a_table_over_two_pages_becomes_one_when_asked() -> None:
-    """Footers between don't matter, a repeated header is dropped, a table of another width stays apart."""
+    """Footers between don't matter, a repeated header is dropped, a table of another width stays
+    apart.
+    """
     head = ["part", "stock"]
     other = [["a", "b", "c"], ["1", "2", "3"]]
     first = Page(1, 1, [table([head, ["wick", "4"]]), Block("Footer", "page")])
@@ -134,7 +155,12 @@ def test_text_between_two_tables_keeps_them_apart() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "heights"),
-    [({}, [51, 51, 21]), ({"enabled": False}, [121]), ({"size": 100}, [101, 21]), ({"size": {"row": 60}}, [61, 61])],
+    [
+        ({}, [51, 51, 21]),
+        ({"enabled": False}, [121]),
+        ({"size": 100}, [101, 21]),
+        ({"size": {"row": 60}}, [61, 61]),
+    ],
 )
 def test_a_long_table_of_a_sheet_is_cut(asked: dict[str, Any], heights: list[int]) -> None:
     """Each part has the header and so many rows under it; 50 unless told."""
@@ -166,7 +192,9 @@ STOCK = DOCUMENTS / "reports" / "stock-2026-q2.pdf"
 
 
 def test_pictures_of_pages_and_tables() -> None:
-    """Every block names its page's picture, a table its own, and each name is a PNG of the place it names."""
+    """Every block names its page's picture, a table its own, and each name is a PNG of the place it
+    names.
+    """
     parsed = read(STOCK, settings={"return_images": ["page", "table"]})
     tables = [block["image_url"] for block in blocks(parsed) if block["type"] == "Table"]
     pages = {block["extra"]["page_image_url"] for block in blocks(parsed)}
@@ -184,7 +212,9 @@ def test_no_picture_is_made_unasked() -> None:
 
 def test_an_image_is_its_own_page_s_picture() -> None:
     """A document that is an image has a page that can be shown."""
-    parsed = read(DOCUMENTS / "correspondence" / "receipt.png", settings={"return_images": ["page"]})
+    parsed = read(
+        DOCUMENTS / "correspondence" / "receipt.png", settings={"return_images": ["page"]}
+    )
     assert list(parsed.images) == ["page-1.png"]
 
 
@@ -198,7 +228,9 @@ def test_words_and_lines_have_their_places() -> None:
     found = read(STOCK, settings={"return_ocr_data": True}).result["ocr"]
     assert "Stock report, second quarter 2026" in [line["text"] for line in found["lines"]]
     assert {"Stock", "report,", "quarter"} <= {word["text"] for word in found["words"]}
-    assert all(0 <= word["bbox"]["left"] <= 1 and word["bbox"]["page"] == 1 for word in found["words"])
+    assert all(
+        0 <= word["bbox"]["left"] <= 1 and word["bbox"]["page"] == 1 for word in found["words"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +244,9 @@ def test_words_and_lines_have_their_places() -> None:
 )
 def test_a_document_s_properties(name: str, told: set[str]) -> None:
     """What it says of itself, null for what it doesn't."""
-    found = read(DOCUMENTS / name, settings={"extract_document_properties": True}).document_properties
+    found = read(
+        DOCUMENTS / name, settings={"extract_document_properties": True}
+    ).document_properties
     assert found is not None and told <= {key for key, value in found.items() if value}
     assert len(found) == 9
 
@@ -228,7 +262,9 @@ def test_every_word_of_a_block_is_placed(written: str) -> None:
     """Its span in the content reads the same, and its box lies in the block's."""
     for block in cited(STOCK, table_output_format=written):
         words = block["extra"]["word_citations"]
-        assert words and all(block["content"][w["char_start"] : w["char_end"]] == w["text"] for w in words)
+        assert words and all(
+            block["content"][w["char_start"] : w["char_end"]] == w["text"] for w in words
+        )
         assert all(lies_in(word["bbox"], block["bbox"]) for word in words if word["bbox"])
         assert sum(word["bbox"] is None for word in words) <= len(words) / 10
 
@@ -244,7 +280,8 @@ def test_every_cell_of_a_table_is_placed() -> None:
 def lies_in(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
     slack = 0.01
     return all(
-        outer[near] - slack <= inner[near] and inner[near] + inner[span] <= outer[near] + outer[span] + slack
+        outer[near] - slack <= inner[near]
+        and inner[near] + inner[span] <= outer[near] + outer[span] + slack
         for near, span in (("left", "width"), ("top", "height"))
     )
 
@@ -258,23 +295,33 @@ def test_citations_and_merged_tables_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("source", [STOCK, DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"])
 def test_a_searchable_document_is_made(source: Path, tmp_path: Path) -> None:
-    """Its pages are pictures, and read again it has the same words: also those that only OCR could see."""
+    """Its pages are pictures, and read again it has the same words: also those that only OCR could
+    see.
+    """
     parsed = read(source, settings={"embed_pdf_metadata": True, "embed_pdf_metadata_dpi": 72})
     made = tmp_path / "made.pdf"
     made.write_bytes(parsed.images["document.pdf"])
     words, found = (
-        {w for b in blocks(p) for w in b["content"].replace("|", " ").split()} for p in (parsed, read(made))
+        {w for b in blocks(p) for w in b["content"].replace("|", " ").split()}
+        for p in (parsed, read(made))
     )
     assert len(words & found) >= 0.9 * len(words)
 
 
 def test_a_merged_table_remembers_its_parts() -> None:
     """Content and place of each table it was put together from."""
-    first, second = (Page(n, n, [table([["part"], [name]])]) for n, name in ((1, "tin"), (2, "wick")))
-    pages = formatted([first, second], {"formatting": {"merge_tables": True, "table_output_format": "csv"}})
+    first, second = (
+        Page(n, n, [table([["part"], [name]])]) for n, name in ((1, "tin"), (2, "wick"))
+    )
+    pages = formatted(
+        [first, second], {"formatting": {"merge_tables": True, "table_output_format": "csv"}}
+    )
     (block,) = blocks(Parsed({"chunks": chunks_of(pages, {})}, 2, 0))
     assert block["content"] == "part\ntin\nwick"
-    assert [(p["content"], p["bbox"]["page"]) for p in block["merged_tables"]] == [("part\ntin", 1), ("part\nwick", 2)]
+    assert [(p["content"], p["bbox"]["page"]) for p in block["merged_tables"]] == [
+        ("part\ntin", 1),
+        ("part\nwick", 2),
+    ]
 
 
 def test_a_pdf_s_title_and_author_are_read_from_its_xmp() -> None:
@@ -298,7 +345,9 @@ def test_a_pdf_s_title_and_author_are_read_from_its_xmp() -> None:
     ],
 )
 def test_a_format_without_a_look_says_so(settings: dict[str, Any]) -> None:
-    """A table of text has no pictures, places or properties, and the answer names what was asked in vain."""
+    """A table of text has no pictures, places or properties, and the answer names what was asked in
+    vain.
+    """
     notes = read(ORDERS, settings=settings).notes
     assert [note.split(":")[0] for note in notes] == [f"settings.{name}" for name in settings]
 

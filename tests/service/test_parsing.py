@@ -46,7 +46,9 @@ def test_each_format_is_really_read(name: str) -> None:
     assert WORDS[name].lower() in content.lower()
 
 
-@pytest.mark.parametrize("path", [p for p in EXAMPLES.rglob("*.*") if "documents" in p.parts], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [p for p in EXAMPLES.rglob("*.*") if "documents" in p.parts], ids=lambda p: p.name
+)
 def test_every_block_lies_on_its_page(path: Path) -> None:
     """Boxes in shares of the page, pages counted from 1, a type and a confidence for each block."""
     parsed = read(path)
@@ -62,7 +64,9 @@ def test_a_scanned_page_says_what_it_is() -> None:
     """With OCR its words are there; without, it is a figure of low confidence, never nothing."""
     found = blocks(read(EXAMPLES / "documents" / "correspondence" / "delivery-note-scan.pdf"))
     assert found
-    assert any(block["content"] for block in found) or {block["confidence"] for block in found} == {"low"}
+    assert any(block["content"] for block in found) or {block["confidence"] for block in found} == {
+        "low"
+    }
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -76,16 +80,22 @@ def test_a_document_that_cannot_be_read_is_called_by_its_fault(name: str) -> Non
 def test_an_encrypted_workbook_wants_a_password(tmp_path: Path) -> None:
     """Rather than being called broken."""
     path = tmp_path / "budget.xlsx"
-    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500) + "EncryptedPackage".encode("utf-16-le"))
+    path.write_bytes(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500) + "EncryptedPackage".encode("utf-16-le")
+    )
     with pytest.raises(DocumentProblem) as caught:
         parse(path, extension="xlsx", options={})
     assert caught.value.name == "DOCUMENT_PASSWORD_PROTECTED"
 
 
 def test_the_scanner_takes_what_is_read_here() -> None:
-    """The table of types for `local` is the reader's own; a service known by its URL may be either."""
+    """The table of types for `local` is the reader's own; a service known by its URL may be
+    either.
+    """
     assert types_taken("local") == LOCAL_TYPES == set(EXTENSIONS)
-    assert types_taken("reducto-eu") == HOSTED_TYPES and types_taken("") == HOSTED_TYPES | LOCAL_TYPES
+    assert (
+        types_taken("reducto-eu") == HOSTED_TYPES and types_taken("") == HOSTED_TYPES | LOCAL_TYPES
+    )
 
 
 def test_a_document_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +110,9 @@ def test_a_document_without_pages_is_empty(tmp_path: Path) -> None:
     """Whole, and yet nothing to be read."""
     path = tmp_path / "none.pdf"
     objects = (b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 0/Kids[]>>")
-    body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj%sendobj\n" % entry for entry in enumerate(objects, 1))
+    body = b"%PDF-1.4\n" + b"".join(
+        b"%d 0 obj%sendobj\n" % entry for entry in enumerate(objects, 1)
+    )
     path.write_bytes(body + b"trailer<</Size 3/Root 1 0 R>>\n%%EOF")
     with pytest.raises(DocumentProblem) as caught:
         read(path)

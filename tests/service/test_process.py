@@ -55,7 +55,9 @@ async def embedded(folder: Path, *more: str) -> AsyncIterator[Embedded]:
 
 
 async def test_it_ends_with_its_parent(tmp_path):
-    """The end of stdin is the end of the service, within about a second, and its folder is free again."""
+    """The end of stdin is the end of the service, within about a second, and its folder is free
+    again.
+    """
     async with embedded(tmp_path) as service:
         began = time.monotonic()
         service.process.stdin.close()
@@ -79,7 +81,9 @@ async def test_it_runs_in_a_session_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_kill_loses_no_accepted_job(tmp_path, session, seed):
-    """Killed at random moments under load, it forgets nothing it answered for, and ends each job exactly once."""
+    """Killed at random moments under load, it forgets nothing it answered for, and ends each job
+    exactly once.
+    """
     chance = random.Random(seed)
     accepted: list[str] = []
     for _ in range(3):
@@ -106,19 +110,29 @@ async def test_a_restart_does_not_repeat_what_has_ended(tmp_path, session):
         service.process.kill()
     gate.touch()
     async with embedded(tmp_path / "data") as service:
-        ends = [await ended(Client(session, service), job_id) for job_id in (first, blocked, waiting)]
+        ends = [
+            await ended(Client(session, service), job_id) for job_id in (first, blocked, waiting)
+        ]
     assert ends == ["Completed"] * 3 and notes.read_text() == "read\nread\n"
 
 
 async def test_a_restart_forgets_passwords_and_says_so(tmp_path, session):
-    """They stand in no file, waiting or not; the job that wanted one fails by a name that has it sent again."""
+    """They stand in no file, waiting or not; the job that wanted one fails by a name that has it
+    sent again.
+    """
     gate = tmp_path / "gate"
     async with embedded(tmp_path / "data", "--workers", "1") as service:
         client = Client(session, service)
         blocked = await client.submit(await client.upload(f"wait for {gate}".encode()))
-        locked = await client.submit(await client.upload(b"text"), settings={"document_password": "hunter2"})
+        locked = await client.submit(
+            await client.upload(b"text"), settings={"document_password": "hunter2"}
+        )
         service.process.kill()
-    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert not [
+        path
+        for path in (tmp_path / "data").rglob("*")
+        if path.is_file() and b"hunter2" in path.read_bytes()
+    ]
     gate.touch()
     async with embedded(tmp_path / "data") as service:
         client = Client(session, service)

@@ -20,7 +20,11 @@ async def test_who_waits_goes_first(client, tmp_path):
     notes = tmp_path / "notes"
     blocker = await client.submit(await client.upload(f"wait for {gate}".encode()))
     document = {lane: await client.upload(f"note {lane} in {notes}".encode()) for lane in LANES}
-    jobs = [await client.submit(document[lane], **wish) for lane, wish in LANES.items() if lane != "sync"]
+    jobs = [
+        await client.submit(document[lane], **wish)
+        for lane, wish in LANES.items()
+        if lane != "sync"
+    ]
     waiting = asyncio.create_task(client.call("POST", "/parse", json={"input": document["sync"]}))
     while len((await client.call("GET", "/jobs"))[1]["jobs"]) < 1 + len(LANES):
         pass
@@ -52,11 +56,16 @@ LANES = {
 )
 def test_a_submission_s_lane(type, body, lane):
     """By its own words; a classification has priority unless it declines."""
-    assert lane_of(read_request(json.dumps({"input": "reducto://x", **body}).encode(), JobType(type))) is lane
+    assert (
+        lane_of(read_request(json.dumps({"input": "reducto://x", **body}).encode(), JobType(type)))
+        is lane
+    )
 
 
 async def test_a_service_may_be_told_to_be_slow(tmp_path, session):
-    """Twelve jobs at twenty a second take half a second and more, however many workers there are."""
+    """Twelve jobs at twenty a second take half a second and more, however many workers there
+    are.
+    """
     options = Options(tmp_path / "service", workers=2, parser=PARSER, capacity=20.0)
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
@@ -84,7 +93,9 @@ async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):
 
 @pytest.fixture
 async def half_accepted(client, monkeypatch, tmp_path):
-    """A submission held between being durable and being queued, its job's id, and what lets it go on."""
+    """A submission held between being durable and being queued, its job's id, and what lets it go
+    on.
+    """
     jobs = client.service.rooms.jobs
     durable = asyncio.Event()
     gate = asyncio.Event()
@@ -134,6 +145,8 @@ async def test_a_job_that_could_not_be_made_durable_is_not_under_way(client, mon
 
     monkeypatch.setattr(client.service.rooms.jobs, "create", fail)
     file_id = await client.upload()
-    async with client.session.post(client.service.url + "/parse_async", json={"input": file_id}) as answer:
+    async with client.session.post(
+        client.service.url + "/parse_async", json={"input": file_id}
+    ) as answer:
         assert answer.status == 503
     assert client.service.rooms.queue.live(made[0]) is None

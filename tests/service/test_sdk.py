@@ -1,4 +1,6 @@
-"""The official SDK works against the local service, changed in nothing but its base URL: both of its clients."""
+"""The official SDK works against the local service, changed in nothing but its base URL: both of
+its clients.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ class Either:
 @pytest.fixture(params=["Reducto", "AsyncReducto"])
 async def sdk(client, request):
     made = getattr(reducto, request.param)(
-        api_key="secret", base_url=client.service.url, max_retries=0, _strict_response_validation=True
+        api_key="secret",
+        base_url=client.service.url,
+        max_retries=0,
+        _strict_response_validation=True,
     )
     yield Either(made, client)
     closing = made.close()
@@ -95,7 +100,9 @@ async def test_jobs_and_uploads_are_cancelled_and_deleted(sdk):
     submitted = await sdk("parse.run_job", input=file_id)
     await sdk.job(submitted.job_id)
     await sdk("job.cancel", submitted.job_id)
-    assert (await sdk("job.delete", submitted.job_id, include_persisted=True)).job_id == submitted.job_id
+    assert (
+        await sdk("job.delete", submitted.job_id, include_persisted=True)
+    ).job_id == submitted.job_id
     with pytest.raises(reducto.ConflictError):
         await sdk("job.get", submitted.job_id)
     assert (await sdk("delete_upload", file_id)).file_id == file_id
@@ -113,12 +120,16 @@ async def test_a_refused_synchronous_parse_raises_its_status(sdk):
     """With the API's envelope as its body."""
     with pytest.raises(reducto.APIStatusError) as caught:
         await sdk("parse.run", input=await sdk.upload(b"refuse"))
-    assert caught.value.status_code == 415 and caught.value.body["error"]["name"] == "DOCUMENT_CORRUPT"
+    assert (
+        caught.value.status_code == 415 and caught.value.body["error"]["name"] == "DOCUMENT_CORRUPT"
+    )
 
 
 async def test_a_url_result_is_read_by_the_sdk_s_own_helper(sdk):
     """The address it is given serves a full result to anyone who holds it."""
-    response = await sdk("parse.run", input=await sdk.upload(b"elsewhere"), settings={"force_url_result": True})
+    response = await sdk(
+        "parse.run", input=await sdk.upload(b"elsewhere"), settings={"force_url_result": True}
+    )
     whole = await asyncio.to_thread(handle_url_response, response)
     assert whole.result.chunks[0].content == "elsewhere"
 
@@ -173,7 +184,11 @@ INVOICES = {
 REQUESTS = {
     "extract": {"instructions": TOTALS, "settings": {"citations": {"enabled": True}}},
     "split": {"split_description": [INVOICES]},
-    "classify": {"classification_schema": [{"category": "invoice", "criteria": ["has a subtotal, VAT and total"]}]},
+    "classify": {
+        "classification_schema": [
+            {"category": "invoice", "criteria": ["has a subtotal, VAT and total"]}
+        ]
+    },
     "pipeline": {"pipeline_id": "receipt"},
 }
 
@@ -190,15 +205,22 @@ async def test_each_endpoint_s_answer_is_of_the_sdk_s_own_type(sdk, endpoint):
 
 
 async def test_what_the_typed_answers_say(sdk):
-    """The value, its citation; the section and its partition; the category; the pipeline's steps."""
+    """The value, its citation; the section and its partition; the category; the pipeline's
+    steps.
+    """
     source = await sdk.upload(PAPER)
     extract = await sdk("extract.run", input=source, **REQUESTS["extract"])
     assert extract.response_type == "v3_extract" and extract.result["total"]["value"] == 120.5
     bare = await sdk("extract.run", input=source, instructions=TOTALS)
     assert bare.response_type == "v3_extract" and bare.result == [{"total": 120.5}]
     split = await sdk("split.run", input=source, **REQUESTS["split"])
-    assert split.result.splits[0].partitions[0].name == "A-7" and split.result.section_mapping == {"Invoices": [1]}
+    assert split.result.splits[0].partitions[0].name == "A-7" and split.result.section_mapping == {
+        "Invoices": [1]
+    }
     classified = await sdk("classify.run", input=source, **REQUESTS["classify"])
     assert classified.result.category == "invoice" and classified.usage.num_categories == 1
     pipeline = await sdk("pipeline.run", input=source, **REQUESTS["pipeline"])
-    assert pipeline.result.parse.usage.num_pages == 1 and pipeline.result.extract.result[0]["total"] == 120.5
+    assert (
+        pipeline.result.parse.usage.num_pages == 1
+        and pipeline.result.extract.result[0]["total"] == 120.5
+    )

@@ -1,4 +1,6 @@
-"""Webhooks arrive as documented: direct or signed, repeated until acknowledged, metadata as it was given."""
+"""Webhooks arrive as documented: direct or signed, repeated until acknowledged, metadata as it was
+given.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def told():
 
 
 def service(folder, **more) -> LocalService:
-    return LocalService(Options(folder / "service", workers=1, parser=PARSER, pauses=QUICK, **more), key="secret")
+    return LocalService(
+        Options(folder / "service", workers=1, parser=PARSER, pauses=QUICK, **more), key="secret"
+    )
 
 
 async def test_a_direct_webhook_tells_status_job_and_metadata(tmp_path, session, listen):
@@ -79,7 +83,9 @@ async def test_a_direct_webhook_tells_status_job_and_metadata(tmp_path, session,
         wish = {"webhook": {"mode": "direct", "url": url}, "metadata": {"a": [1, None]}}
         job_id, _ = await Client(session, local).parsed(**{"async": wish})
         _, body = await listener.received.get()
-    assert body == b'{"status":"Completed","job_id":"%s","metadata":{"a":[1,null]}}' % job_id.encode()
+    assert (
+        body == b'{"status":"Completed","job_id":"%s","metadata":{"a":[1,null]}}' % job_id.encode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,15 +97,23 @@ async def test_a_direct_webhook_tells_status_job_and_metadata(tmp_path, session,
         ({"hosts": ["service.example"], "reach": Reach(urls=True, loopback=True)}, True),
     ],
 )
-async def test_a_caller_s_webhook_reaches_no_further_than_his_documents(tmp_path, session, listen, told, more, arrives):
-    """Only where all callers are on this machine may any be called back there without a word for it."""
+async def test_a_caller_s_webhook_reaches_no_further_than_his_documents(
+    tmp_path, session, listen, told, more, arrives
+):
+    """Only where all callers are on this machine may any be called back there without a word for
+    it.
+    """
     listener, url = await listen()
     declared, trusted = await listen()
     async with service(tmp_path, webhooks=[Endpoint(trusted, SECRET)], **more) as local:
         client = Client(session, local)
         await local.rooms.endpoints.add(url, ["portal"])
-        await client.parsed(**{"async": {"webhook": {"mode": "direct", "url": url}, "metadata": "direct"}})
-        await client.parsed(**{"async": {"webhook": {"channels": ["portal"]}, "metadata": "portal"}})
+        await client.parsed(
+            **{"async": {"webhook": {"mode": "direct", "url": url}, "metadata": "direct"}}
+        )
+        await client.parsed(
+            **{"async": {"webhook": {"channels": ["portal"]}, "metadata": "portal"}}
+        )
         await declared.received.get()
         for _ in range(2 if arrives else 0):
             await listener.received.get()
@@ -114,7 +128,9 @@ async def test_a_caller_s_webhook_reaches_no_further_than_his_documents(tmp_path
 async def test_a_webhook_into_a_network_is_not_sent(tmp_path, session, told, url):
     """The job itself goes on, and the log says why nobody was called."""
     async with service(tmp_path, reach=Reach(urls=True)) as local:
-        _, answer = await Client(session, local).parsed(**{"async": {"webhook": {"mode": "direct", "url": url}}})
+        _, answer = await Client(session, local).parsed(
+            **{"async": {"webhook": {"mode": "direct", "url": url}}}
+        )
         assert "out of reach" in await told.get()
     assert answer["status"] == "Completed"
 
@@ -123,7 +139,9 @@ async def test_a_direct_webhook_is_repeated_three_times(tmp_path, session, liste
     """Until a 2xx; a redirect is none."""
     listener, url = await listen(500, 302, 404)
     async with service(tmp_path) as local:
-        await Client(session, local).parsed(b"refuse", **{"async": {"webhook": {"mode": "direct", "url": url}}})
+        await Client(session, local).parsed(
+            b"refuse", **{"async": {"webhook": {"mode": "direct", "url": url}}}
+        )
         bodies = [(await listener.received.get())[1] for _ in range(4)]
     assert len(set(bodies)) == 1 and b'"Failed"' in bodies[0]
 
@@ -141,7 +159,9 @@ async def test_a_signed_webhook_verifies_and_keeps_its_id(tmp_path, session, lis
 
 
 async def test_a_webhook_s_mode_may_be_left_out(tmp_path, session, listen):
-    """An address means direct, nothing at all means Svix: by the description both modes are defaults."""
+    """An address means direct, nothing at all means Svix: by the description both modes are
+    defaults.
+    """
     (direct, url) = await listen()
     (signed, other) = await listen()
     async with service(tmp_path, webhooks=[Endpoint(other, SECRET)]) as local:
@@ -155,9 +175,14 @@ async def test_channels_choose_the_endpoints(tmp_path, session, listen):
     """An endpoint that subscribed to another channel hears nothing."""
     (blue, blue_url) = await listen()
     (red, red_url) = await listen()
-    endpoints = [Endpoint(blue_url, SECRET, frozenset({"blue"})), Endpoint(red_url, SECRET, frozenset({"red"}))]
+    endpoints = [
+        Endpoint(blue_url, SECRET, frozenset({"blue"})),
+        Endpoint(red_url, SECRET, frozenset({"red"})),
+    ]
     async with service(tmp_path, webhooks=endpoints) as local:
-        await Client(session, local).parsed(**{"async": {"webhook": {"mode": "svix", "channels": ["red"]}}})
+        await Client(session, local).parsed(
+            **{"async": {"webhook": {"mode": "svix", "channels": ["red"]}}}
+        )
         await red.received.get()
     assert blue.received.empty()
 
@@ -166,7 +191,9 @@ async def test_a_duplicate_webhook_can_be_ordered(tmp_path, session, listen):
     """Twice the same, for listeners that must cope."""
     listener, url = await listen()
     async with service(tmp_path, chaos=read_orders("webhook-duplicate=1")) as local:
-        await Client(session, local).parsed(**{"async": {"webhook": {"mode": "direct", "url": url}}})
+        await Client(session, local).parsed(
+            **{"async": {"webhook": {"mode": "direct", "url": url}}}
+        )
         bodies = [(await listener.received.get())[1] for _ in range(2)]
     assert bodies[0] == bodies[1]
 
@@ -229,7 +256,9 @@ async def test_the_portal_opens_to_its_address_alone(tmp_path, session):
         assert page.status == 404
 
 
-async def test_an_endpoint_that_fails_for_days_is_disabled(tmp_path, session, listen, clock, portal):
+async def test_an_endpoint_that_fails_for_days_is_disabled(
+    tmp_path, session, listen, clock, portal
+):
     """After five days of nothing but failures it hears nothing more, until it is enabled again."""
     listener, url = await listen(500, 500, 500)
     async with service(tmp_path, clock=clock) as local:

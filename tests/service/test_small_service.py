@@ -29,6 +29,8 @@ async def test_a_small_service_that_soon_forgets_loses_no_result(
     options = Options(tmp_path / "service", workers=1, parser=PARSER, retention=RETENTION)
     async with LocalService(options, key="secret") as service, asyncio.timeout(60):
         told = (f"service.result_retention={RETENTION:g}s",)
-        summary = await run_batch(for_directory(inbox, tmp_path / "out", service=service.url, overrides=told))
+        summary = await run_batch(
+            for_directory(inbox, tmp_path / "out", service=service.url, overrides=told)
+        )
     assert summary.documents == {"saved": DOCUMENTS}
     assert summary.seconds < 2 * DOCUMENTS * EACH

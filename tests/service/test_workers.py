@@ -1,4 +1,6 @@
-"""What happens to a job when its worker dies, hangs or dawdles: that job fails, the others go on."""
+"""What happens to a job when its worker dies, hangs or dawdles: that job fails, the others go
+on.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,14 @@ async def test_a_death_from_outside_is_nobody_s_fault(client, tmp_path):
 
 @pytest.mark.parametrize("words", ["stumble", "half a character", "endless message", "too deep"])
 async def test_what_a_reader_stumbles_over_is_the_document_s_own_fault(client, words):
-    """Another try would end the same way, and must not be recommended; the next document is read as ever."""
+    """Another try would end the same way, and must not be recommended; the next document is read as
+    ever.
+    """
     _, answer = await client.parsed(words.encode())
-    assert answer["error"]["name"] == "DOCUMENT_CORRUPT" and RULES[answer["error"]["name"]].kind is ErrorClass.DOCUMENT
+    assert (
+        answer["error"]["name"] == "DOCUMENT_CORRUPT"
+        and RULES[answer["error"]["name"]].kind is ErrorClass.DOCUMENT
+    )
     assert (await client.parsed(b"alive"))[1]["status"] == "Completed"
 
 
@@ -76,8 +83,12 @@ async def test_a_document_that_takes_too_long_times_out(tmp_path, session):
 
 
 @pytest.mark.parametrize("words", ["hog memory", "burn time"])
-async def test_a_greedy_document_hits_the_limits_of_its_process(tmp_path, session, words, monkeypatch):
-    """Memory and processor time are bounded by the system, whatever the parser does: it is too large, and says so."""
+async def test_a_greedy_document_hits_the_limits_of_its_process(
+    tmp_path, session, words, monkeypatch
+):
+    """Memory and processor time are bounded by the system, whatever the parser does: it is too
+    large, and says so.
+    """
     monkeypatch.setattr("batcher.service.queue.BY_THE_CLOCK", 20)
     options = Options(tmp_path / "service", workers=1, parser=PARSER, job_seconds=3)
     async with LocalService(options, key="secret") as service:

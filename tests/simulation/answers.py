@@ -1,4 +1,5 @@
-"""Answers that say too much, and answers that reach somebody else: two more ways in which a service misbehaves.
+"""Answers that say too much, and answers that reach somebody else: two more ways in which a service
+misbehaves.
 
 Their chances are their own: other faults come as they would without them.
 """
@@ -28,10 +29,12 @@ COMPANY: Final = 60.0  # seconds that an answer may be on its way to somebody el
 
 
 class Gossip:
-    """A service that quotes what it was sent: its key, the password of its document, what signs a link, a token.
+    """A service that quotes what it was sent: its key, the password of its document, what signs a
+    link, a token.
 
-    In some lives. It says so in refusals, in half answers and in what its jobs fail with, in all the forms that words
-    may have on their way through headers, JSON, addresses and pages; and cut short in the midst.
+    In some lives. It says so in refusals, in half answers and in what its jobs fail with, in all
+    the forms that words may have on their way through headers, JSON, addresses and pages; and cut
+    short in the midst.
     """
 
     def __init__(self, seed: int) -> None:
@@ -52,11 +55,16 @@ class Gossip:
         return sha256(f"signature {self._seed} {job_id}".encode()).hexdigest()
 
     def link(self, job_id: str) -> str:
-        signed = f"?X-Amz-Expires=600&X-Amz-Signature={self.signature(job_id)}" if self.talks else ""
+        signed = (
+            f"?X-Amz-Expires=600&X-Amz-Signature={self.signature(job_id)}" if self.talks else ""
+        )
         return f"https://results/{job_id}{signed}"
 
     def quoting(self, error: ServiceError, sent: Sequence[str] = ()) -> ServiceError:
-        """The same error, in words that hold something of what was `sent`. What is no answer stays what it is."""
+        """The same error, in words that hold something of what was `sent`.
+
+        What is no answer stays what it is.
+        """
         if not isinstance(error, BadReply | Refused) or not self._wants_to():
             return error
         words = self.quoted(error.said if isinstance(error, Refused) else error.message, sent)
@@ -71,7 +79,10 @@ class Gossip:
         return self.quoted(words, sent) if self._wants_to() else words
 
     def witnessed(self, configs: Mapping[str, str]) -> Iterator[str]:
-        """Each secret there was, by its beginning and what it is. `configs` by job: the requests as they came."""
+        """Each secret there was, by its beginning and what it is.
+
+        `configs` by job: the requests as they came.
+        """
         if not self.talks:
             return
         yield self.key.removeprefix("sk-")[:SEEN]
@@ -119,7 +130,8 @@ _FORMS: Final[tuple[Callable[[str], str], ...]] = (
 
 
 class Crossroads:
-    """In some lives two answers that are on their way at the same time change places: each reaches who asked the other.
+    """In some lives two answers that are on their way at the same time change places: each reaches
+    who asked the other.
 
     One of a process: with it goes who waits there.
     """
@@ -133,7 +145,9 @@ class Crossroads:
         self._waiting: tuple[Any, asyncio.Future[Any]] | None = None
 
     async def passed(self, mine: T) -> T:
-        """The answer that arrives where `mine` should: another's, if one comes the same way in time."""
+        """The answer that arrives where `mine` should: another's, if one comes the same way in
+        time.
+        """
         if self._waiting is not None:
             theirs, other = self._waiting
             self._waiting = None

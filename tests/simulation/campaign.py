@@ -1,6 +1,8 @@
-"""Many seeds on all cores: `python tests/simulation/campaign.py --seconds 120`, or `--seeds 1000`, or `--seed 17`.
+"""Many seeds on all cores: `python tests/simulation/campaign.py --seconds 120`, or `--seeds 1000`,
+or `--seed 17`.
 
-Prints every violation with its seed, then what was met along the way. Exit code 1 where there was a violation.
+Prints every violation with its seed, then what was met along the way. Exit code 1 where there was a
+violation.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ CHUNK = 20  # seeds that a worker takes at once
 
 def main() -> int:
     arguments = _arguments()
-    first = arguments.first if arguments.first is not None else random.SystemRandom().randrange(1 << 32)
+    first = (
+        arguments.first if arguments.first is not None else random.SystemRandom().randrange(1 << 32)
+    )
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as root:
         if arguments.seed is not None:
             return _tell([live(arguments.seed, Path(root))], verbose=True)
@@ -52,7 +56,10 @@ def _live_all(seeds: list[int], root: str) -> list[Outcome]:
 
 def _all(seeds: Iterator[int], root: str, *, until: float) -> Iterator[Outcome]:
     with ProcessPoolExecutor() as pool:
-        running = [pool.submit(_live_all, list(islice(seeds, CHUNK)), root) for _ in range(2 * (os.cpu_count() or 1))]
+        running = [
+            pool.submit(_live_all, list(islice(seeds, CHUNK)), root)
+            for _ in range(2 * (os.cpu_count() or 1))
+        ]
         while running:
             yield from running.pop(0).result()
             if time.monotonic() < until and (more := list(islice(seeds, CHUNK))):
@@ -80,7 +87,10 @@ def _tell(outcomes: Iterator[Outcome] | list[Outcome], *, verbose: bool = False)
             print(f"seed {outcome.seed}: {violation}", flush=True)
         if verbose:
             print(outcome)
-    print(f"{seeds} seeds, {documents} documents, {runs} runs, {hours / 24 / 365:.2f} years in {_span(began)}")
+    print(
+        f"{seeds} seeds, {documents} documents, {runs} runs, {hours / 24 / 365:.2f} years in "
+        f"{_span(began)}"
+    )
     print("states:", ", ".join(f"{number} {state}" for state, number in states.most_common()))
     print("faults:", ", ".join(f"{number} {fault}" for fault, number in faults.most_common()))
     print(f"{bad} seeds with violations")

@@ -1,7 +1,9 @@
-"""A service of some capacity, and the real bound on what may be out at it: thousands of jobs in virtual time, no loop.
+"""A service of some capacity, and the real bound on what may be out at it: thousands of jobs in
+virtual time, no loop.
 
-`Line` is the service: it works off a queue, as fast as it can at the moment. `Night` is the run: it submits as much as
-`Headroom` lets it, looks at its jobs when `Looks` says so, and takes home what has ended, if it isn't deleted by then.
+`Line` is the service: it works off a queue, as fast as it can at the moment. `Night` is the run: it
+submits as much as `Headroom` lets it, looks at its jobs when `Looks` says so, and takes home what
+has ended, if it isn't deleted by then.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Item:
 
 @dataclass(slots=True)
 class Line:
-    """One after another at `speed`, or, where `latency` is given, all side by side in that many seconds each."""
+    """One after another at `speed`, or, where `latency` is given, all side by side in that many
+    seconds each.
+    """
 
     speed: Speed
     latency: float | None = None
@@ -67,7 +71,8 @@ class Outcome:
     expired: int = 0
     most_out: int = 0
     took: float = 0.0
-    offered: float = 0.0  # work that the service could have done while there was more to submit, once it had begun
+    # work that the service could have done while there was more to submit, once it had begun
+    offered: float = 0.0
     wasted: float = 0.0
 
     @property
@@ -77,9 +82,11 @@ class Outcome:
 
 @dataclass
 class Night:
-    """`sweeps`: whether one look tells of all; `tells`: whether results say how long they were worked on.
+    """`sweeps`: whether one look tells of all; `tells`: whether results say how long they were
+    worked on.
 
-    What the service could have done counts but for a quarter of the retention after each of the `changes`.
+    What the service could have done counts but for a quarter of the retention after each of the
+    `changes`.
     """
 
     retention: float
@@ -117,7 +124,9 @@ class Night:
             if not self.away(now):
                 self._look(now)
                 self._submit(now)
-            assert now < 1000 * self.retention, f"{self.accepted} accepted and {len(self.out)} out after {now} s"
+            assert now < 1000 * self.retention, (
+                f"{self.accepted} accepted and {len(self.out)} out after {now} s"
+            )
         outcome.took = now
         return outcome
 
@@ -180,4 +189,6 @@ def night(
     """Documents for two retentions at that capacity, as far as so many can be tried."""
     documents = int(max(60, min(most, 2 * capacity * retention)))
     span = min(retention / 1_000, documents / capacity / STEPS)
-    return Night(retention, Line(speed or (lambda now: capacity), latency), documents, span, seed, **more)
+    return Night(
+        retention, Line(speed or (lambda now: capacity), latency), documents, span, seed, **more
+    )

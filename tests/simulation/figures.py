@@ -1,10 +1,11 @@
-"""The figures of a night, on a clock that is a number: `python tests/simulation/figures.py outage --documents 50000`.
+"""The figures of a night, on a clock that is a number: `python tests/simulation/figures.py outage
+--documents 50000`.
 
-outage    the service is away for six hours once half of the batch is saved, and takes 200 fetches a second
-suspend   the machine sleeps for thirteen hours in the middle of it
-economy   requests for each document, jobs of 30 s each and 1,000 in flight; then jobs of 15 to 60 s
-limit     the service refuses above 60 requests a second
-lane      the batch lane is full again and again: 503, Retry-After: 300
+outage    the service is away for six hours once half of the batch is saved, and takes 200 fetches a
+second suspend   the machine sleeps for thirteen hours in the middle of it economy   requests for
+each document, jobs of 30 s each and 1,000 in flight; then jobs of 15 to 60 s limit     the service
+refuses above 60 requests a second lane      the batch lane is full again and again: 503,
+Retry-After: 300
 
 Each ends with exit code 1 where what it is to show doesn't hold.
 """
@@ -33,7 +34,9 @@ def outage(documents: int, inbox: Path) -> bool:
 
 def suspend(documents: int, inbox: Path) -> bool:
     most = min(20_000, documents // 3)
-    night = Night(documents, lambda job: (3600.0, None), max_in_flight=most, suspend=(600.0, 13 * HOUR))
+    night = Night(
+        documents, lambda job: (3600.0, None), max_in_flight=most, suspend=(600.0, 13 * HOUR)
+    )
     tally = run_virtually(night.pass_(inbox))
     print(f"{len(night.doomed)} were out when it fell asleep; told: {'; '.join(night.warnings)}")
     as_doomed = set(night.ledger.in_state("expired")) == night.doomed  # type: ignore[arg-type]
@@ -61,7 +64,10 @@ def limit(documents: int, inbox: Path) -> bool:
     tally = run_virtually(night.pass_(inbox))
     late = sum(1 for moment in night.weather.at if moment > 10)
     refused = sum(1 for moment in night.weather.refused if moment > 10)
-    print(f"after ten seconds {refused / late:.1%} refused, {late / (night.hours * HOUR - 10):.1f} requests a second")
+    print(
+        f"after ten seconds {refused / late:.1%} refused, {late / (night.hours * HOUR - 10):.1f} "
+        "requests a second"
+    )
     return _told(night, tally) and refused < late / 20 and tally == {"saved": documents}
 
 
@@ -82,7 +88,9 @@ SHOWN = {"outage": outage, "suspend": suspend, "economy": economy, "limit": limi
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=SHOWN)
     parser.add_argument("--documents", type=int, default=2000)
     arguments = parser.parse_args()
@@ -90,7 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         inbox = inbox_of(Path(folder) / "inbox", arguments.documents)
         holds = SHOWN[arguments.what](arguments.documents, inbox)
-    print(f"{'as it should be' if holds else 'NOT as it should be'}; {time.monotonic() - began:.0f} s by our clock")
+    print(
+        f"{'as it should be' if holds else 'NOT as it should be'}; {time.monotonic() - began:.0f} "
+        "s by our clock"
+    )
     sys.exit(not holds)
 
 

@@ -1,4 +1,6 @@
-"""A batch at home, through several runs in virtual time: real files, a real ledger, the client's twin."""
+"""A batch at home, through several runs in virtual time: real files, a real ledger, the client's
+twin.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +30,25 @@ SETTLE = 60.0
 
 
 class House:
-    """An inbox, an output and a service, through several runs; a run may be cut off when `until` says so."""
+    """An inbox, an output and a service, through several runs; a run may be cut off when `until`
+    says so.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.inbox = folder / "inbox"
         self.out = folder / "out"
         self.inbox.mkdir()
-        self.service = TwinService(lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None))
+        self.service = TwinService(
+            lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None)
+        )
         self.client = Twin(self.service)
         self.audit = Audit()
         self.clean = "never"
         self.limits = Limits()
         self.max_in_flight: int | None = None
-        self.retention = RETENTION  # as the manifest has it; what the service really does is the service's
+        self.retention = (
+            RETENTION  # as the manifest has it; what the service really does is the service's
+        )
         self.runs = 3
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place
@@ -54,11 +62,17 @@ class House:
             path.write_text(text)
 
     async def run(
-        self, until: Callable[[Ledger], bool] = lambda ledger: False, before_audit: Callable[[], None] = lambda: None
+        self,
+        until: Callable[[Ledger], bool] = lambda ledger: False,
+        before_audit: Callable[[], None] = lambda: None,
     ) -> dict[str, int]:
-        """Documents by state in the end, or when `until` says so: then it is cut off, and not audited."""
+        """Documents by state in the end, or when `until` says so: then it is cut off, and not
+        audited.
+        """
         clock = asyncio.get_running_loop().time
-        ledger = open_ledger(self.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True)
+        ledger = open_ledger(
+            self.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True
+        )
         await ledger.interrupted()
         manifest = Manifest(
             batch="b",
@@ -69,7 +83,9 @@ class House:
                 max_in_flight=self.max_in_flight,
                 result_retention=self.retention,
             ),
-            sources=(Source(listing=self.listing) if self.listing else Source(directory=self.inbox),),
+            sources=(
+                Source(listing=self.listing) if self.listing else Source(directory=self.inbox),
+            ),
             jobs=(Job(options=self.options), *self.later_jobs),
             output=Output(directory=self.out, clean=self.clean),
             limits=self.limits,
@@ -81,7 +97,18 @@ class House:
         ask = self.course.ask
         self.course = Course()
         self.course.ask = ask
-        run = Run(Means(manifest, ledger, Store(self.out), reached, self.course, clock, random.Random(1), unhurried()))
+        run = Run(
+            Means(
+                manifest,
+                ledger,
+                Store(self.out),
+                reached,
+                self.course,
+                clock,
+                random.Random(1),
+                unhurried(),
+            )
+        )
         task = asyncio.create_task(run.to_its_end())
         while not task.done() and not until(ledger):
             await ledger.change(within=0.5)

@@ -1,4 +1,6 @@
-"""The folder of a simulated batch: small letters, to which people and machines do all kinds of things."""
+"""The folder of a simulated batch: small letters, to which people and machines do all kinds of
+things.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ TROUBLES = ("away", "emptied")  # of all files at once, until they are as they w
 
 
 class Inbox:
-    """`now`: digest of the bytes that each name has; `ever`: the name that each digest was first given."""
+    """`now`: digest of the bytes that each name has; `ever`: the name that each digest was first
+    given.
+    """
 
     def __init__(self, folder: Path, rng: random.Random, *, texts: str = "letter") -> None:
         self.folder, self._rng, self._numbers, self._texts = folder, rng, count(), texts

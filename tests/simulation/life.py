@@ -1,4 +1,6 @@
-"""One batch from its first run to its end, through every fault that its seed holds, and all that people do to it."""
+"""One batch from its first run to its end, through every fault that its seed holds, and all that
+people do to it.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class _Life:
         self.left_out: dict[int, set[str]] = {}  # by run: digests that nothing asks for in it
         self.caps: dict[int, int] = {}  # by run, of those that may send only so many
         self.credits: dict[int, float] = {}  # … or may spend only so much
-        self.pardons: Counter[str] = Counter()  # by digest: a person decided that it may be paid for once more
+        self.pardons: Counter[str] = (
+            Counter()
+        )  # by digest: a person decided that it may be paid for once more
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
 
     def lived(self) -> Outcome:
@@ -97,7 +101,9 @@ class _Life:
             for inbox in self.inboxes:
                 self._one_run(last=True, inbox=inbox)
                 world.stop(downtime=LISTING_LAG)
-            self._one_run(last=True)  # nothing is left to do but to look for what the last one could not see yet
+            self._one_run(
+                last=True
+            )  # nothing is left to do but to look for what the last one could not see yet
         except Exception as error:
             outcome.violations.append(f"{type(error).__name__}: {error}")
         told = (self.pardons, self.caps, self.credits, self.left_out)
@@ -105,7 +111,9 @@ class _Life:
         outcome.documents = sum(len(inbox.now) for inbox in self.inboxes)
         outcome.steps, outcome.faults = world.steps, dict(world.faults)
         outcome.virtual_seconds = world.now - START
-        outcome.tally = dict(world.database.execute("SELECT state, count(*) FROM documents GROUP BY state"))
+        outcome.tally = dict(
+            world.database.execute("SELECT state, count(*) FROM documents GROUP BY state")
+        )
         return outcome
 
     def _one_run(self, *, last: bool, inbox: Inbox | None = None) -> None:
@@ -122,12 +130,18 @@ class _Life:
             if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
                 limits = Limits(max_documents=rng.randint(1, 5))
                 self.caps[world.run + 1] = int(limits.max_documents or 0)
-            chance = random.Random(f"{world.seed} {world.run}")  # one of its own: caps shift no other chance
+            chance = random.Random(
+                f"{world.seed} {world.run}"
+            )  # one of its own: caps shift no other chance
             if not limits.spending and chance.random() < 0.2:
                 limits = Limits(max_credits=chance.randint(5, 40))
                 self.credits[world.run + 1] = float(limits.max_credits or 0)
         source = self._source(inbox, last=last)
-        self._process(lambda ledger: self._batch(ledger, kind, replace(self.manifest, sources=source, limits=limits)))
+        self._process(
+            lambda ledger: self._batch(
+                ledger, kind, replace(self.manifest, sources=source, limits=limits)
+            )
+        )
         if rng.random() < 0.5:
             world.disk.cut_power()
         self.outcome.violations += secrets_told(world)
@@ -142,7 +156,9 @@ class _Life:
             exclude = tuple(rng.sample(sorted(inbox.now), k=rng.randint(1, len(inbox.now))))
             self.world.faults["left out"] += 1
         asked = {digest for name, digest in inbox.now.items() if name not in exclude}
-        self.left_out[self.world.run + 1] = {digest for one in self.inboxes for digest in one.ever} - asked
+        self.left_out[self.world.run + 1] = {
+            digest for one in self.inboxes for digest in one.ever
+        } - asked
         return (Source(directory=inbox.folder, exclude=exclude),)
 
     def _in_between(self) -> None:
@@ -150,7 +166,9 @@ class _Life:
         rng = self.world.rng
         if rng.random() < 0.3:
             self.world.faults[rng.choice(self.inboxes).change()] += 1
-        if len(self.manifest.jobs) == 1 and rng.random() < 0.1:  # of a chain, copies that are retried may part company
+        if (
+            len(self.manifest.jobs) == 1 and rng.random() < 0.1
+        ):  # of a chain, copies that are retried may part company
             self._process(self._retry)
         if rng.random() < 0.05 and self.world.disk.visible:
             data = self.world.disk.visible.pop(rng.choice(sorted(self.world.disk.visible)))
@@ -175,11 +193,17 @@ class _Life:
             return False
         finally:
             world.dies_at = None
-            world.stop(downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR, 36 * HOUR)) * world.rng.random())
+            world.stop(
+                downtime=world.rng.choice((1.0, 60.0, HOUR, 13 * HOUR, 36 * HOUR))
+                * world.rng.random()
+            )
             _bury(loop)
 
     async def _in_words(self, work: Callable[[Ledger], Awaitable[None]]) -> None:
-        """`work` by a process that knows its secrets. The error that ends it is told, as the command line tells it."""
+        """`work` by a process that knows its secrets.
+
+        The error that ends it is told, as the command line tells it.
+        """
         world = self.world
         gossip = self.world.gossip
         journal = SimJournal(gossip.journal) if gossip.talks else None
@@ -210,7 +234,9 @@ class _Life:
         finally:
             world.gossip.told.append(course.reason)
 
-    async def _live_through(self, run: Collection, kind: type[Collection], ledger: Ledger, course: Course) -> None:
+    async def _live_through(
+        self, run: Collection, kind: type[Collection], ledger: Ledger, course: Course
+    ) -> None:
         world = self.world
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
@@ -226,11 +252,18 @@ class _Life:
         audit = discreet(await run.audit(), run.ledger.secrets)
         world.gossip.told += [*audit.words(), *audit.notes]
         world.mixed_up += audit.mixed_up
-        if not audit.notes and course.exit_code != 4 and not course.at_once and world.replica.lies == lies:
+        if (
+            not audit.notes
+            and course.exit_code != 4
+            and not course.at_once
+            and world.replica.lies == lies
+        ):
             world.audits.append((began, world.now))
 
     async def _retry(self, ledger: Ledger) -> None:
-        """A person puts everything with a verdict back in the queue, and knows that some of it is paid again."""
+        """A person puts everything with a verdict back in the queue, and knows that some of it is
+        paid again.
+        """
         self.world.faults["retry"] += 1
         chosen = list(with_verdict(ledger))
         self._pardon(ledger, chosen)
@@ -240,7 +273,11 @@ class _Life:
         """As `batcher.maintenance.verify.repair` does it, with this world's disk."""
         sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
         rows = ledger.reader.execute(sql).fetchall()
-        broken = [of_result(ledger, output) for output, sha256 in rows if self.world.disk.digest(output) != sha256]
+        broken = [
+            of_result(ledger, output)
+            for output, sha256 in rows
+            if self.world.disk.digest(output) != sha256
+        ]
         remedies = remedies_for(ledger, self.world.disk.digest, broken, ledger.clock())
         self._pardon(ledger, [*remedies.paid, *(c for c, _ in remedies.copied)])
         await ledger.record(*remedies.events())
@@ -273,7 +310,9 @@ def _manifest(folder: Path, world: World) -> Manifest:
     rng = world.rng
     chain = (Job(), Job(name="extract", endpoint="extract"), Job(name="split", endpoint="split"))
     if world.gossip.talks:
-        chain = tuple(replace(job, options=opening(job.endpoint, world.gossip.password)) for job in chain)
+        chain = tuple(
+            replace(job, options=opening(job.endpoint, world.gossip.password)) for job in chain
+        )
     return Manifest(
         batch="life",
         service=Service(name="", url="twin://", settle=SETTLE, api_key_env=KEY_IN),
@@ -306,12 +345,16 @@ def _plan_next(world: World, *, last: bool) -> None:
         world.storm_until = world.now + rng.uniform(0, HOUR)
         world.faults["storm of refusals"] += 1
     if rng.random() < 0.15:
-        world.skew = rng.uniform(-TOLERANCE, TOLERANCE)  # more is set right by the service's own clock
+        world.skew = rng.uniform(
+            -TOLERANCE, TOLERANCE
+        )  # more is set right by the service's own clock
         world.faults["clock jump"] += 1
 
 
 def _bury(loop: VirtualLoop) -> None:
-    """What the dead process had in hand is dropped without a trace; `world.alive` keeps its last words unheard."""
+    """What the dead process had in hand is dropped without a trace; `world.alive` keeps its last
+    words unheard.
+    """
     with _silence(loop):
         for task in asyncio.all_tasks(loop):
             task.cancel()
@@ -329,4 +372,8 @@ def _silence(loop: VirtualLoop) -> Iterator[None]:
 
 def _is_open(world: World) -> bool:
     states = ",".join(f"'{state}'" for state in sorted(OPEN))
-    return bool(world.database.execute(f"SELECT count(*) FROM documents WHERE state IN ({states})").fetchone()[0])
+    return bool(
+        world.database.execute(
+            f"SELECT count(*) FROM documents WHERE state IN ({states})"
+        ).fetchone()[0]
+    )

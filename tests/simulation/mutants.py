@@ -1,4 +1,6 @@
-"""Defects planted on purpose, by name: what the simulation must catch if its silence is to mean anything."""
+"""Defects planted on purpose, by name: what the simulation must catch if its silence is to mean
+anything.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def _repeats_the_post() -> list[Patch]:
 
     async def again(self: Submitter, due: Any, known_as: str, call: Any) -> events.Event:
         event = await post(self, due, known_as, call)
-        return await post(self, due, known_as, call) if isinstance(event, events.ReplyLost) else event
+        return (
+            await post(self, due, known_as, call) if isinstance(event, events.ReplyLost) else event
+        )
 
     return [(Submitter, "_post", again)]
 
@@ -125,17 +129,23 @@ def _trusts_a_listing_that_has_forgotten() -> list[Patch]:
 def _says_saved_before_it_is() -> list[Patch]:
     async def early(self: Sink, group: Any) -> None:
         for result in group:
-            saved = events.Saved(result.ended.document, result.output, _digest(result.body), len(result.body))
+            saved = events.Saved(
+                result.ended.document, result.output, _digest(result.body), len(result.body)
+            )
             await self._ledger.record(result.ended, saved)
             self.room.give(result.reserved)
-        await asyncio.to_thread(self._store.write_group, [Item(result.output, result.body) for result in group])
+        await asyncio.to_thread(
+            self._store.write_group, [Item(result.output, result.body) for result in group]
+        )
 
     return [(Sink, "_write", early)]
 
 
 def _expires_by_the_clock() -> list[Patch]:
     def impatient(out: inflight.Flight, *_: Any, now: float, **__: Any) -> events.Event | None:
-        return events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
+        return (
+            events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
+        )
 
     return [(fetcher, "verdict", impatient)]
 
@@ -304,8 +314,10 @@ def _holds_without_a_look() -> list[Patch]:
 
 def _reads_another_document_s_job() -> list[Patch]:
     sql = (
-        "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM attempts a JOIN documents d ON d.id = a.document"
-        " WHERE a.outcome = 'saved' AND a.cleaned_at IS NULL AND d.upstream IS NULL ORDER BY a.deadline_at DESC LIMIT 1"
+        "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM attempts a JOIN documents d "
+        "ON d.id = a.document"
+        " WHERE a.outcome = 'saved' AND a.cleaned_at IS NULL AND d.upstream IS NULL ORDER BY "
+        "a.deadline_at DESC LIMIT 1"
     )
 
     def latest(self: Ledger, upstream: int) -> Upstream | None:
@@ -321,9 +333,13 @@ def _pays_again_for_the_step_before() -> list[Patch]:
     def from_the_start(self: Any, watched: Any, event: events.Event) -> Sequence[events.Event]:
         upstream = self._ledger.upstream_of(event.document)
         sql = "SELECT state FROM documents WHERE id = ?"
-        whole = upstream and self._ledger.reader.execute(sql, (upstream,)).fetchone()[0] == State.SAVED
+        whole = (
+            upstream and self._ledger.reader.execute(sql, (upstream,)).fetchone()[0] == State.SAVED
+        )
         again = (
-            (events.Retried(upstream),) if whole and isinstance(event, events.JobFailed | events.JobToRepeat) else ()
+            (events.Retried(upstream),)
+            if whole and isinstance(event, events.JobFailed | events.JobToRepeat)
+            else ()
         )
         return (*afterwards(self, watched, event), *again)
 

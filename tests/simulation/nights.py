@@ -1,4 +1,5 @@
-"""A batch of any size on a clock that is a number: the real stages and ledger, the client's twin, results that vanish.
+"""A batch of any size on a clock that is a number: the real stages and ledger, the client's twin,
+results that vanish.
 
 For questions of time: what expires, how many requests a document takes, how fast the lanes go.
 """
@@ -36,19 +37,28 @@ class Shelf:
     """Takes results and keeps none."""
 
     def write_group(self, items: Sequence[Item]) -> list[Written]:
-        return [Written(item.output, sha256(item.data).hexdigest(), len(item.data)) for item in items]
+        return [
+            Written(item.output, sha256(item.data).hexdigest(), len(item.data)) for item in items
+        ]
 
 
 @dataclass(slots=True)
 class Weather:
-    """What the service does besides its work. Moments in seconds from the start; `most` calls of any kind a second."""
+    """What the service does besides its work.
+
+    Moments in seconds from the start; `most` calls of any kind a second.
+    """
 
     away: tuple[float, float] = (0.0, 0.0)
     away_for: float = 0.0  # the same, from when half of the batch is saved
     most: float | None = None
     fetches: float | None = None
-    lane: int | None = None  # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
-    listing: str = ""  # "endless": ever new cursors, "circling": the same one again; of empty pages both
+    lane: int | None = (
+        None  # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
+    )
+    listing: str = (
+        ""  # "endless": ever new cursors, "circling": the same one again; of empty pages both
+    )
     calls: Counter[str] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
@@ -97,7 +107,9 @@ class WeatherTwin(Twin):
         page = await super().jobs(cursor=None if self.weather.listing else cursor, limit=limit)
         if not self.weather.listing:
             return page
-        again = f"page {self.weather.calls['jobs']}" if self.weather.listing == "endless" else "page 2"
+        again = (
+            f"page {self.weather.calls['jobs']}" if self.weather.listing == "endless" else "page 2"
+        )
         return api_types.JobsPage([], again)
 
     def _too_many(self, kind: str, most: float | None, now: float) -> bool:
@@ -117,7 +129,9 @@ class Night:
     weather: Weather = field(default_factory=Weather)
     max_in_flight: int = 2000
     queue_priority: str = "auto"
-    suspend: tuple[float, float] | None = None  # from when, for how long the machine sleeps, in seconds
+    suspend: tuple[float, float] | None = (
+        None  # from when, for how long the machine sleeps, in seconds
+    )
     doomed: set[int] = field(default_factory=set)  # documents whose job was out when it fell asleep
     ledger: Ledger = field(init=False)
     asleep: float = 0.0
@@ -129,7 +143,9 @@ class Night:
         loop = asyncio.get_running_loop()
 
         def clock() -> float:
-            return loop.time() + self.asleep  # a loop's time stands still while the machine sleeps, a day's doesn't
+            return (
+                loop.time() + self.asleep
+            )  # a loop's time stands still while the machine sleeps, a day's doesn't
 
         began = clock()
         service = TwinService(clock, work=self.work)
@@ -143,7 +159,18 @@ class Night:
         )
         reached = Reached(WeatherTwin(service, self.weather, began), "twin", "none")
         course = Course(warnings=self.warnings)
-        run = Run(Means(manifest, self.ledger, Shelf(), reached, course, clock, random.Random(5), unhurried()))
+        run = Run(
+            Means(
+                manifest,
+                self.ledger,
+                Shelf(),
+                reached,
+                course,
+                clock,
+                random.Random(5),
+                unhurried(),
+            )
+        )
         if self.weather.away_for:
             self.ledger.listeners.append(lambda change: self._watch_for_the_middle(clock() - began))
         if self.suspend is not None:

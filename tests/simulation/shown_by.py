@@ -1,7 +1,9 @@
-"""Which seeds show each planted defect: `python tests/simulation/shown_by.py` looks, and writes `shown_by.json`.
+"""Which seeds show each planted defect: `python tests/simulation/shown_by.py` looks, and writes
+`shown_by.json`.
 
-The tests try these first, which is all the file is for: where a change of batcher or of the world has made them silent,
-they look through the others, and take longer. `--only WORDS` looks for the defects whose name has the words.
+The tests try these first, which is all the file is for: where a change of batcher or of the world
+has made them silent, they look through the others, and take longer. `--only WORDS` looks for the
+defects whose name has the words.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ def shown_by() -> dict[str, list[int]]:
 
 
 def shows(name: str, seed: int, root: Path) -> bool:
-    """Whether the seed ends in a violation with the defect, and without it doesn't: else it shows another one."""
+    """Whether the seed ends in a violation with the defect, and without it doesn't: else it shows
+    another one.
+    """
     from life import live
     from mutants import planted
 
@@ -45,10 +49,14 @@ def main() -> int:
     parser.add_argument("--wanted", type=int, default=WANTED, help="seeds of each")
     arguments = parser.parse_args()
     known = {name: seeds for name, seeds in shown_by().items() if name in MUTANTS}
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as root:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    ) as root:
         for name in MUTANTS:
             if arguments.only in name:
-                known[name] = _seeds_that_show(name, Path(root), known.get(name, []), arguments.wanted)
+                known[name] = _seeds_that_show(
+                    name, Path(root), known.get(name, []), arguments.wanted
+                )
                 print(f"{name}: {known[name]}", flush=True)
                 FILE.write_text(json.dumps(known, indent=1) + "\n")
     return 0 if all(known.get(name) for name in MUTANTS) else 1

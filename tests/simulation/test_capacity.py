@@ -31,9 +31,13 @@ class Case(NamedTuple):
 def case(seed: int) -> Case:
     rng = random.Random(seed)
     retention = rng.choice((20.0, 60.0, 300.0, 3_600.0, 43_200.0))
-    capacity = max(10 ** rng.uniform(-2, 3), rng.uniform(10, 30) / retention)  # else no one job would be done in time
+    capacity = max(
+        10 ** rng.uniform(-2, 3), rng.uniform(10, 30) / retention
+    )  # else no one job would be done in time
     lasts = min(3_000 / capacity, 2 * retention)
-    return Case(retention, capacity, rng.random() * lasts, rng.random() < 0.5, rng.random() < 0.5, rng)
+    return Case(
+        retention, capacity, rng.random() * lasts, rng.random() < 0.5, rng.random() < 0.5, rng
+    )
 
 
 # Of a slower service, or a shorter retention, not even a handful of jobs would be done in time.
@@ -47,9 +51,15 @@ STEADY = [
 
 @pytest.mark.parametrize(("capacity", "retention"), STEADY)
 @pytest.mark.parametrize("tells", [True, False])
-def test_a_steady_service_is_kept_busy_and_nothing_expires(capacity: float, retention: float, tells: bool) -> None:
-    """From a hundredth of a job to a thousand jobs a second, whether or not results tell how long they took."""
-    outcome = night(capacity, retention, 1, tells=tells, most=10_000 if tells and capacity > 100 else 3_000).run()
+def test_a_steady_service_is_kept_busy_and_nothing_expires(
+    capacity: float, retention: float, tells: bool
+) -> None:
+    """From a hundredth of a job to a thousand jobs a second, whether or not results tell how long
+    they took.
+    """
+    outcome = night(
+        capacity, retention, 1, tells=tells, most=10_000 if tells and capacity > 100 else 3_000
+    ).run()
     assert outcome.expired == 0
     assert outcome.use >= ENOUGH
 
@@ -74,16 +84,22 @@ def test_a_service_that_pauses_for_less_than_half_the_retention_loses_nothing(se
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_we_may_be_away_for_less_than_half_the_retention(seed: int) -> None:
-    """All that ended meanwhile is found at once, and isn't taken for a service that has become fast."""
+    """All that ended meanwhile is found at once, and isn't taken for a service that has become
+    fast.
+    """
     retention, capacity, at, tells, sweeps, rng = case(seed)
     end = at + rng.uniform(0.1, 0.48) * retention
-    away = night(capacity, retention, seed, away=lambda now: at <= now < end, tells=tells, sweeps=sweeps)
+    away = night(
+        capacity, retention, seed, away=lambda now: at <= now < end, tells=tells, sweeps=sweeps
+    )
     assert away.run().expired == 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_service_may_become_much_slower_or_faster_at_once(seed: int) -> None:
-    """Down to a quarter where results tell what was waiting, to a little over half where they don't; up to 50 times."""
+    """Down to a quarter where results tell what was waiting, to a little over half where they
+    don't; up to 50 times.
+    """
     retention, capacity, at, tells, sweeps, rng = case(seed)
     capacity = max(capacity, 50 / retention)
     factor = rng.choice((0.25 if tells else 0.55, 2.0, 6.0, 50.0))
@@ -112,7 +128,9 @@ def test_a_service_that_works_on_all_at_once_gets_ever_more(retention: float, sh
 
 
 def test_jobs_that_fail_at_once_are_no_sign_of_a_fast_service() -> None:
-    """The first twenty of a folder are broken, and end as soon as they come; the others take 100 s each."""
+    """The first twenty of a folder are broken, and end as soon as they come; the others take 100 s
+    each.
+    """
     outflow = Outflow(43_200.0)
     outflow.look(0.0, 20)
     for number in range(20):
@@ -123,8 +141,12 @@ def test_jobs_that_fail_at_once_are_no_sign_of_a_fast_service() -> None:
 
 
 @pytest.mark.parametrize(("retention", "most"), [(20.0, 2), (3_600.0, 13), (43_200.0, 162)])
-def test_the_first_that_are_sent_are_as_many_as_the_slowest_service_ends(retention: float, most: int) -> None:
-    """Before anything has ended nothing is known: a hundredth of a job a second, for three eighths of the retention."""
+def test_the_first_that_are_sent_are_as_many_as_the_slowest_service_ends(
+    retention: float, most: int
+) -> None:
+    """Before anything has ended nothing is known: a hundredth of a job a second, for three eighths
+    of the retention.
+    """
     outflow = Outflow(retention)
     outflow.look(0.0, 1)
     assert outflow.bound() == most
@@ -199,7 +221,9 @@ def test_a_bound_that_learns_nothing_would_be_noticed(capacity: float, retention
 
 @pytest.mark.parametrize("retention", [60.0, 3_600.0])
 def test_a_bound_that_ignores_a_slow_down_would_be_noticed(retention: float) -> None:
-    """Results expire once the service has become slower, and slower again, where the real bound loses none."""
+    """Results expire once the service has become slower, and slower again, where the real bound
+    loses none.
+    """
     capacity = 900 / retention
     changes = (0.7 * retention, 1.5 * retention)
 
@@ -207,7 +231,9 @@ def test_a_bound_that_ignores_a_slow_down_would_be_noticed(retention: float) -> 
         return capacity * 0.55 ** sum(now >= change for change in changes)
 
     def tried(outflow: Outflow | None) -> Night:
-        return night(capacity, retention, 1, speed=speed, changes=changes, tells=False, outflow=outflow)
+        return night(
+            capacity, retention, 1, speed=speed, changes=changes, tells=False, outflow=outflow
+        )
 
     assert tried(None).run().expired == 0
     assert tried(Hopeful(retention)).run().expired > 0

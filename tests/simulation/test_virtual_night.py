@@ -1,4 +1,6 @@
-"""A night of twelve hours, in seconds: the real stages and the real ledger on a loop whose time is a number."""
+"""A night of twelve hours, in seconds: the real stages and the real ledger on a loop whose time is
+a number.
+"""
 
 import asyncio
 import random
@@ -36,7 +38,9 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def test_a_batch_of_twelve_hours_ends_with_every_result_on_disk(manifest: Manifest) -> None:
-    """720 documents of sixteen minutes each, sixteen at a time: 12 h by the loop's clock, and nothing expires."""
+    """720 documents of sixteen minutes each, sixteen at a time: 12 h by the loop's clock, and
+    nothing expires.
+    """
     tally, service, hours = run_virtually(_night(manifest))
     assert tally == {State.SAVED: DOCUMENTS}
     assert 12.0 <= hours < 13.0
@@ -48,10 +52,14 @@ async def _night(manifest: Manifest) -> tuple[dict[State, int], TwinService, flo
     clock = asyncio.get_running_loop().time
     began = clock()
     service = TwinService(clock, work=lambda job: (960.0, None))
-    ledger = open_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=clock, inline=True)
+    ledger = open_ledger(
+        manifest.output.ledger_path, batch=manifest.batch, clock=clock, inline=True
+    )
     store = Store(manifest.output.directory)
     reached = Reached(Twin(service), "twin", "none")
-    run = Run(Means(manifest, ledger, store, reached, Course(), clock, random.Random(1), unhurried()))
+    run = Run(
+        Means(manifest, ledger, store, reached, Course(), clock, random.Random(1), unhurried())
+    )
     await run.to_its_end()
     tally = {state: number for state, number in ledger.counts().items() if number}
     ledger.close()

@@ -1,4 +1,6 @@
-"""A loop whose time is a number: with nothing ready it jumps to the next timer; threads' work is done on the spot."""
+"""A loop whose time is a number: with nothing ready it jumps to the next timer; threads' work is
+done on the spot.
+"""
 
 from __future__ import annotations
 

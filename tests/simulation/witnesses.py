@@ -1,4 +1,6 @@
-"""What must be true of a simulated batch in the end: by the service's jobs, the files, and the states they led to."""
+"""What must be true of a simulated batch in the end: by the service's jobs, the files, and the
+states they led to.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def violations(
     credits: Mapping[int, float],
     left_out: Mapping[int, Set[str]],
 ) -> list[str]:
-    """`pardons`: how often each digest may be paid for again; `caps`, `credits`: how much a run may send, and spend.
+    """`pardons`: how often each digest may be paid for again; `caps`, `credits`: how much a run may
+    send, and spend.
 
     `left_out`: digests that nobody asked for in a run.
     """
@@ -49,8 +52,8 @@ def violations(
 
 
 def secrets_told(world: World) -> list[str]:
-    """Nothing that is written down or shown holds what only the service was to hear: not in the ledger, its journal,
-    the warnings, the log's traces, nor what a run says of its end.
+    """Nothing that is written down or shown holds what only the service was to hear: not in the
+    ledger, its journal, the warnings, the log's traces, nor what a run says of its end.
     """
     gossip = world.gossip
     requests = {job_id: job.config for job_id, job in world.service.jobs.items()}
@@ -63,12 +66,17 @@ def secrets_told(world: World) -> list[str]:
         "what is told": "\n".join(gossip.told).encode(),
     }
     return [
-        f"{place} holds {secret}…" for place, text in places.items() for secret in secrets if secret.encode() in text
+        f"{place} holds {secret}…"
+        for place, text in places.items()
+        for secret in secrets
+        if secret.encode() in text
     ]
 
 
 def _not_ended(world: World, manifest: Manifest, inboxes: Sequence[Inbox]) -> Iterator[str]:
-    rows = world.database.execute("SELECT folder, source, job, state FROM documents WHERE current = 1")
+    rows = world.database.execute(
+        "SELECT folder, source, job, state FROM documents WHERE current = 1"
+    )
     states = {row[:3]: row[3] for row in rows}
     wanted = [(str(inbox.folder), source) for inbox in inboxes for source in inbox.now]
     for folder, source in wanted:
@@ -81,13 +89,19 @@ def _not_ended(world: World, manifest: Manifest, inboxes: Sequence[Inbox]) -> It
 
 
 def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
-    """A second job for the same bytes and step is only ever right where the first has failed before it was accepted.
+    """A second job for the same bytes and step is only ever right where the first has failed before
+    it was accepted.
 
-    A person may decide to pay again. What was sent again on its way nobody can prevent: see `_twins_unsaid`.
+    A person may decide to pay again. What was sent again on its way nobody can prevent: see
+    `_twins_unsaid`.
     """
     service = world.service
     last: dict[tuple[str, str], str] = {}
-    left = {(endpoint, digest): n for digest, n in pardons.items() for endpoint in ("parse", "extract", "split")}
+    left = {
+        (endpoint, digest): n
+        for digest, n in pardons.items()
+        for endpoint in ("parse", "extract", "split")
+    }
     replayed = {*service.replays, *service.replays.values()}
     held = {row[0] for row in world.database.execute("SELECT job_id FROM attempts")}
     for job_id, job in service.jobs.items():
@@ -104,27 +118,38 @@ def _paid_twice(world: World, pardons: Counter[str]) -> Iterator[str]:
             elif left.get(what):
                 left[what] -= 1
             else:
-                yield f"what begins with {digest[:8]} was paid for twice: {before.job_id} and {job_id}"
+                yield (
+                    f"what begins with {digest[:8]} was paid for twice: {before.job_id} and "
+                    f"{job_id}"
+                )
         last[what] = job_id
 
 
 def _was_answered_by_a_failure(world: World, job_id: str) -> bool:
-    """Whether whoever had sent it was told of another job, and that one brought nothing: nobody looks whose it was."""
+    """Whether whoever had sent it was told of another job, and that one brought nothing: nobody
+    looks whose it was.
+    """
     others = [one for pair in world.crossed if job_id in pair for one in pair if one != job_id]
-    return any(job.error is not None or job.cancelled for job in map(world.service.jobs.get, others) if job)
+    return any(
+        job.error is not None or job.cancelled for job in map(world.service.jobs.get, others) if job
+    )
 
 
 def _sent_unasked(world: World, left_out: Mapping[int, Set[str]]) -> Iterator[str]:
     """Only what the manifest of a run asks for is sent by it."""
     for job_id, digest in world.service.charged.items():
         if digest in left_out.get(world.service.run_of[_nonce(world, job_id)], ()):
-            yield f"job {job_id} was sent in a run that didn't ask for what begins with {digest[:8]}"
+            yield (
+                f"job {job_id} was sent in a run that didn't ask for what begins with {digest[:8]}"
+            )
 
 
 def _twins_unsaid(world: World) -> Iterator[str]:
-    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, where they could be seen.
+    """Nobody can keep a POST from being sent again on its way; but both jobs are on record, where
+    they could be seen.
 
-    Where a person has called jobs off or sent them anew, or the listing goes in circles, nobody can be held to that.
+    Where a person has called jobs off or sent them anew, or the listing goes in circles, nobody can
+    be held to that.
     """
     if any(world.faults[what] for what in ("cancel", "retry", "endless_listing")):
         return
@@ -132,12 +157,17 @@ def _twins_unsaid(world: World) -> Iterator[str]:
     known = {row[0] for row in rows}
     for second, first in world.service.replays.items():
         both = {first, second}
-        if both <= world.service.charged.keys() and not both <= known and _could_be_seen(world, first, second):
+        if (
+            both <= world.service.charged.keys()
+            and not both <= known
+            and _could_be_seen(world, first, second)
+        ):
             yield f"jobs {first} and {second} are one submission, and nobody is told"
 
 
 def _could_be_seen(world: World, first: str, second: str) -> bool:
-    """Whether a run has held the listing against the ledger, without a doubt, when it showed them both.
+    """Whether a run has held the listing against the ledger, without a doubt, when it showed them
+    both.
 
     And when the attempt had its job. What comes later than any request should is nobody's to find.
     """
@@ -178,16 +208,23 @@ def _over_budget(world: World, caps: Mapping[int, int]) -> Iterator[str]:
 
 
 def _overspent(world: World, credits: Mapping[int, float]) -> Iterator[str]:
-    """A run may be over its cap by one document: what is out when nothing fits beside it any more is alone.
+    """A run may be over its cap by one document: what is out when nothing fits beside it any more
+    is alone.
 
-    What has no answer or no result any more is reserved for and not waited for, so each of those may surprise as well.
+    What has no answer or no result any more is reserved for and not waited for, so each of those
+    may surprise as well.
     """
     service = world.service
     bills: dict[int, list[float]] = {run: [] for run in credits}
     for job_id in service.charged:
         job = service.jobs[job_id]
         run = service.run_of[_nonce(world, job_id)]
-        if run in bills and job.error is None and not job.cancelled and job_id not in service.replays:
+        if (
+            run in bills
+            and job.error is None
+            and not job.cancelled
+            and job_id not in service.replays
+        ):
             bills[run].append(service.bill_of(job)[1])
     sql = (
         "SELECT nonce FROM attempts WHERE outcome = 'lost' OR document IN"
@@ -201,7 +238,11 @@ def _overspent(world: World, credits: Mapping[int, float]) -> Iterator[str]:
 
 
 def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
-    now = {(str(inbox.folder), source): digest for inbox in inboxes for source, digest in inbox.now.items()}
+    now = {
+        (str(inbox.folder), source): digest
+        for inbox in inboxes
+        for source, digest in inbox.now.items()
+    }
     sql = "SELECT folder, source, state, output, output_sha256 FROM documents WHERE current = 1"
     for folder, source, state, output, digest in world.database.execute(sql):
         data = world.disk.visible.get(output)
@@ -209,15 +250,19 @@ def _wrong_files(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
             continue
         if data is None or sha256(data).hexdigest() != digest:
             yield f"{source} counts as saved, and its file isn't there"
-        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(world, data):
+        elif now.get((folder, source), "") not in data.decode() and not _is_told_or_unseen(
+            world, data
+        ):
             yield f"{source} has the result of another document, or of an older version"
 
 
 def _is_told_or_unseen(world: World, data: bytes) -> bool:
-    """Whether two submissions were answered crosswise, and that was told of, or nobody could see it.
+    """Whether two submissions were answered crosswise, and that was told of, or nobody could see
+    it.
 
-    Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit has seen it there,
-    each of the two looks as it should: that is counted, for it is a weakness. So are copies, which bear other names.
+    Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit
+    has seen it there, each of the two looks as it should: that is counted, for it is a weakness. So
+    are copies, which bear other names.
     """
     job_id = json.loads(data)["job_id"]
     pair = next((pair for pair in world.crossed if job_id in pair), None)
@@ -234,11 +279,14 @@ def _is_told_or_unseen(world: World, data: bytes) -> bool:
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:
-    """A result may only be lost where no process could have fetched it in time, or where a person deleted it later."""
+    """A result may only be lost where no process could have fetched it in time, or where a person
+    deleted it later.
+    """
     if world.now - START > 11 * HOUR:
         return
     sql = (
-        "SELECT source, a.job_id FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'lost'"
+        "SELECT source, a.job_id FROM documents d JOIN attempts a ON a.document = d.id AND "
+        "a.outcome = 'lost'"
         " WHERE state IN ('expired', 'lost')"
     )
     for source, job_id in world.database.execute(sql):
@@ -248,9 +296,11 @@ def _expired_without_reason(world: World) -> Iterator[str]:
 
 
 def _held_without_reason(world: World) -> Iterator[str]:
-    """A person is asked only where the service can't tell: not where there was no look that counted.
+    """A person is asked only where the service can't tell: not where there was no look that
+    counted.
 
-    Of what the listing doesn't show in time it must have left something out, or somebody has had it deleted.
+    Of what the listing doesn't show in time it must have left something out, or somebody has had it
+    deleted.
     """
     listing_was_odd = any(what.startswith("listing ") for what in world.faults)
     left_out = ("the listing doesn't show", "the listing shows no job")
@@ -260,7 +310,9 @@ def _held_without_reason(world: World) -> Iterator[str]:
             yield f"{source} is held for an error of ours: {reason}"
         elif reason.endswith("not proven: absence"):
             yield f"{source} is held, and nothing spoke against its absence"
-        elif any(words in reason for words in left_out) and not (listing_was_odd or _names_deleted(world, reason)):
+        elif any(words in reason for words in left_out) and not (
+            listing_was_odd or _names_deleted(world, reason)
+        ):
             yield f"{source} is held, and the listing would have told: {reason}"
 
 
@@ -271,19 +323,24 @@ def _names_deleted(world: World, reason: str) -> bool:
 
 def _failed_without_reason(world: World) -> Iterator[str]:
     """No document fails for want of the input that we took away, or let lapse."""
-    rows = world.database.execute("SELECT source, reason FROM documents WHERE state = 'failed' AND job = 'parse'")
+    rows = world.database.execute(
+        "SELECT source, reason FROM documents WHERE state = 'failed' AND job = 'parse'"
+    )
     for source, reason in rows:
         if (reason or "").startswith(api_types.ErrorName.INVALID_CONFIG):
             yield f"{source} failed for want of its upload"
 
 
 def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
-    """What failed for a reason that may pass is tried by so many runs, each once, since a person last decided.
+    """What failed for a reason that may pass is tried by so many runs, each once, since a person
+    last decided.
 
-    A verdict that a copy has taken over from before that decision is left for a person to put back once more.
+    A verdict that a copy has taken over from before that decision is left for a person to put back
+    once more.
     """
     sql = (
-        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document WHERE e.event IN"
+        "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document "
+        "WHERE e.event IN"
         " ('TakenUp', 'Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected') ORDER BY e.seq"
     )
     happened: dict[tuple[str, str], Counter[str]] = {}
@@ -295,8 +352,10 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
         if event == "TakenUp" and since[event] == RUNS:
             yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
     sql = (
-        "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON u.id = d.upstream"
-        " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND NOT EXISTS (SELECT 1"
+        "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON "
+        "u.id = d.upstream"
+        " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND "
+        "NOT EXISTS (SELECT 1"
         " FROM attempts a WHERE a.content = d.content AND a.step = d.step AND a.outcome <> 'void')"
     )
     for source, content, step, kind in world.database.execute(sql):
@@ -307,4 +366,6 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
 
 
 def _nonce(world: World, job_id: str) -> str:
-    return str(json.loads(world.service.jobs[job_id].config)["async"]["metadata"]["batcher"]["nonce"])
+    return str(
+        json.loads(world.service.jobs[job_id].config)["async"]["metadata"]["batcher"]["nonce"]
+    )

@@ -1,6 +1,8 @@
-"""The world around a batch, from one seed: a service that misbehaves, a disk that forgets, a process that dies.
+"""The world around a batch, from one seed: a service that misbehaves, a disk that forgets, a
+process that dies.
 
-What outlives a crash is here (the service, the ledger's database, the files); everything else dies with its loop.
+What outlives a crash is here (the service, the ledger's database, the files); everything else dies
+with its loop.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ LATE = 300.0  # seconds after which a request may still be worked off, its conne
 UPLOADS_KEPT = 24 * HOUR
 HIDDEN = 20.0  # seconds at most for which a job is "not found" although it was accepted
 PAGE = 7  # rows of the listing at once
-BLIND = (120.0, 1200.0)  # seconds for which the listing leaves out what it should have shown long ago
+BLIND = (
+    120.0,
+    1200.0,
+)  # seconds for which the listing leaves out what it should have shown long ago
 UNWITNESSED = 480.0  # seconds for which it does so even where no job of ours is known
 BOGUS = "no job of anybody's"
 
@@ -60,7 +65,9 @@ class Dead(BaseException):
 
 @dataclass(slots=True)
 class Rates:
-    """Chances of each fault, per exchange or per job, drawn anew for each seed so that seeds differ in kind."""
+    """Chances of each fault, per exchange or per job, drawn anew for each seed so that seeds differ
+    in kind.
+    """
 
     lost_before: float
     lost_after: float
@@ -94,7 +101,9 @@ class Rates:
 
 @dataclass(slots=True)
 class World:
-    """`step` is called on both sides of everything that has an effect; it is where the process dies."""
+    """`step` is called on both sides of everything that has an effect; it is where the process
+    dies.
+    """
 
     seed: int
     rng: random.Random = field(init=False)
@@ -107,7 +116,9 @@ class World:
     is_chain: bool = False
     outage_until: float = 0.0
     storm_until: float = 0.0  # of refusals for haste, whoever asks
-    slept: float = 0.0  # seconds that the machine was suspended for in this run: its loop stood still
+    slept: float = (
+        0.0  # seconds that the machine was suspended for in this run: its loop stood still
+    )
     run: int = 0
     service: SimService = field(init=False)
     disk: Disk = field(init=False)
@@ -115,7 +126,9 @@ class World:
     durable: bytes | None = None  # what a power cut leaves of it, where commits aren't synced
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
-    audits: list[tuple[float, float]] = field(default_factory=list)  # from when to when: those without a doubt
+    audits: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # from when to when: those without a doubt
     crossed: list[tuple[Any, Any]] = field(default_factory=list)  # answers that changed places
     mixed_up: list[str] = field(default_factory=list)  # what audits told of that
     replica: Replica = field(init=False)
@@ -170,7 +183,9 @@ class World:
 
 
 class SimService(TwinService):
-    """Works requests off late, reads its input a little after acceptance, shows jobs in the listing with a lag."""
+    """Works requests off late, reads its input a little after acceptance, shows jobs in the listing
+    with a lag.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(self._moment, work=self._work)
@@ -179,7 +194,9 @@ class SimService(TwinService):
         self.reads_at: dict[str, float] = {}
         self.charged: dict[str, str] = {}  # job id: digest of the bytes that were read
         self.run_of: dict[str, int] = {}  # nonce: number of the run whose submission it is
-        self.replays: dict[str, str] = {}  # job id of a POST that something on the way sent again: that of the first
+        self.replays: dict[
+            str, str
+        ] = {}  # job id of a POST that something on the way sent again: that of the first
         self.known_from: dict[str, float] = {}
         self.linked: set[str] = set()
         self.uploaded_at: dict[str, float] = {}
@@ -209,7 +226,9 @@ class SimService(TwinService):
     def _is_too_much_for_now(self, job: TwinJob) -> bool:
         """In some lives some documents fail time after time, till the service has calmed down."""
         share = random.Random(f"fails for now {self.world.seed}").choice((0.0, 0.0, 0.0, 0.2))
-        chance = random.Random(f"fails for now {self.world.seed} {job.endpoint} {self.content(job.source)!r}")
+        chance = random.Random(
+            f"fails for now {self.world.seed} {job.endpoint} {self.content(job.source)!r}"
+        )
         return not self.world.calm and chance.random() < share
 
     def take_upload(self, content: bytes, extension: str) -> str:
@@ -227,7 +246,9 @@ class SimService(TwinService):
             self.known_from[job.job_id] = now + rng.uniform(0.0, HIDDEN)
         if self.world.strikes("linked"):
             self.linked.add(job.job_id)
-        self.shown_at[job.job_id] = now + (0.0 if self.world.calm else rng.uniform(0.0, LISTING_LAG))
+        self.shown_at[job.job_id] = now + (
+            0.0 if self.world.calm else rng.uniform(0.0, LISTING_LAG)
+        )
         self.reads_at[job.job_id] = now + rng.uniform(0.0, 0.1)
         return job
 
@@ -240,14 +261,19 @@ class SimService(TwinService):
             self._late_at, _, act = heapq.heappop(self._late)
             act()
             self._late_at = None
-        for job_id in [job_id for job_id, moment in self.reads_at.items() if moment <= self.clock()]:
+        for job_id in [
+            job_id for job_id, moment in self.reads_at.items() if moment <= self.clock()
+        ]:
             del self.reads_at[job_id]
             self._read(self.jobs[job_id])
 
     def _read(self, job: TwinJob) -> None:
         content = self.content(job.source)
         if content is None:
-            job.error, job.ends_at = api_types.ErrorName.INVALID_CONFIG, min(job.ends_at, self.clock())
+            job.error, job.ends_at = (
+                api_types.ErrorName.INVALID_CONFIG,
+                min(job.ends_at, self.clock()),
+            )
         else:
             self.charged[job.job_id] = sha256(content).hexdigest()
 
@@ -259,16 +285,24 @@ class SimService(TwinService):
         told: object = self.charged[job.job_id]
         pages, credits = self.bill_of(job)
         if job.job_id in self.linked:
-            told = {"type": "url", "url": self.world.gossip.link(job.job_id), "result_id": job.job_id}
+            told = {
+                "type": "url",
+                "url": self.world.gossip.link(job.job_id),
+                "result_id": job.job_id,
+            }
         usage = {"num_pages": pages, "credits": credits}
-        return json.dumps({"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}).encode()
+        return json.dumps(
+            {"job_id": job.job_id, "response_type": "extract", "usage": usage, "result": told}
+        ).encode()
 
     def result_at(self, job_id: str) -> float:
         """Of a chance of its own, so that no other is shifted."""
         life = random.Random(f"late results {self.world.seed}")
         share, longest = life.choice(((0.0, 0.0), (0.0, 0.0), (0.3, 30.0), (0.1, 600.0)))
         chance = random.Random(f"late result {self.world.seed} {job_id}")
-        late = chance.uniform(0.0, longest) if chance.random() < share and not self.world.calm else 0.0
+        late = (
+            chance.uniform(0.0, longest) if chance.random() < share and not self.world.calm else 0.0
+        )
         return self.jobs[job_id].ends_at + late
 
     def bill_of(self, job: TwinJob) -> tuple[int, float]:
@@ -278,11 +312,12 @@ class SimService(TwinService):
 
 
 class Replica:
-    """What the listing is read from. For minutes at a time it is behind, empty, or leaves rows out, with status 200.
+    """What the listing is read from. For minutes at a time it is behind, empty, or leaves rows out,
+    with status 200.
 
-    That batcher can see only by what it knows must be there: where it knows of nothing, nobody could tell an honest
-    listing from this one but by waiting, so there it is honest again after some minutes. Its chances are its own: other
-    faults come as they would without it.
+    That batcher can see only by what it knows must be there: where it knows of nothing, nobody
+    could tell an honest listing from this one but by waiting, so there it is honest again after
+    some minutes. Its chances are its own: other faults come as they would without it.
     """
 
     KINDS = ("behind", "empty", "holes")
@@ -290,7 +325,9 @@ class Replica:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = random.Random(f"replica {world.seed}")
-        self._calm = self._rng.choice((None, 30.0, 300.0))  # seconds between two such times, on average; None: never
+        self._calm = self._rng.choice(
+            (None, 30.0, 300.0)
+        )  # seconds between two such times, on average; None: never
         self._kind = ""
         self._from = 0.0
         self._until = START
@@ -322,19 +359,26 @@ class Replica:
     def _leaves_out(self, job: TwinJob) -> bool:
         if self._kind == "behind":
             return job.accepted_at > self._from
-        return self._kind == "empty" or self._left_out.setdefault(job.job_id, self._rng.random() < 0.5)
+        return self._kind == "empty" or self._left_out.setdefault(
+            job.job_id, self._rng.random() < 0.5
+        )
 
     def _gives_itself_away(self, job: TwinJob, away: dict[str, TwinJob]) -> bool:
-        """Whether a job is away with it, by which batcher has to see that: known to it when it sent this one.
+        """Whether a job is away with it, by which batcher has to see that: known to it when it sent
+        this one.
 
-        Where there is none at all, it has to wait long enough to see the end of a short time of this kind.
+        Where there is none at all, it has to wait long enough to see the end of a short time of
+        this kind.
         """
         nonce = json.loads(job.config)["async"]["metadata"]["batcher"]["nonce"]
-        row = self._world.database.execute("SELECT outcome, sent_at FROM attempts WHERE nonce = ?", (nonce,)).fetchone()
+        row = self._world.database.execute(
+            "SELECT outcome, sent_at FROM attempts WHERE nonce = ?", (nonce,)
+        ).fetchone()
         if row is None or row[0] != "open":
             return True
         sql = (
-            "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved') AND cleaned_at IS NULL"
+            "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved') AND cleaned_at IS "
+            "NULL"
             " AND accepted_at < ? AND deadline_at > ?"
         )
         known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()
@@ -400,7 +444,9 @@ class SimTwin(Twin):
             return ReplyLost(call, "reset, and worked off late")
         value = act()
         if call == "run_job" and world.strikes("replayed"):
-            world.service.later(rng.choice((0.0, 1.0)) * rng.random(), lambda: self._replay(act, value))
+            world.service.later(
+                rng.choice((0.0, 1.0)) * rng.random(), lambda: self._replay(act, value)
+            )
         if world.strikes("lost_after"):
             return ReplyLost(call, "reset after it was done")
         if world.strikes("broken"):
@@ -416,7 +462,9 @@ class SimTwin(Twin):
         with self._quoted():
             await super().delete_job(job_id, include_persisted=include_persisted)
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
+    async def upload(
+        self, content: bytes | Path, *, name: str, sha256: str | None = None
+    ) -> api_types.Upload:
         with self._quoted():
             return await super().upload(content, name=name, sha256=sha256)
 
@@ -429,25 +477,41 @@ class SimTwin(Twin):
             await super().cancel(job_id)
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **named: Any) -> str:
-        """Who asked is noted with each job, however late it is worked off; and the answer may be another's."""
+        """Who asked is noted with each job, however late it is worked off; and the answer may be
+        another's.
+        """
         world = self.world
         world.service.run_of[named["metadata"]["batcher"]["nonce"]] = world.run
-        request = api_types.job_request(options or {}, source, asynchronous={"metadata": named["metadata"]}).decode()
+        request = api_types.job_request(
+            options or {}, source, asynchronous={"metadata": named["metadata"]}
+        ).decode()
         with self._quoted(request, *secrets_in(request), *tokens_in(request)):
             job_id = await super().run_job(endpoint, source, options, **named)
         if not world.is_chain:  # what a later step read of another's job, no audit puts right
             job_id = await self._submissions.passed(job_id)
-        others = [row[0] for row in world.database.execute("SELECT job_id FROM attempts WHERE job_id IS NOT NULL")]
+        others = [
+            row[0]
+            for row in world.database.execute(
+                "SELECT job_id FROM attempts WHERE job_id IS NOT NULL"
+            )
+        ]
         return world.rng.choice(others) if others and world.strikes("mixed_up") else job_id
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
+    async def job(
+        self, job_id: str, *, room: Room | None = None
+    ) -> tuple[api_types.JobAnswer, int]:
         service = self.world.service
         if self.world.strikes("mixed_up"):
-            ended = [one for one in service.charged if service.status(service.jobs[one]) is JobStatus.COMPLETED]
+            ended = [
+                one
+                for one in service.charged
+                if service.status(service.jobs[one]) is JobStatus.COMPLETED
+            ]
             job_id = self.world.rng.choice([*ended, job_id])
         with self._quoted(*self._sent_for(job_id)):
             answer, size = await super().job(job_id, room=room)
-        # An answer doesn't say whose it is before there is a result: nobody could tell another's failure from his own.
+        # An answer doesn't say whose it is before there is a result: nobody could tell another's
+        # failure from his own.
         is_told = answer.status in (JobStatus.FAILED, JobStatus.CANCELLED)
         return (answer, size) if is_told else await self._looks.passed((answer, size))
 
@@ -469,7 +533,9 @@ class SimTwin(Twin):
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
     ) -> api_types.JobsPage:
         with self._quoted():
-            page = await super().jobs(cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs)
+            page = await super().jobs(
+                cursor=cursor, limit=min(limit, PAGE), exclude_configs=exclude_configs
+            )
         if page.next_cursor and self.world.strikes("endless_listing"):
             page.next_cursor = cursor or page.next_cursor
         return page
@@ -491,13 +557,17 @@ class SimTwin(Twin):
 
     def listed(self) -> list[TwinJob]:
         service = self.world.service
-        shown = [job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now]
+        shown = [
+            job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now
+        ]
         hidden = self.world.replica.hidden(shown)
         return [job for job in shown if job.job_id not in hidden]
 
 
 class SimWriter(InlineWriter):
-    """Every commit is durable at once; the process may die just before it or just after, and the disk may be full."""
+    """Every commit is durable at once; the process may die just before it or just after, and the
+    disk may be full.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(world.database)
@@ -520,7 +590,10 @@ class SimWriter(InlineWriter):
 
 
 class SimJournal(Journal):
-    """Its lines are kept for those who read them. No file: that a rebuilt ledger is right is another harness's."""
+    """Its lines are kept for those who read them.
+
+    No file: that a rebuilt ledger is right is another harness's.
+    """
 
     def __init__(self, lines: list[bytes]) -> None:
         self._lines = lines
@@ -546,7 +619,9 @@ class Disk:
     def keeps(self, job_id: str) -> bool:
         """Whether the result of that job would outlive a power cut."""
         mark = json.dumps(job_id).encode()
-        return any(mark in data for output, data in self.visible.items() if output not in self._unsynced)
+        return any(
+            mark in data for output, data in self.visible.items() if output not in self._unsynced
+        )
 
     def size(self, output: str) -> int | None:
         return len(self.visible[output]) if output in self.visible else None
@@ -593,7 +668,9 @@ class Disk:
 
     def cut_power(self) -> None:
         if self.world.durable is not None:
-            self.world.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self.world.database = sqlite3.connect(
+                ":memory:", isolation_level=None, check_same_thread=False
+            )
             self.world.database.deserialize(self.world.durable)
         self.parts.clear()
         for output in sorted(self._unsynced):

@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 from obstore.store import S3Store, from_url
 
 SIGNED_BY_ANYBODY = (
-    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, "
+    "SignedHeaders=host, Signature=0"
 )
 
 
@@ -24,7 +25,12 @@ def bucket(patch: pytest.MonkeyPatch, name: str = "out") -> Iterator[S3Store]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    settings = {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "REGION": "us-east-1", "ENDPOINT_URL": endpoint}
+    settings = {
+        "ACCESS_KEY_ID": "test",
+        "SECRET_ACCESS_KEY": "test",
+        "REGION": "us-east-1",
+        "ENDPOINT_URL": endpoint,
+    }
     for key, value in {**settings, "DEFAULT_REGION": "us-east-1"}.items():
         patch.setenv(f"AWS_{key}", value)
     try:
@@ -63,7 +69,12 @@ def google_buckets(patch: pytest.MonkeyPatch, *names: str) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
-    account = {"gcs_base_url": endpoint, "disable_oauth": True, "client_email": "", "private_key": ""}
+    account = {
+        "gcs_base_url": endpoint,
+        "disable_oauth": True,
+        "client_email": "",
+        "private_key": "",
+    }
     patch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps({**account, "private_key_id": ""}))
     try:
         for name in names:

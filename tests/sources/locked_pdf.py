@@ -1,4 +1,6 @@
-"""A PDF of one page that wants a password: encrypted as its standard has it since 1.1 (RC4, 40 bits), by hand."""
+"""A PDF of one page that wants a password: encrypted as its standard has it since 1.1 (RC4, 40
+bits), by hand.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ ALLOWED = -4  # everything
 def locked_pdf(text: str, password: str) -> bytes:
     """Whoever knows the password, an empty one say, reads `text`."""
     owner = _rc4(hashlib.md5(_padded(password)).digest()[:5], _padded(password))
-    key = hashlib.md5(_padded(password) + owner + ALLOWED.to_bytes(4, "little", signed=True) + MARK).digest()[:5]
+    key = hashlib.md5(
+        _padded(password) + owner + ALLOWED.to_bytes(4, "little", signed=True) + MARK
+    ).digest()[:5]
     user = _rc4(key, PADDING)
     page = f"BT /F1 24 Tf 72 700 Td ({text}) Tj ET".encode()
     content = _rc4(hashlib.md5(key + (4).to_bytes(3, "little") + bytes(2)).digest()[:10], page)
@@ -22,7 +26,8 @@ def locked_pdf(text: str, password: str) -> bytes:
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
-            b" /Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
+            b" /Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> "
+            b">> >> >>",
             b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
             b"<< /Filter /Standard /V 1 /R 2 /O <%s> /U <%s> /P %d >>"
             % (owner.hex().encode(), user.hex().encode(), ALLOWED),

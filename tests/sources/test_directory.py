@@ -1,4 +1,6 @@
-"""A tree as people leave it: links that go round, pipes, names in any bytes, files that are still growing."""
+"""A tree as people leave it: links that go round, pipes, names in any bytes, files that are still
+growing.
+"""
 
 import json
 import os
@@ -29,14 +31,24 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def found(tree: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> dict[str, Found]:
+def found(
+    tree: Path, *, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+) -> dict[str, Found]:
     source = Source(directory=tree, include=include, exclude=exclude)
     return {one.name: one for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW)}
 
 
 def test_files_of_known_types_are_found_in_order_of_name(tree: Path) -> None:
     """In every folder; hidden ones, unknown types and our own output are left out."""
-    for name in ("b.pdf", "a.txt", "deep/er/c.PDF", ".hidden.pdf", ".git/d.pdf", "notes.xyz", "out/e.pdf"):
+    for name in (
+        "b.pdf",
+        "a.txt",
+        "deep/er/c.PDF",
+        ".hidden.pdf",
+        ".git/d.pdf",
+        "notes.xyz",
+        "out/e.pdf",
+    ):
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -45,7 +57,14 @@ def test_files_of_known_types_are_found_in_order_of_name(tree: Path) -> None:
 
 def test_patterns_are_those_of_gitignore(tree: Path) -> None:
     """Of the manifest, and of ignore files, which count from their own folder down."""
-    for name in ("keep.pdf", "drafts/a.pdf", "deep/drafts/b.pdf", "deep/skip.pdf", "deep/keep.pdf", "skip.pdf"):
+    for name in (
+        "keep.pdf",
+        "drafts/a.pdf",
+        "deep/drafts/b.pdf",
+        "deep/skip.pdf",
+        "deep/keep.pdf",
+        "skip.pdf",
+    ):
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -55,8 +74,17 @@ def test_patterns_are_those_of_gitignore(tree: Path) -> None:
 
 
 def test_the_nearest_ignore_file_that_says_anything_counts(tree: Path) -> None:
-    """As git has it: one deeper down takes in again what one above leaves out, unless its whole folder is left out."""
-    for name in ("a.pdf", "deep/a.pdf", "deep/b.pdf", "deep/er/a.pdf", "deep/er/c.pdf", "gone/a.pdf"):
+    """As git has it: one deeper down takes in again what one above leaves out, unless its whole
+    folder is left out.
+    """
+    for name in (
+        "a.pdf",
+        "deep/a.pdf",
+        "deep/b.pdf",
+        "deep/er/a.pdf",
+        "deep/er/c.pdf",
+        "gone/a.pdf",
+    ):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("x")
     (tree / ".batcherignore").write_bytes(b"*.pdf\r\ngone/\r\n")
@@ -75,12 +103,19 @@ def test_a_pattern_that_means_nothing_is_told_with_its_place(tree: Path, pattern
         found(tree)
     for key in ("include", "exclude"):
         with pytest.raises(ManifestError, match=f"source.{key}: .* is no pattern"):
-            for_directory(tree, tree.parent / "out", overrides=[f"source.{key}={json.dumps(['*.pdf', pattern])}"])
+            for_directory(
+                tree,
+                tree.parent / "out",
+                overrides=[f"source.{key}={json.dumps(['*.pdf', pattern])}"],
+            )
 
 
 @pytest.mark.parametrize("pattern", ["**/*.pdf", "*.PDF", "/scan.pdf", "*.p?f", "*.pdf  "])
 def test_the_extension_of_a_pattern_is_meant_in_any_case(tree: Path, pattern: str) -> None:
-    """As types are: scanners write SCAN.PDF, or what was to be left out is sent. The rest of a name is as it is."""
+    """As types are: scanners write SCAN.PDF, or what was to be left out is sent.
+
+    The rest of a name is as it is.
+    """
     for name in ("scan.PDF", "scan.pdf", "scan.Pdf", "scan.txt"):
         (tree / name).write_text("x")
     assert list(found(tree, include=(pattern,))) == ["scan.PDF", "scan.Pdf", "scan.pdf"]
@@ -109,9 +144,14 @@ def test_nothing_is_left_out_in_silence(tree: Path) -> None:
     (tree / "round").symlink_to(tree)
     left = LeftOut()
     source = Source(directory=tree, exclude=("no.*", "drafts"), min_size=2)
-    taken = [one.name for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW, left=left)]
+    taken = [
+        one.name for one in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW, left=left)
+    ]
     assert taken == ["good.pdf"] and left.taken == 1
-    counts = {reason: len(names) for reason, names in here.items()} | {Reason.LINK: 1, Reason.EXCLUDED: 2}
+    counts = {reason: len(names) for reason, names in here.items()} | {
+        Reason.LINK: 1,
+        Reason.EXCLUDED: 2,
+    }
     assert left.counts == counts
     assert left.extensions == {"tex": 3, "": 1}
     assert left.examples[Reason.LINK] == "round"
@@ -137,8 +177,16 @@ def test_what_is_no_regular_file_gets_a_verdict_and_is_never_opened(tree: Path) 
 
 
 def test_names_in_any_bytes_lead_back_to_their_files(tree: Path) -> None:
-    """Not UTF-8, line breaks, backslashes, 255 bytes: what is found can be read by the name it was given."""
-    raws = [b"caf\xe9.pdf", b"two\nlines.pdf", b"back\\slash.pdf", "Übergröße.pdf".encode(), b"x" * 251 + b".pdf"]
+    """Not UTF-8, line breaks, backslashes, 255 bytes: what is found can be read by the name it was
+    given.
+    """
+    raws = [
+        b"caf\xe9.pdf",
+        b"two\nlines.pdf",
+        b"back\\slash.pdf",
+        "Übergröße.pdf".encode(),
+        b"x" * 251 + b".pdf",
+    ]
     for raw in raws:
         Path(os.fsdecode(os.fsencode(tree) + b"/" + raw)).write_bytes(raw)
     names = list(found(tree))
@@ -159,7 +207,9 @@ def test_a_file_is_what_it_was_or_an_error(tree: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_told(tree: Path) -> None:
     """With the reason; a folder that went away meanwhile is simply not there."""
-    (told,) = walk(Source(directory=tree / "nowhere"), skip=tree / "out", types=HOSTED_TYPES, now=NOW)
+    (told,) = walk(
+        Source(directory=tree / "nowhere"), skip=tree / "out", types=HOSTED_TYPES, now=NOW
+    )
     assert (told.name, told.problem) == (".", "unreadable")
     (tree / "a.pdf").write_text("x")
     (tree / "gone").mkdir()
@@ -177,7 +227,9 @@ def test_sizes_and_ages_are_filters(tree: Path) -> None:
 
     def taken(**filters: float) -> set[str]:
         source = Source(directory=tree, include=("/small.pdf", "/large.pdf", "/old.pdf"), **filters)  # type: ignore[arg-type]
-        return {found.name for found in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW)}
+        return {
+            found.name for found in walk(source, skip=tree / "out", types=HOSTED_TYPES, now=NOW)
+        }
 
     assert taken(min_size=11) == {"large.pdf", "old.pdf"}
     assert taken(max_size=2999) == {"small.pdf", "old.pdf"}
@@ -188,7 +240,9 @@ def test_sizes_and_ages_are_filters(tree: Path) -> None:
 
 @pytest.mark.parametrize("year", [1969, 2400])
 def test_a_file_of_any_time_is_known_again(tree: Path, year: int) -> None:
-    """A ledger holds 64 bits: what lies beyond stays as far away, and another time there is another time."""
+    """A ledger holds 64 bits: what lies beyond stays as far away, and another time there is another
+    time.
+    """
     (tree / "a.pdf").write_text("x")
     seconds = (year - 1970) * 31_556_952
     times = []
@@ -204,12 +258,16 @@ def test_a_file_of_any_time_is_known_again(tree: Path, year: int) -> None:
 @given(st.lists(st.integers(0, 2**64 - 1), unique=True), st.integers(-(2**70), 2**70))
 def test_what_tells_a_file_fits_into_a_ledger(inodes: list[int], ns: int) -> None:
     """Inodes of all 64 bits, each still one of its own; times however far."""
-    folded = [facts(os.stat_result((0, inode, *[0] * 8), {"st_mtime_ns": ns}))[2] for inode in inodes]
+    folded = [
+        facts(os.stat_result((0, inode, *[0] * 8), {"st_mtime_ns": ns}))[2] for inode in inodes
+    ]
     assert len(set(folded)) == len(inodes)
     assert all(-(2**63) <= number < 2**63 for number in (*folded, moment(ns)))
 
 
-def test_a_wide_folder_is_walked_whole_and_never_held(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wide_folder_is_walked_whole_and_never_held(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More names than are put in order together; memory doesn't grow with them."""
     monkeypatch.setattr("batcher.sources.directory.SORTED", 1_000)
     wide = tree / "wide"

@@ -1,4 +1,6 @@
-"""A folder as nobody should have one: a run over it hangs nowhere, and every file in it comes to a verdict."""
+"""A folder as nobody should have one: a run over it hangs nowhere, and every file in it comes to a
+verdict.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ NAMES = (
 
 
 async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, peer: Peer) -> None:
-    """Links in circles, pipes, sockets, devices, odd names, paths too long, files that change, go or can't be read."""
+    """Links in circles, pipes, sockets, devices, odd names, paths too long, files that change, go
+    or can't be read.
+    """
     inbox = tmp_path / "inbox"
     out = tmp_path / "out"
     expected = _plant(inbox)
@@ -51,11 +55,21 @@ async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, p
         said = await batcher(*words, before=_read_no_more_than_a_user)
     assert said.code == 1, said.err
     assert "\x1b" not in said.err
-    found = {path_of(str(name)): state for name, state in rows(out, "SELECT source, state FROM documents")}
+    found = {
+        path_of(str(name)): state
+        for name, state in rows(out, "SELECT source, state FROM documents")
+    }
     assert {name: found.get(name) for name in expected} == expected
     assert found[b"grows.txt"] in ("source_changed", "saved")  # depending on who came first
     assert found[b"vanishes.txt"] in ("source_gone", "source_changed", "saved")
-    assert set(found.values()) <= {"saved", "unsupported", "unreadable", "source_changed", "source_gone", "duplicate"}
+    assert set(found.values()) <= {
+        "saved",
+        "unsupported",
+        "unreadable",
+        "source_changed",
+        "source_gone",
+        "duplicate",
+    }
     assert any(b"deep" in name and state == "unreadable" for name, state in found.items())
     saved = [name for name, state in found.items() if state == "saved"]
     results = [path for path in out.rglob("*.json") if ".batcher" not in path.parts]
@@ -64,13 +78,19 @@ async def test_every_file_of_a_hostile_tree_comes_to_a_verdict(tmp_path: Path, p
     assert peer.service.paid()
 
 
-async def test_a_hostile_output_keeps_its_files_and_gets_every_result(inbox: Path, out: Path, peer: Peer) -> None:
-    """A file or a link where a folder must be, folders in the place of results: all are saved, once, and verified."""
+async def test_a_hostile_output_keeps_its_files_and_gets_every_result(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
+    """A file or a link where a folder must be, folders in the place of results: all are saved,
+    once, and verified.
+    """
     out.mkdir()
     (out / "0").write_text("a stranger's")
     (out / "1").symlink_to(inbox)
     (out / "top.txt.json").mkdir()
-    deep = "/".join(["d" * 240] * 14)  # so deep that its result's whole path would be longer than the system takes
+    deep = "/".join(
+        ["d" * 240] * 14
+    )  # so deep that its result's whole path would be longer than the system takes
     for name in ("top.txt", f"{deep}/bottom.txt"):
         (inbox / name).parent.mkdir(parents=True, exist_ok=True)
         _write(os.fsencode(inbox / name), name.encode())
@@ -85,12 +105,20 @@ async def test_a_hostile_output_keeps_its_files_and_gets_every_result(inbox: Pat
     assert not list(inbox.rglob("*.json"))
 
 
-async def test_a_result_that_has_no_place_at_all_stops_no_other(inbox: Path, out: Path, peer: Peer) -> None:
-    """It is paid for and stays at the service: told with what to do, and fetched once there is a place."""
-    result = b'{"response_type":"parse","usage":{"num_pages":1},"result":{"type":"full","chunks":[]}}'
+async def test_a_result_that_has_no_place_at_all_stops_no_other(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
+    """It is paid for and stays at the service: told with what to do, and fetched once there is a
+    place.
+    """
+    result = (
+        b'{"response_type":"parse","usage":{"num_pages":1},"result":{"type":"full","chunks":[]}}'
+    )
 
     async def the_same_for_all(peer: Peer, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=b'{"status":"Completed","result":%b}' % result, content_type="application/json")
+        return web.Response(
+            body=b'{"status":"Completed","result":%b}' % result, content_type="application/json"
+        )
 
     peer.moods["job"] = the_same_for_all
     output = "0/letter 0.txt.json"
@@ -102,7 +130,10 @@ async def test_a_result_that_has_no_place_at_all_stops_no_other(inbox: Path, out
     said = await batcher(*words, "--start-over")
     assert said.code == 1, said.err
     assert "move them away" in said.err
-    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("saved", 5), ("stuck", 1)]
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [
+        ("saved", 5),
+        ("stuck", 1),
+    ]
     for place in taken:
         place.rmdir()
     assert (await batcher("retry", out, "--only", "stuck")).code == 0

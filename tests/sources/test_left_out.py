@@ -10,7 +10,9 @@ def test_types_are_told_by_extension_and_all_else_by_an_example() -> None:
     for name in ("a.tex", "b.TEX", "c.xml", "Makefile"):
         left.add(Reason.TYPE, name)
     left.add(Reason.LINK, "archive")
-    assert left.words() == ("5 left out: 4 of other types (.tex 2 .xml 1 without any 1), 1 links to folders (archive)")
+    assert left.words() == (
+        "5 left out: 4 of other types (.tex 2 .xml 1 without any 1), 1 links to folders (archive)"
+    )
     assert left.values()["reasons"] == {"type": 4, "link": 1}
     assert left.values()["extensions"] == {"tex": 2, "xml": 1, "": 1}
 

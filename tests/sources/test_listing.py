@@ -1,4 +1,6 @@
-"""Documents by a listing, at the command line: paths and addresses, options and metadata of each row."""
+"""Documents by a listing, at the command line: paths and addresses, options and metadata of each
+row.
+"""
 
 from __future__ import annotations
 
@@ -73,16 +75,34 @@ async def test_a_row_names_a_document_its_options_and_its_metadata(
 ) -> None:
     """In each of the three formats; a second run sends nothing."""
     documents = [
-        {"path": "inbox/0/letter 0.txt", "id": "first", "department": "a", "options.settings.timeout": 60},
-        {"path": "inbox/0/letter 1.txt", "id": "", "department": 'b, "quoted"', "options.settings.timeout": None},
-        {"path": "inbox/1/letter 1.txt", "id": "third", "department": "ü", "options.settings.timeout": 90},
+        {
+            "path": "inbox/0/letter 0.txt",
+            "id": "first",
+            "department": "a",
+            "options.settings.timeout": 60,
+        },
+        {
+            "path": "inbox/0/letter 1.txt",
+            "id": "",
+            "department": 'b, "quoted"',
+            "options.settings.timeout": None,
+        },
+        {
+            "path": "inbox/1/letter 1.txt",
+            "id": "third",
+            "department": "ü",
+            "options.settings.timeout": 90,
+        },
     ]
     path = manifest(documents, kind=kind)
     said = await batcher("run", path)
     assert said.code == 0, said.err
     assert [name.name for name in sorted(out.glob("*.json"))] == ["first.json", "third.json"]
     assert (out / "inbox" / "0" / "letter 1.txt.json").exists()
-    sent = {config["async"]["metadata"]["department"]: config.get("settings") for config in configs(peer)}
+    sent = {
+        config["async"]["metadata"]["department"]: config.get("settings")
+        for config in configs(peer)
+    }
     assert sent == {"a": {"timeout": 60}, 'b, "quoted"': None, "ü": {"timeout": 90}}
     assert (await batcher("run", path)).code == 0
     assert len(peer.service.jobs) == 3
@@ -104,9 +124,12 @@ async def test_another_option_is_another_step_and_other_metadata_is_not(
 async def test_options_newer_than_the_description_are_sent_and_told_once(
     asked: str, times: int, manifest: Callable[..., Path], peer: Peer
 ) -> None:
-    """The job's own and those of rows, however many rows have them; without leave a row is refused by its line."""
+    """The job's own and those of rows, however many rows have them; without leave a row is refused
+    by its line.
+    """
     documents = [
-        {"path": f"inbox/{number}/letter 0.txt", "options.settings.hologram": number + 1} for number in range(2)
+        {"path": f"inbox/{number}/letter 0.txt", "options.settings.hologram": number + 1}
+        for number in range(2)
     ]
     said = await batcher("run", manifest(documents))
     assert (said.code, peer.service.jobs) == (2, {})
@@ -122,7 +145,9 @@ async def test_options_newer_than_the_description_are_sent_and_told_once(
     assert plan.out.count("telepathy") + plan.err.count("telepathy") == times
 
 
-async def test_all_rows_that_cannot_be_used_are_told_at_once(manifest: Callable[..., Path], peer: Peer) -> None:
+async def test_all_rows_that_cannot_be_used_are_told_at_once(
+    manifest: Callable[..., Path], peer: Peer
+) -> None:
     """By their lines, before anything is sent."""
     documents = [
         {"path": "inbox/0/letter 0.txt", "url": "", "options.settings.page_rang": ""},
@@ -138,7 +163,10 @@ async def test_all_rows_that_cannot_be_used_are_told_at_once(manifest: Callable[
     assert "line 4: url: an http(s) address is wanted" in said.err
     assert "line 5: path and url exclude each other" in said.err
     assert "line 6: options.settings.page_rang: unknown key (did you mean page_range?)" in said.err
-    assert "line 7: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)" in said.err
+    assert (
+        "line 7: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)"
+        in said.err
+    )
     assert peer.calls["upload"] == 0
 
 
@@ -164,7 +192,7 @@ async def test_a_file_that_is_not_there_is_a_verdict_and_the_rest_goes_on(
     assert len(peer.service.jobs) == 2
 
 
-# --- addresses ------------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 SECRET = "X-Amz-Signature=CANARY"
 SIGNED = f"https://files.example.com/in/a.pdf?{SECRET}"
@@ -173,9 +201,16 @@ SIGNED = f"https://files.example.com/in/a.pdf?{SECRET}"
 async def test_an_address_is_handed_over_as_it_is_and_written_nowhere(
     manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """The submission has the query; no byte that batcher writes does, whatever the service answers."""
+    """The submission has the query; no byte that batcher writes does, whatever the service
+    answers.
+    """
     peer.service.read_addresses = True
-    answers = iter([says(429, {"detail": f"slow down: {SIGNED}"}), says(422, {"detail": f"can't read {SIGNED}"})])
+    answers = iter(
+        [
+            says(429, {"detail": f"slow down: {SIGNED}"}),
+            says(422, {"detail": f"can't read {SIGNED}"}),
+        ]
+    )
 
     async def quoting(peer: Peer, request: Any) -> Any:
         mood = next(answers, None)
@@ -194,7 +229,10 @@ async def test_an_address_is_handed_over_as_it_is_and_written_nowhere(
     told = await batcher("why", path, "https://files.example.com/in/a.pdf")
     assert "https://files.example.com/in/a.pdf" in told.out
     written = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
-    for text in (written, *(text.encode() for one in (said, again, told) for text in (one.out, one.err))):
+    for text in (
+        written,
+        *(text.encode() for one in (said, again, told) for text in (one.out, one.err)),
+    ):
         assert b"CANARY" not in text
 
 
@@ -202,7 +240,10 @@ async def test_a_new_signature_pays_nothing(manifest: Callable[..., Path], peer:
     """The listing is made anew each night, with other rows before it."""
     peer.service.read_addresses = True
     assert (await batcher("run", manifest([{"url": SIGNED}]))).code == 0
-    listed = [{"url": "https://files.example.com/new.pdf"}, {"url": SIGNED.replace("CANARY", "OTHER")}]
+    listed = [
+        {"url": "https://files.example.com/new.pdf"},
+        {"url": SIGNED.replace("CANARY", "OTHER")},
+    ]
     assert (await batcher("run", manifest(listed))).code == 0
     assert len(peer.service.jobs) == 2
 
@@ -211,7 +252,9 @@ async def test_a_new_signature_pays_nothing(manifest: Callable[..., Path], peer:
 async def test_addresses_that_differ_in_their_query_alone_are_two_documents(
     ids: tuple[str, str], manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """Each is sent and gets its own result, with an id or without; the next run knows both, and no query is written."""
+    """Each is sent and gets its own result, with an id or without; the next run knows both, and no
+    query is written.
+    """
     peer.service.read_addresses = True
     documents = [{"id": id, "url": f"https://h/get?token=CANARY-{n}"} for n, id in enumerate(ids)]
     path = manifest(documents)
@@ -221,21 +264,30 @@ async def test_addresses_that_differ_in_their_query_alone_are_two_documents(
     assert sorted(config["input"] for config in configs(peer)) == [one["url"] for one in documents]
     results = [file for file in out.rglob("*.json") if ".batcher" not in file.parts]
     assert len({file.read_bytes() for file in results}) == len(results) == 2
-    assert not [file for file in out.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()]
+    assert not [
+        file for file in out.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()
+    ]
 
 
 async def test_parameters_that_the_manifest_ignores_make_no_new_document(
     manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """A session's token that is new each night; what is handed over is the address as it stands there today."""
+    """A session's token that is new each night; what is handed over is the address as it stands
+    there today.
+    """
     peer.service.read_addresses = True
     source = {"listing": "docs.csv", "identity": {"ignore": ["token"]}}
     for night in ("one", "two"):
-        documents = [{"url": f"https://h/get?id={n}&token={night}"} for n in range(2 if night == "one" else 3)]
+        documents = [
+            {"url": f"https://h/get?id={n}&token={night}"}
+            for n in range(2 if night == "one" else 3)
+        ]
         said = await batcher("run", manifest(documents, source=source))
         assert said.code == 0, said.err
     sent = [config["input"] for config in configs(peer)]
-    assert sorted(sent) == [f"https://h/get?id={n}&token={night}" for n, night in enumerate(["one", "one", "two"])]
+    assert sorted(sent) == [
+        f"https://h/get?id={n}&token={night}" for n, night in enumerate(["one", "one", "two"])
+    ]
 
 
 async def test_an_unknown_submission_of_an_address_is_adopted_or_held(
@@ -252,11 +304,16 @@ async def test_an_unknown_submission_of_an_address_is_adopted_or_held(
     peer.moods["run_job"] = lossy
     said = await batcher("run", manifest([{"url": f"https://h/{n}.pdf"} for n in range(3)]))
     assert said.code == 1
-    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("held", 1), ("saved", 2)]
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [
+        ("held", 1),
+        ("saved", 2),
+    ]
     assert peer.calls["delete_upload"] == 2, "the spare one of the proof"
 
 
-async def test_the_local_service_fetches_no_addresses_unasked(manifest: Callable[..., Path]) -> None:
+async def test_the_local_service_fetches_no_addresses_unasked(
+    manifest: Callable[..., Path],
+) -> None:
     """Said before anything is sent, with the key to set."""
     path = manifest([{"url": SIGNED}], service="local")
     said = await batcher("run", path)
@@ -265,7 +322,7 @@ async def test_the_local_service_fetches_no_addresses_unasked(manifest: Callable
     assert "CANARY" not in said.err
 
 
-# --- whatever values stand there ------------------------------------------------------------------------------------
+# --- whatever values stand there ------------------------------------------------------------------
 
 VALUES = {
     "date": (datetime.date(2026, 1, 2), "2026-01-02"),
@@ -275,12 +332,19 @@ VALUES = {
     "missing": (math.nan, None),
     "nanoseconds": (pyarrow.scalar(1, pyarrow.timestamp("ns")), "1970-01-01T00:00:00.000000001"),
     "list of dates": ([datetime.date(2026, 1, 2)], ["2026-01-02"]),
-    "table": ({"on": datetime.date(2026, 1, 2), "share": math.nan}, {"on": "2026-01-02", "share": None}),
+    "table": (
+        {"on": datetime.date(2026, 1, 2), "share": math.nan},
+        {"on": "2026-01-02", "share": None},
+    ),
 }
 
 
-async def test_a_parquet_listing_may_hold_any_column(manifest: Callable[..., Path], peer: Peer, out: Path) -> None:
-    """What JSON has no kind for goes as text, what is missing not at all; and the lines of results are JSON."""
+async def test_a_parquet_listing_may_hold_any_column(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """What JSON has no kind for goes as text, what is missing not at all; and the lines of results
+    are JSON.
+    """
     row = {"path": pyarrow.array(["inbox/0/letter 0.txt"])}
     columns = {name: pyarrow.array([value]) for name, (value, _) in VALUES.items()}
     output = {"directory": "out", "formats": ["json", "jsonl"]}
@@ -325,7 +389,9 @@ async def test_a_value_that_json_cannot_carry_is_refused_by_row(
 def test_what_is_missing_is_missing_however_a_table_says_it(value: str, tmp_path: Path) -> None:
     """As pandas writes it, too: such a row is named by its path and has no such option."""
     listing = tmp_path / "docs.jsonl"
-    listing.write_text(f'{{"path": "a.txt", "url": {value}, "id": {value}, "options.settings.timeout": {value}}}\n')
+    listing.write_text(
+        f'{{"path": "a.txt", "url": {value}, "id": {value}, "options.settings.timeout": {value}}}\n'
+    )
     (found,) = listings.walk(listing, {"parse": "parse"})
     assert (found.name, found.metadata, found.overrides) == ("a.txt", None, {})
 
@@ -338,10 +404,12 @@ def test_columns_that_are_a_value_and_a_table_at_once_are_told(tmp_path: Path) -
         listings.check(listing, {"parse": "parse"})
 
 
-# --- several sources ------------------------------------------------------------------------------------------------
+# --- several sources ------------------------------------------------------------------------------
 
 
-async def test_the_same_name_in_two_sources_is_two_documents(tmp_path: Path, peer: Peer, out: Path) -> None:
+async def test_the_same_name_in_two_sources_is_two_documents(
+    tmp_path: Path, peer: Peer, out: Path
+) -> None:
     """Each has a result of its own, run after run; a source that moves as a whole pays nothing."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -369,7 +437,9 @@ async def test_the_same_name_in_two_sources_is_two_documents(tmp_path: Path, pee
 
 
 async def test_a_text_that_goes_by_an_id_is_known_as_a_text(tmp_path: Path, inbox: Path) -> None:
-    """The id names its result alone: the file's own extension says how it is read, and what that costs."""
+    """The id names its result alone: the file's own extension says how it is read, and what that
+    costs.
+    """
     _csv(tmp_path / "docs.csv", [{"path": "inbox/0/letter 0.txt", "id": "first"}])
     data = {"service": "local", "source": {"listing": "docs.csv"}, "output": {"directory": "out"}}
     (tmp_path / "m.json").write_text(json.dumps(data))
@@ -387,9 +457,9 @@ async def test_the_shipped_listing_runs_on_the_local_service(tmp_path: Path) -> 
     assert said.code == 0, said.err
     handbook = json.loads((tmp_path / "out" / "handbook.json").read_text())
     assert handbook["usage"]["num_pages"] == 2
-    assert rows(tmp_path / "out", "SELECT source, metadata FROM documents ORDER BY source LIMIT 1") == [
-        ("2026-001", '{"department": "accounts"}')
-    ]
+    assert rows(
+        tmp_path / "out", "SELECT source, metadata FROM documents ORDER BY source LIMIT 1"
+    ) == [("2026-001", '{"department": "accounts"}')]
 
 
 @pytest.mark.parametrize("row", ['"b"b,https://x.example/a.pdf', "b,https://x.example/b.pdf", "b"])

@@ -68,7 +68,9 @@ def manifest(tmp_path: Path, peer: Peer) -> Path:
 async def test_objects_are_uploaded_and_known_again_unread(
     bucket: object, manifest: Path, peer: Peer, out: Path
 ) -> None:
-    """By ETag and size; one that is written anew is sent anew, and no large one stays behind on disk."""
+    """By ETag and size; one that is written anew is sent anew, and no large one stays behind on
+    disk.
+    """
     said = await batcher("run", manifest)
     assert said.code == 0, said.err
     assert sorted(len(content) for content in peer.service.uploads.values()) == [3, 3, 2 << 20]
@@ -100,24 +102,43 @@ async def test_objects_are_handed_over_by_signed_addresses(
     assert len(peer.service.jobs) == 3, "the way it goes makes no other document of it"
 
 
-async def test_patterns_and_sizes_hold_for_objects_too(bucket: object, manifest: Path, peer: Peer) -> None:
+async def test_patterns_and_sizes_hold_for_objects_too(
+    bucket: object, manifest: Path, peer: Peer
+) -> None:
     """As in a folder."""
-    planned = await batcher("plan", manifest, "--json", "-S", 'source.exclude=["b/"]', "-S", "source.max_size=1MB")
+    planned = await batcher(
+        "plan", manifest, "--json", "-S", 'source.exclude=["b/"]', "-S", "source.max_size=1MB"
+    )
     assert json.loads(planned.out)["to_send"] == 2, planned.err
 
 
-async def test_a_plan_says_that_nobody_counts_pages_elsewhere(bucket: object, manifest: Path, peer: Peer) -> None:
-    """An estimate from one page each is named as the least it comes to; of files at hand nothing is said."""
-    assert "at least: pages of 3 that lie elsewhere count as one each" in (await batcher("plan", manifest)).out
+async def test_a_plan_says_that_nobody_counts_pages_elsewhere(
+    bucket: object, manifest: Path, peer: Peer
+) -> None:
+    """An estimate from one page each is named as the least it comes to; of files at hand nothing is
+    said.
+    """
+    assert (
+        "at least: pages of 3 that lie elsewhere count as one each"
+        in (await batcher("plan", manifest)).out
+    )
     assert (await batcher("run", manifest)).code == 0
     assert "elsewhere" not in (await batcher("plan", manifest)).out
 
 
-async def test_a_bucket_that_is_not_there_stops_the_run(bucket: object, manifest: Path, peer: Peer) -> None:
-    """Before anything is sent, named once, by the store's own word for it and with where credentials come from."""
+async def test_a_bucket_that_is_not_there_stops_the_run(
+    bucket: object, manifest: Path, peer: Peer
+) -> None:
+    """Before anything is sent, named once, by the store's own word for it and with where
+    credentials come from.
+    """
     said = await batcher("run", manifest, "-S", "source.url=s3://nowhere/in")
     assert said.code == 2
-    assert said.err.count("s3://nowhere/in") == 1 and "NoSuchBucket" in said.err and "<" not in said.err
+    assert (
+        said.err.count("s3://nowhere/in") == 1
+        and "NoSuchBucket" in said.err
+        and "<" not in said.err
+    )
     assert "environment" in said.err
     assert "Traceback" not in said.err
 
@@ -125,7 +146,9 @@ async def test_a_bucket_that_is_not_there_stops_the_run(bucket: object, manifest
 async def test_an_object_that_vanished_meanwhile_is_not_sent(
     bucket: object, manifest: Path, peer: Peer, out: Path
 ) -> None:
-    """An earlier run had queued it; the run says that it isn't asked for any more, and the others go on."""
+    """An earlier run had queued it; the run says that it isn't asked for any more, and the others
+    go on.
+    """
     assert (await batcher("run", manifest, "-S", "limits.max_documents=1")).code == 3
     obstore.delete(bucket, ["in/a/eins ü.txt", "in/a/two.txt", "in/b/large.txt"])  # type: ignore[arg-type]
     said = await batcher("run", manifest)
@@ -136,7 +159,9 @@ async def test_an_object_that_vanished_meanwhile_is_not_sent(
 async def test_protected_objects_are_opened_by_reference(
     bucket: object, manifest: Path, peer: Peer, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tried where they are uploaded from here, also those that were there already when they were refused for now."""
+    """Tried where they are uploaded from here, also those that were there already when they were
+    refused for now.
+    """
     monkeypatch.setenv("PASSWORDS", "canary-a\ncanary-b")
     for name, size in {"small": 0, "large": 2 << 20}.items():
         obstore.put(bucket, f"in/{name}.pdf", locked_pdf("x", "canary-b") + b" " * size)  # type: ignore[arg-type]
@@ -144,10 +169,15 @@ async def test_protected_objects_are_opened_by_reference(
     words = ("-S", "source.passwords_env=PASSWORDS", "-S", 'source.include=["*.pdf"]')
     said = await batcher("run", manifest, *words)
     assert said.code == 0, said.err
-    sent = [json.loads(job.config)["settings"]["document_password"] for job in peer.service.jobs.values()]
+    sent = [
+        json.loads(job.config)["settings"]["document_password"]
+        for job in peer.service.jobs.values()
+    ]
     assert sent == ["canary-b", "canary-b"]
     assert list((out / ".batcher" / "parts").iterdir()) == []
-    assert not [file for file in out.rglob("*") if file.is_file() and b"canary" in file.read_bytes()]
+    assert not [
+        file for file in out.rglob("*") if file.is_file() and b"canary" in file.read_bytes()
+    ]
 
 
 ODD = ("in/a//b.txt", "in/a/../b.txt", "in/m/./b.txt", "in/zz//b/c.txt")

@@ -23,4 +23,8 @@ def test_a_tag_is_the_same_in_a_listing_and_in_an_answer(elsewhere: str) -> None
 
 def test_an_object_without_a_tag_goes_by_its_time() -> None:
     """And by its size, as all do."""
-    assert _content("a.txt", meta(None)) == _content("a.txt", meta(None)) != _content("a.txt", meta("x"))
+    assert (
+        _content("a.txt", meta(None))
+        == _content("a.txt", meta(None))
+        != _content("a.txt", meta("x"))
+    )

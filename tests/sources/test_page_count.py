@@ -1,4 +1,6 @@
-"""Counting pages for an estimate: right on real documents, one page for what can't be counted, never an error."""
+"""Counting pages for an estimate: right on real documents, one page for what can't be counted,
+never an error.
+"""
 
 import random
 import struct
@@ -97,17 +99,23 @@ def archive(path: Path, kind: int) -> bytes:
 @pytest.mark.parametrize("suffix", PACKED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_archive_however_broken_raises_nothing(suffix: str, kind: int, tmp_path: Path) -> None:
-    """With other bytes in its headers, in what it packs, and flags that call it encrypted; of a seed that is named."""
+    """With other bytes in its headers, in what it packs, and flags that call it encrypted; of a
+    seed that is named.
+    """
     path = tmp_path / f"a{suffix}"
     rng = random.Random(5)
     content = archive(path, kind)
     for at in range(0, len(content), max(1, len(content) // 300)):
-        path.write_bytes(content[:at] + bytes([rng.choice([0, 1, 255, rng.randrange(256)])]) + content[at + 1 :])
+        path.write_bytes(
+            content[:at] + bytes([rng.choice([0, 1, 255, rng.randrange(256)])]) + content[at + 1 :]
+        )
         assert measure(path).pages >= 1
 
 
 def memory_to_find_nothing(path: Path) -> int:
-    """The most bytes that measuring took at once, of what turns out to have one page and no cells."""
+    """The most bytes that measuring took at once, of what turns out to have one page and no
+    cells.
+    """
     tracemalloc.start(1)
     try:
         assert measure(path)[:2] == (1, 0)
@@ -120,7 +128,10 @@ def memory_to_find_nothing(path: Path) -> int:
 def test_what_unpacks_to_gigabytes_costs_nothing(suffix: str, tmp_path: Path) -> None:
     """No more is unpacked than an estimate needs; nothing of it is kept."""
     path = tmp_path / f"a{suffix}"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open(PACKED[suffix][0], "w") as part:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file,
+        file.open(PACKED[suffix][0], "w") as part,
+    ):
         for _ in range(100):
             part.write(bytes(PIECE))
     assert memory_to_find_nothing(path) < 12 << 20
@@ -155,7 +166,10 @@ def test_a_page_between_two_pieces_of_a_file_counts_once(tmp_path: Path) -> None
 
 
 def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> None:
-    """Four times as long would be days for a large one. The fastest of three looks at each counts."""
+    """Four times as long would be days for a large one.
+
+    The fastest of three looks at each counts.
+    """
 
     def took(path: Path) -> float:
         spans = []
@@ -166,10 +180,14 @@ def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> No
         assert pages == int(path.stem)
         return min(spans)
 
-    assert took(made_pdf(tmp_path / "4000.pdf", 4_000)) < 3 * took(made_pdf(tmp_path / "2000.pdf", 2_000))
+    assert took(made_pdf(tmp_path / "4000.pdf", 4_000)) < 3 * took(
+        made_pdf(tmp_path / "2000.pdf", 2_000)
+    )
 
 
-@pytest.mark.parametrize("unit", [b"/Type /ObjStm stream\n", b"/Type /ObjStm stream\n" + zlib.compress(b""), b"/Type "])
+@pytest.mark.parametrize(
+    "unit", [b"/Type /ObjStm stream\n", b"/Type /ObjStm stream\n" + zlib.compress(b""), b"/Type "]
+)
 def test_a_pdf_made_to_be_slow_is_not(unit: bytes, tmp_path: Path) -> None:
     """Ten megabytes of what would have each packed object begin anew."""
     path = tmp_path / "a.pdf"
@@ -198,6 +216,9 @@ def test_no_bytes_are_an_error(seed: int, tmp_path: Path) -> None:
     for suffix in COUNTERS:
         path = tmp_path / f"a{suffix}"
         for _ in range(40):
-            parts = [rng.choice([*words, rng.randbytes(rng.randrange(30))]) for _ in range(rng.randrange(30))]
+            parts = [
+                rng.choice([*words, rng.randbytes(rng.randrange(30))])
+                for _ in range(rng.randrange(30))
+            ]
             path.write_bytes(b"".join(parts))
             assert measure(path).pages >= 1

@@ -36,14 +36,18 @@ def passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Passw
         (b"%PDF-1.4 broken /Encrypt", "one"),
     ],
 )
-def test_what_opens_a_document(content: bytes, opened: str | None, passwords: Passwords, tmp_path: Path) -> None:
+def test_what_opens_a_document(
+    content: bytes, opened: str | None, passwords: Passwords, tmp_path: Path
+) -> None:
     """From memory and from disk alike; the first one where nobody here can tell."""
     (tmp_path / "x").write_bytes(content)
     named = passwords.of(str(tmp_path), "x")
     assert passwords.opening(content, named) == passwords.opening(tmp_path / "x", named) == opened
 
 
-def test_a_name_that_is_no_utf8_is_opened_like_any_other(passwords: Passwords, tmp_path: Path) -> None:
+def test_a_name_that_is_no_utf8_is_opened_like_any_other(
+    passwords: Passwords, tmp_path: Path
+) -> None:
     """Older systems left such names."""
     path = tmp_path / os.fsdecode(b"gr\xfc\xdfe.pdf")
     path.write_bytes(locked_pdf("x", "two"))
@@ -65,7 +69,9 @@ def test_a_file_that_took_the_process_down_costs_nobody_else(passwords: Password
     assert process is not None
     process.kill()
     process.wait()
-    assert passwords.opening(locked, ("one", "two")) == "one", "what can't be told is left to the service"
+    assert passwords.opening(locked, ("one", "two")) == "one", (
+        "what can't be told is left to the service"
+    )
     assert passwords.opening(locked, ("one", "two")) == "two"
 
 

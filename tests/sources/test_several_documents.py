@@ -1,4 +1,6 @@
-"""A row of a listing with several documents: one job of them all, paid once, and known by its parts and their order."""
+"""A row of a listing with several documents: one job of them all, paid once, and known by its parts
+and their order.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ def _csv(path: Path, documents: list[Row]) -> None:
         text = json.dumps(value) if isinstance(value, list) else str(value)
         return '"' + text.replace('"', '""') + '"'
 
-    lines = [",".join(documents[0]), *(",".join(map(cell, document.values())) for document in documents)]
+    lines = [
+        ",".join(documents[0]),
+        *(",".join(map(cell, document.values())) for document in documents),
+    ]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -72,7 +77,9 @@ def sent(peer: Peer) -> list[Any]:
 async def test_a_row_of_several_documents_is_one_job(
     kind: str, manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """In each of the three formats: in their order, its result saved once, and the next run sends nothing."""
+    """In each of the three formats: in their order, its result saved once, and the next run sends
+    nothing.
+    """
     path = manifest([{"id": "file 7", "url": [B, A, C]}], kind=kind)
     said = await batcher("run", path)
     assert said.code == 0, said.err
@@ -86,7 +93,9 @@ async def test_a_row_of_several_documents_is_one_job(
 async def test_the_same_documents_are_paid_for_once_and_another_order_is_another_job(
     manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """Two rows of one list are copies of each other; a permutation, a part and one of them alone are not."""
+    """Two rows of one list are copies of each other; a permutation, a part and one of them alone
+    are not.
+    """
     lists: list[Any] = [[A, B], [A, B], [B, A], [A], A]
     path = manifest([{"id": f"row {number}", "url": url} for number, url in enumerate(lists)])
     said = await batcher("run", path)
@@ -96,8 +105,12 @@ async def test_the_same_documents_are_paid_for_once_and_another_order_is_another
     assert (out / "row 0.json").read_bytes() == (out / "row 1.json").read_bytes()
 
 
-async def test_no_signature_of_a_list_is_written_anywhere(manifest: Callable[..., Path], peer: Peer, out: Path) -> None:
-    """It is handed over whole; a new one the next night pays nothing, and what the service quotes is blotted out."""
+async def test_no_signature_of_a_list_is_written_anywhere(
+    manifest: Callable[..., Path], peer: Peer, out: Path
+) -> None:
+    """It is handed over whole; a new one the next night pays nothing, and what the service quotes
+    is blotted out.
+    """
     answers = iter([says(422, {"detail": f"can't read {SIGNED}"})])
 
     async def quoting(peer: Peer, request: Any) -> Any:
@@ -112,7 +125,9 @@ async def test_no_signature_of_a_list_is_written_anywhere(manifest: Callable[...
     again = await batcher("run", path)
     assert again.code == 0, again.err
     assert sent(peer) == [[B, SIGNED]]
-    assert (await batcher("run", manifest([{"id": "x", "url": [B, SIGNED.replace("CANARY", "OTHER")]}]))).code == 0
+    assert (
+        await batcher("run", manifest([{"id": "x", "url": [B, SIGNED.replace("CANARY", "OTHER")]}]))
+    ).code == 0
     assert len(peer.service.jobs) == 1
     written = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
     for text in (written, *(text.encode() for one in (said, again) for text in (one.out, one.err))):
@@ -131,7 +146,11 @@ async def test_no_signature_of_a_list_is_written_anywhere(manifest: Callable[...
         ({"id": "x", "url": "[https://h/a.pdf]"}, {}, "url: a list that isn't JSON; write it as"),
         ({"id": "x", "url": [A, B, SIGNED]}, {}, "url[2] stands in the list already"),
         ({"url": [A, B]}, {}, "several documents in url, and no id"),
-        ({"id": "x", "path": ["a.pdf", "b.pdf"]}, {}, "path: one file is wanted; several documents"),
+        (
+            {"id": "x", "path": ["a.pdf", "b.pdf"]},
+            {},
+            "path: one file is wanted; several documents",
+        ),
         ({"id": "x", "url": [JOB, A]}, {}, "url[0] is a job, which parse doesn't take in a list"),
         (
             {"id": "x", "url": [A, B]},
@@ -179,18 +198,32 @@ async def test_an_unknown_submission_of_a_list_is_adopted_or_held(
 
     peer.moods["run_job"] = lossy
     peer.service.uploads[UPLOAD] = b"theirs"
-    documents = [{"id": str(number), "url": [f"https://h/{number}.pdf", UPLOAD]} for number in range(3)]
+    documents = [
+        {"id": str(number), "url": [f"https://h/{number}.pdf", UPLOAD]} for number in range(3)
+    ]
     said = await batcher("run", manifest(documents))
     assert said.code == 1
-    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [("held", 1), ("saved", 2)]
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY state") == [
+        ("held", 1),
+        ("saved", 2),
+    ]
     assert UPLOAD in peer.service.uploads, "nobody fences with what isn't ours"
 
 
-async def test_a_chain_goes_on_from_the_job_of_the_list(manifest: Callable[..., Path], peer: Peer) -> None:
+async def test_a_chain_goes_on_from_the_job_of_the_list(
+    manifest: Callable[..., Path], peer: Peer
+) -> None:
     """The parse reads them all, the extract its job."""
-    extract = {"name": "extract", "endpoint": "extract", "options": {"instructions": {"schema": {"type": "object"}}}}
+    extract = {
+        "name": "extract",
+        "endpoint": "extract",
+        "options": {"instructions": {"schema": {"type": "object"}}},
+    }
     said = await batcher(
-        "run", manifest([{"id": "x", "url": [A, B]}], job=[{"name": "parse", "endpoint": "parse"}, extract])
+        "run",
+        manifest(
+            [{"id": "x", "url": [A, B]}], job=[{"name": "parse", "endpoint": "parse"}, extract]
+        ),
     )
     assert said.code == 0, said.err
     first, second = sent(peer)
@@ -216,7 +249,9 @@ async def test_the_local_service_fetches_no_list_unasked(manifest: Callable[...,
 
 def test_a_key_tells_lists_apart_by_their_parts_and_their_order() -> None:
     """No two of these are the same, and each says how many it stands for."""
-    lists = [list(one) for size in (1, 2, 3) for one in itertools.permutations([A, B, UPLOAD], size)]
+    lists = [
+        list(one) for size in (1, 2, 3) for one in itertools.permutations([A, B, UPLOAD], size)
+    ]
     keys = [list_key(one) for one in lists]
     assert len(set(keys)) == len(lists) == sum(math.perm(3, size) for size in (1, 2, 3))
     assert [documents_in(key) for key in keys] == list(map(len, lists))

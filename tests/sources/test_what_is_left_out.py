@@ -34,15 +34,21 @@ async def test_what_is_left_out_is_told_by_plan_and_run(inbox: Path, out: Path, 
     assert "1 links to folders (linked)" in said.err
 
 
-async def test_what_was_left_out_can_be_read_in_the_morning(inbox: Path, out: Path, peer: Peer) -> None:
-    """By `status` in words and as JSON and in the report, also after a second timer has brought home what was out."""
+async def test_what_was_left_out_can_be_read_in_the_morning(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
+    """By `status` in words and as JSON and in the report, also after a second timer has brought
+    home what was out.
+    """
     (inbox / "<b>.tex").write_text("x")
     words = ("run", inbox, "-o", out, "--service", peer.url)
     for more in ((), ("--collect",)):
         said = await batcher(*words, *more)
         assert said.code == 0, said.err
     told = json.loads((await batcher("status", out, "--json")).out)["left_out"]
-    assert told["reasons"] == {"type": 1} and told["words"] == "1 left out: 1 of other types (.tex 1)"
+    assert (
+        told["reasons"] == {"type": 1} and told["words"] == "1 left out: 1 of other types (.tex 1)"
+    )
     assert told["words"] in (await batcher("status", out)).out
     (inbox / "~$<b>.docx").write_text("x")
     assert (await batcher(*words)).code == 0
@@ -55,7 +61,9 @@ async def test_what_was_left_out_can_be_read_in_the_morning(inbox: Path, out: Pa
     assert "left out" not in (await batcher("status", out)).out
 
 
-async def test_patterns_that_fit_nothing_end_in_exit_code_2(inbox: Path, out: Path, peer: Peer) -> None:
+async def test_patterns_that_fit_nothing_end_in_exit_code_2(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
     """With what is there instead; an empty folder is no mistake of anybody's."""
     words = ("run", inbox, "-o", out, "--service", peer.url, "-S", 'source.include=["**/*.pfd"]')
     said = await batcher(*words)
@@ -73,14 +81,18 @@ async def test_a_file_that_is_still_being_written_is_told(inbox: Path, out: Path
     manifest = for_directory(inbox, out)
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     moment = (inbox / "copying.txt").stat().st_mtime + SETTLING / 2
-    scanner = Scanner(ledger, manifest, Consent(ledger, Course(), unasked=inf), clock=lambda: moment)
+    scanner = Scanner(
+        ledger, manifest, Consent(ledger, Course(), unasked=inf), clock=lambda: moment
+    )
     await scanner.run()
     ledger.close()
     assert scanner.left_out.counts == {Reason.GROWING: 1}
     assert "copying.txt" in scanner.left_out.words()
 
 
-async def test_an_ignore_file_that_cannot_be_read_ends_a_plan_in_words(inbox: Path, out: Path, peer: Peer) -> None:
+async def test_an_ignore_file_that_cannot_be_read_ends_a_plan_in_words(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
     """However deep it lies and however much was found before it."""
     for number in range(GROUP + 1):
         (inbox / f"{number}.txt").write_text(str(number))

@@ -1,4 +1,6 @@
-"""The end of a run: attempts, jobs at the service and files on disk agree, and what doesn't is named."""
+"""The end of a run: attempts, jobs at the service and files on disk agree, and what doesn't is
+named.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +45,24 @@ class Deaf(Twin):
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
         if self.late:
-            asyncio.get_running_loop().call_later(self.late, self._accept, endpoint, source, options, more)
+            asyncio.get_running_loop().call_later(
+                self.late, self._accept, endpoint, source, options, more
+            )
             self.late = 0.0
             raise ReplyLost("run_job", "reset")
         return await super().run_job(endpoint, source, options, **more)
 
     def _accept(self, endpoint: str, source: str, options: Any, more: Mapping[str, Any]) -> None:
-        config = api_types.job_request(options or {}, source, asynchronous={"metadata": more["metadata"]})
+        config = api_types.job_request(
+            options or {}, source, asynchronous={"metadata": more["metadata"]}
+        )
         self.service.accept(endpoint, source, config.decode())
 
 
 class DoubledAndLost(Twin):
-    """Each POST is sent twice on its way, and its answer lost; the listing shows jobs when their upload is fenced."""
+    """Each POST is sent twice on its way, and its answer lost; the listing shows jobs when their
+    upload is fenced.
+    """
 
     ends: tuple[tuple[float, str | None], ...] = ()  # when and how the one ends that isn't adopted
 
@@ -108,7 +116,8 @@ def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House
         assert _rows(house, "SELECT count(*), sum(credits) FROM twins") == [(2, 2.0)]
         assert _rows(house, "SELECT count(*) FROM costs WHERE outcome = 'twin'") == [(2,)]
         assert (
-            _rows(house, "SELECT event, state FROM timeline WHERE event = 'TwinFound'") == [("TwinFound", "saved")] * 2
+            _rows(house, "SELECT event, state FROM timeline WHERE event = 'TwinFound'")
+            == [("TwinFound", "saved")] * 2
         )
         await house.run()
         assert house.audit.agrees
@@ -117,7 +126,9 @@ def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House
 
 
 def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House) -> None:
-    """Proven absent, sent anew, and then the first POST arrives: it fails for want of input, and nobody is told."""
+    """Proven absent, sent anew, and then the first POST arrives: it fails for want of input, and
+    nobody is told.
+    """
 
     async def work() -> None:
         house.put(a="one", b="two, which proves the listing")
@@ -131,7 +142,9 @@ def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House)
     run_virtually(work())
 
 
-def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are the newest, so they stand before the one that it has to show."""
     monkeypatch.setattr(auditor, "JOBS_PAGE_LIMIT", 2)
     monkeypatch.setattr(auditor, "SPARE_PAGES", 1)
@@ -147,7 +160,9 @@ def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(house: House, mon
 
 
 @pytest.mark.parametrize("oddity", ["a row that can't be read", "a job of ours that isn't shown"])
-def test_an_audit_by_a_listing_that_lacks_something_is_done_again(oddity: str, house: House) -> None:
+def test_an_audit_by_a_listing_that_lacks_something_is_done_again(
+    oddity: str, house: House
+) -> None:
     """The second job was hidden from it: the next run, whose listing is whole, tells of it."""
 
     class Lacking(DoubledAndLost):
@@ -194,7 +209,9 @@ def test_an_audit_by_a_listing_that_lacks_something_is_done_again(oddity: str, h
 def test_a_fence_excuses_only_a_job_that_found_no_input(
     seconds: float, error: str | None, told: list[str], house: House
 ) -> None:
-    """Both jobs of one POST were there before their upload was deleted: the second may have read it, and cost."""
+    """Both jobs of one POST were there before their upload was deleted: the second may have read
+    it, and cost.
+    """
 
     async def work() -> None:
         house.put(a="one")
@@ -207,7 +224,9 @@ def test_a_fence_excuses_only_a_job_that_found_no_input(
     run_virtually(work())
 
 
-def test_a_listing_that_shows_less_than_it_must_is_said_and_is_no_disagreement(house: House) -> None:
+def test_a_listing_that_shows_less_than_it_must_is_said_and_is_no_disagreement(
+    house: House,
+) -> None:
     """Nor is one that can't be read: the next run looks again."""
 
     async def work() -> None:
@@ -227,7 +246,9 @@ def test_a_listing_that_shows_less_than_it_must_is_said_and_is_no_disagreement(h
 
 
 def test_what_no_audit_has_seen_is_looked_at_by_the_next_run(house: House) -> None:
-    """The listing could not be read when a POST had been repeated: found a run later, without a new submission."""
+    """The listing could not be read when a POST had been repeated: found a run later, without a new
+    submission.
+    """
 
     async def work() -> None:
         house.put(a="one")
@@ -244,7 +265,9 @@ def test_what_no_audit_has_seen_is_looked_at_by_the_next_run(house: House) -> No
 
 
 def test_a_run_that_submits_nothing_asks_for_no_listing(house: House) -> None:
-    """Once the last submissions are ten minutes old; one page is what a small run costs before that."""
+    """Once the last submissions are ten minutes old; one page is what a small run costs before
+    that.
+    """
 
     async def work() -> None:
         calls = _counted(house.client)
@@ -293,7 +316,9 @@ def test_what_was_held_is_adopted_by_the_first_run_whose_listing_shows_it(house:
 
 
 def test_a_run_whose_last_document_lets_another_go_on_is_not_over(house: House) -> None:
-    """The first step was held and its follower blocked; what brings the first one home leaves nothing else open."""
+    """The first step was held and its follower blocked; what brings the first one home leaves
+    nothing else open.
+    """
 
     async def work() -> None:
         house.put(a="one")
@@ -342,7 +367,9 @@ def _rows(house: House, sql: str) -> list[tuple[Any, ...]]:
 
 
 class Crossing(Twin):
-    """The answers to the first two submissions are mixed up on their way: each is told the other's job."""
+    """The answers to the first two submissions are mixed up on their way: each is told the other's
+    job.
+    """
 
     first: asyncio.Future[str] | None = None
 
@@ -359,8 +386,12 @@ class Crossing(Twin):
 
 
 @pytest.mark.parametrize("documents", [2, 30])
-def test_two_documents_that_were_told_each_other_s_job_get_their_own_back(documents: int, house: House) -> None:
-    """Nobody sees it before the listing tells whose job is whose; the next run fetches both, and nothing is paid."""
+def test_two_documents_that_were_told_each_other_s_job_get_their_own_back(
+    documents: int, house: House
+) -> None:
+    """Nobody sees it before the listing tells whose job is whose; the next run fetches both, and
+    nothing is paid.
+    """
 
     async def work() -> None:
         house.put(**{f"n{number:02}": f"text {number}" for number in range(documents)})
@@ -418,8 +449,12 @@ def test_a_result_that_is_another_s_is_told_of_though_that_one_has_none(house: H
     run_virtually(work())
 
 
-@pytest.mark.xfail(strict=True, reason="what tells whose a job was is deleted before anybody has looked at it")
-def test_results_that_are_each_other_s_are_told_of_though_their_jobs_are_deleted(house: House) -> None:
+@pytest.mark.xfail(
+    strict=True, reason="what tells whose a job was is deleted before anybody has looked at it"
+)
+def test_results_that_are_each_other_s_are_told_of_though_their_jobs_are_deleted(
+    house: House,
+) -> None:
     """`output.clean = "saved"` deletes each job as soon as its result is on disk."""
 
     async def work() -> None:
@@ -432,8 +467,12 @@ def test_results_that_are_each_other_s_are_told_of_though_their_jobs_are_deleted
     run_virtually(work())
 
 
-@pytest.mark.xfail(strict=True, reason="the step after it has read the other's job, and keeps what came of that")
-def test_a_later_step_of_one_that_was_told_another_s_job_gets_the_right_result_too(house: House) -> None:
+@pytest.mark.xfail(
+    strict=True, reason="the step after it has read the other's job, and keeps what came of that"
+)
+def test_a_later_step_of_one_that_was_told_another_s_job_gets_the_right_result_too(
+    house: House,
+) -> None:
     """Nobody knows that it is wrong."""
 
     async def work() -> None:
@@ -456,17 +495,30 @@ def test_a_ledger_whose_jobs_were_exchanged_agrees_with_its_journal(tmp_path: Pa
         ledger = open_ledger(path, batch="b", clock=lambda: 1_800_000_000.0)
         for number in (1, 2):
             where = {"size": 1, "mtime_ns": 1, "inode": 1, "output": f"{number}.json"}
-            version = Version(source=str(number), folder="/in", job="parse", step="s", content=f"{number}.txt", **where)
+            version = Version(
+                source=str(number),
+                folder="/in",
+                job="parse",
+                step="s",
+                content=f"{number}.txt",
+                **where,
+            )
             await ledger.admit([version])
             sending = events.Sending(number, f"{number:024x}", "twin", "none", 1.0)
             await ledger.record(events.Uploaded(number, f"reducto://{number}"), sending)
-            await ledger.record(events.Accepted(number, f"job {number}", 1.9e9), events.Ended(number, 1, 1.0))
+            await ledger.record(
+                events.Accepted(number, f"job {number}", 1.9e9), events.Ended(number, 1, 1.0)
+            )
             await ledger.record(events.Saved(number, f"{number}.json", "hash", 1))
         exchanged = ((1, ""), (2, "job 1"), (1, "job 2"))
-        await ledger.record(*(events.JobExchanged(document, job_id) for document, job_id in exchanged))
+        await ledger.record(
+            *(events.JobExchanged(document, job_id) for document, job_id in exchanged)
+        )
         ledger.close()
         again = open_ledger(path, batch="b", clock=lambda: 1_800_000_000.0)
-        jobs = again.reader.execute("SELECT document, job_id FROM attempts ORDER BY document").fetchall()
+        jobs = again.reader.execute(
+            "SELECT document, job_id FROM attempts ORDER BY document"
+        ).fetchall()
         again.close()
         assert jobs == [(1, "job 2"), (2, "job 1")]
         assert healthy(path)
@@ -484,7 +536,9 @@ class EmptyAtFirst(Replaying):
 
 
 def test_an_empty_listing_with_nothing_to_show_settles_no_audit(house: House) -> None:
-    """Our own jobs were deleted, so nothing must be in it: a second job is found by the next run all the same."""
+    """Our own jobs were deleted, so nothing must be in it: a second job is found by the next run
+    all the same.
+    """
 
     async def work() -> None:
         house.clean = "saved"

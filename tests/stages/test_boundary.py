@@ -1,4 +1,6 @@
-"""What nobody foresaw befalls one document: it comes to a verdict, the others are saved, and nothing is paid again."""
+"""What nobody foresaw befalls one document: it comes to a verdict, the others are saved, and
+nothing is paid again.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,16 @@ class Stumbling(Twin):
 
     at = ""
 
-    async def upload(self, content: bytes | Path, *, name: str, sha256: str | None = None) -> api_types.Upload:
+    async def upload(
+        self, content: bytes | Path, *, name: str, sha256: str | None = None
+    ) -> api_types.Upload:
         if self.at == "upload" and content == b"odd":
             stumble()
         return await super().upload(content, name=name, sha256=sha256)
 
-    async def run_job(self, endpoint: str, source: str | list[str], *options: Any, **named: Any) -> str:
+    async def run_job(
+        self, endpoint: str, source: str | list[str], *options: Any, **named: Any
+    ) -> str:
         job_id = await super().run_job(endpoint, source, *options, **named)
         if self.at == "run_job" and self.service.uploads.get(str(source)) == b"odd":
             stumble()
@@ -64,14 +70,18 @@ def misreading(house: House, is_odd: Callable[[str], bool]) -> Any:
     return read
 
 
-def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With what happened and where; once that is mended, the result is there for nothing."""
 
     async def work() -> None:
         put(house, "z")
         with monkeypatch.context() as planted:
             planted.setattr(
-                fetcher, "read_head", misreading(house, lambda job: house.service.uploads[source_of(job)] == b"odd")
+                fetcher,
+                "read_head",
+                misreading(house, lambda job: house.service.uploads[source_of(job)] == b"odd"),
             )
             assert await house.run() == {"saved": 20, "stuck": 1}
             (reason,) = (await reasons(house)).values()
@@ -90,8 +100,12 @@ def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(house: House, m
     run_virtually(work())
 
 
-def test_what_trips_it_each_time_stops_the_run_in_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three in a row are no document's trouble: exit code 4, what is out stays out, and the next run brings it home."""
+def test_what_trips_it_each_time_stops_the_run_in_words(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three in a row are no document's trouble: exit code 4, what is out stays out, and the next
+    run brings it home.
+    """
 
     async def work() -> None:
         put(house)
@@ -135,11 +149,15 @@ def test_a_document_that_trips_its_submission_is_perhaps_paid(house: House) -> N
     run_virtually(work())
 
 
-def test_a_file_that_trips_the_reader_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_trips_the_reader_fails_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Though many are read together."""
     healthy = input_resolver._content
     monkeypatch.setattr(
-        input_resolver, "_content", lambda due, *more: stumble() if due.source == "z.txt" else healthy(due, *more)
+        input_resolver,
+        "_content",
+        lambda due, *more: stumble() if due.source == "z.txt" else healthy(due, *more),
     )
 
     async def work() -> None:
@@ -149,7 +167,9 @@ def test_a_file_that_trips_the_reader_fails_alone(house: House, monkeypatch: pyt
     run_virtually(work())
 
 
-def test_three_submissions_in_a_row_that_trip_stop_the_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_submissions_in_a_row_that_trip_stop_the_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is out comes home all the same."""
 
     async def work() -> None:
@@ -168,7 +188,9 @@ def test_three_submissions_in_a_row_that_trip_stop_the_run(house: House, monkeyp
 class Losing(Twin):
     """The answers to submissions of files that begin with `odd` get lost: all were accepted."""
 
-    async def run_job(self, endpoint: str, source: str | list[str], *options: Any, **named: Any) -> str:
+    async def run_job(
+        self, endpoint: str, source: str | list[str], *options: Any, **named: Any
+    ) -> str:
         job_id = await super().run_job(endpoint, source, *options, **named)
         if self.service.uploads[str(source)].startswith(b"odd"):
             raise ReplyLost("POST", "reset")
@@ -178,7 +200,9 @@ class Losing(Twin):
 def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two are held; the others stay as they are for the next run, which finds all of them, and pays for none."""
+    """Two are held; the others stay as they are for the next run, which finds all of them, and pays
+    for none.
+    """
 
     async def trips(self: Any, attempt: Any, sighting: Any) -> None:
         stumble()
@@ -191,7 +215,10 @@ def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
             planted.setattr(Recovery, "_judge", trips)
             tally = await house.run()
         assert (house.course.exit_code, house.course.at_once) == (4, False)
-        assert "3 documents in a row: internal error while looking for lost submissions" in house.course.reason
+        assert (
+            "3 documents in a row: internal error while looking for lost submissions"
+            in house.course.reason
+        )
         assert (tally["held"], tally["unknown"]) == (2, 3)
         assert "perhaps paid; internal error: ZeroDivisionError" in (await reasons(house))["held"]
         house.client = Twin(house.service)
@@ -224,7 +251,9 @@ def test_one_that_trips_the_recovery_between_others_stops_nothing(
     run_virtually(work())
 
 
-def test_a_row_that_trips_the_poller_costs_one_look(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_trips_the_poller_costs_one_look(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All is looked at again."""
     healthy = poller.Poller._take_in
     tripped = list[float]()
@@ -245,7 +274,9 @@ def test_a_row_that_trips_the_poller_costs_one_look(house: House, monkeypatch: p
     run_virtually(work())
 
 
-def test_a_stage_that_falls_as_a_whole_ends_the_run_in_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_falls_as_a_whole_ends_the_run_in_words(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit code 4 and no traceback of everything; what is on record is taken up by the next run."""
 
     async def falls(self: Any) -> None:
@@ -299,7 +330,9 @@ def test_where_it_happened_is_kept_for_whoever_mends_it() -> None:
 
 def test_what_an_error_says_is_no_leak() -> None:
     """A signed address is a secret, and what isn't printable may end on a terminal."""
-    reason = Boundary(Course(), "fetching").caught(failed("https://x.example/a?sig=secret \x1b[2J"), about="a.txt")
+    reason = Boundary(Course(), "fetching").caught(
+        failed("https://x.example/a?sig=secret \x1b[2J"), about="a.txt"
+    )
     assert "secret" not in reason
     assert reason.isprintable()
 

@@ -1,4 +1,6 @@
-"""What a webhook makes of the poller: a job it names is asked about now, and nothing else happens."""
+"""What a webhook makes of the poller: a job it names is asked about now, and nothing else
+happens.
+"""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +20,9 @@ LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json"
 
 
 async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
-    """How many jobs are to be fetched after webhooks that name jobs, and events of the one document, in that order."""
+    """How many jobs are to be fetched after webhooks that name jobs, and events of the one
+    document, in that order.
+    """
     ledger = memory_ledger(path / "none.db", batch="b", clock=lambda: NOW)
     jobs = Watchlist()  # nothing is looked at by itself for a long time
     looks = Looks(first={0: 1000.0})
@@ -26,7 +30,9 @@ async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     pace = Pace(*(Lane() for _ in range(4)))
     poller = Poller(ledger, client, pace, Course(), jobs, looks, clock=lambda: NOW)
     await ledger.admit([LETTER])
-    await ledger.record(events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "local", "local", 1.0))
+    await ledger.record(
+        events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "local", "local", 1.0)
+    )
     task = asyncio.create_task(poller.run())
     await jobs.caught_up.wait()
     for what in calls_and_events:
@@ -50,7 +56,9 @@ async def test_a_job_that_is_named_is_asked_about_now(tmp_path: Path) -> None:
 
 
 async def test_a_call_may_overtake_the_acceptance(tmp_path: Path) -> None:
-    """A fast job's message comes before the answer to its submission is on record; it isn't lost for that."""
+    """A fast job's message comes before the answer to its submission is on record; it isn't lost
+    for that.
+    """
     assert await to_fetch(tmp_path, "job-1", ACCEPTED) == 1
 
 

@@ -1,4 +1,6 @@
-"""What has to be proven before anything is paid a second time, and what follows for what is found again."""
+"""What has to be proven before anything is paid a second time, and what follows for what is found
+again.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +33,9 @@ class Case:
     file_id: str = ""
 
     async def lose(self, nonce: str) -> None:
-        """The submission with `nonce` is on its way, its answer isn't; whether it arrives is another matter."""
+        """The submission with `nonce` is on its way, its answer isn't; whether it arrives is
+        another matter.
+        """
         self.file_id = self.service.take_upload(b"x", ".pdf")
         await self.ledger.record(
             events.Uploaded(1, self.file_id),
@@ -67,7 +71,15 @@ def virtually(work: Callable[[Case], Awaitable[None]]) -> None:
     async def begin() -> None:
         loop = asyncio.get_running_loop()
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
-        facts = {"folder": "/in", "job": "parse", "step": "s", "content": "c", "size": 1, "mtime_ns": 0, "inode": 0}
+        facts = {
+            "folder": "/in",
+            "job": "parse",
+            "step": "s",
+            "content": "c",
+            "size": 1,
+            "mtime_ns": 0,
+            "inode": 0,
+        }
         await ledger.admit([Version(source="a.pdf", output="a.pdf.json", **facts)])
         await work(Case(ledger, TwinService(loop.time, work=lambda job: (1e6, None))))
 
@@ -120,7 +132,9 @@ def test_without_proof_that_deleting_works_nothing_is_absent() -> None:
 
 
 def test_with_both_proofs_it_is_sent_anew_twice_and_then_given_up() -> None:
-    """Three proven absences are a verdict: something between here and there swallows this document."""
+    """Three proven absences are a verdict: something between here and there swallows this
+    document.
+    """
 
     async def work(case: Case) -> None:
         await case.prove(LISTING, FENCE)
@@ -138,7 +152,9 @@ def test_with_both_proofs_it_is_sent_anew_twice_and_then_given_up() -> None:
 
 
 def test_a_job_is_known_by_its_nonce_or_by_its_upload() -> None:
-    """Whether a service echoes metadata is nowhere promised; the upload is of this attempt alone, too."""
+    """Whether a service echoes metadata is nowhere promised; the upload is of this attempt alone,
+    too.
+    """
 
     async def work(case: Case) -> None:
         await case.prove(LISTING, FENCE)

@@ -1,4 +1,6 @@
-"""Caps are met, not passed: by documents of every kind, whatever they are billed, in virtual time."""
+"""Caps are met, not passed: by documents of every kind, whatever they are billed, in virtual
+time.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Bill(NamedTuple):
 
 
 class Office:
-    """A house full of documents of several types, each with the bill that its job will come with."""
+    """A house full of documents of several types, each with the bill that its job will come
+    with.
+    """
 
     def __init__(self, folder: Path, seed: int) -> None:
         folder.mkdir()
@@ -43,7 +47,9 @@ class Office:
         self.billed: list[Bill] = []  # of all jobs, in their order
         self.most_out: dict[str, int] = {}
 
-    def fill(self, kinds: str, number: int = 60, *, prices: tuple[float, ...] = (1.0, 1.0, 1.0, 2.0)) -> None:
+    def fill(
+        self, kinds: str, number: int = 60, *, prices: tuple[float, ...] = (1.0, 1.0, 1.0, 2.0)
+    ) -> None:
         for n in range(number):
             kind = self.rng.choice(kinds.split())
             if kind == "pdf":
@@ -104,7 +110,9 @@ def test_counted_documents_meet_a_cap_of_pages(seed: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_counted_documents_meet_a_cap_of_credits_though_some_pages_are_dense(seed: int, tmp_path: Path) -> None:
+def test_counted_documents_meet_a_cap_of_credits_though_some_pages_are_dense(
+    seed: int, tmp_path: Path
+) -> None:
     """What is out is feared to be dense, and its bill sets that right."""
     office = Office(tmp_path / "o", seed)
     office.fill("pdf", 120)
@@ -114,7 +122,9 @@ def test_counted_documents_meet_a_cap_of_credits_though_some_pages_are_dense(see
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("limit", ["max_pages", "max_credits", "max_cost"])
-def test_uncounted_documents_pass_a_cap_by_no_more_than_one_of_them(limit: str, seed: int, tmp_path: Path) -> None:
+def test_uncounted_documents_pass_a_cap_by_no_more_than_one_of_them(
+    limit: str, seed: int, tmp_path: Path
+) -> None:
     """However their bills are scattered: those that could still surprise are out alone."""
     office = Office(tmp_path / "o", seed)
     office.fill("pdf txt docx epub html")
@@ -127,7 +137,9 @@ def test_uncounted_documents_pass_a_cap_by_no_more_than_one_of_them(limit: str, 
 
 @pytest.mark.parametrize("kinds", ["pdf", "docx", "txt"])
 @pytest.mark.parametrize("price", [0.5])
-def test_a_cap_is_used_though_bills_are_lower_than_reserved(price: float, kinds: str, tmp_path: Path) -> None:
+def test_a_cap_is_used_though_bills_are_lower_than_reserved(
+    price: float, kinds: str, tmp_path: Path
+) -> None:
     """Reservations give way to bills as they come in."""
     office = Office(tmp_path / "o", 1)
     for n in range(200):
@@ -148,7 +160,9 @@ def test_what_was_counted_too_high_leaves_no_part_of_a_cap_unused(tmp_path: Path
 
 @pytest.mark.parametrize("credits", [20.0, 60.0])
 @pytest.mark.parametrize("kind", ["txt", "pdf"])
-def test_a_price_that_nobody_foresaw_is_learned_from_the_first_bill(kind: str, credits: float, tmp_path: Path) -> None:
+def test_a_price_that_nobody_foresaw_is_learned_from_the_first_bill(
+    kind: str, credits: float, tmp_path: Path
+) -> None:
     """Also of counted pages: not from the fiftieth."""
     office = Office(tmp_path / "o", 1)
     for n in range(60):
@@ -195,7 +209,9 @@ def test_a_chain_meets_its_cap_in_all_its_steps_together(seed: int, tmp_path: Pa
     """What an extract reads of a parse is as long as that was billed for."""
     office = Office(tmp_path / "o", seed)
     office.fill("docx epub pdf", 40)
-    office.house.later_jobs = (Job(name="extract", endpoint="extract", options={"instructions": {"schema": {}}}),)
+    office.house.later_jobs = (
+        Job(name="extract", endpoint="extract", options={"instructions": {"schema": {}}}),
+    )
     office.run(max_credits=120)
     bills = office.billed
     assert not passed(bills, 120, credits_of) and credits_of(bills) >= 60
@@ -216,7 +232,9 @@ def test_addresses_are_tried_one_at_a_time_near_a_cap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"max_pages": 150}, {"max_credits": 150}])
-def test_a_list_is_reserved_for_with_all_its_documents(limit: dict[str, int], tmp_path: Path) -> None:
+def test_a_list_is_reserved_for_with_all_its_documents(
+    limit: dict[str, int], tmp_path: Path
+) -> None:
     """Three behind each row: the first is tried alone, and what it cost is expected of the next."""
     office = Office(tmp_path / "o", 1)
     house = office.house
@@ -232,7 +250,7 @@ def test_a_list_is_reserved_for_with_all_its_documents(limit: dict[str, int], tm
     assert 100 <= pages_of(office.billed) <= 150 + 22 and not passed(office.billed, 150, pages_of)
 
 
-# --- the tests above would see these -------------------------------------------------------------------------------
+# --- the tests above would see these --------------------------------------------------------------
 
 
 def _one_page_each() -> Iterator[None]:

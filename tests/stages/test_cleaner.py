@@ -73,7 +73,9 @@ def test_it_is_off_unless_asked_for(house: House) -> None:
 
 
 def test_a_result_that_is_not_what_was_saved_keeps_its_job(house: House) -> None:
-    """It was cut off on disk between two runs: the job is all there is left of it, and `verify --repair` fetches it."""
+    """It was cut off on disk between two runs: the job is all there is left of it, and `verify
+    --repair` fetches it.
+    """
 
     async def work() -> None:
         house.clean = "never"
@@ -89,7 +91,9 @@ def test_a_result_that_is_not_what_was_saved_keeps_its_job(house: House) -> None
 
 
 def test_what_a_run_leaves_undone_the_next_one_does(house: House) -> None:
-    """No answer comes to any deletion of the first run; the second finds that they had been done."""
+    """No answer comes to any deletion of the first run; the second finds that they had been
+    done.
+    """
 
     async def work() -> None:
         house.put(a="one", b="two")
@@ -120,7 +124,9 @@ class Watchful(Twin):
 
 
 def test_a_deletion_is_on_record_before_it_is_asked_for(house: House) -> None:
-    """A crash right after it leaves no job of which nobody knows whether the listing must show it."""
+    """A crash right after it leaves no job of which nobody knows whether the listing must show
+    it.
+    """
 
     async def work() -> None:
         house.put(a="one", b="two")
@@ -145,7 +151,9 @@ def test_a_cleaned_result_that_is_lost_on_disk_must_be_paid_again(house: House) 
 
 
 def test_a_job_that_was_deleted_before_it_was_on_record_is_not_waited_for(house: House) -> None:
-    """Cut off in between, and then the result is lost on disk: a person decides at once, not after twelve hours."""
+    """Cut off in between, and then the result is lost on disk: a person decides at once, not after
+    twelve hours.
+    """
 
     async def work() -> None:
         house.put(a="one")
@@ -218,20 +226,28 @@ def _forget_time(house: House) -> None:
 def cleaned(house: House) -> int:
     connection = reader(house.out / ".batcher" / "ledger.db")
     try:
-        return int(connection.execute("SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL").fetchone()[0])
+        return int(
+            connection.execute(
+                "SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL"
+            ).fetchone()[0]
+        )
     finally:
         connection.close()
 
 
 def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -> None:
-    """With a chain, jobs are deleted once nothing is open; a collection never gets there, and ends all the same."""
+    """With a chain, jobs are deleted once nothing is open; a collection never gets there, and ends
+    all the same.
+    """
 
     async def work() -> None:
         clock = asyncio.get_running_loop().time
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
         facts = {"folder": "/in", "job": "parse", "step": "s", "size": 1, "mtime_ns": 0, "inode": 0}
         names = ("a.pdf", "b.pdf")
-        await ledger.admit([Version(source=n, content=n, output=f"{n}.json", **facts) for n in names])
+        await ledger.admit(
+            [Version(source=n, content=n, output=f"{n}.json", **facts) for n in names]
+        )
         await ledger.record(
             events.Uploaded(1, "reducto://1"),
             events.Sending(1, "n", "twin", "none", 1.0),

@@ -27,8 +27,12 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_for_it(house: House) -> None:
-    """Four files of the same bytes, the first one gone before it was sent: one job, three results."""
+def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_for_it(
+    house: House,
+) -> None:
+    """Four files of the same bytes, the first one gone before it was sent: one job, three
+    results.
+    """
 
     async def work() -> None:
         house.put(a="same", b="same", c="same", d="same")
@@ -41,7 +45,9 @@ def test_a_payer_that_cannot_be_read_hands_over_to_one_copy_and_the_others_wait_
 
 
 def test_the_result_of_an_edited_payer_is_its_copies(house: House) -> None:
-    """Edited while its job was out: what that brings home is what the copies wait for, and isn't paid for again."""
+    """Edited while its job was out: what that brings home is what the copies wait for, and isn't
+    paid for again.
+    """
 
     async def work() -> None:
         house.put(a="same", b="same", c="same")
@@ -71,9 +77,13 @@ def test_the_newer_result_stands_however_late_the_older_comes_home(house: House)
     run_virtually(work())
 
 
-@pytest.mark.parametrize("error", [api_types.ErrorName.TIMEOUT, api_types.ErrorName.DOCUMENT_CORRUPT])
+@pytest.mark.parametrize(
+    "error", [api_types.ErrorName.TIMEOUT, api_types.ErrorName.DOCUMENT_CORRUPT]
+)
 def test_an_older_version_whose_job_fails_holds_up_no_run(error: str, house: House) -> None:
-    """Nobody needs what it was to bring: it is superseded, not sent again, and no failure of the batch."""
+    """Nobody needs what it was to bring: it is superseded, not sent again, and no failure of the
+    batch.
+    """
 
     async def work() -> None:
         house.service.work = lambda job: (60.0, error) if not house.service.jobs else (1.0, None)
@@ -87,7 +97,9 @@ def test_an_older_version_whose_job_fails_holds_up_no_run(error: str, house: Hou
 
 
 def test_a_file_that_is_renamed_costs_nothing(house: House) -> None:
-    """Also where the bytes are known only as a copy's, or as an older version's job that is still out."""
+    """Also where the bytes are known only as a copy's, or as an older version's job that is still
+    out.
+    """
 
     async def work() -> None:
         house.put(a="same", b="same")
@@ -109,7 +121,9 @@ def test_a_file_that_is_renamed_costs_nothing(house: House) -> None:
     run_virtually(work())
 
 
-def test_what_lies_on_disk_is_copied_even_where_its_version_has_been_superseded(house: House) -> None:
+def test_what_lies_on_disk_is_copied_even_where_its_version_has_been_superseded(
+    house: House,
+) -> None:
     """Cut off between a payer's result and its copies, and the payer edited before the next run."""
 
     async def work() -> None:
@@ -123,7 +137,9 @@ def test_what_lies_on_disk_is_copied_even_where_its_version_has_been_superseded(
 
 
 def test_files_edited_while_they_were_queued_hold_up_no_run(house: House) -> None:
-    """Taken up by the submitter just as the scanner finds that they have changed: only the newer bytes are sent."""
+    """Taken up by the submitter just as the scanner finds that they have changed: only the newer
+    bytes are sent.
+    """
 
     async def work() -> None:
         house.put(**{f"n{number:02}": f"old {number}" for number in range(90)})
@@ -165,8 +181,12 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
     async def work() -> None:
         ledger = await _with_nine_copies()
         late: list[asyncio.Task[None]] = []
-        ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")]))))
-        copying = asyncio.create_task(Sink(ledger, Shelf(), Course(), service="twin", key_print="none").copy_for_ever())
+        ledger.listeners.append(
+            lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")])))
+        )
+        copying = asyncio.create_task(
+            Sink(ledger, Shelf(), Course(), service="twin", key_print="none").copy_for_ever()
+        )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 11:
                 await ledger.change()
@@ -183,8 +203,12 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
         shelf = Shelf()
         edited = replace(_same("b8.pdf"), content="newer.pdf", replaces=10)
         late: list[asyncio.Task[None]] = []
-        ledger.listeners.append(lambda _: late or late.append(asyncio.create_task(ledger.admit([edited]))))
-        copying = asyncio.create_task(Sink(ledger, shelf, Course(), service="twin", key_print="none").copy_for_ever())
+        ledger.listeners.append(
+            lambda _: late or late.append(asyncio.create_task(ledger.admit([edited])))
+        )
+        copying = asyncio.create_task(
+            Sink(ledger, shelf, Course(), service="twin", key_print="none").copy_for_ever()
+        )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:
                 await ledger.change()
@@ -210,7 +234,15 @@ async def _with_nine_copies() -> Ledger:
 
 
 def _same(source: str) -> Version:
-    facts = {"folder": "/in", "job": "parse", "step": "s", "content": "c.pdf", "size": 1, "mtime_ns": 0, "inode": 0}
+    facts = {
+        "folder": "/in",
+        "job": "parse",
+        "step": "s",
+        "content": "c.pdf",
+        "size": 1,
+        "mtime_ns": 0,
+        "inode": 0,
+    }
     return Version(source=source, output=f"{source}.json", **facts)
 
 
@@ -245,11 +277,16 @@ def test_a_later_step_whose_payer_makes_way_at_that_moment_is_told_nothing_twice
 
 
 def test_a_newcomer_waits_for_the_copy_that_is_about_to_pay() -> None:
-    """Its payer is no more, and the copy hasn't heard of it yet: one of them pays, not each for itself."""
+    """Its payer is no more, and the copy hasn't heard of it yet: one of them pays, not each for
+    itself.
+    """
 
     async def work() -> None:
         ledger = await _chain_of("a.pdf", "b.pdf")
-        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.record(
+            events.SourceGone(1, "gone"),
+            events.UpstreamFailed(2, "parse source_gone", "source_gone"),
+        )
         await ledger.admit([_same("c.pdf"), _later("c.pdf")])
         assert _waiting_for(ledger) == {3: 1, 4: 2, 5: 1, 6: 2}
         await ledger.record(events.Promoted(3), events.Follows(4))
@@ -259,11 +296,16 @@ def test_a_newcomer_waits_for_the_copy_that_is_about_to_pay() -> None:
 
 
 def test_a_step_that_may_go_on_after_all_waits_for_who_pays_by_now() -> None:
-    """It was blocked, and a copy of it stands for itself since; then its own first step comes home."""
+    """It was blocked, and a copy of it stands for itself since; then its own first step comes
+    home.
+    """
 
     async def work() -> None:
         ledger = await _chain_of("a.pdf", "b.pdf")
-        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.record(
+            events.SourceGone(1, "gone"),
+            events.UpstreamFailed(2, "parse source_gone", "source_gone"),
+        )
         await ledger.record(events.Promoted(3), events.Follows(4), *_saved_by_job(3, "b.pdf"))
         await ledger.record(events.Rejoined(1, 3), events.Saved(1, "a.pdf.json", "hash", 1))
         await _let_go_on(ledger)
@@ -278,9 +320,15 @@ def test_of_two_steps_of_the_same_bytes_that_may_go_on_at_once_one_pays() -> Non
 
     async def work() -> None:
         ledger = await _chain_of("a.pdf", "b.pdf")
-        await ledger.record(events.SourceGone(1, "gone"), events.UpstreamFailed(2, "parse source_gone", "source_gone"))
+        await ledger.record(
+            events.SourceGone(1, "gone"),
+            events.UpstreamFailed(2, "parse source_gone", "source_gone"),
+        )
         await ledger.record(events.Promoted(3), events.Follows(4))
-        await ledger.record(events.SourceGone(3, "gone"), events.UpstreamFailed(4, "parse source_gone", "source_gone"))
+        await ledger.record(
+            events.SourceGone(3, "gone"),
+            events.UpstreamFailed(4, "parse source_gone", "source_gone"),
+        )
         await ledger.record(events.Retried(1), *_saved_by_job(1, "a.pdf"))
         await ledger.record(events.Rejoined(3, 1), events.Saved(3, "b.pdf.json", "hash", 1))
         await _let_go_on(ledger)
@@ -310,7 +358,9 @@ def test_of_two_that_stand_for_themselves_the_second_joins_the_first(house: Hous
     async def work() -> None:
         house.put(a="same", b="same")
         await house.run(until=lambda ledger: sum(ledger.tally.values()) == 2)
-        with closing(sqlite3.connect(house.out / ".batcher" / "ledger.db", isolation_level=None)) as ledger:
+        with closing(
+            sqlite3.connect(house.out / ".batcher" / "ledger.db", isolation_level=None)
+        ) as ledger:
             ledger.execute("UPDATE documents SET state = 'queued', payer = NULL")
         assert await house.run() == {"saved": 2}
         assert house.paid() == 1
@@ -319,7 +369,9 @@ def test_of_two_that_stand_for_themselves_the_second_joins_the_first(house: Hous
 
 
 def test_a_copy_is_joined_at_the_same_cost_however_many_there_are() -> None:
-    """In SQLite's own steps: the fifth hundred of the same bytes takes about as many as the first."""
+    """In SQLite's own steps: the fifth hundred of the same bytes takes about as many as the
+    first.
+    """
 
     async def work() -> None:
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)

@@ -44,8 +44,12 @@ async def told(*changes: tuple[str, float]) -> list[str]:
         events.Sending(1, "n", "twin", "none", 1.0),
         events.Accepted(1, "job-1", time.clock() + 10_000.0),
     )
-    poller = Poller(ledger, Twin(TwinService(time.clock)), Pace(), course, jobs, Looks(), clock=time.clock)
-    hourglass = Hourglass(ledger, course, poller, retention=10_000.0, clock=time.clock, wall=time.wall)
+    poller = Poller(
+        ledger, Twin(TwinService(time.clock)), Pace(), course, jobs, Looks(), clock=time.clock
+    )
+    hourglass = Hourglass(
+        ledger, course, poller, retention=10_000.0, clock=time.clock, wall=time.wall
+    )
     running = asyncio.create_task(hourglass.run())
     for name, span in changes:
         await asyncio.sleep(90.0)
@@ -58,7 +62,11 @@ async def told(*changes: tuple[str, float]) -> list[str]:
 def test_each_mark_is_told_once() -> None:
     """At 50, 75 and 90 % of the time that results are kept, and when it is over."""
     naps = [("asleep", 20.0)] * 200
-    assert [words[:3] for words in run_virtually(told(*naps)) if "its time" in words] == ["50%", "75%", "90%"]
+    assert [words[:3] for words in run_virtually(told(*naps)) if "its time" in words] == [
+        "50%",
+        "75%",
+        "90%",
+    ]
     assert any("may be gone" in words for words in run_virtually(told(*naps)))
 
 

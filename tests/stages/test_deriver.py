@@ -60,7 +60,9 @@ async def derive(
         task.cancel()
 
 
-def deriver_of(shelf: Shelf, formats: tuple[str, ...], course: Course, job: Job, **more: Any) -> Deriver:
+def deriver_of(
+    shelf: Shelf, formats: tuple[str, ...], course: Course, job: Job, **more: Any
+) -> Deriver:
     output = Output(directory=shelf.root, formats=formats, **more)
     manifest = Manifest(batch="b", service=Service(), sources=(), jobs=(job,), output=output)
     made = makers.makers_for(manifest, shelf.ledger, shelf.store, Gallery(), course)  # type: ignore[arg-type]
@@ -77,7 +79,9 @@ def lines(shelf: Shelf, name: str = "results.jsonl") -> list[dict[str, Any]]:
 
 
 def table(shelf: Shelf) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(shelf.root / "results.parquet").to_pylist()
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(
+        shelf.root / "results.parquet"
+    ).to_pylist()
     return rows
 
 
@@ -86,7 +90,9 @@ async def test_each_format_is_made_once_of_each_result(shelf: Shelf) -> None:
     for number in range(3):
         await shelf.save(f"{number}.pdf", parsed(f"text {number}", "more"))
     await derive(shelf)
-    made = [path for path in shelf.root.rglob("*") if path.is_file() and ".batcher" not in path.parts]
+    made = [
+        path for path in shelf.root.rglob("*") if path.is_file() and ".batcher" not in path.parts
+    ]
     before = {path: path.stat().st_mtime_ns for path in made}
     await derive(shelf)
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -110,7 +116,10 @@ async def test_chunks_as_lines(shelf: Shelf) -> None:
     """One line each, with its pages."""
     await shelf.save("a.pdf", parsed("one", "two"))
     await derive(shelf, "jsonl", lines="chunks")
-    assert [(line["row"], line["page"], line["content"]) for line in lines(shelf)] == [(1, 1, "one"), (2, 2, "two")]
+    assert [(line["row"], line["page"], line["content"]) for line in lines(shelf)] == [
+        (1, 1, "one"),
+        (2, 2, "two"),
+    ]
 
 
 async def test_results_saved_while_it_works_are_made_too(shelf: Shelf) -> None:
@@ -157,7 +166,9 @@ async def test_what_a_crash_leaves_is_neither_lost_nor_doubled(
     assert not (shelf.root / "results.parquet").exists()
     await derive(shelf)
     for found in (lines(shelf), table(shelf)):
-        assert Counter(row["source"] for row in found) == dict.fromkeys(("0.pdf", "1.pdf", "2.pdf", "3.pdf"), 1)
+        assert Counter(row["source"] for row in found) == dict.fromkeys(
+            ("0.pdf", "1.pdf", "2.pdf", "3.pdf"), 1
+        )
     found_now = verify(shelf.ledger, shelf.root)
     assert found_now.is_whole and found_now.strays == ()
 
@@ -196,7 +207,10 @@ async def test_a_newer_version_takes_the_place_of_the_older_one(shelf: Shelf) ->
     await derive(shelf)
     await shelf.save("a.pdf", parsed("new"), replaces=first)
     await derive(shelf)
-    assert {row["source"]: row["content"] for row in table(shelf)} == {"a.pdf": "new", "b.pdf": "other"}
+    assert {row["source"]: row["content"] for row in table(shelf)} == {
+        "a.pdf": "new",
+        "b.pdf": "other",
+    }
     assert len(table(shelf)) == 2
     assert "new" in (shelf.root / "a.pdf.md").read_text()
     assert [line["source"] for line in lines(shelf)] == ["a.pdf", "b.pdf", "a.pdf"]
@@ -216,14 +230,29 @@ async def test_a_file_of_somebody_else_is_left_alone(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("folder", ["", "x/"])
 async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) -> None:
-    """Fetched before the Markdown that shows them; one that can't be had is noted and stops nothing."""
+    """Fetched before the Markdown that shows them; one that can't be had is noted and stops
+    nothing.
+    """
     course = Course()
-    await shelf.save(f"{folder}a.pdf", parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")))
-    await derive(shelf, "markdown", course=course, job=Job(options={"settings": {"return_images": ["figure"]}}))
+    await shelf.save(
+        f"{folder}a.pdf",
+        parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")),
+    )
+    await derive(
+        shelf,
+        "markdown",
+        course=course,
+        job=Job(options={"settings": {"return_images": ["figure"]}}),
+    )
     (picture,) = (shelf.root / folder / "a.pdf.images").iterdir()
     assert picture.read_bytes() == b"http://h/1.png?sign=1"
-    assert f"one\n\n![Text, page 1](a.pdf.images/{picture.name})" in (shelf.root / folder / "a.pdf.md").read_text()
-    assert [f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in course.warnings] == [True]
+    assert (
+        f"one\n\n![Text, page 1](a.pdf.images/{picture.name})"
+        in (shelf.root / folder / "a.pdf.md").read_text()
+    )
+    assert [
+        f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in course.warnings
+    ] == [True]
     found = verify(shelf.ledger, shelf.root)
     assert found.is_whole and found.strays == ()
 
@@ -236,7 +265,11 @@ async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrap
 
     def result(pdf: str | None) -> dict[str, Any]:
         parse = {**parsed("one", images=("http://h/1.png",)), "pdf_url": pdf}
-        return {"response_type": "pipeline", "job_id": "j", "result": {"parse": parse}} if wrapped else parse
+        return (
+            {"response_type": "pipeline", "job_id": "j", "result": {"parse": parse}}
+            if wrapped
+            else parse
+        )
 
     first = await shelf.save("a.docx", result("http://h/first?sign=1"))
     await derive(shelf, "markdown", course=course, job=job)
@@ -259,26 +292,41 @@ async def test_what_charts_were_read_as_lies_beside_the_result(shelf: Shelf) -> 
     """Where an address stands in `chart_data`; the data itself stays where it is."""
     job = Job(options={"enhance": {"agentic": [{"scope": "figure", "advanced_chart_agent": True}]}})
     whole = parsed("one", "two")
-    for chunk, said in zip(whole["result"]["chunks"], (["http://h/chart?sign=1"], ['{"x": [1]}', None]), strict=True):
+    for chunk, said in zip(
+        whole["result"]["chunks"], (["http://h/chart?sign=1"], ['{"x": [1]}', None]), strict=True
+    ):
         chunk["blocks"][0]["chart_data"] = said
     await shelf.save("a.pdf", whole)
     await derive(shelf, "markdown", job=job)
     (chart,) = (shelf.root / "a.pdf.images").iterdir()
-    assert (chart.name[:6], chart.suffix, chart.read_bytes()) == ("chart-", ".json", b"http://h/chart?sign=1")
+    assert (chart.name[:6], chart.suffix, chart.read_bytes()) == (
+        "chart-",
+        ".json",
+        b"http://h/chart?sign=1",
+    )
     found = verify(shelf.ledger, shelf.root)
     assert found.is_whole and found.strays == ()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_pictures_that_an_extract_cites_lie_beside_the_result(shelf: Shelf, enabled: bool) -> None:
-    """Where it was asked for with citations; else what looks like one may be the document's author's."""
+async def test_pictures_that_an_extract_cites_lie_beside_the_result(
+    shelf: Shelf, enabled: bool
+) -> None:
+    """Where it was asked for with citations; else what looks like one may be the document's
+    author's.
+    """
     box = {"left": 0, "top": 0, "width": 1, "height": 1, "page": 1, "original_page": 1}
     block = {"type": "Figure", "bbox": box, "content": "x", "image_url": "http://h/1.png"}
-    cited = {"value": 5, "citations": [{"type": "Figure", "bbox": box, "content": "5", "parentBlock": block}]}
+    cited = {
+        "value": 5,
+        "citations": [{"type": "Figure", "bbox": box, "content": "5", "parentBlock": block}],
+    }
     settings = {"return_images": ["figure"]}
     options = {"parsing": {"settings": settings}, "settings": {"citations": {"enabled": enabled}}}
     job = Job(endpoint="extract", options=options)
-    await shelf.save("a.pdf", {"response_type": "v3_extract", "job_id": "j", "result": {"total": cited}})
+    await shelf.save(
+        "a.pdf", {"response_type": "v3_extract", "job_id": "j", "result": {"total": cited}}
+    )
     await derive(shelf, "markdown", job=job)
     pictures = [path.read_bytes() for path in (shelf.root / "a.pdf.images").glob("*")]
     assert pictures == ([b"http://h/1.png"] if enabled else [])
@@ -304,14 +352,23 @@ async def test_an_extract_has_the_columns_of_its_schema(shelf: Shelf) -> None:
         "colour": "red",
     }
     await shelf.save("a.pdf", {"response_type": "v3_extract", "job_id": "j", "result": [fields]})
-    await derive(shelf, "parquet", job=Job(endpoint="extract", options={"instructions": {"schema": schema}}))
+    await derive(
+        shelf, "parquet", job=Job(endpoint="extract", options={"instructions": {"schema": schema}})
+    )
     (row,) = table(shelf)
-    assert (row["number"], row["total"], row["due"], row["seller.name"]) == ("I-1", 12.0, None, "Lantern & Co")
+    assert (row["number"], row["total"], row["due"], row["seller.name"]) == (
+        "I-1",
+        12.0,
+        None,
+        "Lantern & Co",
+    )
     assert json.loads(row["lines"]) == [{"what": "wick"}]
     assert json.loads(row["other"]) == {"colour": "red"}
 
 
-async def test_a_full_disk_stops_the_run_and_loses_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_stops_the_run_and_loses_nothing(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit code 3; the next run makes what is missing."""
     await shelf.save("a.pdf", parsed("text"))
     course = Course()
@@ -332,7 +389,9 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(shelf: Shelf, monkeyp
 
 
 class Sickly:
-    """A maker that fails for documents whose source says so; what it made of the others it keeps."""
+    """A maker that fails for documents whose source says so; what it made of the others it
+    keeps.
+    """
 
     after = None
     at_once = Limit()
@@ -351,7 +410,8 @@ class Sickly:
         if any("bad" in one.source for one in group):
             raise self._error
         await remember(
-            self._shelf.ledger, [Derived(one.document, self.format, one.sha256, one.source) for one in group]
+            self._shelf.ledger,
+            [Derived(one.document, self.format, one.sha256, one.source) for one in group],
         )
 
 
@@ -366,23 +426,38 @@ async def made_by(shelf: Shelf, course: Course, *ones: Maker) -> None:
 
 def made(shelf: Shelf, format: str) -> dict[str, str | None]:
     """What is made, by source, with its note."""
-    sql = "SELECT d.source, x.note FROM derived x JOIN documents d ON d.id = x.document WHERE x.format = ?"
+    sql = (
+        "SELECT d.source, x.note FROM derived x JOIN documents d ON d.id = x.document WHERE "
+        "x.format = ?"
+    )
     return dict(shelf.ledger.reader.execute(sql, (format,)))
 
 
-UNFORESEEN = [RuntimeError("nobody saw it coming"), MemoryError(), OSError(36, "File name too long"), RecursionError()]
+UNFORESEEN = [
+    RuntimeError("nobody saw it coming"),
+    MemoryError(),
+    OSError(36, "File name too long"),
+    RecursionError(),
+]
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
 async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Exception) -> None:
-    """The others are made, it is told with its reason, the run goes on; and the next one tries it again."""
+    """The others are made, it is told with its reason, the run goes on; and the next one tries it
+    again.
+    """
     for source in ("a.pdf", "b.pdf", "bad.pdf", "c.pdf", "d.pdf"):
         await shelf.save(source, parsed("text"))
     course = Course()
     maker = Sickly(shelf, error)
     await made_by(shelf, course, maker)
     notes = made(shelf, "markdown")
-    assert {source for source, note in notes.items() if note is None} == {"a.pdf", "b.pdf", "c.pdf", "d.pdf"}
+    assert {source for source, note in notes.items() if note is None} == {
+        "a.pdf",
+        "b.pdf",
+        "c.pdf",
+        "d.pdf",
+    }
     assert type(error).__name__ in str(notes["bad.pdf"])
     assert [warning.startswith("bad.pdf: markdown") for warning in course.warnings] == [True]
     assert not course.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
@@ -394,7 +469,9 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     assert verify(shelf.ledger, shelf.root).unmade == ()
 
 
-async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(shelf: Shelf) -> None:
+async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(
+    shelf: Shelf,
+) -> None:
     """With a word; what else is made of them is, and results go on coming home."""
     for number in range(20):
         await shelf.save(f"bad {number}.pdf", parsed("text"))
@@ -420,13 +497,20 @@ async def test_failures_between_which_others_succeed_are_no_row(shelf: Shelf) ->
 
 
 async def test_a_folder_in_the_way_is_one_document_s_trouble(shelf: Shelf) -> None:
-    """Where its pictures should lie somebody has a file: Markdown, lines and the others' pictures are made."""
+    """Where its pictures should lie somebody has a file:
+
+    Markdown, lines and the others' pictures are made.
+    """
     (shelf.root / "a.pdf.images").write_text("mine")
     for source in ("a.pdf", "b.pdf"):
         await shelf.save(source, parsed("one", images=("http://h/1.png",)))
     course = Course()
     await derive(
-        shelf, "markdown", "jsonl", course=course, job=Job(options={"settings": {"return_images": ["figure"]}})
+        shelf,
+        "markdown",
+        "jsonl",
+        course=course,
+        job=Job(options={"settings": {"return_images": ["figure"]}}),
     )
     assert not course.stopped.is_set() and (shelf.root / "a.pdf.images").read_text() == "mine"
     assert len(lines(shelf)) == 2 and (shelf.root / "a.pdf.md").exists()
@@ -448,12 +532,22 @@ LINKS = (
 )
 
 
-async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_there(shelf: Shelf) -> None:
+async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_there(
+    shelf: Shelf,
+) -> None:
     """One that holds its picture itself gives it; an empty one is none; two of one name are two."""
     course = Course()
     await shelf.save("a.pdf", parsed(*map(str, range(len(LINKS))), images=LINKS))
-    await derive(shelf, "markdown", course=course, job=Job(options={"settings": {"return_images": ["figure"]}}))
-    found = sorted(path.name.partition("-")[0] + path.suffix for path in (shelf.root / "a.pdf.images").iterdir())
+    await derive(
+        shelf,
+        "markdown",
+        course=course,
+        job=Job(options={"settings": {"return_images": ["figure"]}}),
+    )
+    found = sorted(
+        path.name.partition("-")[0] + path.suffix
+        for path in (shelf.root / "a.pdf.images").iterdir()
+    )
     assert found == ["0001.gif", "0002.svg", "0008.png", "0009.png"]
     assert (shelf.root / "a.pdf.images").glob("0002*").__next__().read_bytes() == b"<svg/>"
     assert "5 of 9 missing" in str(made(shelf, "images")["a.pdf"])
@@ -461,17 +555,38 @@ async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_the
 
 
 ODD = {
-    "a split of nothing": {"response_type": "split", "result": {"splits": [{"name": "a", "partitions": 5}]}},
-    "numbers without end": {"response_type": "extract", "result": [{"a": 10**40, "b": 10**400, "c": None}]},
-    "empty objects": {"response_type": "extract", "result": [{"a": {}, "b": [], "c": [1, "x", {}], "d": {"e": {}}}]},
-    "names alike": {"response_type": "extract", "result": [{"": 1, "A": 2, "a": "x", "Source": 3, "\0": 4}]},
-    "a pipeline of odd parts": {"response_type": "pipeline", "result": {"parse": 5, "extract": [1, {"result": 7}]}},
-    "pages that are none": {"response_type": "parse", "result": {"chunks": [{"blocks": [{"bbox": {"page": True}}]}]}},
+    "a split of nothing": {
+        "response_type": "split",
+        "result": {"splits": [{"name": "a", "partitions": 5}]},
+    },
+    "numbers without end": {
+        "response_type": "extract",
+        "result": [{"a": 10**40, "b": 10**400, "c": None}],
+    },
+    "empty objects": {
+        "response_type": "extract",
+        "result": [{"a": {}, "b": [], "c": [1, "x", {}], "d": {"e": {}}}],
+    },
+    "names alike": {
+        "response_type": "extract",
+        "result": [{"": 1, "A": 2, "a": "x", "Source": 3, "\0": 4}],
+    },
+    "a pipeline of odd parts": {
+        "response_type": "pipeline",
+        "result": {"parse": 5, "extract": [1, {"result": 7}]},
+    },
+    "pages that are none": {
+        "response_type": "parse",
+        "result": {"chunks": [{"blocks": [{"bbox": {"page": True}}]}]},
+    },
 }
 BYTES = {
     "NaN": b'{"response_type":"extract","result":[{"a":NaN,"b":"\\ud83d"}]}',
     "deep": b'{"response_type":"extract","result":[' + b'{"a":' * 450 + b"1" + b"}" * 450 + b"]}",
-    "deeper than anybody reads": b'{"response_type":"extract","result":' + b"[" * 9000 + b"]" * 9000 + b"}",
+    "deeper than anybody reads": b'{"response_type":"extract","result":'
+    + b"[" * 9000
+    + b"]" * 9000
+    + b"}",
     "cut off": b'{"response_type":"parse","result":{"chunks":[{"con',
     "no JSON": b"\xff\x00",
     "nothing": b"",
@@ -486,12 +601,19 @@ async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, sc
     for name, result in odd.items():
         await shelf.save(f"{name}.pdf", result)
     course = Course()
-    options = {"instructions": {"schema": {"properties": {"a": {"type": "number"}}}}} if schema else {}
+    options = (
+        {"instructions": {"schema": {"properties": {"a": {"type": "number"}}}}} if schema else {}
+    )
     await derive(shelf, course=course, job=Job(endpoint="extract", options=options))
     assert not course.stopped.is_set()
-    assert {line["source"] for line in lines(shelf)} == {"sound.pdf", *(f"{name}.pdf" for name in {**ODD, **BYTES})}
+    assert {line["source"] for line in lines(shelf)} == {
+        "sound.pdf",
+        *(f"{name}.pdf" for name in {**ODD, **BYTES}),
+    }
     assert len(list(shelf.root.glob("*.md"))) == 1 + len(ODD) + len(BYTES)
-    assert {"sound.pdf", "names alike.pdf", "deep.pdf", "NaN.pdf"} <= {row["source"] for row in table(shelf)}
+    assert {"sound.pdf", "names alike.pdf", "deep.pdf", "NaN.pdf"} <= {
+        row["source"] for row in table(shelf)
+    }
     assert not [note for note in made(shelf, "parquet").values() if note and "Error" in note]
     assert any("cut off.pdf: jsonl: left out" in warning for warning in course.warnings)
     assert verify(shelf.ledger, shelf.root).is_whole
@@ -502,16 +624,27 @@ def extracted(**fields: Any) -> dict[str, Any]:
 
 
 async def test_a_column_has_one_type_from_run_to_run(shelf: Shelf) -> None:
-    """Of a step without a schema: the data set is read as one, and what fits no column any more stands beside it."""
+    """Of a step without a schema: the data set is read as one, and what fits no column any more
+    stands beside it.
+    """
     for number, value in enumerate((120, 117.5, None, "12 EUR", True, 2**60 + 1)):
-        await shelf.save(f"{number}.pdf", extracted(total=value, **({"late": number} if number > 2 else {})))
+        await shelf.save(
+            f"{number}.pdf", extracted(total=value, **({"late": number} if number > 2 else {}))
+        )
         await derive(shelf, "parquet", job=Job(endpoint="extract"))
     parts = sorted((shelf.root / "results.parquet").rglob("*.parquet"))
     kinds = {(name, str(kind)) for part in parts for name, kind in types_of(part).items()}
     assert len(parts) == 6 and len(kinds) == len({name for name, _ in kinds})
     assert types_of(parts[0])["total"] == "double"
     rows = {row["source"]: row for row in table(shelf)}
-    assert [rows[f"{number}.pdf"]["total"] for number in range(6)] == [120.0, 117.5, None, None, None, float(2**60)]
+    assert [rows[f"{number}.pdf"]["total"] for number in range(6)] == [
+        120.0,
+        117.5,
+        None,
+        None,
+        None,
+        float(2**60),
+    ]
     assert json.loads(rows["3.pdf"]["other"])["total"] == "12 EUR"
 
 

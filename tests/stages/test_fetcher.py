@@ -1,4 +1,6 @@
-"""What the fetcher does with each answer about a job: when it asks again, what it reports, what it gives back."""
+"""What the fetcher does with each answer about a job: when it asks again, what it reports, what it
+gives back.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,16 @@ from batcher.core.fetch_rate import Drain
 from batcher.core.lifecycle import State
 from batcher.core.poll_schedule import Looks
 from batcher.core.retry_policy import Backoff, Policy
-from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised, Unreachable
+from batcher.errors import (
+    BadReply,
+    Busy,
+    Gone,
+    NotFound,
+    Refused,
+    ServiceError,
+    Unauthorised,
+    Unreachable,
+)
 from batcher.ledger.ledger import memory_ledger
 from batcher.outputs.result_store import Store
 from batcher.reducto import api_types
@@ -71,7 +82,9 @@ class Scripted(Twin):
             await room.take(SIZE)
         return answer, SIZE
 
-    async def download(self, url: str, into: Path, *, around: Around | None = None) -> tuple[str, int]:
+    async def download(
+        self, url: str, into: Path, *, around: Around | None = None
+    ) -> tuple[str, int]:
         self.asked.append(url)
         into.write_bytes(b"half")
         if isinstance(self.linked, Exception):
@@ -84,7 +97,9 @@ class Scripted(Twin):
 class Bench:
     """A fetcher at work, with a real ledger, sink and store, and documents that are out."""
 
-    def __init__(self, folder: Path, *, steps: tuple[Job, ...] = (Job(),), deletes: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, steps: tuple[Job, ...] = (Job(),), deletes: bool = False
+    ) -> None:
         self.folder = folder
         self.ledger = memory_ledger(Path("absent.db"), batch="b", clock=now)
         self.client, self.pace, self.course = Scripted(), unhurried(), Course()
@@ -108,7 +123,9 @@ class Bench:
             rng=random.Random(1),
         )
 
-    async def out(self, document: int, *, alive_for: float = 12 * HOUR, age: float = 0.0, **facts: Any) -> Watched:
+    async def out(
+        self, document: int, *, alive_for: float = 12 * HOUR, age: float = 0.0, **facts: Any
+    ) -> Watched:
         await accepted(self.ledger, document, alive_for=alive_for)
         (flight,) = self.ledger.flights_of([document])
         self.jobs.add(flight._replace(accepted_at=now() - age, **facts), look_in=FAR)
@@ -126,7 +143,9 @@ class Bench:
             self.pace.fetch.shorten(0.0)
             self.jobs.fetch(document)
             for _ in range(1000):
-                if not self.fetcher.busy and not (self.jobs.get(document) is watched and watched.fetching):
+                if not self.fetcher.busy and not (
+                    self.jobs.get(document) is watched and watched.fetching
+                ):
                     break
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.01)
@@ -161,8 +180,16 @@ def at_work(work: Any, folder: Path, **more: Any) -> None:
 
 
 def result(document: int = 1, inner: Any = None, kind: str = "parse", **more: Any) -> JobAnswer:
-    whole = {"job_id": f"job-{document}", "response_type": kind, "usage": {"num_pages": 3, "credits": 4.5}}
-    whole |= {"duration": 7.0, "result": {"type": "full", "chunks": []} if inner is None else inner, **more}
+    whole = {
+        "job_id": f"job-{document}",
+        "response_type": kind,
+        "usage": {"num_pages": 3, "credits": 4.5},
+    }
+    whole |= {
+        "duration": 7.0,
+        "result": {"type": "full", "chunks": []} if inner is None else inner,
+        **more,
+    }
     return JobAnswer(JobStatus.COMPLETED, msgspec.Raw(msgspec.json.encode(whole)))
 
 
@@ -178,7 +205,7 @@ ODD = BadReply("GET /job", "500 odd", status=500)
 MISSING = NotFound("GET /job", "no", status=404)
 
 
-# --- how many, and whether it is busy -------------------------------------------------------------------------------
+# --- how many, and whether it is busy -------------------------------------------------------------
 
 
 def test_sixteen_are_asked_for_at_once(tmp_path: Path) -> None:
@@ -215,7 +242,9 @@ def test_it_is_busy_with_what_is_asked_and_what_can_soon_be(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("held", "busy"), [(4.9, True), (5.0, False), (60.0, False)])
-def test_a_lane_that_is_held_for_long_is_not_waited_for(held: float, busy: bool, tmp_path: Path) -> None:
+def test_a_lane_that_is_held_for_long_is_not_waited_for(
+    held: float, busy: bool, tmp_path: Path
+) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)
         await bench.out(1)
@@ -234,13 +263,17 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
         bench.client.said["job-1"] = error
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.at_once, bench.course.reason) == (4, True, str(error))
+        assert (bench.course.exit_code, bench.course.at_once, bench.course.reason) == (
+            4,
+            True,
+            str(error),
+        )
         assert bench.ledger.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
 
-# --- no answer ------------------------------------------------------------------------------------------------------
+# --- no answer ------------------------------------------------------------------------------------
 
 
 def test_a_job_without_an_answer_is_asked_for_ever_more_seldom(tmp_path: Path) -> None:
@@ -272,9 +305,12 @@ def test_an_answer_ends_the_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "is_held"), [(DOWN, True), (ODD, True), (BadReply("GET /job", "cut off", status=200), False)]
+    ("error", "is_held"),
+    [(DOWN, True), (ODD, True), (BadReply("GET /job", "cut off", status=200), False)],
 )
-def test_the_lane_waits_where_the_service_is_unwell(error: ServiceError, is_held: bool, tmp_path: Path) -> None:
+def test_the_lane_waits_where_the_service_is_unwell(
+    error: ServiceError, is_held: bool, tmp_path: Path
+) -> None:
     """A body that can't be read is that job's own trouble."""
 
     async def work(bench: Bench) -> None:
@@ -339,12 +375,15 @@ def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("others", "span", "is_stuck"), [(True, 901.0, True), (True, 890.0, False), (False, 901.0, False)]
+    ("others", "span", "is_stuck"),
+    [(True, 901.0, True), (True, 890.0, False), (False, 901.0, False)],
 )
 def test_a_silence_about_one_job_alone_is_its_own_trouble(
     others: bool, span: float, is_stuck: bool, tmp_path: Path
 ) -> None:
-    """Once it has lasted a quarter of an hour, and others were answered between the last three failures."""
+    """Once it has lasted a quarter of an hour, and others were answered between the last three
+    failures.
+    """
 
     async def work(bench: Bench) -> None:
         await bench.out(1)
@@ -364,11 +403,12 @@ def test_a_silence_about_one_job_alone_is_its_own_trouble(
     at_work(work, tmp_path)
 
 
-# --- still running, or ended in a failure ---------------------------------------------------------------------------
+# --- still running, or ended in a failure ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("age", "recalled", "span"), [(0.0, False, 0.02), (1000.0, False, 60.0), (1000.0, True, 2.0), (1.0, True, 0.03)]
+    ("age", "recalled", "span"),
+    [(0.0, False, 0.02), (1000.0, False, 60.0), (1000.0, True, 2.0), (1.0, True, 0.03)],
 )
 def test_a_job_that_runs_is_looked_at_later_the_older_it_is(
     age: float, recalled: bool, span: float, tmp_path: Path
@@ -390,7 +430,9 @@ def test_a_job_that_runs_is_looked_at_later_the_older_it_is(
 
 
 @pytest.mark.parametrize(("name", "trips"), [("INTERNAL_ERROR", True), ("DOCUMENT_CORRUPT", False)])
-def test_failures_of_the_provider_s_make_submissions_pause(name: str, trips: bool, tmp_path: Path) -> None:
+def test_failures_of_the_provider_s_make_submissions_pause(
+    name: str, trips: bool, tmp_path: Path
+) -> None:
     async def work(bench: Bench) -> None:
         for document in range(1, 6):
             await bench.out(document)
@@ -432,7 +474,9 @@ def test_three_refusals_for_their_configuration_in_a_row_stop_the_run(tmp_path: 
 
 
 @pytest.mark.parametrize(("recalled", "ends"), [(False, {"failed"}), (True, {"queued"})])
-def test_what_a_person_wanted_anew_is_sent_anew_when_it_ends(recalled: bool, ends: set[str], tmp_path: Path) -> None:
+def test_what_a_person_wanted_anew_is_sent_anew_when_it_ends(
+    recalled: bool, ends: set[str], tmp_path: Path
+) -> None:
     """And nothing else is: its failure and the wish are on record together."""
 
     async def work(bench: Bench) -> None:
@@ -453,7 +497,7 @@ def test_a_step_that_is_wanted_anew_waits_for_the_step_before_it(tmp_path: Path)
     at_work(work, tmp_path)
 
 
-# --- completed ------------------------------------------------------------------------------------------------------
+# --- completed ------------------------------------------------------------------------------------
 
 
 def test_a_result_is_saved_as_it_came_with_what_it_cost(tmp_path: Path) -> None:
@@ -485,8 +529,13 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("words", UNREAD)
-def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(words: str, tmp_path: Path) -> None:
-    """It teaches once how long jobs take; then it is a verdict with its reason. Its room goes back each time."""
+def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(
+    words: str, tmp_path: Path
+) -> None:
+    """It teaches once how long jobs take; then it is a verdict with its reason.
+
+    Its room goes back each time.
+    """
 
     async def work(bench: Bench) -> None:
         bench.client.linked = Refused("GET a URL", "expired", status=410)
@@ -523,7 +572,9 @@ def test_the_last_look_at_what_can_not_be_read_comes_when_its_time_is_over(tmp_p
     at_work(work, tmp_path)
 
 
-def test_once_its_time_is_over_it_is_asked_for_as_often_as_it_must_be_a_second_apart(tmp_path: Path) -> None:
+def test_once_its_time_is_over_it_is_asked_for_as_often_as_it_must_be_a_second_apart(
+    tmp_path: Path,
+) -> None:
     async def work(bench: Bench) -> None:
         watched = await bench.out(1)
         await bench.ask(1, NO_RESULT)
@@ -546,7 +597,7 @@ def test_what_a_person_wanted_anew_and_can_not_be_read_is_sent_anew(tmp_path: Pa
     at_work(work, tmp_path)
 
 
-# --- links ----------------------------------------------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------
 
 
 def test_what_a_result_links_to_stands_in_the_link_s_place(tmp_path: Path) -> None:
@@ -595,7 +646,9 @@ def test_a_definite_no_to_a_link_counts_and_an_outage_is_waited_out(
 
 
 @pytest.mark.parametrize(("left", "counts"), [(-1.0, True), (0.0, True), (1000.0, False)])
-def test_an_outage_of_what_keeps_the_results_ends_with_their_time(left: float, counts: bool, tmp_path: Path) -> None:
+def test_an_outage_of_what_keeps_the_results_ends_with_their_time(
+    left: float, counts: bool, tmp_path: Path
+) -> None:
     async def work(bench: Bench) -> None:
         bench.client.linked = Unreachable("GET a URL", "no route")
         watched = await bench.out(1, deadline_at=NOW + left)
@@ -628,7 +681,9 @@ def _pipeline(link: dict[str, str] = LINK) -> JobAnswer:
 
 
 def test_what_the_parts_of_a_pipeline_link_to_stands_in_the_links_places(tmp_path: Path) -> None:
-    """Each of them, also as the bare list of a parse's chunks; the hash is that of the file, and no part is left."""
+    """Each of them, also as the bare list of a parse's chunks; the hash is that of the file, and no
+    part is left.
+    """
 
     async def work(bench: Bench) -> None:
         bench.client.linked = b'[{"content": "a"}]'
@@ -637,9 +692,13 @@ def test_what_the_parts_of_a_pipeline_link_to_stands_in_the_links_places(tmp_pat
         await asyncio.sleep(1.0)
         data = (tmp_path / "1.json").read_bytes()
         parses = json.loads(data)["result"]["parse"]
-        assert [one["result"] for one in parses] == [{"type": "full", "chunks": [{"content": "a"}]}] * 2
+        assert [one["result"] for one in parses] == [
+            {"type": "full", "chunks": [{"content": "a"}]}
+        ] * 2
         assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
-        (saved,) = bench.ledger.reader.execute("SELECT output_sha256, output_size FROM documents").fetchall()
+        (saved,) = bench.ledger.reader.execute(
+            "SELECT output_sha256, output_size FROM documents"
+        ).fetchall()
         assert saved == (sha256(data).hexdigest(), len(data))
         assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["1.json"]
 
@@ -663,7 +722,9 @@ def test_the_citations_of_an_extract_are_fetched_with_its_result(tmp_path: Path)
     at_work(work, tmp_path)
 
 
-@pytest.mark.parametrize(("error", "is_saved"), [(ODD, True), (Unreachable("GET a URL", "no route"), False)])
+@pytest.mark.parametrize(
+    ("error", "is_saved"), [(ODD, True), (Unreachable("GET a URL", "no route"), False)]
+)
 def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
     error: ServiceError, is_saved: bool, tmp_path: Path
 ) -> None:
@@ -678,7 +739,10 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
         assert list(_parts(tmp_path)) == []
         assert ["can't be had" in warning for warning in bench.course.warnings] == [True] * is_saved
         if is_saved:
-            assert json.loads((tmp_path / "1.json").read_bytes())["result"]["parse"][0]["result"] == LINK
+            assert (
+                json.loads((tmp_path / "1.json").read_bytes())["result"]["parse"][0]["result"]
+                == LINK
+            )
 
     at_work(work, tmp_path)
 
@@ -711,7 +775,7 @@ def test_what_looks_like_a_link_is_a_result_where_such_names_were_asked_for(
     at_work(work, tmp_path, steps=steps)
 
 
-# --- 404 ------------------------------------------------------------------------------------------------------------
+# --- 404 ------------------------------------------------------------------------------------------
 
 
 def test_a_404_of_a_young_job_says_nothing(tmp_path: Path) -> None:
@@ -755,9 +819,17 @@ def test_three_404s_of_an_older_job_are_a_loss_where_others_are_answered(
 
 
 @pytest.mark.parametrize(
-    ("said", "state"), [(RUNNING, State.LOST), (result(2), State.LOST), (MISSING, State.WAITING), (DOWN, State.WAITING)]
+    ("said", "state"),
+    [
+        (RUNNING, State.LOST),
+        (result(2), State.LOST),
+        (MISSING, State.WAITING),
+        (DOWN, State.WAITING),
+    ],
 )
-def test_another_job_of_ours_is_asked_for_where_nobody_else_was(said: Said, state: State, tmp_path: Path) -> None:
+def test_another_job_of_ours_is_asked_for_where_nobody_else_was(
+    said: Said, state: State, tmp_path: Path
+) -> None:
     """What the service says of that one tells whether it has forgotten all; its room goes back."""
 
     async def work(bench: Bench) -> None:
@@ -811,14 +883,16 @@ def test_any_answer_is_a_sign_of_life_for_the_lane(answer: Said, tmp_path: Path)
     at_work(work, tmp_path)
 
 
-# --- what nobody foresaw --------------------------------------------------------------------------------------------
+# --- what nobody foresaw --------------------------------------------------------------------------
 
 
 def _stumble() -> Any:
     raise ZeroDivisionError("never heard of")
 
 
-def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_the_run(tmp_path: Path) -> None:
+def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_the_run(
+    tmp_path: Path,
+) -> None:
     """One that went well between them begins anew; the third stays out for the next run."""
 
     async def work(bench: Bench) -> None:
@@ -826,7 +900,9 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             await bench.out(document)
         for document in (1, 2):
             await bench.ask(document, _stumble)
-            assert bench.ledger.state_of(document) == State.STUCK and bench.jobs.get(document) is None
+            assert (
+                bench.ledger.state_of(document) == State.STUCK and bench.jobs.get(document) is None
+            )
             assert "internal error while fetching: ZeroDivisionError" in bench.reason(document)
         await bench.ask(3, RUNNING)
         await bench.ask(4, _stumble)

@@ -22,7 +22,9 @@ DOCUMENTS = 12
 
 
 class Chatty(Twin):
-    """Names the job, and its own request, wherever it can, as the real client does with each call."""
+    """Names the job, and its own request, wherever it can, as the real client does with each
+    call.
+    """
 
     async def job(self, job_id: str, *, room: object = None) -> tuple[api_types.JobAnswer, int]:
         call = f"GET /job/{job_id}"
@@ -30,16 +32,22 @@ class Chatty(Twin):
         try:
             answer, size = await super().job(job_id)
         except NotFound:
-            raise NotFound(call, f"no job {job_id} (request {request})", status=404, name="NOT_FOUND") from None
+            raise NotFound(
+                call, f"no job {job_id} (request {request})", status=404, name="NOT_FOUND"
+            ) from None
         if answer.error is None:
             return answer, size
-        error = msgspec.structs.replace(answer.error, message=f"job {job_id} of jobid://{job_id}, request {request}")
+        error = msgspec.structs.replace(
+            answer.error, message=f"job {job_id} of jobid://{job_id}, request {request}"
+        )
         return msgspec.structs.replace(answer, error=error), size
 
 
 class Choosy(Twin):
     async def run_job(self, endpoint: str, source: str, *args: object, **more: object) -> str:
-        raise Refused("POST /parse_async", f"{source} is no document", status=415, name="DOCUMENT_UNSUPPORTED")
+        raise Refused(
+            "POST /parse_async", f"{source} is no document", status=415, name="DOCUMENT_UNSUPPORTED"
+        )
 
 
 @pytest.fixture
@@ -51,7 +59,9 @@ def house(tmp_path: Path) -> House:
 
 def groups(house: House) -> list[tuple[str, int]]:
     """By state, as `batcher failures` has them."""
-    ledger = open_ledger(house.out / ".batcher" / "ledger.db", batch="b", clock=lambda: 2e9, inline=True)
+    ledger = open_ledger(
+        house.out / ".batcher" / "ledger.db", batch="b", clock=lambda: 2e9, inline=True
+    )
     found = [(group.state, group.documents) for group in ledger.failures()]
     ledger.close()
     return found
@@ -74,7 +84,9 @@ def test_expired_results_are_one_group(house: House) -> None:
 
     run_virtually(work())
     assert groups(house) == [("expired", DOCUMENTS)]
-    assert not [job for job in house.service.jobs for reason in reasons(house) if f"no job {job}" in reason]
+    assert not [
+        job for job in house.service.jobs for reason in reasons(house) if f"no job {job}" in reason
+    ]
 
 
 def test_jobs_that_failed_of_the_same_are_one_group(house: House) -> None:

@@ -1,4 +1,6 @@
-"""Runs when the service, the listing or the moment is against them: all comes home, and the run ends in time."""
+"""Runs when the service, the listing or the moment is against them: all comes home, and the run
+ends in time.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ HOUR = 3600.0
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """Its runs are on record as such, and each draws nonces of its own."""
     seeds = iter(range(100))
-    monkeypatch.setattr(house_module, "random", types.SimpleNamespace(Random=lambda _: random.Random(next(seeds))))
+    monkeypatch.setattr(
+        house_module, "random", types.SimpleNamespace(Random=lambda _: random.Random(next(seeds)))
+    )
 
     def opened(*args: Any, **more: Any) -> Any:
         ledger = open_ledger(*args, **more)
@@ -61,7 +65,9 @@ def now() -> float:
 
 
 class Shared(Twin):
-    """Others submit `rate` jobs a second since `since`; a page of the listing takes `page` seconds."""
+    """Others submit `rate` jobs a second since `since`; a page of the listing takes `page`
+    seconds.
+    """
 
     rate = 100.0
     since = 0.0
@@ -79,10 +85,14 @@ class Shared(Twin):
             rows = [api_types.JobRow(f"other-{number}", "Completed", made_at) for number in numbers]
             return api_types.JobsPage(rows, str(start + len(rows)))
         page = self._page(start - others, limit)
-        return api_types.JobsPage(page.jobs, page.next_cursor and str(int(page.next_cursor) + others))
+        return api_types.JobsPage(
+            page.jobs, page.next_cursor and str(int(page.next_cursor) + others)
+        )
 
 
-def test_after_an_outage_jobs_are_asked_by_name_rather_than_looked_for_among_millions(house: House) -> None:
+def test_after_an_outage_jobs_are_asked_by_name_rather_than_looked_for_among_millions(
+    house: House,
+) -> None:
     """Ours stand last in a listing that others fill, and expire in a quarter of an hour."""
 
     async def work() -> None:
@@ -169,7 +179,9 @@ def test_a_stopped_run_brings_home_what_ended_a_moment_ago(house: House, took: i
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_result_that_was_fetched_hours_late_says_nothing_of_how_long_jobs_take(house: House, late: bool) -> None:
+def test_a_result_that_was_fetched_hours_late_says_nothing_of_how_long_jobs_take(
+    house: House, late: bool
+) -> None:
     async def work() -> None:
         house.put(a="one")
         house.service.work = lambda job: (5.0, None)
@@ -187,13 +199,17 @@ def test_a_result_that_was_fetched_hours_late_says_nothing_of_how_long_jobs_take
 
 
 @pytest.mark.parametrize("endpoint", ["parse", "extract"])
-def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(house: House, endpoint: str) -> None:
+def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(
+    house: House, endpoint: str
+) -> None:
     """Silence counts from the first failure on, not from the last submission."""
 
     class Flaky(Twin):
         calls = 0
 
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             self.calls += 1
             if self.calls == 2:
                 raise Unreachable("run_job", "connection refused")
@@ -216,7 +232,9 @@ def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(house: Hou
 
 def test_a_service_that_knows_no_upload_ever_gets_each_document_a_few_times(house: House) -> None:
     class NoSuch(Twin):
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             raise NotFound("POST /parse_async", "no such route", status=404)
 
     async def work() -> None:
@@ -230,13 +248,19 @@ def test_a_service_that_knows_no_upload_ever_gets_each_document_a_few_times(hous
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(house: House, arrives: bool) -> None:
-    """What can't be fenced off may arrive at any time: it is adopted when it does, and never concluded to be absent."""
+def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(
+    house: House, arrives: bool
+) -> None:
+    """What can't be fenced off may arrive at any time: it is adopted when it does, and never
+    concluded to be absent.
+    """
 
     class Keeping(Twin):
         lost = False
 
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             if self.lost:
                 return await super().run_job(endpoint, source, options, **more)
             self.lost = True
@@ -259,12 +283,16 @@ def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(house: Hou
 
 
 def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(house: House) -> None:
-    """Two answers mixed up on their way, and the second one lost: a person decides, and the others come home."""
+    """Two answers mixed up on their way, and the second one lost: a person decides, and the others
+    come home.
+    """
 
     class Crossed(Twin):
         first: asyncio.Future[str] | None = None
 
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             mine = await super().run_job(endpoint, source, options, **more)
             if self.first is None:
                 self.first = asyncio.get_running_loop().create_future()
@@ -286,7 +314,9 @@ def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(hou
     run_virtually(work())
 
 
-def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(house: House) -> None:
+def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(
+    house: House,
+) -> None:
     class NoCancel(Twin):
         async def cancel(self, job_id: str) -> None:
             raise BadReply("POST /cancel", "500", status=500)
@@ -296,7 +326,9 @@ def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(h
         house.service.work = lambda job: (1000 * HOUR, None)
         house.service.retention = 1000 * HOUR
         assert await house.run() == {"stuck": 1}
-        ledger = open_ledger(house.out / ".batcher" / "ledger.db", batch="b", clock=now, inline=True)
+        ledger = open_ledger(
+            house.out / ".batcher" / "ledger.db", batch="b", clock=now, inline=True
+        )
         await ledger.record(events.Recalled(1))
         ledger.close()
         house.client = NoCancel(house.service)
@@ -323,7 +355,9 @@ def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: Hous
         bare = False
         lost = False
 
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             if self.lost:
                 await asyncio.sleep(10.0)  # so that it is accepted after the other one's fence
                 return await super().run_job(endpoint, source, options, **more)
@@ -356,7 +390,9 @@ ERRORS = (
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error.status))
-def test_cleaning_that_always_fails_holds_up_no_finished_run(house: House, error: ServiceError) -> None:
+def test_cleaning_that_always_fails_holds_up_no_finished_run(
+    house: House, error: ServiceError
+) -> None:
     class Undeletable(Twin):
         async def delete_job(self, job_id: str, **more: Any) -> None:
             raise error
@@ -374,7 +410,9 @@ def test_cleaning_that_always_fails_holds_up_no_finished_run(house: House, error
 
 
 @pytest.mark.parametrize("clean", ["never", "saved"])
-def test_an_audit_that_was_not_shown_everything_says_so_and_is_done_again(house: House, clean: str) -> None:
+def test_an_audit_that_was_not_shown_everything_says_so_and_is_done_again(
+    house: House, clean: str
+) -> None:
     class SharedTwice(Replaying, Shared):
         page = 0.3
 
@@ -439,7 +477,9 @@ def test_a_download_that_is_cut_off_leaves_no_part(house: House) -> None:
         house.client = Linked(house.service)
         began = now()
         await house.run(until=lambda ledger: now() - began > 3 * HOUR)
-        assert len(list((house.out / ".batcher" / "parts").iterdir())) <= 1  # the one that is under way
+        assert (
+            len(list((house.out / ".batcher" / "parts").iterdir())) <= 1
+        )  # the one that is under way
 
     run_virtually(work())
 
@@ -473,8 +513,12 @@ async def _answering(body: bytes, headers: dict[str, str]) -> tuple[web.AppRunne
 
 @pytest.mark.timeout(60)
 async def test_fetches_that_need_more_room_than_was_announced_hold_up_no_other() -> None:
-    """Packed answers are larger than their Content-Length: whoever wants more lets go of what it has."""
-    body = json.dumps({"status": "Completed", "result": {"x": random.Random(1).randbytes(3_000_000).hex()}}).encode()
+    """Packed answers are larger than their Content-Length: whoever wants more lets go of what it
+    has.
+    """
+    body = json.dumps(
+        {"status": "Completed", "result": {"x": random.Random(1).randbytes(3_000_000).hex()}}
+    ).encode()
     runner, url = await _answering(gzip.compress(body, 1), {"Content-Encoding": "gzip"})
     room = Room()
 
@@ -495,7 +539,9 @@ async def test_fetches_that_need_more_room_than_was_announced_hold_up_no_other()
 
 @pytest.mark.timeout(60)
 async def test_a_fetch_called_off_while_it_waits_for_room_gives_back_no_more_than_it_has() -> None:
-    runner, url = await _answering(json.dumps({"status": "Completed", "result": {"x": "y" * 30_000_000}}).encode(), {})
+    runner, url = await _answering(
+        json.dumps({"status": "Completed", "result": {"x": "y" * 30_000_000}}).encode(), {}
+    )
     room = Room()
     await room.take(10_000_000)
     async with ReductoClient(url, "k") as client:

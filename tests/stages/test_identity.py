@@ -1,4 +1,6 @@
-"""The same bytes and step are paid for once in a batch's life, whatever becomes of their names and sources."""
+"""The same bytes and step are paid for once in a batch's life, whatever becomes of their names and
+sources.
+"""
 
 import asyncio
 import errno
@@ -31,7 +33,7 @@ def saved(number: int) -> Callable[[Ledger], bool]:
     return lambda ledger: ledger.tally[State.SAVED] == number
 
 
-# --- sources that go and come back ----------------------------------------------------------------------------------
+# --- sources that go and come back ----------------------------------------------------------------
 
 
 def emptied(house: House) -> Callable[[], None]:
@@ -92,7 +94,9 @@ def replaced_by_links(house: House) -> Callable[[], None]:
     return restore
 
 
-@pytest.fixture(params=[emptied, moved_away, stale, replaced_by_links], ids=lambda kind: kind.__name__)
+@pytest.fixture(
+    params=[emptied, moved_away, stale, replaced_by_links], ids=lambda kind: kind.__name__
+)
 def trouble(request: pytest.FixtureRequest) -> Iterator[Callable[[House], Callable[[], None]]]:
     real = os.lstat
     yield request.param
@@ -123,7 +127,9 @@ def test_a_source_that_is_in_trouble_for_one_run_costs_nothing(
 def test_a_source_that_is_in_trouble_while_its_jobs_are_out_costs_nothing(
     house: House, trouble: Callable[[House], Callable[[], None]]
 ) -> None:
-    """Sent in the first run, not to be read in the second, in which their results come home; as before in the third."""
+    """Sent in the first run, not to be read in the second, in which their results come home; as
+    before in the third.
+    """
 
     async def work() -> None:
         house.put(**{f"n{number}": f"text {number}" for number in range(5)})
@@ -132,7 +138,9 @@ def test_a_source_that_is_in_trouble_while_its_jobs_are_out_costs_nothing(
         await asyncio.sleep(HOUR)
         await house.run()
         restore()
-        await asyncio.sleep(24 * HOUR)  # nothing is at the service any more: what came home was kept
+        await asyncio.sleep(
+            24 * HOUR
+        )  # nothing is at the service any more: what came home was kept
         tally = await house.run()
         assert tally["saved"] == 5
         assert house.paid() == 5
@@ -184,15 +192,21 @@ def test_an_edit_that_is_taken_back_costs_nothing(house: House, gone_for: float)
 
 
 async def saved_and_lost(house: House) -> None:
-    """A document was saved as a; its bytes are called b by now, and its result is gone from the disk."""
+    """A document was saved as a; its bytes are called b by now, and its result is gone from the
+    disk.
+    """
     house.put(a="first")
     assert await house.run() == {"saved": 1}
     (house.inbox / "a.txt").rename(house.inbox / "b.txt")
     (house.out / "a.txt.json").unlink()
 
 
-def test_a_result_that_is_gone_from_the_disk_is_asked_for_again_before_anybody_pays(house: House) -> None:
-    """A person emptied the output; the bytes come back under another name while the service still has the job."""
+def test_a_result_that_is_gone_from_the_disk_is_asked_for_again_before_anybody_pays(
+    house: House,
+) -> None:
+    """A person emptied the output; the bytes come back under another name while the service still
+    has the job.
+    """
 
     async def work() -> None:
         await saved_and_lost(house)
@@ -234,7 +248,9 @@ def test_a_copy_is_made_of_any_result_of_the_same_bytes(house: House) -> None:
 
 
 @pytest.mark.parametrize("fate", [State.EXPIRED, State.FAILED], ids=str)
-def test_a_verdict_that_may_have_cost_something_isn_t_forgotten_with_its_source(house: House, fate: State) -> None:
+def test_a_verdict_that_may_have_cost_something_isn_t_forgotten_with_its_source(
+    house: House, fate: State
+) -> None:
     """A file that is empty for a night must not become a way to pay without being asked."""
 
     async def work() -> None:
@@ -260,7 +276,9 @@ def test_a_verdict_that_may_have_cost_something_isn_t_forgotten_with_its_source(
 
 
 def test_a_result_that_was_lost_does_not_hide_a_later_verdict(house: House) -> None:
-    """Saved, its file deleted, paid for once more and then expired: nobody pays a third time unasked."""
+    """Saved, its file deleted, paid for once more and then expired: nobody pays a third time
+    unasked.
+    """
 
     async def work() -> None:
         house.put(a="same")
@@ -287,7 +305,7 @@ def test_a_result_that_was_lost_does_not_hide_a_later_verdict(house: House) -> N
     run_virtually(work())
 
 
-# --- names that change ----------------------------------------------------------------------------------------------
+# --- names that change ----------------------------------------------------------------------------
 
 
 def exchange_names(house: House) -> None:
@@ -307,16 +325,25 @@ def test_two_files_that_change_names_cost_nothing(house: House) -> None:
         exchange_names(house)
         await asyncio.sleep(HOUR)
         assert (await house.run())["saved"] == 2
-        assert (digest_of("B") in house.result("a"), digest_of("A") in house.result("b")) == (True, True)
+        assert (digest_of("B") in house.result("a"), digest_of("A") in house.result("b")) == (
+            True,
+            True,
+        )
         assert house.paid() == 2
 
     run_virtually(work())
 
 
 @pytest.mark.parametrize("files", [3, 20], ids=["few", "more than are taken in or copied at once"])
-def test_a_rotation_costs_only_the_new_file(house: House, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
-    """Yesterday's 1 is today's 2, and so on; each night is another day later, far beyond the retention."""
-    monkeypatch.setattr("batcher.stages.scanner.GROUP", 13)  # the real groups take hundreds of files to pass
+def test_a_rotation_costs_only_the_new_file(
+    house: House, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """Yesterday's 1 is today's 2, and so on; each night is another day later, far beyond the
+    retention.
+    """
+    monkeypatch.setattr(
+        "batcher.stages.scanner.GROUP", 13
+    )  # the real groups take hundreds of files to pass
     monkeypatch.setattr("batcher.stages.sink.GROUP", 6)
 
     async def work() -> None:
@@ -329,7 +356,9 @@ def test_a_rotation_costs_only_the_new_file(house: House, monkeypatch: pytest.Mo
             house.put(r000=f"day {day}")
             assert (await house.run())["saved"] == files
             assert house.paid() == files + day
-            assert all(digest_of(f"day {day - n}") in house.result(f"r{n:03}") for n in range(files))
+            assert all(
+                digest_of(f"day {day - n}") in house.result(f"r{n:03}") for n in range(files)
+            )
 
     run_virtually(work())
 
@@ -342,13 +371,16 @@ def test_names_that_change_while_jobs_are_out_cost_nothing(house: House) -> None
         await house.run(until=all_waiting(2))
         exchange_names(house)
         assert (await house.run())["saved"] == 2
-        assert (digest_of("B") in house.result("a"), digest_of("A") in house.result("b")) == (True, True)
+        assert (digest_of("B") in house.result("a"), digest_of("A") in house.result("b")) == (
+            True,
+            True,
+        )
         assert house.paid() == 2
 
     run_virtually(work())
 
 
-# --- what is asked for now ------------------------------------------------------------------------------------------
+# --- what is asked for now ------------------------------------------------------------------------
 
 
 def asking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
@@ -369,10 +401,14 @@ def asking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 def test_only_what_is_asked_for_now_is_sent(
     house: House, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    """What an earlier run queued and nothing asks for by now is withdrawn and told; it comes back if asked for."""
+    """What an earlier run queued and nothing asks for by now is withdrawn and told; it comes back
+    if asked for.
+    """
 
     async def work() -> None:
-        house.put(**{f"a{n}": f"a{n}" for n in range(3)}, **{f"b{n}": f"b{n} " * 20 for n in range(3)})
+        house.put(
+            **{f"a{n}": f"a{n}" for n in range(3)}, **{f"b{n}": f"b{n} " * 20 for n in range(3)}
+        )
         house.limits = Limits(max_documents=1)
         await house.run()
         house.limits = Limits()
@@ -382,7 +418,11 @@ def test_only_what_is_asked_for_now_is_sent(
             tally = await house.run()
         assert tally["saved"] == 3
         assert not list(house.out.glob("b*.json"))
-        assert [w for w in house.course.warnings if w.startswith("3 documents that an earlier run had queued")]
+        assert [
+            w
+            for w in house.course.warnings
+            if w.startswith("3 documents that an earlier run had queued")
+        ]
         await asyncio.sleep(HOUR)
         assert (await house.run())["saved"] == 6
         assert house.paid() == 6
@@ -408,11 +448,13 @@ def test_a_job_that_fails_is_not_repeated_for_what_nobody_asks_for_any_more(
     run_virtually(work())
 
 
-# --- two that differ are never one ----------------------------------------------------------------------------------
+# --- two that differ are never one ----------------------------------------------------------------
 
 
 def test_the_same_names_in_another_folder_are_other_documents(house: House, tmp_path: Path) -> None:
-    """January's results stay where they are when February goes to the same output, and the other way round again."""
+    """January's results stay where they are when February goes to the same output, and the other
+    way round again.
+    """
 
     async def work() -> None:
         house.put(a="january a", b="january b")
@@ -424,12 +466,17 @@ def test_the_same_names_in_another_folder_are_other_documents(house: House, tmp_
         house.put(a="february a", b="february b")
         await asyncio.sleep(HOUR)
         assert await house.run() == {"saved": 4}
-        assert "of the same names" in " ".join(house.course.warnings) or "same names" in " ".join(house.course.warnings)
+        assert "of the same names" in " ".join(house.course.warnings) or "same names" in " ".join(
+            house.course.warnings
+        )
         house.inbox = january
         await asyncio.sleep(HOUR)
         assert await house.run() == {"saved": 4}
         assert house.paid() == 4
-        assert (digest_of("january a") in house.result("a"), digest_of("january b") in house.result("b")) == (
+        assert (
+            digest_of("january a") in house.result("a"),
+            digest_of("january b") in house.result("b"),
+        ) == (
             True,
             True,
         )
@@ -449,13 +496,20 @@ def test_an_inbox_that_is_moved_costs_nothing(house: House, tmp_path: Path) -> N
         await asyncio.sleep(HOUR)
         assert await house.run() == {"saved": 2}
         assert house.paid() == 2
-        assert sorted(path.name for path in house.out.glob("*.json")) == ["a.txt.json", "b.txt.json"]
+        assert sorted(path.name for path in house.out.glob("*.json")) == [
+            "a.txt.json",
+            "b.txt.json",
+        ]
 
     run_virtually(work())
 
 
-def test_any_number_of_sources_may_have_the_same_names(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five folders with a file of the same name each: five results, and the same names for them in the next run."""
+def test_any_number_of_sources_may_have_the_same_names(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five folders with a file of the same name each: five results, and the same names for them in
+    the next run.
+    """
 
     async def work() -> None:
         folders = [house.inbox / f"s{number}" for number in range(5)]
@@ -464,7 +518,9 @@ def test_any_number_of_sources_may_have_the_same_names(house: House, monkeypatch
             (folder / "invoice.txt").write_text(folder.name)
 
         def manifest(**values: Any) -> Manifest:
-            return Manifest(**{**values, "sources": tuple(Source(directory=folder) for folder in folders)})
+            return Manifest(
+                **{**values, "sources": tuple(Source(directory=folder) for folder in folders)}
+            )
 
         monkeypatch.setattr(house_module, "Manifest", manifest)
         assert await house.run() == {"saved": 5}
@@ -479,7 +535,9 @@ def test_any_number_of_sources_may_have_the_same_names(house: House, monkeypatch
     run_virtually(work())
 
 
-def test_a_file_and_a_folder_that_would_have_its_result_s_name_both_get_a_place(house: House) -> None:
+def test_a_file_and_a_folder_that_would_have_its_result_s_name_both_get_a_place(
+    house: House,
+) -> None:
     """a.txt's result is a.txt.json, which is a folder's name as well; whichever is found first."""
 
     async def work() -> None:

@@ -44,7 +44,9 @@ def seen(**facts: Any) -> Sighting:
         ({"still to come": -0.1, "settled": 60.0}, "settled"),
     ],
 )
-def test_a_job_is_lacking_once_the_listing_has_had_its_time(ages: dict[str, float], lacking: str | None) -> None:
+def test_a_job_is_lacking_once_the_listing_has_had_its_time(
+    ages: dict[str, float], lacking: str | None
+) -> None:
     """The oldest one is named; one of the future was accepted before the clock was set back."""
     assert seen(unshown={job: NOW - age for job, age in ages.items()}).lacking(SETTLE) == lacking
 
@@ -90,13 +92,17 @@ def test_a_job_of_nobody_knows_what_may_be_one_sent_before_it_was_made(
     assert seen(mute=mute).anybodys(endpoint, NOW) == job
 
 
-# --- a pass ---------------------------------------------------------------------------------------------------------
+# --- a pass ---------------------------------------------------------------------------------------
 
 
 class Rows(Twin):
-    """Shows the rows that it is told to show, each page `takes` seconds; `broken` after the first page."""
+    """Shows the rows that it is told to show, each page `takes` seconds; `broken` after the first
+    page.
+    """
 
-    def __init__(self, *pages: list[api_types.JobRow], takes: float = 0.0, broken: ServiceError | None = None) -> None:
+    def __init__(
+        self, *pages: list[api_types.JobRow], takes: float = 0.0, broken: ServiceError | None = None
+    ) -> None:
         super().__init__(TwinService(lambda: asyncio.get_running_loop().time()))
         self.told = pages or ([],)
         self.takes = takes
@@ -121,12 +127,16 @@ def row(job_id: str, nonce: str, **facts: Any) -> api_types.JobRow:
 
 def with_ledger(work: Any) -> None:
     async def begin() -> None:
-        await work(memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time))
+        await work(
+            memory_ledger(Path("absent.db"), batch="b", clock=asyncio.get_running_loop().time)
+        )
 
     run_virtually(begin(), start=NOW)
 
 
-async def accepted(ledger: Ledger, document: int, *, alive_for: float = 12 * HOUR, saved: bool = False) -> str:
+async def accepted(
+    ledger: Ledger, document: int, *, alive_for: float = 12 * HOUR, saved: bool = False
+) -> str:
     await _admitted(ledger, document)
     sending = events.Sending(document, nonce_of(document), "twin", "none", 1.0)
     job_id = f"job-{document}"
@@ -146,7 +156,15 @@ async def lost(ledger: Ledger, document: int, *, file_id: str = "") -> None:
 
 
 async def _admitted(ledger: Ledger, document: int, *, job: str = "parse") -> None:
-    facts = {"folder": "/in", "job": job, "step": "s", "content": f"{document}", "size": 1, "mtime_ns": 0, "inode": 0}
+    facts = {
+        "folder": "/in",
+        "job": job,
+        "step": "s",
+        "content": f"{document}",
+        "size": 1,
+        "mtime_ns": 0,
+        "inode": 0,
+    }
     await ledger.admit([Version(source=f"{document}.pdf", output=f"{document}.json", **facts)])
 
 
@@ -164,7 +182,9 @@ def look(
 
 
 def test_what_it_shows_and_does_not_show_of_ours() -> None:
-    """Shown up to the latest of those that it shows; what it doesn't show with the moment of its acceptance."""
+    """Shown up to the latest of those that it shows; what it doesn't show with the moment of its
+    acceptance.
+    """
 
     async def work(ledger: Ledger) -> None:
         moments = []
@@ -194,7 +214,9 @@ def test_what_is_about_to_expire_needs_not_be_shown(left: float, is_due: bool) -
 
 
 @pytest.mark.parametrize(("left", "is_due"), [(MARGIN + 10.0, False), (MARGIN + 11.0, True)])
-def test_what_comes_to_its_time_while_the_listing_is_read_needs_not_be_shown(left: float, is_due: bool) -> None:
+def test_what_comes_to_its_time_while_the_listing_is_read_needs_not_be_shown(
+    left: float, is_due: bool
+) -> None:
     async def work(ledger: Ledger) -> None:
         await accepted(ledger, 1, alive_for=left)
         assert ("job-1" in (await look(ledger, Rows(takes=10.0))).unshown) == is_due
@@ -224,7 +246,9 @@ def test_of_many_jobs_not_shown_the_first_thousand_are_asked_for_again() -> None
             await accepted(ledger, document, saved=True)
         client = Rows()
         client.ledger = ledger
-        client.during = [events.Cleaned(document, f"job-{document}") for document in range(1, number + 1)]
+        client.during = [
+            events.Cleaned(document, f"job-{document}") for document in range(1, number + 1)
+        ]
         sighting = await look(ledger, client)
         assert len(sighting.unshown) == 2
 
@@ -277,7 +301,7 @@ def test_what_was_cleaned_is_no_proof_though_it_is_shown() -> None:
     with_ledger(work)
 
 
-# --- whose it is ----------------------------------------------------------------------------------------------------
+# --- whose it is ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -293,7 +317,9 @@ def test_what_was_cleaned_is_no_proof_though_it_is_shown() -> None:
         (api_types.JobRow("job-3", "Completed", source="reducto://1.pdf"), {1: "job-3"}, {}),
     ],
 )
-def test_a_row_is_of_the_attempt_it_names(told: api_types.JobRow, jobs: dict[int, str], parts: dict[int, str]) -> None:
+def test_a_row_is_of_the_attempt_it_names(
+    told: api_types.JobRow, jobs: dict[int, str], parts: dict[int, str]
+) -> None:
     """By its nonce; by its upload where it names no other attempt of ours; and a part is no job."""
 
     async def work(ledger: Ledger) -> None:
@@ -311,7 +337,9 @@ def test_the_job_that_an_attempt_holds_is_not_adopted_for_another_of_the_same_up
         await accepted(ledger, 1)
         await _admitted(ledger, 2, job="extract")
         sending = events.Sending(2, nonce_of(2), "twin", "none", 1.0)
-        await ledger.record(events.Uploaded(2, "reducto://1.pdf"), sending, events.ReplyLost(2, "reset"))
+        await ledger.record(
+            events.Uploaded(2, "reducto://1.pdf"), sending, events.ReplyLost(2, "reset")
+        )
         held = api_types.JobRow("job-1", "Completed", source="reducto://1.pdf")
         assert (await look(ledger, Rows([held]), endpoints={})).jobs == {}
         other = api_types.JobRow("job-9", "Completed", source="reducto://1.pdf")
@@ -366,7 +394,9 @@ def test_rows_that_say_nothing_are_noted_by_type_with_the_latest_of_each() -> No
         await accepted(ledger, 1)
 
         def mute(job_id: str, made_at: float | None, kind: str) -> api_types.JobRow:
-            told = "some day" if made_at is None else datetime.fromtimestamp(made_at, UTC).isoformat()
+            told = (
+                "some day" if made_at is None else datetime.fromtimestamp(made_at, UTC).isoformat()
+            )
             return api_types.JobRow(job_id, "Completed", told, kind)
 
         rows = [
@@ -379,12 +409,16 @@ def test_rows_that_say_nothing_are_noted_by_type_with_the_latest_of_each() -> No
             row("f", "f" * 24, type="Extract", created_at="2099-01-01"),
         ]
         sighting = await look(ledger, Rows(rows))
-        assert sighting.mute == {"parse": (NOW + 1.0, "b"), "extract": (NOW, "d"), "": (float("inf"), "e")}
+        assert sighting.mute == {
+            "parse": (NOW + 1.0, "b"),
+            "extract": (NOW, "d"),
+            "": (float("inf"), "e"),
+        }
 
     with_ledger(work)
 
 
-# --- a listing that fails -------------------------------------------------------------------------------------------
+# --- a listing that fails -------------------------------------------------------------------------
 
 
 def test_a_listing_that_breaks_off_still_shows_what_it_showed() -> None:
@@ -416,7 +450,9 @@ def test_a_listing_that_goes_in_circles_is_no_whole_pass_and_holds_no_lane() -> 
     with_ledger(work)
 
 
-@pytest.mark.parametrize(("takes", "broken"), [(PAGE_AT_MOST - 1.0, ""), (PAGE_AT_MOST + 1.0, "within 10 minutes")])
+@pytest.mark.parametrize(
+    ("takes", "broken"), [(PAGE_AT_MOST - 1.0, ""), (PAGE_AT_MOST + 1.0, "within 10 minutes")]
+)
 def test_a_page_has_ten_minutes(takes: float, broken: str) -> None:
     """Each of them, and its turn in the lane is part of it."""
 
@@ -444,6 +480,8 @@ def test_a_key_that_is_no_longer_taken_is_no_matter_of_the_listing() -> None:
     async def work(ledger: Ledger) -> None:
         with pytest.raises(Unauthorised):
             await look(ledger, Rows([], broken=Unauthorised("GET /jobs", "no", status=401)))
-        assert (await look(ledger, Rows([], broken=BadReply("GET /jobs", "odd", status=500)))).broken
+        assert (
+            await look(ledger, Rows([], broken=BadReply("GET /jobs", "odd", status=500)))
+        ).broken
 
     with_ledger(work)

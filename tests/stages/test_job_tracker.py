@@ -12,7 +12,9 @@ from batcher.stages.job_tracker import Watchlist
 
 
 def flight(document: int, deadline_at: float = 0.0) -> Flight:
-    return Flight(document, f"job-{document}", 10, 0.0, deadline_at, 1, fenced=False, output="o.json")
+    return Flight(
+        document, f"job-{document}", 10, 0.0, deadline_at, 1, fenced=False, output="o.json"
+    )
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def test_a_job_to_be_fetched_is_neither_looked_at_nor_fetched_twice(virtually: A
 
 
 def test_a_look_put_off_is_due_at_its_new_time_alone(virtually: Any) -> None:
-    """The entry of the old time is dropped, also while it still lies in the future, and nobody spins on it."""
+    """The entry of the old time is dropped, also while it still lies in the future, and nobody
+    spins on it.
+    """
 
     async def work() -> None:
         loop = asyncio.get_running_loop()

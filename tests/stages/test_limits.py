@@ -1,4 +1,6 @@
-"""What is too large for what is left of a limit is passed over, and nothing else is on account of it."""
+"""What is too large for what is left of a limit is passed over, and nothing else is on account of
+it.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,17 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
         client = Overtaken(TwinService(clock), watchlist)
         poller = Poller(ledger, client, Pace(), Course(), watchlist, Looks(), clock=clock)
         for number in (1, 2):
-            flight = Flight(number, f"job-{number}", 1, clock(), clock() + 43200.0, 1, False, True, f"{number}.json")
+            flight = Flight(
+                number,
+                f"job-{number}",
+                1,
+                clock(),
+                clock() + 43200.0,
+                1,
+                False,
+                True,
+                f"{number}.json",
+            )
             watchlist.add(flight, look_in=0.0)
         await poller._sweep(watchlist.due())
         assert watchlist.get(1) is None

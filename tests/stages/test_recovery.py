@@ -1,4 +1,6 @@
-"""What becomes of submissions whose answer was lost, one case at a time; the simulation has the storms."""
+"""What becomes of submissions whose answer was lost, one case at a time; the simulation has the
+storms.
+"""
 
 import asyncio
 import json
@@ -36,7 +38,9 @@ class LateListing(Twin):
 
 @pytest.mark.parametrize("ahead", [2 * SETTLE, 4 * SETTLE, 6 * 3600.0])
 def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
-    """Fenced by the last run, long ago or under another clock: the listing has its whole time again, and shows it."""
+    """Fenced by the last run, long ago or under another clock: the listing has its whole time
+    again, and shows it.
+    """
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -51,7 +55,9 @@ def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
 
 
 def test_a_fence_of_an_earlier_run_is_waited_for_before_anything_is_held() -> None:
-    """The last run died long after its fence: this one gives the listing its time, and finds that nothing came."""
+    """The last run died long after its fence: this one gives the listing its time, and finds that
+    nothing came.
+    """
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -67,7 +73,9 @@ def test_a_fence_of_an_earlier_run_is_waited_for_before_anything_is_held() -> No
 
 
 def test_a_person_s_retry_gives_three_more_chances() -> None:
-    """What was proven absent before doesn't count against a document that somebody has put back in the queue."""
+    """What was proven absent before doesn't count against a document that somebody has put back in
+    the queue.
+    """
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -88,7 +96,9 @@ def test_a_person_s_retry_gives_three_more_chances() -> None:
 
 
 class DeafFence(Twin):
-    """Deletes, and the connection breaks before it says so; as far as batcher knows, it may have died there too."""
+    """Deletes, and the connection breaks before it says so; as far as batcher knows, it may have
+    died there too.
+    """
 
     async def delete_upload(self, file_id: str) -> bool:
         deleted = await super().delete_upload(file_id)
@@ -154,7 +164,9 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
 
 
 class HeldUpListing(LateListing):
-    """Its second reading takes five minutes, at whose end another document's job is accepted and comes home."""
+    """Its second reading takes five minutes, at whose end another document's job is accepted and
+    comes home.
+    """
 
     def __init__(self, service: TwinService, ledger: Ledger) -> None:
         super().__init__(service)
@@ -170,7 +182,9 @@ class HeldUpListing(LateListing):
 
 
 def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held() -> None:
-    """The job that proves the listing was accepted a moment ago, and the fence is old: a little later it is shown."""
+    """The job that proves the listing was accepted a moment ago, and the fence is old: a little
+    later it is shown.
+    """
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -216,7 +230,7 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
     run_virtually(work())
 
 
-# --- what a listing must show -----------------------------------------------------------------------------------------
+# --- what a listing must show ---------------------------------------------------------------------
 
 
 class LosesOne(Twin):
@@ -250,17 +264,27 @@ def _is_of(client: Twin, job: TwinJob, *texts: str) -> bool:
 
 LISTINGS: dict[str, Callable[[LosesOne], Callable[[TwinJob, float], bool]]] = {
     "empty": lambda client: lambda job, since: False,
-    "behind": lambda client: lambda job, since: job.accepted_at + client.blind <= client.service.clock(),
-    "as the run before left it": lambda client: lambda job, since: _is_of(client, job, "first", "zero"),
-    "all but one, and ours": lambda client: lambda job, since: not _is_of(client, job, "doc 3", "gone"),
+    "behind": lambda client: (
+        lambda job, since: job.accepted_at + client.blind <= client.service.clock()
+    ),
+    "as the run before left it": lambda client: (
+        lambda job, since: _is_of(client, job, "first", "zero")
+    ),
+    "all but one, and ours": lambda client: (
+        lambda job, since: not _is_of(client, job, "doc 3", "gone")
+    ),
     "one, and not ours": lambda client: lambda job, since: _is_of(client, job, "doc 8"),
     "oldest first, cut off": lambda client: lambda job, since: job.accepted_at < since - 3600.0,
 }
 
 
 @pytest.mark.parametrize("name", LISTINGS)
-def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(name: str, house: House) -> None:
-    """It has shown our jobs in an earlier run, answers 200, and then shows no, some or other ones for five minutes."""
+def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(
+    name: str, house: House
+) -> None:
+    """It has shown our jobs in an earlier run, answers 200, and then shows no, some or other ones
+    for five minutes.
+    """
 
     async def work() -> None:
         house.service.work = lambda job: (3600.0, None)
@@ -278,7 +302,9 @@ def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(name: str
 
 
 def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -> None:
-    """Somebody may have deleted it by hand: nobody knows what else isn't shown, and a person decides."""
+    """Somebody may have deleted it by hand: nobody knows what else isn't shown, and a person
+    decides.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _saved_another(ledger, service)
@@ -298,7 +324,9 @@ def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -
 
 @pytest.mark.parametrize("excuse", ["cleaned", "gone", "expired", "of another"])
 def test_what_is_known_to_be_gone_needs_not_be_shown(excuse: str) -> None:
-    """Deleted by us, missed by the service itself, past its time, or answered to the wrong document."""
+    """Deleted by us, missed by the service itself, past its time, or answered to the wrong
+    document.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         deadline = 100.0 if excuse == "expired" else 43200.0
@@ -332,7 +360,11 @@ class Jittery(Twin):
 
     def listed(self) -> list[TwinJob]:
         now = self.service.clock()
-        return [job for job in super().listed() if job.accepted_at + self.delays.get(job.job_id, 0.0) <= now]
+        return [
+            job
+            for job in super().listed()
+            if job.accepted_at + self.delays.get(job.job_id, 0.0) <= now
+        ]
 
 
 def test_a_listing_that_was_further_behind_than_it_may_be_is_waited_for_longer() -> None:
@@ -364,7 +396,9 @@ class Frozen(Twin):
 
 
 def test_a_listing_that_shows_nothing_of_the_last_minute_is_not_up_to_date() -> None:
-    """What was accepted since the fence is too young to be missed, and it alone could tell that nothing is shown."""
+    """What was accepted since the fence is too young to be missed, and it alone could tell that
+    nothing is shown.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _accepted(ledger, service, "b.pdf")
@@ -394,7 +428,9 @@ def test_a_listing_that_has_never_shown_a_job_of_ours_proves_nothing() -> None:
 
 
 def test_where_nothing_of_ours_is_shown_company_is_waited_for() -> None:
-    """A document that is still to be sent will show whether the listing is up to date: time decides without one."""
+    """A document that is still to be sent will show whether the listing is up to date: time decides
+    without one.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
@@ -413,7 +449,9 @@ def test_where_nothing_of_ours_is_shown_company_is_waited_for() -> None:
 
 
 def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
-    """That it began is on record before it is asked for, so nobody looks for that job in the listing any more."""
+    """That it began is on record before it is asked for, so nobody looks for that job in the
+    listing any more.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _saved_another(ledger, service)
@@ -429,7 +467,7 @@ def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
     _with_ledger(work)
 
 
-# --- rows that can't be read ------------------------------------------------------------------------------------------
+# --- rows that can't be read ----------------------------------------------------------------------
 
 
 class OddRows(Twin):
@@ -455,14 +493,20 @@ ODD_ROWS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a null for its status": lambda row: {**row, "status": None},
     "no request": lambda row: {**row, "raw_config": None, "source": None},
     "an empty request": lambda row: {**row, "raw_config": "{}", "source": ""},
-    "a request that is blotted out": lambda row: {**row, "raw_config": '{"input": "[redacted]"}', "source": None},
+    "a request that is blotted out": lambda row: {
+        **row,
+        "raw_config": '{"input": "[redacted]"}',
+        "source": None,
+    },
     "no request and no time": lambda row: {"job_id": row["job_id"], "status": row["status"]},
 }
 
 
 @pytest.mark.parametrize("name", ODD_ROWS)
 def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) -> None:
-    """The other unknown one is adopted at once; this one's job is there, and nobody could tell: a person decides."""
+    """The other unknown one is adopted at once; this one's job is there, and nobody could tell: a
+    person decides.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _accepted(ledger, service, "b.pdf")
@@ -494,7 +538,9 @@ def test_a_row_that_is_odd_beside_the_point_is_read(row: dict[str, Any]) -> None
 
 
 def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
-    """Others' jobs may be listed without their requests: they keep nobody from being proven absent."""
+    """Others' jobs may be listed without their requests: they keep nobody from being proven
+    absent.
+    """
 
     class Crowd(Twin):
         async def jobs(self, **more: Any) -> api_types.JobsPage:
@@ -513,7 +559,7 @@ def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
     _with_ledger(work)
 
 
-# --- a listing, or a deletion, that fails -----------------------------------------------------------------------------
+# --- a listing, or a deletion, that fails ---------------------------------------------------------
 
 
 class NoListing(Twin):
@@ -552,8 +598,12 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_listing_that_fails_for_hours_holds_one_and_keeps_no_run_going(name: str, house: House) -> None:
-    """The others come home; the one whose answer was lost is held with the reason, and asked for with restraint."""
+def test_a_listing_that_fails_for_hours_holds_one_and_keeps_no_run_going(
+    name: str, house: House
+) -> None:
+    """The others come home; the one whose answer was lost is held with the reason, and asked for
+    with restraint.
+    """
 
     async def work() -> None:
         house.put(**{f"n{number}": f"{number}" for number in range(5)})
@@ -594,10 +644,15 @@ def test_what_a_listing_showed_before_it_failed_is_adopted() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [BadReply("DELETE", "500", status=500), Busy("DELETE", "x", status=503, retry_after=9e9)]
+    "error",
+    [BadReply("DELETE", "500", status=500), Busy("DELETE", "x", status=503, retry_after=9e9)],
 )
-def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(error: ServiceError) -> None:
-    """The first ten fail, always; the eleventh is proven absent in its time, and those are held in theirs."""
+def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(
+    error: ServiceError,
+) -> None:
+    """The first ten fail, always; the eleventh is proven absent in its time, and those are held in
+    theirs.
+    """
 
     class Failing(Twin):
         fails: frozenset[str] = frozenset()
@@ -648,7 +703,7 @@ def test_what_nobody_foresaw_about_one_attempt_is_its_own_trouble() -> None:
     _with_ledger(work)
 
 
-# --- what fences, and what proves -------------------------------------------------------------------------------------
+# --- what fences, and what proves -----------------------------------------------------------------
 
 
 class Undeletable(Twin):
@@ -668,8 +723,12 @@ class Pretending(Twin):
         return True
 
 
-@pytest.mark.parametrize(("kind", "words"), [(Undeletable, "can't be deleted"), (Pretending, "not proven: fence")])
-def test_without_a_fence_that_is_known_to_hold_nobody_is_absent(kind: type[Twin], words: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"), [(Undeletable, "can't be deleted"), (Pretending, "not proven: fence")]
+)
+def test_without_a_fence_that_is_known_to_hold_nobody_is_absent(
+    kind: type[Twin], words: str
+) -> None:
     """It may still arrive: held, however well the listing shows all else."""
 
     async def work(ledger: Ledger, service: TwinService) -> None:
@@ -711,7 +770,9 @@ def test_a_row_that_echoes_no_metadata_is_found_by_its_upload(escaped: bool) -> 
         await _lost(ledger, service, document=2)
         del service.jobs[list(service.jobs)[-1]]
         await _decided(ledger, WithoutMetadata(service))
-        assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}, "the other one's upload proves such a listing"
+        assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}, (
+            "the other one's upload proves such a listing"
+        )
 
     _with_ledger(work)
 
@@ -744,11 +805,14 @@ def test_the_third_proven_absence_ends_it() -> None:
     _with_ledger(work)
 
 
-# --- whose job it is --------------------------------------------------------------------------------------------------
+# --- whose job it is ------------------------------------------------------------------------------
 
 
 class Parts(Twin):
-    """Each pipeline's job comes with the parse that is a part of it, with the same request: `order` in the listing."""
+    """Each pipeline's job comes with the parse that is a part of it, with the same request:
+
+    `order` in the listing.
+    """
 
     order = ("part", "job")
     types: tuple[str, str] = ("Parse", "Pipeline")
@@ -760,7 +824,12 @@ class Parts(Twin):
 
     def _both(self, row: api_types.JobRow) -> list[api_types.JobRow]:
         part = api_types.JobRow(
-            f"part-{row.job_id}", "Completed", row.created_at, self.types[0], row.raw_config, row.source
+            f"part-{row.job_id}",
+            "Completed",
+            row.created_at,
+            self.types[0],
+            row.raw_config,
+            row.source,
         )
         row.type = self.types[1]
         return [part if which == "part" else row for which in self.order]
@@ -785,7 +854,9 @@ YESTERDAY = dict[str, str]()
 def test_of_a_pipeline_its_own_job_is_adopted(
     order: tuple[str, str], endpoints: dict[str, str], types: tuple[str, str]
 ) -> None:
-    """Whatever stands above the other, whichever doesn't say its type, and be its step in the manifest or not."""
+    """Whatever stands above the other, whichever doesn't say its type, and be its step in the
+    manifest or not.
+    """
 
     async def work(ledger: Ledger, service: TwinService) -> None:
         await _lost(ledger, service)
@@ -827,13 +898,17 @@ def test_two_steps_of_the_same_upload_are_told_apart(echoes: str) -> None:
         file_id = service.take_upload(b"x", ".pdf")
         steps = {"parse": "1" * 24, "extract": "2" * 24}
         for number, (step, nonce) in enumerate(steps.items(), 1):
-            await ledger.admit([replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")])
+            await ledger.admit(
+                [replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")]
+            )
             sending = events.Sending(number, nonce, "twin", "none", 1.0)
             await ledger.record(events.Uploaded(number, file_id), sending)
             await asyncio.sleep(1.0)
             job = service.accept(step, file_id, _config(nonce))
             await ledger.record(
-                events.Accepted(1, job.job_id, 2e9) if step == "parse" else events.ReplyLost(number, "reset")
+                events.Accepted(1, job.job_id, 2e9)
+                if step == "parse"
+                else events.ReplyLost(number, "reset")
             )
         del service.jobs[list(service.jobs)[-1]]
         await ledger.prove("twin", "none", LISTING)
@@ -850,9 +925,13 @@ def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() 
         await ledger.prove("twin", "none", LISTING)
         file_id = service.take_upload(b"x", ".pdf")
         for number, step in enumerate(("parse", "extract"), 1):
-            await ledger.admit([replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")])
+            await ledger.admit(
+                [replace(_version("a.pdf"), job=step, step=step, output=f"{step}.json")]
+            )
             sending = events.Sending(number, str(number) * 24, "twin", "none", 1.0)
-            await ledger.record(events.Uploaded(number, file_id), sending, events.ReplyLost(number, "reset"))
+            await ledger.record(
+                events.Uploaded(number, file_id), sending, events.ReplyLost(number, "reset")
+            )
         service.accept("parse", file_id, _config("1" * 24))
         await _decided(ledger, Twin(service), endpoints={"parse": "parse", "extract": "extract"})
         assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}
@@ -861,15 +940,24 @@ def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() 
     _with_ledger(work)
 
 
-@pytest.mark.parametrize("statuses", [("Failed", "Completed"), ("Cancelled", "InProgress"), ("Failed", "Pending")])
-def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(statuses: tuple[str, str]) -> None:
-    """The newer one came when the upload was deleted already: it failed for want of it, and its fellow is paid."""
+@pytest.mark.parametrize(
+    "statuses", [("Failed", "Completed"), ("Cancelled", "InProgress"), ("Failed", "Pending")]
+)
+def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(
+    statuses: tuple[str, str],
+) -> None:
+    """The newer one came when the upload was deleted already: it failed for want of it, and its
+    fellow is paid.
+    """
 
     class Twice(Twin):
         async def jobs(self, **more: Any) -> api_types.JobsPage:
             page = await super().jobs(**more)
             (row,) = page.jobs
-            rows = [msgspec.structs.replace(row, job_id=f"{status} one", status=status) for status in statuses]
+            rows = [
+                msgspec.structs.replace(row, job_id=f"{status} one", status=status)
+                for status in statuses
+            ]
             return api_types.JobsPage(rows)
 
     async def work(ledger: Ledger, service: TwinService) -> None:
@@ -880,7 +968,7 @@ def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(stat
     _with_ledger(work)
 
 
-# --- means ------------------------------------------------------------------------------------------------------------
+# --- means ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -935,7 +1023,9 @@ async def _decided(ledger: Ledger, client: Twin, **more: Any) -> None:
 
 
 async def _fenced(ledger: Ledger, service: TwinService) -> None:
-    """One document whose submission was accepted, whose reply was lost, and whose upload is deleted by now."""
+    """One document whose submission was accepted, whose reply was lost, and whose upload is deleted
+    by now.
+    """
     await _lost(ledger, service)
     service.uploads.clear()
     await ledger.record(events.Fenced(1, ledger.clock()))
@@ -945,16 +1035,22 @@ async def _saved_another(ledger: Ledger, service: TwinService) -> None:
     """The next document, by the job that has just been accepted."""
     document = await _next(ledger)
     await _accepted(ledger, service, f"{document}.pdf")
-    await ledger.record(events.Ended(document, 1, 1.0), events.Saved(document, "b.pdf.json", "hash", 1))
+    await ledger.record(
+        events.Ended(document, 1, 1.0), events.Saved(document, "b.pdf.json", "hash", 1)
+    )
 
 
-async def _accepted(ledger: Ledger, service: TwinService, source: str, *, deadline: float = 43200.0) -> TwinJob:
+async def _accepted(
+    ledger: Ledger, service: TwinService, source: str, *, deadline: float = 43200.0
+) -> TwinJob:
     """The next document is out."""
     document = await _next(ledger)
     await ledger.admit([_version(source)])
     file_id = service.take_upload(b"y", ".pdf")
     nonce = f"nonce-{source}"
-    await ledger.record(events.Uploaded(document, file_id), events.Sending(document, nonce, "twin", "none", 1.0))
+    await ledger.record(
+        events.Uploaded(document, file_id), events.Sending(document, nonce, "twin", "none", 1.0)
+    )
     job = service.accept("parse", file_id, _config(nonce))
     await ledger.record(events.Accepted(document, job.job_id, ledger.clock() + deadline))
     return job
@@ -965,12 +1061,24 @@ async def _next(ledger: Ledger) -> int:
 
 
 def _version(source: str) -> Version:
-    facts = {"folder": "/in", "job": "parse", "step": "s", "content": source, "size": 1, "mtime_ns": 0, "inode": 0}
+    facts = {
+        "folder": "/in",
+        "job": "parse",
+        "step": "s",
+        "content": source,
+        "size": 1,
+        "mtime_ns": 0,
+        "inode": 0,
+    }
     return Version(source=source, output=f"{source}.json", **facts)
 
 
 async def _lost(
-    ledger: Ledger, service: TwinService, *, document: int = 0, proofs: tuple[str, ...] = (LISTING, FENCE)
+    ledger: Ledger,
+    service: TwinService,
+    *,
+    document: int = 0,
+    proofs: tuple[str, ...] = (LISTING, FENCE),
 ) -> None:
     """One document whose submission was accepted and whose reply was lost."""
     document = document or await _next(ledger)
@@ -1000,7 +1108,9 @@ async def _named_otherwise(ledger: Ledger, service: TwinService, job: TwinJob) -
 
 async def _sent_in_vain(ledger: Ledger, number: int) -> None:
     sending = events.Sending(1, f"nonce-{number}", "twin", "none", 1.0)
-    await ledger.record(events.Uploaded(1, f"reducto://{number}"), sending, events.ReplyLost(1, "reset"))
+    await ledger.record(
+        events.Uploaded(1, f"reducto://{number}"), sending, events.ReplyLost(1, "reset")
+    )
 
 
 class Crowded(Twin):
@@ -1033,7 +1143,9 @@ class Crowded(Twin):
 
 
 @pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "in no order"])
-def test_a_listing_is_read_only_as_far_back_as_the_submission_in_doubt(newest_first: bool, house: House) -> None:
+def test_a_listing_is_read_only_as_far_back_as_the_submission_in_doubt(
+    newest_first: bool, house: House
+) -> None:
     """As long as its rows come newest first and show all that they must; else to its last row."""
 
     async def work() -> None:

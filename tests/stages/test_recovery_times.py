@@ -28,7 +28,9 @@ def now() -> float:
 
 
 class Service(Rows):
-    """Keeps count of when it was asked for what, from its first moment; `fails` says with what a call fails."""
+    """Keeps count of when it was asked for what, from its first moment; `fails` says with what a
+    call fails.
+    """
 
     def __init__(self, *rows: api_types.JobRow) -> None:
         super().__init__(list(rows))
@@ -65,7 +67,9 @@ class Service(Rows):
         return [after - before for before, after in pairwise(moments)]
 
 
-def recovery(ledger: Ledger, client: Service, course: Course | None = None, **more: Any) -> Recovery:
+def recovery(
+    ledger: Ledger, client: Service, course: Course | None = None, **more: Any
+) -> Recovery:
     facts = {"retention": RETENTION, "settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
     means = (ledger, client, unhurried(), course or Course())
     return Recovery(*means, service="twin", key_print="none", clock=ledger.clock, **facts)
@@ -105,7 +109,7 @@ def is_about(moment: float, wanted: float) -> bool:
     return wanted <= moment <= wanted + A_PASS
 
 
-# --- looks ----------------------------------------------------------------------------------------------------------
+# --- looks ----------------------------------------------------------------------------------------
 
 
 def test_it_looks_every_quarter_of_settle() -> None:
@@ -120,14 +124,18 @@ def test_it_looks_every_quarter_of_settle() -> None:
 
 
 def test_a_listing_that_fails_is_asked_ever_more_seldom_and_then_as_often_as_before() -> None:
-    """Twice as long from failure to failure, to five minutes; nothing is fenced off before it could be read."""
+    """Twice as long from failure to failure, to five minutes; nothing is fenced off before it could
+    be read.
+    """
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         await proven(ledger)
         client = Service()
         client.fails = lambda call, what: (
-            BadReply("GET /jobs", "500", status=500) if call == "jobs" and now() < heals_at else None
+            BadReply("GET /jobs", "500", status=500)
+            if call == "jobs" and now() < heals_at
+            else None
         )
         heals_at = now() + 1000.0
         await goes_on(ledger, client, 1120.0)
@@ -152,7 +160,9 @@ def test_a_second_outage_is_met_like_the_first() -> None:
             else None
         )
         await goes_on(ledger, client, 280.0)
-        assert client.gaps("jobs") == pytest.approx([15.0, 15.0, 30.0, 60.0, 15.0, 15.0, 15.0, 30.0, 60.0], abs=0.1)
+        assert client.gaps("jobs") == pytest.approx(
+            [15.0, 15.0, 30.0, 60.0, 15.0, 15.0, 15.0, 30.0, 60.0], abs=0.1
+        )
 
     with_ledger(work)
 
@@ -181,13 +191,17 @@ def test_a_spare_upload_that_fails_keeps_no_job_from_being_adopted() -> None:
         await lost(ledger, 1)
         await proven(ledger, LISTING)
         client = Service(row("x", nonce_of(1)))
-        client.fails = lambda call, what: Busy("POST /upload", "later", status=503) if call == "upload" else None
+        client.fails = lambda call, what: (
+            Busy("POST /upload", "later", status=503) if call == "upload" else None
+        )
         assert [state for _, state in await goes_on(ledger, client, 1.0)] == [State.WAITING]
 
     with_ledger(work)
 
 
-@pytest.mark.parametrize(("rows", "is_proven"), [((), False), (shown(2), True), ([row("x", nonce_of(1))], True)])
+@pytest.mark.parametrize(
+    ("rows", "is_proven"), [((), False), (shown(2), True), ([row("x", nonce_of(1))], True)]
+)
 def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(
     rows: Sequence[api_types.JobRow], is_proven: bool
 ) -> None:
@@ -202,10 +216,12 @@ def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(
     with_ledger(work)
 
 
-# --- what was held --------------------------------------------------------------------------------------------------
+# --- what was held --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("age", "is_looked_for"), [(RETENTION - 301.0, True), (RETENTION - 299.0, False)])
+@pytest.mark.parametrize(
+    ("age", "is_looked_for"), [(RETENTION - 301.0, True), (RETENTION - 299.0, False)]
+)
 def test_what_an_earlier_run_held_is_looked_for_once_within_the_listing_s_reach(
     age: float, is_looked_for: bool
 ) -> None:
@@ -237,8 +253,12 @@ def test_what_an_earlier_run_held_is_adopted_where_it_is_found() -> None:
     with_ledger(work)
 
 
-@pytest.mark.parametrize(("age", "is_held"), [(RETENTION - 302.0, False), (RETENTION - 299.0, True)])
-def test_what_was_sent_longer_ago_than_the_listing_reaches_is_held_at_once(age: float, is_held: bool) -> None:
+@pytest.mark.parametrize(
+    ("age", "is_held"), [(RETENTION - 302.0, False), (RETENTION - 299.0, True)]
+)
+def test_what_was_sent_longer_ago_than_the_listing_reaches_is_held_at_once(
+    age: float, is_held: bool
+) -> None:
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         await proven(ledger)
@@ -265,7 +285,7 @@ def test_a_job_that_another_document_holds_is_adopted_by_nobody() -> None:
     with_ledger(work)
 
 
-# --- when it is absent ----------------------------------------------------------------------------------------------
+# --- when it is absent ----------------------------------------------------------------------------
 
 
 def test_absence_is_concluded_one_settle_after_the_fence() -> None:
@@ -332,7 +352,9 @@ async def _nobody(ledger: Ledger) -> None:
 def test_where_no_job_of_ours_is_shown_time_decides_once_no_company_is_left(
     company: Callable[[Ledger], Any], more: dict[str, bool], at: float | None
 ) -> None:
-    """What is out or on its way may still prove the listing; what is to be sent may be waiting for this one."""
+    """What is out or on its way may still prove the listing; what is to be sent may be waiting for
+    this one.
+    """
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
@@ -357,7 +379,9 @@ class Hidden(Service):
         return page if now() >= self.began + self.span else api_types.JobsPage([])
 
 
-@pytest.mark.parametrize(("span", "at"), [(20.0, 60.0), (200.0, 2 * 195.0), (400.0, 2 * 390.0), (1300.0, 1800.0)])
+@pytest.mark.parametrize(
+    ("span", "at"), [(20.0, 60.0), (200.0, 2 * 195.0), (400.0, 2 * 390.0), (1300.0, 1800.0)]
+)
 def test_a_listing_that_was_seen_behind_is_given_twice_as_long(span: float, at: float) -> None:
     """Up to half an hour, and never less than `settle`."""
 
@@ -373,7 +397,7 @@ def test_a_listing_that_was_seen_behind_is_given_twice_as_long(span: float, at: 
     with_ledger(work)
 
 
-# --- when it is given up --------------------------------------------------------------------------------------------
+# --- when it is given up --------------------------------------------------------------------------
 
 
 async def _saved(ledger: Ledger, document: int) -> None:
@@ -381,8 +405,12 @@ async def _saved(ledger: Ledger, document: int) -> None:
 
 
 @pytest.mark.parametrize(("settle", "at"), [(10.0, 310.0), (60.0, 1860.0), (120.0, 1920.0)])
-def test_what_may_pass_is_waited_for_thirty_times_settle_and_half_an_hour_at_most(settle: float, at: float) -> None:
-    """Once the fence has had its `settle`: a job of ours isn't shown, and it is named in the end."""
+def test_what_may_pass_is_waited_for_thirty_times_settle_and_half_an_hour_at_most(
+    settle: float, at: float
+) -> None:
+    """Once the fence has had its `settle`: a job of ours isn't shown, and it is named in the
+    end.
+    """
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
@@ -390,7 +418,10 @@ def test_what_may_pass_is_waited_for_thirty_times_settle_and_half_an_hour_at_mos
         await proven(ledger)
         ((moment, state),) = await goes_on(ledger, Service(), HOUR, settle=settle)
         assert state == State.HELD and at <= moment <= at + settle / 4 + 1.0
-        assert reason(ledger) == "perhaps paid; the listing doesn't show job job-2, which the service accepted before"
+        assert (
+            reason(ledger)
+            == "perhaps paid; the listing doesn't show job job-2, which the service accepted before"
+        )
 
     with_ledger(work)
 
@@ -403,7 +434,9 @@ def test_what_will_not_pass_is_held_after_three_times_settle(settle: float) -> N
         await lost(ledger, 1)
         await proven(ledger, LISTING)
         client = Service()
-        client.fails = lambda call, what: ReplyLost("POST /upload", "reset") if call == "upload" else None
+        client.fails = lambda call, what: (
+            ReplyLost("POST /upload", "reset") if call == "upload" else None
+        )
         ((moment, state),) = await goes_on(ledger, client, HOUR, settle=settle)
         assert state == State.HELD and 4 * settle <= moment <= 4 * settle + settle / 4 + 1.0
         assert reason(ledger) == "perhaps paid; not proven: fence"
@@ -415,7 +448,9 @@ def test_both_proofs_that_lack_are_named() -> None:
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
         client = Service()
-        client.fails = lambda call, what: ReplyLost("POST /upload", "reset") if call == "upload" else None
+        client.fails = lambda call, what: (
+            ReplyLost("POST /upload", "reset") if call == "upload" else None
+        )
         ((_, state),) = await goes_on(ledger, client, HOUR)
         assert state == State.HELD and reason(ledger) == "perhaps paid; not proven: fence, listing"
 
@@ -429,7 +464,9 @@ def test_a_young_job_that_may_still_be_shown_is_waited_for_before_anything_is_he
         await lost(ledger, 1)
         await _saved(ledger, 2)
         await proven(ledger)
-        asyncio.get_running_loop().call_later(1720.0, lambda: young.append(asyncio.ensure_future(_saved(ledger, 3))))
+        asyncio.get_running_loop().call_later(
+            1720.0, lambda: young.append(asyncio.ensure_future(_saved(ledger, 3)))
+        )
         ((moment, state),) = await goes_on(ledger, Service(), HOUR)
         assert state == State.HELD and is_about(moment, 1900.0)
 
@@ -467,12 +504,18 @@ def test_what_the_listing_shows_too_little_of_is_named_after_half_an_hour(words:
     with_ledger(work)
 
 
-# --- the fence ------------------------------------------------------------------------------------------------------
+# --- the fence ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [BadReply("DELETE", "500", status=500), Busy("DELETE", "later", status=503)])
-def test_an_upload_that_can_not_be_deleted_is_tried_ever_more_seldom_and_then_held(error: ServiceError) -> None:
-    """Twice as long from failure to failure, to five minutes, for half an hour; then with the service's words."""
+@pytest.mark.parametrize(
+    "error", [BadReply("DELETE", "500", status=500), Busy("DELETE", "later", status=503)]
+)
+def test_an_upload_that_can_not_be_deleted_is_tried_ever_more_seldom_and_then_held(
+    error: ServiceError,
+) -> None:
+    """Twice as long from failure to failure, to five minutes, for half an hour; then with the
+    service's words.
+    """
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
@@ -481,7 +524,10 @@ def test_an_upload_that_can_not_be_deleted_is_tried_ever_more_seldom_and_then_he
         client.fails = lambda call, what: error if call == "delete" else None
         ((moment, state),) = await goes_on(ledger, client, HOUR)
         waits = [15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
-        assert all(wait <= gap <= wait + A_PASS for wait, gap in zip(waits, client.gaps("delete"), strict=False))
+        assert all(
+            wait <= gap <= wait + A_PASS
+            for wait, gap in zip(waits, client.gaps("delete"), strict=False)
+        )
         assert len(client.gaps("delete")) >= len(waits)
         assert state == State.HELD and is_about(moment, 1800.0)
         assert reason(ledger) == f"perhaps paid; its upload can't be deleted: {error}"
@@ -507,7 +553,9 @@ def test_an_upload_that_is_refused_for_good_is_tried_once_and_no_fence() -> None
         await lost(ledger, 1)
         await proven(ledger)
         client = Service()
-        client.fails = lambda call, what: Refused("DELETE", "no", status=405) if call == "delete" else None
+        client.fails = lambda call, what: (
+            Refused("DELETE", "no", status=405) if call == "delete" else None
+        )
         ((moment, state),) = await goes_on(ledger, client, HOUR)
         assert len(client.asked["delete"]) == 1
         assert state == State.HELD and is_about(moment, 4 * SETTLE)
@@ -517,7 +565,8 @@ def test_an_upload_that_is_refused_for_good_is_tried_once_and_no_fence() -> None
 
 
 @pytest.mark.parametrize(
-    ("fine", "tried"), [("", "123"), ("3", "123456"), ("1", "1234"), ("36", "12345678"), ("12345678", "12345678")]
+    ("fine", "tried"),
+    [("", "123"), ("3", "123456"), ("1", "1234"), ("36", "12345678"), ("12345678", "12345678")],
 )
 def test_after_three_deletions_in_vain_in_a_row_a_pass_tries_no_more(fine: str, tried: str) -> None:
     """The others are judged meanwhile, and the next pass begins anew."""
@@ -598,12 +647,16 @@ def test_what_an_earlier_run_had_on_record_is_deleted_once_more() -> None:
     with_ledger(work)
 
 
-# --- what we had deleted --------------------------------------------------------------------------------------------
+# --- what we had deleted --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("deletion_started", "told"), [(True, [State.QUEUED]), (False, [])])
-def test_only_what_we_began_to_delete_needs_not_be_shown(deletion_started: bool, told: list[State]) -> None:
-    """No "not found" excuses a job that we never had deleted: an answer may be wrong, and the listing has holes."""
+def test_only_what_we_began_to_delete_needs_not_be_shown(
+    deletion_started: bool, told: list[State]
+) -> None:
+    """No "not found" excuses a job that we never had deleted: an answer may be wrong, and the
+    listing has holes.
+    """
 
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)
@@ -614,7 +667,9 @@ def test_only_what_we_began_to_delete_needs_not_be_shown(deletion_started: bool,
         await asyncio.sleep(2 * SETTLE)
         await proven(ledger)
         client = Service(*shown(3))
-        client.fails = lambda call, what: NotFound("GET /job", "no", status=404) if call == "job" else None
+        client.fails = lambda call, what: (
+            NotFound("GET /job", "no", status=404) if call == "job" else None
+        )
         assert [state for _, state in await goes_on(ledger, client, 100.0)] == told
 
     with_ledger(work)

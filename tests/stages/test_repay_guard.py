@@ -1,4 +1,6 @@
-"""What is saved isn't paid for again above a sum, unasked: neither for changed files nor for other options."""
+"""What is saved isn't paid for again above a sum, unasked: neither for changed files nor for other
+options.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def test_a_few_edited_files_are_paid_again_without_a_word(house: House) -> None:
 
 
 def test_more_of_them_stay_as_they_were_while_the_rest_goes_on(house: House) -> None:
-    """Their older results stand, a new file is sent, and it is said what to type; the next run says it again."""
+    """Their older results stand, a new file is sent, and it is said what to type; the next run says
+    it again.
+    """
 
     async def work() -> None:
         await house.run()
@@ -59,7 +63,10 @@ def test_more_of_them_stay_as_they_were_while_the_rest_goes_on(house: House) -> 
         assert await house.run() == {"saved": 7}
         assert house.paid() == 7
         assert digest_of("letter 0") in house.result("n0")
-        assert "4 documents that are saved would be paid for again, about 4 credits" in house.course.refused
+        assert (
+            "4 documents that are saved would be paid for again, about 4 credits"
+            in house.course.refused
+        )
         assert "--yes" in house.course.refused
         await house.run()
         assert house.course.refused
@@ -84,7 +91,10 @@ def test_somebody_who_is_there_is_asked_once(house: House) -> None:
 
 
 def test_other_options_send_nothing_until_they_are_agreed_to(house: House) -> None:
-    """Not even new documents; what is out comes home all the same. Afterwards it isn't asked again."""
+    """Not even new documents; what is out comes home all the same.
+
+    Afterwards it isn't asked again.
+    """
 
     async def work() -> None:
         await house.run()

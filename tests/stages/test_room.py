@@ -1,4 +1,6 @@
-"""Room in memory for results on their way: whoever takes some gives it back, whatever becomes of the result."""
+"""Room in memory for results on their way: whoever takes some gives it back, whatever becomes of
+the result.
+"""
 
 import asyncio
 from pathlib import Path
@@ -22,13 +24,17 @@ UNREADABLE = {
 
 
 class FillsTheRoom(Twin):
-    """Each answer takes all of the room; the first results of each job are `said` in place of what they should be."""
+    """Each answer takes all of the room; the first results of each job are `said` in place of what
+    they should be.
+    """
 
     def __init__(self, service: TwinService, said: bytes | None) -> None:
         super().__init__(service)
         self._said, self._asked = said, dict[str, int]()
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
+    async def job(
+        self, job_id: str, *, room: Room | None = None
+    ) -> tuple[api_types.JobAnswer, int]:
         answer, _ = await super().job(job_id)
         if room is not None:
             await room.take(ROOM)
@@ -39,7 +45,9 @@ class FillsTheRoom(Twin):
         return answer, ROOM if room is not None else 0
 
 
-@pytest.mark.parametrize("said", [None, *UNREADABLE.values()], ids=["what it should be", *UNREADABLE])
+@pytest.mark.parametrize(
+    "said", [None, *UNREADABLE.values()], ids=["what it should be", *UNREADABLE]
+)
 def test_what_cannot_be_read_gives_back_its_room(said: bytes | None, tmp_path: Path) -> None:
     """Else a few of them leave none, and no result of the batch is fetched any more."""
 

@@ -48,5 +48,7 @@ def test_a_wait_that_is_told_again_says_no_secret_either() -> None:
     course = Course(tell=told.append)
     course.secrets.keep(["CANARY-of-a-key"], "the key")
     for _ in range(2):
-        course.warn_of_wait("uploads wait", datetime.fromtimestamp(0.0), "no more for CANARY-of-a-key")
+        course.warn_of_wait(
+            "uploads wait", datetime.fromtimestamp(0.0), "no more for CANARY-of-a-key"
+        )
     assert [words.rpartition(": ")[2] for words in told] == ["no more for [the key]"] * 2

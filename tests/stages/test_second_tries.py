@@ -1,4 +1,6 @@
-"""What failed for a passing reason is taken up by the next runs by themselves, and nothing else is."""
+"""What failed for a passing reason is taken up by the next runs by themselves, and nothing else
+is.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ HOUR = 3600.0
 @contextmanager
 def ledger_of(house: House) -> Iterator[Ledger]:
     clock = asyncio.get_running_loop().time
-    with closing(open_ledger(house.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True)) as ledger:
+    with closing(
+        open_ledger(house.out / ".batcher" / "ledger.db", batch="b", clock=clock, inline=True)
+    ) as ledger:
         yield ledger
 
 
@@ -41,9 +45,13 @@ def fails(name: str | None) -> Callable[[TwinJob], tuple[float, str | None]]:
     return lambda job: (30.0, name)
 
 
-@pytest.mark.parametrize("name", ["TIMEOUT", "PROCESSING_FAILED", "INTERNAL_ERROR", "NEW_LAST_WEEK"])
+@pytest.mark.parametrize(
+    "name", ["TIMEOUT", "PROCESSING_FAILED", "INTERNAL_ERROR", "NEW_LAST_WEEK"]
+)
 def test_a_passing_failure_is_tried_by_three_runs_and_no_more(house: House, name: str) -> None:
-    """One submission in each further run: whatever it may cost after all, it is three and two at most."""
+    """One submission in each further run: whatever it may cost after all, it is three and two at
+    most.
+    """
 
     async def work() -> None:
         house.put(a="one", b="two")
@@ -101,7 +109,9 @@ def test_what_was_or_may_have_been_paid_is_a_person_s_to_decide(house: House, wh
         house.put(b="two") if what == "lost" else None
         assert what in await house.run()
         jobs = len(house.service.jobs)
-        assert what in await house.run() and len(house.service.jobs) == jobs and waiting(house) == []
+        assert (
+            what in await house.run() and len(house.service.jobs) == jobs and waiting(house) == []
+        )
 
     run_virtually(work())
 
@@ -119,7 +129,9 @@ class Swallowing(Twin):
 
 
 def test_submissions_that_never_arrive_are_made_again_by_the_next_run(house: House) -> None:
-    """Proven absent three times, so nothing was paid: each further run has three chances of its own."""
+    """Proven absent three times, so nothing was paid: each further run has three chances of its
+    own.
+    """
 
     async def work() -> None:
         house.put(a="fence", b="lost")
@@ -172,11 +184,16 @@ def test_copies_share_the_tries_of_the_one_that_pays(house: House) -> None:
 
 
 def test_the_steps_that_follow_come_after(house: House) -> None:
-    """Of a chain: what was blocked by a passing failure isn't, and one that fails itself repeats no step before it."""
+    """Of a chain: what was blocked by a passing failure isn't, and one that fails itself repeats no
+    step before it.
+    """
 
     async def work() -> None:
         house.put(a="one")
-        house.later_jobs = (Job(name="extract", endpoint="extract"), Job(name="split", endpoint="split"))
+        house.later_jobs = (
+            Job(name="extract", endpoint="extract"),
+            Job(name="split", endpoint="split"),
+        )
         house.service.work = fails("TIMEOUT")
         assert await house.run() == {"failed": 1, "blocked": 2}
         with ledger_of(house) as ledger:
@@ -251,7 +268,9 @@ def test_a_run_that_is_cut_off_uses_up_no_try(house: House) -> None:
 
 def test_a_submission_that_is_refused_for_good_is_not_tried_again(house: House) -> None:
     class Refusing(Twin):
-        async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        async def run_job(
+            self, endpoint: str, source: Any, options: Any = None, **more: Any
+        ) -> str:
             raise Refused("POST /parse_async", "too large", status=413)
 
     async def work() -> None:

@@ -1,4 +1,6 @@
-"""A run that is told to stop ends within seconds, whatever it waits for, with what is ready on disk."""
+"""A run that is told to stop ends within seconds, whatever it waits for, with what is ready on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def now() -> float:
 class LaterEach(Twin):
     """From `since` on every such call is refused, to come again after `retry_after` seconds."""
 
-    def __init__(self, service: TwinService, call: str, *, retry_after: float = 300.0, since: float = 0.0) -> None:
+    def __init__(
+        self, service: TwinService, call: str, *, retry_after: float = 300.0, since: float = 0.0
+    ) -> None:
         super().__init__(service)
         self.call = call
         self.retry_after = retry_after
@@ -40,8 +44,13 @@ class LaterEach(Twin):
         return await super().reach(call, act)
 
 
-def stopping(house: House, when: Callable[[Ledger], bool], told: list[float]) -> Callable[[Ledger], bool]:
-    """Stops the run as a signal does once `when` says so, and notes the moment. It never cuts the run off."""
+def stopping(
+    house: House, when: Callable[[Ledger], bool], told: list[float]
+) -> Callable[[Ledger], bool]:
+    """Stops the run as a signal does once `when` says so, and notes the moment.
+
+    It never cuts the run off.
+    """
 
     def until(ledger: Ledger) -> bool:
         if not told and when(ledger):
@@ -73,7 +82,9 @@ def test_a_run_ends_soon_whichever_lane_waits_out_a_retry_after(house: House, ca
 
 @pytest.mark.parametrize("call", ["upload", "run_job"])
 def test_a_run_ends_soon_where_a_lane_has_become_slow(house: House, call: str) -> None:
-    """Refused for haste again and again, it makes a call every few seconds: nobody waits for his turn any more."""
+    """Refused for haste again and again, it makes a call every few seconds: nobody waits for his
+    turn any more.
+    """
 
     class Hasty(LaterEach):
         async def reach(self, call: str, act: Callable[[], Any]) -> Any:
@@ -92,7 +103,9 @@ def test_a_run_ends_soon_where_a_lane_has_become_slow(house: House, call: str) -
 
 
 def test_what_is_ready_comes_home_though_results_are_to_be_asked_for_later(house: House) -> None:
-    """One call was refused until in five minutes; the last look before the end is worth another try."""
+    """One call was refused until in five minutes; the last look before the end is worth another
+    try.
+    """
 
     class Once(LaterEach):
         async def reach(self, call: str, act: Callable[[], Any]) -> Any:
@@ -130,7 +143,9 @@ def test_an_upload_under_way_holds_up_no_end(house: House) -> None:
 
 
 def test_a_submission_under_way_is_waited_for_and_keeps_its_job(house: House) -> None:
-    """Its answer may take longer than a lane's wait is worth: cut off, nobody would know whether it was paid."""
+    """Its answer may take longer than a lane's wait is worth: cut off, nobody would know whether it
+    was paid.
+    """
 
     class Slow(Twin):
         async def run_job(self, *args: Any, **more: Any) -> str:
@@ -141,14 +156,18 @@ def test_a_submission_under_way_is_waited_for_and_keeps_its_job(house: House) ->
         house.put(a="one")
         house.client = Slow(house.service)
         told: list[float] = []
-        tally = await house.run(until=stopping(house, lambda ledger: ledger.tally[State.SENDING] == 1, told))
+        tally = await house.run(
+            until=stopping(house, lambda ledger: ledger.tally[State.SENDING] == 1, told)
+        )
         assert tally == {"waiting": 1}
         assert now() - told[0] < 40.0 + AT_MOST
 
     run_virtually(work())
 
 
-def test_a_limit_that_is_reached_ends_submissions_at_once_and_still_waits_for_what_is_out(house: House) -> None:
+def test_a_limit_that_is_reached_ends_submissions_at_once_and_still_waits_for_what_is_out(
+    house: House,
+) -> None:
     """Nobody waits for his turn to send what is not to be sent any more."""
 
     async def work() -> None:

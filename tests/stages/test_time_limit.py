@@ -30,7 +30,11 @@ def stopped_after(limits: Limits, *, began: datetime = TEN_AT_NIGHT) -> tuple[ti
 NIGHTS = {
     "a duration": (Limits(max_duration=3600.0), timedelta(hours=1), "max_duration"),
     "an hour of the clock": (Limits(stop_at=time(6)), timedelta(hours=8), "06:00"),
-    "whichever comes first": (Limits(max_duration=7 * 3600.0, stop_at=time(6)), timedelta(hours=7), "max_duration"),
+    "whichever comes first": (
+        Limits(max_duration=7 * 3600.0, stop_at=time(6)),
+        timedelta(hours=7),
+        "max_duration",
+    ),
     "an hour just past": (Limits(stop_at=time(21, 55)), timedelta(0), "21:55"),
 }
 

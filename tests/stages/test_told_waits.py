@@ -1,4 +1,6 @@
-"""Whoever watches a run is told of each wait that is longer than a minute: what waits, until when, and why."""
+"""Whoever watches a run is told of each wait that is longer than a minute: what waits, until when,
+and why.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,19 @@ def now() -> float:
 
 
 class Failing(Twin):
-    """From `since` on, `for_` seconds long or until so many calls have failed, such calls end with `error`."""
+    """From `since` on, `for_` seconds long or until so many calls have failed, such calls end with
+    `error`.
+    """
 
-    def __init__(self, service: TwinService, calls: set[str], error: ServiceError, *, times: int, since: float) -> None:
+    def __init__(
+        self,
+        service: TwinService,
+        calls: set[str],
+        error: ServiceError,
+        *,
+        times: int,
+        since: float,
+    ) -> None:
         super().__init__(service)
         self.calls = calls
         self.error = error
@@ -55,10 +67,14 @@ def test_a_lane_that_is_asked_to_wait_says_so_once(house: House, call: str) -> N
         house.clean = "saved"
         house.max_in_flight = 20
         later = Busy("CALL", "BATCH_QUEUE_FULL", status=503, retry_after=300.0)
-        house.client = Failing(house.service, {call}, later, times=4, since=now() + (0.0 if call == "upload" else 25.0))
+        house.client = Failing(
+            house.service, {call}, later, times=4, since=now() + (0.0 if call == "upload" else 25.0)
+        )
         assert await house.run() == {"saved": 40}
         told = [words for words in house.course.warnings if words.startswith(WAITS[call])]
-        assert len(told) == 1 and re.search(r" until \d\d:\d\d:\d\d: CALL: 503 BATCH_QUEUE_FULL", told[0])
+        assert len(told) == 1 and re.search(
+            r" until \d\d:\d\d:\d\d: CALL: 503 BATCH_QUEUE_FULL", told[0]
+        )
 
     run_virtually(work())
 
@@ -75,7 +91,9 @@ def test_a_wait_of_a_few_seconds_is_not_worth_a_word(house: House) -> None:
 
 
 def test_an_outage_is_told_once_however_long_it_lasts(house: House) -> None:
-    """Each of its waits is a minute at most; it is all of them together that somebody will want to know of."""
+    """Each of its waits is a minute at most; it is all of them together that somebody will want to
+    know of.
+    """
 
     async def work() -> None:
         house.put(a="one")
@@ -97,7 +115,10 @@ def test_who_waits_for_jobs_after_a_limit_is_told_until_when(house: House) -> No
         house.service.work = lambda job: (1000.0, None)
         assert (await house.run())["saved"] == 1
         (told,) = house.course.warnings
-        assert re.match(r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; limits.max_documents", told)
+        assert re.match(
+            r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; limits.max_documents",
+            told,
+        )
 
     run_virtually(work())
 

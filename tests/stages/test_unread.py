@@ -1,4 +1,6 @@
-"""Completed jobs whose result can't be had: asked again in time, then a verdict, and never paid again by themselves."""
+"""Completed jobs whose result can't be had: asked again in time, then a verdict, and never paid
+again by themselves.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ ODD = b"odd"
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """Each of its runs draws nonces of its own."""
     seeds = iter(range(100))
-    monkeypatch.setattr(house_module, "random", types.SimpleNamespace(Random=lambda _: random.Random(next(seeds))))
+    monkeypatch.setattr(
+        house_module, "random", types.SimpleNamespace(Random=lambda _: random.Random(next(seeds)))
+    )
     return House(tmp_path)
 
 
@@ -42,9 +46,13 @@ def now() -> float:
 
 
 class Odd(Twin):
-    """Answers about the file that holds `odd` as it is told to; `healed` makes it answer like any other."""
+    """Answers about the file that holds `odd` as it is told to; `healed` makes it answer like any
+    other.
+    """
 
-    def __init__(self, service: TwinService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]) -> None:
+    def __init__(
+        self, service: TwinService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]
+    ) -> None:
         super().__init__(service)
         self.answer = answer
         self.healed = False
@@ -71,13 +79,17 @@ def becomes(text: bytes) -> Callable[[api_types.JobAnswer], api_types.JobAnswer]
 
 def of_another(answer: api_types.JobAnswer) -> api_types.JobAnswer:
     result = msgspec.json.decode(bytes(answer.result or b""))
-    return api_types.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "job_id": "another"})))
+    return api_types.JobAnswer(
+        answer.status, msgspec.Raw(msgspec.json.encode({**result, "job_id": "another"}))
+    )
 
 
 def a_link(answer: api_types.JobAnswer) -> api_types.JobAnswer:
     result = msgspec.json.decode(bytes(answer.result or b""))
     link = {"type": "url", "url": "https://storage.example/x", "result_id": "r"}
-    return api_types.JobAnswer(answer.status, msgspec.Raw(msgspec.json.encode({**result, "result": link})))
+    return api_types.JobAnswer(
+        answer.status, msgspec.Raw(msgspec.json.encode({**result, "result": link}))
+    )
 
 
 UNREAD = {
@@ -86,7 +98,9 @@ UNREAD = {
     "a list": becomes(b"[]"),
     "words": becomes(b'"later"'),
     "another job's": of_another,
-    "a link without an address": becomes(b'{"response_type": "parse", "result": {"type": "url", "url": null}}'),
+    "a link without an address": becomes(
+        b'{"response_type": "parse", "result": {"type": "url", "url": null}}'
+    ),
     "a link that is dead": a_link,  # the twin answers 404 to every link
 }
 
@@ -128,7 +142,9 @@ def test_a_result_that_comes_a_moment_later_is_waited_for(house: House, times: i
 
 @pytest.mark.parametrize("name", UNREAD)
 def test_what_can_never_be_read_is_a_verdict_and_no_second_payment(house: House, name: str) -> None:
-    """Within some minutes, with its reason; the others are saved, and the next run leaves it alone."""
+    """Within some minutes, with its reason; the others are saved, and the next run leaves it
+    alone.
+    """
 
     async def work() -> None:
         house.put(a="odd", b="fine")
@@ -225,7 +241,9 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
     class Counting(Odd):
         rooms: list[Room] = []  # noqa: RUF012 (of this one test)
 
-        async def job(self, job_id: str, *, room: Room | None = None) -> tuple[api_types.JobAnswer, int]:
+        async def job(
+            self, job_id: str, *, room: Room | None = None
+        ) -> tuple[api_types.JobAnswer, int]:
             answer, taken = await super().job(job_id, room=room)
             more = 1000 if room is not None else 0  # as if its body had been larger
             if room is not None:
@@ -245,7 +263,7 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
     run_virtually(work())
 
 
-# --- no answer about one job ----------------------------------------------------------------------------------------
+# --- no answer about one job ----------------------------------------------------------------------
 
 
 class Refusing(Odd):
@@ -276,7 +294,9 @@ class Refusing(Odd):
     ids=["503", "503 for hours", "503 for ever", "500", "broken", "422", "unreachable"],
 )
 def test_one_job_that_gets_no_answer_holds_up_no_other(house: House, error: ServiceError) -> None:
-    """The others come home in time, it comes to a verdict, and the run to its end; nothing is paid again."""
+    """The others come home in time, it comes to a verdict, and the run to its end; nothing is paid
+    again.
+    """
 
     async def work() -> None:
         house.put(a="odd", **{f"n{number}": f"{number}" for number in range(60)})
@@ -338,7 +358,9 @@ class LongPauseOfTheList(Twin):
 
 @pytest.mark.parametrize("hours", [6, 13, 24 * 366])
 @pytest.mark.parametrize("kind", [OneLongPause, LongPauseOfTheList])
-def test_no_wait_that_is_asked_for_lets_a_result_expire(house: House, kind: Any, hours: float) -> None:
+def test_no_wait_that_is_asked_for_lets_a_result_expire(
+    house: House, kind: Any, hours: float
+) -> None:
     """A look in time costs one request; the results were paid for."""
 
     async def work() -> None:
@@ -365,7 +387,7 @@ def test_a_wait_that_puts_nothing_at_risk_is_kept_whole(house: House) -> None:
     run_virtually(work())
 
 
-# --- 404 ------------------------------------------------------------------------------------------------------------
+# --- 404 ------------------------------------------------------------------------------------------
 
 
 class Forgetful(Twin):
@@ -381,7 +403,9 @@ class Forgetful(Twin):
 
 @pytest.mark.parametrize("documents", [1, 20])
 def test_a_service_that_knows_no_job_at_all_has_lost_none(house: House, documents: int) -> None:
-    """Three times 404 and more, and nobody else is answered either: that is the service's trouble, and it passes."""
+    """Three times 404 and more, and nobody else is answered either: that is the service's trouble,
+    and it passes.
+    """
 
     async def work() -> None:
         house.put(**{f"n{number}": f"{number}" for number in range(documents)})

@@ -22,7 +22,9 @@ def test_an_error_s_name_says_more_than_its_class() -> None:
     """Wherever it stands in the reason, and however the service goes on."""
     assert "convert it" in told("DOCUMENT_UNSUPPORTED: no reader for .xyz")
     assert "see whether it opens" in told("415 DOCUMENT_CORRUPT: xref")
-    assert "passwords_file, then `batcher retry out --only document`" in told("DOCUMENT_PASSWORD_PROTECTED")
+    assert "passwords_file, then `batcher retry out --only document`" in told(
+        "DOCUMENT_PASSWORD_PROTECTED"
+    )
     assert "--only configuration`" in told("INVALID_SCHEMA: fields", kind="configuration")
 
 
@@ -43,13 +45,17 @@ def test_what_came_of_every_try_is_not_called_likely_to_pass(name: str) -> None:
     assert "the file" in said and "in vain" in said
 
 
-@pytest.mark.parametrize("reason", ["BATCH_ORPHANED: x", "JOB_STATE_ERROR", "proven absent three times", None])
+@pytest.mark.parametrize(
+    "reason", ["BATCH_ORPHANED: x", "JOB_STATE_ERROR", "proven absent three times", None]
+)
 def test_what_passes_by_itself_is_said_to(reason: str | None) -> None:
     """No fault of the file's."""
     assert "likely to pass" in told(reason, kind="transient")
 
 
-@pytest.mark.parametrize("name", ["JOB_CANCELLED", "JOB_DELETED", "JOB_DELETION_IN_PROGRESS", "NOT_FOUND"])
+@pytest.mark.parametrize(
+    "name", ["JOB_CANCELLED", "JOB_DELETED", "JOB_DELETION_IN_PROGRESS", "NOT_FOUND"]
+)
 def test_what_happened_to_a_job_at_the_service_is_no_fault_of_its_file(name: str) -> None:
     """Another attempt need not end the same way."""
     said = told(f"{name}: why")
@@ -64,7 +70,9 @@ def test_a_verdict_of_ours_is_not_taken_for_the_service_s() -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_advice_fits_what_the_name_means_to_the_policy(name: ErrorName) -> None:
-    """Only a verdict or a wrong setting has anything to be mended; what passes by itself has no name here."""
+    """Only a verdict or a wrong setting has anything to be mended; what passes by itself has no
+    name here.
+    """
     assert RULES[name].kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION)
 
 

@@ -19,7 +19,9 @@ from batcher.ledger.queries import Queries, reader
 from batcher.ledger.statistics import Statistics, statistics
 from batcher.views.report import report_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 SIZES = (0, 1, 10, 1_000)
 
 
@@ -68,7 +70,9 @@ def test_it_is_whole_and_loads_nothing(documents: int, tmp_path: Path) -> None:
     outline = Outline(html)
     assert outline.open == []
     assert not {"script", "link", "img", "iframe", "object"} & set(outline.tags)
-    assert not [a for a in outline.attributes if a[1] in ("src", "href", "action") or a[1].startswith("on")]
+    assert not [
+        a for a in outline.attributes if a[1] in ("src", "href", "action") or a[1].startswith("on")
+    ]
     assert "url(" not in html and "http:" not in html and "https:" not in html
     assert ODD not in html
 
@@ -85,11 +89,18 @@ def test_nothing_in_it_can_be_run(tmp_path: Path) -> None:
 
 
 def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
-    """Headings in steps, a name for every picture, a caption or a heading for every table, the numbers in text."""
+    """Headings in steps, a name for every picture, a caption or a heading for every table, the
+    numbers in text.
+    """
     outline = Outline(page(make_ledger(tmp_path / "ledger.db", 1_000)))
     assert outline.headings[0] == 1 and outline.headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
-    pictures = [value for tag, name, value in outline.attributes if (tag, name) == ("svg", "aria-label")]
+    assert all(
+        after <= before + 1
+        for before, after in zip(outline.headings, outline.headings[1:], strict=False)
+    )
+    pictures = [
+        value for tag, name, value in outline.attributes if (tag, name) == ("svg", "aria-label")
+    ]
     assert len(pictures) == outline.tags["svg"] and all(": " in name for name in pictures)
     assert outline.tags["details"] == outline.tags["figure"] == outline.tags["figcaption"]
     assert outline.tags["caption"] + outline.tags["details"] == outline.tags["table"]
@@ -102,17 +113,29 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     seen = found(path)
     assert {count.name: count.number for count in seen.states} == {"saved": 980, "failed": 20}
     paid = db.execute("SELECT sum(credits) FROM attempts WHERE outcome = 'saved'").fetchone()[0]
-    assert seen.credits == paid == sum(c.amount for c in seen.folders) == sum(c.amount for c in seen.days)
+    assert (
+        seen.credits
+        == paid
+        == sum(c.amount for c in seen.folders)
+        == sum(c.amount for c in seen.days)
+    )
     assert sum(run.saved for run in seen.runs) == sum(c.number for c in seen.to_disk) == 980
     assert sum(c.number for c in seen.margins) == 980
     assert sum(bucket.saved for bucket in seen.throughput) == seen.runs[-1].saved
     assert sum(c.number for c in seen.errors) == 20
-    assert sum(c.number for c in seen.overcome) == 20  # each 40th, but for those that failed: each 200th
-    details = [json.loads(row[0]) for row in db.execute("SELECT detail FROM events WHERE event = 'Ended'")]
+    assert (
+        sum(c.number for c in seen.overcome) == 20
+    )  # each 40th, but for those that failed: each 200th
+    details = [
+        json.loads(row[0]) for row in db.execute("SELECT detail FROM events WHERE event = 'Ended'")
+    ]
     worked = sorted(detail["duration"] for detail in details)
     assert dict(seen.phases)["is worked on"] == (worked[490], worked[882], worked[970])
     assert dict(seen.phases)["waits at the service, and for us to notice"][0] < worked[-1]
-    assert seen.largest[0].size == db.execute("SELECT max(size) FROM documents WHERE state = 'saved'").fetchone()[0]
+    assert (
+        seen.largest[0].size
+        == db.execute("SELECT max(size) FROM documents WHERE state = 'saved'").fetchone()[0]
+    )
 
 
 def test_documents_that_stand_out_name_their_step_in_a_chain_alone(tmp_path: Path) -> None:
@@ -123,7 +146,9 @@ def test_documents_that_stand_out_name_their_step_in_a_chain_alone(tmp_path: Pat
         db.execute("UPDATE documents SET job = 'extract' WHERE id % 2")
     assert {row.job for row in found(path).slowest} == {"parse", "extract"}
     html = page(path)
-    assert all(f"{row.source} {row.job}" in html for row in found(path).slowest if row.source != ODD)
+    assert all(
+        f"{row.source} {row.job}" in html for row in found(path).slowest if row.source != ODD
+    )
 
 
 def test_only_the_last_run_may_still_go_on(tmp_path: Path) -> None:
@@ -131,11 +156,16 @@ def test_only_the_last_run_may_still_go_on(tmp_path: Path) -> None:
     path = make_ledger(tmp_path / "ledger.db", 10)
     with sqlite3.connect(path) as db:
         db.execute("UPDATE runs SET ended_at = NULL WHERE id <> 2")
-    assert re.findall(r">(goes on, or was cut off|cut off)<", page(path)) == ["goes on, or was cut off", "cut off"]
+    assert re.findall(r">(goes on, or was cut off|cut off)<", page(path)) == [
+        "goes on, or was cut off",
+        "cut off",
+    ]
 
 
 def test_many_documents_take_seconds_and_little_memory(tmp_path: Path) -> None:
-    """And a page no longer than that of a thousand; 100,000 of them took 1.7 s and 25 kB when they were looked at."""
+    """And a page no longer than that of a thousand; 100,000 of them took 1.7 s and 25 kB when they
+    were looked at.
+    """
     few = make_ledger(tmp_path / "few.db", 1_000)
     many = make_ledger(tmp_path / "many.db", 20_000)
     began = time.process_time()
@@ -153,7 +183,8 @@ def test_many_documents_take_seconds_and_little_memory(tmp_path: Path) -> None:
 
 PROBE = (
     "<script>document.title=[document.documentElement.scrollWidth<=innerWidth,"
-    "[...document.querySelectorAll('svg text')].every(t=>{const b=t.getBBox();return b.x>=0&&b.x+b.width<=561})"
+    "[...document.querySelectorAll('svg text')].every(t=>{const b=t.getBBox();return "
+    "b.x>=0&&b.x+b.width<=561})"
     "].join()</script></body>"
 )
 
@@ -162,14 +193,19 @@ ALONE = "default-src 'none'"  # the probe is a script
 LET_IN = "default-src 'none'; script-src 'unsafe-inline'"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium; the parser has read it")
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium; the parser has read it"
+)
 @pytest.mark.parametrize("width", [500, 1280])
 @pytest.mark.parametrize("documents", [10, 1_000])
 def test_a_browser_finds_nothing_wrong_with_it(width: int, documents: int, tmp_path: Path) -> None:
     """No word on its console, nothing wider than the window, no label cut off."""
     path = tmp_path / "report.html"
     path.write_text(
-        page(make_ledger(tmp_path / "ledger.db", documents)).replace("</body>", PROBE).replace(ALONE, LET_IN), "utf-8"
+        page(make_ledger(tmp_path / "ledger.db", documents))
+        .replace("</body>", PROBE)
+        .replace(ALONE, LET_IN),
+        "utf-8",
     )
     said = subprocess.run(
         [

@@ -1,25 +1,42 @@
-"""Which of some categories a document is, by the words of their criteria; "unknown" where too few of them occur."""
+"""Which of some categories a document is, by the words of their criteria; "unknown" where too few
+of them occur.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from batcher.service.classification.relevance import Text, Topic, covered, scores, support, text_of, topic
+from batcher.service.classification.relevance import (
+    Text,
+    Topic,
+    covered,
+    scores,
+    support,
+    text_of,
+    topic,
+)
 
 UNKNOWN: Final = "unknown"
-REFUGES: Final = frozenset({"other", "others", "unknown", "none", "miscellaneous", "misc", "uncategorized", "else"})
+REFUGES: Final = frozenset(
+    {"other", "others", "unknown", "none", "miscellaneous", "misc", "uncategorized", "else"}
+)
 CLEAR: Final = 0.4  # the share of a criterion's words that speaks for it with high confidence
 UNMET: Final = 0.5  # what is left of the confidence in a category none of whose criteria is met
 LEAST: Final = 0.5  # confidence; a category with less isn't named
 
 
 def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The API's answer but for its usage. A category for the rest, like "other", takes what speaks for none."""
+    """The API's answer but for its usage.
+
+    A category for the rest, like "other", takes what speaks for none.
+    """
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    text = Text(counts, frozenset())  # a chapter's heading says what the chapter is, not what the document is
+    text = Text(
+        counts, frozenset()
+    )  # a chapter's heading says what the chapter is, not what the document is
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
     likely = [
@@ -28,7 +45,10 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     ]
     chosen = _chosen(categories, likely)
     confidence = [_confidence(c, share, text) for c, share in zip(categories, likely, strict=True)]
-    answer: dict[str, Any] = {"result": {"category": chosen}, "response_confidence": {"categories": confidence}}
+    answer: dict[str, Any] = {
+        "result": {"category": chosen},
+        "response_confidence": {"categories": confidence},
+    }
     if groups := request.get("category_groups"):
         answer["extra_metadata"] = {"grouping": _group(groups, chosen)}
     return answer
@@ -43,7 +63,9 @@ def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str
 
 
 def _shares(values: list[float]) -> list[float]:
-    """Of the whole that speaks for anything, squared: a lead of two to one is a confidence of four fifths."""
+    """Of the whole that speaks for anything, squared: a lead of two to one is a confidence of four
+    fifths.
+    """
     squares = [value * value for value in values]
     whole = sum(squares)
     return [square / whole if whole else 0.0 for square in squares]
@@ -51,12 +73,19 @@ def _shares(values: list[float]) -> list[float]:
 
 def _met(category: Mapping[str, Any], text: Text) -> float:
     """Words from here and there make no kind: one criterion at least should be met."""
-    return 1.0 if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"]) else UNMET
+    return (
+        1.0
+        if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"])
+        else UNMET
+    )
 
 
 def _confidence(category: Mapping[str, Any], share: float, text: Text) -> dict[str, Any]:
     criteria = [
-        {"criterion": criterion, "confidence": "high" if _speaks_for(topic("", criterion), text) else "low"}
+        {
+            "criterion": criterion,
+            "confidence": "high" if _speaks_for(topic("", criterion), text) else "low",
+        }
         for criterion in category["criteria"]
     ]
     return {"category": category["category"], "confidence": share, "criteria_confidence": criteria}

@@ -1,7 +1,7 @@
 """How much a text speaks for each of several descriptions, by BM25 over their words. Pure.
 
-Words that every text has weigh little, a name's own words more than a description's. A score of 0 means that no word
-of the description occurs.
+Words that every text has weigh little, a name's own words more than a description's. A score of 0
+means that no word of the description occurs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ WORDS: Final = 2  # one word in passing makes no kind
 HEADING: Final = 2.0  # what a word in a heading counts
 NAME: Final = 2.0  # the weight of a name's words beside a description's
 STOP: Final = frozenset(
-    "the a an of in to for and or on by is are was were be been as at from with without that this these those it its "
-    "their his her your our any all each every other others such than then there which who whose what when where not "
-    "no nor only also may can will should must have has had do does page pages document documents section sections "
-    "contain contains containing contained include includes including included information show shows showing shown "
-    "list lists listing listed typically usually often about content contents describe describes describing part "
+    "the a an of in to for and or on by is are was were be been as at from with without that this "
+    "these those it its "
+    "their his her your our any all each every other others such than then there which who whose "
+    "what when where not "
+    "no nor only also may can will should must have has had do does page pages document documents "
+    "section sections "
+    "contain contains containing contained include includes including included information show "
+    "shows showing shown "
+    "list lists listing listed typically usually often about content contents describe describes "
+    "describing part "
     "parts type kind form like e g i eg ie etc".split()
 )
 
@@ -69,8 +74,18 @@ def terms_of(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """English endings off, as far as that helps "invoices" to meet "invoice" and "paid" to stay itself."""
-    for ending, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
+    """English endings off, as far as that helps "invoices" to meet "invoice" and "paid" to stay
+    itself.
+    """
+    for ending, rest in (
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("ing", ""),
+        ("ed", ""),
+        ("es", ""),
+        ("s", ""),
+        ("e", ""),
+    ):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)] + rest
     return word
@@ -84,9 +99,13 @@ def scores(texts: Sequence[Text], topics: Sequence[Topic]) -> list[list[float]]:
 
 
 def covered(one: Topic, text: Text) -> float:
-    """The share of a topic's words, by weight, that a text has; more than all of it where they stand in headings."""
+    """The share of a topic's words, by weight, that a text has; more than all of it where they
+    stand in headings.
+    """
     whole = sum(one.terms.values())
-    found = sum(weight * _standing(term, text) for term, weight in one.terms.items() if term in text.counts)
+    found = sum(
+        weight * _standing(term, text) for term, weight in one.terms.items() if term in text.counts
+    )
     return found / whole if whole else 0.0
 
 
@@ -101,10 +120,13 @@ def _standing(term: str, text: Text) -> float:
 
 
 def _weights(texts: Sequence[Text], topics: Sequence[Topic]) -> dict[str, float]:
-    """Rare among the texts counts more, and rare among the topics, too: what all ask for tells none apart."""
+    """Rare among the texts counts more, and rare among the topics, too: what all ask for tells none
+    apart.
+    """
     asked = Counter(term for one in topics for term in one.terms)
     return {
-        term: _rarity(sum(term in text.counts for text in texts), len(texts)) * _rarity(times - 1, len(topics))
+        term: _rarity(sum(term in text.counts for text in texts), len(texts))
+        * _rarity(times - 1, len(topics))
         for term, times in asked.items()
     }
 
@@ -116,7 +138,12 @@ def _rarity(having: int, all: int) -> float:
 def _score(text: Text, topic: Topic, weights: Mapping[str, float], average: float) -> float:
     length = 1 - LENGTH + LENGTH * text.counts.total() / average
     return sum(
-        weight * weights[term] * _standing(term, text) * times * (SATURATION + 1) / (times + SATURATION * length)
+        weight
+        * weights[term]
+        * _standing(term, text)
+        * times
+        * (SATURATION + 1)
+        / (times + SATURATION * length)
         for term, weight in topic.terms.items()
         if (times := text.counts[term])
     )

@@ -1,4 +1,5 @@
-"""Splits a document by descriptions of its sections: page by page, and in no section what speaks for none.
+"""Splits a document by descriptions of its sections: page by page, and in no section what speaks
+for none.
 
 Partitions follow the value of their key, read off each page as extraction would read it.
 """
@@ -41,7 +42,10 @@ def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
     pages = pages_of(result)
     topics = [topic(category["name"], category["description"]) for category in categories]
     parts = list(_bridged(list(_parts(pages, topics, overlap)), pages))
-    splits = [_split(category, [p for p in parts if p.section == n], pages) for n, category in enumerate(categories)]
+    splits = [
+        _split(category, [p for p in parts if p.section == n], pages)
+        for n, category in enumerate(categories)
+    ]
     return {"section_mapping": {one["name"]: one["pages"] for one in splits}, "splits": splits}
 
 
@@ -50,12 +54,18 @@ def pages_of(result: Mapping[str, Any]) -> list[PageText]:
     for chunk in result["chunks"]:
         for block in chunk["blocks"]:
             by_page.setdefault(block["bbox"]["page"], []).append(block)
-    return [PageText(number, text_of(blocks), tuple(blocks)) for number, blocks in sorted(by_page.items())]
+    return [
+        PageText(number, text_of(blocks), tuple(blocks))
+        for number, blocks in sorted(by_page.items())
+    ]
 
 
 def _parts(pages: list[PageText], topics: Sequence[Topic], overlap: bool) -> Iterator[_Part]:
     table = [
-        [score if support(one, page.text) >= SUPPORTED else 0.0 for one, score in zip(topics, row, strict=True)]
+        [
+            score if support(one, page.text) >= SUPPORTED else 0.0
+            for one, score in zip(topics, row, strict=True)
+        ]
         for page, row in zip(pages, scores([page.text for page in pages], topics), strict=True)
     ]
     least = LEAST * max((score for row in table for score in row), default=0.0)
@@ -83,13 +93,19 @@ def _bridged(parts: list[_Part], pages: list[PageText]) -> Iterator[_Part]:
             silent.append(page.number)
             continue
         sections = {part.section for part in here}
-        yield from (_Part(number, section, False) for section in sorted(before & sections) for number in silent)
+        yield from (
+            _Part(number, section, False)
+            for section in sorted(before & sections)
+            for number in silent
+        )
         yield from here
         before = sections
         silent = []
 
 
-def _split(category: Mapping[str, Any], parts: list[_Part], pages: list[PageText]) -> dict[str, Any]:
+def _split(
+    category: Mapping[str, Any], parts: list[_Part], pages: list[PageText]
+) -> dict[str, Any]:
     numbers = sorted({part.page for part in parts})
     sure = bool(parts) and all(part.sure for part in parts)
     key = category.get("partition_key")
@@ -103,7 +119,9 @@ def _split(category: Mapping[str, Any], parts: list[_Part], pages: list[PageText
 
 
 def _partitions(key: str, pages: list[PageText], sure: bool) -> list[dict[str, Any]] | None:
-    """One for each value of the key, in the order they begin; a page without a value continues the one before."""
+    """One for each value of the key, in the order they begin; a page without a value continues the
+    one before.
+    """
     found: dict[str, list[int]] = {}
     unsure: set[str] = set()
     name: str | None = None

@@ -1,7 +1,8 @@
-"""Extraction by a model: what it is asked, its answer checked against the schema, and each value looked for again.
+"""Extraction by a model: what it is asked, its answer checked against the schema, and each value
+looked for again.
 
-Runs in worker processes; the asking itself is the service's. A value that the document doesn't show is kept, as the
-model's word, without a citation and with low confidence.
+Runs in worker processes; the asking itself is the service's. A value that the document doesn't show
+is kept, as the model's word, without a citation and with low confidence.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from batcher.service.tasks import Question, Reply
 Ask = Callable[[Question], Reply]
 
 SAID_AND_SEEN: Final = 0.9  # the score of a value that stands in the document once
-SEEN_OFTEN: Final = 0.75  # of one that stands there in several places: which one was meant isn't known
+SEEN_OFTEN: Final = (
+    0.75  # of one that stands there in several places: which one was meant isn't known
+)
 ROUNDS: Final = 2  # an answer, and one repair of it
 LONGEST_PROMPT: Final = 400_000  # characters of a document
 SYSTEM: Final = (
-    "You extract data from documents. Answer with one JSON object that follows the schema. Take values only from the "
+    "You extract data from documents. Answer with one JSON object that follows the schema. Take "
+    "values only from the "
     "document; where it doesn't say, answer null, or an empty array. Never guess, never calculate."
 )
 
@@ -36,12 +40,14 @@ SYSTEM: Final = (
 def ask_model(root: Field, evidence: Evidence, *, system_prompt: str, ask: Ask) -> dict[str, Any]:
     """The schema's shape with a Value at each leaf.
 
-    Raises DocumentProblem LLM_PROVIDER_ERROR, OUTPUT_LIMIT_EXCEEDED, CONTEXT_WINDOW_EXCEEDED or, where even the
-    second answer doesn't fit the schema, LLM_OUTPUT_PARSE_FAILED.
+    Raises DocumentProblem LLM_PROVIDER_ERROR, OUTPUT_LIMIT_EXCEEDED, CONTEXT_WINDOW_EXCEEDED or,
+    where even the second answer doesn't fit the schema, LLM_OUTPUT_PARSE_FAILED.
     """
     text = "\n\n".join(_shown(evidence))
     if len(text) > LONGEST_PROMPT:
-        raise DocumentProblem(ErrorName.CONTEXT_WINDOW_EXCEEDED, f"The document has {len(text)} characters", 422)
+        raise DocumentProblem(
+            ErrorName.CONTEXT_WINDOW_EXCEEDED, f"The document has {len(text)} characters", 422
+        )
     strict = strictly(root)
     messages = [
         {"role": "system", "content": f"{SYSTEM}\n{system_prompt}".strip()},
@@ -54,11 +60,18 @@ def ask_model(root: Field, evidence: Evidence, *, system_prompt: str, ask: Ask) 
             tree: dict[str, Any] = _Seeker(evidence).tree(root, answer)
             return tree
         complaint = (
-            f"That doesn't follow the schema: {problem}. Answer again with the whole corrected JSON object only."
+            f"That doesn't follow the schema: {problem}. Answer again with the whole "
+            "corrected JSON object only."
         )
-        messages = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": complaint}]
+        messages = [
+            *messages,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": complaint},
+        ]
     raise DocumentProblem(
-        ErrorName.LLM_OUTPUT_PARSE_FAILED, f"The model's answer doesn't fit the schema: {problem}", 502
+        ErrorName.LLM_OUTPUT_PARSE_FAILED,
+        f"The model's answer doesn't fit the schema: {problem}",
+        502,
     )
 
 
@@ -70,7 +83,9 @@ def _shown(evidence: Evidence) -> Iterator[str]:
 
 
 def strictly(field: Field) -> dict[str, Any]:
-    """The schema in the strict form that servers ask for: everything required, nothing else, leaves nullable."""
+    """The schema in the strict form that servers ask for: everything required, nothing else, leaves
+    nullable.
+    """
     about = {"description": field.description} if field.description else {}
     if field.kind == "object":
         properties = {child.name: strictly(child) for child in field.children}
@@ -109,11 +124,13 @@ def _checked(said: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
     return answer, f"{error.json_path}: {error.message}" if error else ""
 
 
-# --- where the answer stands in the document ------------------------------------------------------------------------
+# --- where the answer stands in the document ------------------------------------------------------
 
 
 class _Seeker:
-    """Looks for values in the evidence: as text where they are strings, as numbers and dates whatever their form."""
+    """Looks for values in the evidence: as text where they are strings, as numbers and dates
+    whatever their form.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self._places = list(_places(evidence))
@@ -122,7 +139,10 @@ class _Seeker:
     def tree(self, field: Field, answer: Any) -> Any:
         match field.kind:
             case "object":
-                return {child.name: self.tree(child, (answer or {}).get(child.name)) for child in field.children}
+                return {
+                    child.name: self.tree(child, (answer or {}).get(child.name))
+                    for child in field.children
+                }
             case "array":
                 assert field.item is not None
                 return [self.tree(field.item, one) for one in answer or []]
@@ -149,7 +169,12 @@ class _Seeker:
 def _places(evidence: Evidence) -> Iterator[tuple[Spot, str]]:
     yield from ((line.spot, line.text) for line in evidence.lines)
     for grid in evidence.grids:
-        yield from ((evidence.spot_of(cell, grid.spot), cell) for row in grid.rows for cell in row if cell.strip())
+        yield from (
+            (evidence.spot_of(cell, grid.spot), cell)
+            for row in grid.rows
+            for cell in row
+            if cell.strip()
+        )
 
 
 def _plain(text: str) -> str:

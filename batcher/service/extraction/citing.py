@@ -1,4 +1,6 @@
-"""What was found, in the shapes the API answers an extract in: plain, or a citation beside each value."""
+"""What was found, in the shapes the API answers an extract in: plain, or a citation beside each
+value.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def plain(tree: Tree) -> Any:
 
 
 def cited(tree: Tree, settings: Mapping[str, Any]) -> Any:
-    """The same with {value, citations} for each leaf; `settings` are the request's own for citations."""
+    """The same with {value, citations} for each leaf; `settings` are the request's own for
+    citations.
+    """
     match tree:
         case Value():
             citations = [_citation(tree, spot, text, settings) for spot, text in tree.spots]
@@ -53,12 +57,18 @@ def _citation(value: Value, spot: Spot, text: str, settings: Mapping[str, Any]) 
         "bbox": _bbox(spot),
         "confidence": "high" if sure else "low",
         "granular_confidence": numbers if settings.get("numerical_confidence", True) else None,
-        "parentBlock": {**block, "content": ""} if settings.get("parent_block") == "bbox_only" else dict(block),
+        "parentBlock": {**block, "content": ""}
+        if settings.get("parent_block") == "bbox_only"
+        else dict(block),
     }
 
 
 def _bbox(spot: Spot) -> dict[str, Any]:
     left, top, right, bottom = spot.box
     place = {"left": left, "top": top, "width": right - left, "height": bottom - top}
-    pages = {key: spot.block["bbox"][key] for key in ("page", "original_page") if key in spot.block["bbox"]}
+    pages = {
+        key: spot.block["bbox"][key]
+        for key in ("page", "original_page")
+        if key in spot.block["bbox"]
+    }
     return {**{key: round(share, 6) for key, share in place.items()}, **pages}

@@ -1,4 +1,6 @@
-"""Arrays of objects from tables: which table is meant, which column is which property, which rows are no items."""
+"""Arrays of objects from tables: which table is meant, which column is which property, which rows
+are no items.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,18 @@ from batcher.service.extraction.words import (
     words_of_name,
 )
 
-SUMMARIES: Final = frozenset("total subtotal sum vat tax shipping discount balance carried forward".split())
-CASTABLE: Final = 0.5  # share of a column's cells that must be of the property's type, or it is another column
+SUMMARIES: Final = frozenset(
+    "total subtotal sum vat tax shipping discount balance carried forward".split()
+)
+CASTABLE: Final = (
+    0.5  # share of a column's cells that must be of the property's type, or it is another column
+)
 BY_HEADING: Final = 0.5  # what a table's heading counts beside its columns
 
 
-def table_rows(array: Field, evidence: Evidence, vocabulary: Vocabulary, customs: Customs) -> list[Mapping[str, Value]]:
+def table_rows(
+    array: Field, evidence: Evidence, vocabulary: Vocabulary, customs: Customs
+) -> list[Mapping[str, Value]]:
     """A mapping for each item; none where no table has the columns, or two have them equally."""
     assert array.item is not None
     columns = Vocabulary(vocabulary.shared - {"item", "description"}, {**SYNONYMS, **COLUMNS})
@@ -48,11 +56,19 @@ def _ranked(
     for grid in joined_across_pages(evidence.grids):
         matched = _matched(array, leaves, grid, vocabulary, customs)
         if len(matched) >= min(2, len(leaves)) and matched:
-            heading = vocabulary.closeness(grid.heading, phrase_of(array.name, (), array.title, array.description))
-            yield round(sum(score for _, score in matched.values()) + BY_HEADING * heading, 2), grid, matched
+            heading = vocabulary.closeness(
+                grid.heading, phrase_of(array.name, (), array.title, array.description)
+            )
+            yield (
+                round(sum(score for _, score in matched.values()) + BY_HEADING * heading, 2),
+                grid,
+                matched,
+            )
 
 
-def _matched(array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs) -> _Matched:
+def _matched(
+    array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs
+) -> _Matched:
     """Each column for the property its header names best, each property once."""
     header, *body = grid.rows
     scored = [
@@ -67,8 +83,12 @@ def _matched(array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabula
         if score < THRESHOLD or column in found or index in taken:
             continue
         rivals = [one for one in scored if one[0] == score and one != (score, column, index)]
-        if any((c == column) != (i == index) and c not in found and i not in taken for _, c, i in rivals):
-            continue  # two headers for one property, or the other way about: which is which isn't said
+        if any(
+            (c == column) != (i == index) and c not in found and i not in taken
+            for _, c, i in rivals
+        ):
+            # two headers for one property, or the other way about: which is which isn't said
+            continue
         if _castable(leaves[index], [row[column] for row in body if column < len(row)], customs):
             found[column] = (leaves[index], score)
             taken.add(index)
@@ -89,10 +109,16 @@ def _castable(leaf: Field, cells: list[str], customs: Customs) -> bool:
     return good >= CASTABLE * len(filled)
 
 
-def _items(grid: Grid, matched: _Matched, evidence: Evidence, customs: Customs) -> Iterator[Mapping[str, Value]]:
+def _items(
+    grid: Grid, matched: _Matched, evidence: Evidence, customs: Customs
+) -> Iterator[Mapping[str, Value]]:
     header, *body = grid.rows
     for row in body:
-        if row == header or _is_summary(row) or not any(row[column].strip() for column in matched if column < len(row)):
+        if (
+            row == header
+            or _is_summary(row)
+            or not any(row[column].strip() for column in matched if column < len(row))
+        ):
             continue
         found: dict[str, Value] = {}
         for column, (leaf, score) in matched.items():

@@ -1,7 +1,8 @@
-"""What a parsed document offers to be cited: lines of text with their places, and tables as grids of cells.
+"""What a parsed document offers to be cited: lines of text with their places, and tables as grids
+of cells.
 
-Works on the API's own answer to a parse, so an earlier job's result serves as well as a document just read. Looks for
-nothing yet.
+Works on the API's own answer to a parse, so an earlier job's result serves as well as a document
+just read. Looks for nothing yet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom; shares of t
 Rows = list[list[str]]
 
 WORD_GAP: Final = 1.2  # widths of a letter: a wider gap parts two pieces of one line
-LINE_HEIGHT: Final = 0.025  # of the page: a block as low as this is one line, and its place is the line's
+LINE_HEIGHT: Final = (
+    0.025  # of the page: a block as low as this is one line, and its place is the line's
+)
 _CELL: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r":?-{3,}:?")
 _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
@@ -71,7 +74,11 @@ class Evidence:
 
     def spot_of(self, text: str, around: Spot) -> Spot:
         """Where in a block a cell's text stands, if it does in one place only."""
-        inside = [s for s in self.by_text.get((around.page, text.strip()), []) if _within(s.box, around.box)]
+        inside = [
+            s
+            for s in self.by_text.get((around.page, text.strip()), [])
+            if _within(s.box, around.box)
+        ]
         return replace(inside[0], block=around.block) if len(inside) == 1 else around
 
 
@@ -99,11 +106,13 @@ def box_of(bbox: Mapping[str, Any]) -> Box:
     return bbox["left"], bbox["top"], bbox["left"] + bbox["width"], bbox["top"] + bbox["height"]
 
 
-# --- lines ----------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 def _lines(blocks: list[Mapping[str, Any]], pieces: list[Line]) -> Iterator[Line]:
-    """In reading order: a block's own pieces where places are known, its lines of text where not."""
+    """In reading order: a block's own pieces where places are known, its lines of text where
+    not.
+    """
     own: dict[int, list[Line]] = {}
     for piece in pieces:
         own.setdefault(id(piece.spot.block), []).append(piece)
@@ -133,7 +142,11 @@ def _pieces(ocr: Mapping[str, Any] | None, blocks: list[Mapping[str, Any]]) -> l
 
 def _piece(line: Mapping[str, Any]) -> Line:
     bbox = line["bbox"]
-    return Line(" ".join(line["text"].split()), Spot(bbox["page"], box_of(bbox), {}, line.get("confidence")), True)
+    return Line(
+        " ".join(line["text"].split()),
+        Spot(bbox["page"], box_of(bbox), {}, line.get("confidence")),
+        True,
+    )
 
 
 def _rows(lines: list[Line]) -> Iterator[list[Line]]:
@@ -171,9 +184,16 @@ def _joined(row: list[Line]) -> Iterator[Line]:
 def _merged(first: Line, second: Line) -> Line:
     a = first.spot
     b = second.spot
-    box = (min(a.box[0], b.box[0]), min(a.box[1], b.box[1]), max(a.box[2], b.box[2]), max(a.box[3], b.box[3]))
+    box = (
+        min(a.box[0], b.box[0]),
+        min(a.box[1], b.box[1]),
+        max(a.box[2], b.box[2]),
+        max(a.box[3], b.box[3]),
+    )
     known = [c for c in (a.confidence, b.confidence) if c is not None]
-    return Line(f"{first.text} {second.text}", Spot(a.page, box, {}, min(known, default=None)), True)
+    return Line(
+        f"{first.text} {second.text}", Spot(a.page, box, {}, min(known, default=None)), True
+    )
 
 
 def _block_at(spot: Spot, blocks: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -206,7 +226,7 @@ def _within(inner: Box, outer: Box) -> bool:
     return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------
 
 
 def _grids(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Grid]:
@@ -223,7 +243,10 @@ def spot_of_block(block: Mapping[str, Any]) -> Spot:
 
 
 def _markdown_rows(text: str) -> Rows:
-    rows = [[cell.strip().replace("\\|", "|") for cell in _CELL.split(line.strip())[1:-1]] for line in text.split("\n")]
+    rows = [
+        [cell.strip().replace("\\|", "|") for cell in _CELL.split(line.strip())[1:-1]]
+        for line in text.split("\n")
+    ]
     return [row for row in rows if row and not all(_RULE.fullmatch(cell) for cell in row)]
 
 
@@ -242,5 +265,10 @@ def joined_across_pages(grids: list[Grid]) -> list[Grid]:
     result: list[Grid] = []
     for header, group in itertools.groupby(grids, key=lambda grid: grid.rows[0]):
         first, *more = group
-        result.append(replace(first, rows=[header, *first.rows[1:], *(row for grid in more for row in grid.rows[1:])]))
+        result.append(
+            replace(
+                first,
+                rows=[header, *first.rows[1:], *(row for grid in more for row in grid.rows[1:])],
+            )
+        )
     return result

@@ -1,7 +1,7 @@
 """Fills a schema's fields from a document's evidence; what isn't surely said there stays None.
 
-A label's value goes to the one field it names best. Where two fields, or two different values, are as good as each
-other, nobody gets it: a wrong answer is worse than none.
+A label's value goes to the one field it names best. Where two fields, or two different values, are
+as good as each other, nobody gets it: a wrong answer is worse than none.
 """
 
 from __future__ import annotations
@@ -19,12 +19,24 @@ from batcher.service.extraction.heuristics import KINDS_OF_PAPER, Unlabelled
 from batcher.service.extraction.pairs import Pair, pairs_of
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast, customs_of, is_percent
-from batcher.service.extraction.words import THRESHOLD, Vocabulary, phrase_for, words_of, words_of_name
+from batcher.service.extraction.words import (
+    THRESHOLD,
+    Vocabulary,
+    phrase_for,
+    words_of,
+    words_of_name,
+)
 
-FORMS: Final = {  # what a value must look like, whatever its type, where a word of the field's name is one of these
-    **dict.fromkeys(("phone", "telephone", "tel", "fax", "mobile"), re.compile(r"^[^\d]{0,12}(?:\d\D{0,3}){5,16}$")),
+# what a value must look like, whatever its type, where a word of the field's name is one of these
+FORMS: Final = {
+    **dict.fromkeys(
+        ("phone", "telephone", "tel", "fax", "mobile"),
+        re.compile(r"^[^\d]{0,12}(?:\d\D{0,3}){5,16}$"),
+    ),
     **dict.fromkeys(("email", "mail"), re.compile(r"^\S+@\S+\.\w+$")),
-    **dict.fromkeys(("website", "url", "homepage"), re.compile(r"^(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?$")),
+    **dict.fromkeys(
+        ("website", "url", "homepage"), re.compile(r"^(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?$")
+    ),
 }
 EVEN: Final = 0.02  # scores nearer than this are equally good
 RATES: Final = frozenset({"rate", "percent", "percentage", "share"})
@@ -68,7 +80,8 @@ class _Filling:
         found = dict(zip((leaf.path for leaf in leaves), self._labelled(leaves), strict=True))
         alone = Unlabelled(self.evidence, self.pairs, self.customs, self.vocabulary)
         self.values = {
-            leaf.path: found[leaf.path] if _is_there(found[leaf.path]) else alone.value(leaf) for leaf in leaves
+            leaf.path: found[leaf.path] if _is_there(found[leaf.path]) else alone.value(leaf)
+            for leaf in leaves
         }
 
     def tree(self, node: Field) -> Tree:
@@ -79,7 +92,7 @@ class _Filling:
                 return self._array(node)
         return self.values[node.path]
 
-    # --- one value for one label ---
+    # --- one value for one label ------------------------------------------------------------------
 
     def _labelled(self, leaves: list[Field]) -> Iterator[Value]:
         claims = self._claims(leaves)
@@ -111,7 +124,7 @@ class _Filling:
                 if value is not MISSING:
                     yield _Claim(score, index, number, value)
 
-    # --- arrays ---
+    # --- arrays -----------------------------------------------------------------------------------
 
     def _array(self, node: Field) -> list[Any]:
         item = node.item
@@ -124,9 +137,16 @@ class _Filling:
         return list(self._scalars(node, item))
 
     def _scalars(self, node: Field, item: Field) -> Iterator[Value]:
-        """A column of that name, items under a heading of that name, or what stands behind a label with commas."""
+        """A column of that name, items under a heading of that name, or what stands behind a label
+        with commas.
+        """
         column = replace(
-            node, item=Field((*node.path, node.name), "object", children=(replace(item, path=(*node.path, node.name)),))
+            node,
+            item=Field(
+                (*node.path, node.name),
+                "object",
+                children=(replace(item, path=(*node.path, node.name)),),
+            ),
         )
         rows = table_rows(column, self.evidence, self.vocabulary, self.customs)
         if rows:
@@ -138,7 +158,9 @@ class _Filling:
     def _listed(self, node: Field, item: Field) -> Iterator[Value]:
         below = 0.0
         for block in self.evidence.blocks:
-            if block["type"] in ("Title", "Section Header") or block["content"].rstrip().endswith(":"):
+            if block["type"] in ("Title", "Section Header") or block["content"].rstrip().endswith(
+                ":"
+            ):
                 below = self.vocabulary.closeness(block["content"], phrase_for(node))
             elif block["type"] == "List Item" and below >= THRESHOLD:
                 value = cast(block["content"], item, self.customs)
@@ -161,7 +183,9 @@ def _is_there(value: Value) -> bool:
 
 
 def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
-    """Words in the names of several fields, the schema's own title, and the document's short headings."""
+    """Words in the names of several fields, the schema's own title, and the document's short
+    headings.
+    """
     names = Counter(word for leaf in schema.children for word in set(words_of_name(leaf.name)))
     yield from (word for word, times in names.items() if times > 1 and word not in DATED | SUMS)
     yield from words_of(schema.title)
@@ -185,9 +209,13 @@ def _plausible(leaf: Field, pair: Pair) -> bool:
 
 
 def _is_best(claim: _Claim, rivals: list[_Claim], best: Mapping[int, float]) -> bool:
-    """No other field wants that pair as much; one that has a better pair of its own doesn't count."""
+    """No other field wants that pair as much; one that has a better pair of its own doesn't
+    count.
+    """
     return all(
-        rival.leaf == claim.leaf or rival.score < claim.score - EVEN or best[rival.leaf] > rival.score + EVEN
+        rival.leaf == claim.leaf
+        or rival.score < claim.score - EVEN
+        or best[rival.leaf] > rival.score + EVEN
         for rival in rivals
     )
 

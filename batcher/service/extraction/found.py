@@ -10,7 +10,9 @@ from batcher.service.extraction.document_index import Spot
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`value` is None where nothing was sure enough; `score` 0 to 1; `spots` where it stands, and what stands there."""
+    """`value` is None where nothing was sure enough; `score` 0 to 1; `spots` where it stands, and
+    what stands there.
+    """
 
     value: Any = None
     score: float = 0.0

@@ -1,4 +1,5 @@
-"""The few fields that a document answers without a label: its title, its only date, its currency, who wrote it.
+"""The few fields that a document answers without a label: its title, its only date, its currency,
+who wrote it.
 
 A name or a date that only its place on the paper tells has low confidence.
 """
@@ -14,18 +15,30 @@ from batcher.service.extraction.found import Value
 from batcher.service.extraction.pairs import Pair
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast, currencies_in
-from batcher.service.extraction.words import THRESHOLD, Phrase, Vocabulary, phrase_for, words_of, words_of_name
+from batcher.service.extraction.words import (
+    THRESHOLD,
+    Phrase,
+    Vocabulary,
+    phrase_for,
+    words_of,
+    words_of_name,
+)
 
 CURRENCY: Final = 0.9  # scores
 TITLE: Final = 0.85
 PAPERS: Final = frozenset(
-    "invoice receipt quotation rechnung quittung lieferschein angebot bestellung mahnung gutschrift facture devis "
+    "invoice receipt quotation rechnung quittung lieferschein angebot bestellung mahnung "
+    "gutschrift facture devis "
     "factura recibo fattura".split()
 )
-KINDS_OF_PAPER: Final = PAPERS | frozenset("bill order quote statement total delivery note credit beleg".split())
+KINDS_OF_PAPER: Final = PAPERS | frozenset(
+    "bill order quote statement total delivery note credit beleg".split()
+)
 LETTERHEAD: Final = 0.75  # the score of a name that only its place on the paper tells
 SHORT: Final = 4  # words of a line that names a paper
-_PAPER: Final = re.compile(r"\b(?:delivery note|credit note|packing slip|order confirmation)\b", re.IGNORECASE)
+_PAPER: Final = re.compile(
+    r"\b(?:delivery note|credit note|packing slip|order confirmation)\b", re.IGNORECASE
+)
 _CENTS: Final = re.compile(r"\d[.,]\d\d(?!\d)")
 
 
@@ -59,40 +72,66 @@ class Unlabelled:
         phrase = phrase_for(leaf)
         if "name" in phrase.words and len(phrase.words) == 1:
             phrase = Phrase(phrase.parents, (), frozenset())
-        return self.vocabulary.closeness("supplier name", phrase) >= THRESHOLD and self._is_business_paper()
+        return (
+            self.vocabulary.closeness("supplier name", phrase) >= THRESHOLD
+            and self._is_business_paper()
+        )
 
     def _is_business_paper(self) -> bool:
         """It calls itself one in a few words, or has a total with cents."""
         return any(
-            len(line.text.split()) <= SHORT and (PAPERS & set(words_of(line.text)) or _PAPER.search(line.text))
+            len(line.text.split()) <= SHORT
+            and (PAPERS & set(words_of(line.text)) or _PAPER.search(line.text))
             for line in self.evidence.lines
-        ) or any("total" in words_of(pair.label) and _CENTS.search(pair.value) for pair in self.pairs)
+        ) or any(
+            "total" in words_of(pair.label) and _CENTS.search(pair.value) for pair in self.pairs
+        )
 
     def _only_date(self, leaf: Field) -> Value:
         """The one that stands in a line of its own, where there is but one."""
         whole = [
-            (line.spot, line.text) for line in self.evidence.lines if cast(line.text, leaf, self.customs) != MISSING
+            (line.spot, line.text)
+            for line in self.evidence.lines
+            if cast(line.text, leaf, self.customs) != MISSING
         ]
         dates = {cast(text, leaf, self.customs) for _, text in whole}
         return Value(dates.pop(), LETTERHEAD, (whole[0],)) if len(dates) == 1 else Value()
 
     def _letterhead(self, leaf: Field) -> Value:
         """Who wrote a business paper stands at its top, and is no heading like "Invoice"."""
-        found = self._first_block(leaf, ("Title", "Header", "Section Header", "Text"), score=LETTERHEAD)
+        found = self._first_block(
+            leaf, ("Title", "Header", "Section Header", "Text"), score=LETTERHEAD
+        )
         name = found.value if isinstance(found.value, str) else ""
         is_name = (
-            0 < len(name.split()) <= 8 and not re.search(r"[\d:]", name) and not KINDS_OF_PAPER & set(words_of(name))
+            0 < len(name.split()) <= 8
+            and not re.search(r"[\d:]", name)
+            and not KINDS_OF_PAPER & set(words_of(name))
         )
         return found if is_name else Value()
 
     def _first_block(self, leaf: Field, kinds: tuple[str, ...], *, score: float) -> Value:
         """The first line of the first block, if it is of one of these kinds."""
         shown = [block for block in self.evidence.blocks if block["content"]]
-        named = len(shown) > 1 and shown[1]["type"] == "Title" and set(words_of(shown[0]["content"])) <= PAPERS
-        first = shown[1 if named else 0] if shown else None  # "INVOICE" may stand beside who sends it
+        named = (
+            len(shown) > 1
+            and shown[1]["type"] == "Title"
+            and set(words_of(shown[0]["content"])) <= PAPERS
+        )
+        first = (
+            shown[1 if named else 0] if shown else None
+        )  # "INVOICE" may stand beside who sends it
         if first is None or first["type"] not in kinds or first["bbox"]["page"] != 1:
             return Value()
         line = next((line for line in self.evidence.lines if line.spot.block is first), None)
-        text, spot = (line.text, line.spot) if line and first["type"] != "Title" else (first["content"], None)
+        text, spot = (
+            (line.text, line.spot)
+            if line and first["type"] != "Title"
+            else (first["content"], None)
+        )
         value = cast(text, leaf, self.customs)
-        return Value() if value is MISSING else Value(value, score, ((spot or spot_of_block(first), text),))
+        return (
+            Value()
+            if value is MISSING
+            else Value(value, score, ((spot or spot_of_block(first), text),))
+        )

@@ -1,7 +1,8 @@
-"""Every "label, value" that a document shows, however it shows it: after a colon, to the right, below, in a table.
+"""Every "label, value" that a document shows, however it shows it: after a colon, to the right,
+below, in a table.
 
-Generous on purpose: whether a label names anything that was asked for is decided elsewhere. `strength` says how
-surely the two belong together.
+Generous on purpose: whether a label names anything that was asked for is decided elsewhere.
+`strength` says how surely the two belong together.
 """
 
 from __future__ import annotations
@@ -49,7 +50,12 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
     for index, line in enumerate(lines):
         yield from _in_line(line)
         following = lines[index + 1] if index + 1 < len(lines) else None
-        if not line.placed and following is not None and line.text.endswith(":") and not following.placed:
+        if (
+            not line.placed
+            and following is not None
+            and line.text.endswith(":")
+            and not following.placed
+        ):
             yield Pair(line.text, following.text, 0.85, following.spot)
     yield from _beside([line for line in lines if line.placed])
     yield from _under_headings(evidence)
@@ -57,7 +63,7 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
         yield from _in_table(grid, evidence)
 
 
-# --- in one line ----------------------------------------------------------------------------------------------------
+# --- in one line ----------------------------------------------------------------------------------
 
 
 def _in_line(line: Line) -> Iterator[Pair]:
@@ -73,7 +79,9 @@ def _in_line(line: Line) -> Iterator[Pair]:
 
 
 def _after_colons(text: str, found: list[re.Match[str]], spot: Spot) -> Iterator[Pair]:
-    """Where one value's end and the next label's beginning can't be told apart, neither is offered."""
+    """Where one value's end and the next label's beginning can't be told apart, neither is
+    offered.
+    """
     label: str | None = found[0][1]
     for match, following in zip(found, [*found[1:], None], strict=True):
         rest = text[match.end() : following.end(1) if following else len(text)].strip()
@@ -84,7 +92,9 @@ def _after_colons(text: str, found: list[re.Match[str]], spot: Spot) -> Iterator
 
 
 def _parted(text: str) -> tuple[str | None, str | None]:
-    """Of "INV-7 Invoice Date" the value and the label: after the last digit, or from the first capital on."""
+    """Of "INV-7 Invoice Date" the value and the label: after the last digit, or from the first
+    capital on.
+    """
     words = text.split()
     ends = [index for index, word in enumerate(words) if any(c.isdigit() for c in word)]
     begins = [index for index, word in enumerate(words) if word[:1].isupper()]
@@ -112,7 +122,7 @@ def is_label(text: str) -> bool:
     )
 
 
-# --- by their places ------------------------------------------------------------------------------------------------
+# --- by their places ------------------------------------------------------------------------------
 
 
 def _beside(lines: Sequence[Line]) -> Iterator[Pair]:
@@ -141,7 +151,9 @@ def _neighbours(line: Line, page: list[Line], index: int) -> Iterator[Pair]:
 
 
 def _strength(label: str, text: str, *, asked: float, value: float, words: float) -> float:
-    """Without a colon, two pieces of a sentence may stand side by side as well: both must look their part."""
+    """Without a colon, two pieces of a sentence may stand side by side as well: both must look
+    their part.
+    """
     if text.endswith(":"):
         return 0.0
     if label.endswith((":", "：")):
@@ -158,7 +170,8 @@ def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:
     near = [
         other
         for other in _around(page, index, reach=height)
-        if _overlap(box, other.spot.box) > 0.5 and 0 <= other.spot.box[0] - box[2] + 0.002 <= FARTHEST
+        if _overlap(box, other.spot.box) > 0.5
+        and 0 <= other.spot.box[0] - box[2] + 0.002 <= FARTHEST
     ]
     return min(near, key=lambda other: other.spot.box[0], default=None)
 
@@ -192,26 +205,45 @@ def _overlap(first: Box, second: Box) -> float:
 
 def _under_headings(evidence: Evidence) -> Iterator[Pair]:
     """A section's own text, where it is one paragraph."""
-    for heading, block, after in zip(evidence.blocks, evidence.blocks[1:], [*evidence.blocks[2:], None], strict=False):
-        if heading["type"] != "Section Header" or block["type"] != "Text" or not is_label(heading["content"]):
+    for heading, block, after in zip(
+        evidence.blocks, evidence.blocks[1:], [*evidence.blocks[2:], None], strict=False
+    ):
+        if (
+            heading["type"] != "Section Header"
+            or block["type"] != "Text"
+            or not is_label(heading["content"])
+        ):
             continue
         if after is None or after["type"] != "Text":
             box = block["bbox"]
-            place = (box["left"], box["top"], box["left"] + box["width"], box["top"] + box["height"])
+            place = (
+                box["left"],
+                box["top"],
+                box["left"] + box["width"],
+                box["top"] + box["height"],
+            )
             yield Pair(heading["content"], block["content"], 0.82, Spot(box["page"], place, block))
 
 
-# --- in tables ------------------------------------------------------------------------------------------------------
+# --- in tables ------------------------------------------------------------------------------------
 
 
 def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """Rows of two cells; any row whose only other cell is a value, as sums at a table's end; a header over one row."""
+    """Rows of two cells; any row whose only other cell is a value, as sums at a table's end; a
+    header over one row.
+    """
     key_table = _is_key_table(grid)
     for number, row in enumerate(grid.rows):
         filled = [cell for cell in row if cell.strip()]
         two_wide = key_table and not (number == 0 and _is_header(grid))
-        if len(filled) == 2 and is_label(filled[0]) and (two_wide or (number and looks_like_value(filled[1]))):
-            yield from with_rate(Pair(filled[0], filled[1], 0.96, evidence.spot_of(filled[1], grid.spot)))
+        if (
+            len(filled) == 2
+            and is_label(filled[0])
+            and (two_wide or (number and looks_like_value(filled[1])))
+        ):
+            yield from with_rate(
+                Pair(filled[0], filled[1], 0.96, evidence.spot_of(filled[1], grid.spot))
+            )
         for label, value in zip(row[::2], row[1::2], strict=False):
             if len(row) > 2 and label.strip().endswith(":") and value.strip():
                 yield Pair(label, value, 0.95, evidence.spot_of(value, grid.spot))
@@ -239,7 +271,9 @@ def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _side_by_side(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """A table without a header may be a letterhead: any cell can label the one to its right, if that holds figures."""
+    """A table without a header may be a letterhead: any cell can label the one to its right, if
+    that holds figures.
+    """
     for row in grid.rows:
         for label, value in itertools.pairwise(row):
             if len(row) > 2 and is_label(label) and any(c.isdigit() for c in value):
@@ -250,10 +284,16 @@ def _is_key_table(grid: Grid) -> bool:
     """Of two columns, the left one labels: its cells differ, and are not values."""
     keys = [row[0] for row in grid.rows if row]
     two_wide = all(len(row) == 2 for row in grid.rows)
-    return two_wide and len(set(keys)) == len(keys) and all(is_label(key) for key in keys if key.strip())
+    return (
+        two_wide
+        and len(set(keys)) == len(keys)
+        and all(is_label(key) for key in keys if key.strip())
+    )
 
 
 def _is_header(grid: Grid) -> bool:
     """Words over a column of values."""
     head, *body = (row[1] for row in grid.rows)
-    return not looks_like_value(head) and bool(body) and all(looks_like_value(cell) for cell in body)
+    return (
+        not looks_like_value(head) and bool(body) and all(looks_like_value(cell) for cell in body)
+    )

@@ -1,7 +1,8 @@
 """Reads the JSON Schema of an extract request into fields. Pure; knows nothing of documents.
 
-Understood is what schemas for extraction use: properties, items, types and formats, enums, nullable unions and local
-references. What constrains further (patterns, bounds) is left to whoever reads the answer.
+Understood is what schemas for extraction use: properties, items, types and formats, enums, nullable
+unions and local references. What constrains further (patterns, bounds) is left to whoever reads the
+answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ MOST: Final = 5_000  # fields; references within references multiply
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One place of the answer. `kind` is a JSON type, or `any`; `children` an object's, `item` an array's."""
+    """One place of the answer.
+
+    `kind` is a JSON type, or `any`; `children` an object's, `item` an array's.
+    """
 
     path: tuple[str, ...]
     kind: str
@@ -92,7 +96,9 @@ class _Reading:
             return replace(field, item=self.field(node.get("items") or {}, path, depth=depth + 1))
         return field
 
-    def _children(self, node: Mapping[str, Any], path: tuple[str, ...], depth: int) -> Iterator[Field]:
+    def _children(
+        self, node: Mapping[str, Any], path: tuple[str, ...], depth: int
+    ) -> Iterator[Field]:
         where = ".".join(path)
         properties = node.get("properties", {})
         if not isinstance(properties, Mapping):
@@ -113,18 +119,28 @@ class _Reading:
             branches = self._branches(node, where)
             if not branches:
                 return node
-            base = {key: value for key, value in node.items() if key not in ("anyOf", "oneOf", "allOf")}
-            node = {**base, **branches[0], **outer} if len(branches) == 1 else {**base, "type": _common(branches)}
+            base = {
+                key: value for key, value in node.items() if key not in ("anyOf", "oneOf", "allOf")
+            }
+            node = (
+                {**base, **branches[0], **outer}
+                if len(branches) == 1
+                else {**base, "type": _common(branches)}
+            )
         raise invalid(where, "refers to itself")
 
     def _branches(self, node: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
-        given = [branch for key in ("anyOf", "oneOf", "allOf") for branch in _list(node, key, where)]
+        given = [
+            branch for key in ("anyOf", "oneOf", "allOf") for branch in _list(node, key, where)
+        ]
         branches = [_mapping(branch, where) for branch in given]
         return [branch for branch in branches if branch.get("type") != "null"]
 
     def _target(self, reference: Any, where: str) -> Any:
         if not isinstance(reference, str) or not reference.startswith("#"):
-            raise invalid(where, f"refers to {reference!r}; only references within the schema are followed")
+            raise invalid(
+                where, f"refers to {reference!r}; only references within the schema are followed"
+            )
         node: Any = self._root
         for step in reference.removeprefix("#").strip("/").split("/"):
             step = step.replace("~1", "/").replace("~0", "~")

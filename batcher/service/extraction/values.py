@@ -1,6 +1,8 @@
-"""Text of a document as a value of a JSON type and format, or `MISSING`: what isn't wholly one is none.
+"""Text of a document as a value of a JSON type and format, or `MISSING`: what isn't wholly one is
+none.
 
-Numbers are read as the document writes them elsewhere (1,234.50 or 1.234,50), dates by what can't be meant otherwise.
+Numbers are read as the document writes them elsewhere (1,234.50 or 1.234,50), dates by what can't
+be meant otherwise.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ from batcher.service.extraction.schema import Field
 
 MISSING: Final = object()
 CURRENCIES: Final = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR"}
-CODES: Final = frozenset("EUR USD GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON TRY ZAR BRL MXN".split())
+CODES: Final = frozenset(
+    "EUR USD GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON TRY ZAR BRL MXN".split()
+)
 UNITS: Final = frozenset(
-    "kg g mg t l ml m cm mm km m² km² pcs pc h hr hrs hour hours day days month months year years page pages ° °c kwh "
+    "kg g mg t l ml m cm mm km m² km² pcs pc h hr hrs hour hours day days month months year years "
+    "page pages ° °c kwh "
     "w kw v a lb lbs oz in ft min mins minutes s sec seconds".split()
 )
 MONTHS: Final = {
@@ -49,7 +54,9 @@ SIGNS: Final = re.compile(r"[€$£¥₹]")
 _PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
 NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2})?)\S*)?")
-_NAMED: Final = re.compile(r"(?:\w+,? )?(\d{1,2})(?:st|nd|rd|th|\.)? (?:of |de )?([^\W\d]+)\.?,? (?:de )?(\d{4})")
+_NAMED: Final = re.compile(
+    r"(?:\w+,? )?(\d{1,2})(?:st|nd|rd|th|\.)? (?:of |de )?([^\W\d]+)\.?,? (?:de )?(\d{4})"
+)
 _US_NAMED: Final = re.compile(r"(?:\w+, )?([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
 _FIGURES: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})")
 _TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -59,7 +66,10 @@ _URI: Final = re.compile(r"(?:https?://|www\.)\S+")
 
 @dataclass(frozen=True, slots=True)
 class Customs:
-    """How a document writes: `decimal` is its mark; `day_first` None where its dates don't show which comes first."""
+    """How a document writes:
+
+    `decimal` is its mark; `day_first` None where its dates don't show which comes first.
+    """
 
     decimal: str | None = None
     day_first: bool | None = None
@@ -100,13 +110,19 @@ def cast(text: str, field: Field, customs: Customs) -> Any:
 
 
 def is_percent(text: str) -> bool:
-    return re.fullmatch(rf"{NUMBER}\s*(%|per ?cent|percent)", text.strip(), re.IGNORECASE) is not None
+    return (
+        re.fullmatch(rf"{NUMBER}\s*(%|per ?cent|percent)", text.strip(), re.IGNORECASE) is not None
+    )
 
 
 def looks_like_value(text: str) -> bool:
     """A number, an amount, a date or a time: what a label may be followed by without a colon."""
     anyhow = Customs(".", True)
-    return _number(text, anyhow) is not MISSING or _date(text, anyhow) is not MISSING or bool(_TIME.fullmatch(text))
+    return (
+        _number(text, anyhow) is not MISSING
+        or _date(text, anyhow) is not MISSING
+        or bool(_TIME.fullmatch(text))
+    )
 
 
 def currencies_in(text: str) -> set[str]:
@@ -137,18 +153,24 @@ def _asks_for_iso(field: Field) -> bool:
 def _chosen(text: str, enum: tuple[Any, ...]) -> Any:
     """The one of few that it says; None is never chosen for what is there."""
     word = text.casefold().rstrip(".")
-    scored = sorted(((fuzz.ratio(word, str(one).casefold()), index) for index, one in enumerate(enum)), reverse=True)
+    scored = sorted(
+        ((fuzz.ratio(word, str(one).casefold()), index) for index, one in enumerate(enum)),
+        reverse=True,
+    )
     best, index = scored[0]
     if best < SURE_ENUM or enum[index] is None or (len(scored) > 1 and scored[1][0] == best):
         return MISSING
     return enum[index]
 
 
-# --- numbers --------------------------------------------------------------------------------------------------------
+# --- numbers --------------------------------------------------------------------------------------
 
 
 def _number(text: str, customs: Customs) -> Any:
-    """An int where it has no decimals. Currency, a percent sign and a unit may stand beside it, other words not."""
+    """An int where it has no decimals.
+
+    Currency, a percent sign and a unit may stand beside it, other words not.
+    """
     bare = SIGNS.sub("", text)
     bare = " ".join(word for word in bare.split() if word.strip(".,").upper() not in CODES)
     bare, negative = _without_sign(bare.removesuffix(",-").removesuffix(".-"))
@@ -182,7 +204,9 @@ def _digits(text: str, customs: Customs) -> str | None:
     decimal = _decimal_mark(text, customs)
     whole, _, rest = text.rpartition(decimal) if decimal else (text, "", "")
     groups = re.split(r"[.,]", whole)
-    grouped = len(groups) == 1 or (1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:]))
+    grouped = len(groups) == 1 or (
+        1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])
+    )
     if not grouped or len(set(re.findall(r"[.,]", whole))) > 1 or (decimal and decimal in whole):
         return None
     return "".join(groups) + (f".{rest}" if rest else "")
@@ -202,10 +226,12 @@ def _decimal_mark(text: str, customs: Customs) -> str:
         return mark
     if customs.decimal is not None:
         return mark if mark == customs.decimal else ""
-    return mark if mark == "." else ""  # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
+    return (
+        mark if mark == "." else ""
+    )  # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
 
 
-# --- dates ----------------------------------------------------------------------------------------------------------
+# --- dates ----------------------------------------------------------------------------------------
 
 
 def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
@@ -213,7 +239,11 @@ def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
     text = text.strip().rstrip(".")
     if iso := _ISO.fullmatch(text):
         return _day(int(iso[1]), int(iso[2]), int(iso[3]), iso[4] if with_time else None)
-    text, _, clock = text.partition(" ") if re.search(r"\d \d{1,2}:\d{2}", text) and "/" in text else (text, "", "")
+    text, _, clock = (
+        text.partition(" ")
+        if re.search(r"\d \d{1,2}:\d{2}", text) and "/" in text
+        else (text, "", "")
+    )
     if named := _NAMED.fullmatch(text):
         return _day(int(named[3]), MONTHS.get(named[2].casefold(), 0), int(named[1]))
     if named := _US_NAMED.fullmatch(text):

@@ -1,7 +1,8 @@
 """How well a label of a document names a field of a schema: 0 to 1, from the words of both.
 
-A label may say less than the field's description, but a word too many makes it another thing: "total points" is no
-total. What is weighed how, and what counts as the same word, stands in the tables here.
+A label may say less than the field's description, but a word too many makes it another thing:
+"total points" is no total. What is weighed how, and what counts as the same word, stands in the
+tables here.
 """
 
 from __future__ import annotations
@@ -25,16 +26,24 @@ NUMBERED: Final = 0.2
 ALIKE: Final = 85.0  # of 100: a slip of the OCR, a plural
 
 STOP: Final = frozenset(
-    "the a an of in to for and or on by is as per your our this that which with at from be it its incl inclusive all "
+    "the a an of in to for and or on by is as per your our this that which with at from be it its "
+    "incl inclusive all "
     "any each if und der die das des le la du de et".split()
 )
 FORMS: Final = frozenset(
-    "eur usd gbp chf euro euros dollar dollars pounds yyyy mm dd iso format string text field".split()
+    (
+        "eur usd gbp chf euro euros dollar dollars pounds yyyy mm dd iso format string text field"
+    ).split()
 )
 WEAK_WORDS: Final = frozenset(
-    "name amount value code id details info data document doc line unit full rate percent percentage".split()
+    (
+        "name amount value code id details info data document doc line unit full rate percent "
+        "percentage"
+    ).split()
 )
-NEGATION: Final = re.compile(r"\b(?:not|without|excluding|except|excl|rather than|other than|never|no)\b[^.;,)]*", re.I)
+NEGATION: Final = re.compile(
+    r"\b(?:not|without|excluding|except|excl|rather than|other than|never|no)\b[^.;,)]*", re.I
+)
 
 PHRASES: Final = (  # as regular expressions over plain lower-case words, tried in this order
     (r"\btotal (?:excl|excluding|before|without|net of) (?:vat|tax|gst)\b", "subtotal"),
@@ -47,11 +56,17 @@ PHRASES: Final = (  # as regular expressions over plain lower-case words, tried 
     (r"\bkundennummer\b", "customer number"),
     (r"\bbestellnummer\b", "order number"),
     (r"\brechnungsdatum\b", "invoice date"),
-    (r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance|echeance)\b", "due date"),
+    (
+        r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance|echeance)\b",
+        "due date",
+    ),
     (r"\b(?:total|montant) ht\b", "subtotal"),
     (r"\b(?:total|montant) ttc\b|\bnet a payer\b", "total"),
     (r"\bprix unitaire\b|\beinzelpreis\b|\bstuckpreis\b", "unit price"),
-    (r"\b(?:payment due|due by|pay by|payable by|due on|payable until|payment date)\b|^due$", "due date"),
+    (
+        r"\b(?:payment due|due by|pay by|payable by|due on|payable until|payment date)\b|^due$",
+        "due date",
+    ),
     (r"\b(?:date of issue|issued on|date issued|issued|issue date)\b", "issue date"),
     (r"\b(?:date of birth|dob|born)\b", "birth date"),
     (r"\be mail(?: address)?\b", "email"),
@@ -86,7 +101,10 @@ SPELLINGS: Final = {
 }
 COLUMNS: Final = {
     **dict.fromkeys(
-        "item description product article goods service particulars designation bezeichnung artikel".split(),
+        (
+            "item description product article goods service particulars designation bezeichnung "
+            "artikel"
+        ).split(),
         "description",
     ),
     **dict.fromkeys("amount total sum betrag montant gesamtpreis".split(), "sum"),
@@ -106,7 +124,9 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """`shared` are words that say little here: every second field has them, or the document's own title."""
+    """`shared` are words that say little here: every second field has them, or the document's own
+    title.
+    """
 
     shared: frozenset[str] = frozenset()
     synonyms: Mapping[str, str] = field(default_factory=lambda: SYNONYMS)
@@ -152,14 +172,19 @@ class Vocabulary:
         if not label:
             return 0.0
         own = {word: _likeness(word, phrase.words) for word in label}
-        about = {word: max(own[word], _likeness(word, (*phrase.parents, *phrase.described))) for word in label}
+        about = {
+            word: max(own[word], _likeness(word, (*phrase.parents, *phrase.described)))
+            for word in label
+        }
         precise = sum(self.weight(w) * about[w] for w in label) / sum(map(self.weight, label))
         if precise < THRESHOLD:
             return 0.0
         target = {word: self.weight(word) for word in phrase.words} or {"": 1.0}
         for word in phrase.parents:
             target.setdefault(word, 0.5 * self.weight(word))
-        told = sum(weight * _likeness(word, label) for word, weight in target.items()) / sum(target.values())
+        told = sum(weight * _likeness(word, label) for word, weight in target.items()) / sum(
+            target.values()
+        )
         named = precise * told**0.7 if any(own.values()) else 0.0
         strong = [word for word in label if self.weight(word) == 1.0]
         by_description = BY_DESCRIPTION if precise == 1.0 and len(strong) > 1 else 0.0
@@ -170,7 +195,9 @@ def spelled(text: str) -> str:
     """Plain lower-case words: accents and signs gone, abbreviations written out."""
     text = text.replace("#", " number ").replace("№", " number ")
     text = unicodedata.normalize("NFKD", text.replace("n°", "number").replace("Nº", "number"))
-    bare = "".join(c if c.isalpha() else " " for c in text if not unicodedata.combining(c)).casefold()
+    bare = "".join(
+        c if c.isalpha() else " " for c in text if not unicodedata.combining(c)
+    ).casefold()
     return " ".join(SPELLINGS.get(word, word) for word in bare.split())
 
 

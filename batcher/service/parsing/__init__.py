@@ -1,6 +1,8 @@
-"""Reads one document and answers in the API's shape. Blocking, for a worker process; it opens that file alone.
+"""Reads one document and answers in the API's shape. Blocking, for a worker process; it opens that
+file alone.
 
-What can't be read as well as a hosted model would is said so, by low confidence, and never invented.
+What can't be read as well as a hosted model would is said so, by low confidence, and never
+invented.
 """
 
 from __future__ import annotations
@@ -42,15 +44,25 @@ READERS: Final[Mapping[str, Reader]] = {
     "doc": ole.read_doc,
     "msg": ole.read_msg,
 }
-HINTS: Final = {"ppt": "; save it as PPTX", "wpd": "; save it as DOCX or PDF", "qpw": "; save it as XLSX"}
+HINTS: Final = {
+    "ppt": "; save it as PPTX",
+    "wpd": "; save it as DOCX or PDF",
+    "qpw": "; save it as XLSX",
+}
 EMBEDDED_DPI: Final = 100  # the API's default
-PER_PAGE: Final = {"html": 0.5, "md": 0.5, "txt": 0.5}  # credits; anything else costs one a page, a sheet by its cells
+PER_PAGE: Final = {
+    "html": 0.5,
+    "md": 0.5,
+    "txt": 0.5,
+}  # credits; anything else costs one a page, a sheet by its cells
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
-    """Read the document at `path`. `extension` is what its upload was called; `options` the body of the request.
+    """Read the document at `path`. `extension` is what its upload was called; `options` the body of
+    the request.
 
-    Raises DocumentProblem with the API's error name where the document, or what is asked of it, can't be served.
+    Raises DocumentProblem with the API's error name where the document, or what is asked of it,
+    can't be served.
     """
     if path.stat().st_size == 0:
         raise empty("the file has no bytes")
@@ -58,7 +70,8 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     kind = kind_of(path, settings.get("force_file_extension") or extension)
     if kind is None:
         raise unsupported(
-            f"files of type {extension or 'unknown'!r} are not read here" + HINTS.get(extension.lower().lstrip("."), "")
+            f"files of type {extension or 'unknown'!r} are not read here"
+            + HINTS.get(extension.lower().lstrip("."), "")
         )
     pages = selected(READERS[kind](path, options), settings.get("page_range"))
     _check_cells(pages, options)

@@ -28,7 +28,8 @@ def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, A
     formatting = options.get("formatting") or {}
     settings = options.get("settings") or {}
     marked = bool(formatting.get("add_page_markers"))
-    # The API: "not supported with merge_tables"; whether it refuses or goes on without is not documented.
+    # The API: "not supported with merge_tables"; whether it refuses or goes on without is not
+    # documented.
     cited = bool(settings.get("return_citations")) and not formatting.get("merge_tables")
     return [_chunk(group, hidden, marked, cited) for group in groups if group]
 
@@ -51,13 +52,17 @@ def _by_section(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
 
 
 def _by_page_section(placed: list[Placed], _size: int) -> Iterator[list[Placed]]:
-    yield from _cut(placed, lambda group, one: group[-1][0] is not one[0] or _opens_section(group, one))
+    yield from _cut(
+        placed, lambda group, one: group[-1][0] is not one[0] or _opens_section(group, one)
+    )
 
 
 def _by_size(placed: list[Placed], size: int) -> Iterator[list[Placed]]:
     def is_full(group: list[Placed], one: Placed) -> bool:
         length = sum(len(block.content) for _, block in group)
-        return length + len(one[1].content) > size or (length > size // 2 and one[1].type in HEADINGS)
+        return length + len(one[1].content) > size or (
+            length > size // 2 and one[1].type in HEADINGS
+        )
 
     yield from _cut(placed, is_full)
 
@@ -73,7 +78,9 @@ MODES: Final = {
 
 
 def _opens_section(group: list[Placed], one: Placed) -> bool:
-    """A heading, unless all before it in the group are headings too: a title stays with its subtitle."""
+    """A heading, unless all before it in the group are headings too: a title stays with its
+    subtitle.
+    """
     return one[1].type in HEADINGS and any(block.type not in HEADINGS for _, block in group)
 
 
@@ -87,9 +94,13 @@ def _cut(placed: Iterable[Placed], ends: Any) -> Iterator[list[Placed]]:
     yield group
 
 
-def _chunk(group: list[Placed], hidden: frozenset[str], marked: bool, cited: bool) -> dict[str, Any]:
+def _chunk(
+    group: list[Placed], hidden: frozenset[str], marked: bool, cited: bool
+) -> dict[str, Any]:
     shown = [(page, block) for page, block in group if block.content and block.type not in hidden]
-    content = "\n\n".join(_with_markers(shown) if marked else (_rendered(block) for _, block in shown))
+    content = "\n\n".join(
+        _with_markers(shown) if marked else (_rendered(block) for _, block in shown)
+    )
     return {
         "content": content,
         "embed": content,
@@ -125,7 +136,9 @@ def _block(page: Page, block: Block, cited: bool) -> dict[str, Any]:
         "granular_confidence": None,
         "extra": extra or None,
     }
-    return {**whole, "merged_tables": [_part(*part) for part in block.parts]} if block.parts else whole
+    return (
+        {**whole, "merged_tables": [_part(*part) for part in block.parts]} if block.parts else whole
+    )
 
 
 def _part(page: Page, block: Block) -> dict[str, Any]:

@@ -26,12 +26,18 @@ def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
     """Each frame a page, read by OCR where there is one, else shown as a figure."""
     frames = [read_content(frame, _without_range(options)) for frame in _frames(path)]
     pages = [page for frame in frames for page in frame]
-    return [replace(page, number=number, original=number) for number, page in enumerate(pages, start=1)]
+    return [
+        replace(page, number=number, original=number) for number, page in enumerate(pages, start=1)
+    ]
 
 
 def _without_range(options: Mapping[str, Any]) -> dict[str, Any]:
     """Each frame is page 1 to its reader."""
-    settings = {name: value for name, value in (options.get("settings") or {}).items() if name != "page_range"}
+    settings = {
+        name: value
+        for name, value in (options.get("settings") or {}).items()
+        if name != "page_range"
+    }
     return {**options, "settings": settings}
 
 
@@ -43,7 +49,9 @@ def _frames(path: Path) -> Iterator[bytes]:
     try:
         with Image.open(path) as image:
             _check(image.size)
-            count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1  # others move
+            count = (
+                getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1
+            )  # others move
             if image.format in READ_AS_THEY_ARE and count == 1:
                 yield path.read_bytes()
                 return
@@ -51,21 +59,36 @@ def _frames(path: Path) -> Iterator[bytes]:
                 image.seek(number)
                 _check(image.size)
                 yield _as_png(image)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        KeyError,
+        IndexError,
+    ) as error:
         if not with_heif and _is_heif(path):
-            raise unsupported("HEIC images need the package pillow-heif (the extra heic)") from error
+            raise unsupported(
+                "HEIC images need the package pillow-heif (the extra heic)"
+            ) from error
         raise corrupt(f"the image can't be read: {error}") from error
 
 
 def _check(size: tuple[int, int]) -> None:
     if size[0] * size[1] > PIXELS or max(size) > SIDE:
-        message = f"{size[0]} x {size[1]} pixels; at most {PIXELS // 1_000_000} million and {SIDE} a side are read"
+        message = (
+            f"{size[0]} x {size[1]} pixels; at most {PIXELS // 1_000_000} million and "
+            f"{SIDE} a side are read"
+        )
         raise DocumentProblem(ErrorName.IMAGE_TOO_LARGE, message, 413)
 
 
 def _as_png(image: Any) -> bytes:
     out = io.BytesIO()
-    image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB").save(out, "PNG", compress_level=1)
+    image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB").save(
+        out, "PNG", compress_level=1
+    )
     return out.getvalue()
 
 

@@ -1,4 +1,6 @@
-"""Labels with their values, one to a line: liteparse runs such lines together as if they were a paragraph."""
+"""Labels with their values, one to a line: liteparse runs such lines together as if they were a
+paragraph.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ _LINE: Final = re.compile(
 
 def as_key_values(block: Block, box: Any, items: list[Any]) -> Block:
     """The block line by line, where each of its lines is a label with a value; else as it is."""
-    if block.type != "Text" or len(block.content) > LONGEST or len(_HINT.findall(block.content)) < FEWEST:
+    if (
+        block.type != "Text"
+        or len(block.content) > LONGEST
+        or len(_HINT.findall(block.content)) < FEWEST
+    ):
         return block
     lines = list(_lines([item for item in items if _lies_in(item, box)]))
     if len(lines) < FEWEST or not all(map(_LINE.fullmatch, lines)):
@@ -30,7 +36,11 @@ def as_key_values(block: Block, box: Any, items: list[Any]) -> Block:
 def _lines(items: list[Any]) -> Iterator[str]:
     row: list[Any] = []
     for item in sorted(items, key=lambda item: item.y + item.height / 2):
-        if row and item.y + item.height / 2 - row[-1].y - row[-1].height / 2 > min(item.height, row[-1].height) / 2:
+        if (
+            row
+            and item.y + item.height / 2 - row[-1].y - row[-1].height / 2
+            > min(item.height, row[-1].height) / 2
+        ):
             yield _text(row)
             row = []
         row.append(item)

@@ -17,7 +17,9 @@ _BY_START: Final = (
     (b"PK\x03\x04", "zip"),
     (b"{\\rtf", "rtf"),
 )
-_IMAGES: Final = "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar".split()
+_IMAGES: Final = (
+    "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar"
+).split()
 EXTENSIONS: Final = {
     **dict.fromkeys(("pdf",), "pdf"),
     **dict.fromkeys(_IMAGES, "image"),
@@ -58,7 +60,9 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        return named if named in ("sheet", "docx", "pptx", "doc", "msg") else None  # the newer ones are encrypted then
+        return (
+            named if named in ("sheet", "docx", "pptx", "doc", "msg") else None
+        )  # the newer ones are encrypted then
     return told or named
 
 
@@ -70,5 +74,7 @@ def _in_zip(path: Path, named: str | None) -> str | None:
         return named
     for prefix, kind in _IN_ZIP:
         if any(name.startswith(prefix) for name in names):
-            return (named if named in ("sheet", "odt") else None) if kind == "opendocument" else kind
+            return (
+                (named if named in ("sheet", "odt") else None) if kind == "opendocument" else kind
+            )
     return None

@@ -1,4 +1,7 @@
-"""Mail as it is kept in a file: who wrote to whom, and the body. Attachments are named, not opened."""
+"""Mail as it is kept in a file: who wrote to whom, and the body.
+
+Attachments are named, not opened.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,12 @@ def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         assert isinstance(message, EmailMessage)  # by the policy
         return one_page(list(_blocks(message)))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:  # what headers out of order lead it to
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:  # what headers out of order lead it to
         raise corrupt(f"the mail can't be read: {error}") from error
 
 

@@ -1,6 +1,8 @@
-"""Who reads pages that are pictures: Tesseract, through liteparse, where its data is; else RapidOCR, the extra `ocr`.
+"""Who reads pages that are pictures: Tesseract, through liteparse, where its data is; else
+RapidOCR, the extra `ocr`.
 
-Where neither is there such pages stay unread, which the reader says of them. Nothing is ever fetched from a network.
+Where neither is there such pages stay unread, which the reader says of them. Nothing is ever
+fetched from a network.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Block, Box, Word
 
-TESSDATA: Final = ("usr/share/tesseract-ocr/*/tessdata", "usr/share/tessdata")  # Debian's place, and Fedora's
+TESSDATA: Final = (
+    "usr/share/tesseract-ocr/*/tessdata",
+    "usr/share/tessdata",
+)  # Debian's place, and Fedora's
 SURE: Final = 0.8  # confidence from which on what was recognised is called so
 GAP: Final = 0.7  # of a line's height: a wider gap above a line begins a new paragraph
 
@@ -29,8 +34,12 @@ def tessdata() -> str | None:
     program = shutil.which("tesseract")
     if program is None:
         return None
-    places = [place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)]
-    places.append(Path(program).resolve().parents[1] / "share" / "tessdata")  # where Homebrew keeps it
+    places = [
+        place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)
+    ]
+    places.append(
+        Path(program).resolve().parents[1] / "share" / "tessdata"
+    )  # where Homebrew keeps it
     return next((str(place) for place in places if (place / "eng.traineddata").is_file()), None)
 
 
@@ -44,7 +53,9 @@ def has_rapidocr() -> bool:
 
 
 def lines_in(picture: bytes) -> tuple[Word, ...]:
-    """What RapidOCR finds on a page's picture, line by line from the top, places as shares of the page."""
+    """What RapidOCR finds on a page's picture, line by line from the top, places as shares of the
+    page.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as image:
@@ -98,4 +109,9 @@ def _paragraph(lines: Sequence[Word]) -> Block:
     right = max(line.box[0] + line.box[2] for line in lines)
     bottom = max(line.box[1] + line.box[3] for line in lines)
     sure = surely([line.confidence for line in lines if line.confidence is not None])
-    return Block("Text", "\n".join(line.text for line in lines), (left, top, right - left, bottom - top), sure)
+    return Block(
+        "Text",
+        "\n".join(line.text for line in lines),
+        (left, top, right - left, bottom - top),
+        sure,
+    )

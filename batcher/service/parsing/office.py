@@ -1,4 +1,7 @@
-"""Documents of Word and slides. Slides have places; text has none that could be known without printing it."""
+"""Documents of Word and slides.
+
+Slides have places; text has none that could be known without printing it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from typing import Any
 
 from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, protected, table
 
-ENCRYPTED = "the document is encrypted; encrypted Office documents are not opened here, even with their password"
+ENCRYPTED = (
+    "the document is encrypted; encrypted Office documents are not opened here, even with "
+    "their password"
+)
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
@@ -25,7 +31,9 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
             pages[-1].append(table(rows)) if any(map(any, rows)) else None
             continue
         if item.text.strip():
-            pages[-1].append(Block(_docx_type(item.style.name if item.style else ""), item.text.strip()))
+            pages[-1].append(
+                Block(_docx_type(item.style.name if item.style else ""), item.text.strip())
+            )
         pages += [[] for _ in range(_breaks_in(item))]
     return _numbered(pages)
 
@@ -35,7 +43,9 @@ def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
     deck = _opened(path, pptx.Presentation)
     size = (deck.slide_width or 1, deck.slide_height or 1)
-    return _numbered([list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides])
+    return _numbered(
+        [list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides]
+    )
 
 
 def _opened(path: Path, open_: Any) -> Any:
@@ -76,7 +86,9 @@ def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
             yield table(rows, _box(shape, size))
         elif getattr(shape, "has_text_frame", False) and shape.text_frame.text.strip():
             is_title = title is not None and shape.shape_id == title.shape_id
-            yield Block("Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size))
+            yield Block(
+                "Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size)
+            )
         elif hasattr(shape, "image"):
             yield Block("Figure", "", _box(shape, size), sure=False)
 

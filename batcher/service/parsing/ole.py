@@ -1,4 +1,5 @@
-"""Documents in Microsoft's compound files of before 2007: Word's DOC and Outlook's MSG. Words in order, no layout.
+"""Documents in Microsoft's compound files of before 2007: Word's DOC and Outlook's MSG. Words in
+order, no layout.
 
 What isn't text (pictures, drawings, attachments) is left out, an encrypted document is refused.
 """
@@ -13,7 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.office import ENCRYPTED
-from batcher.service.parsing.pages import Block, DocumentProblem, Page, corrupt, empty, protected, table
+from batcher.service.parsing.pages import (
+    Block,
+    DocumentProblem,
+    Page,
+    corrupt,
+    empty,
+    protected,
+    table,
+)
 from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
 # Places in Word's FIB, as [MS-DOC] gives them.
@@ -24,7 +33,9 @@ _ENCRYPTED = 0x0100
 _TABLE_ONE = 0x0200
 _PIECE_TABLE: Final = 2  # the kind of part that holds it; 1 is a list of formats, to be skipped
 _COMPRESSED: Final = 1 << 30  # a piece of one byte a character
-_FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")  # its code goes, its result stays
+_FIELD: Final = re.compile(
+    "\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]"
+)  # its code goes, its result stays
 _CELL = "\x07"
 _PAGE = "\x0c"
 _SUBJECT, _SENDER, _ADDRESS, _TO, _CC, _BODY, _HTML = "0037 0C1A 0C1F 0E04 0E03 1000 1013".split()
@@ -49,7 +60,10 @@ def read_msg(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 
 class _Compound:
-    """The file's streams by name. What olefile raises of broken ones has no common base, so all of it is caught."""
+    """The file's streams by name.
+
+    What olefile raises of broken ones has no common base, so all of it is caught.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,7 +77,9 @@ class _Compound:
             raise corrupt(f"the document can't be read: {error}") from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
         self._file.close()
         if error is not None and not isinstance(error, DocumentProblem | MemoryError):
             raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
@@ -79,7 +95,7 @@ class _Compound:
         return sorted({entry[0] for entry in self._file.listdir() if len(entry) > 1})
 
 
-# --- Word -----------------------------------------------------------------------------------------------------------
+# --- Word -----------------------------------------------------------------------------------------
 
 
 def _doc_text(file: _Compound) -> str:
@@ -138,14 +154,18 @@ def _clean(text: str) -> str:
     return "".join(c for c in kept if c in "\n\t" or c >= " ").strip()
 
 
-# --- Outlook --------------------------------------------------------------------------------------------------------
+# --- Outlook --------------------------------------------------------------------------------------
 
 
 def _msg_blocks(file: _Compound) -> Iterator[Block]:
     yield Block("Title", _property(file, _SUBJECT))
-    sender = " ".join(filter(None, (_property(file, _SENDER), _bracketed(_property(file, _ADDRESS)))))
+    sender = " ".join(
+        filter(None, (_property(file, _SENDER), _bracketed(_property(file, _ADDRESS))))
+    )
     heads = {"From": sender, "To": _property(file, _TO), "Cc": _property(file, _CC)}
-    yield Block("Key Value", "\n".join(f"{name}: {value}" for name, value in heads.items() if value))
+    yield Block(
+        "Key Value", "\n".join(f"{name}: {value}" for name, value in heads.items() if value)
+    )
     html = f"__substg1.0_{_HTML}0102"
     body = _property(file, _BODY)
     if body:
@@ -153,7 +173,9 @@ def _msg_blocks(file: _Compound) -> Iterator[Block]:
     elif file.holds(html):
         yield from html_blocks(file.read(html), None)
     folders = [folder for folder in file.folders() if folder.startswith("__attach")]
-    names = [_property(file, _LONG_NAME, folder) or _property(file, _NAME, folder) for folder in folders]
+    names = [
+        _property(file, _LONG_NAME, folder) or _property(file, _NAME, folder) for folder in folders
+    ]
     yield Block("Text", f"Attachments: {', '.join(filter(None, names))}" if any(names) else "")
 
 

@@ -1,4 +1,6 @@
-"""What every reader hands on: pages of blocks, in reading order, with boxes as shares of the page."""
+"""What every reader hands on: pages of blocks, in reading order, with boxes as shares of the
+page.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ WHOLE_PAGE: Final[Box] = (0.0, 0.0, 1.0, 1.0)  # where a format knows no places
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or missing.
+    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or
+    missing.
 
-    A table keeps its `rows`, so that it can be written in another format, and the places of their cells where they
-    are known; `image` names its picture, `parts` are the tables it was merged from.
+    A table keeps its `rows`, so that it can be written in another format, and the places of their
+    cells where they are known; `image` names its picture, `parts` are the tables it was merged
+    from.
     """
 
     type: str
@@ -33,7 +37,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word, or a line of them, and its place; `confidence` is OCR's, None where the text was in the document."""
+    """A word, or a line of them, and its place; `confidence` is OCR's, None where the text was in
+    the document.
+    """
 
     text: str
     box: Box
@@ -42,7 +48,8 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`number` counts what was read from 1; `original` is the page's number in the document, `name` a sheet's.
+    """`number` counts what was read from 1; `original` is the page's number in the document, `name`
+    a sheet's.
 
     `picture` is the whole page as PNG where one was asked for, `image` its name in the answer.
     `words` and `lines` are what stands where, also only where asked for.
@@ -61,7 +68,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """`result` is the API's FullResult, `credits` by its old rate card, `notes` what was asked for and isn't served."""
+    """`result` is the API's FullResult, `credits` by its old rate card, `notes` what was asked for
+    and isn't served.
+    """
 
     result: dict[str, Any]
     num_pages: int

@@ -12,7 +12,17 @@ from typing import Any, Final
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
-from batcher.service.parsing.pages import Block, Box, DocumentProblem, Page, Word, corrupt, empty, protected, table
+from batcher.service.parsing.pages import (
+    Block,
+    Box,
+    DocumentProblem,
+    Page,
+    Word,
+    corrupt,
+    empty,
+    protected,
+    table,
+)
 from batcher.service.parsing.selection import selected
 
 KINDS: Final = {
@@ -23,13 +33,19 @@ KINDS: Final = {
     "grid_fallback": "Text",
 }
 LONGEST_HEADING: Final = 200  # characters; a longer bold line is a paragraph
-FULLEST: Final = 0.4  # share of cells that must hold something: indented text is often taken for a sparse table
+FULLEST: Final = (
+    0.4  # share of cells that must hold something: indented text is often taken for a sparse table
+)
 EDGE: Final = 0.08  # of the page's height: where running headers and footers stand
 REPEATED: Final = 3  # pages that must share a line before it counts as running
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 DPI: Final = 150  # of pictures and of OCR alike
-MOST_PAGES: Final = 5000  # the hosted service names no limit; this one keeps a document within its worker's memory
-BLIND: Final = frozenset({"scanned", "no-text", "garbled"})  # liteparse's reasons for which OCR is worth its seconds
+MOST_PAGES: Final = (
+    5000  # the hosted service names no limit; this one keeps a document within its worker's memory
+)
+BLIND: Final = frozenset(
+    {"scanned", "no-text", "garbled"}
+)  # liteparse's reasons for which OCR is worth its seconds
 RANGE: Final = "page_range"
 WORDED: Final = (
     "return_ocr_data",
@@ -44,13 +60,22 @@ def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
-    """A PDF or an image. Pages that are pictures are read by OCR where there is one, else shown as figures."""
+    """A PDF or an image.
+
+    Pages that are pictures are read by OCR where there is one, else shown as figures.
+    """
     settings = options.get("settings") or {}
     raw = _laid_out(content, settings)
-    wanted = [page.original for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))]
+    wanted = [
+        page.original
+        for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
+    ]
     blind = [page.page_num for page in raw if page.page_num in set(wanted) and _is_blind(page)]
     if blind and tessdata() is not None:
-        seen = {page.page_num: page for page in _parsed(content, settings, **_tesseract(), target_pages=_listed(blind))}
+        seen = {
+            page.page_num: page
+            for page in _parsed(content, settings, **_tesseract(), target_pages=_listed(blind))
+        }
         raw = [seen.get(page.page_num, page) for page in raw]
     with_words = any(settings.get(name) for name in WORDED)
     pages = [_page(number, page, with_words=with_words) for number, page in enumerate(raw, start=1)]
@@ -63,11 +88,15 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
 
 
 def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
-    pages = _parsed(content, settings, ocr_enabled=False, include_complexity=True, max_pages=MOST_PAGES + 1)
+    pages = _parsed(
+        content, settings, ocr_enabled=False, include_complexity=True, max_pages=MOST_PAGES + 1
+    )
     if not pages:
         raise empty("the document has no pages")
     if len(pages) > MOST_PAGES:
-        raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, f"more than {MOST_PAGES} pages are not read here", 413)
+        raise DocumentProblem(
+            ErrorName.DOCUMENT_TOO_LARGE, f"more than {MOST_PAGES} pages are not read here", 413
+        )
     return pages
 
 
@@ -94,7 +123,9 @@ def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any
         raise _problem(str(error)) from error
 
 
-def _pictures(content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]) -> dict[int, bytes]:
+def _pictures(
+    content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
+) -> dict[int, bytes]:
     """The pages as PNG."""
     import liteparse
 
@@ -107,7 +138,9 @@ def _pictures(content: bytes, settings: Mapping[str, Any], numbers: Sequence[int
         dpi=DPI,
     )
     try:
-        return {picture.page_num: picture.image_bytes for picture in reader.parse(content).screenshots}
+        return {
+            picture.page_num: picture.image_bytes for picture in reader.parse(content).screenshots
+        }
     except liteparse.ParseError as error:
         raise _problem(str(error)) from error
 
@@ -121,13 +154,18 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _is_blind(page: Any) -> bool:
-    """Whether OCR could tell more: liteparse also flags sparse text and drawings, for which it rarely does."""
+    """Whether OCR could tell more: liteparse also flags sparse text and drawings, for which it
+    rarely does.
+    """
     return bool(BLIND & set(page.complexity.reasons)) if page.complexity else False
 
 
 def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
     """Pages with what RapidOCR sees on them."""
-    return [_read_picture(page, pictures[page.original]) if page.original in pictures else page for page in pages]
+    return [
+        _read_picture(page, pictures[page.original]) if page.original in pictures else page
+        for page in pages
+    ]
 
 
 def _read_picture(page: Page, picture: bytes) -> Page:
@@ -151,7 +189,9 @@ def _page(number: int, page: Any, *, with_words: bool) -> Page:
     read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
     blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
-        blocks = [Block("Figure", "", sure=False)]  # a scan, or a drawing: said to be there, and not read
+        blocks = [
+            Block("Figure", "", sure=False)
+        ]  # a scan, or a drawing: said to be there, and not read
     if not with_words:
         return Page(number, page.page_num, blocks)
     words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
@@ -169,7 +209,10 @@ def _block(raw: Any, page: Any, recognised: list[Any]) -> Block | None:
     block = _typed(raw, page, box)
     if block is None or not recognised:
         return block
-    return replace(block, sure=block.sure and surely([item.confidence for item in recognised if _lies_in(item, raw)]))
+    return replace(
+        block,
+        sure=block.sure and surely([item.confidence for item in recognised if _lies_in(item, raw)]),
+    )
 
 
 def _lies_in(item: Any, raw: Any) -> bool:
@@ -184,7 +227,9 @@ def _typed(raw: Any, page: Any, box: Box) -> Block | None:
         return _table(raw, page, box)
     content = (raw.text or "\n".join(raw.lines or [])).strip()
     if raw.kind == "heading" and len(content) <= LONGEST_HEADING:
-        return Block("Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box)
+        return Block(
+            "Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box
+        )
     if raw.kind == "rule" or (not content and raw.kind != "figure"):
         return None
     if raw.kind == "code" and not _CJK.search(content):
@@ -221,10 +266,14 @@ def _share(value: float) -> float:
 
 
 def _with_running_lines(pages: list[Page]) -> list[Page]:
-    """Lines at the edge that many pages share, numbers aside, are headers and footers; a lone number is a page's."""
+    """Lines at the edge that many pages share, numbers aside, are headers and footers; a lone
+    number is a page's.
+    """
     seen = Counter(_running(block) for page in pages for block in page.blocks if _at_edge(block))
     running = {words for words, times in seen.items() if times >= REPEATED}
-    return [replace(page, blocks=[_renamed(block, running) for block in page.blocks]) for page in pages]
+    return [
+        replace(page, blocks=[_renamed(block, running) for block in page.blocks]) for page in pages
+    ]
 
 
 def _renamed(block: Block, running: set[str]) -> Block:

@@ -23,7 +23,10 @@ def illustrated(pages: list[Page], wanted: Container[str]) -> tuple[list[Page], 
 
 def _illustrate(page: Page, wanted: Container[str], images: dict[str, bytes]) -> Page:
     cut = dict(_cut_out(page, wanted))
-    blocks = [replace(block, image=_name(page, n)) if n in cut else block for n, block in enumerate(page.blocks)]
+    blocks = [
+        replace(block, image=_name(page, n)) if n in cut else block
+        for n, block in enumerate(page.blocks)
+    ]
     images |= {_name(page, n): content for n, content in cut.items()}
     if "page" not in wanted:
         return replace(page, blocks=blocks)

@@ -1,4 +1,6 @@
-"""What a document says of itself, for `settings.extract_document_properties`: who made it, with what, and when."""
+"""What a document says of itself, for `settings.extract_document_properties`: who made it, with
+what, and when.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = "title author subject keywords creator producer last_modified_by created_at modified_at".split()
-XMP: Final = {"title": "title", "author": "creator", "subject": "description", "keywords": "Keywords"}
+NAMES: Final = (
+    "title author subject keywords creator producer last_modified_by created_at modified_at".split()
+)
+XMP: Final = {
+    "title": "title",
+    "author": "creator",
+    "subject": "description",
+    "keywords": "Keywords",
+}
 CORE: Final = {
     "title": "title",
     "author": "creator",
@@ -24,22 +33,32 @@ _PDF_DATE: Final = re.compile(r"D:(\d{14})(?:([+-]\d\d)'?(\d\d)|Z)?")
 
 
 def properties_of(path: Path, kind: str, *, password: str | None) -> dict[str, Any] | None:
-    """Every name of the API's DocumentProperties, or None where such documents say nothing of themselves."""
+    """Every name of the API's DocumentProperties, or None where such documents say nothing of
+    themselves.
+    """
     if kind not in READERS:
         return None
-    return dict.fromkeys(NAMES) | {name: value for name, value in READERS[kind](path, password).items() if value}
+    return dict.fromkeys(NAMES) | {
+        name: value for name, value in READERS[kind](path, password).items() if value
+    }
 
 
 def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
     import liteparse
 
     reader = liteparse.LiteParse(
-        ocr_enabled=False, quiet=True, target_pages="1", extract_document_metadata=True, password=password
+        ocr_enabled=False,
+        quiet=True,
+        target_pages="1",
+        extract_document_metadata=True,
+        password=password,
     )
     result = reader.parse(path.read_bytes())
     told = result.doc_meta
     return {
-        **_of_xmp((told and told.xmp) or ""),  # liteparse tells no title and author of the older kind
+        **_of_xmp(
+            (told and told.xmp) or ""
+        ),  # liteparse tells no title and author of the older kind
         "creator": None if result.creator == "(unspecified)" else result.creator,
         "producer": result.producer,
         "created_at": _moment(told and told.creation_date),
@@ -63,7 +82,9 @@ def _of_xmp(packet: str) -> dict[str, Any]:
 
 def _joined(node: Any) -> str:
     """A text, or a list of them."""
-    return "" if node is None else ", ".join(filter(None, (text.strip() for text in node.itertext())))
+    return (
+        "" if node is None else ", ".join(filter(None, (text.strip() for text in node.itertext())))
+    )
 
 
 def _moment(written: str | None) -> str | None:
@@ -107,7 +128,10 @@ def _of_workbook(path: Path, _password: str | None) -> dict[str, Any]:
 
 
 def _of_core(core: Any) -> dict[str, Any]:
-    words = {name: getattr(core, name) for name in ("title", "author", "subject", "keywords", "last_modified_by")}
+    words = {
+        name: getattr(core, name)
+        for name in ("title", "author", "subject", "keywords", "last_modified_by")
+    }
     return words | {"created_at": _zoned(core.created), "modified_at": _zoned(core.modified)}
 
 

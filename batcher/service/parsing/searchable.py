@@ -1,6 +1,8 @@
-"""A PDF of the pages' pictures with their words laid under them invisibly: `settings.embed_pdf_metadata`.
+"""A PDF of the pages' pictures with their words laid under them invisibly:
+`settings.embed_pdf_metadata`.
 
-Writes what a viewer needs to show, search and copy, and nothing else; fonts are never embedded, as no glyph is drawn.
+Writes what a viewer needs to show, search and copy, and nothing else; fonts are never embedded, as
+no glyph is drawn.
 """
 
 from __future__ import annotations
@@ -15,16 +17,22 @@ from batcher.service.parsing.pages import Page, Word
 NAME: Final = "document.pdf"
 QUALITY: Final = 80  # of the JPEGs
 _FONT: Final = (
-    b"<</Type/Font/Subtype/Type0/BaseFont/Unseen/Encoding/Identity-H/DescendantFonts[4 0 R]/ToUnicode 5 0 R>>",
+    b"<</Type/Font/Subtype/Type0/BaseFont/Unseen/Encoding/Identity-H/DescendantFonts[4 0 "
+    b"R]/ToUnicode 5 0 R>>",
     b"<</Type/Font/Subtype/CIDFontType2/BaseFont/Unseen/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
-    b"/Supplement 0>>/DW 500>>",  # every character half as wide as it is high; each word is stretched to its place
+    # every character half as wide as it is high; each word is stretched to its place
+    b"/Supplement 0>>/DW 500>>",
 )
 _CODES: Final = (  # a character's code is its place in Unicode
-    b"/CIDInit/ProcSet findresource begin 12 dict begin begincmap/CMapName/Unseen def/CMapType 2 def"
-    b" 1 begincodespacerange<0000><FFFF>endcodespacerange 1 beginbfrange<0000><FFFF><0000>endbfrange"
+    b"/CIDInit/ProcSet findresource begin 12 dict begin begincmap/CMapName/Unseen def/CMapType 2 "
+    b"def"
+    b" 1 begincodespacerange<0000><FFFF>endcodespacerange 1 "
+    b"beginbfrange<0000><FFFF><0000>endbfrange"
     b" endcmap end end"
 )
-_FIRST: Final = 6  # number of the first page's objects: catalogue, pages, and the font's three come before
+_FIRST: Final = (
+    6  # number of the first page's objects: catalogue, pages, and the font's three come before
+)
 
 
 def searchable(pages: Sequence[Page], *, dpi: int, rendered_at: int) -> bytes:
@@ -56,10 +64,14 @@ def _page(page: Page, number: int, scale: float, points: float) -> Iterator[byte
     shape = b"/Width %d/Height %d" % size
     yield (
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %.2f %.2f]/Contents %d 0 R"
-        b"/Resources<</Font<</F 3 0 R>>/XObject<</P %d 0 R>>>>>>" % (wide, high, number + 1, number + 2)
+        b"/Resources<</Font<</F 3 0 R>>/XObject<</P %d 0 R>>>>>>"
+        % (wide, high, number + 1, number + 2)
     )
     words = b"".join(_word(word, wide, high) for word in page.words)
-    yield _stream(b"/Filter/FlateDecode", zlib.compress(b"q %.2f 0 0 %.2f 0 0 cm/P Do Q\n" % (wide, high) + words))
+    yield _stream(
+        b"/Filter/FlateDecode",
+        zlib.compress(b"q %.2f 0 0 %.2f 0 0 cm/P Do Q\n" % (wide, high) + words),
+    )
     yield _stream(head + shape, jpeg.getvalue())
 
 

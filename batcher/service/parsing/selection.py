@@ -1,4 +1,6 @@
-"""Which pages of a document are wanted, by `settings.page_range`: numbers from 1, ranges, names of sheets."""
+"""Which pages of a document are wanted, by `settings.page_range`: numbers from 1, ranges, names of
+sheets.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from batcher.service.parsing.pages import Page, misconfigured
 
 
 def selected(pages: list[Page], asked: Any) -> list[Page]:
-    """The wanted pages, counted anew. Raises DocumentProblem where none is, or the range is no range."""
+    """The wanted pages, counted anew.
+
+    Raises DocumentProblem where none is, or the range is no range.
+    """
     if asked is None:
         return pages
     parts = asked if isinstance(asked, list) else [asked]

@@ -1,6 +1,7 @@
 """Workbooks: each sheet a page, its tables parted by empty rows. Only the values of cells are read.
 
-What is hidden is left out where `spreadsheet.exclude` says so: sheets of any workbook, rows and columns of XLSX.
+What is hidden is left out where `spreadsheet.exclude` says so: sheets of any workbook, rows and
+columns of XLSX.
 """
 
 from __future__ import annotations
@@ -41,15 +42,23 @@ def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
     try:
         book = python_calamine.load_workbook(str(path))
         seen = python_calamine.SheetVisibleEnum.Visible
-        names = [s.name for s in book.sheets_metadata if s.visible == seen or "hidden_sheets" not in excluded]
+        names = [
+            s.name
+            for s in book.sheets_metadata
+            if s.visible == seen or "hidden_sheets" not in excluded
+        ]
         sheets = [(name, *_cells(book.get_sheet_by_name(name))) for name in names]
     except python_calamine.PasswordError as error:
         raise protected() from error
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise corrupt(f"the workbook can't be read: {error}") from error
     hidden = _hidden_in(path, excluded) if excluded & {"hidden_rows", "hidden_cols"} else {}
-    shown = [(name, _visible(rows, start, hidden.get(name, Hidden()))) for name, rows, start in sheets]
-    pages = [_sheet(number, name, rows, asked) for number, (name, rows) in enumerate(shown, start=1)]
+    shown = [
+        (name, _visible(rows, start, hidden.get(name, Hidden()))) for name, rows, start in sheets
+    ]
+    pages = [
+        _sheet(number, name, rows, asked) for number, (name, rows) in enumerate(shown, start=1)
+    ]
     if not any(page.cells for page in pages):
         raise empty("the workbook has no cells with anything in them")
     return pages
@@ -64,13 +73,18 @@ def _visible(rows: list[list[Any]], start: tuple[int, int], hidden: Hidden) -> l
     if not hidden.rows and not hidden.columns:
         return rows
     kept = [row for number, row in enumerate(rows, start=start[0]) if number not in hidden.rows]
-    return [[cell for number, cell in enumerate(row, start=start[1]) if number not in hidden.columns] for row in kept]
+    return [
+        [cell for number, cell in enumerate(row, start=start[1]) if number not in hidden.columns]
+        for row in kept
+    ]
 
 
 def _sheet(number: int, name: str, cells: list[list[Any]], asked: Mapping[str, Any]) -> Page:
     rows = [[_text(cell) for cell in row] for row in cells]
     blocks = [table(part) for group in _clusters(rows, asked) for part in split_large(group, asked)]
-    return Page(number, number, blocks, cells=sum(bool(cell) for row in rows for cell in row), name=name)
+    return Page(
+        number, number, blocks, cells=sum(bool(cell) for row in rows for cell in row), name=name
+    )
 
 
 def _clusters(rows: Rows, asked: Mapping[str, Any]) -> Iterator[Rows]:
@@ -87,11 +101,14 @@ def _text(cell: Any) -> str:
     return str(cell)
 
 
-# --- what is hidden in XLSX -----------------------------------------------------------------------------------------
+# --- what is hidden in XLSX -----------------------------------------------------------------------
 
 
 def _hidden_in(path: Path, excluded: frozenset[str]) -> dict[str, Hidden]:
-    """By sheet. Workbooks of other kinds don't say it in a way that is read here, and so hide nothing."""
+    """By sheet.
+
+    Workbooks of other kinds don't say it in a way that is read here, and so hide nothing.
+    """
     if not zipfile.is_zipfile(path):
         return {}
     try:
@@ -117,10 +134,17 @@ def _parts(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
 def _hidden(archive: zipfile.ZipFile, part: str, excluded: frozenset[str]) -> Hidden:
     root = _xml(archive, part)
     rows = [int(row.get("r")) - 1 for row in root.iter(f"{_MAIN}row") if _is_set(row)]
-    spans = [(int(col.get("min")), int(col.get("max"))) for col in root.iter(f"{_MAIN}col") if _is_set(col)]
-    columns = [number - 1 for first, last in spans for number in range(first, min(last, 16_384) + 1)]
+    spans = [
+        (int(col.get("min")), int(col.get("max")))
+        for col in root.iter(f"{_MAIN}col")
+        if _is_set(col)
+    ]
+    columns = [
+        number - 1 for first, last in spans for number in range(first, min(last, 16_384) + 1)
+    ]
     return Hidden(
-        frozenset(rows if "hidden_rows" in excluded else ()), frozenset(columns if "hidden_cols" in excluded else ())
+        frozenset(rows if "hidden_rows" in excluded else ()),
+        frozenset(columns if "hidden_cols" in excluded else ()),
     )
 
 

@@ -1,4 +1,6 @@
-"""Tables as rows of text: written in the format a request asks for, merged across pages, cut where they are long."""
+"""Tables as rows of text: written in the format a request asks for, merged across pages, cut where
+they are long.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +14,35 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Block, Page, Rows, markdown_table, misconfigured
 
-BETWEEN: Final = frozenset({"Header", "Footer", "Page Number"})  # may stand between the halves of one table
+BETWEEN: Final = frozenset(
+    {"Header", "Footer", "Page Number"}
+)  # may stand between the halves of one table
 LONGEST: Final = 50  # rows of a sheet's table; the API's default
 
 
 def formatted(pages: list[Page], options: Mapping[str, Any]) -> list[Page]:
-    """`formatting.merge_tables` and `table_output_format`. Raises DocumentProblem for a format that isn't one."""
+    """`formatting.merge_tables` and `table_output_format`.
+
+    Raises DocumentProblem for a format that isn't one.
+    """
     formatting = options.get("formatting") or {}
     name = formatting.get("table_output_format") or "dynamic"
     if name not in FORMATS:
         raise misconfigured(f"table_output_format {name!r} is not one of {', '.join(FORMATS)}")
     pages = _merged(pages) if formatting.get("merge_tables") else pages
-    return [replace(page, blocks=[_written(block, FORMATS[name]) for block in page.blocks]) for page in pages]
+    return [
+        replace(page, blocks=[_written(block, FORMATS[name]) for block in page.blocks])
+        for page in pages
+    ]
 
 
 def split_large(rows: Rows, spreadsheet: Mapping[str, Any]) -> Iterator[Rows]:
     """A sheet's table in parts of `split_large_tables.size`, each under the same header."""
     wanted = spreadsheet.get("split_large_tables") or {}
     size = wanted.get("size") or LONGEST
-    high, wide = (size.get("row"), size.get("column")) if isinstance(size, Mapping) else (size, None)
+    high, wide = (
+        (size.get("row"), size.get("column")) if isinstance(size, Mapping) else (size, None)
+    )
     if wanted.get("enabled") is False or not rows:
         yield rows
         return
@@ -50,7 +62,9 @@ def _in_width(rows: Rows, size: int) -> Iterator[Rows]:
 
 
 def _merged(pages: list[Page]) -> list[Page]:
-    """Consecutive tables of the same width become one, where the first of them stands; a repeated header goes."""
+    """Consecutive tables of the same width become one, where the first of them stands; a repeated
+    header goes.
+    """
     result: list[list[Block]] = []
     last: tuple[int, int] | None = None
     for number, page in enumerate(pages):
@@ -90,7 +104,9 @@ def _written(block: Block, write: Callable[[Rows], str]) -> Block:
 
 
 def _html(rows: Rows) -> str:
-    head, *body = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) for row, tag in _tagged(rows)]
+    head, *body = [
+        "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) for row, tag in _tagged(rows)
+    ]
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in [head, *body]) + "</table>"
 
 
@@ -110,7 +126,8 @@ def _json(rows: Rows) -> str:
 
 
 FORMATS: Final[Mapping[str, Callable[[Rows], str]]] = {
-    "dynamic": markdown_table,  # the API says: Markdown for simple tables; no merged cells are known here
+    # the API says: Markdown for simple tables; no merged cells are known here
+    "dynamic": markdown_table,
     "md": markdown_table,
     "html": _html,
     "csv": _csv,

@@ -1,4 +1,7 @@
-"""Documents that are text: plain, Markdown, CSV, HTML and RTF. They know no pages and no places, so all is page 1."""
+"""Documents that are text: plain, Markdown, CSV, HTML and RTF.
+
+They know no pages and no places, so all is page 1.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,12 @@ _MARKS: Final = (
 )
 _LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 _DECLARED: Final = re.compile(rb"""charset=["']?([\w-]+)""", re.IGNORECASE)
-_HEADINGS: Final = {"h1": "Title", "h2": "Section Header", "h3": "Section Header", "h4": "Section Header"}
+_HEADINGS: Final = {
+    "h1": "Title",
+    "h2": "Section Header",
+    "h3": "Section Header",
+    "h4": "Section Header",
+}
 _HTML_BLOCKS: Final = "h1, h2, h3, h4, h5, h6, p, li, table, pre, blockquote, dt, dd, figcaption"
 
 
@@ -41,7 +49,11 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel_tab if "\t" in text[:4096] else csv.excel
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect) if any(cell.strip() for cell in row)]
+    rows = [
+        row
+        for row in csv.reader(io.StringIO(text, newline=""), dialect)
+        if any(cell.strip() for cell in row)
+    ]
     if not rows:
         raise empty("the table has no cells")
     return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
@@ -81,7 +93,7 @@ def paragraphs(raw: bytes, declared: str | None) -> Iterator[Block]:
     return _paragraphs(_decode(raw, declared))
 
 
-# --- plain text and Markdown ----------------------------------------------------------------------------------------
+# --- plain text and Markdown ----------------------------------------------------------------------
 
 
 def _decoded(path: Path) -> str:
@@ -109,14 +121,19 @@ def _charset(raw: bytes) -> str | None:
 def _paragraphs(text: str) -> Iterator[Block]:
     for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         if part.strip():
-            yield Block("List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text", part.strip())
+            yield Block(
+                "List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text",
+                part.strip(),
+            )
 
 
 def _rtf_blocks(text: str) -> Iterator[Block]:
     """Lines that end with a bar are rows of a table, any other line is a paragraph."""
     for tabular, lines in groupby(text.split("\n"), key=lambda line: line.rstrip().endswith("|")):
         if tabular:
-            yield table([[cell.strip() for cell in line.rstrip()[:-1].split("|")] for line in lines])
+            yield table(
+                [[cell.strip() for cell in line.rstrip()[:-1].split("|")] for line in lines]
+            )
         else:
             yield from (block for line in lines for block in _paragraphs(line))
 
@@ -127,7 +144,9 @@ def _markdown_parts(text: str) -> Iterator[str]:
     fenced = False
     for line in text.replace("\r\n", "\n").split("\n"):
         fence = line.lstrip().startswith("```")
-        if not fenced and (not line.strip() or line.startswith("#") or _LIST_ITEM.match(line) or fence):
+        if not fenced and (
+            not line.strip() or line.startswith("#") or _LIST_ITEM.match(line) or fence
+        ):
             yield "\n".join(part)
             part = []
         part.append(line)
@@ -149,7 +168,7 @@ def _markdown_block(text: str) -> Block:
     return Block("List Item", text[item.end() :].strip()) if item else Block("Text", stripped)
 
 
-# --- HTML -----------------------------------------------------------------------------------------------------------
+# --- HTML -----------------------------------------------------------------------------------------
 
 
 def _html_block(node: Any) -> Block | None:
@@ -164,7 +183,10 @@ def _html_block(node: Any) -> Block | None:
 
 
 def _html_table(node: Any) -> Block | None:
-    rows = [[" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")] for row in node.css("tr")]
+    rows = [
+        [" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")]
+        for row in node.css("tr")
+    ]
     rows = [row for row in rows if any(row)]
     return table(rows) if rows else None
 

@@ -1,6 +1,8 @@
-"""What a request may ask for and doesn't get here, and why: one table, shown in `usage.not_served` of the answer.
+"""What a request may ask for and doesn't get here, and why: one table, shown in `usage.not_served`
+of the answer.
 
-Decides nothing else; a setting that isn't in the table is honoured, or its default is what happens anyway.
+Decides nothing else; a setting that isn't in the table is honoured, or its default is what happens
+anyway.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ UNSERVED: Final[Mapping[str, str]] = {
     "formatting.include": "only the text of a document is read",
     "spreadsheet.include": "only the values of cells are read",
     "settings.ocr_system": "OCR is done by Tesseract or RapidOCR, whichever is installed",
-    "settings.extraction_mode": "text that is in the document is used, OCR only where there is none",
+    "settings.extraction_mode": "text that is in the document is used, OCR only where there is "
+    "none",
     "settings.tenant_throttling": "nobody shares this service",
     "settings.model": NO_MODEL,
 }

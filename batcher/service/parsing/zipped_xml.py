@@ -1,4 +1,7 @@
-"""Documents that are zipped markup: ODT by its XML, EPUB by the HTML of its chapters, each a page."""
+"""Documents that are zipped markup:
+
+ODT by its XML, EPUB by the HTML of its chapters, each a page.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     filled = [(number, blocks) for number, blocks in enumerate(chapters, start=1) if blocks]
     if not filled:
         raise empty("the book has no text")
-    return [Page(number, original, blocks) for number, (original, blocks) in enumerate(filled, start=1)]
+    return [
+        Page(number, original, blocks) for number, (original, blocks) in enumerate(filled, start=1)
+    ]
 
 
 def _odt_blocks(root: Any) -> Iterator[Block]:
@@ -40,7 +45,8 @@ def _odt_blocks(root: Any) -> Iterator[Block]:
             continue  # its words are part of the table
         if node.tag == f"{_TABLE}table":
             rows = [
-                [_words(cell) for cell in row.iter(f"{_TABLE}table-cell")] for row in node.iter(f"{_TABLE}table-row")
+                [_words(cell) for cell in row.iter(f"{_TABLE}table-cell")]
+                for row in node.iter(f"{_TABLE}table-row")
             ]
             yield table(rows) if any(map(any, rows)) else Block("Text", "")
         elif node.tag == f"{_TEXT}h":
@@ -55,11 +61,19 @@ def _words(node: Any) -> str:
 
 def _spine(archive: zipfile.ZipFile) -> list[str]:
     """Names of the chapters' files; none but those the archive really holds."""
-    (package,) = _xml(archive, "META-INF/container.xml").xpath("//*[local-name()='rootfile']/@full-path")[:1] or [""]
+    (package,) = _xml(archive, "META-INF/container.xml").xpath(
+        "//*[local-name()='rootfile']/@full-path"
+    )[:1] or [""]
     book = _xml(archive, package)
-    files = {item.get("id"): item.get("href") or "" for item in book.xpath("//*[local-name()='item']")}
+    files = {
+        item.get("id"): item.get("href") or "" for item in book.xpath("//*[local-name()='item']")
+    }
     order = [files.get(name, "") for name in book.xpath("//*[local-name()='itemref']/@idref")]
-    found = [posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href))) for href in order if href]
+    found = [
+        posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href)))
+        for href in order
+        if href
+    ]
     held = set(archive.namelist())
     return [name for name in found if name in held]
 
@@ -67,7 +81,9 @@ def _spine(archive: zipfile.ZipFile) -> list[str]:
 def _xml(archive: zipfile.ZipFile, name: str) -> Any:
     from lxml import etree
 
-    reader = etree.XMLParser(resolve_entities=False, no_network=True)  # entities could name other files, or explode
+    reader = etree.XMLParser(
+        resolve_entities=False, no_network=True
+    )  # entities could name other files, or explode
     try:
         return etree.fromstring(_part(archive, name), reader)
     except (etree.XMLSyntaxError, ValueError) as error:
@@ -80,7 +96,14 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
             raise corrupt(f"{name} is larger than {LARGEST >> 20} MB")
         with archive.open(name) as part:
             return part.read(LARGEST)
-    except (KeyError, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+    except (
+        KeyError,
+        zipfile.BadZipFile,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+    ) as error:
         raise corrupt(f"{name} can't be unpacked: {error}") from error
 
 

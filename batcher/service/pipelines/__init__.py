@@ -1,7 +1,7 @@
 """Pipelines: requests of parse, split and extract in a TOML file, named by the file's stem.
 
-The files in this folder ship with batcher; those of `--pipelines DIR` come before them. Each is read when a job names
-it, so a change needs no restart. Knows nothing of documents.
+The files in this folder ship with batcher; those of `--pipelines DIR` come before them. Each is
+read when a job names it, so a change needs no restart. Knows nothing of documents.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`extracts` by the name of the split they are for; without a split there is one at most, under ""."""
+    """`extracts` by the name of the split they are for; without a split there is one at most, under
+    "".
+    """
 
     parse: Mapping[str, Any]
     split: Mapping[str, Any] | None
@@ -34,12 +36,17 @@ class Recipe:
 
 
 def recipe_of(request: Mapping[str, Any], folder: str) -> Recipe:
-    """What `pipeline_id` names. Raises DocumentProblem INVALID_CONFIG where it names nothing, or nothing sound."""
+    """What `pipeline_id` names.
+
+    Raises DocumentProblem INVALID_CONFIG where it names nothing, or nothing sound.
+    """
     name = request["pipeline_id"]
     path = next(iter(_files(name, folder)), None)
     if path is None:
         known = sorted({file.stem for place in _places(folder) for file in place.glob("*.toml")})
-        raise misconfigured(f"pipeline_id {name!r} is not known here; there are: {', '.join(known)}")
+        raise misconfigured(
+            f"pipeline_id {name!r} is not known here; there are: {', '.join(known)}"
+        )
     try:
         recipe = _read(path)
     except (ValueError, OSError, msgspec.ValidationError) as problem:
@@ -63,7 +70,9 @@ def _places(folder: str) -> list[Path]:
 def _read(path: Path) -> Recipe:
     table = tomllib.loads(path.read_text("utf-8"))
     if strangers := sorted(set(table) - KEYS):
-        raise ValueError(f"it has {', '.join(strangers)}, and only {', '.join(sorted(KEYS))} are known")
+        raise ValueError(
+            f"it has {', '.join(strangers)}, and only {', '.join(sorted(KEYS))} are known"
+        )
     parse = table.get("parse", {})
     split = table.get("split")
     extracts = [_with_schema(extract, path.parent) for extract in table.get("extract", [])]
@@ -73,9 +82,14 @@ def _read(path: Path) -> Recipe:
     for extract in extracts:
         _check(extract, ExtractBody, "extract")
     names = [extract.pop("split", "") for extract in extracts]
-    sections = {""} if split is None else {category["name"] for category in split["split_description"]}
+    sections = (
+        {""} if split is None else {category["name"] for category in split["split_description"]}
+    )
     if wrong := [name for name in names if name not in sections or names.count(name) > 1]:
-        raise ValueError(f"each extract is for one of the splits and each split has one at most; {wrong[0]!r} isn't so")
+        raise ValueError(
+            f"each extract is for one of the splits and each split has one at most; {wrong[0]!r} "
+            "isn't so"
+        )
     return Recipe(parse, split, dict(zip(names, extracts, strict=True)))
 
 

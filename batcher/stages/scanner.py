@@ -244,7 +244,7 @@ class Scanner:
         }
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
-        for step in self._steps:
+        for step in self._steps:  # noqa: SIM110
             if not self._is_same(found, step, known[step.name].get(found.name)):
                 return False
         return True

@@ -141,7 +141,7 @@ DEFECTS: Final = (
     Defect(
         "a job that was deleted isn't missed by the one that reads it",
         "batcher/reducto/error_rules.py",
-        (("ErrorName.JOB_DELETED, ", ""),),
+        (("ErrorName.JOB_DELETED,", ""),),
         "tests/core/test_inflight.py::test_a_job_that_ends_for_want_of_its_input_counts_as_none",
     ),
     Defect(

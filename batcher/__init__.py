@@ -61,7 +61,7 @@ __all__ = [
 # place.
 _HOMES = {
     "Happened": "api",
-    "Ledger": "ledger.records:Records",
+    "Ledger": "ledger.reader:Records",
     "LocalOptions": "service.local:Options",
     "LocalService": "service.local",
     "Manifest": "manifest.model",

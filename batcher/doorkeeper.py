@@ -19,14 +19,12 @@ from typing import Final, cast
 
 Make = Callable[[], asyncio.Protocol]
 
-PROGRESS: Final = (
-    1024  # bytes that a body must bring within `stalled`; a byte now and then is no transfer
-)
+# bytes that a body must bring within `stalled`; a byte now and then is no transfer
+PROGRESS: Final = 1024
 MOST_DESCRIPTORS: Final = 16_384  # more than we ever use, where the system names no limit
 PARSERS: Final = ("aiohttp.http", "aiohttp.web_protocol")  # where what a peer did wrong is raised
-LINE_EVERY: Final = (
-    10.0  # seconds between two lines about malformed requests: who sends them may send many
-)
+# seconds between two lines about malformed requests: who sends them may send many
+LINE_EVERY: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)

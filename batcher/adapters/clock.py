@@ -7,9 +7,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-TOLERANCE: Final = (
-    60.0  # seconds between our clock and the service's that are left alone: its `Date` is coarse
-)
+# seconds between our clock and the service's that are left alone: its `Date` is coarse
+TOLERANCE: Final = 60.0
 
 
 class SteadyClock:

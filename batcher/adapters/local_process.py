@@ -16,9 +16,8 @@ import msgspec
 
 from batcher.errors import ServiceUnusable
 
-PATIENCE: Final = (
-    60.0  # seconds until it must have said where it listens; a predecessor may have to end first
-)
+# seconds until it must have said where it listens; a predecessor may have to end first
+PATIENCE: Final = 60.0
 
 
 class _Hello(msgspec.Struct):
@@ -53,9 +52,8 @@ async def embedded(
     )
     assert process.stdin is not None
     try:
-        process.stdin.write(
-            f"{key}\n".encode()
-        )  # by pipe: a process list shows arguments and environments
+        # by pipe: a process list shows arguments and environments
+        process.stdin.write(f"{key}\n".encode())
         yield await _hello(process), key
     finally:
         process.stdin.close()

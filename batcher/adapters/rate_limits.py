@@ -23,18 +23,16 @@ from batcher.errors import Busy, ServiceError
 # seconds of calls that may go together, so that one that comes late costs the next ones nothing
 GRAIN: Final = 0.05
 TOGETHER: Final = 10  # calls at most
-FIRST_HOLD: Final = (
-    0.5  # seconds after failures; twice as long each time, until something is answered
-)
+# seconds after failures; twice as long each time, until something is answered
+FIRST_HOLD: Final = 0.5
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
 STIRS: Final = 60.0  # seconds between two looks at whether a hold still lasts as long as it was to
 WORTH_A_WORD: Final = 60.0  # seconds
 JUDGED_BY: Final = 10  # calls, the last ones …
 JUDGED_FOR: Final = 5.0  # … within so many seconds
-NEARLY_ALL: Final = (
-    0.65  # share of them that has to fail before the lane is held: single failures hold up nobody
-)
+# share of them that has to fail before the lane is held: single failures hold up nobody
+NEARLY_ALL: Final = 0.65
 
 
 class Lane:
@@ -53,23 +51,20 @@ class Lane:
         self._rate = Rate(rate) if adapts or rate is None else Rate(rate, ceiling=rate)
         self._throttler = throttler
         self._throttle: Throttler | None = None
-        self._gate = (
-            asyncio.Lock()
-        )  # the throttle's waiters poll, each on its own: behind the lock only one does
+        # the throttle's waiters poll, each on its own: behind the lock only one does
+        self._gate = asyncio.Lock()
         self._free_at = 0.0
         self._freed = asyncio.Event()  # before its time
         self._closed = asyncio.Event()
-        self.tell: Callable[[float, str], None] = lambda seconds, why: (
-            None
-        )  # of each wait that is worth a word
+        # of each wait that is worth a word
+        self.tell: Callable[[float, str], None] = lambda seconds, why: None
         self._told_until = 0.0
         self._told_that_it_lasts = False
         self._failing_since: float | None = None
         self.answered_at = float("-inf")  # when a call was last answered, by the loop's time
         self._failures = 0
-        self._outcomes: deque[tuple[float, bool]] = deque(
-            maxlen=JUDGED_BY
-        )  # when, and whether it failed
+        # when, and whether it failed
+        self._outcomes: deque[tuple[float, bool]] = deque(maxlen=JUDGED_BY)
         self._whole: Lane | None = None
         self._keep_to_rate()
 
@@ -208,9 +203,8 @@ class Lane:
         together = max(1, min(TOGETHER, int(rate * GRAIN)))
         self._throttle.rate_limit = together
         self._throttle.period = together / rate
-        self._throttle.retry_interval = min(
-            0.25, self._throttle.period / 16
-        )  # how often it looks at its clock
+        # how often it looks at its clock
+        self._throttle.retry_interval = min(0.25, self._throttle.period / 16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,8 @@ class _Commands(click.Group):
         open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(
-                    errors="backslashreplace"
-                )  # a name that it can't show is no reason to fail
+                # a name that it can't show is no reason to fail
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **extra)
         finally:
@@ -78,9 +77,8 @@ def _is_nowhere() -> bool:
     return False
 
 
-_OF_A_STREAM: Final = frozenset(
-    {errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT}
-)  # click sees to EPIPE
+# click sees to EPIPE
+_OF_A_STREAM: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})
 
 
 def open_what_is_closed() -> None:
@@ -111,9 +109,8 @@ def give_up_output(error: OSError) -> None:
             stream.flush()
         except OSError:
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(
-                null, stream.fileno()
-            )  # else the interpreter fails at its end, with an exit code of its own
+            # else the interpreter fails at its end, with an exit code of its own
+            os.dup2(null, stream.fileno())
             os.close(null)
 
 

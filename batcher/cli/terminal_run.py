@@ -166,9 +166,10 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
     from batcher.views.log import write_line
 
     def stop() -> None:
+        # and tqdm, which a quiet run that nobody stops has no use for
         from batcher.views.progress import (
             say,
-        )  # and tqdm, which a quiet run that nobody stops has no use for
+        )
 
         again = course.stopped.is_set() and not course.home
         course.stop("on request", 3, at_once=again, how=Ended.STOPPED)

@@ -22,9 +22,8 @@ class NotWhole(ValueError):
     """It isn't JSON, or not all of it."""
 
 
-QUICK: Final = (
-    64 << 20
-)  # bytes that msgspec passes over in some 30 ms; nothing else of the process runs meanwhile
+# bytes that msgspec passes over in some 30 ms; nothing else of the process runs meanwhile
+QUICK: Final = 64 << 20
 _GAP: Final = rb"[ \t\n\r]*+"
 _STRING: Final = rb'"[^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*+)*+"'
 _NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?+[0-9]++)?+"

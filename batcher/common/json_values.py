@@ -13,9 +13,8 @@ from math import isfinite, isnan
 from typing import Any, Final
 from uuid import UUID
 
-DEEPEST: Final = (
-    100  # tables and lists inside one another: more is nobody's data, and recursion has its end
-)
+# tables and lists inside one another: more is nobody's data, and recursion has its end
+DEEPEST: Final = 100
 
 
 def as_json(value: Any, where: str, *, depth: int = 0) -> Any:

@@ -15,12 +15,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
-LONGEST_PATH: Final = (
-    3000  # bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
-)
-SETTLING: Final = (
-    2.0  # seconds a file must have been left alone before it is read: it may still be being copied
-)
+# bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
+LONGEST_PATH: Final = 3000
+# seconds a file must have been left alone before it is read: it may still be being copied
+SETTLING: Final = 2.0
 OWN_FOLDER: Final = ".batcher"
 
 # What the hosted service reads, by its documentation, and HTML, which stands in its price list

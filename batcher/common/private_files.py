@@ -7,10 +7,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
+# what documents say is as confidential as the ledger
 FILES: Final = {
     "owner": 0o600,
     "group": 0o640,
-}  # what documents say is as confidential as the ledger
+}
 FOLDERS: Final = {"owner": 0o700, "group": 0o750}
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -20,9 +20,8 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 SHORTEST: Final = 4  # characters of a secret that is cut wherever it stands
 SHORT: Final = 8  # … and below which it is cut only as a word of its own
 LONG: Final = 16  # … and from which it is found in spite of line breaks
-PASSING: Final = (
-    8192  # secrets of single submissions that are remembered: more than are in flight at once
-)
+# secrets of single submissions that are remembered: more than are in flight at once
+PASSING: Final = 8192
 CUT: Final = "…"
 
 # --- what looks like a secret ---------------------------------------------------------------------

@@ -52,9 +52,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 # Behind an escape these stay what they are: `a%2Fb` is one name, `a/b` are two, and some stores
 # take `+` for a space.
 _KEPT: Final = re.compile("(%2F|%2B|%3B)", re.IGNORECASE)
-_MARK: Final = (
-    16  # hex digits: of a million documents behind one address no two are likely to share them
-)
+# hex digits: of a million documents behind one address no two are likely to share them
+_MARK: Final = 16
 
 
 def is_url(text: str) -> bool:

@@ -16,9 +16,8 @@ SLOWER: Final = 0.95  # times what was answered in the second before a refusal
 LEAST_OF_BEST: Final = 0.85  # times the best second of late: no slower for a few refusals
 MUCH_SLOWER: Final = 0.5  # times its own rate, at most, in one step
 WAVE: Final = 6  # refusals in a second: fewer may be chance
-TOO_FAST: Final = (
-    0.15  # refused for each one that was answered in the last second: the limit is met
-)
+# refused for each one that was answered in the last second: the limit is met
+TOO_FAST: Final = 0.15
 FAR_TOO_FAST: Final = 0.25  # the same: what was answered meanwhile is the limit
 SLOWEST: Final = 0.2  # calls per second
 FASTEST: Final = 1000.0  # the API's limit for one key

@@ -18,9 +18,8 @@ AT_LEAST: Final = 20  # outcomes in that time, so that a share says something
 SHARE: Final = 0.9  # of them failed: it isn't a bad day, it is down
 # failures and nothing else all that time: where few are sent, their share never says anything
 IN_A_ROW: Final = 5
-FIRST_REST: Final = (
-    15.0  # seconds until one document may try again; twice as long after each that fails
-)
+# seconds until one document may try again; twice as long after each that fails
+FIRST_REST: Final = 15.0
 LONGEST_REST: Final = 600.0
 REMEMBERED: Final = 500  # outcomes
 
@@ -29,9 +28,8 @@ REMEMBERED: Final = 500  # outcomes
 class Outcomes:
     """Of one kind of thing, in the order in which they became known."""
 
-    _all: deque[tuple[float, bool]] = field(
-        default_factory=lambda: deque(maxlen=REMEMBERED)
-    )  # when; whether it failed
+    # when; whether it failed
+    _all: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _in_a_row: int = 0  # failures
     _since: float = 0.0  # the first of those
 

@@ -15,9 +15,8 @@ from batcher.common.names import output_name, step_hash
 from batcher.reducto.api_types import READS_JOBS
 from batcher.reducto.job import Job
 
-Overrides = Mapping[
-    str, Mapping[str, Any]
-]  # what single documents ask for beside the job's options, by name of the job
+# what single documents ask for beside the job's options, by name of the job
+Overrides = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

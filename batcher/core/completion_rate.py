@@ -26,24 +26,21 @@ from typing import Final
 
 from batcher.core.fetch_rate import SHARE
 
-WITHIN: Final = (
-    3 / 8
-)  # of the retention all that is out is to end: a third more may yet be met with half of it left
+# of the retention all that is out is to end: a third more may yet be met with half of it left
+WITHIN: Final = 3 / 8
 WAIT: Final = 1 / 16  # of it may go by in the service's queue, where results tell what was waiting
 # times the work on a job: a little more than is out, to find out whether more are worked on at once
 OWN: Final = 1.25
 SLOWEST: Final = 0.01  # jobs a second that a service is trusted to end before it has ended any …
 WATCHED: Final = 100.0  # … and the seconds of watching that this guess is worth
-VOUCHES: Final = (
-    16  # so many more may be out for each that ended: the first ones may have failed at once
-)
+# so many more may be out for each that ended: the first ones may have failed at once
+VOUCHES: Final = 16
 SMALLEST: Final = 2  # one that is worked on, and one whose turn is next
 ENOUGH: Final = 64  # ends that tell a rate; where there are fewer, it is looked back further
 SLICES: Final = 256  # of the longest look back, in which ends are counted
 SHORTEST: Final = 1 / 4  # of the longest look back
-AWAY: Final = (
-    1 / 8
-)  # of the longest look back: where no look came through for longer than that, we were away
+# of the longest look back: where no look came through for longer than that, we were away
+AWAY: Final = 1 / 8
 SMOOTH: Final = 0.05
 
 
@@ -58,9 +55,8 @@ class Outflow:
     _seen: float = 0.0  # of these, when an end was last found
     _looked_at: float = 0.0
     _is_idle: bool = True
-    _counts: deque[float] = field(
-        default_factory=lambda: deque([0.0], maxlen=SLICES)
-    )  # of ends; the last is now's
+    # of ends; the last is now's
+    _counts: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=SLICES))
     _slice: int = 0  # the number of the last one
 
     def look(self, now: float, out: int) -> None:

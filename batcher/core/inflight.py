@@ -16,13 +16,11 @@ from batcher.reducto.error_rules import WANTS_INPUT, WANTS_JOB
 
 # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
 LAG: Final = 60.0
-MISSES: Final = (
-    3  # 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
-)
+# 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
+MISSES: Final = 3
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
-RECALL_TAKES: Final = (
-    60.0  # seconds that a job still running is given to be cancelled, once that was asked for
-)
+# seconds that a job still running is given to be cancelled, once that was asked for
+RECALL_TAKES: Final = 60.0
 LAPSES: Final = 20 * 3600.0  # seconds an upload may be old: the service keeps it for 24 h
 PATIENCE: Final = 120.0  # seconds that a completed job is given to show a result that can be read
 # seconds in which asking for one job fails while others are answered, before that is its own

@@ -67,9 +67,8 @@ class State(StrEnum):
     DUPLICATE = "duplicate"  # same bytes, same step as another document: waits for that one's end
     SAVED = "saved"
     FAILED = "failed"
-    BLOCKED = (
-        "blocked"  # the step before it came to a verdict, so that there is nothing to go on with
-    )
+    # the step before it came to a verdict, so that there is nothing to go on with
+    BLOCKED = "blocked"
     EXPIRED = "expired"  # the service deleted the result before it was fetched
     LOST = "lost"  # the service says the result is gone, and its time wasn't up
     # its job is paid for, and its result wasn't to be had: it runs still, or can't be read
@@ -80,14 +79,12 @@ class State(StrEnum):
     SOURCE_GONE = "source_gone"
     SOURCE_CHANGED = "source_changed"
     CANCELLED = "cancelled"
-    SUPERSEDED = (
-        "superseded"  # a newer version of its source took its place, or nobody asks for it any more
-    )
+    # a newer version of its source took its place, or nobody asks for it any more
+    SUPERSEDED = "superseded"
 
 
-STATES: Final = {
-    state.value: state for state in State
-}  # a look-up costs a tenth of what the enumeration takes for it
+# a look-up costs a tenth of what the enumeration takes for it
+STATES: Final = {state.value: state for state in State}
 
 
 class Impossible(AssertionError):

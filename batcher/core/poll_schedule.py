@@ -8,18 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-SOONEST: Final = (
-    0.02  # seconds after acceptance; a first look earlier than that only finds the job queued
-)
+# seconds after acceptance; a first look earlier than that only finds the job queued
+SOONEST: Final = 0.02
 LATEST: Final = 60.0  # between two looks, however long the job has been running
 LATEST_FIRST: Final = 900.0  # jobs of a size that has always taken long aren't asked about before
 OPENING: Final = 0.5  # before anything is known of jobs of a size
-FOUND: Final = (
-    0.97  # a look that finds the job done makes for a first one at this share of its age …
-)
-MISSED: Final = (
-    1.05  # … and a first one too soon for one at this: the two balance near two hits in three
-)
+# a look that finds the job done makes for a first one at this share of its age …
+FOUND: Final = 0.97
+# … and a first one too soon for one at this: the two balance near two hits in three
+MISSED: Final = 1.05
 SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
 PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
 # seconds: of a job as young as that half a share, for there a place is worth more than a request
@@ -43,9 +40,8 @@ class Looks:
     """The span from acceptance to the first look, for each class of sizes."""
 
     first: dict[int, float] = field(default_factory=dict)
-    latest_first: float = (
-        LATEST_FIRST  # less where results are soon deleted: what isn't found is still out
-    )
+    # less where results are soon deleted: what isn't found is still out
+    latest_first: float = LATEST_FIRST
     too_soon: float = 0.5  # share of first looks, of late, that found a job still running
 
     @property

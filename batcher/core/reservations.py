@@ -15,12 +15,10 @@ from math import ceil, sqrt
 from typing import Final, NamedTuple
 
 PROBES: Final = 3  # of a type, that may end without a bill before its others are sent on a guess
-UNPROVEN: Final = (
-    64.0  # times the list's price that is feared of a page before the first bill of its type
-)
-DEARER: Final = (
-    1.5  # times the dearest page so far, where bills have shown the list's price to be too low
-)
+# times the list's price that is feared of a page before the first bill of its type
+UNPROVEN: Final = 64.0
+# times the dearest page so far, where bills have shown the list's price to be too low
+DEARER: Final = 1.5
 # bills: nobody relies yet on their being the highest, or on pages being cheaper than in the list
 FEW: Final = 5
 # Bytes for a page, as a rule and at the densest. Zipped formats hold pictures, which fill no page,

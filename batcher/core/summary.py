@@ -76,15 +76,13 @@ class Summary:
     withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
     # documents that an earlier run failed to get done for a passing reason, and this one tried
     taken_up: int = 0
-    waiting: int = (
-        0  # documents that failed for a passing reason and that the next run takes up by itself
-    )
+    # documents that failed for a passing reason and that the next run takes up by itself
+    waiting: int = 0
     goes_on: bool = False  # nothing but the next run's turn keeps what is waiting from being done
     credits_in_run: float = 0.0
     dollars: float = 0.0  # of all credits
     dollars_in_run: float = 0.0
     steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     audit: Audit = Audit()
-    left_out: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # by reason, and in words; empty where nothing was
+    # by reason, and in words; empty where nothing was
+    left_out: Mapping[str, Any] = field(default_factory=dict)

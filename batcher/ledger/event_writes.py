@@ -181,9 +181,8 @@ _FOLLOW: Final[dict[type[e.Event], str]] = {
 _TWIN: Final = """
     INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
     SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
-_TOLD_ELSEWHERE: Final = frozenset(
-    {"document", "at", "state", "service", "key_print"}
-)  # in columns of their own
+# in columns of their own
+_TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -233,9 +232,8 @@ def apply(
     if payer is not None and before is State.DUPLICATE:
         _follow_copies(connection, event, payer)
     if not is_current and after not in OUT and after is not State.SUPERSEDED:
-        _, after = apply(
-            connection, e.Superseded(event.document), at
-        )  # whatever it came to: nobody waits for it
+        # whatever it came to: nobody waits for it
+        _, after = apply(connection, e.Superseded(event.document), at)
     elif scan is not None and after in UNSENT and row[4] != scan:
         _, after = withdraw(connection, event.document, at)
     return before, after

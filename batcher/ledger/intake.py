@@ -314,9 +314,8 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     payers: dict[int, int] = {}
     for document, found in connection.execute(sought, (last,)).fetchall():
         if found is not None:
-            payers[document] = payers.get(
-                found, found
-            )  # the one found may just have become a copy itself
+            # the one found may just have become a copy itself
+            payers[document] = payers.get(found, found)
     connection.executemany(
         "UPDATE documents SET payer = ?, state = 'duplicate' WHERE id = ?",
         [(payer, document) for document, payer in payers.items()],

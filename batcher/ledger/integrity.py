@@ -17,9 +17,8 @@ from typing import Final
 from batcher.core.lifecycle import State
 from batcher.ledger.journal import Entry, discontinuity, entries, journal_of
 
-TAIL: Final = (
-    2 << 20
-)  # bytes of the journal that the start of a run reads: the last thousands of submissions
+# bytes of the journal that the start of a run reads: the last thousands of submissions
+TAIL: Final = 2 << 20
 SHOWN: Final = 3
 GROUP: Final = 500
 

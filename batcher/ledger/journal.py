@@ -96,9 +96,8 @@ class Journal:
         is_new = not path.exists()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if is_new:
-            _sync_folder(
-                path.parent
-            )  # a ledger that outlived its journal in a power cut wouldn't be believed
+            # a ledger that outlived its journal in a power cut wouldn't be believed
+            _sync_folder(path.parent)
         self._lines: list[bytes] = []
         self._end_torn_line(path)
         self._size = os.fstat(self._fd).st_size
@@ -115,9 +114,8 @@ class Journal:
             row = connection.execute(_FACTS, (event.document,)).fetchone()
             facts = zip((*FACTS, *RARE), row, strict=True)
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
-        self._lines.append(
-            msgspec.json.encode(entry) + b"\n"
-        )  # an `Entry`, without a copy of each event made first
+        # an `Entry`, without a copy of each event made first
+        self._lines.append(msgspec.json.encode(entry) + b"\n")
 
     def sync(self, connection: sqlite3.Connection) -> None:
         """What was noted is durable when this returns, and the ledger is about to say so.

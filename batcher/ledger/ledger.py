@@ -532,9 +532,10 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
+    # costs a quarter of a second to import, and only a run needs it
     from sqlite_utils import (
         Database,
-    )  # costs a quarter of a second to import, and only a run needs it
+    )
 
     from batcher.ledger.migrations import migrations
 

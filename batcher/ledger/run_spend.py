@@ -14,9 +14,8 @@ from batcher.core.reservations import Claim, Fear, Lessons
 
 LATEST: Final = 10_000  # bills of earlier runs that are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
-_SETTLED: Final = (
-    f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"  # no bill will come, or none but this
-)
+# no bill will come, or none but this
+_SETTLED: Final = f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"
 _REFUSED: Final = "({row}.outcome = 'void' AND {row}.cost = 0)"
 # What one attempt adds to each column of the purse. A job that ended without a bill counts with
 # what was expected of it: nobody knows whether a failed one costs. One whose result was lost is
@@ -51,9 +50,8 @@ _LESSON: Final = {
     "longer": "coalesce({row}.pages / c.counted, 0)",
     "dearer": f"iif(c.counted, coalesce({_CREDITS} / nullif(c.cost, 0), 0), 0)",
 }
-_HIGHEST: Final = frozenset(
-    {"longest", "dearest", "steepest", "longer", "dearer"}
-)  # of all; others are summed up
+# of all; others are summed up
+_HIGHEST: Final = frozenset({"longest", "dearest", "steepest", "longer", "dearer"})
 _BILL_COMES: Final = f"NOT {_SAID.format(row='OLD')} AND {_SAID.format(row='NEW')}"
 _ENDS_WITHOUT: Final = (
     "OLD.outcome = 'accepted' AND NEW.outcome IN ('void', 'saved') AND "

@@ -22,9 +22,8 @@ from batcher.errors import (
 )
 from batcher.ledger.queries import reader
 
-APPLICATION_ID: Final = (
-    0x62617463  # "batc", so that `file` and we can tell a ledger from any other database
-)
+# "batc", so that `file` and we can tell a ledger from any other database
+APPLICATION_ID: Final = 0x62617463
 VERSION: Final = 9  # PRAGMA user_version; one more with each migration
 
 

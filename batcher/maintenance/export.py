@@ -43,9 +43,8 @@ TABLES: Final = {
     ),
     "costs": "SELECT * FROM costs ORDER BY sent_at, source",
 }
-_FORMULA: Final = re.compile(
-    r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]"
-)  # as OWASP lists them
+# as OWASP lists them
+_FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
 _SECRET: Final = frozenset({"nonce", "key_print"})
 

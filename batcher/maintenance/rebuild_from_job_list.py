@@ -45,10 +45,11 @@ UNPROVEN: Final = (
     "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
 )
 _HEAD: Final = msgspec.json.Decoder(ResultHead)
+# of several jobs of the same bytes; else one that still runs
 _BETTER: Final = (
     JobStatus.COMPLETED,
     JobStatus.FAILED,
-)  # of several jobs of the same bytes; else one that still runs
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,8 @@ async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
             nonce = str(mark.get("nonce"))
             sent = _sent(config.get("input") or row.source)
-            bald = msgspec.structs.replace(
-                row, raw_config=None, source=None
-            )  # there may be very many
+            # there may be very many
+            bald = msgspec.structs.replace(row, raw_config=None, source=None)
             listed = Listed(bald, mark["of"], nonce, sent)
             jobs.add(listed, has_attempt=nonce in known)
     return jobs

@@ -37,9 +37,8 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "held": (State.HELD, None),
     "cancelled": (State.CANCELLED, None),
 }
-UNASKED: Final = frozenset(
-    {State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED}
-)  # what `retry` alone takes
+# what `retry` alone takes
+UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})
 
 
 async def retry(

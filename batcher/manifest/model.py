@@ -30,9 +30,8 @@ class Service:
     max_in_flight: int | None = None  # as many as can be brought home in time
     patience: float = 120.0
     ca_file: Path | None = None  # certificates that are trusted besides the system's
-    headers: Mapping[str, str] = field(
-        default_factory=dict
-    )  # sent with each request to the API; env:NAME by reference
+    # sent with each request to the API; env:NAME by reference
+    headers: Mapping[str, str] = field(default_factory=dict)
     allow_urls: bool = False  # of the local one: whether it fetches documents by their address
     chaos: str = ""  # faults of the local one, in a rehearsal
 
@@ -63,9 +62,8 @@ class Source:
         str, ...
     ] = ()  # parameters of addresses that tell no documents apart, by `identity`
     transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
-    passwords_env: str | None = (
-        None  # what opens protected documents, by reference: a variable's name, a file
-    )
+    # what opens protected documents, by reference: a variable's name, a file
+    passwords_env: str | None = None
     passwords_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -105,17 +103,14 @@ class Output:
     formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
     lines: str = "documents"  # what a line of results.jsonl is
     mirror: str | None = None  # an object store's address, where results are put as well
-    images: bool | None = (
-        None  # whether linked pictures are fetched; None: where the job asks for some
-    )
+    # whether linked pictures are fetched; None: where the job asks for some
+    images: bool | None = None
     ledger: Path | None = None
     access: str = "owner"  # who may read what is written; or "group": the folder's as well
-    clean: str = (
-        "never"  # or "saved": job and upload are deleted at the service once the result is on disk
-    )
-    start_over: bool = (
-        False  # of a person who knows that results without a ledger will be paid for again
-    )
+    # or "saved": job and upload are deleted at the service once the result is on disk
+    clean: str = "never"
+    # of a person who knows that results without a ledger will be paid for again
+    start_over: bool = False
 
     @property
     def ledger_path(self) -> Path:
@@ -150,9 +145,8 @@ class Limits:
     pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
     max_duration: float | None = None
     stop_at: time | None = None
-    is_sample: bool = (
-        False  # so many documents are all that is asked of this run: then they are no limit
-    )
+    # so many documents are all that is asked of this run: then they are no limit
+    is_sample: bool = False
 
     @property
     def spending(self) -> bool:
@@ -189,11 +183,12 @@ class Manifest:
     where: str = ""
 
 
+# what makes a result link to files
 LINKED: Final = (
     "return_images",
     "embed_pdf_metadata",
     "advanced_chart_agent",
-)  # what makes a result link to files
+)
 
 
 def fetches_pictures(manifest: Manifest) -> bool:

@@ -15,9 +15,8 @@ from batcher.errors import OutputError
 from batcher.outputs.rows import Row, fitted
 
 ROWS_AT_ONCE: Final = 2_000
-TEXT_AT_ONCE: Final = (
-    1 << 20
-)  # characters: groups of 8 MB took some 40 MB more at the peak of a long run
+# characters: groups of 8 MB took some 40 MB more at the peak of a long run
+TEXT_AT_ONCE: Final = 1 << 20
 BLOCK: Final = 1 << 20
 
 

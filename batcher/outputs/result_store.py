@@ -28,25 +28,24 @@ from batcher.common.private_files import FILES, FOLDERS, NEW, let_in, make_file
 from batcher.errors import OutputError
 from batcher.reducto.results import Buffer
 
-BESIDE: Final = (
-    64  # bytes that what is made of a result has more in its name, and pictures in theirs
-)
+# bytes that what is made of a result has more in its name, and pictures in theirs
+BESIDE: Final = 64
+# one folder for all of them, so that what a crash leaves is cleared in one look
 PARTS: Final = (
     b".batcher",
     b"parts",
-)  # one folder for all of them, so that what a crash leaves is cleared in one look
+)
+# paid results that newer ones took the place of, by their hashes
 REPLACED: Final = (
     b".batcher",
     b"replaced",
-)  # paid results that newer ones took the place of, by their hashes
-GROUP_FOR_SYNCFS: Final = (
-    8  # files from which on one sync of the file system is cheaper than one for each
 )
+# files from which on one sync of the file system is cheaper than one for each
+GROUP_FOR_SYNCFS: Final = 8
 BLOCK: Final = 1 << 20
 _OWN: Final = b"/.batcher"
-_ROOT: Final = (
-    os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-)  # which a person named, so it may be a link
+# which a person named, so it may be a link
+_ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
 _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
     {
@@ -401,9 +400,8 @@ class Store:
             _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
 
         if len(path_of(output)) > self._room:
-            raise OSError(
-                errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)
-            )  # though each folder of it were fine
+            # though each folder of it were fine
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         folder, name = self._folder_of(output, folders)
         return _take_name(part, folder, name, part.item.known | {part.sha256}, keep)
 

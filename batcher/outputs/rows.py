@@ -51,9 +51,8 @@ _NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within strings JSON wr
 _INT64: Final = 1 << 63
 _LARGEST_NUMBER: Final = 1 << 1023
 _DEEPEST: Final = 32  # names within a column's name; what is nested deeper is JSON
-_MOST_COLUMNS: Final = (
-    1_000  # that a step's rows may add; a record of ten thousand keys is no table
-)
+# that a step's rows may add; a record of ten thousand keys is no table
+_MOST_COLUMNS: Final = 1_000
 
 
 def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[Row]:

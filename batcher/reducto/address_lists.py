@@ -18,9 +18,8 @@ from batcher.reducto.api_types import JOB, UPLOAD
 
 Input = str | tuple[str, ...]  # what a submission names: one address, or several in their order
 
-TAKERS: Final = frozenset(
-    {"parse", "extract", "split", "pipeline"}
-)  # endpoints that the API lets have several documents
+# endpoints that the API lets have several documents
+TAKERS: Final = frozenset({"parse", "extract", "split", "pipeline"})
 MERGERS: Final = frozenset({"extract"})  # … and results of earlier jobs among them
 EXAMPLE: Final = '["https://…/a.pdf", "https://…/b.pdf"]'
 _MANY: Final = re.compile(r"urls-[0-9a-f]{64}\.x(\d+)")

@@ -19,9 +19,8 @@ SERVICES: Final = {
     "reducto-eu": "https://eu.platform.reducto.ai",
     "reducto-au": "https://au.platform.reducto.ai",
 }
-RETENTION: Final = (
-    12 * 3600.0
-)  # of a job's result, in seconds; the documentation leaves open from when, so: from submission
+# of a job's result, in seconds; the documentation leaves open from when, so: from submission
+RETENTION: Final = 12 * 3600.0
 UPLOAD_RETENTION: Final = 24 * 3600.0
 DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes through a presigned PUT
 PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
@@ -29,12 +28,10 @@ UNITS_AT_MOST: Final = 1e12  # pages or credits of one result; beyond, it's no b
 JOBS_PAGE_LIMIT: Final = 500
 UPLOAD: Final = "reducto://"  # how an input begins that is an upload …
 JOB: Final = "jobid://"  # … and one that is an earlier job's result
-READS_JOBS: Final = frozenset(
-    {"extract", "split"}
-)  # endpoints that go on from a parse job, whose pages aren't paid twice
-METADATA_KEY: Final = (
-    "batcher"  # where a submission's own {batch, document, attempt, nonce} stand in its metadata
-)
+# endpoints that go on from a parse job, whose pages aren't paid twice
+READS_JOBS: Final = frozenset({"extract", "split"})
+# where a submission's own {batch, document, attempt, nonce} stand in its metadata
+METADATA_KEY: Final = "batcher"
 
 
 class JobStatus(StrEnum):

@@ -45,22 +45,19 @@ from batcher.reducto import api_types, responses
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
-Around = Callable[
-    [bytes], tuple[bytes, bytes]
-]  # by the first byte of what comes: what goes before and after it
+# by the first byte of what comes: what goes before and after it
+Around = Callable[[bytes], tuple[bytes, bytes]]
 
 CONNECT: Final = 15.0  # seconds for a connection
-EXCHANGE: Final = (
-    120.0  # seconds for one whole exchange, against answers that trickle in byte by byte
-)
+# seconds for one whole exchange, against answers that trickle in byte by byte
+EXCHANGE: Final = 120.0
 SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
 CHUNK: Final = 1 << 20
 LONGEST_LINE: Final = 64 << 10  # bytes of a header: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
-LONGEST_WAIT: Final = (
-    10.0  # seconds a call waits by itself; a longer Retry-After is for the lane to keep
-)
+# seconds a call waits by itself; a longer Retry-After is for the lane to keep
+LONGEST_WAIT: Final = 10.0
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -144,9 +141,8 @@ class ReductoClient:
         self._connections = connections
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
-        self._elsewhere: aiohttp.ClientSession | None = (
-            None  # for links, which lead nowhere near this machine
-        )
+        # for links, which lead nowhere near this machine
+        self._elsewhere: aiohttp.ClientSession | None = None
         self._date = ""
 
     def __repr__(self) -> str:
@@ -422,9 +418,8 @@ class ReductoClient:
         async def reserve(length: int) -> None:
             nonlocal taken
             if room is not None and length > taken:
-                room.give(
-                    taken
-                )  # nobody holds some of it while waiting for more: two that do wait for ever
+                # nobody holds some of it while waiting for more: two that do wait for ever
+                room.give(taken)
                 taken = 0
                 await room.take(length)
                 taken = length

@@ -17,9 +17,8 @@ from batcher.reducto.api_types import ErrorName
 class ErrorClass(StrEnum):
     TRANSIENT = "transient"  # this document, another time
     PROVIDER = "provider"  # the service as a whole is unwell: trips the breaker
-    CONFIGURATION = (
-        "configuration"  # what we ask for is wrong, so the next document will fare no better
-    )
+    # what we ask for is wrong, so the next document will fare no better
+    CONFIGURATION = "configuration"
     DOCUMENT = "document"  # a verdict about this document alone
 
 
@@ -34,9 +33,8 @@ class Rule:
 PAID_ATTEMPTS_AT_MOST: Final = 3  # whatever a manifest says
 RUNS: Final = 3  # that try a document by themselves as long as it fails for a reason that may pass
 PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.PROVIDER})  # classes of such reasons
-CONFIGURATION_ERRORS_IN_A_ROW: Final = (
-    3  # then the run stops: the rest of the batch would burn the same way
-)
+# then the run stops: the rest of the batch would burn the same way
+CONFIGURATION_ERRORS_IN_A_ROW: Final = 3
 UNKNOWN_NAME: Final = Rule(ErrorClass.TRANSIENT, attempts=2)  # the list of names has grown before
 
 _TRIED_THRICE: Final = (
@@ -74,9 +72,8 @@ STATUSES: Final[Mapping[int, ErrorClass]] = {
     442: ErrorClass.DOCUMENT,  # password-protected
 }
 
-WANTS_INPUT: Final = frozenset(
-    {ErrorName.NOT_FOUND, ErrorName.INVALID_CONFIG}
-)  # how a job ends whose upload is gone
+# how a job ends whose upload is gone
+WANTS_INPUT: Final = frozenset({ErrorName.NOT_FOUND, ErrorName.INVALID_CONFIG})
 # The same of one that was to read an earlier job. INVALID_CONFIG may have another cause: then the
 # next attempt, which brings an upload of its own, meets it again.
 WANTS_JOB: Final = WANTS_INPUT | {

@@ -59,9 +59,8 @@ class TwinService:
     work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = api_types.RETENTION
     credits: float = 1.0  # that it bills for a page
-    bill: Callable[[TwinJob], tuple[int, float]] | None = (
-        None  # pages and credits; None: one page, and its credits
-    )
+    # pages and credits; None: one page, and its credits
+    bill: Callable[[TwinJob], tuple[int, float]] | None = None
     capacity: float | None = None
     read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)

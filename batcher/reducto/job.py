@@ -17,8 +17,7 @@ class Job:
     schema_file: Path | None = None
     priority: bool = False
     queue_priority: str = "auto"
-    unknown_options: str = (
-        "refuse"  # warn, send: options that the API's description doesn't know are sent
-    )
+    # warn, send: options that the API's description doesn't know are sent
+    unknown_options: str = "refuse"
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)

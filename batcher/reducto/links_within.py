@@ -23,9 +23,8 @@ from batcher.reducto.results import Buffer
 EXTRACT: Final = "extract"
 _PARTS: Final = ("parse", EXTRACT, "split")
 _MAY_HOLD_ONE: Final = re.compile(rb'"type"\s*+:\s*+"url"')
-_TOLD_BY_TYPE: Final = (
-    "parse"  # for `reducto.result_links`: the API names the keys of whatever stands in such a place
-)
+# for `reducto.result_links`: the API names the keys of whatever stands in such a place
+_TOLD_BY_TYPE: Final = "parse"
 Span = tuple[int, int]
 
 

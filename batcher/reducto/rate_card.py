@@ -18,11 +18,12 @@ from batcher.reducto.job import Job
 
 AS_OF: Final = "2026-09-01"
 BATCH_LANE: Final = 0.8  # of the price of a parse
+# by how a sheet's tables are told apart
 CELLS_PER_CREDIT: Final = {
     "accurate": 1000,
     "fast": 5000,
     "disabled": 5000,
-}  # by how a sheet's tables are told apart
+}
 SHEETS: Final = frozenset("xlsx xlsm xls xltx xltm csv tsv ods qpw".split())
 TEXTS: Final = frozenset("txt html htm md rtf".split())
 TEXT_PAGE: Final = 0.5  # of a page's price, on the card of credits
@@ -44,13 +45,14 @@ LIST: Final[Mapping[str, float]] = {
     "Prefill": 0.015,
 }
 ADD_ONS: Final = {"charts": 0.06, "ocr_pages": 0.002, "prompted_blocks": 0.005}  # dollars for each
+# a bill names `parse_model`, `parse_pages`, …
 _ENDPOINTS: Final = (
     "parse",
     "extract",
     "split",
     "classify",
     "edit",
-)  # a bill names `parse_model`, `parse_pages`, …
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

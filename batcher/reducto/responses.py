@@ -34,9 +34,8 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
     429: Busy,
     503: Busy,
 }
-SURELY_REFUSED: Final = frozenset(
-    {400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442}
-)  # where a submission ends
+# where a submission ends
+SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})
 FULL_QUEUES: Final = frozenset(
     {
         api_types.ErrorName.QUEUE_FULL,
@@ -44,17 +43,16 @@ FULL_QUEUES: Final = frozenset(
         api_types.ErrorName.RATE_LIMIT,
     }
 )
+# ValueError: of bytes that are no UTF-8
 _MISFITS: Final = (
     msgspec.DecodeError,
     ValueError,
     RecursionError,
-)  # ValueError: of bytes that are no UTF-8
-RETRY_AFTER_AT_MOST: Final = (
-    366 * 86400.0
-)  # seconds; whoever says more means never, and dates end somewhere
-_WORDS_AT_MOST: Final = (
-    500  # of a foreign message; a gateway's page of HTML is longer than it is useful
 )
+# seconds; whoever says more means never, and dates end somewhere
+RETRY_AFTER_AT_MOST: Final = 366 * 86400.0
+# of a foreign message; a gateway's page of HTML is longer than it is useful
+_WORDS_AT_MOST: Final = 500
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 
 
@@ -99,9 +97,8 @@ def _surely_refused(error: Refused, body: bytes, queue: str | None) -> bool:
         full = error.name in FULL_QUEUES or (queue == "batch" and error.retry_after is not None)
         return full and not names_a_job(body)
     if error.status == 429:
-        return not names_a_job(
-            body
-        )  # it would be sent again, so a job behind it would be paid for twice
+        # it would be sent again, so a job behind it would be paid for twice
+        return not names_a_job(body)
     return error.status in SURELY_REFUSED
 
 
@@ -154,9 +151,8 @@ def _beginning(body: bytes, most: int) -> str:
 
 def _clip(words: Any) -> str:
     text = words if isinstance(words, str) else _spelt(words)
-    text = " ".join(
-        "".join(c if c.isprintable() else " " for c in text).split()
-    )  # it may end on a terminal
+    # it may end on a terminal
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     text = scrubbed(text)  # … or in a file: a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
 
@@ -408,9 +404,8 @@ class Head:
 
 
 _HEAD: Final = msgspec.json.Decoder(api_types.ResultHead)
-_NEVER_NULL: Final = frozenset(
-    {"parse", "split", "pipeline", "classify"}
-)  # of these the API says what is in them
+# of these the API says what is in them
+_NEVER_NULL: Final = frozenset({"parse", "split", "pipeline", "classify"})
 
 
 def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked) -> Head:

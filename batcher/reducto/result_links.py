@@ -22,9 +22,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-LOOKED_AT: Final = (
-    16 << 10
-)  # bytes of an inner result that is looked at for a link; a longer one isn't read
+# bytes of an inner result that is looked at for a link; a longer one isn't read
+LOOKED_AT: Final = 16 << 10
 _API_NAMES_KEYS: Final = frozenset({"parse", "split", "classify"})
 _EXTRACTS: Final = frozenset({"extract", "v3_extract"})
 _LINK: Final = frozenset({"type", "url", "result_id"})

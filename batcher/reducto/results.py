@@ -22,9 +22,8 @@ from batcher.reducto import citations
 T = TypeVar("T")
 Record = dict[str, Any]
 
-DEEPEST: Final = (
-    100  # levels of a value: more would be too many for whoever reads what is made of it
-)
+# levels of a value: more would be too many for whoever reads what is made of it
+DEEPEST: Final = 100
 NESTED: Final = 8  # pipelines within pipelines
 MOST_PAGES: Final = 1 << 31
 EXTRACTS: Final = ("extract", "v3_extract")
@@ -148,9 +147,8 @@ class Result:
     inner: msgspec.Raw
     left_out: list[str] = field(default_factory=list)
     pdf_url: str | None = None
-    citations: msgspec.Raw = field(
-        default_factory=msgspec.Raw
-    )  # of an extract that has them beside its result
+    # of an extract that has them beside its result
+    citations: msgspec.Raw = field(default_factory=msgspec.Raw)
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:

@@ -41,9 +41,10 @@ async def calling_back(
     if webhook is None:
         yield None
         return
+    # half of aiohttp, and few batches are called back
     from batcher.adapters.webhook_receiver import (
         receiving,
-    )  # half of aiohttp, and few batches are called back
+    )
 
     secret = _secret(manifest, webhook)
     key = secret.encode() if secret else token_key

@@ -54,9 +54,8 @@ from batcher.stages.time_limit import Curfew
 
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
-A_WHILE: Final = (
-    15.0  # seconds after which all is looked at again though nothing seems to have changed
-)
+# seconds after which all is looked at again though nothing seems to have changed
+A_WHILE: Final = 15.0
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 

@@ -63,16 +63,14 @@ class Plan:
     forecast: Forecast
     prices: Prices
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
-    guessed: int = (
-        0  # files of types whose pages can't be counted here: they have one each, or what they say
-    )
+    # files of types whose pages can't be counted here: they have one each, or what they say
+    guessed: int = 0
     guessed_pages: int = 0  # that such files have as a rule, by their size
     locked: int = 0  # files among them that want a password, and none that is named opens them
     steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
     refusals: Sequence[FailureGroup] = ()  # what isn't sent
-    left_out: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # by reason, and in words; empty where nothing was
+    # by reason, and in words; empty where nothing was
+    left_out: Mapping[str, Any] = field(default_factory=dict)
     taken_up: int = 0  # documents that failed for a passing reason, and are tried again
 
     @property

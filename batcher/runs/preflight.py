@@ -137,9 +137,8 @@ def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
         secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
         secrets.keep_address(manifest.webhook.public_url or "")
     if manifest.notify is not None:
-        secrets.keep(
-            [manifest.notify.url], "notify.url"
-        )  # whoever knows such an address may post to it
+        # whoever knows such an address may post to it
+        secrets.keep([manifest.notify.url], "notify.url")
 
 
 def _environment(name: str | None) -> list[str]:

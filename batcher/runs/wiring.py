@@ -80,9 +80,8 @@ def looks_of(ledger: Ledger, retention: float) -> Looks:
 
 def headroom_of(manifest: Manifest) -> Headroom:
     service = manifest.service
-    exempt = any(
-        job.queue_priority == "batch" for job in manifest.jobs
-    )  # its jobs end when they end
+    # its jobs end when they end
+    exempt = any(job.queue_priority == "batch" for job in manifest.jobs)
     return Headroom(
         Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt
     )

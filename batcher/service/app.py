@@ -43,9 +43,8 @@ ENDPOINTS: Final = {
     "classify": JobType.CLASSIFY,
     "edit": JobType.EDIT,
 }
-SUBMITTED: Final = frozenset(
-    {JobType.PARSE, JobType.EXTRACT}
-)  # whose synchronous path an `async` object turns
+# whose synchronous path an `async` object turns
+SUBMITTED: Final = frozenset({JobType.PARSE, JobType.EXTRACT})
 
 
 @dataclass(frozen=True, slots=True)

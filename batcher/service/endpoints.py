@@ -16,9 +16,8 @@ from typing import Final
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-PATIENCE: Final = (
-    5 * 86400.0
-)  # seconds of nothing but failures until an endpoint is disabled, as Svix documents
+# seconds of nothing but failures until an endpoint is disabled, as Svix documents
+PATIENCE: Final = 5 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

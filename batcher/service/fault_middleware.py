@@ -18,10 +18,11 @@ from batcher.service.middleware import OPEN, Handler, Middleware
 
 Act = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
+# and how what is one too many is refused
 LIMITED: Final = {
     "limit-1000": "429-1000",
     "limit-2000": "429-2000",
-}  # and how what is one too many is refused
+}
 ANY: Final = ("429-1000", "500", "reset", "truncated-body")
 MEETS: Final = {
     "submission": (
@@ -78,9 +79,8 @@ def _kind(request: web.Request) -> str:
 
 def _acts(chaos: Chaos, errands: Errands) -> dict[str, Act]:
     async def accept_late(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await (
-            request.read()
-        )  # kept by the request, so that the handler finds it when its time has come
+        # kept by the request, so that the handler finds it when its time has come
+        await request.read()
         errands.send(lambda: handler(request), delay=chaos.seconds("late-acceptance"))
         return _hang_up(request)
 

@@ -38,9 +38,8 @@ FAULTS: Final[Mapping[str, float]] = {  # with the seconds each takes unless sai
     "limit-1000": 0,  # so many calls of any kind are taken in one second
     "limit-2000": 0,  # so many GET /job are
 }
-LIMITS: Final = frozenset(
-    {"limit-1000", "limit-2000"}
-)  # orders of calls per second, where the others have chances
+# orders of calls per second, where the others have chances
+LIMITS: Final = frozenset({"limit-1000", "limit-2000"})
 TRANSIENT: Final = (ErrorName.INTERNAL_ERROR, ErrorName.CAPACITY_TIMEOUT, ErrorName.GPU_UNAVAILABLE)
 REMEMBERED: Final = 10_000  # of the latest strikes
 

@@ -25,9 +25,8 @@ DATABASE = "service.db"
 DATABASES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 PARTS: Final = ("uploads", "results")
 _ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_UNFINISHED: Final = re.compile(
-    rf"{_ID}(\.json)?\.part"
-)  # as `uploads`, `fetching` and workers name them
+# as `uploads`, `fetching` and workers name them
+_UNFINISHED: Final = re.compile(rf"{_ID}(\.json)?\.part")
 _JOB: Final = re.compile(_ID)
 
 
@@ -124,9 +123,8 @@ def _claim(descriptor: int, folder: Path) -> None:
         os.fsync(descriptor)
     for part in PARTS:
         (folder / part).mkdir(mode=0o700, exist_ok=True)
-    os.close(
-        os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    )  # SQLite would make it 0644
+    # SQLite would make it 0644
+    os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     for leftover in list(
         _unfinished(folder)
     ):  # of a predecessor that was killed in the middle of a transfer

@@ -46,9 +46,8 @@ def _parse(desk: Desk) -> Work:
 def _extract(desk: Desk) -> Work:
     from batcher.service.extraction.schema import read_schema
 
-    read_schema(
-        _schema(desk.task.request)
-    )  # before anything is read: a schema that is none costs no pages
+    # before anything is read: a schema that is none costs no pages
+    read_schema(_schema(desk.task.request))
     answer = desk.with_places(desk.task.request)
     return Work(extract_body(desk, desk.task.request, answer), answer.num_pages)
 

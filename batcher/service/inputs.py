@@ -19,9 +19,8 @@ from batcher.service.results import Results
 from batcher.service.tasks import Source
 from batcher.service.uploads import Uploads
 
-CHAINED: Final = frozenset(
-    {JobType.PARSE, JobType.EXTRACT, JobType.SPLIT}
-)  # which endpoints take jobid://
+# which endpoints take jobid://
+CHAINED: Final = frozenset({JobType.PARSE, JobType.EXTRACT, JobType.SPLIT})
 UPLOAD: Final = "reducto://"
 JOB: Final = "jobid://"
 ADDRESSES: Final = ("http://", "https://")

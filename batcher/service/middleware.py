@@ -21,16 +21,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+# these carry a token of their own in the path
 OPEN: Final = (
     "/webhooks/",
     "/files/",
     "/presigned/",
-)  # these carry a token of their own in the path
+)
 
+# chunks, lengths, compression
 BROKEN: Final = (
     web.RequestPayloadError,
     http_exceptions.HttpProcessingError,
-)  # chunks, lengths, compression
+)
 
 log = logging.getLogger(__name__)
 

@@ -100,9 +100,8 @@ class OlderWebhook(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            raise ValueError(
-                "Object missing required field `url`"
-            )  # msgspec's words, so told like any other
+            # msgspec's words, so told like any other
+            raise ValueError("Object missing required field `url`")
 
 
 class Older(msgspec.Struct, kw_only=True):

@@ -117,9 +117,8 @@ def told_today(request: Mapping[str, Any], type: JobType) -> dict[str, Any]:
 
 
 def _form_of(request: Mapping[str, Any], type: JobType) -> type[Older]:
-    todays = (
-        NEWER if type == JobType.PIPELINE else NEWER | {"settings"}
-    )  # a pipeline had them then as now
+    # a pipeline had them then as now
+    todays = NEWER if type == JobType.PIPELINE else NEWER | {"settings"}
     older, newer = (
         sorted(key for key in keys if request.get(key) is not None) for keys in (OLDER, todays)
     )

@@ -28,9 +28,8 @@ from batcher.service.tasks import Report, Source, Task, Tools
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
-BY_THE_CLOCK: Final = (
-    1.5  # times as long: what works without end is found by what it works, not by the clock
-)
+# times as long: what works without end is found by what it works, not by the clock
+BY_THE_CLOCK: Final = 1.5
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
@@ -85,9 +84,8 @@ class Queue:
         self._chaos = chaos
         self._on_end = on_end
         self._job_seconds = job_seconds
-        self._between = (
-            1 / capacity if capacity else 0.0
-        )  # seconds from the begin of one job to that of the next
+        # seconds from the begin of one job to that of the next
+        self._between = 1 / capacity if capacity else 0.0
         self._next_at = 0.0
         self._tools = tools
         self._order = itertools.count()
@@ -105,9 +103,8 @@ class Queue:
         """
         if len(self._live) >= LONGEST:
             raise ApiError(ErrorName.QUEUE_FULL, "The queue is full", retry_after=RETRY_AFTER)
-        live = self._live[job.job_id] = LiveJob(
-            job
-        )  # before it can be listed: no one may take it for one that ended
+        # before it can be listed: no one may take it for one that ended
+        live = self._live[job.job_id] = LiveJob(job)
         try:
             await self._jobs.create(job)
         except BaseException:

@@ -16,9 +16,8 @@ import msgspec
 from batcher.service.results import ADDRESS
 from batcher.service.tasks import Task
 
-DOCUMENT: Final = (
-    "document.pdf"  # among a parser's images: the document itself, with its words embedded
-)
+# among a parser's images: the document itself, with its words embedded
+DOCUMENT: Final = "document.pdf"
 INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; above it the API answers with an address
 
 

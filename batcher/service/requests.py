@@ -18,9 +18,8 @@ from batcher.service.jobs import Job, Lane
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
-NESTED: Final = (
-    200  # levels; schemas have a dozen, and each level costs stack in everything that walks them
-)
+# levels; schemas have a dozen, and each level costs stack in everything that walks them
+NESTED: Final = 200
 _DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")

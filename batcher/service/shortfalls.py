@@ -32,9 +32,8 @@ UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
     JobType.SPLIT: {"split_rules": NO_MODEL, "settings.deep_split": NO_MODEL},
     JobType.CLASSIFY: {"model": NO_MODEL},
 }
-WITH_MODEL: Final = frozenset(
-    {"instructions.system_prompt"}
-)  # what a model of the user's own serves after all
+# what a model of the user's own serves after all
+WITH_MODEL: Final = frozenset({"instructions.system_prompt"})
 
 
 def shortfalls(request: Mapping[str, Any], type: str, *, model: bool = False) -> list[str]:
@@ -45,9 +44,8 @@ def shortfalls(request: Mapping[str, Any], type: str, *, model: bool = False) ->
         if _asked(request, path) not in (None, False, "", USUAL.get(path))
         and not (model and path in WITH_MODEL)
     ]
-    whole = {
-        name: value for name, value in request.items() if name != "parsing"
-    }  # of that its parse tells
+    # of that its parse tells
+    whole = {name: value for name, value in request.items() if name != "parsing"}
     return in_vain + [f"{path}: {NOT_KNOWN}" for path in unknown_keys(whole, BODIES[JobType(type)])]
 
 

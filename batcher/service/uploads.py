@@ -25,9 +25,8 @@ from batcher.service.answers import ApiError
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-PIECE: Final = (
-    256 * 1024
-)  # bytes handed to the disk at once; smaller ones cost more in thread hops than in writing
+# bytes handed to the disk at once; smaller ones cost more in thread hops than in writing
+PIECE: Final = 256 * 1024
 _FILE_ID: Final = re.compile(
     r"(?:reducto://)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[A-Za-z0-9]{1,16})?"
 )

@@ -29,11 +29,12 @@ from batcher.service.jobs import Clock, Job
 from batcher.service.public_addresses import Forbidden, Reach, check_address
 from batcher.service.requests import asked_of
 
+# seconds before each of three retries; the hosted ones are undocumented
 DIRECT_PAUSES: Final = (
     1.0,
     2.0,
     4.0,
-)  # seconds before each of three retries; the hosted ones are undocumented
+)
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
 WINDOW: Final = aiohttp.ClientTimeout(total=15)  # to acknowledge in
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})

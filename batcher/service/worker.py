@@ -31,9 +31,8 @@ from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
-MEMORY: Final = (
-    4 << 30
-)  # bytes of address space; PDF and OCR libraries reserve far more than they use
+# bytes of address space; PDF and OCR libraries reserve far more than they use
+MEMORY: Final = 4 << 30
 FILE_SIZE: Final = 2 << 30
 OPEN_FILES: Final = 256
 LONGEST_MESSAGE: Final = 2000  # characters

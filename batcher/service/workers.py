@@ -21,9 +21,9 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
-LONGEST_LINE: Final = (
-    64 << 20
-)  # bytes of a report; a question for a model holds the document's text
+# bytes of a report; a question for a model holds the document's text
+LONGEST_LINE: Final = 64 << 20
+# no keys among them
 _PASSED_ON: Final = (
     "PATH",
     "HOME",
@@ -31,7 +31,7 @@ _PASSED_ON: Final = (
     "LC_ALL",
     "TMPDIR",
     "TESSDATA_PREFIX",
-)  # no keys among them
+)
 
 
 Ask = Callable[[Question], Awaitable[Reply]]

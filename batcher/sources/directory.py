@@ -33,9 +33,8 @@ IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on
 BLOCK: Final = 1 << 20
 SORTED: Final = 10_000  # names of a folder that are put in order together
 _LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
-_FAR: Final = (
-    1 << 60
-)  # nanoseconds, 36 years: two times beyond _LAST are still told apart within them
+# nanoseconds, 36 years: two times beyond _LAST are still told apart within them
+_FAR: Final = 1 << 60
 UNSUPPORTED = "unsupported"
 UNREADABLE = "unreadable"
 GONE = "source_gone"
@@ -334,9 +333,8 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
 
 
 def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
-    too_long = (
-        error.errno == errno.ENAMETOOLONG
-    )  # a folder, perhaps, with documents that nobody can name
+    # a folder, perhaps, with documents that nobody can name
+    too_long = error.errno == errno.ENAMETOOLONG
     against = tree.rules.excludes(name, folder=True) if too_long else tree.rules.against(name)
     if against is not None:
         tree.left.add(against, name_of(name))

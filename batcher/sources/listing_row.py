@@ -21,9 +21,8 @@ from batcher.reducto.option_checks import partial_problems
 
 T = TypeVar("T")
 
-_HALVES: Final = re.compile(
-    "[\ud800-\udc7f\udd00-\udfff]"
-)  # but for those that stand for such a byte
+# but for those that stand for such a byte
+_HALVES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 CHUNK: Final = 1000  # objects listed at once
 BLOCK: Final = 4 << 20  # bytes fetched at once
-GOOD_FOR: Final = timedelta(
-    hours=24
-)  # a signature: a queue may be long, and the service reads it when its turn comes
+# a signature: a queue may be long, and the service reads it when its turn comes
+GOOD_FOR: Final = timedelta(hours=24)
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
 # What obstore says of a key that it can't hold, and by which it refuses all others of the same
 # page.
@@ -123,9 +122,8 @@ def opened(url: str) -> ObjectStore:
     """
     from obstore.store import from_url
 
-    plain = any(
-        os.environ.get(name, "").startswith("http://") for name in ENDPOINTS
-    )  # a store of one's own, say
+    # a store of one's own, say
+    plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)
     options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
     return from_url(url, **options)
 

@@ -23,9 +23,8 @@ from batcher.reducto.rate_card import Measure
 LARGEST: Final = 256 << 20  # bytes read for a count
 UNPACKED: Final = 256 << 20  # bytes that all compressed parts of a document come to
 SAID: Final = 1 << 20  # bytes of the part that says how many pages a text has
-DIRECTORY: Final = (
-    4 << 20
-)  # bytes read at once of an archive: its directory, some thousands of parts
+# bytes read at once of an archive: its directory, some thousands of parts
+DIRECTORY: Final = 4 << 20
 SECONDS: Final = 10.0  # for a document; plans and submissions wait in this thread
 UNCOUNTED: Final = Measure(counted=False)
 # Pictures, of which the service reads one page whatever they hold.
@@ -46,10 +45,11 @@ _SAID: Final = re.compile(rb"<Pages>(\d{1,6})</Pages>")
 _SHEET: Final = re.compile(r"xl/worksheets/sheet\d+\.xml")
 _SLIDE: Final = re.compile(r"ppt/slides/slide\d+\.xml")
 _VALUE: Final = re.compile(rb"<(?:\w{1,40}:)?(?:v|is)>")  # of a cell that isn't empty
+# of the others nothing bounds what a piece unpacks to
 _USUAL: Final = (
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
-)  # of the others nothing bounds what a piece unpacks to
+)
 
 
 def measure(path: Path) -> Measure:

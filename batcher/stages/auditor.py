@@ -36,9 +36,8 @@ OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
 PATIENCE: Final = 30.0  # seconds for the whole of it, and …
 PATIENCE_WHEN_STOPPED: Final = 3.0  # … of a run that was told to stop
 PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
-OWN_PAGES_AT_MOST: Final = (
-    200  # a hundred thousand submissions of one run: more than that isn't worth a long wait
-)
+# a hundred thousand submissions of one run: more than that isn't worth a long wait
+OWN_PAGES_AT_MOST: Final = 200
 SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
 
 
@@ -98,9 +97,8 @@ class Auditor:
         self._clock = clock
         self._since = ledger.last_event()
         self._mixed_up: tuple[str, ...] = ()
-        self._nonces: dict[str, str] | None = (
-            None  # by upload, read when a row shows no nonce of ours
-        )
+        # by upload, read when a row shows no nonce of ours
+        self._nonces: dict[str, str] | None = None
 
     async def run(self) -> Audit:
         """Of what this run did, and of submissions that no earlier audit has seen settled."""
@@ -145,9 +143,8 @@ class Auditor:
         unseen = self._ledger.listed_jobs(
             self._service, self._key_print, accepted_before=now - LAG, alive_at=now
         )
-        ours = self._ledger.number_listed(
-            self._service, self._key_print, alive_at=now
-        )  # the newest stand before those
+        # the newest stand before those
+        ours = self._ledger.number_listed(self._service, self._key_print, alive_at=now)
         own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:

@@ -14,9 +14,8 @@ from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
 from batcher.stages.job_tracker import Watchlist
 
-TRIES: Final = (
-    10  # of one job that are answered by a server error; then what the job itself says has to do
-)
+# of one job that are answered by a server error; then what the job itself says has to do
+TRIES: Final = 10
 
 
 class Canceller:

@@ -17,9 +17,8 @@ from batcher.reducto.client import Api
 
 LISTING = "listing"
 FENCE = "fence"
-PAGES_AT_MOST: Final = (
-    2_000  # a million jobs: more than an account makes in the time that jobs are kept
-)
+# a million jobs: more than an account makes in the time that jobs are kept
+PAGES_AT_MOST: Final = 2_000
 TRIES_OF_PAGE: Final = 3
 
 

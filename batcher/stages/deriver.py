@@ -121,9 +121,8 @@ class Deriver:
                 group.create_task(self._close(self._closing))
 
     async def _prepare(self, bench: _Bench) -> None:
-        await forget(
-            self._ledger, bench.maker.format, [NOTHING]
-        )  # what couldn't be made may be by now
+        # what couldn't be made may be by now
+        await forget(self._ledger, bench.maker.format, [NOTHING])
         try:
             await bench.maker.prepare()
         except (OSError, OutputError) as error:  # a folder where a file was, and the like
@@ -193,9 +192,8 @@ class Deriver:
             await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
         except MirrorError as error:
             bench.close()
-            self._course.stop(
-                str(error), 3
-            )  # the disk goes on taking results: what is out comes home
+            # the disk goes on taking results: what is out comes home
+            self._course.stop(str(error), 3)
         except LedgerError:
             raise
         except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file

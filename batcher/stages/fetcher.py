@@ -103,12 +103,10 @@ class Fetcher:
         self._rng = rng
         self._boundary = Boundary(course, "fetching", at_once=True)
         self._asking = 0
-        self._choosing = (
-            asyncio.Lock()
-        )  # one at a time takes a turn, or turns would be kept for later, and used at once
-        self._answered_at = float(
-            "-inf"
-        )  # when the service last knew a job: what a 404 is held against
+        # one at a time takes a turn, or turns would be kept for later, and used at once
+        self._choosing = asyncio.Lock()
+        # when the service last knew a job: what a 404 is held against
+        self._answered_at = float("-inf")
 
     @property
     def busy(self) -> bool:
@@ -130,9 +128,8 @@ class Fetcher:
         while True:
             async with self._choosing:
                 await self._jobs.until_fetchable()
-                await (
-                    self._pace.fetch.turn()
-                )  # before the choice: after an outage the nearest deadline goes first
+                # before the choice: after an outage the nearest deadline goes first
+                await self._pace.fetch.turn()
                 watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
@@ -214,9 +211,8 @@ class Fetcher:
             watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf
         )
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
-            self._leave_alone(
-                watched, error
-            )  # others were answered meanwhile: no reason for these to wait
+            # others were answered meanwhile: no reason for these to wait
+            self._leave_alone(watched, error)
         elif not (isinstance(error, BadReply) and error.status == 200):
             self._pace.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
 
@@ -425,9 +421,8 @@ class Fetcher:
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
         flight = watched.flight
         now = self._clock()
-        watched.misses = (
-            watched.misses + 1 if now - flight.accepted_at >= LAG else 1
-        )  # before that it says nothing
+        # before that it says nothing
+        watched.misses = watched.misses + 1 if now - flight.accepted_at >= LAG else 1
         if watched.misses == 1:
             watched.missed_at = _now()
         others = self._answered_at > watched.missed_at or await self._is_another_known(

@@ -30,9 +30,8 @@ SMALL = (
     # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in
     # memory
 )
-LEFT: Final = (
-    1 / 8
-)  # of the retention, that a job must have left to live when another is to read it
+# of the retention, that a job must have left to live when another is to read it
+LEFT: Final = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)

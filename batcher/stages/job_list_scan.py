@@ -21,13 +21,11 @@ from batcher.reducto.client import Api
 from batcher.stages.capability_checks import EndlessListing, pages
 
 MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
-PAGE_AT_MOST: Final = (
-    600.0  # seconds that one page may take, its turn included: a Retry-After may be one of hours
-)
+# seconds that one page may take, its turn included: a Retry-After may be one of hours
+PAGE_AT_MOST: Final = 600.0
 OFF: Final = 600.0  # seconds by which a row's time may differ from ours
-AGAIN_AT_MOST: Final = (
-    1000  # jobs not shown that are asked for again in the ledger; so many are never deleted at once
-)
+# jobs not shown that are asked for again in the ledger; so many are never deleted at once
+AGAIN_AT_MOST: Final = 1000
 
 Rank = tuple[bool, bool, bool]  # the lowest is adopted
 
@@ -39,21 +37,18 @@ class Sighting:
     begun_at: float  # by the loop's time …
     seen_at: float  # … and by the machine's clock
     jobs: dict[int, str] = field(default_factory=dict)  # to be adopted, by unknown document
-    parts: dict[int, str] = field(
-        default_factory=dict
-    )  # what belongs to its job and isn't that, the same
-    unshown: dict[str, float] = field(
-        default_factory=dict
-    )  # jobs of ours, and when each was accepted
+    # what belongs to its job and isn't that, the same
+    parts: dict[int, str] = field(default_factory=dict)
+    # jobs of ours, and when each was accepted
+    unshown: dict[str, float] = field(default_factory=dict)
     shown_to: float | None = None  # when the latest job of ours was accepted that it shows
     mute: dict[str, tuple[float, str]] = field(
         default_factory=dict
     )  # by type: the latest that could be anybody's
     unreadable: int = 0  # rows
     broken: str = ""  # why it wasn't a whole pass
-    goes_back_to: float = float(
-        "inf"
-    )  # when the last job was made that it showed, as far as they come newest first
+    # when the last job was made that it showed, as far as they come newest first
+    goes_back_to: float = float("inf")
 
     def follow_order(self, rows: Sequence[JobRow]) -> bool:
         """Whether these rows come after those before them, each no newer than the last."""
@@ -231,9 +226,8 @@ class Look:
         if endpoint and not fits(row, endpoint):
             sighting.parts[attempt.id] = row.job_id
             return
-        is_part = (
-            not endpoint and row.type.lower() != "pipeline"
-        )  # of a step that the manifest names no more
+        # of a step that the manifest names no more
+        is_part = not endpoint and row.type.lower() != "pipeline"
         rank = (is_part, *preference(row))
         if attempt.id not in ranks or rank < ranks[attempt.id]:
             sighting.jobs[attempt.id] = row.job_id

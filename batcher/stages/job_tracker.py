@@ -19,9 +19,8 @@ from batcher.errors import Busy, ServiceError
 
 GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
 LONGEST_GATHER: Final = 3.0  # seconds
-OF_WHAT_IS_LEFT: Final = (
-    0.5  # share of the time to the nearest deadline that passes before the next look at the latest
-)
+# share of the time to the nearest deadline that passes before the next look at the latest
+OF_WHAT_IS_LEFT: Final = 0.5
 BETWEEN_LOOKS: Final = 30.0  # seconds, however near a deadline is
 NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need not have any more
 
@@ -32,9 +31,8 @@ class Watched:
     accepted_at: float
     look_at: float
     asked_at: float  # when it was last asked by name, or passed on to be watched
-    ours: bool = (
-        True  # submitted by this run; of what an earlier one left out nobody knows when it ended
-    )
+    # submitted by this run; of what an earlier one left out nobody knows when it ended
+    ours: bool = True
     company: float = GATHER  # share of its age that the next look may wait for others
     looks: int = 0
     misses: int = 0

@@ -233,9 +233,8 @@ class Lines:
     async def make(self, group: Sequence[Derivable]) -> None:
         if not self._file:
             self._file = await in_thread(free_name, self._store.path("."), "results.jsonl")
-            await derived_outputs.claim_lines_file(
-                self._ledger, self._file
-            )  # before it's there: a crash leaves no stranger
+            # before it's there: a crash leaves no stranger
+            await derived_outputs.claim_lines_file(self._ledger, self._file)
         rows = await in_thread(
             lambda: derived_files.append_lines(
                 self._store, group, self._file, self._length, chunks=self._chunks
@@ -305,9 +304,8 @@ class Parts:
         if columns is None:
             known = derived_outputs.found_columns_of(self._ledger, job)
             columns = await in_thread(derived_files.found_columns, self._store, there, known)
-            await derived_outputs.note_found_columns(
-                self._ledger, job, columns
-            )  # before there is a file that has them
+            # before there is a file that has them
+            await derived_outputs.note_found_columns(self._ledger, job, columns)
         return columns
 
     async def _part(self, columns: Columns, there: Sequence[Derivable]) -> None:

@@ -22,9 +22,8 @@ from batcher.stages.making import Limit, in_thread, to_their_ends
 from batcher.stages.run_control import Course
 
 IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
-MANY_IN_A_ROW: Final = (
-    100  # and of one that has: a folder of names that are too long, say, is no reason to stop
-)
+# and of one that has: a folder of names that are too long, say, is no reason to stop
+MANY_IN_A_ROW: Final = 100
 
 
 class Missed(NamedTuple):

@@ -26,16 +26,13 @@ from batcher.stages.run_control import Course
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
 DOUBT: Final = 0.05
-A_PAGE: Final = (
-    50  # a page of 500 rows takes about as long as so many jobs asked by name, side by side
-)
+# a page of 500 rows takes about as long as so many jobs asked by name, side by side
+A_PAGE: Final = 50
 SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
-OWN_WORD: Final = (
-    1800.0  # seconds after which a job is asked by name again: the listing may be behind for hours
-)
-AFTER_TROUBLE: Final = (
-    5.0  # seconds between two looks, where the first came to nothing that anybody foresaw
-)
+# seconds after which a job is asked by name again: the listing may be behind for hours
+OWN_WORD: Final = 1800.0
+# seconds between two looks, where the first came to nothing that anybody foresaw
+AFTER_TROUBLE: Final = 5.0
 EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
 
 
@@ -58,9 +55,8 @@ class Poller:
         self._jobs = jobs
         self._looks = looks
         self._clock = clock
-        self._pages = (
-            1  # what the last sweep took: the account's listing may hold other people's jobs
-        )
+        # what the last sweep took: the account's listing may hold other people's jobs
+        self._pages = 1
         self._in_vain = 0
         self._boundary = Boundary(course, "looking at jobs", at_once=True)
         self._looking = False

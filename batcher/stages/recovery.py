@@ -35,19 +35,16 @@ from batcher.stages.job_list_scan import MARGIN, Look, Sighting
 from batcher.stages.run_control import Course
 
 ABSENCES_AT_MOST: Final = 3
-ABSENCES_IN_BAD_TIMES: Final = (
-    6  # where so many others' submissions never arrive either, it's no fault of this one's
-)
+# where so many others' submissions never arrive either, it's no fault of this one's
+ABSENCES_IN_BAD_TIMES: Final = 6
 BAD_TIMES: Final = 3
-PATIENCE: Final = (
-    1800.0  # seconds at most, with nothing else to do, for a listing that can't be relied on
-)
+# seconds at most, with nothing else to do, for a listing that can't be relied on
+PATIENCE: Final = 1800.0
 # times `settle`: nothing would show that such a listing lags, so it has longer than any other
 WITHOUT_WITNESS: Final = 10
 REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
-FENCES_IN_VAIN: Final = (
-    3  # in a row, in one pass: whoever waits for the others' sake waits for the next one
-)
+# in a row, in one pass: whoever waits for the others' sake waits for the next one
+FENCES_IN_VAIN: Final = 3
 SLACK: Final = 0.01  # seconds
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 
@@ -97,12 +94,10 @@ class Recovery:
             str, float
         ] = {}  # by nonce, in the loop's time, as all that follows
         self._fence_seen: dict[str, float] = {}
-        self._never_arrived: set[int] = (
-            set()
-        )  # documents whose submissions never arrived, in this run
-        self._unfenced: set[str] = (
-            set()
-        )  # the service wouldn't delete their uploads, so they may yet arrive
+        # documents whose submissions never arrived, in this run
+        self._never_arrived: set[int] = set()
+        # the service wouldn't delete their uploads, so they may yet arrive
+        self._unfenced: set[str] = set()
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
         self._late: dict[
@@ -391,9 +386,8 @@ class Recovery:
         """
         tally = self._ledger.tally
         company = tally[State.SENDING] + tally[State.WAITING] + tally[State.READY]
-        sends = (
-            self._submits and not self._course.home
-        )  # else what is left to send is another run's
+        # else what is left to send is another run's
+        sends = self._submits and not self._course.home
         if sends and waited <= PATIENCE:
             company += tally[State.QUEUED] + tally[State.UPLOADED]
         return company == 0

@@ -18,9 +18,8 @@ from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.stages.run_control import Course
 
-HELD_AT_MOST: Final = (
-    50_000  # versions in memory; beyond, they are only counted, and looked for again once agreed to
-)
+# versions in memory; beyond, they are only counted, and looked for again once agreed to
+HELD_AT_MOST: Final = 50_000
 
 
 class Consent:
@@ -48,9 +47,8 @@ class Consent:
             v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered
         ]
         worth = self._ledger.worth([v.replaces for v in paying if v.replaces])
-        new = (
-            worth.keys() - self._counted
-        )  # a source whose files were still being written is walked twice
+        # a source whose files were still being written is walked twice
+        new = worth.keys() - self._counted
         self._counted |= new
         self.documents += len(new)
         self.credits += sum(worth[document] for document in new)

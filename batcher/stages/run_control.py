@@ -24,12 +24,10 @@ class Course:
     strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
-    trace: Callable[[str], None] = lambda text: (
-        None
-    )  # keeps what whoever mends batcher wants to know
-    ask: Callable[[str], Awaitable[bool]] | None = (
-        None  # asks whoever watches the run; None: nobody does
-    )
+    # keeps what whoever mends batcher wants to know
+    trace: Callable[[str], None] = lambda text: None
+    # asks whoever watches the run; None: nobody does
+    ask: Callable[[str], Awaitable[bool]] | None = None
     refused: str = ""  # what nobody agreed to, while the rest went on
     warnings: list[str] = field(default_factory=list)
     secrets: Secrets = field(default_factory=Secrets)  # nothing of them is told

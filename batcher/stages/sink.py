@@ -103,9 +103,8 @@ class Sink:
         self._arrived = asyncio.Event()
         self._writing = False
         self.wrote_at = float("-inf")  # by the loop's time
-        self._placing = (
-            asyncio.Lock()
-        )  # results and copies: one after the other, so that the newer stands
+        # results and copies: one after the other, so that the newer stands
+        self._placing = asyncio.Lock()
 
     def put(self, result: Result) -> None:
         self._results.append(result)
@@ -139,15 +138,13 @@ class Sink:
             if isinstance(outcome, OutputError) and concerns_one(outcome):
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
-                self._course.stop(
-                    str(outcome), 3, at_once=True
-                )  # what wasn't written is still at the service
+                # what wasn't written is still at the service
+                self._course.stop(str(outcome), 3, at_once=True)
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
-        self.room.give(
-            sum(result.reserved for result in group)
-        )  # only now: till here all of it lies in memory
+        # only now: till here all of it lies in memory
+        self.room.give(sum(result.reserved for result in group))
 
     def _given_up(self, result: Result, refusal: OutputError) -> Sequence[events.Event]:
         """Of this one alone: it is paid for and still at the service, and a person has to say what

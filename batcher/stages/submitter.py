@@ -63,15 +63,13 @@ from batcher.stages.run_control import Course
 WIDTH = 48  # documents in hand at once; more connections only cost more
 AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
 BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
-BILLS_AT_A_TIME = (
-    10  # near a limit: of what is in flight this part comes home before the next is tried
-)
+# near a limit: of what is in flight this part comes home before the next is tried
+BILLS_AT_A_TIME = 10
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
 TOO_LARGE_AT_MOST = 100  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
-LAPSES_AT_MOST = (
-    5  # uploads of one document that the service took and didn't know at once; then it is a verdict
-)
+# uploads of one document that the service took and didn't know at once; then it is a verdict
+LAPSES_AT_MOST = 5
 Call = Callable[[], Awaitable[str]]
 UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
@@ -93,9 +91,8 @@ class Assignment:
     chained_rate: Rate  # … where its input is a job, parsed already
     counts_pages: bool = False  # whether a limit makes it worth while
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
-    token_key: bytes | None = field(
-        default=None, repr=False
-    )  # makes the tokens it then has to show
+    # makes the tokens it then has to show
+    token_key: bytes | None = field(default=None, repr=False)
 
 
 class Submitter:
@@ -132,9 +129,8 @@ class Submitter:
         self._posting = 0  # of those: with a submission on its way, or about to be
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
-        self._bills_wanted: int | None = (
-            None  # near a limit: nothing is sent until fewer than so many are in flight
-        )
+        # near a limit: nothing is sent until fewer than so many are in flight
+        self._bills_wanted: int | None = None
         # how many documents may be in hand at once: one where a limit is near, more as they fit
         self._hands = WIDTH
         self._parked: dict[
@@ -147,9 +143,8 @@ class Submitter:
 
     async def run(self) -> None:
         """Until `course` is stopped; then what is in hand still comes to its end."""
-        await (
-            self._jobs.caught_up.wait()
-        )  # what an earlier run left out comes home before anything new is sent
+        # what an earlier run left out comes home before anything new is sent
+        await self._jobs.caught_up.wait()
         async with asyncio.TaskGroup() as group:
             while not self._course.stopped.is_set():
                 self._unpark()
@@ -207,9 +202,8 @@ class Submitter:
             return  # what comes after those may fit
         if not self._too_large or not self.idle:
             return
-        left = self._ledger.to_submit(
-            list(self._too_large)
-        )  # the others made way for newer versions, which may fit
+        # the others made way for newer versions, which may fit
+        left = self._ledger.to_submit(list(self._too_large))
         self._too_large = {
             document: why for document, why in self._too_large.items() if document in left
         }
@@ -288,9 +282,8 @@ class Submitter:
             await asyncio.sleep(0)
             return
         now = self._clock()
-        next_at = self._ledger.next_due_at(
-            after=now
-        )  # what is due already is in hand, or waits for a change
+        # what is due already is in hand, or waits for a change
+        next_at = self._ledger.next_due_at(after=now)
         self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
@@ -398,16 +391,14 @@ class Submitter:
                 return await self._upload(due, content.path)
             finally:
                 content.path.unlink(missing_ok=True)
-        sha256 = (
-            due.content.partition(".")[0] if is_file(due) else None
-        )  # of an object nobody knew it before
+        # of an object nobody knew it before
+        sha256 = due.content.partition(".")[0] if is_file(due) else None
         await self._pace.upload.turn()
         if self._course.stopped.is_set():
             return None
         try:
-            name = (due.place or due.source).rpartition("/")[
-                2
-            ]  # an id from a listing says nothing of the file's type
+            # an id from a listing says nothing of the file's type
+            name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
             self._course.stop(str(error), 4, at_once=True)
@@ -465,19 +456,19 @@ class Submitter:
         call = self._call(due, named, nonce)
         sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
-            await self._ledger.record(
-                *before, sending, claim=claim
-            )  # from here on a crash leaves a trace to follow
+            # from here on a crash leaves a trace to follow
+            await self._ledger.record(*before, sending, claim=claim)
         except BudgetSpent as error:
             if not error.may_fit and error.probe is None:
                 raise
             await self._wait_for_bills(due, error, *before)
             return
         self._allowance.use(due.id)
+        # it did fit: so may the next ones
         self._bills_wanted, self._hands = (
             None,
             min(WIDTH, 2 * self._hands),
-        )  # it did fit: so may the next ones
+        )
         event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
@@ -602,13 +593,11 @@ class Submitter:
         if isinstance(error, Busy):
             self._pace.submit.hold(error)
         elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
-            return events.UploadLapsed(
-                due.id, str(error)
-            )  # it has expired meanwhile, and an upload of its own may do
+            # it has expired meanwhile, and an upload of its own may do
+            return events.UploadLapsed(due.id, str(error))
         elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
-            return events.Rejected(
-                due.id, str(error), kind=ErrorClass.DOCUMENT
-            )  # there is no upload to be made anew
+            # there is no upload to be made anew
+            return events.Rejected(due.id, str(error), kind=ErrorClass.DOCUMENT)
         elif isinstance(error, NotFound) and not known_as.startswith(JOB):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
@@ -644,9 +633,8 @@ async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, i
     """What of the document the job asks for, and how many pages at most; `read` are those an
     earlier job has read.
     """
-    documents = (
-        documents_in(due.content) if read is None else 1
-    )  # each may have as many pages as the job asks for
+    # each may have as many pages as the job asks for
+    documents = documents_in(due.content) if read is None else 1
     whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
     if read is not None:
         whole = whole._replace(pages=read, counted=True)

@@ -11,9 +11,8 @@ from batcher.core.budget import nearest
 from batcher.manifest.model import Limits
 from batcher.stages.run_control import Course
 
-GLANCE: Final = (
-    20.0  # seconds between two looks at the clock: it may jump, and the machine may sleep
-)
+# seconds between two looks at the clock: it may jump, and the machine may sleep
+GLANCE: Final = 20.0
 
 
 class Curfew:

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-COMPILED = {
-    "PYTHONDONTWRITEBYTECODE": ""
-}  # as pip leaves a package; without, each start would compile batcher anew
+# as pip leaves a package; without, each start would compile batcher anew
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 ROOT = HERE.parent.parent
 
 

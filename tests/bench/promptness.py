@@ -21,9 +21,8 @@ from batcher.runs.running import run_batch
 from batcher.service.faults import Fault
 from batcher.service.local import LocalService, Options
 
-sys.path.append(
-    str(Path(__file__).parents[1] / "service")
-)  # workers look there for the plain parser
+# workers look there for the plain parser
+sys.path.append(str(Path(__file__).parents[1] / "service"))
 
 
 def main() -> None:

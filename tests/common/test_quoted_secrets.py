@@ -31,10 +31,11 @@ FORMS: dict[str, Callable[[str], str]] = {
     "as Python shows it": repr,
     "with one blank for several": lambda text: " ".join(text.split()),
 }
+# nobody writes an address so
 LETTER_BY_LETTER = (
     "for HTML in numbers",
     "for a URL in small letters",
-)  # nobody writes an address so
+)
 
 
 @pytest.mark.parametrize("form", FORMS)

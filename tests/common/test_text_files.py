@@ -68,6 +68,7 @@ def test_a_listing_is_read_in_any_encoding(
 ) -> None:
     """Row by row as a stream, and each row again by its place."""
     listing = tmp_path / f"docs.{kind}"
+    # with bytes like a newline's
     ids = [
         "ä",
         "\u010a",
@@ -76,7 +77,7 @@ def test_a_listing_is_read_in_any_encoding(
         "\U0001040a",
         '"q\n"',
         "z",
-    ]  # with bytes like a newline's
+    ]
     listing.write_bytes(
         written(LISTED[kind]([(id, f"https://h/{n}.pdf") for n, id in enumerate(ids)]))
     )

@@ -36,9 +36,8 @@ class Finding(NamedTuple):
 
 
 def main() -> int:
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # mounts are taken down on the way out
+    # mounts are taken down on the way out
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = _arguments()
     modes = [Mode[arguments.mode]] if arguments.mode else list(MODES)
     if lacking := why_no_power_cuts():

@@ -39,9 +39,8 @@ class Told:
 
 
 def main() -> int:
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # mounts are taken down on the way out
+    # mounts are taken down on the way out
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cuts", type=int, default=200)
     parser.add_argument("--defect", choices=list(DEFECTS), default="")

@@ -20,9 +20,8 @@ from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
-PIECE: Final = (
-    32  # bytes written at once by what is defective: so many calls show it that some are met
-)
+# bytes written at once by what is defective: so many calls show it that some are met
+PIECE: Final = 32
 
 
 @contextmanager

@@ -102,9 +102,8 @@ class Model:
         new = Document(source, content, scan=self.scan)
         same = [(n, d) for n, d in sorted(self.documents.items()) if d.content == content]
         paying = (n for n, d in same if self._pays(d))
-        awaited = (
-            d.payer for _, d in same if d.current and d.state is State.DUPLICATE
-        )  # perhaps no more
+        # perhaps no more
+        awaited = (d.payer for _, d in same if d.current and d.state is State.DUPLICATE)
         left = [(n, d) for n, d in reversed(same) if d.state is State.SUPERSEDED]
         results = (n for n, d in left if d.has_result)
         verdicts = (n for n, d in left if d.came_to in COUNTS_STILL and d.had_a_job)

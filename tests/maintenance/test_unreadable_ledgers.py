@@ -76,9 +76,8 @@ async def test_what_is_no_damage_is_not_rebuilt(
         path.name for path in ledger.parent.iterdir() if path.name.startswith("ledger.db.damaged")
     )
     asked = [("rebuild", out), ("status", out), ("verify", out)]
-    asked += (
-        [] if trouble is is_held_by_another_program else [words]
-    )  # a run waits for half a minute first
+    # a run waits for half a minute first
+    asked += [] if trouble is is_held_by_another_program else [words]
     for command in asked:
         said = await batcher(*command)
         assert said.code in (2, 3), (command, said)

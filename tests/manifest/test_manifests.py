@@ -18,9 +18,8 @@ from batcher.service.parsing import ocr
 
 ROOT = Path(__file__).parents[2]
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]
-READS_PICTURES = (
-    ocr.tessdata() is not None or ocr.has_rapidocr()
-)  # else a scan and a photo are of no known category
+# else a scan and a photo are of no known category
+READS_PICTURES = ocr.tessdata() is not None or ocr.has_rapidocr()
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:

@@ -30,9 +30,8 @@ from typing import Any, Final, NamedTuple
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent
 SURVIVORS_AT_MOST: Final = 0.1
-LONGER_AT_MOST: Final = (
-    4.0  # times what the tests take without a change; a loop without end is as good as red …
-)
+# times what the tests take without a change; a loop without end is as good as red …
+LONGER_AT_MOST: Final = 4.0
 SECONDS_AT_LEAST: Final = 30.0  # … and a machine that is busy is not
 
 # The tests that must notice a change: few and fast, for each change costs a run of them.

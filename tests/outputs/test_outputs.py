@@ -35,9 +35,8 @@ async def test_the_backfill_leaves_all_four_forms(tmp_path: Path) -> None:
         "SELECT count(*) FROM events WHERE event = 'Ended' AND json_extract(detail, "
         "'$.duration') > 0"
     )
-    assert rows(out, told) == rows(
-        out, "SELECT count(*) FROM events WHERE event = 'Ended'"
-    )  # how long each took
+    # how long each took
+    assert rows(out, told) == rows(out, "SELECT count(*) FROM events WHERE event = 'Ended'")
 
 
 async def test_pictures_of_pages_are_fetched_from_the_service(tmp_path: Path) -> None:

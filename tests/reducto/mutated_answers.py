@@ -188,9 +188,8 @@ def _job(status: int, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _read(result: bytes) -> Any:
-    return json.loads(
-        result.decode("utf-8", "replace"), strict=False
-    )  # what isn't read may hold any bytes: it is kept as it came
+    # what isn't read may hold any bytes: it is kept as it came
+    return json.loads(result.decode("utf-8", "replace"), strict=False)
 
 
 def _jobs(status: int, headers: Mapping[str, str], body: bytes) -> str:

@@ -39,9 +39,8 @@ class Peer:
     )
     calls: Counter[str] = field(default_factory=Counter)
     authorizations: set[str] = field(default_factory=set)
-    headers: list[tuple[str, Mapping[str, str]]] = field(
-        default_factory=list
-    )  # of each call, in order
+    # of each call, in order
+    headers: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     off: float = 0.0  # seconds that its clock, as its `Date` shows it, is ahead of ours
     padding: int = 0  # bytes by which each result is larger
     accepted: asyncio.Event = field(default_factory=asyncio.Event)

@@ -65,9 +65,8 @@ def test_a_schema_with_a_links_own_names_decides() -> None:
     own = frozenset(LINK)
     assert url(LINK, "v3_extract", Asked("extract", own)) is None
     assert url(LINK, "v3_extract", Asked("extract", own, for_link=True)) == LINK["url"]
-    assert (
-        url(AUTHORS, "v3_extract", Asked("extract", frozenset({"total"}))) == AUTHORS["url"]
-    )  # these can't be its fields
+    # these can't be its fields
+    assert url(AUTHORS, "v3_extract", Asked("extract", frozenset({"total"}))) == AUTHORS["url"]
 
 
 def test_where_the_answer_does_not_say_of_what_it_is_the_endpoint_tells() -> None:

@@ -222,9 +222,8 @@ async def test_a_copy_goes_its_own_way_where_its_payer_vanished(
     """
     for name in ("a", "b", "c"):
         (inbox / f"{name}.txt").write_text("the same")
-        os.utime(
-            inbox / f"{name}.txt", (1_700_000_000, 1_700_000_000)
-        )  # left alone for long enough to be taken at once
+        # left alone for long enough to be taken at once
+        os.utime(inbox / f"{name}.txt", (1_700_000_000, 1_700_000_000))
     peer.moods["run_job"] = says(401, {"detail": "not now"})
     assert (await batcher("run", manifest)).code == 4
     del peer.moods["run_job"]
@@ -232,9 +231,8 @@ async def test_a_copy_goes_its_own_way_where_its_payer_vanished(
     (inbox / "a.txt").unlink()
     done = await batcher("run", manifest)
     assert done.code == 0
-    assert (
-        " that an earlier run had queued will not be sent" in done.err
-    )  # one or two: the other may be in doubt still
+    # one or two: the other may be in doubt still
+    assert " that an earlier run had queued will not be sent" in done.err
     assert jobs(peer) == {"parse": 7, "extract": 7}
     states = rows(
         inbox.parent / "out", "SELECT source, job, state FROM documents WHERE length(source) = 5"

@@ -21,9 +21,8 @@ from service_client import PARSER
 from batcher.service.local import LocalService, Options
 
 KEY: Final = "secret"
-MORE: Final = (
-    0.3  # seconds until the client hangs up on a service that waits for the rest of a request
-)
+# seconds until the client hangs up on a service that waits for the rest of a request
+MORE: Final = 0.3
 PART: Final = b'Content-Disposition: form-data; name="file"; filename="a.txt"'
 WHOLE: Final = b"--B\r\n" + PART + b"\r\n\r\nhello\r\n--B--\r\n"
 MULTIPART: Final = "multipart/form-data; boundary=B"

@@ -60,10 +60,11 @@ def overlaid() -> dict[str, Any]:
                 operation["responses"].setdefault(
                     str(status), {"description": "Refused", "content": content}
                 )
+            # by the edge's nginx
             operation["responses"]["403"] = {
                 "description": "No key",
                 "content": {"text/html": {}},
-            }  # by the edge's nginx
+            }
     for name in ("SingleJob", "EnhancedAsyncJobResponse"):
         # Answers that were recorded name no zone, which `date-time` would want; that moment is UTC.
         _without_format(whole["components"]["schemas"][name]["properties"]["created_at"])

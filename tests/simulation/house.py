@@ -46,9 +46,8 @@ class House:
         self.clean = "never"
         self.limits = Limits()
         self.max_in_flight: int | None = None
-        self.retention = (
-            RETENTION  # as the manifest has it; what the service really does is the service's
-        )
+        # as the manifest has it; what the service really does is the service's
+        self.retention = RETENTION
         self.runs = 3
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place

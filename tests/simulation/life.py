@@ -83,9 +83,8 @@ class _Life:
         self.left_out: dict[int, set[str]] = {}  # by run: digests that nothing asks for in it
         self.caps: dict[int, int] = {}  # by run, of those that may send only so many
         self.credits: dict[int, float] = {}  # … or may spend only so much
-        self.pardons: Counter[str] = (
-            Counter()
-        )  # by digest: a person decided that it may be paid for once more
+        # by digest: a person decided that it may be paid for once more
+        self.pardons: Counter[str] = Counter()
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
 
     def lived(self) -> Outcome:
@@ -101,9 +100,8 @@ class _Life:
             for inbox in self.inboxes:
                 self._one_run(last=True, inbox=inbox)
                 world.stop(downtime=LISTING_LAG)
-            self._one_run(
-                last=True
-            )  # nothing is left to do but to look for what the last one could not see yet
+            # nothing is left to do but to look for what the last one could not see yet
+            self._one_run(last=True)
         except Exception as error:
             outcome.violations.append(f"{type(error).__name__}: {error}")
         told = (self.pardons, self.caps, self.credits, self.left_out)
@@ -130,9 +128,8 @@ class _Life:
             if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
                 limits = Limits(max_documents=rng.randint(1, 5))
                 self.caps[world.run + 1] = int(limits.max_documents or 0)
-            chance = random.Random(
-                f"{world.seed} {world.run}"
-            )  # one of its own: caps shift no other chance
+            # one of its own: caps shift no other chance
+            chance = random.Random(f"{world.seed} {world.run}")
             if not limits.spending and chance.random() < 0.2:
                 limits = Limits(max_credits=chance.randint(5, 40))
                 self.credits[world.run + 1] = float(limits.max_credits or 0)
@@ -345,9 +342,8 @@ def _plan_next(world: World, *, last: bool) -> None:
         world.storm_until = world.now + rng.uniform(0, HOUR)
         world.faults["storm of refusals"] += 1
     if rng.random() < 0.15:
-        world.skew = rng.uniform(
-            -TOLERANCE, TOLERANCE
-        )  # more is set right by the service's own clock
+        # more is set right by the service's own clock
+        world.skew = rng.uniform(-TOLERANCE, TOLERANCE)
         world.faults["clock jump"] += 1
 
 

@@ -53,12 +53,10 @@ class Weather:
     away_for: float = 0.0  # the same, from when half of the batch is saved
     most: float | None = None
     fetches: float | None = None
-    lane: int | None = (
-        None  # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
-    )
-    listing: str = (
-        ""  # "endless": ever new cursors, "circling": the same one again; of empty pages both
-    )
+    # how many submissions are in its queue at most: beyond, 503 with Retry-After: 300
+    lane: int | None = None
+    # "endless": ever new cursors, "circling": the same one again; of empty pages both
+    listing: str = ""
     calls: Counter[str] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
@@ -129,9 +127,8 @@ class Night:
     weather: Weather = field(default_factory=Weather)
     max_in_flight: int = 2000
     queue_priority: str = "auto"
-    suspend: tuple[float, float] | None = (
-        None  # from when, for how long the machine sleeps, in seconds
-    )
+    # from when, for how long the machine sleeps, in seconds
+    suspend: tuple[float, float] | None = None
     doomed: set[int] = field(default_factory=set)  # documents whose job was out when it fell asleep
     ledger: Ledger = field(init=False)
     asleep: float = 0.0
@@ -143,9 +140,8 @@ class Night:
         loop = asyncio.get_running_loop()
 
         def clock() -> float:
-            return (
-                loop.time() + self.asleep
-            )  # a loop's time stands still while the machine sleeps, a day's doesn't
+            # a loop's time stands still while the machine sleeps, a day's doesn't
+            return loop.time() + self.asleep
 
         began = clock()
         service = TwinService(clock, work=self.work)

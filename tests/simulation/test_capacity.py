@@ -31,9 +31,8 @@ class Case(NamedTuple):
 def case(seed: int) -> Case:
     rng = random.Random(seed)
     retention = rng.choice((20.0, 60.0, 300.0, 3_600.0, 43_200.0))
-    capacity = max(
-        10 ** rng.uniform(-2, 3), rng.uniform(10, 30) / retention
-    )  # else no one job would be done in time
+    # else no one job would be done in time
+    capacity = max(10 ** rng.uniform(-2, 3), rng.uniform(10, 30) / retention)
     lasts = min(3_000 / capacity, 2 * retention)
     return Case(
         retention, capacity, rng.random() * lasts, rng.random() < 0.5, rng.random() < 0.5, rng

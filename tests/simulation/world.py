@@ -51,10 +51,11 @@ LATE = 300.0  # seconds after which a request may still be worked off, its conne
 UPLOADS_KEPT = 24 * HOUR
 HIDDEN = 20.0  # seconds at most for which a job is "not found" although it was accepted
 PAGE = 7  # rows of the listing at once
+# seconds for which the listing leaves out what it should have shown long ago
 BLIND = (
     120.0,
     1200.0,
-)  # seconds for which the listing leaves out what it should have shown long ago
+)
 UNWITNESSED = 480.0  # seconds for which it does so even where no job of ours is known
 BOGUS = "no job of anybody's"
 
@@ -116,9 +117,8 @@ class World:
     is_chain: bool = False
     outage_until: float = 0.0
     storm_until: float = 0.0  # of refusals for haste, whoever asks
-    slept: float = (
-        0.0  # seconds that the machine was suspended for in this run: its loop stood still
-    )
+    # seconds that the machine was suspended for in this run: its loop stood still
+    slept: float = 0.0
     run: int = 0
     service: SimService = field(init=False)
     disk: Disk = field(init=False)
@@ -126,9 +126,8 @@ class World:
     durable: bytes | None = None  # what a power cut leaves of it, where commits aren't synced
     faults: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
-    audits: list[tuple[float, float]] = field(
-        default_factory=list
-    )  # from when to when: those without a doubt
+    # from when to when: those without a doubt
+    audits: list[tuple[float, float]] = field(default_factory=list)
     crossed: list[tuple[Any, Any]] = field(default_factory=list)  # answers that changed places
     mixed_up: list[str] = field(default_factory=list)  # what audits told of that
     replica: Replica = field(init=False)
@@ -325,9 +324,8 @@ class Replica:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = random.Random(f"replica {world.seed}")
-        self._calm = self._rng.choice(
-            (None, 30.0, 300.0)
-        )  # seconds between two such times, on average; None: never
+        # seconds between two such times, on average; None: never
+        self._calm = self._rng.choice((None, 30.0, 300.0))
         self._kind = ""
         self._from = 0.0
         self._until = START

@@ -88,9 +88,8 @@ async def test_a_hostile_output_keeps_its_files_and_gets_every_result(
     (out / "0").write_text("a stranger's")
     (out / "1").symlink_to(inbox)
     (out / "top.txt.json").mkdir()
-    deep = "/".join(
-        ["d" * 240] * 14
-    )  # so deep that its result's whole path would be longer than the system takes
+    # so deep that its result's whole path would be longer than the system takes
+    deep = "/".join(["d" * 240] * 14)
     for name in ("top.txt", f"{deep}/bottom.txt"):
         (inbox / name).parent.mkdir(parents=True, exist_ok=True)
         _write(os.fsencode(inbox / name), name.encode())

@@ -477,9 +477,8 @@ def test_a_download_that_is_cut_off_leaves_no_part(house: House) -> None:
         house.client = Linked(house.service)
         began = now()
         await house.run(until=lambda ledger: now() - began > 3 * HOUR)
-        assert (
-            len(list((house.out / ".batcher" / "parts").iterdir())) <= 1
-        )  # the one that is under way
+        # the one that is under way
+        assert len(list((house.out / ".batcher" / "parts").iterdir())) <= 1
 
     run_virtually(work())
 

@@ -138,9 +138,8 @@ def test_a_source_that_is_in_trouble_while_its_jobs_are_out_costs_nothing(
         await asyncio.sleep(HOUR)
         await house.run()
         restore()
-        await asyncio.sleep(
-            24 * HOUR
-        )  # nothing is at the service any more: what came home was kept
+        # nothing is at the service any more: what came home was kept
+        await asyncio.sleep(24 * HOUR)
         tally = await house.run()
         assert tally["saved"] == 5
         assert house.paid() == 5
@@ -341,9 +340,8 @@ def test_a_rotation_costs_only_the_new_file(
     """Yesterday's 1 is today's 2, and so on; each night is another day later, far beyond the
     retention.
     """
-    monkeypatch.setattr(
-        "batcher.stages.scanner.GROUP", 13
-    )  # the real groups take hundreds of files to pass
+    # the real groups take hundreds of files to pass
+    monkeypatch.setattr("batcher.stages.scanner.GROUP", 13)
     monkeypatch.setattr("batcher.stages.sink.GROUP", 6)
 
     async def work() -> None:

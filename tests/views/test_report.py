@@ -123,9 +123,8 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     assert sum(c.number for c in seen.margins) == 980
     assert sum(bucket.saved for bucket in seen.throughput) == seen.runs[-1].saved
     assert sum(c.number for c in seen.errors) == 20
-    assert (
-        sum(c.number for c in seen.overcome) == 20
-    )  # each 40th, but for those that failed: each 200th
+    # each 40th, but for those that failed: each 200th
+    assert sum(c.number for c in seen.overcome) == 20
     details = [
         json.loads(row[0]) for row in db.execute("SELECT detail FROM events WHERE event = 'Ended'")
     ]

@@ -34,9 +34,8 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    text = Text(
-        counts, frozenset()
-    )  # a chapter's heading says what the chapter is, not what the document is
+    # a chapter's heading says what the chapter is, not what the document is
+    text = Text(counts, frozenset())
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
     likely = [

@@ -25,9 +25,8 @@ from batcher.service.tasks import Question, Reply
 Ask = Callable[[Question], Reply]
 
 SAID_AND_SEEN: Final = 0.9  # the score of a value that stands in the document once
-SEEN_OFTEN: Final = (
-    0.75  # of one that stands there in several places: which one was meant isn't known
-)
+# of one that stands there in several places: which one was meant isn't known
+SEEN_OFTEN: Final = 0.75
 ROUNDS: Final = 2  # an answer, and one repair of it
 LONGEST_PROMPT: Final = 400_000  # characters of a document
 SYSTEM: Final = (

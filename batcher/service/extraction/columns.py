@@ -26,9 +26,8 @@ from batcher.service.extraction.words import (
 SUMMARIES: Final = frozenset(
     "total subtotal sum vat tax shipping discount balance carried forward".split()
 )
-CASTABLE: Final = (
-    0.5  # share of a column's cells that must be of the property's type, or it is another column
-)
+# share of a column's cells that must be of the property's type, or it is another column
+CASTABLE: Final = 0.5
 BY_HEADING: Final = 0.5  # what a table's heading counts beside its columns
 
 

@@ -22,9 +22,8 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom; shares of t
 Rows = list[list[str]]
 
 WORD_GAP: Final = 1.2  # widths of a letter: a wider gap parts two pieces of one line
-LINE_HEIGHT: Final = (
-    0.025  # of the page: a block as low as this is one line, and its place is the line's
-)
+# of the page: a block as low as this is one line, and its place is the line's
+LINE_HEIGHT: Final = 0.025
 _CELL: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r":?-{3,}:?")
 _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")

@@ -118,9 +118,8 @@ class Unlabelled:
             and shown[1]["type"] == "Title"
             and set(words_of(shown[0]["content"])) <= PAPERS
         )
-        first = (
-            shown[1 if named else 0] if shown else None
-        )  # "INVOICE" may stand beside who sends it
+        # "INVOICE" may stand beside who sends it
+        first = shown[1 if named else 0] if shown else None
         if first is None or first["type"] not in kinds or first["bbox"]["page"] != 1:
             return Value()
         line = next((line for line in self.evidence.lines if line.spot.block is first), None)

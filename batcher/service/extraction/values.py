@@ -226,9 +226,8 @@ def _decimal_mark(text: str, customs: Customs) -> str:
         return mark
     if customs.decimal is not None:
         return mark if mark == customs.decimal else ""
-    return (
-        mark if mark == "." else ""
-    )  # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
+    # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
+    return mark if mark == "." else ""
 
 
 # --- dates ----------------------------------------------------------------------------------------

@@ -50,11 +50,12 @@ HINTS: Final = {
     "qpw": "; save it as XLSX",
 }
 EMBEDDED_DPI: Final = 100  # the API's default
+# credits; anything else costs one a page, a sheet by its cells
 PER_PAGE: Final = {
     "html": 0.5,
     "md": 0.5,
     "txt": 0.5,
-}  # credits; anything else costs one a page, a sheet by its cells
+}
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:

@@ -15,9 +15,8 @@ from typing import Any, Final
 from batcher.service.parsing.pages import Block, Box, Page, Word
 
 _TOKENS: Final = re.compile(r"<[^<>]*>|[^\s<>|]+")
-_AHEAD: Final = (
-    40  # words of the page that may be missing in the block's content before one is given up
-)
+# words of the page that may be missing in the block's content before one is given up
+_AHEAD: Final = 40
 _SLACK: Final = 0.005  # of the page, by which a word may stand out of its block
 
 Boxed = Callable[[Page, Box], dict[str, Any]]

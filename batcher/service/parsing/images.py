@@ -49,9 +49,8 @@ def _frames(path: Path) -> Iterator[bytes]:
     try:
         with Image.open(path) as image:
             _check(image.size)
-            count = (
-                getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1
-            )  # others move
+            # others move
+            count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1
             if image.format in READ_AS_THEY_ARE and count == 1:
                 yield path.read_bytes()
                 return

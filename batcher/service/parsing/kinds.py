@@ -60,9 +60,8 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        return (
-            named if named in ("sheet", "docx", "pptx", "doc", "msg") else None
-        )  # the newer ones are encrypted then
+        # the newer ones are encrypted then
+        return named if named in ("sheet", "docx", "pptx", "doc", "msg") else None
     return told or named
 
 

@@ -18,10 +18,11 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Block, Box, Word
 
+# Debian's place, and Fedora's
 TESSDATA: Final = (
     "usr/share/tesseract-ocr/*/tessdata",
     "usr/share/tessdata",
-)  # Debian's place, and Fedora's
+)
 SURE: Final = 0.8  # confidence from which on what was recognised is called so
 GAP: Final = 0.7  # of a line's height: a wider gap above a line begins a new paragraph
 
@@ -37,9 +38,8 @@ def tessdata() -> str | None:
     places = [
         place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)
     ]
-    places.append(
-        Path(program).resolve().parents[1] / "share" / "tessdata"
-    )  # where Homebrew keeps it
+    # where Homebrew keeps it
+    places.append(Path(program).resolve().parents[1] / "share" / "tessdata")
     return next((str(place) for place in places if (place / "eng.traineddata").is_file()), None)
 
 

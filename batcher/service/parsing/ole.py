@@ -33,9 +33,8 @@ _ENCRYPTED = 0x0100
 _TABLE_ONE = 0x0200
 _PIECE_TABLE: Final = 2  # the kind of part that holds it; 1 is a list of formats, to be skipped
 _COMPRESSED: Final = 1 << 30  # a piece of one byte a character
-_FIELD: Final = re.compile(
-    "\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]"
-)  # its code goes, its result stays
+# its code goes, its result stays
+_FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")
 _CELL = "\x07"
 _PAGE = "\x0c"
 _SUBJECT, _SENDER, _ADDRESS, _TO, _CC, _BODY, _HTML = "0037 0C1A 0C1F 0E04 0E03 1000 1013".split()

@@ -33,25 +33,23 @@ KINDS: Final = {
     "grid_fallback": "Text",
 }
 LONGEST_HEADING: Final = 200  # characters; a longer bold line is a paragraph
-FULLEST: Final = (
-    0.4  # share of cells that must hold something: indented text is often taken for a sparse table
-)
+# share of cells that must hold something: indented text is often taken for a sparse table
+FULLEST: Final = 0.4
 EDGE: Final = 0.08  # of the page's height: where running headers and footers stand
 REPEATED: Final = 3  # pages that must share a line before it counts as running
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 DPI: Final = 150  # of pictures and of OCR alike
-MOST_PAGES: Final = (
-    5000  # the hosted service names no limit; this one keeps a document within its worker's memory
-)
-BLIND: Final = frozenset(
-    {"scanned", "no-text", "garbled"}
-)  # liteparse's reasons for which OCR is worth its seconds
+# the hosted service names no limit; this one keeps a document within its worker's memory
+MOST_PAGES: Final = 5000
+# liteparse's reasons for which OCR is worth its seconds
+BLIND: Final = frozenset({"scanned", "no-text", "garbled"})
 RANGE: Final = "page_range"
+# the settings that need each word's place
 WORDED: Final = (
     "return_ocr_data",
     "return_citations",
     "embed_pdf_metadata",
-)  # the settings that need each word's place
+)
 PICTURED: Final = ("return_images", "embed_pdf_metadata")  # and those that need the page's picture
 
 
@@ -189,9 +187,8 @@ def _page(number: int, page: Any, *, with_words: bool) -> Page:
     read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
     blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
-        blocks = [
-            Block("Figure", "", sure=False)
-        ]  # a scan, or a drawing: said to be there, and not read
+        # a scan, or a drawing: said to be there, and not read
+        blocks = [Block("Figure", "", sure=False)]
     if not with_words:
         return Page(number, page.page_num, blocks)
     words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])

@@ -30,9 +30,8 @@ _CODES: Final = (  # a character's code is its place in Unicode
     b"beginbfrange<0000><FFFF><0000>endbfrange"
     b" endcmap end end"
 )
-_FIRST: Final = (
-    6  # number of the first page's objects: catalogue, pages, and the font's three come before
-)
+# number of the first page's objects: catalogue, pages, and the font's three come before
+_FIRST: Final = 6
 
 
 def searchable(pages: Sequence[Page], *, dpi: int, rendered_at: int) -> bytes:

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Block, Page, Rows, markdown_table, misconfigured
 
-BETWEEN: Final = frozenset(
-    {"Header", "Footer", "Page Number"}
-)  # may stand between the halves of one table
+# may stand between the halves of one table
+BETWEEN: Final = frozenset({"Header", "Footer", "Page Number"})
 LONGEST: Final = 50  # rows of a sheet's table; the API's default
 
 

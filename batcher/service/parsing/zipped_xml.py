@@ -81,9 +81,8 @@ def _spine(archive: zipfile.ZipFile) -> list[str]:
 def _xml(archive: zipfile.ZipFile, name: str) -> Any:
     from lxml import etree
 
-    reader = etree.XMLParser(
-        resolve_entities=False, no_network=True
-    )  # entities could name other files, or explode
+    # entities could name other files, or explode
+    reader = etree.XMLParser(resolve_entities=False, no_network=True)
     try:
         return etree.fromstring(_part(archive, name), reader)
     except (etree.XMLSyntaxError, ValueError) as error:

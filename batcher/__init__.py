@@ -26,12 +26,12 @@ if TYPE_CHECKING:
         ServiceUnusable,
         SourceError,
     )
-    from batcher.ledger.reader import Records as Ledger
+    from batcher.ledger.reader import LedgerReader as Ledger
     from batcher.manifest.loading import load as load_manifest
     from batcher.manifest.model import Manifest
     from batcher.reducto.client import ReductoClient
+    from batcher.service.local import LocalOptions as LocalOptions
     from batcher.service.local import LocalService
-    from batcher.service.local import Options as LocalOptions
 
 __all__ = [
     "BatcherError",

@@ -16,7 +16,7 @@ from typing import Any
 from batcher.core.events import Event
 from batcher.core.lifecycle import State
 from batcher.core.summary import Summary
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.manifest.loading import load, of_values
 from batcher.manifest.model import Manifest
 from batcher.runs.running import run_batch as conduct
@@ -67,7 +67,7 @@ def manifest_of(batch: Batch) -> Manifest:
 
 def _teller(on_event: Callable[[Happened], object]) -> Callable[[Ledger], None]:
     def watch(ledger: Ledger) -> None:
-        def tell(change: Change) -> None:
+        def tell(change: Transition) -> None:
             source = ledger.source_of(change.event.document)
             on_event(Happened(source, change.event, change.before, change.after))
 

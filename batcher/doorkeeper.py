@@ -28,7 +28,7 @@ LINE_EVERY: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """Seconds each, save `connections`.
 
     Where too many are open, a body younger than `body` is left to come in.
@@ -45,7 +45,7 @@ class Limits:
 class Doorkeeper:
     """`watch` beside the server. `dropped` counts what was hung up on, by reason."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.dropped: Counter[str] = Counter()
         self._limits = limits
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
@@ -153,7 +153,7 @@ class _Connection(asyncio.Protocol):
         self._is_fed = None
         self._since = self._moved_at = time.monotonic()
 
-    def may_go(self, limits: Limits) -> bool:
+    def may_go(self, limits: ConnectionLimits) -> bool:
         """Whether no answer is lost by hanging up now."""
         if self._is_fed is None:
             return not self.transport.get_write_buffer_size()
@@ -165,7 +165,7 @@ class _Connection(asyncio.Protocol):
         """
         return self._is_fed is not None, not self._heard, self._since
 
-    def overdue(self, limits: Limits) -> str:
+    def overdue(self, limits: ConnectionLimits) -> str:
         """Why it is to be hung up on; empty: it is in time."""
         now = time.monotonic()
         if self._is_moving():

@@ -143,15 +143,15 @@ class SourceError(BatcherError):
     pass
 
 
-class SourceGone(SourceError):
+class SourceGoneError(SourceError):
     pass
 
 
-class SourceChanged(SourceError):
+class SourceChangedError(SourceError):
     pass
 
 
-class SourceUnreadable(SourceError):
+class SourceUnreadableError(SourceError):
     pass
 
 
@@ -188,7 +188,7 @@ class Unreachable(ServiceError):
     pass
 
 
-class ReplyLost(ServiceError):
+class ReplyLostError(ServiceError):
     pass
 
 

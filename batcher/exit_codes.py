@@ -7,7 +7,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Ended(StrEnum):
+class RunEnd(StrEnum):
     """The later ones outweigh the earlier."""
 
     FINISHED = "finished"  # with all that was asked of it
@@ -16,10 +16,10 @@ class Ended(StrEnum):
     FAILED = "failed"  # some document came to another verdict, or the run couldn't go on
 
 
-_WEIGHT = {how: weight for weight, how in enumerate(Ended)}
+_WEIGHT = {how: weight for weight, how in enumerate(RunEnd)}
 
 
-def heavier(one: Ended, other: Ended) -> Ended:
+def heavier(one: RunEnd, other: RunEnd) -> RunEnd:
     return max(one, other, key=_WEIGHT.__getitem__)
 
 
@@ -33,10 +33,10 @@ def exit_code_of(*, stopped: int, refused: bool, failed: bool, waits: bool, lack
     return stopped or (2 if refused else 1 if failed else 3 if waits else 1 if lacks else 0)
 
 
-def ended_as(exit_code: int, how: Ended) -> Ended:
+def ended_as(exit_code: int, how: RunEnd) -> RunEnd:
     """`how` a run was stopped that was."""
     if exit_code == 0:
-        return Ended.FINISHED
+        return RunEnd.FINISHED
     if exit_code != 3:
-        return Ended.FAILED
-    return Ended.STOPPED if how is Ended.FINISHED else how
+        return RunEnd.FAILED
+    return RunEnd.STOPPED if how is RunEnd.FINISHED else how

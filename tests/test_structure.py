@@ -18,7 +18,7 @@ import pytest
 from sqlite_utils import Database
 
 from batcher.core import events
-from batcher.core.inflight import Flight
+from batcher.core.inflight import InFlightJob
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.migrations import migrations
@@ -26,8 +26,8 @@ from batcher.ledger.queries import reader
 from batcher.ledger.writer import GroupWriter
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import Summary, run_batch
-from batcher.stages.job_tracker import Watchlist
-from batcher.stages.run_control import Course
+from batcher.stages.job_tracker import JobTracker
+from batcher.stages.run_control import RunControl
 
 STUB = Path(__file__).parent / "bench" / "stub.py"
 
@@ -60,7 +60,12 @@ def fill(inbox: Path, number: int) -> None:
 
 
 async def run(
-    inbox: Path, url: str, course: Course, watch: object = None, *, overrides: tuple[str, ...] = ()
+    inbox: Path,
+    url: str,
+    course: RunControl,
+    watch: object = None,
+    *,
+    overrides: tuple[str, ...] = (),
 ) -> Summary:
     manifest = for_directory(
         inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=overrides
@@ -84,7 +89,7 @@ async def test_a_document_takes_three_requests(inbox: Path) -> None:
     """
     fill(inbox, 200)
     with stub("--result-bytes", "1000") as url:
-        summary = await run(inbox, url, Course())
+        summary = await run(inbox, url, RunControl())
         assert summary.documents == {"saved": 200}
         assert await requests_at(url) <= 3.2 * 200
 
@@ -94,14 +99,14 @@ async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
     bound of its own.
     """
     fill(inbox, 400)
-    course = Course()
+    course = RunControl()
     seen = list[tuple[int, int]]()
 
     def watch(ledger: Ledger) -> None:
         def note(change: object) -> None:
             seen.append((ledger.in_flight, len(asyncio.all_tasks())))
             if ledger.in_flight >= 400:
-                course.stop("enough has been seen", 3, at_once=True)
+                course.stop("enough has been seen", 3, abort=True)
 
         ledger.listeners.append(note)
 
@@ -120,7 +125,7 @@ async def test_results_in_memory_are_bounded_in_bytes(inbox: Path) -> None:
     with stub("--result-bytes", "500000") as url:
         tracemalloc.start(1)
         try:
-            summary = await run(inbox, url, Course())
+            summary = await run(inbox, url, RunControl())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -152,7 +157,7 @@ async def test_what_the_next_run_takes_up_is_worked_out_once_for_a_summary(inbox
     said = list[str]()
     with stub() as url:
         await run(
-            inbox, url, Course(), lambda ledger: ledger.reader.set_trace_callback(said.append)
+            inbox, url, RunControl(), lambda ledger: ledger.reader.set_trace_callback(said.append)
         )
     assert sum("WITH failed AS" in statement for statement in said) == 2
 
@@ -179,19 +184,21 @@ async def test_a_finished_document_takes_less_than_two_kilobytes_of_ledger(inbox
     with stub("--result-bytes", "1000") as url:
         for number in (100, 400):
             fill(inbox, number)
-            await run(inbox, url, Course())
+            await run(inbox, url, RunControl())
             sizes.append((inbox.parent / "out" / ".batcher" / "ledger.db").stat().st_size)
     assert (sizes[1] - sizes[0]) / 300 < 2048
 
 
 async def test_a_job_in_flight_holds_less_than_two_kilobytes() -> None:
     """What is remembered of each job that is out, for as long as it is out."""
-    jobs = Watchlist()
+    jobs = JobTracker()
     number = 5_000
     tracemalloc.start(1)
     try:
         for one in range(number):
-            jobs.add(Flight(one, f"{one:032}", 1, 0.0, 0.0, 1, False, f"{one}.json"), look_in=60.0)
+            jobs.add(
+                InFlightJob(one, f"{one:032}", 1, 0.0, 0.0, 1, False, f"{one}.json"), look_in=60.0
+            )
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

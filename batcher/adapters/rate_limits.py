@@ -17,7 +17,7 @@ from typing import Final
 
 from asyncio_throttle.throttler import Throttler
 
-from batcher.core.adaptive_rate import Rate
+from batcher.core.adaptive_rate import AdaptiveRate
 from batcher.errors import Busy, ServiceError
 
 # seconds of calls that may go together, so that one that comes late costs the next ones nothing
@@ -35,7 +35,7 @@ JUDGED_FOR: Final = 5.0  # … within so many seconds
 NEARLY_ALL: Final = 0.65
 
 
-class Lane:
+class RateLimiter:
     """`await lane.turn()` before each call. `rate` in calls per second; None: as fast as they come.
 
     `adapts`: a rate that was given is where to begin, not a ceiling.
@@ -48,7 +48,9 @@ class Lane:
         adapts: bool = False,
         throttler: type[Throttler] = Throttler,
     ) -> None:
-        self._rate = Rate(rate) if adapts or rate is None else Rate(rate, ceiling=rate)
+        self._rate = (
+            AdaptiveRate(rate) if adapts or rate is None else AdaptiveRate(rate, ceiling=rate)
+        )
         self._throttler = throttler
         self._throttle: Throttler | None = None
         # the throttle's waiters poll, each on its own: behind the lock only one does
@@ -65,14 +67,14 @@ class Lane:
         self._failures = 0
         # when, and whether it failed
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=JUDGED_BY)
-        self._whole: Lane | None = None
+        self._whole: RateLimiter | None = None
         self._keep_to_rate()
 
-    def join(self, whole: Lane) -> None:
+    def join(self, whole: RateLimiter) -> None:
         """From now on it is a part of `whole`, which counts the calls of all its lanes."""
         self._whole = whole
 
-    async def turn(self, *, most: float = math.inf) -> bool:
+    async def acquire(self, *, most: float = math.inf) -> bool:
         """Returns when the next call may go out, or at once where the lane is closed.
 
         False, and no turn, where it is held for longer than `most` seconds.
@@ -88,7 +90,7 @@ class Lane:
                 return (
                     self._whole is None
                     or self._closed.is_set()
-                    or await self._whole.turn(most=most)
+                    or await self._whole.acquire(most=most)
                 )
         return False
 
@@ -208,17 +210,17 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimits:
     """A lane for each kind of call; `whole` is all of them together, and free until a limit on all
     calls is met.
     """
 
-    upload: Lane = field(default_factory=Lane)
-    submit: Lane = field(default_factory=Lane)
-    list: Lane = field(default_factory=Lane)
-    fetch: Lane = field(default_factory=Lane)
-    clean: Lane = field(default_factory=Lane)
-    whole: Lane = field(default_factory=Lane)
+    upload: RateLimiter = field(default_factory=RateLimiter)
+    submit: RateLimiter = field(default_factory=RateLimiter)
+    list: RateLimiter = field(default_factory=RateLimiter)
+    fetch: RateLimiter = field(default_factory=RateLimiter)
+    clean: RateLimiter = field(default_factory=RateLimiter)
+    whole: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self) -> None:
         for lane in (self.upload, self.submit, self.list, self.fetch, self.clean):

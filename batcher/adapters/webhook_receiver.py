@@ -17,7 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
-from batcher.doorkeeper import Doorkeeper, Limits, descriptors, terse
+from batcher.doorkeeper import ConnectionLimits, Doorkeeper, descriptors, terse
 from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Judge
 
@@ -27,7 +27,7 @@ BURST = 2000.0
 READ_WITHIN: Final = 5.0  # seconds for a body to come in whole
 CONNECTIONS: Final = 64  # at once; a message takes a few milliseconds
 SHARE: Final = 8  # of what the process may have open, one part in so many: the run needs the rest
-LIMITS: Final = Limits(CONNECTIONS, header=10.0, idle=30.0, stalled=READ_WITHIN, body=1.0)
+LIMITS: Final = ConnectionLimits(CONNECTIONS, header=10.0, idle=30.0, stalled=READ_WITHIN, body=1.0)
 WAITING: Final = 20_000  # jobs to ask about; beyond that the poller finds them by itself
 REMEMBERED: Final = 50_000  # messages taken in, to know their repetitions by
 
@@ -113,7 +113,7 @@ async def receiving(
     clock: Callable[[], float],
     rate: float = RATE,
     burst: float = BURST,
-    limits: Limits = LIMITS,
+    limits: ConnectionLimits = LIMITS,
 ) -> AsyncIterator[Receiver]:
     """A receiver that listens as long as the block lasts.
 

@@ -11,7 +11,7 @@ import click
 
 from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest, place_of, reading
 from batcher.cli.group import main
-from batcher.cli.terminal_run import Voice, complete, conduct, tell
+from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
 
 CLASSES = (
     "transient",
@@ -82,7 +82,7 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
     """
     from dataclasses import asdict
 
-    from batcher.common.formatting import many
+    from batcher.common.formatting import pluralize
     from batcher.maintenance.retry import retry as put_back
 
     done = complete(put_back(place_of(what).ledger, only=only, paths=tuple(map(as_named, paths))))
@@ -98,8 +98,8 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
         return
     verb = "is" if done.documents == 1 else "are"
     words = (
-        f"{many(done.documents, 'document')} {verb} in the queue again, for about "
-        f"{many(done.credits, 'credit')}"
+        f"{pluralize(done.documents, 'document')} {verb} in the queue again, for about "
+        f"{pluralize(done.credits, 'credit')}"
     )
     click.echo(words, err=True)
     if done.at_risk:
@@ -162,7 +162,7 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
     from batcher.runs.running import cancel_batch
 
     manifest = known_manifest(what)
-    voice = Voice(quiet=quiet)
+    voice = Verbosity(quiet=quiet)
     summary = conduct(cancel_batch, manifest, voice)
     tell(summary, manifest, voice, as_json=as_json)
     sys.exit(summary.exit_code)

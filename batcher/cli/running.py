@@ -27,7 +27,7 @@ from batcher.cli.arguments import (
     place_of,
 )
 from batcher.cli.group import main
-from batcher.cli.terminal_run import Voice, complete, conduct, tell
+from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
 from batcher.service.arguments import service_options
 
 
@@ -121,7 +121,7 @@ def run(
         from batcher.maintenance.rehearsal import prepare
 
         manifest = prepare(manifest, chaos)
-    voice = Voice(quiet=quiet, log_json=log_json, strict=strict)
+    voice = Verbosity(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
     while (
         rehearse or chaos

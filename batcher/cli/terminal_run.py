@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batcher.core.summary import Summary
     from batcher.ledger.ledger import Ledger
     from batcher.manifest.model import Manifest
-    from batcher.stages.run_control import Course
+    from batcher.stages.run_control import RunControl
     from batcher.views.log import Log
     from batcher.views.progress import Progress
 
@@ -31,7 +31,7 @@ Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Voice:
+class Verbosity:
     """How much is said and in which form, and what counts in the end."""
 
     quiet: bool = False
@@ -40,7 +40,7 @@ class Voice:
     strict: bool = False
 
 
-def conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
+def conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Summary:
     """Let `kind`, one of the functions of `batcher.runs.running`, run its course.
 
     Raises what it raises.
@@ -60,7 +60,7 @@ def complete(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -> None:
+def tell(summary: Summary, manifest: Manifest, voice: Verbosity, *, as_json: bool) -> None:
     """Say how it ended: for programs on stdout, for people on stderr."""
     if as_json:
         import msgspec
@@ -77,11 +77,11 @@ def tell(summary: Summary, manifest: Manifest, voice: Voice, *, as_json: bool) -
             click.echo(words, err=True, nl=bool(words))
 
 
-async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary:
-    from batcher.stages.run_control import Course
+async def _conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Summary:
+    from batcher.stages.run_control import RunControl
     from batcher.views.log import write_line
 
-    course = Course(strict=voice.strict)
+    course = RunControl(strict=voice.strict)
     shown = list["Log | Progress"]()
     face = _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
@@ -112,7 +112,7 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Voice) -> Summary
     return summary
 
 
-def _face(voice: Voice) -> Callable[[Ledger], Log | Progress] | None:
+def _face(voice: Verbosity) -> Callable[[Ledger], Log | Progress] | None:
     """Who shows the run; None where nothing is to be seen of it, and then nothing is loaded for it
     either.
     """
@@ -137,7 +137,7 @@ def _warn(words: str, *, log_json: bool) -> None:
         say(f"batcher: {words}")
 
 
-async def _ask(words: str, course: Course) -> bool:
+async def _ask(words: str, course: RunControl) -> bool:
     """A person at the terminal; no where the run is stopped meanwhile.
 
     The loop goes on: what is out comes home.
@@ -158,11 +158,11 @@ async def _ask(words: str, course: Course) -> bool:
     return answered.is_set() and sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _heed_signals(course: Course, *, log_json: bool) -> None:
+def _heed_signals(course: RunControl, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
     from asyncio import get_running_loop
 
-    from batcher.exit_codes import Ended
+    from batcher.exit_codes import RunEnd
     from batcher.views.log import write_line
 
     def stop() -> None:
@@ -172,7 +172,7 @@ def _heed_signals(course: Course, *, log_json: bool) -> None:
         )
 
         again = course.stopped.is_set() and not course.home
-        course.stop("on request", 3, at_once=again, how=Ended.STOPPED)
+        course.stop("on request", 3, abort=again, how=RunEnd.STOPPED)
         if log_json:
             write_line(sys.stderr, "Stopping", {"at_once": again})
         elif not again:

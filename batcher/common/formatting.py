@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 
-def many(number: float, thing: str) -> str:
+def pluralize(number: float, thing: str) -> str:
     """As in 1 document, 2 documents and 2.5 credits."""
     return f"{number:.12g} {thing}{'' if number == 1 else 's'}"
 
 
-def dollars(amount: float) -> str:
+def format_usd(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 0.005 or not amount else f"${amount:.2g}"
 
 
-def size(amount: int) -> str:
+def format_bytes(amount: int) -> str:
     """Of so many bytes, in thousands."""
     for unit, worth in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if amount >= worth:
@@ -20,7 +20,7 @@ def size(amount: int) -> str:
     return f"{amount} bytes"
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """As people say it: 300 ms, 1.5 s, 40 s, 12 min, 3 h 20 min, 2 days."""
     if 0 < seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"

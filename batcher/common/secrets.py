@@ -1,7 +1,7 @@
 """What must not be written down, cut out of what is about to be: passwords, keys, tokens, what
 signs addresses. Pure.
 
-A service may quote what it was given, in whatever form it came to it. `scrubbed` cuts what looks
+A service may quote what it was given, in whatever form it came to it. `redact_urls` cuts what looks
 like a secret wherever it stands; `Secrets` cuts those that a run knows, however they are escaped.
 Of addresses the part before the query is a document's name and stays. A secret of fewer than four
 characters is cut only where its name stands before it: to cut it everywhere would shred every
@@ -56,7 +56,7 @@ _PASSWORD: Final = re.compile(r"(\bdocument_password\s*:\s*)[^\s\"'…]+", re.IG
 _BEARER: Final = re.compile(r"(\bbearer\s+)(?=\S*\d)[^\s\"'<>]{8,}", re.IGNORECASE)
 
 
-def scrubbed(words: str) -> str:
+def redact_urls(words: str) -> str:
     """Foreign words without what looks like a secret: queries of addresses, signatures, passwords
     by their name.
     """
@@ -112,7 +112,7 @@ class Secrets:
             squeezed = "\0".join("".join(view.split()) for view in views)
             for secret in self._candidates(squeezed):
                 words = _without(words, secret, self._known[secret], views=views, squeezed=squeezed)
-        return scrubbed(words)
+        return redact_urls(words)
 
     def _learn(self, secret: str, instead: str) -> None:
         self._known[secret] = instead

@@ -61,7 +61,7 @@ def is_url(text: str) -> bool:
     return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def bare(url: str) -> str:
+def strip_query(url: str) -> str:
     """The URL without credentials, query or fragment, in one way of writing it."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -75,7 +75,7 @@ def url_name(url: str, *, ignore: Collection[str] = ()) -> str:
     the query's place.
     """
     asked = _asked(url, ignore)
-    return f"{bare(url)}#{_digest(url, asked)[:_MARK]}" if asked else bare(url)
+    return f"{strip_query(url)}#{_digest(url, asked)[:_MARK]}" if asked else strip_query(url)
 
 
 def url_key(url: str, *, ignore: Collection[str] = ()) -> str:
@@ -109,7 +109,7 @@ def _signing(pairs: Sequence[Pair]) -> set[Pair]:
 
 def _digest(url: str, asked: Sequence[Pair]) -> str:
     query = f"?{urlencode(asked, errors='surrogateescape')}" if asked else ""
-    return sha256(f"{bare(url)}{query}".encode()).hexdigest()
+    return sha256(f"{strip_query(url)}{query}".encode()).hexdigest()
 
 
 def _quoted(path: str) -> str:

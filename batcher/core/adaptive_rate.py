@@ -38,7 +38,7 @@ BEST_OF: Final = 15.0  # seconds; the best second is of the last one or two such
 
 
 @dataclass(slots=True)
-class Rate:
+class AdaptiveRate:
     """`now` is calls per second; None: as fast as they come, for nothing was refused yet.
 
     Never above `ceiling`.

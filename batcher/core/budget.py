@@ -152,7 +152,7 @@ def _words(name: str, cap: float, spent: float, more: float) -> str:
     )
 
 
-def nearest(stop_at: time, now: datetime) -> datetime:
+def next_occurrence(stop_at: time, now: datetime) -> datetime:
     """The moment nearest to `now` at which the clock shows `stop_at`: at most twelve hours off,
     either way.
 

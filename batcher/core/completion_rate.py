@@ -45,7 +45,7 @@ SMOOTH: Final = 0.05
 
 
 @dataclass(slots=True)
-class Outflow:
+class CompletionRate:
     """Learns from each job that ended. Moments are the caller's, in seconds."""
 
     retention: float

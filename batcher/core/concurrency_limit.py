@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from batcher.core.breaker import Breaker
-from batcher.core.completion_rate import Outflow
+from batcher.core.completion_rate import CompletionRate
 from batcher.core.fetch_rate import CEILING, Drain
 
 
 @dataclass(slots=True)
-class Headroom:
+class ConcurrencyLimit:
     """`most` is a manifest's own bound on what is out.
 
     The batch lane is `exempt` from those of time.
     """
 
     drain: Drain
-    outflow: Outflow
+    outflow: CompletionRate
     most: int | None = None
     exempt: bool = False
     breaker: Breaker = field(default_factory=Breaker)

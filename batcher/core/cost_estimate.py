@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from batcher.common.formatting import dollars, many
+from batcher.common.formatting import format_usd, pluralize
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import AS_OF, Measure, Prices, by_list, rate
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class CostEstimate:
     """Dollars, but for `credits`.
 
     `at_most`: were every page dense. `batch_lane`: None where there is no such lane.
@@ -26,7 +26,7 @@ class Quote:
     batch_lane: float | None = None
     by_list: float = 0.0
 
-    def __add__(self, other: Quote) -> Quote:
+    def __add__(self, other: CostEstimate) -> CostEstimate:
         """Of two steps of a chain.
 
         The batch lane takes one of them perhaps; the other stays as it is.
@@ -35,7 +35,7 @@ class Quote:
         both = (self.dollars if lanes[0] is None else lanes[0]) + (
             other.dollars if lanes[1] is None else lanes[1]
         )
-        return Quote(
+        return CostEstimate(
             pages=self.pages + other.pages,
             credits=round(self.credits + other.credits, 6),
             dollars=round(self.dollars + other.dollars, 6),
@@ -50,23 +50,23 @@ class Quote:
         else:
             basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
         lines = [
-            f"{dollars(self.dollars)} or {many(self.credits, 'credit')} for "
-            f"{many(self.pages, 'page')}, {basis}"
+            f"{format_usd(self.dollars)} or {pluralize(self.credits, 'credit')} for "
+            f"{pluralize(self.pages, 'page')}, {basis}"
         ]
         if self.at_most > self.dollars:
-            lines.append(f"{dollars(self.at_most)} if every page is dense: tables, figures")
+            lines.append(f"{format_usd(self.at_most)} if every page is dense: tables, figures")
         if self.batch_lane is not None:
             lines.append(
-                f'{dollars(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h'
+                f'{format_usd(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h'
             )
         if prices.card == "credits" and not prices.dollars_per_page:
-            lines.append(f"{dollars(self.by_list)} for accounts from {AS_OF} on, by the list")
+            lines.append(f"{format_usd(self.by_list)} for accounts from {AS_OF} on, by the list")
         return lines
 
 
 def quote(
     documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False
-) -> Quote:
+) -> CostEstimate:
     """Of (extension, measure) each. `chained`: the job reads parse jobs."""
     lane = replace(job, queue_priority="batch")
     asked = rate(job, prices, chained=chained)
@@ -86,7 +86,7 @@ def quote(
     credits, at_most, cheaper, by_the_list = sums
     price = prices.dollars_per_credit
     offered = job.endpoint == "parse" and job.queue_priority != "batch" and cheaper < credits
-    return Quote(
+    return CostEstimate(
         pages=pages,
         credits=round(credits, 6),
         dollars=round(credits * price, 6),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.reducto.api_types import ENDED, JobRow, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT
 
@@ -23,7 +23,7 @@ _TELLING: Final = re.compile(
 )
 
 
-class Whose(NamedTuple):
+class AttemptRef(NamedTuple):
     """An attempt of ours. `credits` as billed, or as estimated."""
 
     document: int
@@ -37,7 +37,7 @@ class Whose(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class DuplicateJob:
     """`job_id` at the service is a second job of `attempt`.
 
     All else is the service's word; `error` is a name.
@@ -45,7 +45,7 @@ class Twin:
 
     job_id: str
     status: str
-    attempt: Whose
+    attempt: AttemptRef
     made_at: float | None = None
     error: str = ""
 
@@ -71,7 +71,7 @@ class Twin:
             if self.attempt.job_id
             else f"of an attempt that was {self.attempt.outcome}"
         )
-        cost = many(self.attempt.credits, "credit")
+        cost = pluralize(self.attempt.credits, "credit")
         return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {cost}"
 
 
@@ -81,7 +81,7 @@ def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
     return _NONCE.findall(text), _FILE_ID.findall(text)
 
 
-def counts_as_twin(row: JobRow, attempt: Whose, endpoint: str) -> bool:
+def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:
     """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type,
     of a job of ours.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batcher.common.formatting import span
+from batcher.common.formatting import format_duration
 from batcher.core.fetch_rate import SHARE
 from batcher.manifest.model import Manifest
 from batcher.reducto.api_types import RETENTION
@@ -58,11 +58,14 @@ def _time(
         return 0.0, "none: nothing is to be sent"
     if speed:
         seconds = documents / min(speed, ceiling or speed) + (took or 0.0)
-        return seconds, f"about {span(seconds)}, at {speed:.3g} documents a second as of late"
+        return (
+            seconds,
+            f"about {format_duration(seconds)}, at {speed:.3g} documents a second as of late",
+        )
     if ceiling:
         return (
             None,
-            f"at least {span(documents / ceiling)}: service.requests_per_second = {ceiling:g}",
+            f"at least {format_duration(documents / ceiling)}: service.requests_per_second = {ceiling:g}",
         )
     return None, "not known before a first run; `--sample 20` tells"
 
@@ -74,21 +77,23 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
         risks.append("what is out has outlived its time: some of it may be gone")
     elif nearest_deadline_in is not None:
         risks.append(
-            f"of what is out, the first result is deleted in {span(nearest_deadline_in)}: run "
+            f"of what is out, the first result is deleted in {format_duration(nearest_deadline_in)}: run "
             "before that"
         )
     if any(job.queue_priority == "batch" for job in manifest.jobs):
         risks.append(
-            f"batch lane: jobs may end late in their {span(RETENTION)}; keep a run or --collect "
+            f"batch lane: jobs may end late in their {format_duration(RETENTION)}; keep a run or --collect "
             "going"
         )
     elif took is not None and took > SHARE * retention:
-        risks.append(f"jobs took up to {span(took)} of the {span(retention)} that results are kept")
+        risks.append(
+            f"jobs took up to {format_duration(took)} of the {format_duration(retention)} that results are kept"
+        )
     if any(map(asks_to_persist, manifest.jobs)):
         risks.append(
-            f"persist_results may keep results beyond {span(retention)}; a run doesn't rely on it"
+            f"persist_results may keep results beyond {format_duration(retention)}; a run doesn't rely on it"
         )
-    safe = span(SHARE * retention)
+    safe = format_duration(SHARE * retention)
     return risks or [
         f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring "
         "home"

@@ -29,7 +29,7 @@ ASKED_AT_LEAST: Final = 3  # times in vain, however long that took
 RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
-class Flight(NamedTuple):
+class InFlightJob(NamedTuple):
     """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was
     deleted meanwhile, or may have been gone when the job came to be; `reads_job`: its input is an
     earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled, as the
@@ -51,8 +51,8 @@ class Flight(NamedTuple):
     was_saved: bool = False
 
 
-def verdict(
-    flight: Flight, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
+def outcome_event(
+    flight: InFlightJob, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
 ) -> events.Event | None:
     """What follows from an answer of a job that didn't complete. None: it is still running, or so
     the service says.
@@ -71,7 +71,7 @@ def verdict(
     return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
 
 
-def unread(flight: Flight, why: str, *, asked: int, span: float) -> events.Event | None:
+def unread(flight: InFlightJob, why: str, *, asked: int, span: float) -> events.Event | None:
     """What follows where a job completed, and for `span` seconds and `asked` times its result
     couldn't be read.
 
@@ -89,7 +89,7 @@ def unread(flight: Flight, why: str, *, asked: int, span: float) -> events.Event
 
 
 def unanswered(
-    flight: Flight, why: str, *, asked: int, span: float, alone: int, now: float
+    flight: InFlightJob, why: str, *, asked: int, span: float, alone: int, now: float
 ) -> events.Event | None:
     """What follows where asking for a job has failed for `span` seconds and `asked` times. None:
     ask again.
@@ -109,7 +109,7 @@ def unanswered(
 
 
 def absence(
-    flight: Flight, said: str, *, misses: int, others_answer: bool, deleted: bool, now: float
+    flight: InFlightJob, said: str, *, misses: int, others_answer: bool, deleted: bool, now: float
 ) -> events.Event | None:
     """What follows from the `misses`-th 404 in a row. None: too soon to tell.
 
@@ -125,7 +125,7 @@ def absence(
     return None
 
 
-def _patience_with(flight: Flight, answer: JobAnswer, now: float) -> events.Event | None:
+def _patience_with(flight: InFlightJob, answer: JobAnswer, now: float) -> events.Event | None:
     if flight.recalled and (flight.recalled_at is None or now < flight.recalled_at + RECALL_TAKES):
         return None
     if not is_overdue(flight, now):
@@ -134,14 +134,14 @@ def _patience_with(flight: Flight, answer: JobAnswer, now: float) -> events.Even
     return events.Stuck(flight.document, f"still {answer.status} past its deadline{which}")
 
 
-def is_overdue(flight: Flight, now: float) -> bool:
+def is_overdue(flight: InFlightJob, now: float) -> bool:
     """Whether it should have ended long ago, so that its own answer is worth a request each
     time.
     """
     return now >= flight.deadline_at + STUCK_AFTER
 
 
-def is_wanted_anew(flight: Flight, event: events.Event) -> bool:
+def is_wanted_anew(flight: InFlightJob, event: events.Event) -> bool:
     """Whether a person wants another attempt after `event`: its recalled job has ended, and brought
     nothing.
     """

@@ -12,11 +12,11 @@ from typing import Final
 SOONEST: Final = 0.02
 LATEST: Final = 60.0  # between two looks, however long the job has been running
 LATEST_FIRST: Final = 900.0  # jobs of a size that has always taken long aren't asked about before
-OPENING: Final = 0.5  # before anything is known of jobs of a size
+DEFAULT_FIRST_DELAY: Final = 0.5  # before anything is known of jobs of a size
 # a look that finds the job done makes for a first one at this share of its age …
-FOUND: Final = 0.97
+ON_HIT: Final = 0.97
 # … and a first one too soon for one at this: the two balance near two hits in three
-MISSED: Final = 1.05
+ON_MISS: Final = 1.05
 SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
 PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
 # seconds: of a job as young as that half a share, for there a place is worth more than a request
@@ -36,7 +36,7 @@ def share(of_age: float, age: float) -> float:
 
 
 @dataclass(slots=True)
-class Looks:
+class PollSchedule:
     """The span from acceptance to the first look, for each class of sizes."""
 
     first: dict[int, float] = field(default_factory=dict)
@@ -49,14 +49,14 @@ class Looks:
         """Whether anything is known of how long jobs take."""
         return bool(self.first)
 
-    def first_in(self, size: int) -> float:
+    def first_delay(self, size: int) -> float:
         """Seconds from acceptance to the first look."""
         known = self.first.get(size_class(size))
         return min(
             self.latest_first, known if known is not None else self._nearest(size_class(size))
         )
 
-    def next_in(self, age: float) -> float:
+    def next_delay(self, age: float) -> float:
         """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""
         return min(LATEST, max(SOONEST, share(PATIENCE, age)))
 
@@ -66,8 +66,8 @@ class Looks:
             self.too_soon += SMOOTH * ((not done) - self.too_soon)
         elif not done:
             return
-        aim = age * (FOUND if done else MISSED)
-        here = self.first_in(size)
+        aim = age * (ON_HIT if done else ON_MISS)
+        here = self.first_delay(size)
         self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, (here + aim) / 2))
 
     def seed(self, size: int, took: float) -> None:
@@ -78,5 +78,5 @@ class Looks:
 
     def _nearest(self, wanted: int) -> float:
         if not self.first:
-            return OPENING
+            return DEFAULT_FIRST_DELAY
         return self.first[min(self.first, key=lambda known: abs(known - wanted))]

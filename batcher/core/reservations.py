@@ -35,7 +35,7 @@ PAGES_UNSEEN: Final = 200  # feared of what has neither size nor bill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Reservation:
     """What is known of a submission. `sort` is its step and type, which share what bills teach.
 
     `pages` are counted, or said by the file where not `counted`; `most` is how many the job asks
@@ -84,16 +84,16 @@ class Fear(NamedTuple):
     is_probe: bool = False  # nothing is known of its type
 
 
-def fear(claim: Claim, taught: Lessons) -> Fear:
+def fear(claim: Reservation, taught: Lessons) -> Fear:
     return _of_counted(claim, taught) if claim.counted else _of_guessed(claim, taught)
 
 
-def listed(claim: Claim, feared: Fear) -> float:
+def listed(claim: Reservation, feared: Fear) -> float:
     """What as many pages as are expected cost by the list."""
     return claim.cost if claim.counted else max(claim.least, feared.pages * claim.page)
 
 
-def _of_counted(claim: Claim, taught: Lessons) -> Fear:
+def _of_counted(claim: Reservation, taught: Lessons) -> Fear:
     pages = claim.pages * max(1.0, taught.longer)
     seen = taught.dearer
     if _is_priced_by_pages(claim):
@@ -113,7 +113,7 @@ def _of_counted(claim: Claim, taught: Lessons) -> Fear:
     )
 
 
-def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
+def _of_guessed(claim: Reservation, taught: Lessons) -> Fear:
     likely, most = _guessed_pages(claim, taught)
     likely = max(claim.pages, round(likely))
     most = max(likely, ceil(most))
@@ -134,7 +134,7 @@ def _of_guessed(claim: Claim, taught: Lessons) -> Fear:
     )
 
 
-def _guessed_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
+def _guessed_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
     """As many as are likely, and as may be."""
     usual, densest = (claim.documents * pages for pages in by_size(claim.extension, claim.size))
     if not taught.bills:
@@ -153,7 +153,7 @@ def by_size(extension: str, size: int) -> tuple[float, float]:
     return size / usual, 1.0 + size / densest
 
 
-def _learned_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
+def _learned_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
     usual, _ = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
     margin = 1.0 + 7.0 / sqrt(taught.bills)  # fourfold after five bills, double after fifty
     if not claim.size or not taught.bytes:
@@ -164,5 +164,5 @@ def _learned_pages(claim: Claim, taught: Lessons) -> tuple[float, float]:
     return 1.0 + claim.size * average, margin * (1.0 + claim.size * taught.steepest)
 
 
-def _is_priced_by_pages(claim: Claim) -> bool:
+def _is_priced_by_pages(claim: Reservation) -> bool:
     return claim.page > 0 and not claim.by_cells and not claim.least

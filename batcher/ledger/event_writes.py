@@ -15,7 +15,7 @@ from batcher.core import events as e
 from batcher.core.budget import Budget, Spend
 from batcher.core.inflight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
-from batcher.core.reservations import Claim, Fear, fear, listed
+from batcher.core.reservations import Fear, Reservation, fear, listed
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import run_spend
 from batcher.reducto.api_types import JOB
@@ -193,7 +193,7 @@ def apply(
     *,
     budget: Budget | None = None,
     scan: int | None = None,
-    claim: Claim | None = None,
+    claim: Reservation | None = None,
 ) -> tuple[State, State]:
     """Write `event` inside the caller's transaction. Returns the state before and after.
 
@@ -266,7 +266,10 @@ def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
 
 
 def keep_to(
-    budget: Budget | None, connection: sqlite3.Connection, sending: e.Sending, claim: Claim | None
+    budget: Budget | None,
+    connection: sqlite3.Connection,
+    sending: e.Sending,
+    claim: Reservation | None,
 ) -> e.Sending:
     """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would
     pass a limit.
@@ -275,7 +278,7 @@ def keep_to(
     """
     if budget is None:
         return sending
-    claim = claim or Claim(
+    claim = claim or Reservation(
         sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True
     )
     spent, feared = afford(budget, connection, claim)
@@ -299,7 +302,9 @@ def keep_to(
     return sending if claim.counted else msgspec.structs.replace(sending, cost=feared.credits)
 
 
-def afford(budget: Budget, connection: sqlite3.Connection, claim: Claim) -> tuple[Spend, Fear]:
+def afford(
+    budget: Budget, connection: sqlite3.Connection, claim: Reservation
+) -> tuple[Spend, Fear]:
     """What is spent, and what may be added to it.
 
     Raises BudgetSpent where no bill to come would make room for that.

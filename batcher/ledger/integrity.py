@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.lifecycle import State
-from batcher.ledger.journal import Entry, discontinuity, entries, journal_of
+from batcher.ledger.journal import JournalEntry, discontinuity, entries, journal_of
 
 # bytes of the journal that the start of a run reads: the last thousands of submissions
 TAIL: Final = 2 << 20
@@ -83,7 +83,7 @@ class _Told:
         self.jobs: dict[str, str] = {}
         self._last: dict[int, str] = {}  # by document
 
-    def take_in(self, entry: Entry) -> None:
+    def take_in(self, entry: JournalEntry) -> None:
         document = entry.values["document"]
         if entry.event == "Sending":
             nonce = self._last[document] = entry.values["nonce"]

@@ -75,7 +75,7 @@ END: Final = 256  # bytes before a place in it by which the journal is known aga
 _MARK: Final = "INSERT OR REPLACE INTO meta VALUES ('journal', ?)"
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class JournalEntry(msgspec.Struct, omit_defaults=True):
     """One event as it was, and with a submission the `facts` of its document."""
 
     at: float
@@ -114,7 +114,7 @@ class Journal:
             row = connection.execute(_FACTS, (event.document,)).fetchone()
             facts = zip((*FACTS, *RARE), row, strict=True)
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
-        # an `Entry`, without a copy of each event made first
+        # an `JournalEntry`, without a copy of each event made first
         self._lines.append(msgspec.json.encode(entry) + b"\n")
 
     def sync(self, connection: sqlite3.Connection) -> None:
@@ -212,9 +212,9 @@ def set_aside(ledger: Path) -> None:
         journal.replace(ledger.with_suffix(f".journal-{number}.jsonl"))
 
 
-def entries(path: Path, *, tail: int | None = None) -> Iterator[Entry]:
+def entries(path: Path, *, tail: int | None = None) -> Iterator[JournalEntry]:
     """Every line that is whole, in order; with `tail`, of the last so many bytes."""
-    decoder = msgspec.json.Decoder(Entry)
+    decoder = msgspec.json.Decoder(JournalEntry)
     with path.open("rb") as file:
         if tail is not None and file.seek(0, os.SEEK_END) > tail:
             file.seek(-tail, os.SEEK_END)
@@ -230,7 +230,7 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[Entry]:
                 yield entry
 
 
-def retold(connection: sqlite3.Connection) -> Iterator[Entry]:
+def retold(connection: sqlite3.Connection) -> Iterator[JournalEntry]:
     """What a journal of this ledger would tell, by its events: for where the journal itself is
     lost. In order.
     """
@@ -244,7 +244,7 @@ def retold(connection: sqlite3.Connection) -> Iterator[Entry]:
                 "document": document
             }
             facts = _facts_of(connection, document, values, uploads) if event == "Sending" else {}
-            yield Entry(at, event, values, facts)
+            yield JournalEntry(at, event, values, facts)
 
 
 _EVENTS: Final = "SELECT at, document, event, detail FROM events ORDER BY rowid"

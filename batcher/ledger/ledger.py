@@ -22,10 +22,10 @@ import msgspec
 
 from batcher.common.secrets import Secrets
 from batcher.core.budget import Budget, Overrun
-from batcher.core.duplicate_jobs import Twin
+from batcher.core.duplicate_jobs import DuplicateJob
 from batcher.core.events import Cancelled, Event, ReplyLost
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
-from batcher.core.reservations import Claim
+from batcher.core.reservations import Reservation
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 from batcher.ledger import event_writes, intake, integrity, run_spend, schema
 from batcher.ledger.journal import Journal, journal_of, mark
@@ -33,14 +33,14 @@ from batcher.ledger.lock import lock
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
 from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
 
-__all__ = ["Change", "Copy", "Due", "Ledger", "Unknown", "lock"]
+__all__ = ["Copy", "Due", "Ledger", "Transition", "Unknown", "lock"]
 
 Clock = Callable[[], float]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Transition:
     """A committed event, with the states on both sides of it."""
 
     event: Event
@@ -87,7 +87,7 @@ class Ledger(Queries):
         self._journal = journal
         self.clock = clock
         self.tally: Counter[State] = self.counts()
-        self.listeners: list[Callable[[Change], None]] = []
+        self.listeners: list[Callable[[Transition], None]] = []
         self._writer = writer
         self._budget: Budget | None = None
         self._called_off = ""
@@ -98,7 +98,7 @@ class Ledger(Queries):
 
     # --- writing ----------------------------------------------------------------------------------
 
-    async def record(self, *events: Event, claim: Claim | None = None) -> None:
+    async def record(self, *events: Event, claim: Reservation | None = None) -> None:
         """Write all of `events`, in this order and in one transaction; returns when that is
         durable.
 
@@ -110,7 +110,7 @@ class Ledger(Queries):
             lambda c: [self._apply(c, event, at, claim) for event in told]
         )
         for event, (before, after) in zip(told, steps, strict=True):
-            self._publish(Change(event, before, after))
+            self._publish(Transition(event, before, after))
 
     def _discreet(self, event: Event) -> Event:
         """The reasons of events are foreign words, and here every one of them passes on its way to
@@ -121,7 +121,11 @@ class Ledger(Queries):
         return event if cut == reason else msgspec.structs.replace(event, reason=cut)
 
     def _apply(
-        self, connection: sqlite3.Connection, event: Event, at: float, claim: Claim | None = None
+        self,
+        connection: sqlite3.Connection,
+        event: Event,
+        at: float,
+        claim: Reservation | None = None,
     ) -> tuple[State, State]:
         scan = self.scan if self._has_scanned else None
         before, after = event_writes.apply(
@@ -204,7 +208,7 @@ class Ledger(Queries):
         self._wake()
         return value
 
-    async def note_twin(self, twin: Twin) -> bool:
+    async def note_twin(self, twin: DuplicateJob) -> bool:
         """Put it on record, without a change to its document. False where it was there already."""
         values = {
             **twin.attempt._asdict(),
@@ -265,7 +269,7 @@ class Ledger(Queries):
         await self._writer.do(run_spend.open_purse)
         self._budget = budget
 
-    async def afford(self, claim: Claim) -> None:
+    async def afford(self, claim: Reservation) -> None:
         """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are
         still to come.
         """
@@ -313,7 +317,7 @@ class Ledger(Queries):
         except TimeoutError:
             pass
 
-    def _publish(self, change: Change) -> None:
+    def _publish(self, change: Transition) -> None:
         self.tally[change.before] -= 1
         self.tally[change.after] += 1
         for listener in self.listeners:

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from batcher.core.duplicate_jobs import Whose
-from batcher.core.inflight import LAPSES, RECALLED, Flight
+from batcher.core.duplicate_jobs import AttemptRef
+from batcher.core.inflight import LAPSES, RECALLED, InFlightJob
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
@@ -104,7 +104,7 @@ class Unknown(NamedTuple):
         return self.file_id is not None and self.file_id.startswith(UPLOAD)
 
 
-class Witness(NamedTuple):
+class KnownJob(NamedTuple):
     """A job of ours that the listing must show if it is to be believed."""
 
     job_id: str
@@ -287,13 +287,13 @@ class Queries:
             ).fetchone()[0]
         )
 
-    def flights(self) -> Iterator[Flight]:
+    def flights(self) -> Iterator[InFlightJob]:
         return (
             _flight(row)
             for row in self.reader.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')")
         )
 
-    def flights_of(self, documents: Sequence[int]) -> list[Flight]:
+    def flights_of(self, documents: Sequence[int]) -> list[InFlightJob]:
         sql = f"{_FLIGHT} WHERE d.id IN ({_EACH})"
         return [_flight(row) for row in self.reader.execute(sql, (json.dumps(documents),))]
 
@@ -515,14 +515,14 @@ class Queries:
             hashes[output] |= {sha256}
         return hashes
 
-    def witness(self, service: str, key_print: str, *, since: float) -> Witness | None:
+    def witness(self, service: str, key_print: str, *, since: float) -> KnownJob | None:
         """The latest attempt of ours accepted there after `since`."""
         sql = (
             f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY "
             "accepted_at DESC LIMIT 1"
         )
         row = self.reader.execute(sql, (service, key_print, since)).fetchone()
-        return row and Witness(*row)
+        return row and KnownJob(*row)
 
     def accepted_jobs(self, service: str, key_print: str, *, alive_at: float) -> dict[str, float]:
         """Jobs of ours that the service still has, as far as we know, and when each was
@@ -801,7 +801,7 @@ class Queries:
             self.reader.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}")
         )
 
-    def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> Whose | None:
+    def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> AttemptRef | None:
         """The attempt that was made there with one of `nonces`."""
         marks = ",".join("?" * len(nonces))
         row = self.reader.execute(
@@ -812,7 +812,7 @@ class Queries:
             f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
             (*nonces, service, key_print),
         ).fetchone()
-        return row and Whose._make((*row[:7], float(row[7] or 0.0)))
+        return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
 
     def nearest_deadline_at(self) -> float | None:
         sql = (
@@ -955,12 +955,12 @@ def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:
 
 def _flight(
     row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int],
-) -> Flight:
+) -> InFlightJob:
     fenced = row[6] is not None
     reads_job = bool(row[8])
     recalled = bool(row[9])
     was_saved = bool(row[10])
-    return Flight(
+    return InFlightJob(
         *row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved
     )
 

@@ -75,7 +75,7 @@ class Occurrence:
     detail: dict[str, Any] | str | None
 
 
-class Records(Queries):
+class LedgerReader(Queries):
     """Use as a context manager, or `close` it.
 
     Each method is one query, and shows one state of the ledger.

@@ -10,7 +10,7 @@ import sqlite3
 from typing import Final
 
 from batcher.core.budget import Spend, Surprise
-from batcher.core.reservations import Claim, Fear, Lessons
+from batcher.core.reservations import Fear, Lessons, Reservation
 
 LATEST: Final = 10_000  # bills of earlier runs that are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
@@ -118,7 +118,7 @@ def put_in(
     connection: sqlite3.Connection,
     nonce: str,
     document: int,
-    claim: Claim,
+    claim: Reservation,
     fear: Fear,
     *,
     alone: bool,

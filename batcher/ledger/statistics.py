@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from batcher.common.formatting import span
+from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
 from batcher.ledger.queries import Queries
 
@@ -68,7 +68,7 @@ class Bucket(NamedTuple):
     saved: int
 
 
-class Change(NamedTuple):
+class StateChange(NamedTuple):
     """Documents that came to the state `what` in a run, and stand there."""
 
     what: str
@@ -95,7 +95,7 @@ class Statistics:
     days: Sequence[Count]
     slowest: Sequence[Slow]
     largest: Sequence[Slow]
-    changes: Sequence[Change]
+    changes: Sequence[StateChange]
     left_out: str  # by the latest run that has looked everywhere, in words
 
 
@@ -252,7 +252,7 @@ def _spans(db: sqlite3.Connection) -> list[Count]:
     found = dict(db.execute(sql))
     if not found:
         return []
-    names = [f"≤ {span(bound)}" for bound in SPANS] + ["later"]
+    names = [f"≤ {format_duration(bound)}" for bound in SPANS] + ["later"]
     return [Count(names[n], found.get(n, 0)) for n in range(min(found), max(found) + 1)]
 
 
@@ -278,7 +278,7 @@ def _slow(db: sqlite3.Connection, by: str) -> list[Slow]:
     return [Slow._make(row) for row in db.execute(sql)]
 
 
-def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Change]:
+def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[StateChange]:
     """What the last run did, by the state each document came to in it."""
     if not runs:
         return []
@@ -286,4 +286,4 @@ def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Change]:
         SELECT e.state, count(DISTINCT e.document), min(d.source) FROM events e JOIN documents d ON d.id = e.document
         WHERE e.seq > coalesce((SELECT max(seq) FROM events WHERE at < ?), 0) AND e.state = d.state
         GROUP BY e.state ORDER BY 2 DESC"""
-    return [Change(*row) for row in db.execute(sql, (runs[-1].started_at,))]
+    return [StateChange(*row) for row in db.execute(sql, (runs[-1].started_at,))]

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 # seconds a commit waits for company of the same moment; what comes during one is the next one's
-LINGER: Final = 0.002
+GROUP_COMMIT_DELAY: Final = 0.002
 
 
 class Writer(Protocol):
@@ -36,7 +36,7 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class Shadow(Protocol):
+class WriteAheadLog(Protocol):
     """Something that must be durable before each commit is."""
 
     def begin(self) -> None: ...
@@ -68,8 +68,8 @@ class GroupWriter:
         self,
         connection: sqlite3.Connection,
         *,
-        linger: float = LINGER,
-        shadow: Shadow | None = None,
+        linger: float = GROUP_COMMIT_DELAY,
+        shadow: WriteAheadLog | None = None,
     ) -> None:
         self._connection = connection
         self._shadow = shadow
@@ -146,7 +146,7 @@ class InlineWriter:
 
 
 def commit(
-    connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None = None
+    connection: sqlite3.Connection, group: list[_Request], shadow: WriteAheadLog | None = None
 ) -> None:
     """All of the group in one transaction; should one fail, each in one of its own, so that it
     fails alone.
@@ -177,7 +177,9 @@ def _fail(group: list[_Request], error: BaseException | None) -> None:
         request.error = error
 
 
-def _together(connection: sqlite3.Connection, group: list[_Request], shadow: Shadow | None) -> None:
+def _together(
+    connection: sqlite3.Connection, group: list[_Request], shadow: WriteAheadLog | None
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if shadow is not None:

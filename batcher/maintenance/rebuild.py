@@ -22,7 +22,7 @@ from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.errors import AttemptOpen, LedgerError
 from batcher.ledger import event_writes, intake
-from batcher.ledger.journal import Entry, Journal, discontinuity, entries, journal_of, retold
+from batcher.ledger.journal import Journal, JournalEntry, discontinuity, entries, journal_of, retold
 from batcher.ledger.ledger import healthy, lock, open_ledger
 from batcher.ledger.queries import reader
 from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
@@ -95,7 +95,7 @@ def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
     return made, _replay(made, _told(ledger))
 
 
-def _told(ledger: Path) -> Iterator[Entry]:
+def _told(ledger: Path) -> Iterator[JournalEntry]:
     """By the journal; before that, where it falls short, by the ledger, which may have numbered
     documents apart.
     """
@@ -128,7 +128,7 @@ def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
     return Rebuilt(documents, skipped, aside)
 
 
-def _replay(made: Path, told: Iterable[Entry]) -> int:
+def _replay(made: Path, told: Iterable[JournalEntry]) -> int:
     """How many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
     with (
         closing(sqlite3.connect(made, isolation_level=None)) as connection,
@@ -177,11 +177,11 @@ class Replay:
             int, int
         ] = {}  # what the lost ledger called a document, and what this one does
 
-    def all(self, happened: Iterable[Entry]) -> int:
+    def all(self, happened: Iterable[JournalEntry]) -> int:
         """How many of them made no sense here."""
         return sum(not self._take_in(entry) for entry in happened)
 
-    def _take_in(self, entry: Entry) -> bool:
+    def _take_in(self, entry: JournalEntry) -> bool:
         old = entry.values["document"]
         try:
             if entry.facts:
@@ -211,7 +211,7 @@ class Replay:
         intake.admit(self._connection, [intake.Version(**values, replaces=row and row[0])], at)
         return int(self._connection.execute("SELECT max(id) FROM documents").fetchone()[0])
 
-    def _bring_to_upload(self, document: int, entry: Entry) -> None:
+    def _bring_to_upload(self, document: int, entry: JournalEntry) -> None:
         """Uploads aren't in the journal: they are free, and their id stands with the submission."""
         (state,) = self._connection.execute(
             "SELECT state FROM documents WHERE id = ?", (document,)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from batcher.adapters.clock import SteadyClock
-from batcher.adapters.rate_limits import Lane
+from batcher.adapters.rate_limits import RateLimiter
 from batcher.common.names import identity
 from batcher.core import events as e
 from batcher.core.duplicate_jobs import age_of
@@ -35,10 +35,10 @@ from batcher.reducto.address_lists import known_as
 from batcher.reducto.api_types import METADATA_KEY, JobRow, JobStatus, ResultHead
 from batcher.reducto.rate_card import billed
 from batcher.reducto.responses import read_head
-from batcher.runs.preflight import Reached, reach
+from batcher.runs.preflight import Connection, reach
 from batcher.stages.capability_checks import rows
 from batcher.stages.repay_guard import Consent
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 
 UNPROVEN: Final = (
@@ -119,7 +119,7 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock(ledger))
         made, skipped = rebuild.begin(ledger, batch=manifest.batch)
-        reached = await stack.enter_async_context(reach(manifest, Course(), clock))
+        reached = await stack.enter_async_context(reach(manifest, RunControl(), clock))
         moment = _Moment(clock())
         books = open_ledger(made, batch=manifest.batch, clock=moment)
         try:
@@ -137,16 +137,18 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
 
 
 async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:
-    scanner = Scanner(books, manifest, Consent(books, Course(), unasked=float("inf")), clock=clock)
+    scanner = Scanner(
+        books, manifest, Consent(books, RunControl(), unasked=float("inf")), clock=clock
+    )
     await scanner.sort_out()
     await scanner.run()
 
 
-async def _listed(manifest: Manifest, books: Ledger, reached: Reached) -> _Jobs:
+async def _listed(manifest: Manifest, books: Ledger, reached: Connection) -> _Jobs:
     """What the journal told of stays with the attempt that it told of."""
     jobs = _Jobs()
     known = {nonce for (nonce,) in books.reader.execute("SELECT nonce FROM attempts")}
-    async for row in rows(reached.client, Lane()):
+    async for row in rows(reached.client, RateLimiter()):
         config = _as_object(row.raw_config)
         mark = _mark_in(config)
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
@@ -183,7 +185,7 @@ class _Taking:
     """
 
     def __init__(
-        self, manifest: Manifest, books: Ledger, reached: Reached, moment: _Moment, jobs: _Jobs
+        self, manifest: Manifest, books: Ledger, reached: Connection, moment: _Moment, jobs: _Jobs
     ) -> None:
         self._manifest = manifest
         self._books = books

@@ -10,7 +10,7 @@ import shutil
 import sys
 from typing import Final
 
-from batcher.common.formatting import dollars, many
+from batcher.common.formatting import format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.summary import Summary
 from batcher.ledger.ledger import lock
@@ -38,7 +38,7 @@ def rehearsal_words(summary: Summary) -> str:
         state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)
     }
     undone = sum(summary.documents.get(state, 0) for state in OPEN)
-    cost = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)})"
+    cost = f"{pluralize(summary.credits, 'credit')} ({format_usd(summary.dollars)})"
     lines = [
         "rehearsal on the local service:",
         f"  wall time    {summary.seconds:.1f} s",

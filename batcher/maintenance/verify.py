@@ -114,7 +114,7 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
 
 
 @dataclass(frozen=True, slots=True)
-class Remedies:
+class RepairPlan:
     """What sets right each document whose result isn't whole.
 
     `copied` says whose file it is made of, or will be.
@@ -140,7 +140,7 @@ class Remedies:
 
 def remedies_for(
     ledger: Queries, digest: Callable[[str], str | None], broken: Sequence[Candidate], now: float
-) -> Remedies:
+) -> RepairPlan:
     """A whole file of the same bytes and step first: it is here, and its hash was just read."""
     digest = cache(digest)
     whole = {c.id: other for c in broken if (other := _whole_one(ledger, digest, c.id)) is not None}
@@ -149,7 +149,7 @@ def remedies_for(
     rest = [c for c in broken if c.id not in settled]
     payers = payers_of(ledger, rest) | whole
     copied = [(c, payers[c.id]) for c in broken if payers.get(c.id, c.id) != c.id]
-    return Remedies(tuple(copied), tuple(fetched), tuple(c for c in rest if payers[c.id] == c.id))
+    return RepairPlan(tuple(copied), tuple(fetched), tuple(c for c in rest if payers[c.id] == c.id))
 
 
 def _broken(ledger: Queries, found: Verified) -> list[Candidate]:

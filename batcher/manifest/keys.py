@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from batcher.common.json_values import as_json
 from batcher.errors import ManifestError, Problem
-from batcher.exit_codes import Ended
+from batcher.exit_codes import RunEnd
 from batcher.manifest.headers import problems as header_problems
 from batcher.manifest.model import LOCAL, Limits, Manifest, Notify, Output, Service, Source, Webhook
 from batcher.manifest.password_rules import PLACES as PASSWORD_PLACES
@@ -169,7 +169,7 @@ PRICES: Final[Table] = {
 }
 NOTIFY: Final[Table] = {
     "url": Key("url", "where a summary of each run is posted, as JSON"),
-    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(Ended)),
+    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(RunEnd)),
 }
 RETRY: Final[Table] = {
     "class": Key("string", "what the error means", tuple(ErrorClass)),

@@ -8,7 +8,7 @@ from datetime import time
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.exit_codes import Ended
+from batcher.exit_codes import RunEnd
 from batcher.reducto.api_types import RETENTION, SERVICES
 from batcher.reducto.error_rules import RUNS
 from batcher.reducto.job import Job
@@ -162,7 +162,7 @@ class Notify:
     """`on`: how a run ended, in the words of `exit_codes`."""
 
     url: str
-    on: tuple[str, ...] = tuple(Ended)
+    on: tuple[str, ...] = tuple(RunEnd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from batcher.common.names import name_of
-from batcher.common.urls import bare, is_url, url_name
+from batcher.common.urls import is_url, strip_query, url_name
 
 # The tables of a request that hold `document_password`, by endpoint; classify takes none.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -105,5 +105,5 @@ def passwords_in(options: Mapping[str, Any]) -> Iterator[str]:
 def _names(path: str, ignore: Collection[str]) -> set[str]:
     """As its document may be called; an address also by the name that batcher shows of it."""
     if is_url(path):
-        return {url_name(path, ignore=ignore), bare(path), path}
+        return {url_name(path, ignore=ignore), strip_query(path), path}
     return {name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))}

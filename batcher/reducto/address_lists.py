@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from batcher.common.urls import bare, is_url, url_key
+from batcher.common.urls import is_url, strip_query, url_key
 from batcher.reducto.api_types import JOB, UPLOAD
 
 Input = str | tuple[str, ...]  # what a submission names: one address, or several in their order
@@ -81,5 +81,5 @@ def documents_in(content: str) -> int:
 def known_as(source: Input) -> str:
     """As much of an input as may be written down."""
     if isinstance(source, str):
-        return bare(source) if is_url(source) else source
-    return json.dumps([bare(part) if is_url(part) else part for part in source])
+        return strip_query(source) if is_url(source) else source
+    return json.dumps([strip_query(part) if is_url(part) else part for part in source])

@@ -33,12 +33,12 @@ from batcher.errors import (
     BatcherError,
     Busy,
     NotFound,
-    ReplyLost,
+    ReplyLostError,
     ServiceError,
-    SourceChanged,
+    SourceChangedError,
     SourceError,
-    SourceGone,
-    SourceUnreadable,
+    SourceGoneError,
+    SourceUnreadableError,
     Unreachable,
 )
 from batcher.reducto import api_types, responses
@@ -67,7 +67,7 @@ _SUBMISSION: Final = msgspec.json.Decoder(api_types.Submission)
 _TEXT: Final = msgspec.json.Decoder(str)
 
 
-class Room(Protocol):
+class ResponseBudget(Protocol):
     """Bounds the bytes of answers in memory: taken before a body is read, given back by whoever is
     done with it.
     """
@@ -101,7 +101,7 @@ class Api(Protocol):
     ) -> str: ...
 
     async def job(
-        self, job_id: str, *, room: Room | None = None
+        self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]: ...
 
     async def jobs(
@@ -200,7 +200,7 @@ class ReductoClient:
         """
         if isinstance(content, bytes):
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-                raise SourceChanged(f"{name}: its bytes are no longer those that were planned")
+                raise SourceChangedError(f"{name}: its bytes are no longer those that were planned")
             return await self._repeat(lambda: self._upload_bytes(content, name))
         size = await asyncio.to_thread(_size_of, content)
         if size > api_types.DIRECT_UPLOAD_LIMIT:
@@ -308,14 +308,16 @@ class ReductoClient:
         )
 
     async def job(
-        self, job_id: str, *, room: Room | None = None
+        self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]:
         """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller
         to give back.
         """
         return await self._repeat(lambda: self._read_job(f"/job/{_segment(job_id)}", room))
 
-    async def _read_job(self, path: str, room: Room | None) -> tuple[api_types.JobAnswer, int]:
+    async def _read_job(
+        self, path: str, room: ResponseBudget | None
+    ) -> tuple[api_types.JobAnswer, int]:
         body, taken = await self._get_into(path, room)
         try:
             return responses.read_job("GET /job", 200, body), taken
@@ -397,7 +399,7 @@ class ReductoClient:
                 call, f"an address that is none: {type(error).__name__}", status=200
             ) from error
         except (TimeoutError, ConnectionError, aiohttp.ClientError) as error:
-            raise ReplyLost(call, _said(error)) from error
+            raise ReplyLostError(call, _said(error)) from error
         if around is not None and not await asyncio.to_thread(_is_json, into):
             raise BadReply(call, "what it links to isn't JSON, or not the whole of it", status=200)
         return digest, size
@@ -409,7 +411,7 @@ class ReductoClient:
 
     # --- one exchange -----------------------------------------------------------------------------
 
-    async def _get_into(self, path: str, room: Room | None) -> tuple[bytes, int]:
+    async def _get_into(self, path: str, room: ResponseBudget | None) -> tuple[bytes, int]:
         """The body, and the bytes taken of `room` for it: before it is read, as far as its length
         is known by then.
         """
@@ -483,7 +485,7 @@ class ReductoClient:
                 raise BadReply(
                     call, f"an address that is none: {type(error).__name__}", status=200
                 ) from error
-            raise ReplyLost(call, _said(error)) from error
+            raise ReplyLostError(call, _said(error)) from error
         if not 200 <= response.status < 300:
             raise refusal(
                 call,
@@ -510,7 +512,7 @@ class ReductoClient:
         """`call`, and again where its failure is likely to pass. Never for a submission."""
         try:
             return await call()
-        except (Unreachable, ReplyLost, BadReply, Busy) as error:
+        except (Unreachable, ReplyLostError, BadReply, Busy) as error:
             if not _is_worth_repeating(error):
                 raise
         async for (
@@ -571,7 +573,7 @@ def _shown(url: str) -> str:
 def _is_worth_repeating(error: BaseException) -> bool:
     if isinstance(error, Busy):
         return error.retry_after is not None and error.retry_after <= LONGEST_WAIT
-    return isinstance(error, Unreachable | ReplyLost | BadReply)
+    return isinstance(error, Unreachable | ReplyLostError | BadReply)
 
 
 def _within(seconds: float) -> aiohttp.ClientTimeout:
@@ -604,8 +606,8 @@ def _size_of(path: Path) -> int:
 
 def _unread(path: Path, error: OSError) -> SourceError:
     if isinstance(error, FileNotFoundError):
-        return SourceGone(f"{path.name}: no longer there")
-    return SourceUnreadable(f"{path.name}: {error.strerror}")
+        return SourceGoneError(f"{path.name}: no longer there")
+    return SourceUnreadableError(f"{path.name}: {error.strerror}")
 
 
 async def _checked_chunks(
@@ -624,16 +626,16 @@ async def _checked_chunks(
                 digest.update(chunk)
                 sent += len(chunk)
                 if sent > size:
-                    raise SourceChanged(f"{path.name}: grew while it was sent")
+                    raise SourceChangedError(f"{path.name}: grew while it was sent")
                 if sent == size and sha256 is not None and digest.hexdigest() != sha256:
-                    raise SourceChanged(
+                    raise SourceChangedError(
                         f"{path.name}: its bytes are no longer those that were planned"
                     )
                 yield chunk
     except OSError as error:
         raise _unread(path, error) from error
     if sent != size:
-        raise SourceChanged(f"{path.name}: shrank while it was sent")
+        raise SourceChangedError(f"{path.name}: shrank while it was sent")
     if tail:
         yield tail
 

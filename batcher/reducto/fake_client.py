@@ -19,16 +19,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from batcher.errors import NotFound, SourceChanged
+from batcher.errors import NotFound, SourceChangedError
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobStatus
-from batcher.reducto.client import Around, Room
+from batcher.reducto.client import Around, ResponseBudget
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class TwinJob:
+class FakeJob:
     """`ends_at` by the service's clock.
 
     `error`: the name it fails with; None where it completes.
@@ -47,7 +47,7 @@ class TwinJob:
 
 
 @dataclass(slots=True)
-class TwinService:
+class FakeService:
     """What the service knows. It outlives every client; `clock` is its own.
 
     `work` says how many seconds a submission takes and with which error it ends, if any. With a
@@ -56,15 +56,15 @@ class TwinService:
     """
 
     clock: Callable[[], float]
-    work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (1.0, None)
+    work: Callable[[FakeJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = api_types.RETENTION
     credits: float = 1.0  # that it bills for a page
     # pages and credits; None: one page, and its credits
-    bill: Callable[[TwinJob], tuple[int, float]] | None = None
+    bill: Callable[[FakeJob], tuple[int, float]] | None = None
     capacity: float | None = None
     read_addresses: bool = False  # whether an address leads to something: itself
     uploads: dict[str, bytes] = field(default_factory=dict)
-    jobs: dict[str, TwinJob] = field(default_factory=dict)
+    jobs: dict[str, FakeJob] = field(default_factory=dict)
     _free_at: float = 0.0  # when all that was accepted has ended, where there is a capacity
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
@@ -73,13 +73,13 @@ class TwinService:
         self.uploads[file_id] = content
         return file_id
 
-    def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
+    def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
         """A job, whatever became of its upload: one without input fails, as at the hosted service.
 
         A list of inputs comes as JSON.
         """
         now = self.clock()
-        job = TwinJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
+        job = FakeJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
         span, job.error = self.work(job)
         if self.capacity is not None:
             self._free_at = max(self._free_at, now) + 1 / self.capacity
@@ -107,7 +107,7 @@ class TwinService:
             return None
         return self.content(job.source)
 
-    def known(self, job_id: str) -> TwinJob | None:
+    def known(self, job_id: str) -> FakeJob | None:
         """None for a job that never was, was deleted, or whose result has outlived its
         retention.
         """
@@ -116,14 +116,14 @@ class TwinService:
             return None
         return job
 
-    def status(self, job: TwinJob) -> JobStatus:
+    def status(self, job: FakeJob) -> JobStatus:
         if job.cancelled:
             return JobStatus.CANCELLED
         if self.clock() < job.ends_at:
             return JobStatus.IN_PROGRESS
         return JobStatus.FAILED if job.error else JobStatus.COMPLETED
 
-    def result(self, job: TwinJob) -> bytes:
+    def result(self, job: FakeJob) -> bytes:
         """One block that says which bytes were read, so that a witness can tell one result from
         another.
         """
@@ -139,15 +139,15 @@ class TwinService:
             }
         ).encode()
 
-    def paid(self) -> list[TwinJob]:
+    def paid(self) -> list[FakeJob]:
         """The jobs that cost: those that got their input."""
         return [
             job for job in self.jobs.values() if job.error != api_types.ErrorName.INVALID_CONFIG
         ]
 
 
-class Twin:
-    def __init__(self, service: TwinService, *, latency: float = 0.01) -> None:
+class FakeClient:
+    def __init__(self, service: FakeService, *, latency: float = 0.01) -> None:
         self.service = service
         self.latency = latency
 
@@ -165,7 +165,7 @@ class Twin:
             content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
         )
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise SourceChanged(f"{name}: its bytes are no longer those that were planned")
+            raise SourceChangedError(f"{name}: its bytes are no longer those that were planned")
         file_id = await self.reach(
             "upload", lambda: self.service.take_upload(data, Path(name).suffix)
         )
@@ -196,7 +196,7 @@ class Twin:
         return job.job_id
 
     async def job(
-        self, job_id: str, *, room: Room | None = None
+        self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]:
         answer = await self.reach("job", lambda: self._answer(job_id))
         size = len(answer.result or b"")
@@ -229,14 +229,14 @@ class Twin:
         more = start + limit < len(known)
         return api_types.JobsPage(rows, str(start + limit) if more else None)
 
-    def _row(self, job: TwinJob) -> api_types.JobRow:
+    def _row(self, job: FakeJob) -> api_types.JobRow:
         made_at = datetime.fromtimestamp(job.accepted_at, UTC).isoformat()
         status = self.service.status(job)
         return api_types.JobRow(
             job.job_id, status, made_at, raw_config=job.config, source=job.source
         )
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         """The jobs that the listing shows, oldest first."""
         return list(self.service.jobs.values())
 

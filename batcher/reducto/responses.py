@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from batcher.common import json_syntax
-from batcher.common.secrets import scrubbed
+from batcher.common.secrets import redact_urls
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
 from batcher.reducto import api_types
 from batcher.reducto.result_links import LOOKED_AT, Asked, BadLink, link_in
@@ -153,7 +153,7 @@ def _clip(words: Any) -> str:
     text = words if isinstance(words, str) else _spelt(words)
     # it may end on a terminal
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = scrubbed(text)  # … or in a file: a signed address is a secret
+    text = redact_urls(text)  # … or in a file: a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
 
 

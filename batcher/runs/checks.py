@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from batcher.adapters.clock import SteadyClock
-from batcher.adapters.rate_limits import Lane
+from batcher.adapters.rate_limits import RateLimiter
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
 from batcher.stages.capability_checks import EndlessListing, prove_fence, prove_listing
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ async def check(manifest: Manifest) -> Checked:
     """Raises BatcherError where the batch can't be opened or the service not reached, or refuses
     the key.
     """
-    course = Course()
+    course = RunControl()
     clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
@@ -55,7 +55,7 @@ async def check(manifest: Manifest) -> Checked:
         who = (reached.identity, reached.key_print)
         fence = await prove_fence(ledger, reached.client, *who)
         try:
-            listing = await prove_listing(ledger, reached.client, Lane(), *who)
+            listing = await prove_listing(ledger, reached.client, RateLimiter(), *who)
         except EndlessListing as error:
             course.warn(str(error))
             listing = False

@@ -16,19 +16,19 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from batcher.adapters.clock import SteadyClock
-from batcher.adapters.rate_limits import WORTH_A_WORD, Pace
-from batcher.common.formatting import many
+from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
+from batcher.common.formatting import pluralize
 from batcher.core.lifecycle import OUT
 from batcher.core.retry_policy import with_changes
 from batcher.core.summary import Audit
 from batcher.errors import BatcherError, MirrorError, first_of
-from batcher.exit_codes import Ended
+from batcher.exit_codes import RunEnd
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
-from batcher.runs.preflight import Clock, Reached
+from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
 from batcher.sources.left_out import LeftOut
 from batcher.sources.passwords import Passwords
@@ -36,21 +36,21 @@ from batcher.stages.auditor import Auditor
 from batcher.stages.boundary import kept
 from batcher.stages.canceller import Canceller
 from batcher.stages.chain import Chain
-from batcher.stages.deadline_monitor import Hourglass
+from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import Fetcher
-from batcher.stages.input_resolver import Inputs
-from batcher.stages.job_tracker import Watchlist
+from batcher.stages.input_resolver import InputResolver
+from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.repay_guard import Consent, unasked
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.second_tries import take_up
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
-from batcher.stages.time_limit import Curfew
+from batcher.stages.time_limit import TimeLimit
 
 TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
@@ -60,7 +60,7 @@ A_WHILE: Final = 15.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Means(NamedTuple):
+class RunContext(NamedTuple):
     """What a run of any kind has at its disposal.
 
     `pace`: None where the manifest's own is to be kept.
@@ -69,26 +69,26 @@ class Means(NamedTuple):
     manifest: Manifest
     ledger: Ledger
     store: Store
-    reached: Reached
-    course: Course
+    reached: Connection
+    course: RunControl
     clock: Clock
     rng: random.Random
-    pace: Pace | None = None
+    pace: RateLimits | None = None
     callback: Callback | None = None
 
 
-class Collection:
+class CollectRun:
     """Adopts what can be found again and brings home what is out; submits nothing."""
 
     is_complete = False  # whether its end means that nothing of the batch is left to do
     submits = False
     taken_up = 0  # documents that an earlier run failed to get done, and this one tries
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: RunContext) -> None:
         manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
         self.ledger = ledger
         self.course = course
-        self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), Watchlist()
+        self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), JobTracker()
         self._clock = clock
         self._tell_of_waits()
         looks = looks_of(ledger, manifest.service.result_retention)
@@ -114,7 +114,7 @@ class Collection:
             clock=clock,
             rng=rng,
         )
-        self.hourglass = Hourglass(
+        self.hourglass = DeadlineMonitor(
             ledger,
             course,
             self.poller,
@@ -180,7 +180,7 @@ class Collection:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(kept(work, self.course, _name(work))) for work in self.works()
+                    group.create_task(kept(work, self.course, _name(work))) for work in self.tasks()
                 ]
                 await self._end()
                 for task in tasks:
@@ -208,7 +208,7 @@ class Collection:
         """Which source has files of which `include` fits none; empty where there is none."""
         return ""
 
-    def works(self) -> Sequence[Work]:
+    def tasks(self) -> Sequence[Work]:
         stages = (
             self.sink.run,
             self.sink.copy_for_ever,
@@ -231,13 +231,13 @@ class Collection:
             self.poller.ask_now(await self._callback.receiver.next_job())
 
     def is_over(self) -> bool:
-        return self.is_home()
+        return self.all_fetched()
 
     def is_tidy(self) -> bool:
         """Whether nothing is left to be deleted at the service."""
         return self.cleaner is None or self.cleaner.idle
 
-    def is_home(self) -> bool:
+    def all_fetched(self) -> bool:
         """Whether nothing is out any more, and no copy waits for what came home."""
         out = any(self.ledger.tally[state] for state in OUT)
         return self.recovery.has_looked_for_held and not out and not self.ledger.copies(1)
@@ -267,18 +267,18 @@ class Collection:
         await self.what_is_being_sent()
         began = asyncio.get_running_loop().time()
         is_told = False
-        while self.course.home and not self.course.at_once and not self.is_home():
+        while self.course.home and not self.course.abort and not self.all_fetched():
             await self.ledger.change(within=TICK)
             if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
                 self._tell_of_homecoming()
                 is_told = True
-        if not self.course.at_once:
+        if not self.course.abort:
             await self._bring_home()
 
     def _tell_of_homecoming(self) -> None:
         """Nothing is sent any more, and jobs may take hours."""
         until = self.ledger.nearest_deadline_at() or self._clock()
-        what = f"{many(self.ledger.in_flight, 'job')} still out, waited for"
+        what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
         self.course.warn_of_wait(
             what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}"
         )
@@ -302,7 +302,7 @@ class Collection:
         self.poller.look_at_all()
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(TICK)
-        while not self.course.at_once and self._is_bringing_home() and not self._is_silent(began):
+        while not self.course.abort and self._is_bringing_home() and not self._is_silent(began):
             await self.ledger.change(within=TICK)
 
     def _is_silent(self, since: float) -> bool:
@@ -320,18 +320,18 @@ class Collection:
         )
 
 
-class Run(Collection):
+class Run(CollectRun):
     """The whole way: scans, submits, and brings home."""
 
     submits = True
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: RunContext) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, course, clock, rng, _, callback = means
         self._is_sample = manifest.limits.is_sample
         self._runs = manifest.runs
         self._mirror = manifest.output.mirror
-        self.curfew = Curfew(manifest.limits, course, clock=clock)
+        self.curfew = TimeLimit(manifest.limits, course, clock=clock)
         self.consent = Consent(ledger, course, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
@@ -339,7 +339,7 @@ class Run(Collection):
             job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs
         }
         self.passwords = Passwords(manifest.sources, where=manifest.where)
-        inputs = Inputs(
+        inputs = InputResolver(
             ledger,
             self.passwords,
             service=reached.identity,
@@ -409,7 +409,7 @@ class Run(Collection):
     def has_taken_its_sample(self) -> bool:
         return (
             self._is_sample
-            and self.course.how is Ended.LIMIT
+            and self.course.how is RunEnd.LIMIT
             and self.submitter.has_sent_its_number
         )
 
@@ -417,14 +417,14 @@ class Run(Collection):
     def unmatched(self) -> str:
         return self.scanner.unmatched
 
-    def works(self) -> Sequence[Work]:
+    def tasks(self) -> Sequence[Work]:
         self.curfew.look()
         self.is_complete = not self.course.stopped.is_set()
-        works = (*super().works(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
+        tasks = (*super().tasks(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
         if not self.is_complete:
             self.scanner.done.set()  # what isn't sent needn't be found either
-            return works
-        return (*works, self.scanner.run, self.curfew.run)
+            return tasks
+        return (*tasks, self.scanner.run, self.curfew.run)
 
     def is_over(self) -> bool:
         done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
@@ -435,15 +435,15 @@ class Run(Collection):
             and (not self.chain or self.chain.idle)
         )
 
-    def is_home(self) -> bool:
-        return super().is_home() and self.submitter.idle
+    def all_fetched(self) -> bool:
+        return super().all_fetched() and self.submitter.idle
 
     def look_ahead(self) -> None:
         if self.scanner.done.is_set():
             self.submitter.stop_if_nothing_fits()
 
     async def what_is_being_sent(self) -> None:
-        while not self.course.at_once and self._is_sending():
+        while not self.course.abort and self._is_sending():
             await self.ledger.change(within=TICK)
 
     def _is_sending(self) -> bool:
@@ -453,7 +453,7 @@ class Run(Collection):
         return not self.submitter.idle if self.course.home else self.submitter.posts
 
 
-class Cancellation(Collection):
+class Cancellation(CollectRun):
     """Cancels what is out, and believes only the final status: what completed first is brought
     home.
     """
@@ -462,8 +462,8 @@ class Cancellation(Collection):
         await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again
         await super().to_its_end()
 
-    def works(self) -> Sequence[Work]:
-        return (*super().works(), self.canceller.run)
+    def tasks(self) -> Sequence[Work]:
+        return (*super().tasks(), self.canceller.run)
 
 
 def _name(work: Work) -> str:

@@ -13,15 +13,15 @@ import msgspec
 from batcher.adapters.notifications import PATIENCE, notify
 from batcher.common.private_files import make_file
 from batcher.errors import BatcherError, ManifestError, Stopped
-from batcher.exit_codes import Ended
+from batcher.exit_codes import RunEnd
 from batcher.manifest.certificates import trust_of
 from batcher.manifest.model import Manifest
 
 _HOW: Final = {
-    Ended.FINISHED: "finished",
-    Ended.LIMIT: "stopped at a limit",
-    Ended.STOPPED: "stopped",
-    Ended.FAILED: "failed",
+    RunEnd.FINISHED: "finished",
+    RunEnd.LIMIT: "stopped at a limit",
+    RunEnd.STOPPED: "stopped",
+    RunEnd.FAILED: "failed",
 }
 PATIENCE_WHEN_STOPPED: Final = 3.0  # seconds: somebody waits for the run's end
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
@@ -38,7 +38,7 @@ async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, 
 
 async def publish_failure(manifest: Manifest, error: BatcherError) -> None:
     """Tell of a run that couldn't begin, or broke off; the summary of the last whole one stays."""
-    ended = Ended.STOPPED if isinstance(error, Stopped) else Ended.FAILED
+    ended = RunEnd.STOPPED if isinstance(error, Stopped) else RunEnd.FAILED
     told = {
         "batch": manifest.batch,
         "exit_code": error.exit_code,
@@ -63,12 +63,12 @@ def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
 
 
 async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
-    how = Ended(values["ended"])
+    how = RunEnd(values["ended"])
     if manifest.notify is None or how not in manifest.notify.on:
         return None
     digest = values["failures"][:DIGEST]
     news = {"text": _words(values, how), **values, "failures": digest}
-    patience = PATIENCE_WHEN_STOPPED if how is Ended.STOPPED else PATIENCE
+    patience = PATIENCE_WHEN_STOPPED if how is RunEnd.STOPPED else PATIENCE
     trust = None
     with suppress(
         ManifestError
@@ -77,7 +77,7 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     return await notify(manifest.notify.url, news, patience=patience, trust=trust)
 
 
-def _words(values: Mapping[str, Any], how: Ended) -> str:
+def _words(values: Mapping[str, Any], how: RunEnd) -> str:
     """One line, as chat systems show the `text` of what is posted to them."""
     counts = ", ".join(f"{number} {state}" for state, number in values.get("documents", {}).items())
     reason = f" ({values['reason']})" if values["reason"] else ""

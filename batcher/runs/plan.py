@@ -17,7 +17,7 @@ import msgspec
 
 from batcher.common.names import extension_of
 from batcher.core.chain import Step, merged, steps_of
-from batcher.core.cost_estimate import Quote, quote
+from batcher.core.cost_estimate import CostEstimate, quote
 from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.reservations import by_size
@@ -35,7 +35,7 @@ from batcher.sources.directory import path_at
 from batcher.sources.page_count import measure
 from batcher.sources.passwords import Passwords
 from batcher.stages.repay_guard import Consent, unasked
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.second_tries import take_up
 
@@ -59,7 +59,7 @@ class Plan:
     again_credits: float
     asks: bool
     size: int
-    cost: Quote
+    cost: CostEstimate
     forecast: Forecast
     prices: Prices
     uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
@@ -91,7 +91,7 @@ async def make_plan(manifest: Manifest) -> Plan:
     before = Counter(ledger.tally)
     passwords = Passwords(manifest.sources, where=manifest.where)
     try:
-        consent = Consent(ledger, Course(), unasked=float("inf"))
+        consent = Consent(ledger, RunControl(), unasked=float("inf"))
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         taken_up = await take_up(ledger, runs=manifest.runs)
@@ -149,10 +149,10 @@ def _plan(
     )
 
 
-def _cost(manifest: Manifest, sizes: Sizes) -> Quote:
+def _cost(manifest: Manifest, sizes: Sizes) -> CostEstimate:
     """Of all steps. One that goes on from a parse job mostly finds it alive."""
 
-    def price(step: Step) -> Quote:
+    def price(step: Step) -> CostEstimate:
         return quote(
             sizes.get(step.name, ()), step.job, manifest.prices, chained=step.upstream is not None
         )

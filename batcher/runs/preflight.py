@@ -21,7 +21,7 @@ from typing import Final
 
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.local_process import embedded
-from batcher.common.formatting import span
+from batcher.common.formatting import format_duration
 from batcher.common.secrets import SHORT, Secrets
 from batcher.core.retry_policy import Backoff
 from batcher.errors import (
@@ -45,7 +45,7 @@ from batcher.manifest.password_rules import passwords_in
 from batcher.outputs.result_store import Store
 from batcher.reducto.client import Api, ReductoClient
 from batcher.sources.passwords import ring_of
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 Clock = Callable[[], float]
 
@@ -53,7 +53,7 @@ SOON: Final = 3.0  # seconds without a first answer after which somebody is told
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class Connection:
     """A service that can be called.
 
     `identity` is what attempts are booked under, `key_print` the key's fingerprint.
@@ -111,7 +111,7 @@ def _holds_anything(ledger: Path) -> bool:
     return is_there(ledger) and ledger.stat().st_size > 0
 
 
-def refuse_foreign_attempts(ledger: Ledger, reached: Reached) -> None:
+def refuse_foreign_attempts(ledger: Ledger, reached: Connection) -> None:
     for service, number in ledger.foreign_attempts(reached.identity, reached.key_print):
         raise LedgerForeign(
             f"{number} submissions are still out at {service}, or under another key, and only "
@@ -158,8 +158,8 @@ def _words_of(name: str | None) -> list[str]:
 
 @asynccontextmanager
 async def reach(
-    manifest: Manifest, course: Course, clock: SteadyClock, secrets: Secrets | None = None
-) -> AsyncIterator[Reached]:
+    manifest: Manifest, course: RunControl, clock: SteadyClock, secrets: Secrets | None = None
+) -> AsyncIterator[Connection]:
     """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the
     key at once.
 
@@ -177,8 +177,8 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(
-    manifest: Manifest, course: Course, clock: SteadyClock
-) -> AsyncIterator[Reached]:
+    manifest: Manifest, course: RunControl, clock: SteadyClock
+) -> AsyncIterator[Connection]:
     service = manifest.service
     trust = trust_of(manifest)
     headers = _headers(manifest)
@@ -206,11 +206,11 @@ async def _reached(
         off = clock.go_by(client.service_time)
         if off:
             course.warn(
-                f"this machine's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} "
+                f"this machine's clock is {format_duration(abs(off))} {'ahead of' if off > 0 else 'behind'} "
                 "the service's, "
                 "which this run goes by"
             )
-        yield Reached(client, service.identity, key_print, _token_key(key))
+        yield Connection(client, service.identity, key_print, _token_key(key))
 
 
 def _key(manifest: Manifest) -> str:
@@ -268,7 +268,7 @@ _CERTIFICATES: Final = (
 
 
 async def _first_answer(
-    client: ReductoClient, course: Course, whose: str, *, patience: float
+    client: ReductoClient, course: RunControl, whose: str, *, patience: float
 ) -> None:
     """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says
     what those must be.
@@ -330,6 +330,6 @@ async def _ask_until_answered(
                 raise Unreachable(error.call, f"{words}; try the same words later") from error
             asked = error.retry_after if isinstance(error, Busy) else None
             trouble.append(error.message)
-        span = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
-        await asyncio.sleep(min(span, max(0.0, until - time.monotonic())))
+        pause = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked
+        await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
         tries += 1

@@ -17,7 +17,7 @@ import msgspec
 import batcher
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.error_log import keeper
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
@@ -27,12 +27,12 @@ from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest, outline
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import calling_back
-from batcher.runs.kinds import Cancellation, Collection, Means, Run
+from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.notifications import publish, publish_failure
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
 from batcher.runs.wiring import budget_of
 from batcher.stages.boundary import TRACES
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 Watch = Callable[[Ledger], None]
 
@@ -40,7 +40,7 @@ Watch = Callable[[Ledger], None]
 async def run_batch(
     manifest: Manifest,
     *,
-    course: Course | None = None,
+    course: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -49,13 +49,13 @@ async def run_batch(
 
     Raises BatcherError where the run can't begin or go on; what was on record stays so.
     """
-    return await _conduct(manifest, Run, course or Course(), watch, rng)
+    return await _conduct(manifest, Run, course or RunControl(), watch, rng)
 
 
 async def collect_batch(
     manifest: Manifest,
     *,
-    course: Course | None = None,
+    course: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -63,13 +63,13 @@ async def collect_batch(
 
     Raises as `run_batch` does.
     """
-    return await _conduct(manifest, Collection, course or Course(), watch, rng)
+    return await _conduct(manifest, CollectRun, course or RunControl(), watch, rng)
 
 
 async def cancel_batch(
     manifest: Manifest,
     *,
-    course: Course | None = None,
+    course: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -77,13 +77,13 @@ async def cancel_batch(
 
     Raises as `run_batch` does.
     """
-    return await _conduct(manifest, Cancellation, course or Course(), watch, rng)
+    return await _conduct(manifest, Cancellation, course or RunControl(), watch, rng)
 
 
 async def _conduct(
     manifest: Manifest,
-    kind: type[Collection],
-    course: Course,
+    kind: type[CollectRun],
+    course: RunControl,
     watch: Watch | None,
     rng: random.Random | None,
 ) -> Summary:
@@ -97,8 +97,8 @@ async def _conduct(
 
 async def _to_its_end(
     manifest: Manifest,
-    kind: type[Collection],
-    course: Course,
+    kind: type[CollectRun],
+    course: RunControl,
     watch: Watch | None,
     rng: random.Random,
 ) -> Summary:
@@ -127,7 +127,9 @@ async def _to_its_end(
         await ledger.interrupted()
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
-        run = kind(Means(manifest, ledger, store, reached, course, clock, rng, callback=callback))
+        run = kind(
+            RunContext(manifest, ledger, store, reached, course, clock, rng, callback=callback)
+        )
         await run.to_its_end()
         audit = _discreet(await run.audit(), ledger.secrets)
         if run.has_taken_its_sample:
@@ -163,7 +165,7 @@ def _discreet(audit: Audit, secrets: Secrets) -> Audit:
 
 def _waits(number: int) -> str:
     return (
-        f"{many(number, 'document')} failed for a reason that may pass: the next run tries "
+        f"{pluralize(number, 'document')} failed for a reason that may pass: the next run tries "
         "again by itself"
     )
 
@@ -177,7 +179,13 @@ def _chance() -> random.Random:
 
 
 def _summarise(
-    manifest: Manifest, ledger: Ledger, course: Course, mark: int, audit: Audit, *, seconds: float
+    manifest: Manifest,
+    ledger: Ledger,
+    course: RunControl,
+    mark: int,
+    audit: Audit,
+    *,
+    seconds: float,
 ) -> Summary:
     passing = ledger.passing(runs=manifest.runs)
     waiting = [document for document, _ in passing]

@@ -6,24 +6,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from batcher.adapters.rate_limits import Lane, Pace
+from batcher.adapters.rate_limits import RateLimiter, RateLimits
 from batcher.core.budget import Budget
-from batcher.core.completion_rate import WAIT, Outflow
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.completion_rate import WAIT, CompletionRate
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.fetch_rate import Drain
-from batcher.core.poll_schedule import LATEST_FIRST, Looks
+from batcher.core.poll_schedule import LATEST_FIRST, PollSchedule
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import rate
 from batcher.runs.callback import Callback
-from batcher.runs.preflight import Clock, Reached
+from batcher.runs.preflight import Clock, Connection
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH
-from batcher.stages.run_control import Course
-from batcher.stages.submitter import Assignment
+from batcher.stages.run_control import RunControl
+from batcher.stages.submitter import JobTemplate
 
 HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
 HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
@@ -35,20 +35,20 @@ def budget_of(manifest: Manifest) -> Budget:
     return Budget(manifest.limits, manifest.prices.dollars_per_credit)
 
 
-def pace_of(manifest: Manifest) -> Pace:
+def pace_of(manifest: Manifest) -> RateLimits:
     service = manifest.service
     hosted = service.url is None and not service.is_local
-    submit = Lane(service.requests_per_second)
+    submit = RateLimiter(service.requests_per_second)
     if hosted and service.requests_per_second is None:
-        submit = Lane(HOSTED_RATE, adapts=True)
-    return Pace(submit=submit, fetch=Lane(HOSTED_FETCHES if hosted else None))
+        submit = RateLimiter(HOSTED_RATE, adapts=True)
+    return RateLimits(submit=submit, fetch=RateLimiter(HOSTED_FETCHES if hosted else None))
 
 
 def cleaner_of(
     manifest: Manifest,
-    reached: Reached,
-    pace: Pace,
-    course: Course,
+    reached: Connection,
+    pace: RateLimits,
+    course: RunControl,
     store: Store,
     deriver: Deriver,
     *,
@@ -71,19 +71,22 @@ def cleaner_of(
     )
 
 
-def looks_of(ledger: Ledger, retention: float) -> Looks:
-    looks = Looks(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
+def looks_of(ledger: Ledger, retention: float) -> PollSchedule:
+    looks = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
     for size, took in ledger.took():
         looks.seed(size, took)
     return looks
 
 
-def headroom_of(manifest: Manifest) -> Headroom:
+def headroom_of(manifest: Manifest) -> ConcurrencyLimit:
     service = manifest.service
     # its jobs end when they end
     exempt = any(job.queue_priority == "batch" for job in manifest.jobs)
-    return Headroom(
-        Drain(WIDTH), Outflow(service.result_retention), most=service.max_in_flight, exempt=exempt
+    return ConcurrencyLimit(
+        Drain(WIDTH),
+        CompletionRate(service.result_retention),
+        most=service.max_in_flight,
+        exempt=exempt,
     )
 
 
@@ -94,10 +97,10 @@ def settle_of(manifest: Manifest) -> float:
 
 
 def assignment_of(
-    manifest: Manifest, job: Job, reached: Reached, callback: Callback | None
-) -> Assignment:
+    manifest: Manifest, job: Job, reached: Connection, callback: Callback | None
+) -> JobTemplate:
     queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
-    return Assignment(
+    return JobTemplate(
         batch=manifest.batch,
         endpoint=job.endpoint,
         options={**job.options, **queue},

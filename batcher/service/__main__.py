@@ -24,7 +24,7 @@ import click
 
 from batcher.errors import ServiceUnusable
 from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 DESCRIPTORS: Final = 4096  # as many as we can make use of
 LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
@@ -46,7 +46,7 @@ def main(embedded: bool, **words: Any) -> None:
         sys.exit(trouble.exit_code)
 
 
-def serve(options: Options, *, key: str | None) -> None:
+def serve(options: LocalOptions, *, key: str | None) -> None:
     """Serve until Ctrl-C or SIGTERM. Prints its address, and the key where none came or an empty
     one.
 
@@ -64,7 +64,7 @@ def _silence_warnings() -> None:
         warnings.simplefilter("ignore", category)
 
 
-async def _serve_anyone(options: Options, key: str) -> None:
+async def _serve_anyone(options: LocalOptions, key: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with LocalService(options, key=key) as service:
@@ -74,7 +74,7 @@ async def _serve_anyone(options: Options, key: str) -> None:
         await stop.wait()
 
 
-async def _serve_parent(options: Options) -> None:
+async def _serve_parent(options: LocalOptions) -> None:
     _ask_for_descriptors()
     _silence_warnings()
     with contextlib.suppress(PermissionError):

@@ -22,7 +22,7 @@ from batcher.service.bodies import BODIES
 from batcher.service.endpoints import Endpoints
 from batcher.service.fault_middleware import disturb
 from batcher.service.faults import Chaos
-from batcher.service.jobs import Clock, Jobs, Lane, described, detailed, listed, parse_cursor
+from batcher.service.jobs import Clock, JobLane, Jobs, described, detailed, listed, parse_cursor
 from batcher.service.parameters import address_of, flag, number
 from batcher.service.portal import Portal
 from batcher.service.queue import LiveJob, Queue
@@ -48,7 +48,7 @@ SUBMITTED: Final = frozenset({JobType.PARSE, JobType.EXTRACT})
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Components:
     """What the endpoints work with."""
 
     jobs: Jobs
@@ -63,7 +63,7 @@ class Rooms:
 
 
 def make_app(
-    rooms: Rooms, *, key: str, hosts: frozenset[str], keeper: Doorkeeper
+    rooms: Components, *, key: str, hosts: frozenset[str], keeper: Doorkeeper
 ) -> web.Application:
     middlewares = [
         middleware.attend(keeper),
@@ -74,15 +74,15 @@ def make_app(
         disturb(rooms.chaos, rooms.errands),
     ]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)  # type: ignore[arg-type]
-    doors = (UploadEndpoints(rooms.uploads), Portal(rooms.endpoints), Doors(rooms))
+    doors = (UploadEndpoints(rooms.uploads), Portal(rooms.endpoints), Routes(rooms))
     app.add_routes([route for door in doors for route in door.routes()])
     return app
 
 
-class Doors:
+class Routes:
     """The endpoints of jobs."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Components) -> None:
         self._rooms = rooms
 
     def routes(self) -> list[web.RouteDef]:
@@ -125,7 +125,7 @@ class Doors:
         return as_json({"job_id": live.job.job_id})
 
     async def _run(self, request: web.Request, body: bytes, type: JobType) -> web.Response:
-        live = await self._accept(body, type, Lane.SYNC)
+        live = await self._accept(body, type, JobLane.SYNC)
         try:
             async with asyncio.timeout(self._rooms.sync_patience):
                 await live.ended.wait()
@@ -133,7 +133,7 @@ class Doors:
             return html_page(504, "Gateway Time-out")
         return await self._outcome(request, live.job.job_id)
 
-    async def _accept(self, body: bytes, type: JobType, lane: Lane | None) -> LiveJob:
+    async def _accept(self, body: bytes, type: JobType, lane: JobLane | None) -> LiveJob:
         asked = read_request(body, type)
         job = accept(
             body,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from batcher.service.local import Options
+    from batcher.service.local import LocalOptions
 
 KEY_VARIABLE: Final = "REDUCTO_API_KEY"
 SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
@@ -169,12 +169,12 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def options_of(words: dict[str, Any]) -> Options:
+def options_of(words: dict[str, Any]) -> LocalOptions:
     """Raises click's UsageError where a secret, or what an option needs, is missing."""
-    from batcher.service.local import Options
+    from batcher.service.local import LocalOptions
     from batcher.service.public_addresses import Reach
 
-    return Options(
+    return LocalOptions(
         data_dir=words["data_dir"],
         host=words["host"],
         hosts=words["hosts"],

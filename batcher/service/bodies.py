@@ -36,7 +36,7 @@ class UploadAnswer(msgspec.Struct):
     presigned_url: str | None = None
 
 
-class Webhook(msgspec.Struct):
+class WebhookRequest(msgspec.Struct):
     """Both modes have a default, so `mode` may be missing: an address then means direct, anything
     else Svix.
     """
@@ -54,7 +54,7 @@ class Webhook(msgspec.Struct):
 class AsyncOptions(msgspec.Struct):
     metadata: Any = None
     priority: bool = False
-    webhook: Webhook | None = None
+    webhook: WebhookRequest | None = None
 
 
 class AgenticText(msgspec.Struct, tag_field="scope", tag="text"):

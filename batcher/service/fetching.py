@@ -17,7 +17,7 @@ from yarl import URL
 from batcher.reducto.api_types import ErrorName
 from batcher.service.answers import ApiError
 from batcher.service.public_addresses import Forbidden, Reach, check_address, checked_connector
-from batcher.service.tasks import Source
+from batcher.service.tasks import TaskInput
 from batcher.service.uploads import PIECE, clean_extension, private
 
 SIZE_LIMIT: Final = 1 << 30  # bytes
@@ -31,13 +31,13 @@ EXTENSION_OF: Final = {
 }
 
 
-class Fetcher:
+class DocumentFetcher:
     def __init__(self, folder: Path, reach: Reach) -> None:
         self._folder = folder
         self._reach = reach
 
     @contextlib.asynccontextmanager
-    async def fetched(self, address: str) -> AsyncIterator[Source]:
+    async def fetched(self, address: str) -> AsyncIterator[TaskInput]:
         """A file with what `address` leads to, for as long as the block runs; `ApiError` where it
         can't be had.
         """
@@ -48,7 +48,7 @@ class Fetcher:
             )
         path = self._folder / f"{uuid.uuid4()}.part"
         try:
-            yield Source(str(path), await self._download(address, path))
+            yield TaskInput(str(path), await self._download(address, path))
         finally:
             path.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batcher.reducto.api_types import JobType
-from batcher.service.components import copied, free, join, without_places
+from batcher.service.assembly import copied, free, join, without_places
 from batcher.service.pipelines import Recipe, recipe_of
 from batcher.service.rendering import Answer, parse_body
 from batcher.service.shortfalls import shortfalls

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName, JobStatus, JobType
 from batcher.service.answers import ApiError
-from batcher.service.fetching import Fetcher
+from batcher.service.fetching import DocumentFetcher
 from batcher.service.jobs import Jobs
 from batcher.service.results import Results
-from batcher.service.tasks import Source
+from batcher.service.tasks import TaskInput
 from batcher.service.uploads import Uploads
 
 # which endpoints take jobid://
@@ -26,8 +26,10 @@ JOB: Final = "jobid://"
 ADDRESSES: Final = ("http://", "https://")
 
 
-class Inputs:
-    def __init__(self, uploads: Uploads, jobs: Jobs, results: Results, fetcher: Fetcher) -> None:
+class InputReader:
+    def __init__(
+        self, uploads: Uploads, jobs: Jobs, results: Results, fetcher: DocumentFetcher
+    ) -> None:
         self._uploads = uploads
         self._jobs = jobs
         self._results = results
@@ -36,7 +38,7 @@ class Inputs:
     @contextlib.asynccontextmanager
     async def opened(
         self, request: Mapping[str, Any], type: JobType
-    ) -> AsyncIterator[list[Source]]:
+    ) -> AsyncIterator[list[TaskInput]]:
         """The files to read, for as long as the block runs; `ApiError` INVALID_CONFIG where one
         can't be had.
         """
@@ -46,7 +48,9 @@ class Inputs:
         async with contextlib.AsyncExitStack() as stack:
             yield [await self._locate(name, type, stack) for name in names]
 
-    async def _locate(self, name: str, type: JobType, stack: contextlib.AsyncExitStack) -> Source:
+    async def _locate(
+        self, name: str, type: JobType, stack: contextlib.AsyncExitStack
+    ) -> TaskInput:
         if name.startswith(ADDRESSES):
             return await stack.enter_async_context(self._fetcher.fetched(name))
         if name.startswith(JOB):
@@ -60,9 +64,9 @@ class Inputs:
         if found is None:
             raise ApiError(ErrorName.INVALID_CONFIG, f"File not found: {name}")
         path, upload = found
-        return Source(str(path), upload.extension)
+        return TaskInput(str(path), upload.extension)
 
-    def _earlier_result(self, job_id: str, type: JobType) -> Source:
+    def _earlier_result(self, job_id: str, type: JobType) -> TaskInput:
         if type not in CHAINED:
             raise ApiError(ErrorName.INVALID_CONFIG, f"{type} doesn't take jobid:// inputs")
         try:
@@ -73,7 +77,7 @@ class Inputs:
             ) from missing
         if row["status"] != JobStatus.COMPLETED or row["type"] != JobType.PARSE:
             raise ApiError(ErrorName.INVALID_CONFIG, f"jobid://{job_id} is no completed parse job")
-        return Source(str(self._results.path(job_id)), "json", job=True)
+        return TaskInput(str(self._results.path(job_id)), "json", job=True)
 
 
 def names_of(given: Any) -> list[str]:

@@ -26,7 +26,7 @@ Clock = Callable[[], float]  # seconds since the epoch
 DELETION: Final = 1.0
 
 
-class Lane(IntEnum):
+class JobLane(IntEnum):
     """Which jobs go first; within one lane, in the order they were accepted."""
 
     SYNC = 0
@@ -36,14 +36,14 @@ class Lane(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StoredJob:
     """An accepted request. `raw_config` is what may be shown of it, `request` the whole of it.
 
     Where the two differ the whole is kept in memory alone, and is empty after a restart.
     """
 
     type: JobType
-    lane: Lane
+    lane: JobLane
     created_at: float
     raw_config: str
     request: str
@@ -79,7 +79,7 @@ class Jobs:
         self._retention = retention
         self._chaos = chaos
 
-    async def create(self, job: Job) -> None:
+    async def create(self, job: StoredJob) -> None:
         """Durable when it returns; only then may the id be told to anyone."""
         withheld = None if job.request == job.raw_config else ""
         await self._database.write(
@@ -140,7 +140,7 @@ class Jobs:
             raise ApiError(ErrorName.JOB_DELETION_IN_PROGRESS, "Job deletion is in progress")
         raise ApiError(ErrorName.JOB_DELETED, "Job was deleted")
 
-    def unfinished(self) -> list[Job]:
+    def unfinished(self) -> list[StoredJob]:
         """What a predecessor had accepted and not ended, in the order of acceptance."""
         rows = self._database.all(
             "SELECT * FROM jobs WHERE status = 'Pending' AND deleted_at IS NULL ORDER BY seq"
@@ -240,10 +240,10 @@ def described(row: sqlite3.Row) -> Mapping[str, Any]:
     }
 
 
-def _revive(row: sqlite3.Row) -> Job:
-    return Job(
+def _revive(row: sqlite3.Row) -> StoredJob:
+    return StoredJob(
         type=JobType(row["type"]),
-        lane=Lane(row["lane"]),
+        lane=JobLane(row["lane"]),
         created_at=row["created_at"],
         raw_config=row["raw_config"],
         request=row["raw_config"] if row["request"] is None else row["request"],

@@ -50,7 +50,7 @@ class _Completion(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Consultant:
+class ModelClient:
     session: aiohttp.ClientSession
     model: Model
 

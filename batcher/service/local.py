@@ -21,19 +21,19 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from batcher.doorkeeper import Doorkeeper, Limits, Make, descriptors
+from batcher.doorkeeper import ConnectionLimits, Doorkeeper, Make, descriptors
 from batcher.errors import PlaceUnusable
 from batcher.reducto.api_types import RETENTION
-from batcher.service.app import SYNC_PATIENCE, Rooms, make_app
+from batcher.service.app import SYNC_PATIENCE, Components, make_app
 from batcher.service.background_tasks import Errands
 from batcher.service.database import Database
 from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.faults import Chaos, Fault
-from batcher.service.fetching import Fetcher
+from batcher.service.fetching import DocumentFetcher
 from batcher.service.folder import DATABASE, held
-from batcher.service.inputs import Inputs
+from batcher.service.inputs import InputReader
 from batcher.service.jobs import Clock, Jobs
-from batcher.service.llm import Consultant, Model
+from batcher.service.llm import Model, ModelClient
 from batcher.service.middleware import LOOPBACK
 from batcher.service.protocol import Protocol
 from batcher.service.public_addresses import Reach, checked_connector
@@ -52,7 +52,7 @@ WORKER_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LocalOptions:
     """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds`
     in seconds.
 
@@ -78,7 +78,7 @@ class Options:
     webhooks: Sequence[Endpoint] = ()
     reach: Reach = field(default_factory=Reach)
     pauses: Pauses = field(default_factory=Pauses)
-    limits: Limits | None = None
+    limits: ConnectionLimits | None = None
 
 
 class LocalService:
@@ -88,7 +88,7 @@ class LocalService:
     Raises `ServiceUnusable` where the data folder is held by another service or can't be used.
     """
 
-    def __init__(self, options: Options, *, key: str | None = None) -> None:
+    def __init__(self, options: LocalOptions, *, key: str | None = None) -> None:
         self.options = options
         self.key = key or secrets.token_urlsafe(24)
         self.url = ""
@@ -121,15 +121,17 @@ class LocalService:
 
 @contextlib.contextmanager
 def _open_rooms(
-    options: Options, session: aiohttp.ClientSession, checked: aiohttp.ClientSession
-) -> Iterator[Rooms]:
+    options: LocalOptions, session: aiohttp.ClientSession, checked: aiohttp.ClientSession
+) -> Iterator[Components]:
     folder = options.data_dir
     with Database(folder / DATABASE) as database:
         chaos = Chaos(options.chaos, options.seed)
         jobs = Jobs(database, clock=options.clock, chaos=chaos, retention=options.retention)
         uploads = Uploads(database, folder / "uploads", clock=options.clock)
         results = Results(folder / "results")
-        inputs = Inputs(uploads, jobs, results, Fetcher(folder / "uploads", options.reach))
+        inputs = InputReader(
+            uploads, jobs, results, DocumentFetcher(folder / "uploads", options.reach)
+        )
         errands = Errands()
         endpoints = Endpoints(database, options.webhooks, clock=options.clock)
         webhooks = Webhooks(
@@ -142,7 +144,7 @@ def _open_rooms(
             clock=options.clock,
             pauses=options.pauses,
         )
-        ask = Consultant(session, options.model).ask if options.model else None
+        ask = ModelClient(session, options.model).ask if options.model else None
         queue = Queue(
             jobs,
             inputs,
@@ -155,7 +157,7 @@ def _open_rooms(
             tools=Tools(str(options.pipelines or ""), model=ask is not None),
         )
         queue.restore(jobs.unfinished())
-        yield Rooms(
+        yield Components(
             jobs,
             uploads,
             results,
@@ -168,7 +170,7 @@ def _open_rooms(
         )
 
 
-def _reach_of_webhooks(options: Options) -> Reach:
+def _reach_of_webhooks(options: LocalOptions) -> Reach:
     """As for documents; and where all callers are on this machine, each may be called back
     there.
     """
@@ -179,9 +181,9 @@ def _reach_of_webhooks(options: Options) -> Reach:
 
 
 @contextlib.asynccontextmanager
-async def _listen(rooms: Rooms, key: str, options: Options) -> AsyncIterator[str]:
+async def _listen(rooms: Components, key: str, options: LocalOptions) -> AsyncIterator[str]:
     hosts = LOOPBACK | {options.host, *options.hosts}
-    keeper = Doorkeeper(options.limits or Limits(_room_for_connections(options.workers)))
+    keeper = Doorkeeper(options.limits or ConnectionLimits(_room_for_connections(options.workers)))
     app = make_app(rooms, key=key, hosts=hosts, keeper=keeper)
     runner = web.AppRunner(app, shutdown_timeout=FAREWELL)
     await runner.setup()
@@ -207,7 +209,7 @@ def _room_for_connections(workers: int) -> int:
     return max(16, min(CONNECTIONS, (descriptors() - RESERVED - WORKER_FILES * workers) // 3))
 
 
-async def _bind(options: Options, keeper: Doorkeeper, make: Make) -> asyncio.Server:
+async def _bind(options: LocalOptions, keeper: Doorkeeper, make: Make) -> asyncio.Server:
     try:
         loop = asyncio.get_running_loop()
         return await loop.create_server(
@@ -228,7 +230,7 @@ def _address(server: asyncio.Server) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
+async def _background(rooms: Components, options: LocalOptions) -> AsyncIterator[None]:
     """Workers and the sweep.
 
     What the user's own block raises passes through as it is, in no group.
@@ -248,13 +250,13 @@ async def _background(rooms: Rooms, options: Options) -> AsyncIterator[None]:
         await group.__aexit__(None, None, None)
 
 
-async def _sweep_forever(rooms: Rooms, pause: float) -> None:
+async def _sweep_forever(rooms: Components, pause: float) -> None:
     while True:
         await _sweep(rooms)
         await asyncio.sleep(pause)
 
 
-async def _sweep(rooms: Rooms) -> None:
+async def _sweep(rooms: Components) -> None:
     for job_id in await rooms.jobs.forget_expired():
         rooms.results.remove(job_id)
     await rooms.uploads.forget_expired()

@@ -39,7 +39,7 @@ class FigureSummary(msgspec.Struct):
     advanced_chart_agent: bool = False
 
 
-class Options(msgspec.Struct):
+class OlderOptions(msgspec.Struct):
     """Without the `extraction_mode` called metadata, which is no more."""
 
     ocr_mode: Literal["standard", "agentic"] = "standard"
@@ -51,7 +51,7 @@ class Options(msgspec.Struct):
     force_url_result: bool = False
 
 
-class LargeTables(msgspec.Struct):
+class OlderLargeTables(msgspec.Struct):
     enabled: bool = True
     size: int = 50
 
@@ -69,7 +69,7 @@ class Advanced(msgspec.Struct):
     include_dropdown_information: bool = False
     page_range: PageRanges = None
     force_file_extension: str | None = None
-    large_table_chunking: LargeTables | None = None
+    large_table_chunking: OlderLargeTables | None = None
     spreadsheet_table_clustering: Literal["default", "disabled", "intelligent"] | None = None
     add_page_markers: bool = False
     return_ocr_data: bool = False
@@ -113,7 +113,7 @@ class Older(msgspec.Struct, kw_only=True):
 class OlderRead(Older, kw_only=True):
     """Of what reads the document itself."""
 
-    options: Options = msgspec.field(default_factory=Options)
+    options: OlderOptions = msgspec.field(default_factory=OlderOptions)
     advanced_options: Advanced = msgspec.field(default_factory=Advanced)
     experimental_options: Experimental = msgspec.field(default_factory=Experimental)
 

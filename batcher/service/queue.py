@@ -20,11 +20,11 @@ import msgspec
 from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
 from batcher.service.faults import Chaos, transient_failure
-from batcher.service.inputs import Inputs
-from batcher.service.jobs import Done, Failure, Job, Jobs
+from batcher.service.inputs import InputReader
+from batcher.service.jobs import Done, Failure, Jobs, StoredJob
 from batcher.service.requests import asked_of
 from batcher.service.results import Results
-from batcher.service.tasks import Report, Source, Task, Tools
+from batcher.service.tasks import Report, Task, TaskInput, Tools
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 class LiveJob:
     """A job that has not ended. `ended` is set once the end is durable."""
 
-    job: Job
+    job: StoredJob
     status: JobStatus = JobStatus.PENDING
     worker: Worker | None = None
     cancelled: bool = False
@@ -67,12 +67,12 @@ class Queue:
     def __init__(
         self,
         jobs: Jobs,
-        inputs: Inputs,
+        inputs: InputReader,
         results: Results,
         *,
         make_worker: Callable[[], Worker],
         chaos: Chaos,
-        on_end: Callable[[Job, JobStatus], None],
+        on_end: Callable[[StoredJob, JobStatus], None],
         job_seconds: float = JOB_SECONDS,
         capacity: float | None = None,
         tools: Tools,
@@ -92,12 +92,12 @@ class Queue:
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
 
-    def restore(self, jobs: Iterable[Job]) -> None:
+    def restore(self, jobs: Iterable[StoredJob]) -> None:
         for job in jobs:
             live = self._live[job.job_id] = LiveJob(job)
             self._enqueue(live)
 
-    async def submit(self, job: Job) -> LiveJob:
+    async def submit(self, job: StoredJob) -> LiveJob:
         """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait
         already.
         """
@@ -246,7 +246,7 @@ class Queue:
         message = f"The document ended two processes that were reading it. {report.message}"
         return Report(name=ErrorName.DOCUMENT_CORRUPT, code=415, message=message)
 
-    def _task(self, job: Job, request: dict[str, Any], sources: list[Source]) -> Task:
+    def _task(self, job: StoredJob, request: dict[str, Any], sources: list[TaskInput]) -> Task:
         return Task(
             job_id=job.job_id,
             type=job.type,

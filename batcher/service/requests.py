@@ -14,7 +14,7 @@ from batcher.reducto.api_types import JobType
 from batcher.service import older_requests
 from batcher.service.answers import InvalidRequest
 from batcher.service.bodies import BODIES, Body, ClassifyBody
-from batcher.service.jobs import Job, Lane
+from batcher.service.jobs import JobLane, StoredJob
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
@@ -85,10 +85,10 @@ def _is_deeper(value: Any, most: int) -> bool:
     return True
 
 
-def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float) -> Job:
+def accept(body: bytes, request: Body, type: JobType, *, lane: JobLane, now: float) -> StoredJob:
     """The job this request becomes."""
     text = body.decode()
-    return Job(
+    return StoredJob(
         type=type,
         lane=lane,
         created_at=now,
@@ -98,7 +98,7 @@ def accept(body: bytes, request: Body, type: JobType, *, lane: Lane, now: float)
     )
 
 
-def asked_of(job: Job, text: str) -> dict[str, Any]:
+def asked_of(job: StoredJob, text: str) -> dict[str, Any]:
     """A job's request, as the API has it today; `text` is the whole of it, or what may be shown."""
     return older_requests.told_today(msgspec.json.decode(text), job.type)
 
@@ -119,15 +119,15 @@ def waits(body: bytes, request: Body) -> bool:
     return True
 
 
-def lane_of(request: Body) -> Lane:
+def lane_of(request: Body) -> JobLane:
     """Where a submission queues; a caller who waits has a lane of his own."""
     if request.queue_priority == "batch":
-        return Lane.BATCH
+        return JobLane.BATCH
     if request.asynchronous is not None and request.asynchronous.priority:
-        return Lane.PRIORITY
+        return JobLane.PRIORITY
     if isinstance(request, ClassifyBody) and request.priority:  # by default, unlike all others
-        return Lane.PRIORITY
-    return Lane.STANDARD
+        return JobLane.PRIORITY
+    return JobLane.STANDARD
 
 
 def _explain(message: str) -> InvalidRequest:

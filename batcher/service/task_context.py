@@ -14,12 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from batcher.service.components import Assembled, join, noted, own_notes, reread
+from batcher.service.assembly import Assembled, join, noted, own_notes, reread
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
 from batcher.service.parsing.selection import selected
 from batcher.service.rendering import Answer
-from batcher.service.tasks import Question, Reply, Source, Task
+from batcher.service.tasks import Question, Reply, Task, TaskInput
 
 Ask = Callable[[Question], Reply]
 
@@ -82,7 +82,7 @@ class Desk:
             answers.append(self._read(source, {"settings": settings}))
         return join(answers)
 
-    def _read(self, source: Source, options: Mapping[str, Any]) -> Answer:
+    def _read(self, source: TaskInput, options: Mapping[str, Any]) -> Answer:
         if source.job:
             return reread(Path(source.path))
         try:
@@ -97,7 +97,7 @@ class Desk:
             raise corrupt(f"its reader stumbles over it: {type(bug).__name__}: {bug}") from bug
         return answer
 
-    def _chosen(self, answer: Answer, source: Source, asked: Any) -> Answer:
+    def _chosen(self, answer: Answer, source: TaskInput, asked: Any) -> Answer:
         """Of an earlier job's result, the pages asked for now."""
         if not source.job or asked is None:
             return answer

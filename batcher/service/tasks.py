@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 
-class Source(msgspec.Struct, frozen=True):
+class TaskInput(msgspec.Struct, frozen=True):
     """A file to be read; `job` where it is the result of an earlier job instead of a document."""
 
     path: str
@@ -36,7 +36,7 @@ class Task(msgspec.Struct, frozen=True):
     job_id: str
     type: str
     request: dict[str, Any]
-    sources: list[Source]
+    sources: list[TaskInput]
     result: str  # the file to write
     attachments: str  # the folder for what the result links to
     token: str

@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from batcher.reducto.api_types import DIRECT_UPLOAD_LIMIT, PRESIGNED_UPLOAD_LIMIT
 from batcher.service.answers import ApiError, InvalidRequest, as_json, html_page
 from batcher.service.parameters import address_of
-from batcher.service.uploads import PIECE, Upload, Uploads, clean_extension
+from batcher.service.uploads import PIECE, StoredUpload, Uploads, clean_extension
 
 
 class UploadEndpoints:
@@ -121,5 +121,5 @@ def _filename(part: BodyPartReader) -> str | None:
         return part.filename
 
 
-def _presigned(request: web.Request, upload: Upload) -> str:
+def _presigned(request: web.Request, upload: StoredUpload) -> str:
     return f"{address_of(request)}/presigned/{upload.upload_id}/{upload.token}"

@@ -34,7 +34,7 @@ _EXTENSION: Final = re.compile(r"[a-z0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class StoredUpload:
     """Bytes that wait to be read. `size` None: asked for by presigned PUT, and not yet here."""
 
     upload_id: str
@@ -53,28 +53,30 @@ class Uploads:
         self._folder = folder
         self._clock = clock
 
-    async def announce(self, extension: str) -> Upload:
+    async def announce(self, extension: str) -> StoredUpload:
         """An upload whose bytes are still to come."""
-        upload = Upload(str(uuid.uuid4()), extension, None, secrets.token_urlsafe(24))
+        upload = StoredUpload(str(uuid.uuid4()), extension, None, secrets.token_urlsafe(24))
         await self._record(upload)
         return upload
 
-    async def receive(self, pieces: AsyncIterator[bytes], extension: str, *, limit: int) -> Upload:
+    async def receive(
+        self, pieces: AsyncIterator[bytes], extension: str, *, limit: int
+    ) -> StoredUpload:
         """Store the bytes and know them; `ApiError` 413 past `limit`."""
         upload_id = str(uuid.uuid4())
         size = await self._store(upload_id, pieces, limit)
-        upload = Upload(upload_id, extension, size, secrets.token_urlsafe(24))
+        upload = StoredUpload(upload_id, extension, size, secrets.token_urlsafe(24))
         await self._record(upload)
         return upload
 
-    async def fill(self, upload: Upload, pieces: AsyncIterator[bytes], *, limit: int) -> None:
+    async def fill(self, upload: StoredUpload, pieces: AsyncIterator[bytes], *, limit: int) -> None:
         """The bytes of an announced upload; a second PUT replaces the first, as at S3."""
         size = await self._store(upload.upload_id, pieces, limit)
         await self._database.write(
             ("UPDATE uploads SET size = ? WHERE upload_id = ?", (size, upload.upload_id))
         )
 
-    def find(self, file_id: str) -> Upload | None:
+    def find(self, file_id: str) -> StoredUpload | None:
         match = _FILE_ID.fullmatch(file_id)
         row = (
             self._database.one("SELECT * FROM uploads WHERE upload_id = ?", (match[1],))
@@ -85,7 +87,7 @@ class Uploads:
             return None
         return _revive(row)
 
-    def find_presigned(self, upload_id: str, token: str) -> Upload | None:
+    def find_presigned(self, upload_id: str, token: str) -> StoredUpload | None:
         upload = self.find(upload_id)
         return (
             upload
@@ -93,7 +95,7 @@ class Uploads:
             else None
         )
 
-    def readable(self, file_id: str) -> tuple[Path, Upload] | None:
+    def readable(self, file_id: str) -> tuple[Path, StoredUpload] | None:
         """The file behind an id; None where it is unknown, deleted, or not whole on disk."""
         upload = self.find(file_id)
         if upload is None:
@@ -103,7 +105,7 @@ class Uploads:
         # sizes are compared.
         return (path, upload) if path.is_file() and path.stat().st_size == upload.size else None
 
-    async def delete(self, file_id: str) -> Upload:
+    async def delete(self, file_id: str) -> StoredUpload:
         """At once and for good; `ApiError` 404 where there is nothing (any more)."""
         upload = self.find(file_id)
         if upload is None or not await self._database.write(_deletion(upload.upload_id)):
@@ -120,7 +122,7 @@ class Uploads:
             await self._database.write(_deletion(row["upload_id"]))
             self._path(row["upload_id"]).unlink(missing_ok=True)
 
-    async def _record(self, upload: Upload) -> None:
+    async def _record(self, upload: StoredUpload) -> None:
         await self._database.write(
             (
                 "INSERT INTO uploads (upload_id, extension, size, created_at, token) VALUES (?, "
@@ -178,5 +180,5 @@ def _deletion(upload_id: str) -> tuple[str, tuple[str]]:
     return "DELETE FROM uploads WHERE upload_id = ?", (upload_id,)
 
 
-def _revive(row: sqlite3.Row) -> Upload:
-    return Upload(row["upload_id"], row["extension"], row["size"], row["token"])
+def _revive(row: sqlite3.Row) -> StoredUpload:
+    return StoredUpload(row["upload_id"], row["extension"], row["size"], row["token"])

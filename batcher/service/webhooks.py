@@ -25,7 +25,7 @@ from batcher.reducto.api_types import JobStatus
 from batcher.service.background_tasks import Errand, Errands
 from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.faults import Chaos
-from batcher.service.jobs import Clock, Job
+from batcher.service.jobs import Clock, StoredJob
 from batcher.service.public_addresses import Forbidden, Reach, check_address
 from batcher.service.requests import asked_of
 
@@ -79,7 +79,7 @@ class Webhooks:
         self._clock = clock
         self._pauses = pauses
 
-    def announce(self, job: Job, status: JobStatus) -> None:
+    def announce(self, job: StoredJob, status: JobStatus) -> None:
         asked = (asked_of(job, job.raw_config).get("async") or {}) if status in TOLD else {}
         wish = asked.get("webhook")
         if wish is None:
@@ -94,11 +94,11 @@ class Webhooks:
             if endpoint.wants(wish.get("channels")):
                 self._send_signed(job, endpoint, body)
 
-    def _send_signed(self, job: Job, endpoint: Endpoint, body: bytes) -> None:
+    def _send_signed(self, job: StoredJob, endpoint: Endpoint, body: bytes) -> None:
         message_id = f"msg_{uuid.uuid4().hex}"  # the same in every retry
         self._send(job, lambda: self._deliver_signed(endpoint.endpoint_id, message_id, body))
 
-    def _send(self, job: Job, delivery: Errand) -> None:
+    def _send(self, job: StoredJob, delivery: Errand) -> None:
         late = self._chaos.strikes("webhook-late", job.job_id)
         self._errands.send(delivery, delay=self._chaos.seconds("webhook-late") if late else 0)
         if self._chaos.strikes("webhook-duplicate", job.job_id):

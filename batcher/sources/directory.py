@@ -22,7 +22,7 @@ from pathspec import GitIgnoreSpec
 from batcher.common.names import extension_of, name_of, path_of
 from batcher.common.text_files import NotText, text_of
 from batcher.core.chain import Overrides
-from batcher.errors import SourceChanged, SourceError, SourceGone, SourceUnreadable
+from batcher.errors import SourceChangedError, SourceError, SourceGoneError, SourceUnreadableError
 from batcher.manifest.model import Source
 from batcher.manifest.patterns import bad_pattern, pattern_spec
 from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
@@ -148,7 +148,7 @@ def read(path: Path, *, limit: int) -> bytes:
         _compare(path, before, os.fstat(fd), len(content))
         return content
     except OSError as error:
-        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+        raise SourceUnreadableError(f"{path}: {error.strerror}") from error
     finally:
         os.close(fd)
 
@@ -165,7 +165,7 @@ def digest(path: Path) -> str:
         _compare(path, before, os.fstat(fd), size)
         return sha256.hexdigest()
     except OSError as error:
-        raise SourceUnreadable(f"{path}: {error.strerror}") from error
+        raise SourceUnreadableError(f"{path}: {error.strerror}") from error
     finally:
         os.close(fd)
 
@@ -199,14 +199,14 @@ def _open(path: Path) -> tuple[int, os.stat_result]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise SourceGone(f"{path}: no longer there") from error
+        raise SourceGoneError(f"{path}: no longer there") from error
     except OSError as error:
         what = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise SourceUnreadable(f"{path}: {what}") from error
+        raise SourceUnreadableError(f"{path}: {what}") from error
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise SourceUnreadable(f"{path}: not a regular file")
+        raise SourceUnreadableError(f"{path}: not a regular file")
     return fd, status
 
 
@@ -215,7 +215,7 @@ def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: in
         after.st_size,
         after.st_mtime_ns,
     ) or size != after.st_size:
-        raise SourceChanged(f"{path}: changed while it was read")
+        raise SourceChangedError(f"{path}: changed while it was read")
 
 
 class Rules:
@@ -238,7 +238,7 @@ class Rules:
         try:
             self._ignored[folder] = pattern_spec(patterns)
         except ValueError as error:
-            raise SourceUnreadable(
+            raise SourceUnreadableError(
                 f"{place}: {bad_pattern(patterns)} is no pattern; take that line out"
             ) from error
 
@@ -280,13 +280,13 @@ def _patterns_in(path: Path) -> list[str]:
     """Of an ignore file, each once, where it counts last. Raises SourceError."""
     size = found_at(os.fsencode(path), "").size
     if size > IGNORE_LIMIT:
-        raise SourceUnreadable(
+        raise SourceUnreadableError(
             f"{path}: {size:,} bytes are more than an ignore file may have ({IGNORE_LIMIT:,})"
         )
     try:
         lines = text_of(read(path, limit=IGNORE_LIMIT)).split("\n")
     except NotText as error:
-        raise SourceUnreadable(f"{path}: {error}") from error
+        raise SourceUnreadableError(f"{path}: {error}") from error
     return list(dict.fromkeys(reversed(lines)))[::-1]
 
 

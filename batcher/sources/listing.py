@@ -21,10 +21,10 @@ import msgspec
 
 from batcher.common.names import path_of
 from batcher.common.text_files import Lines, NotText
-from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone
+from batcher.errors import ManifestError, Problem, SourceChangedError, SourceGoneError
 from batcher.reducto.address_lists import Input
 from batcher.sources.directory import Found, found_at
-from batcher.sources.listing_row import Entry, read_place, read_row
+from batcher.sources.listing_row import ListingRow, read_place, read_row
 
 ROW: Final = "row:"  # how the place of a document begins whose address stands in a listing
 TOLD: Final = 20  # bad rows that are named before the rest is only counted
@@ -54,7 +54,7 @@ def entries(
     *,
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
-) -> Iterator[tuple[int, str, Entry | str]]:
+) -> Iterator[tuple[int, str, ListingRow | str]]:
     """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError,
     OSError.
 
@@ -92,7 +92,7 @@ def check(
     more = 0
     seen = array("Q")
     for _, words, entry in _readable(listing, endpoints, ignore, tolerant):
-        if isinstance(entry, Entry):
+        if isinstance(entry, ListingRow):
             seen.append(_digest(entry.name))
             entry = urls if entry.is_fetched else ""
         if entry and len(problems) < TOLD:
@@ -117,7 +117,7 @@ def walk(
     told them.
     """
     for place, _, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant):
-        if isinstance(entry, Entry):
+        if isinstance(entry, ListingRow):
             yield _found(listing, place, entry)
 
 
@@ -129,15 +129,17 @@ def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = (
     try:
         entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
     except OSError as error:
-        raise SourceGone(f"{listing}: {error.strerror}") from error
+        raise SourceGoneError(f"{listing}: {error.strerror}") from error
     except (ValueError, LookupError, csv.Error, ManifestError) as error:
-        raise SourceChanged(f"{listing}: its rows have changed since they were read") from error
+        raise SourceChangedError(
+            f"{listing}: its rows have changed since they were read"
+        ) from error
     if entry.url is None or entry.name != name:
-        raise SourceChanged(f"{listing}: its rows have changed since they were read")
+        raise SourceChangedError(f"{listing}: its rows have changed since they were read")
     return entry.url
 
 
-def _found(listing: Path, place: int, entry: Entry) -> Found:
+def _found(listing: Path, place: int, entry: ListingRow) -> Found:
     metadata = (
         json.dumps(entry.metadata, ensure_ascii=False, allow_nan=False) if entry.metadata else None
     )
@@ -163,7 +165,7 @@ def _found(listing: Path, place: int, entry: Entry) -> Found:
 
 def _readable(
     listing: Path, endpoints: Mapping[str, str], ignore: Collection[str], tolerant: Collection[str]
-) -> Iterator[tuple[int, str, Entry | str]]:
+) -> Iterator[tuple[int, str, ListingRow | str]]:
     try:
         yield from entries(listing, endpoints, ignore=ignore, tolerant=tolerant)
     except OSError as error:
@@ -193,7 +195,7 @@ def _twins(
     for _, words, entry in (
         entries(listing, endpoints, ignore=ignore, tolerant=tolerant) if twice else ()
     ):
-        if isinstance(entry, Entry) and _digest(entry.name) in twice:
+        if isinstance(entry, ListingRow) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
                 hint = "give each of them an id"
                 problems.append(

@@ -27,7 +27,7 @@ PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListingRow:
     """One document. Either `path`, as `common.names` writes names, or `url`, which may be a secret,
     or several.
 
@@ -54,7 +54,7 @@ def read_row(
     is_text: bool,
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
-) -> Entry:
+) -> ListingRow:
     """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises
     ValueError.
 
@@ -70,7 +70,7 @@ def read_row(
     return replace(place, metadata=metadata, overrides=overrides)
 
 
-def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry:
+def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> ListingRow:
     """As much of the row as says which document it is; `ignore`: parameters of addresses.
 
     Raises ValueError.
@@ -87,7 +87,7 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry
             return _several(several, name, ignore)
         if not isinstance(url, str) or not is_url(url):
             raise ValueError("url: an http(s) address is wanted")
-        return Entry(
+        return ListingRow(
             name or url_name(url, ignore=ignore), url=url, content=url_key(url, ignore=ignore)
         )
     if isinstance(path, list):
@@ -98,16 +98,16 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Entry
     if not isinstance(path, str) or "\0" in path:
         raise ValueError("path: text is wanted")
     where = name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))
-    return Entry(name or where, path=where)
+    return ListingRow(name or where, path=where)
 
 
-def _several(parts: tuple[str, ...], name: str | None, ignore: Collection[str]) -> Entry:
+def _several(parts: tuple[str, ...], name: str | None, ignore: Collection[str]) -> ListingRow:
     """One job of all of them, which goes by the row's id: nothing else names its result."""
     if name is None:
         raise ValueError(
             "several documents in url, and no id; give the row one, by which its result is called"
         )
-    return Entry(name, url=parts, content=_in_url(lambda: list_key(parts, ignore=ignore)))
+    return ListingRow(name, url=parts, content=_in_url(lambda: list_key(parts, ignore=ignore)))
 
 
 def _in_url(read: Callable[[], T]) -> T:

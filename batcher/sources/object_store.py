@@ -20,8 +20,14 @@ from urllib.parse import urlsplit
 
 from batcher.common.names import content_key, name_of, path_of
 from batcher.common.private_files import make_file
-from batcher.common.secrets import scrubbed
-from batcher.errors import ManifestError, Problem, SourceChanged, SourceGone, SourceUnreadable
+from batcher.common.secrets import redact_urls
+from batcher.errors import (
+    ManifestError,
+    Problem,
+    SourceChangedError,
+    SourceGoneError,
+    SourceUnreadableError,
+)
 from batcher.manifest.model import Source
 from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
 from batcher.sources.directory import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
@@ -59,7 +65,7 @@ def check(source: Source) -> None:
     """One look at the listing. Raises ManifestError where the store can't be had."""
     try:
         next(iter(_listed(source)), None)
-    except SourceUnreadable as error:
+    except SourceUnreadableError as error:
         hint = (
             "credentials, region and endpoint are taken from the environment, as in "
             "AWS_ACCESS_KEY_ID"
@@ -102,7 +108,7 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
 
         answer = obstore.get(opened(url), _key(name))
         if _content(name, answer.meta) != content:
-            raise SourceChanged(f"{url}/{name}: it has changed since it was listed")
+            raise SourceChangedError(f"{url}/{name}: it has changed since it was listed")
         if answer.meta["size"] <= small:
             return bytes(answer.bytes())
         folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -155,9 +161,9 @@ class _Errors:
         from obstore.exceptions import BaseError
 
         if isinstance(error, FileNotFoundError):
-            raise SourceGone(f"{self._what}: no longer there") from error
+            raise SourceGoneError(f"{self._what}: no longer there") from error
         if isinstance(error, BaseError | OSError | ValueError):
-            raise SourceUnreadable(f"{self._what}: {_said(error)}") from error
+            raise SourceUnreadableError(f"{self._what}: {_said(error)}") from error
 
 
 def _said(error: BaseException) -> str:
@@ -167,7 +173,7 @@ def _said(error: BaseException) -> str:
     whole = str(error)
     line = " ".join(whole.split("\n")[0].split(": <")[0].split())
     code = _CODE.search(whole)
-    return scrubbed(line)[:300] + (f" ({code[1]})" if code else "")
+    return redact_urls(line)[:300] + (f" ({code[1]})" if code else "")
 
 
 def _without(url: str, error: Exception) -> str:

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from batcher.adapters.rate_limits import Pace
-from batcher.common.formatting import many
+from batcher.adapters.rate_limits import RateLimits
+from batcher.common.formatting import pluralize
 from batcher.core import events
-from batcher.core.duplicate_jobs import Twin, Whose, age_of, counts_as_twin, marks_in
+from batcher.core.duplicate_jobs import AttemptRef, DuplicateJob, age_of, counts_as_twin, marks_in
 from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
@@ -27,7 +27,7 @@ from batcher.ledger.queries import Holder
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.reducto.client import Api
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 # seconds after which no request of ours can turn up any more: what is younger is looked at again
 LATE: Final = 600.0
@@ -46,8 +46,8 @@ class Crossed(NamedTuple):
     for.
     """
 
-    holder: Whose
-    named: Whose
+    holder: AttemptRef
+    named: AttemptRef
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class _Pass:
     since: float
     unseen: set[str]
     pages: int
-    twins: list[Twin] = field(default_factory=list)
+    twins: list[DuplicateJob] = field(default_factory=list)
     crossed: dict[str, Crossed] = field(default_factory=dict)  # by job
     shows_ours: bool = False
     unreadable: int = 0  # rows
@@ -75,8 +75,8 @@ class Auditor:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
+        pace: RateLimits,
+        course: RunControl,
         store: Store,
         *,
         service: str,
@@ -121,7 +121,7 @@ class Auditor:
     def _is_urged(self, took: float) -> bool:
         """Whether somebody wants the run to end: then the next one looks."""
         on_request = self._course.stopped.is_set() and not self._course.home
-        return self._course.at_once or (on_request and took > PATIENCE_WHEN_STOPPED)
+        return self._course.abort or (on_request and took > PATIENCE_WHEN_STOPPED)
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Results saved by this run that aren't there any more, or not as long as they were."""
@@ -133,7 +133,7 @@ class Auditor:
 
     # --- twins ------------------------------------------------------------------------------------
 
-    async def _twins(self) -> tuple[list[Twin], tuple[str, ...]]:
+    async def _twins(self) -> tuple[list[DuplicateJob], tuple[str, ...]]:
         """The new ones, and what has to be said of the listing."""
         last, first_sent_at = self._ledger.unaudited()
         if first_sent_at is None:
@@ -181,7 +181,7 @@ class Auditor:
         cursor = None
         seen = set[str]()
         for _ in range(looking.pages):
-            await self._pace.list.turn()
+            await self._pace.list.acquire()
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
             self._pace.list.answered()
             looking.unreadable += page.unreadable
@@ -228,7 +228,7 @@ class Auditor:
                 told += await self._each_its_own(job_id, holder, named)
         return tuple(told)
 
-    async def _each_its_own(self, job_id: str, holder: Whose, named: Whose) -> list[str]:
+    async def _each_its_own(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> list[str]:
         """What is to be told of it: where they can't be exchanged, each result on disk is wrong all
         the same.
 
@@ -245,7 +245,7 @@ class Auditor:
         pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
         return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
-    async def _exchange(self, job_id: str, holder: Whose, named: Whose) -> bool:
+    async def _exchange(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
         """False where one isn't saved, or has made way for a newer version.
 
         Copies wait for the right results, too.
@@ -272,7 +272,7 @@ class Auditor:
             return False
         return True
 
-    def _twin_of(self, row: JobRow) -> Twin | None:
+    def _twin_of(self, row: JobRow) -> DuplicateJob | None:
         """The second job of an attempt of ours; None where it's nobody's, or the first one of an
         attempt in doubt.
         """
@@ -284,14 +284,14 @@ class Auditor:
             row, attempt, self._endpoints.get(attempt.job, "")
         ):
             return None
-        return Twin(row.job_id, row.status, attempt, made_at=age_of(row.created_at))
+        return DuplicateJob(row.job_id, row.status, attempt, made_at=age_of(row.created_at))
 
     def _by_upload(self, file_ids: Sequence[str]) -> str | None:
         if self._nonces is None:
             self._nonces = self._ledger.nonces_by_upload()
         return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
 
-    async def _settled(self, twin: Twin) -> Twin | None:
+    async def _settled(self, twin: DuplicateJob) -> DuplicateJob | None:
         """Cancelled where it still ran, and on record.
 
         None where that was done before, or where it cost nothing.
@@ -306,7 +306,7 @@ class Auditor:
         with suppress(NotFound):
             await self._client.cancel(job_id)
 
-    async def _as_it_ended(self, twin: Twin) -> Twin:
+    async def _as_it_ended(self, twin: DuplicateJob) -> DuplicateJob:
         """What has become of it: only the service's own word counts."""
         try:
             answer, _ = await self._client.job(twin.job_id)
@@ -323,12 +323,12 @@ class Auditor:
             )
         if looking.unreadable:
             yield (
-                f"{many(looking.unreadable, 'row')} of the service's listing can't be read: "
+                f"{pluralize(looking.unreadable, 'row')} of the service's listing can't be read: "
                 "a second job for one of these documents may be among them"
             )
 
 
-def _one_sided(job_id: str, holder: Whose, named: Whose) -> str:
+def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
     return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
 
 

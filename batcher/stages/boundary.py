@@ -22,9 +22,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.common.secrets import scrubbed
+from batcher.common.secrets import redact_urls
 from batcher.errors import BatcherError
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 IN_A_ROW: Final = 3  # of the same kind: from the same line of code
 INTERNAL: Final = "internal"  # the class of such a verdict
@@ -35,13 +35,13 @@ _WORDS_AT_MOST: Final = 200  # of what the error says of itself
 class Boundary:
     """`stage` says what was being done, for people.
 
-    `at_once`: that a run which is stopped brings nothing home.
+    `abort`: that a run which is stopped brings nothing home.
     """
 
-    def __init__(self, course: Course, stage: str, *, at_once: bool = False) -> None:
+    def __init__(self, course: RunControl, stage: str, *, abort: bool = False) -> None:
         self._course = course
         self._stage = stage
-        self._at_once = at_once
+        self._abort = abort
         self._kind: tuple[str, str] = ("", "")
         self._in_a_row = 0
         self._told = set[tuple[str, str]]()
@@ -67,7 +67,7 @@ class Boundary:
 
     def stop(self, words: str) -> None:
         self.has_stopped = True
-        self._course.stop(f"{words}; see {TRACES}", 4, at_once=self._at_once)
+        self._course.stop(f"{words}; see {TRACES}", 4, abort=self._abort)
 
     def _keep(self, error: Exception, about: str, reason: str) -> None:
         self._course.trace(trace_of(error, f"{about}: {reason}"))
@@ -79,7 +79,9 @@ def trace_of(error: Exception, words: str) -> str:
     return f"{words}\n{frames}"
 
 
-async def kept(work: Callable[[], Coroutine[Any, Any, None]], course: Course, stage: str) -> None:
+async def kept(
+    work: Callable[[], Coroutine[Any, Any, None]], course: RunControl, stage: str
+) -> None:
     """A whole stage at work: what gets past all else stops the run in words, and what is on record
     stays so.
     """
@@ -90,7 +92,7 @@ async def kept(work: Callable[[], Coroutine[Any, Any, None]], course: Course, st
     except Exception as error:
         if isinstance(error, ExceptionGroup) and error.split(BatcherError)[1] is None:
             raise  # of a stage that has tasks of its own: a full disk is no error of ours
-        boundary = Boundary(course, stage, at_once=True)
+        boundary = Boundary(course, stage, abort=True)
         boundary.stop(boundary.caught(error, about="this run"))
 
 
@@ -100,5 +102,5 @@ def _place(error: Exception) -> str:
 
 
 def _said(error: Exception) -> str:
-    words = "".join(c if c.isprintable() else " " for c in scrubbed(str(error)))
+    words = "".join(c if c.isprintable() else " " for c in redact_urls(str(error)))
     return ": ".join(filter(None, (type(error).__name__, words[:_WORDS_AT_MOST])))

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.errors import BadReply, Busy, Refused, ServiceError
 from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
-from batcher.stages.job_tracker import Watchlist
+from batcher.stages.job_tracker import JobTracker
 
 # of one job that are answered by a server error; then what the job itself says has to do
 TRIES: Final = 10
 
 
 class Canceller:
-    def __init__(self, ledger: Ledger, client: Api, pace: Pace, jobs: Watchlist) -> None:
+    def __init__(self, ledger: Ledger, client: Api, pace: RateLimits, jobs: JobTracker) -> None:
         self._ledger = ledger
         self._client = client
         self._pace = pace
@@ -55,7 +55,9 @@ class Canceller:
         watched = self._jobs.get(document)
         if watched is None:
             return
-        await self._pace.clean.turn()  # not the lane of submissions, which need not wait for this
+        await (
+            self._pace.clean.acquire()
+        )  # not the lane of submissions, which need not wait for this
         try:
             await self._client.cancel(watched.flight.job_id)
         except ServiceError as error:

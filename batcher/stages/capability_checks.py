@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from batcher.adapters.rate_limits import Lane
+from batcher.adapters.rate_limits import RateLimiter
 from batcher.errors import BadReply, Busy
 from batcher.ledger.ledger import Ledger
 from batcher.reducto.api_types import JOBS_PAGE_LIMIT, JobRow, JobsPage
@@ -26,7 +26,7 @@ class EndlessListing(BadReply):
     """It goes on for ever, or in circles: what it doesn't show may still be there."""
 
 
-async def rows(client: Api, lane: Lane) -> AsyncIterator[JobRow]:
+async def rows(client: Api, lane: RateLimiter) -> AsyncIterator[JobRow]:
     """Every job that the listing shows, to its last cursor.
 
     Raises EndlessListing, and BadReply for one row of it.
@@ -38,7 +38,7 @@ async def rows(client: Api, lane: Lane) -> AsyncIterator[JobRow]:
             yield row
 
 
-async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
+async def pages(client: Api, lane: RateLimiter) -> AsyncIterator[JobsPage]:
     """The listing to its last cursor, with what of it can be read. Raises EndlessListing."""
     cursor = None
     seen = set[str]()
@@ -55,10 +55,10 @@ async def pages(client: Api, lane: Lane) -> AsyncIterator[JobsPage]:
     raise EndlessListing("GET /jobs", f"more than {PAGES_AT_MOST} pages", status=200)
 
 
-async def _page(client: Api, lane: Lane, cursor: str | None) -> JobsPage:
+async def _page(client: Api, lane: RateLimiter, cursor: str | None) -> JobsPage:
     """One page, asked for again where it only came too soon: that breaks no listing off."""
     for tries_left in reversed(range(TRIES_OF_PAGE)):
-        await lane.turn()
+        await lane.acquire()
         try:
             page = await client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
         except Busy as error:
@@ -85,7 +85,7 @@ async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str)
 
 
 async def prove_listing(
-    ledger: Ledger, client: Api, lane: Lane, service: str, key_print: str
+    ledger: Ledger, client: Api, lane: RateLimiter, service: str, key_print: str
 ) -> bool:
     """Look for the latest job of ours: the listing must name it together with its nonce.
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, State
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.ledger.queries import Follower
 
 GROUP: Final = 256
@@ -46,7 +46,7 @@ class Chain:
             await self._found.wait()
             await self._look_through()
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         if change.after in _ENDS:
             self._ended.append(change.event.document)
             self._heard.set()

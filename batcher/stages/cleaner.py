@@ -12,16 +12,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.ledger.queries import Finished
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import UPLOAD
 from batcher.reducto.client import Api
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 WIDTH: Final = 8  # jobs at once
 TRIES: Final = 3  # in one run, beside those of each call
@@ -39,8 +39,8 @@ class Cleaner:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
+        pace: RateLimits,
+        course: RunControl,
         store: Store,
         *,
         service: str,
@@ -79,7 +79,7 @@ class Cleaner:
             for _ in range(WIDTH):
                 group.create_task(self._clean_for_ever())
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         if change.before is State.READY and change.after is State.SAVED:
             if self._failures >= IN_A_ROW:
                 self.left += 1
@@ -120,7 +120,7 @@ class Cleaner:
                 f"{finished.output} is not as it was saved: its job is left at the service"
             )
             return
-        await self._pace.clean.turn()
+        await self._pace.clean.acquire()
         if not finished.deletion_started:
             await self._ledger.record(events.DeletionStarted(document, finished.job_id))
         try:

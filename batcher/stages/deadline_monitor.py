@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from batcher.common.formatting import span
+from batcher.common.formatting import format_duration
 from batcher.ledger.ledger import Ledger
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 GLANCE: Final = 60.0  # seconds
 MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # of the retention
@@ -22,11 +22,11 @@ MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # of the retention
 ASLEEP: Final = 30.0
 
 
-class Hourglass:
+class DeadlineMonitor:
     def __init__(
         self,
         ledger: Ledger,
-        course: Course,
+        course: RunControl,
         poller: Poller,
         *,
         retention: float,
@@ -55,7 +55,7 @@ class Hourglass:
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
             self._course.warn(
-                f"the machine was asleep for {span(asleep)}: everything is looked at again"
+                f"the machine was asleep for {format_duration(asleep)}: everything is looked at again"
             )
             self._poller.look_at_all()
 
@@ -63,7 +63,7 @@ class Hourglass:
         if abs(off - self._set_by) > ASLEEP:
             how = "forward" if off > self._set_by else "back"
             words = (
-                f"this machine's clock was set {how} by {span(abs(off - self._set_by))}: this "
+                f"this machine's clock was set {how} by {format_duration(abs(off - self._set_by))}: this "
                 "run keeps its own time"
             )
             self._course.warn(words)
@@ -84,4 +84,4 @@ class Hourglass:
 def _words(mark: float, left: float) -> str:
     if mark >= 1.0:
         return "the time of the oldest job that is out is over: its result may be gone"
-    return f"{mark:.0%} of its time is over for the oldest job that is out: {span(left)} are left"
+    return f"{mark:.0%} of its time is over for the oldest job that is out: {format_duration(left)} are left"

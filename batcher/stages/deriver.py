@@ -21,10 +21,10 @@ from typing import Final, Protocol
 from batcher.core import events
 from batcher.errors import LedgerError, MirrorError, OutputError
 from batcher.ledger.derived_outputs import NOTHING, derivable, forget, give_up, missing
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.stages.boundary import trace_of
 from batcher.stages.making import Maker
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"
@@ -73,7 +73,7 @@ class Deriver:
     def __init__(
         self,
         ledger: Ledger,
-        course: Course,
+        course: RunControl,
         makers: Sequence[Maker],
         *,
         closing: Closing | None = None,
@@ -130,7 +130,7 @@ class Deriver:
         else:
             bench.due |= missing(self._ledger, bench.maker.format)
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         if isinstance(change.event, events.Saved):
             self._saved += 1
             for bench in self._benches:
@@ -160,7 +160,7 @@ class Deriver:
             bench.arrived.clear()
             if not self._ending:
                 await asyncio.sleep(LINGER)
-            while not self._course.at_once and (documents := self._next(bench)):
+            while not self._course.abort and (documents := self._next(bench)):
                 await self._make(bench, documents)
 
     def _next(self, bench: _Bench) -> list[int]:
@@ -171,7 +171,7 @@ class Deriver:
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
         group = list[int]()
         size = 0
-        limit = bench.maker.at_once
+        limit = bench.maker.abort
         for document, amount in ready:
             group.append(document)
             size += amount
@@ -198,7 +198,7 @@ class Deriver:
             raise
         except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
             if isinstance(error, OutputError) and error.errno in OF_THE_DISK:
-                self._course.stop(str(error), 3, at_once=True)  # the next run makes what is missing
+                self._course.stop(str(error), 3, abort=True)  # the next run makes what is missing
             else:
                 await self._find(bench, documents, error)
         else:
@@ -213,7 +213,7 @@ class Deriver:
             return
         middle = len(documents) // 2
         for half in (documents[:middle], documents[middle:]):
-            if not bench.closed and not self._course.at_once:
+            if not bench.closed and not self._course.abort:
                 await self._try(bench, half)
 
     async def _give_up(self, bench: _Bench, document: int, error: Exception) -> None:
@@ -231,7 +231,7 @@ class Deriver:
                     f"{one.source}: {format} could not be made of its result, which is saved: {why}"
                 )
         except OutputError as refusal:  # the ledger's own disk
-            self._course.stop(str(refusal), 3, at_once=True)
+            self._course.stop(str(refusal), 3, abort=True)
         if bench.failed(type(error).__name__):
             self._close_bench(
                 bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}"

@@ -13,22 +13,22 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.chain import merged
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.inflight import (
     LAG,
     PATIENCE,
     SILENCE,
     absence,
     is_wanted_anew,
+    outcome_event,
     unanswered,
     unread,
-    verdict,
 )
 from batcher.core.lifecycle import IN_FLIGHT
-from batcher.core.poll_schedule import Looks
+from batcher.core.poll_schedule import PollSchedule
 from batcher.core.reasons import unnamed
 from batcher.core.retry_policy import Policy
 from batcher.errors import (
@@ -54,9 +54,9 @@ from batcher.reducto.result_links import Asked, asked
 from batcher.reducto.results import Buffer
 from batcher.stages import splicing
 from batcher.stages.boundary import Boundary
-from batcher.stages.job_tracker import Watched, Watchlist
-from batcher.stages.run_control import Course
-from batcher.stages.sink import Loan, Result, Sink
+from batcher.stages.job_tracker import JobTracker, Watched
+from batcher.stages.run_control import RunControl
+from batcher.stages.sink import FetchedResult, Loan, Sink
 
 WIDTH: Final = 16  # answers at once
 AGAIN_AFTER_404: Final = 60.0  # seconds
@@ -73,12 +73,12 @@ class Fetcher:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
-        jobs: Watchlist,
-        looks: Looks,
+        pace: RateLimits,
+        course: RunControl,
+        jobs: JobTracker,
+        looks: PollSchedule,
         sink: Sink,
-        headroom: Headroom,
+        headroom: ConcurrencyLimit,
         prices: Prices,
         steps: Sequence[Job] = (),
         *,
@@ -101,7 +101,7 @@ class Fetcher:
         self._policy = policy
         self._clock = clock
         self._rng = rng
-        self._boundary = Boundary(course, "fetching", at_once=True)
+        self._boundary = Boundary(course, "fetching", abort=True)
         self._asking = 0
         # one at a time takes a turn, or turns would be kept for later, and used at once
         self._choosing = asyncio.Lock()
@@ -129,7 +129,7 @@ class Fetcher:
             async with self._choosing:
                 await self._jobs.until_fetchable()
                 # before the choice: after an outage the nearest deadline goes first
-                await self._pace.fetch.turn()
+                await self._pace.fetch.acquire()
                 watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
@@ -148,7 +148,7 @@ class Fetcher:
         Its job is paid for, so it stays on record for a person to say.
         """
         reason = self._boundary.caught(error, about=self._ledger.source_of(document))
-        if self._course.at_once:
+        if self._course.abort:
             return  # it befalls all: none of them is given up, and the next run looks at them again
         try:
             if self._jobs.get(document) is not None:
@@ -165,7 +165,7 @@ class Fetcher:
             began = _now()
             answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, at_once=True)
+            self._course.stop(str(error), 4, abort=True)
         except (NotFound, Gone) as error:
             self._pace.fetch.answered()
             watched.silences = 0
@@ -244,7 +244,7 @@ class Fetcher:
             return
         loan.give_back()
         watched.failures = 0
-        event = verdict(
+        event = outcome_event(
             watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng
         )
         if event is None:
@@ -259,7 +259,7 @@ class Fetcher:
     def _still_running(self, watched: Watched) -> None:
         watched.looked(self._looks, done=False)
         watched.asked_at = _now()
-        span = self._looks.next_in(watched.age)
+        span = self._looks.next_delay(watched.age)
         self._jobs.look_in(
             watched.flight.document,
             min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span,
@@ -373,7 +373,7 @@ class Fetcher:
         self._learn(watched, head.duration)
         self._jobs.forget(document)
         ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
-        self._sink.put(Result(ended, watched.flight.output, body, reserved, streamed))
+        self._sink.put(FetchedResult(ended, watched.flight.output, body, reserved, streamed))
 
     def _learn(self, watched: Watched, work: float | None) -> None:
         """How fast the service is: one more has ended, between the last look that found it running
@@ -440,7 +440,7 @@ class Fetcher:
         if event is not None:
             await self._settle(event, *self._afterwards(watched, event))
             return
-        lagging = self._looks.next_in(watched.age)
+        lagging = self._looks.next_delay(watched.age)
         self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
 
     async def _is_another_known(self, job_id: str) -> bool:

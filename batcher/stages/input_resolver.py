@@ -15,7 +15,7 @@ from typing import Final
 from batcher.core import events
 from batcher.core.inflight import LAPSES
 from batcher.core.lifecycle import State
-from batcher.errors import DocumentLocked, SourceChanged, SourceError, SourceGone
+from batcher.errors import DocumentLocked, SourceChangedError, SourceError, SourceGoneError
 from batcher.ledger.ledger import Due, Ledger
 from batcher.reducto.address_lists import Input, known_as
 from batcher.reducto.api_types import JOB, UPLOAD
@@ -51,7 +51,7 @@ class Named:
 Content = bytes | Path | Fetched | Named | SourceError
 
 
-class Inputs:
+class InputResolver:
     def __init__(
         self,
         ledger: Ledger,
@@ -169,9 +169,9 @@ def source_verdict(due: Due, error: SourceError) -> events.Event:
     match error:
         case DocumentLocked():
             return events.Rejected(due.id, reason, kind=ErrorClass.DOCUMENT)
-        case SourceGone():
+        case SourceGoneError():
             return events.SourceGone(due.id, reason)
-        case SourceChanged():
+        case SourceChangedError():
             return events.SourceChanged(due.id, reason)
     return events.Unreadable(due.id, reason)
 

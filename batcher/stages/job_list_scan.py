@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from batcher.adapters.rate_limits import Lane
+from batcher.adapters.rate_limits import RateLimiter
 from batcher.core.duplicate_jobs import age_of, fits, is_mute, marks_in, names_upload, preference
 from batcher.errors import ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
@@ -31,7 +31,7 @@ Rank = tuple[bool, bool, bool]  # the lowest is adopted
 
 
 @dataclass(slots=True)
-class Sighting:
+class JobListScan:
     """What one pass over the listing showed."""
 
     begun_at: float  # by the loop's time …
@@ -86,7 +86,7 @@ class Sighting:
         return job_id if made_at >= sent_at - OFF else None
 
 
-class Look:
+class JobListReader:
     """`endpoints` by job name: a row of another type is a part of some job, and not the job
     itself.
     """
@@ -95,7 +95,7 @@ class Look:
         self,
         ledger: Ledger,
         client: Api,
-        lane: Lane,
+        lane: RateLimiter,
         *,
         service: str,
         key_print: str,
@@ -110,10 +110,10 @@ class Look:
         self._endpoints = endpoints
         self._clock = clock
 
-    async def through(self, unknown: Sequence[Unknown]) -> Sighting:
+    async def through(self, unknown: Sequence[Unknown]) -> JobListScan:
         """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
         now = self._clock()
-        sighting = Sighting(asyncio.get_running_loop().time(), now)
+        sighting = JobListScan(asyncio.get_running_loop().time(), now)
         sighting.unshown = self._ledger.accepted_jobs(
             self._service, self._key_print, alive_at=now + MARGIN
         )
@@ -133,7 +133,7 @@ class Look:
         return sighting
 
     async def _read(
-        self, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]
+        self, unknown: Sequence[Unknown], sighting: JobListScan, ranks: dict[int, Rank]
     ) -> None:
         listing = pages(self._client, self._lane)
         earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
@@ -149,7 +149,7 @@ class Look:
                 # all that had to be shown was, and what follows is older than any attempt in doubt
                 return
 
-    def _forgive(self, sighting: Sighting) -> None:
+    def _forgive(self, sighting: JobListScan) -> None:
         """What has been deleted, or has come to the end of its time, while the listing was read."""
         if not sighting.unshown:
             return
@@ -165,7 +165,11 @@ class Look:
     # --- rows -------------------------------------------------------------------------------------
 
     def _take_in(
-        self, page: JobsPage, unknown: Sequence[Unknown], sighting: Sighting, ranks: dict[int, Rank]
+        self,
+        page: JobsPage,
+        unknown: Sequence[Unknown],
+        sighting: JobListScan,
+        ranks: dict[int, Rank],
     ) -> None:
         sighting.unreadable += page.unreadable
         holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
@@ -179,7 +183,7 @@ class Look:
             [row for row in page.jobs if row.job_id not in holders and is_mute(row)], sighting
         )
 
-    def _account_for(self, row: JobRow, holder: Holder, sighting: Sighting) -> None:
+    def _account_for(self, row: JobRow, holder: Holder, sighting: JobListScan) -> None:
         """It counts as shown only with what we sent.
 
         What names another attempt was mixed up on its way.
@@ -220,7 +224,7 @@ class Look:
         return attempt is not None and attempt.nonce != nonce
 
     def _claim(
-        self, row: JobRow, attempt: Unknown, sighting: Sighting, ranks: dict[int, Rank]
+        self, row: JobRow, attempt: Unknown, sighting: JobListScan, ranks: dict[int, Rank]
     ) -> None:
         endpoint = self._endpoints.get(attempt.job, "")
         if endpoint and not fits(row, endpoint):
@@ -233,7 +237,7 @@ class Look:
             sighting.jobs[attempt.id] = row.job_id
             ranks[attempt.id] = rank
 
-    def _note_mute(self, rows: Sequence[JobRow], sighting: Sighting) -> None:
+    def _note_mute(self, rows: Sequence[JobRow], sighting: JobListScan) -> None:
         """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
         against it.
         """

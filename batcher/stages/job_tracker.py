@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from batcher.core.inflight import Flight
-from batcher.core.poll_schedule import LATEST, Looks, share
+from batcher.core.inflight import InFlightJob
+from batcher.core.poll_schedule import LATEST, PollSchedule, share
 from batcher.errors import Busy, ServiceError
 
 GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
@@ -27,7 +27,7 @@ NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need
 
 @dataclass(slots=True)
 class Watched:
-    flight: Flight
+    flight: InFlightJob
     accepted_at: float
     look_at: float
     asked_at: float  # when it was last asked by name, or passed on to be watched
@@ -57,7 +57,7 @@ class Watched:
         """Whether it was asked for in vain, and isn't to be asked for again yet."""
         return self.failures > 0 and self.look_at > _now()
 
-    def looked(self, looks: Looks, *, done: bool) -> None:
+    def looked(self, looks: PollSchedule, *, done: bool) -> None:
         """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of
         how long it took.
         """
@@ -76,7 +76,7 @@ class Watched:
         return _now() - max(self.first_at, self.running_at) > max(2 * LATEST, self.age / 2)
 
 
-class Watchlist:
+class JobTracker:
     """`caught_up` is set when all that an earlier run left out has been looked at once."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Watchlist:
         return None if document is None else self._jobs.get(document)
 
     def add(
-        self, flight: Flight, *, look_in: float, age: float = 0.0, punctual: bool = False
+        self, flight: InFlightJob, *, look_in: float, age: float = 0.0, punctual: bool = False
     ) -> None:
         """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits
         for no others.

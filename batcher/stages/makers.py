@@ -31,7 +31,7 @@ from batcher.reducto.job import Job
 from batcher.stages.boundary import trace_of
 from batcher.stages.making import Limit, Maker, in_thread, to_their_ends
 from batcher.stages.mirroring import Mirrored, MirroredSets
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
 def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
@@ -45,7 +45,7 @@ def makers_for(
     ledger: Ledger,
     store: Store,
     client: Api,
-    course: Course,
+    course: RunControl,
     *,
     asked: bool = True,
 ) -> list[Maker]:
@@ -60,7 +60,7 @@ def makers_for(
     if "markdown" in output.formats:
         makers.append(Markdown(ledger, store, course))
     if "jsonl" in output.formats:
-        makers.append(Lines(ledger, store, course, chunks=output.lines == "chunks"))
+        makers.append(LinesMaker(ledger, store, course, chunks=output.lines == "chunks"))
     if "parquet" in output.formats:
         makers.append(Parts(ledger, store, course, manifest.jobs if asked else ()))
     if output.mirror:
@@ -78,10 +78,10 @@ class Pictures:
 
     format = "images"
     after = None
-    at_once = Limit(documents=8)
+    abort = Limit(documents=8)
 
     def __init__(
-        self, ledger: Ledger, store: Store, client: Api, course: Course, jobs: Sequence[Job]
+        self, ledger: Ledger, store: Store, client: Api, course: RunControl, jobs: Sequence[Job]
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -169,7 +169,7 @@ class Pictures:
         return f"{error}" or type(error).__name__
 
 
-def _tell(course: Course, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
+def _tell(course: RunControl, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
     """Of what is made, but not of all that the result holds."""
     sources = {one.document: one.source for one in group}
     for row in rows:
@@ -184,9 +184,9 @@ class Markdown:
 
     format = "markdown"
     after = "images"
-    at_once = Limit()
+    abort = Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, course: Course) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: RunControl) -> None:
         self._ledger = ledger
         self._store = store
         self._course = course
@@ -203,7 +203,7 @@ class Markdown:
         _tell(self._course, group, rows)
 
 
-class Lines:
+class LinesMaker:
     """Appends to one file.
 
     How much of it counts is what the ledger remembers; the rest is cut off and made again.
@@ -211,9 +211,9 @@ class Lines:
 
     format = "jsonl"
     after = None
-    at_once = Limit()
+    abort = Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, course: Course, *, chunks: bool) -> None:
+    def __init__(self, ledger: Ledger, store: Store, course: RunControl, *, chunks: bool) -> None:
         self._ledger = ledger
         self._store = store
         self._course = course
@@ -255,9 +255,11 @@ class Parts:
 
     format = "parquet"
     after = None
-    at_once = Limit(documents=5_000, size=64 << 20, patient=True)
+    abort = Limit(documents=5_000, size=64 << 20, patient=True)
 
-    def __init__(self, ledger: Ledger, store: Store, course: Course, jobs: Sequence[Job]) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, course: RunControl, jobs: Sequence[Job]
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._course = course

@@ -38,7 +38,7 @@ class Maker(Protocol):
         """Which other one goes first, for the same document."""
 
     @property
-    def at_once(self) -> Limit: ...
+    def abort(self) -> Limit: ...
 
     async def prepare(self) -> None:
         """Look after what a crash left, or a person changed."""

@@ -19,7 +19,7 @@ from batcher.outputs import derived_files
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.stages.making import Limit, in_thread, to_their_ends
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
 # and of one that has: a folder of names that are too long, say, is no reason to stop
@@ -40,10 +40,10 @@ class Mirrored:
     """
 
     format = "mirror"
-    at_once = Limit(documents=16)
+    abort = Limit(documents=16)
 
     def __init__(
-        self, ledger: Ledger, store: Store, mirror: Mirror, course: Course, *, after: str | None
+        self, ledger: Ledger, store: Store, mirror: Mirror, course: RunControl, *, after: str | None
     ) -> None:
         self._ledger = ledger
         self._store = store

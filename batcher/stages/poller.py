@@ -11,17 +11,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.inflight import is_overdue
-from batcher.core.poll_schedule import SHORT, Looks
+from batcher.core.poll_schedule import SHORT, PollSchedule
 from batcher.errors import BatcherError, ServiceError, Unauthorised
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
-from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched, Watchlist
-from batcher.stages.run_control import Course
+from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, JobTracker, Watched
+from batcher.stages.run_control import RunControl
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
@@ -41,10 +41,10 @@ class Poller:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
-        jobs: Watchlist,
-        looks: Looks,
+        pace: RateLimits,
+        course: RunControl,
+        jobs: JobTracker,
+        looks: PollSchedule,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -58,7 +58,7 @@ class Poller:
         # what the last sweep took: the account's listing may hold other people's jobs
         self._pages = 1
         self._in_vain = 0
-        self._boundary = Boundary(course, "looking at jobs", at_once=True)
+        self._boundary = Boundary(course, "looking at jobs", abort=True)
         self._looking = False
         self._early: dict[str, None] = {}
         self._accepted: list[int] = []
@@ -97,7 +97,7 @@ class Poller:
         if len(self._early) > EARLY:
             del self._early[next(iter(self._early))]
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
             if (
                 not self._accepted
@@ -107,7 +107,7 @@ class Poller:
 
     def _watch_accepted(self) -> None:
         for flight in self._ledger.flights_of(self._accepted):
-            span = self._looks.first_in(flight.size)
+            span = self._looks.first_delay(flight.size)
             self._jobs.add(flight, look_in=span, punctual=span < SHORT and self._looks.is_learned)
             if self._early.pop(flight.job_id, self) is None:
                 self._jobs.fetch(flight.document)
@@ -155,7 +155,7 @@ class Poller:
             await self._read_listing(unseen)
             self._in_vain = 0
         except Unauthorised as error:
-            self._course.stop(str(error), 4, at_once=True)
+            self._course.stop(str(error), 4, abort=True)
         except ServiceError as error:
             self._in_vain += 1
             self._pace.list.hold(error, most=self._jobs.patience_with(error, self._clock()))
@@ -183,7 +183,7 @@ class Poller:
         most = self._pages_worth_while(len(unseen))
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
-            if not await self._pace.list.turn(most=LONGEST_GATHER):
+            if not await self._pace.list.acquire(most=LONGEST_GATHER):
                 # somebody else was told to wait meanwhile; a look by name costs no more than the
                 # wait
                 break
@@ -214,4 +214,4 @@ class Poller:
     def _look_later(self, watched: Watched) -> None:
         if self._in_vain == 0:
             watched.looked(self._looks, done=False)
-        self._jobs.look_in(watched.flight.document, self._looks.next_in(watched.age))
+        self._jobs.look_in(watched.flight.document, self._looks.next_delay(watched.age))

@@ -14,8 +14,8 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from batcher.adapters.rate_limits import Pace
-from batcher.common.formatting import many
+from batcher.adapters.rate_limits import RateLimits
+from batcher.common.formatting import pluralize
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import (
@@ -31,8 +31,8 @@ from batcher.ledger.ledger import Ledger, Unknown
 from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
 from batcher.stages.capability_checks import FENCE, LISTING, prove_fence
-from batcher.stages.job_list_scan import MARGIN, Look, Sighting
-from batcher.stages.run_control import Course
+from batcher.stages.job_list_scan import MARGIN, JobListReader, JobListScan
+from batcher.stages.run_control import RunControl
 
 ABSENCES_AT_MOST: Final = 3
 # where so many others' submissions never arrive either, it's no fault of this one's
@@ -48,7 +48,7 @@ FENCES_IN_VAIN: Final = 3
 SLACK: Final = 0.01  # seconds
 _NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
 
-Judge = Callable[[Unknown, Sighting], Awaitable[object]]
+Judge = Callable[[Unknown, JobListScan], Awaitable[object]]
 
 
 class Recovery:
@@ -56,8 +56,8 @@ class Recovery:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
+        pace: RateLimits,
+        course: RunControl,
         *,
         service: str,
         key_print: str,
@@ -80,7 +80,7 @@ class Recovery:
         self._submits = submits
         self._endpoints = endpoints or {}
         self._boundary = Boundary(course, "looking for lost submissions")
-        self._look = Look(
+        self._look = JobListReader(
             ledger,
             client,
             pace.list,
@@ -153,9 +153,9 @@ class Recovery:
                     return  # it befalls all: the next run looks for the others
                 await self._judge_alone(attempt, sighting, judge)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, at_once=True)
+            self._course.stop(str(error), 4, abort=True)
 
-    async def _judge_alone(self, attempt: Unknown, sighting: Sighting, judge: Judge) -> None:
+    async def _judge_alone(self, attempt: Unknown, sighting: JobListScan, judge: Judge) -> None:
         try:
             await judge(attempt, sighting)
             self._boundary.passed()
@@ -178,7 +178,7 @@ class Recovery:
         except ServiceError:
             pass  # the next pass tries again; what the listing shows counts without it
 
-    async def _judge(self, attempt: Unknown, sighting: Sighting) -> None:
+    async def _judge(self, attempt: Unknown, sighting: JobListScan) -> None:
         if attempt.id in sighting.jobs:
             if not await self._adopt(attempt, sighting):
                 words = (
@@ -208,7 +208,7 @@ class Recovery:
             )
         return events.ProvenAbsent(attempt.id)
 
-    async def _adopt(self, attempt: Unknown, sighting: Sighting) -> bool:
+    async def _adopt(self, attempt: Unknown, sighting: JobListScan) -> bool:
         """False where another attempt holds its job: somewhere on the way two answers were mixed
         up.
         """
@@ -225,7 +225,7 @@ class Recovery:
 
     # --- the fence --------------------------------------------------------------------------------
 
-    def _is_to_be_fenced(self, attempt: Unknown, sighting: Sighting) -> bool:
+    def _is_to_be_fenced(self, attempt: Unknown, sighting: JobListScan) -> bool:
         """Not where a part of its job shows that it has arrived, nor before the listing could be
         looked through.
         """
@@ -244,7 +244,7 @@ class Recovery:
             return
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
-        await self._pace.whole.turn()
+        await self._pace.whole.acquire()
         try:
             await self._client.delete_upload(str(attempt.file_id))
         except Unauthorised:
@@ -278,7 +278,7 @@ class Recovery:
         """
         return self._clock() - attempt.sent_at > self._retention - MARGIN
 
-    def _has_settled(self, attempt: Unknown, sighting: Sighting) -> bool:
+    def _has_settled(self, attempt: Unknown, sighting: JobListScan) -> bool:
         """Whether the listing was begun long enough after the fence, by the time of this run alone.
 
         The machine's clock may have been set between two runs, so a fence of an earlier one counts
@@ -292,17 +292,17 @@ class Recovery:
         """`settle`, or longer where the listing was seen to be further behind."""
         return max(self._settle, min(2 * self._lag, PATIENCE))
 
-    def _may_conclude(self, attempt: Unknown, sighting: Sighting) -> bool:
+    def _may_conclude(self, attempt: Unknown, sighting: JobListScan) -> bool:
         """Absence is proven by what must be there, those jobs of ours included that were accepted
         just now.
         """
         return not self._doubt(attempt, sighting)
 
-    def _doubt(self, attempt: Unknown, sighting: Sighting) -> str:
+    def _doubt(self, attempt: Unknown, sighting: JobListScan) -> str:
         """Why this pass can't tell that its submission never arrived; empty where it can."""
         return self._deficiency(attempt, sighting) or self._too_early(attempt, sighting)
 
-    def _deficiency(self, attempt: Unknown, sighting: Sighting) -> str:
+    def _deficiency(self, attempt: Unknown, sighting: JobListScan) -> str:
         """What is missing that time alone doesn't bring."""
         not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
         if sighting.broken or not_proven or not attempt.has_upload:
@@ -315,20 +315,22 @@ class Recovery:
         failed = self._fence_fails.get(attempt.nonce)
         return f"its upload can't be deleted{f': {failed.why}' if failed else ''}"
 
-    def _what_is_missing(self, attempt: Unknown, sighting: Sighting, not_proven: set[str]) -> str:
+    def _what_is_missing(
+        self, attempt: Unknown, sighting: JobListScan, not_proven: set[str]
+    ) -> str:
         if sighting.broken:
             return f"the listing can't be read to its end: {sighting.broken}"
         if not attempt.has_upload:
             return _NO_FENCE
         return f"not proven: {', '.join(sorted(not_proven))}"
 
-    def _shaky(self, attempt: Unknown, sighting: Sighting) -> str:
+    def _shaky(self, attempt: Unknown, sighting: JobListScan) -> str:
         """What the listing shows too little of."""
         if part := sighting.parts.get(attempt.id):
             return f"the listing shows job {part}, a part of its job, and not the job itself"
         if sighting.unreadable:
             return (
-                f"{many(sighting.unreadable, 'row')} of the listing can't be read, and may be "
+                f"{pluralize(sighting.unreadable, 'row')} of the listing can't be read, and may be "
                 "its job's"
             )
         if job_id := sighting.lacking(self._settle):
@@ -337,7 +339,7 @@ class Recovery:
             return f"the listing doesn't say what job {job_id} is of, so it may be its job"
         return ""
 
-    def _too_early(self, attempt: Unknown, sighting: Sighting) -> str:
+    def _too_early(self, attempt: Unknown, sighting: JobListScan) -> str:
         """What more there may be to see in a little while."""
         if sighting.lags_since(attempt.fenced_at or 0.0):
             return "the listing shows no job that the service accepted since its upload was deleted"
@@ -355,13 +357,13 @@ class Recovery:
         """
         return WITHOUT_WITNESS * self._settle
 
-    def _waited(self, attempt: Unknown, sighting: Sighting) -> float:
+    def _waited(self, attempt: Unknown, sighting: JobListScan) -> float:
         """Since this run first looked for it."""
         return sighting.begun_at - self._looked_since.setdefault(attempt.nonce, sighting.begun_at)
 
     # --- what is given up on ----------------------------------------------------------------------
 
-    def _is_hopeless(self, attempt: Unknown, sighting: Sighting) -> bool:
+    def _is_hopeless(self, attempt: Unknown, sighting: JobListScan) -> bool:
         """Nothing else is left whose acceptance could still prove the listing, and it has had its
         time.
         """
@@ -371,7 +373,7 @@ class Recovery:
         is_enough = waited > self._patience(attempt, sighting) and self._is_alone(waited)
         return is_enough and not self._may_yet_be_shown(attempt)
 
-    def _patience(self, attempt: Unknown, sighting: Sighting) -> float:
+    def _patience(self, attempt: Unknown, sighting: JobListScan) -> float:
         """Longer where the service may come to itself."""
         may_pass = (
             sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
@@ -401,12 +403,12 @@ class Recovery:
         )
         return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
 
-    def _what_lacks(self, attempt: Unknown, sighting: Sighting) -> str:
+    def _what_lacks(self, attempt: Unknown, sighting: JobListScan) -> str:
         return f"perhaps paid; {self._doubt(attempt, sighting) or 'not proven: absence'}"
 
     # --- looking ----------------------------------------------------------------------------------
 
-    async def _look_through_listing(self, unknown: Sequence[Unknown]) -> Sighting:
+    async def _look_through_listing(self, unknown: Sequence[Unknown]) -> JobListScan:
         sighting = await self._look.through(unknown)
         if sighting.broken:
             self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
@@ -417,7 +419,7 @@ class Recovery:
             await self._ledger.prove(self._service, self._key_print, LISTING)
         return sighting
 
-    def _learn_lag(self, sighting: Sighting) -> None:
+    def _learn_lag(self, sighting: JobListScan) -> None:
         """By how much the listing is behind is seen by what it shows in the end."""
         shown = [
             age

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.core.lifecycle import State
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 # versions in memory; beyond, they are only counted, and looked for again once agreed to
 HELD_AT_MOST: Final = 50_000
@@ -28,7 +28,7 @@ class Consent:
     `documents` and `credits` are what would be paid for again, as far as the scan has come.
     """
 
-    def __init__(self, ledger: Ledger, course: Course, *, unasked: float) -> None:
+    def __init__(self, ledger: Ledger, course: RunControl, *, unasked: float) -> None:
         self._ledger = ledger
         self._course = course
         self._unasked = unasked
@@ -115,7 +115,7 @@ def unasked(manifest: Manifest) -> float:
 
 def again_words(documents: int, credits: float) -> str:
     return (
-        f"{many(documents, 'document')} that {'are' if documents != 1 else 'is'} saved would be"
-        f" paid for again, about {many(credits, 'credit')}: files, options or the service have "
+        f"{pluralize(documents, 'document')} that {'are' if documents != 1 else 'is'} saved would be"
+        f" paid for again, about {pluralize(credits, 'credit')}: files, options or the service have "
         "changed"
     )

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from batcher.common.secrets import Secrets
-from batcher.exit_codes import Ended, heavier
+from batcher.exit_codes import RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
 
 
 @dataclass(slots=True)
-class Course:
-    """`stopped` ends new submissions; what is in flight is still brought home unless `at_once`."""
+class RunControl:
+    """`stopped` ends new submissions; what is in flight is still brought home unless `abort`."""
 
     exit_code: int = 0
     reason: str = ""
-    at_once: bool = False
+    abort: bool = False
     home: bool = False  # what is out is waited for, however long it takes
-    how: Ended = Ended.FINISHED  # what stopped it
+    how: RunEnd = RunEnd.FINISHED  # what stopped it
     strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
@@ -39,9 +39,9 @@ class Course:
         reason: str,
         exit_code: int,
         *,
-        at_once: bool = False,
+        abort: bool = False,
         home: bool = False,
-        how: Ended = Ended.FAILED,
+        how: RunEnd = RunEnd.FAILED,
     ) -> None:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
@@ -50,12 +50,12 @@ class Course:
             self.exit_code = exit_code
         self.how = heavier(self.how, how)
         self.home = home and (self.home or not already)
-        self.at_once = self.at_once or at_once
+        self.abort = self.abort or abort
         self.stopped.set()
 
     def reach(self, limit: str) -> None:
         """A limit of the manifest's, in words: nothing more is sent, and what is out comes home."""
-        self.stop(limit, 3, home=True, how=Ended.LIMIT)
+        self.stop(limit, 3, home=True, how=RunEnd.LIMIT)
 
     def warn(self, words: str) -> None:
         """Something that nobody has to act on at once, and that somebody will want to know."""
@@ -76,7 +76,7 @@ class Course:
         """Nothing was left to do after all."""
         self.reason = ""
         self.exit_code = 0
-        self.how = Ended.FINISHED
+        self.how = RunEnd.FINISHED
 
     def count(self, kind: str | None) -> None:
         """Take in the class of an outcome: errors of configuration in a row would burn the whole

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.common.names import SETTLING, content_key, settled, types_taken
 from batcher.core.chain import Overrides, Step, steps_of
 from batcher.core.lifecycle import State
@@ -123,14 +123,14 @@ class Scanner:
     def _tell_of_what_differs(self) -> None:
         if self.withdrawn:
             self._tell(
-                f"{many(self.withdrawn, 'document')} that an earlier run had queued will not be "
+                f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not be "
                 "sent: the manifest and "
                 "its sources no longer ask for them"
             )
         if self._namesakes:
             name, folder = next(iter(self._namesakes.items()))
             self._tell(
-                f"{many(len(self._namesakes), 'document')} have the same names as other documents "
+                f"{pluralize(len(self._namesakes), 'document')} have the same names as other documents "
                 f"of {folder}, "
                 f"e.g. {name}: both results are kept, the new ones with a tag in their names"
             )

@@ -1,7 +1,7 @@
 """Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches
 nothing.
 
-What has been fetched and not yet written is bounded in bytes (`Room`), however many results that
+What has been fetched and not yet written is bounded in bytes (`ByteBudget`), however many results that
 is.
 """
 
@@ -31,13 +31,13 @@ from batcher.outputs.result_store import (
     trouble,
 )
 from batcher.reducto.results import Buffer
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 GROUP: Final = 128  # results made durable together
 ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much
 
 
-class Room:
+class ByteBudget:
     """So many bytes may be in memory at once; one larger than all of it goes alone."""
 
     def __init__(self, size: int = ROOM) -> None:
@@ -62,7 +62,7 @@ class Loan:
     with the result.
     """
 
-    def __init__(self, room: Room, amount: int) -> None:
+    def __init__(self, room: ByteBudget, amount: int) -> None:
         self._room = room
         self._amount = amount
 
@@ -77,7 +77,7 @@ class Loan:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class FetchedResult:
     """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written.
 
     Where it is `streamed`, its bytes lie on disk already and only want their name.
@@ -92,21 +92,21 @@ class Result:
 
 class Sink:
     def __init__(
-        self, ledger: Ledger, store: Store, course: Course, *, service: str, key_print: str
+        self, ledger: Ledger, store: Store, course: RunControl, *, service: str, key_print: str
     ) -> None:
-        self.room = Room()
+        self.room = ByteBudget()
         self._account = (service, key_print)  # whose jobs can be asked for results that are missing
         self._ledger = ledger
         self._store = store
         self._course = course
-        self._results: deque[Result] = deque()
+        self._results: deque[FetchedResult] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
         self.wrote_at = float("-inf")  # by the loop's time
         # results and copies: one after the other, so that the newer stands
         self._placing = asyncio.Lock()
 
-    def put(self, result: Result) -> None:
+    def put(self, result: FetchedResult) -> None:
         self._results.append(result)
         self._arrived.set()
 
@@ -127,7 +127,7 @@ class Sink:
                 self._writing = False
                 self.wrote_at = asyncio.get_running_loop().time()
 
-    async def _write(self, group: Sequence[Result]) -> None:
+    async def _write(self, group: Sequence[FetchedResult]) -> None:
         async with self._placing:
             places = self._ledger.places_of([result.ended.document for result in group])
             known = self._ledger.hashes_of(list(places.values()))
@@ -139,14 +139,14 @@ class Sink:
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
                 # what wasn't written is still at the service
-                self._course.stop(str(outcome), 3, at_once=True)
+                self._course.stop(str(outcome), 3, abort=True)
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
         # only now: till here all of it lies in memory
         self.room.give(sum(result.reserved for result in group))
 
-    def _given_up(self, result: Result, refusal: OutputError) -> Sequence[events.Event]:
+    def _given_up(self, result: FetchedResult, refusal: OutputError) -> Sequence[events.Event]:
         """Of this one alone: it is paid for and still at the service, and a person has to say what
         next.
         """
@@ -165,14 +165,14 @@ class Sink:
         try:
             return await asyncio.to_thread(self._store.new_part)
         except OutputError as error:
-            self._course.stop(str(error), 3, at_once=True)
+            self._course.stop(str(error), 3, abort=True)
             return None
 
     def refuse(self, output: str, error: OSError) -> None:
         """The disk gave up in the middle of a stream: what isn't written is still at the
         service.
         """
-        self._course.stop(str(trouble(output, error)), 3, at_once=True)
+        self._course.stop(str(trouble(output, error)), 3, abort=True)
 
     async def copy_for_ever(self) -> None:
         """Give every copy the end that its payer came to."""
@@ -192,7 +192,7 @@ class Sink:
                 try:
                     happened = await self._end_of(copy)
                 except OutputError as error:
-                    self._course.stop(str(error), 3, at_once=True)
+                    self._course.stop(str(error), 3, abort=True)
                     return False
             try:
                 await self._ledger.record(*happened)
@@ -248,7 +248,7 @@ def _on_its_own(copy: Copy) -> events.Event:
 
 
 def _item(
-    result: Result, place: str | None, known: Mapping[str, frozenset[str]]
+    result: FetchedResult, place: str | None, known: Mapping[str, frozenset[str]]
 ) -> Item | Streamed:
     """What to write where; a superseded document's result has been paid for, and is kept for who
     wants it again.

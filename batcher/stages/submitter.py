@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.adapters.rate_limits import WORTH_A_WORD, Pace
+from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
 from batcher.common.names import extension_of, identity
 from batcher.core import events
 from batcher.core.chain import merged
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.reasons import unnamed
-from batcher.core.reservations import Claim
+from batcher.core.reservations import Reservation
 from batcher.core.retry_policy import Policy
 from batcher.core.submission_quota import Allowance
 from batcher.errors import (
@@ -37,7 +37,7 @@ from batcher.errors import (
     NotFound,
     Outdated,
     Refused,
-    ReplyLost,
+    ReplyLostError,
     ServiceError,
     SourceError,
     Unauthorised,
@@ -56,9 +56,16 @@ from batcher.reducto.webhook_signature import token
 from batcher.sources.object_store import Fetched
 from batcher.sources.page_count import UNCOUNTED, measure
 from batcher.stages.boundary import INTERNAL, Boundary
-from batcher.stages.input_resolver import Content, Inputs, Named, is_file, path, source_verdict
-from batcher.stages.job_tracker import Watchlist
-from batcher.stages.run_control import Course
+from batcher.stages.input_resolver import (
+    Content,
+    InputResolver,
+    Named,
+    is_file,
+    path,
+    source_verdict,
+)
+from batcher.stages.job_tracker import JobTracker
+from batcher.stages.run_control import RunControl
 
 WIDTH = 48  # documents in hand at once; more connections only cost more
 AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
@@ -75,7 +82,7 @@ UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class JobTemplate:
     """What every submission of one step has in common."""
 
     batch: str
@@ -100,12 +107,12 @@ class Submitter:
         self,
         ledger: Ledger,
         client: Api,
-        pace: Pace,
-        course: Course,
-        jobs: Watchlist,
-        assignments: Mapping[str, Assignment],
-        inputs: Inputs,
-        headroom: Headroom,
+        pace: RateLimits,
+        course: RunControl,
+        jobs: JobTracker,
+        assignments: Mapping[str, JobTemplate],
+        inputs: InputResolver,
+        headroom: ConcurrencyLimit,
         *,
         most: int | None,
         policy: Policy,
@@ -393,7 +400,7 @@ class Submitter:
                 content.path.unlink(missing_ok=True)
         # of an object nobody knew it before
         sha256 = due.content.partition(".")[0] if is_file(due) else None
-        await self._pace.upload.turn()
+        await self._pace.upload.acquire()
         if self._course.stopped.is_set():
             return None
         try:
@@ -401,7 +408,7 @@ class Submitter:
             name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, at_once=True)
+            self._course.stop(str(error), 4, abort=True)
             return None
         except ServiceError as error:
             self._pace.upload.hold(error)
@@ -433,7 +440,7 @@ class Submitter:
     # --- the submission: paid, and sent once ------------------------------------------------------
 
     async def _send(self, due: Due, named: Named, *before: events.Event) -> None:
-        await self._pace.submit.turn()
+        await self._pace.submit.acquire()
         if self._course.stopped.is_set():
             return
         breaker = self._headroom.breaker
@@ -474,7 +481,7 @@ class Submitter:
             self._allowance.give_back()
         await self._book(due, unnamed(event, named.known_as))
 
-    async def _claim(self, due: Due, *, chained: bool) -> Claim:
+    async def _claim(self, due: Due, *, chained: bool) -> Reservation:
         """What is known of what it will cost; the ledger holds that against the limits."""
         job = self._assignments[due.job]
         rate = job.chained_rate if chained else job.rate
@@ -490,7 +497,7 @@ class Submitter:
             size, most = await _size(due, job, read)
         extension = extension_of(due.content)
         by_cells = rate.is_by_cells(size, extension)
-        return Claim(
+        return Reservation(
             sort=f"{due.step} {extension}",
             cost=rate.reserve(size),
             page=rate.page,
@@ -576,7 +583,7 @@ class Submitter:
             self._pace.submit.hold(error)
             span = self._policy.backoff.span(due.tries, self._rng)
             return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
-        except (ReplyLost, BadReply) as error:
+        except (ReplyLostError, BadReply) as error:
             self._headroom.breaker.answer_lost(self._clock())
             return events.ReplyLost(due.id, str(error))
         self._silent_since = None
@@ -588,7 +595,7 @@ class Submitter:
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
-            self._course.stop(str(error), 4, at_once=isinstance(error, Unauthorised))
+            self._course.stop(str(error), 4, abort=isinstance(error, Unauthorised))
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
             self._pace.submit.hold(error)
@@ -624,12 +631,12 @@ class Submitter:
             self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
 
 
-def _options(due: Due, job: Assignment) -> Mapping[str, Any]:
+def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:
     """The step's, and what a listing says of this document alone."""
     return merged(job.options, json.loads(due.options)) if due.options else job.options
 
 
-async def _size(due: Due, job: Assignment, read: int | None) -> tuple[Measure, int | None]:
+async def _size(due: Due, job: JobTemplate, read: int | None) -> tuple[Measure, int | None]:
     """What of the document the job asks for, and how many pages at most; `read` are those an
     earlier job has read.
     """

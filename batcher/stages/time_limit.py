@@ -7,25 +7,25 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from batcher.core.budget import nearest
+from batcher.core.budget import next_occurrence
 from batcher.manifest.model import Limits
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 # seconds between two looks at the clock: it may jump, and the machine may sleep
 GLANCE: Final = 20.0
 
 
-class Curfew:
+class TimeLimit:
     """Counts from when it is made."""
 
-    def __init__(self, limits: Limits, course: Course, *, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, course: RunControl, *, clock: Callable[[], float]) -> None:
         self._limits = limits
         self._course = course
         self._clock = clock
         self._began_at = clock()
         here_and_now = datetime.fromtimestamp(self._began_at)
         self._stop_at = (
-            nearest(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
+            next_occurrence(limits.stop_at, here_and_now).timestamp() if limits.stop_at else None
         )
 
     def look(self) -> None:

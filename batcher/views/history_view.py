@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.views.status import plain
 
 
@@ -35,7 +35,7 @@ def _version(row: dict[str, Any]) -> str:
 
 def _attempt(row: dict[str, Any]) -> str:
     unbilled = row["credits"] is None
-    credits = many(row["cost"] if unbilled else row["credits"], "credit") + (
+    credits = pluralize(row["cost"] if unbilled else row["credits"], "credit") + (
         " estimated" if unbilled else ""
     )
     job = f", job {row['job_id']}" if row["job_id"] else ""
@@ -58,7 +58,7 @@ def _where_to_look(row: dict[str, Any]) -> str:
 def _twin(row: dict[str, Any]) -> str:
     return (
         f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, "
-        f"{many(row['credits'], 'credit')},"
+        f"{pluralize(row['credits'], 'credit')},"
         f" at {row['service']}"
     )
 

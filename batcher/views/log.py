@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 
 
 class Log:
@@ -26,7 +26,7 @@ class Log:
     def close(self) -> None:
         self._ledger.listeners.remove(self._hear)
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         told = {
             "source": self._ledger.source_of(change.event.document),
             "from": change.before,

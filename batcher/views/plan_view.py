@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batcher.common.formatting import many, size
+from batcher.common.formatting import format_bytes, pluralize
 from batcher.reducto.option_checks import unknown_options
 from batcher.views.status import failed, nothing_found, plain
 
@@ -30,10 +30,10 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     lines = [f'batch "{plan.batch}" would', *_sent(plan)]
     if plan.copies:
         lines.append(
-            f"  copy       {many(plan.copies, 'result')}: the same bytes are paid for once"
+            f"  copy       {pluralize(plan.copies, 'result')}: the same bytes are paid for once"
         )
     if plan.in_flight:
-        lines.append(f"  bring home {many(plan.in_flight, 'result')} of jobs already out")
+        lines.append(f"  bring home {pluralize(plan.in_flight, 'result')} of jobs already out")
     lines.append(f"  leave      {plan.saved} as they are: saved, and unchanged since")
     lines += _not_sent(plan)
     if plan.left_out:
@@ -63,7 +63,7 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
 
 def _likely(plan: Plan) -> str:
     return (
-        f"; by their size {many(plan.guessed_pages, 'page')} are likelier"
+        f"; by their size {pluralize(plan.guessed_pages, 'page')} are likelier"
         if plan.guessed_pages > plan.guessed
         else ""
     )
@@ -71,8 +71,8 @@ def _likely(plan: Plan) -> str:
 
 def _sent(plan: Plan) -> list[str]:
     lines = [
-        f"  send       {many(plan.to_send, 'document')}"
-        + (f", {size(plan.size)}" if plan.to_send else "")
+        f"  send       {pluralize(plan.to_send, 'document')}"
+        + (f", {format_bytes(plan.size)}" if plan.to_send else "")
     ]
     lines += [f"             {number} for {job}" for job, number in plan.steps.items()]
     if plan.taken_up:
@@ -83,7 +83,7 @@ def _sent(plan: Plan) -> list[str]:
     if plan.again:
         lines.append(
             f"             {plan.again} of them again, which cost "
-            f"{many(plan.again_credits, 'credit')}:"
+            f"{pluralize(plan.again_credits, 'credit')}:"
             " files, options or the service have changed"
         )
     if plan.asks:

@@ -12,7 +12,7 @@ from typing import Final, NoReturn, TextIO
 from tqdm import tqdm
 
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 
 NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
 AT_ONCE: Final = 0.2  # seconds between two pictures of the bar where nothing is done yet
@@ -44,7 +44,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _hear(self, change: Change) -> None:
+    def _hear(self, change: Transition) -> None:
         if self._bar is None:
             self._say_now_and_then()
         elif change.before in OPEN and change.after not in OPEN:

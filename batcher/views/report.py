@@ -11,7 +11,7 @@ from html import escape
 from itertools import accumulate
 from typing import Final
 
-from batcher.common.formatting import size, span
+from batcher.common.formatting import format_bytes, format_duration
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.views.page import page
@@ -54,7 +54,7 @@ def _standing(found: Statistics) -> Iterator[str]:
     still = sum(by_state.get(state, 0) for state in OPEN)
     failed = sum(by_state.get(state, 0) for state in VERDICTS)
     yield _tiles(
-        ("documents", f"{total:,}", size(found.bytes)),
+        ("documents", f"{total:,}", format_bytes(found.bytes)),
         ("results on disk", f"{saved:,}", f"{saved / total:.1%} of all" if total else ""),
         ("not saved", f"{failed:,}", f"{failed / total:.1%} of all" if total else ""),
         ("still to be done", f"{still:,}", "run the batch again" if still else "nothing"),
@@ -97,7 +97,7 @@ def _standing(found: Statistics) -> Iterator[str]:
 def _lasted(run: RunRow, last: RunRow) -> str:
     """One that has no end was cut off, or is the last and may go on."""
     if run.ended_at:
-        return span(run.ended_at - run.started_at)
+        return format_duration(run.ended_at - run.started_at)
     return "goes on, or was cut off" if run is last else "cut off"
 
 
@@ -125,7 +125,7 @@ def _speed(found: Statistics) -> Iterator[str]:
             else _clock(bucket.at)
         )
         bars.append(Bar(seconds, rate, f"{rate:,.1f}"))
-    width = span(found.throughput[0].width) if found.throughput else ""
+    width = format_duration(found.throughput[0].width) if found.throughput else ""
     yield figure(
         "Results saved per minute",
         f"In the last run that saved any; each bar is {width}."
@@ -148,7 +148,7 @@ def _speed(found: Statistics) -> Iterator[str]:
         "Where the time goes: waiting, here and in the service's queue, against the service's own "
         "work",
         ("part of the way", *names),
-        [(phase.name, *map(span, phase.values)) for phase in found.phases],
+        [(phase.name, *map(format_duration, phase.values)) for phase in found.phases],
         shares=[phase.values[1] / longest for phase in found.phases],
     )
     yield figure(
@@ -236,9 +236,9 @@ def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
     return (
         plain(f"{row.source} {row.job}".rstrip()),
-        span(max(row.seconds, 0.0)),
+        format_duration(max(row.seconds, 0.0)),
         pages,
-        size(row.size),
+        format_bytes(row.size),
     )
 
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batcher.common.formatting import dollars, many, span
+from batcher.common.formatting import format_duration, format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
-from batcher.exit_codes import Ended
+from batcher.exit_codes import RunEnd
 from batcher.ledger.queries import Queries
 from batcher.ledger.schema import reading
 
@@ -28,25 +28,27 @@ SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
-    lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {span(summary.seconds)}']
+    lines = [
+        f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {format_duration(summary.seconds)}'
+    ]
     lines += step_lines(summary.steps) if states else nothing_found(manifest)
     lines += [f"  {failed(group)}" for group in summary.failures]
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.taken_up:
         lines.append(
-            f"  {many(summary.taken_up, 'document')} that had failed for a passing reason, tried "
+            f"  {pluralize(summary.taken_up, 'document')} that had failed for a passing reason, tried "
             "again"
         )
     if summary.pages:
-        lines.append(f"  {many(summary.pages, 'page')}, {_spent(summary)}")
+        lines.append(f"  {pluralize(summary.pages, 'page')}, {_spent(summary)}")
     lines.append(f"  results: {manifest.output.directory}")
     lines.append(f"  ledger:  {manifest.output.ledger_path}")
     if summary.reason:
         lines.append(f"stopped: {summary.reason}")
-    if manifest.limits.is_sample and summary.ended == Ended.FINISHED and unsaved(states):
+    if manifest.limits.is_sample and summary.ended == RunEnd.FINISHED and unsaved(states):
         lines.append(
-            f"the sample is taken: {many(unsaved(states), 'document')} left for a run without "
+            f"the sample is taken: {pluralize(unsaved(states), 'document')} left for a run without "
             "--sample"
         )
     lines += [f"note: {note}" for note in summary.notes]
@@ -62,10 +64,10 @@ def _now(summary: Summary) -> str:
 
 
 def _spent(summary: Summary) -> str:
-    words = f"{many(summary.credits, 'credit')} ({dollars(summary.dollars)}) in all runs"
+    words = f"{pluralize(summary.credits, 'credit')} ({format_usd(summary.dollars)}) in all runs"
     if summary.credits_in_run == summary.credits:
         return words
-    return f"{words}, {summary.credits_in_run:g} ({dollars(summary.dollars_in_run)}) in this one"
+    return f"{words}, {summary.credits_in_run:g} ({format_usd(summary.dollars_in_run)}) in this one"
 
 
 def nothing_found(manifest: Manifest) -> list[str]:
@@ -143,7 +145,7 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
     if left <= 0:
         return ["what is out has outlived its time: some of it may be gone"]
     return [
-        f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {span(left)} "
+        f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {format_duration(left)} "
         "are left"
     ]
 
@@ -159,10 +161,12 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     if values["seconds_left"] is not None:
         speed = values["documents_per_second"]
         left = values["seconds_left"]
-        lines.append(f"  {speed:.3g} documents a second, {span(left)} left at that")
+        lines.append(f"  {speed:.3g} documents a second, {format_duration(left)} left at that")
     lines += [f"  {failed(group)}" for group in values["failures"]]
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
-    lines.append(f"  {many(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far")
+    lines.append(
+        f"  {pluralize(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far"
+    )
     lines += [
         f"  {told.format(_money(values['cost'], name))}"
         for name, told in _TO_TELL
@@ -184,7 +188,9 @@ _TO_TELL = (
 
 
 def _money(cost: dict[str, float], name: str) -> str:
-    return f"{many(cost[name], 'credit')} ({dollars(cost[name] * cost['dollars_per_credit'])})"
+    return (
+        f"{pluralize(cost[name], 'credit')} ({format_usd(cost[name] * cost['dollars_per_credit'])})"
+    )
 
 
 def unsaved(states: Mapping[str, int]) -> int:
@@ -201,7 +207,7 @@ def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def counts(states: dict[str, int]) -> str:
-    return many(sum(states.values()), "document") + (f": {_states(states)}" if states else "")
+    return pluralize(sum(states.values()), "document") + (f": {_states(states)}" if states else "")
 
 
 def _states(states: Mapping[str, int]) -> str:
@@ -222,7 +228,7 @@ def _why(group: FailureGroup) -> str:
 def next_time(group: FailureGroup) -> str:
     """Of what failed for a passing reason."""
     which = "" if group.waits == group.documents else f"{group.waits} of them "
-    return f"{which}will be tried again by the next run ({many(group.runs, 'run')} so far)"
+    return f"{which}will be tried again by the next run ({pluralize(group.runs, 'run')} so far)"
 
 
 def plain(text: str, *, keep: str = "") -> str:
@@ -235,5 +241,5 @@ def _before(moment: float | None) -> str:
         return ""
     return (
         f" before {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M} "
-        f"({span(max(0.0, moment - time.time()))} from now)"
+        f"({format_duration(max(0.0, moment - time.time()))} from now)"
     )

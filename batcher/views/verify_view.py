@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batcher.common.formatting import many
+from batcher.common.formatting import pluralize
 from batcher.views.status import plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def verify_words(found: Verified) -> str:
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",
-        [f"{source}: job {job}, {many(credits, 'credit')}" for source, job, credits in found.twins],
+        [
+            f"{source}: job {job}, {pluralize(credits, 'credit')}"
+            for source, job, credits in found.twins
+        ],
     )
     if found.ledger:
         lines += [f"the ledger: {words}" for words in found.ledger]
@@ -52,7 +55,7 @@ def repair_words(paid: Requeued, free: int, again: str) -> str:
 def _remedies(free: int, paid: Requeued) -> str:
     return (
         f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
-        f"(about {many(paid.credits, 'credit')})"
+        f"(about {pluralize(paid.credits, 'credit')})"
     )
 
 

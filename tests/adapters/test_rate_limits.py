@@ -16,11 +16,11 @@ import pytest
 from house import House
 from virtual import LoopThrottler, run_virtually, unhurried
 
-from batcher.adapters.rate_limits import FIRST_HOLD, Lane
+from batcher.adapters.rate_limits import FIRST_HOLD, RateLimiter
 from batcher.core.breaker import AT_LEAST, FIRST_REST
 from batcher.core.lifecycle import State
-from batcher.errors import BadReply, Busy, ReplyLost, ServiceError
-from batcher.reducto.fake_client import Twin
+from batcher.errors import BadReply, Busy, ReplyLostError, ServiceError
+from batcher.reducto.fake_client import FakeClient
 
 T = TypeVar("T")
 OF_ALL = "[CODE 1000] rate limit exceeded, retry with exponential backoff"
@@ -58,7 +58,7 @@ async def saved_in(house: House) -> float:
 # --- a limit on calls -----------------------------------------------------------------------------
 
 
-class Limited(Twin):
+class Limited(FakeClient):
     """Takes `limit` calls a second, and `burst` more where it was left alone before; or so many in
     any second.
     """
@@ -175,7 +175,7 @@ def test_lanes_learn_from_one_another_where_the_service_says_that_they_share_a_l
                 pace.fetch.hold(Busy("GET /job", said, status=429))
             began = now()
             for _ in range(30):
-                await pace.upload.turn()
+                await pace.upload.acquire()
             assert (now() - began > 1.0) == slowed
 
     run_virtually(work())
@@ -197,7 +197,7 @@ def test_a_call_that_fails_among_many_that_do_not_holds_up_none() -> None:
     """Where nothing else was heard of the service, or nearly all fails, the lane waits."""
 
     async def work() -> None:
-        lane = Lane(throttler=LoopThrottler)
+        lane = RateLimiter(throttler=LoopThrottler)
         error = BadReply("GET /job", "500", status=500)
         lane.hold(error)
         assert lane.held_for == FIRST_HOLD
@@ -214,7 +214,7 @@ def test_a_call_that_fails_among_many_that_do_not_holds_up_none() -> None:
     run_virtually(work())
 
 
-class Flaky(Twin):
+class Flaky(FakeClient):
     """A quarter of all calls fail, each in one of five ways; what is free to repeat is repeated, as
     the client does.
     """
@@ -225,7 +225,7 @@ class Flaky(Twin):
         for tries in range(3):
             try:
                 return await self._exchange(call, act)
-            except (ReplyLost, BadReply):
+            except (ReplyLostError, BadReply):
                 if call == "run_job" or tries == 2:
                     raise
                 await asyncio.sleep(self.rng.uniform(0.0, 0.5 * 2**tries))
@@ -240,14 +240,14 @@ class Flaky(Twin):
         before: dict[str, ServiceError] = {
             "429": Busy(call, OF_ALL, status=429),
             "500": BadReply(call, "500", status=500),
-            "reset": ReplyLost(call, "reset"),
+            "reset": ReplyLostError(call, "reset"),
         }
         if how in before:
             await asyncio.sleep(self.latency)
             raise before[how]
         value = await super().reach(call, act)
         if how:
-            raise ReplyLost(call, how)
+            raise ReplyLostError(call, how)
         return value
 
 
@@ -269,14 +269,14 @@ def test_an_outage_rests_and_ends_and_one_document_at_a_time_tries(house: House)
     after.
     """
 
-    class Down(Twin):
+    class Down(FakeClient):
         until = 0.0
         sent: list[float]
 
         async def run_job(self, *args: Any, **more: Any) -> str:
             self.sent.append(now())
             if now() < self.until:
-                raise ReplyLost("run_job", "reset")
+                raise ReplyLostError("run_job", "reset")
             return await super().run_job(*args, **more)
 
     async def work() -> None:
@@ -299,7 +299,7 @@ def test_what_is_in_hand_when_nearly_all_fails_is_not_sent_any_more(house: House
     sends another.
     """
 
-    class Down(Twin):
+    class Down(FakeClient):
         uploads = 0
         sent: list[float]
 
@@ -310,7 +310,7 @@ def test_what_is_in_hand_when_nearly_all_fails_is_not_sent_any_more(house: House
 
         async def run_job(self, *args: Any, **more: Any) -> str:
             self.sent.append(now())
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
 
     async def work() -> None:
         house.client = client = Down(house.service)

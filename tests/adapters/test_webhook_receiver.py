@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from batcher.adapters.webhook_receiver import LARGEST, Receiver, receiving
-from batcher.doorkeeper import Limits
+from batcher.doorkeeper import ConnectionLimits
 from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Signed, Tokened, sign, token
 
@@ -142,7 +142,7 @@ HALF = b"POST / HTTP/1.1\r\nHost: x\r\nX-Slow: "
 Pipe = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def listening(limits: Limits) -> AbstractAsyncContextManager[Receiver]:
+def listening(limits: ConnectionLimits) -> AbstractAsyncContextManager[Receiver]:
     return receiving("127.0.0.1", 0, Tokened(KEY), clock=time.time, limits=limits)
 
 
@@ -175,14 +175,14 @@ async def test_a_connection_that_never_says_all_is_hung_up_on(said: bytes) -> No
     """Whether it stops before, within or after its header, and however often it is asked to
     wait.
     """
-    limits = Limits(connections=8, header=0.2, idle=0.2, stalled=0.2)
+    limits = ConnectionLimits(connections=8, header=0.2, idle=0.2, stalled=0.2)
     async with listening(limits) as receiver:
         await hung_up(await opened(receiver.url, said))
 
 
 async def test_a_header_that_drips_in_is_hung_up_on() -> None:
     """Its time runs from its first byte, not from its last."""
-    async with listening(Limits(connections=8, header=0.3)) as receiver:
+    async with listening(ConnectionLimits(connections=8, header=0.3)) as receiver:
         pipe = await opened(receiver.url, HALF)
         ending = asyncio.create_task(hung_up(pipe))
         while not ending.done():
@@ -194,7 +194,7 @@ async def test_an_answered_connection_may_rest_and_ask_again() -> None:
     """A client's pause between two messages is longer than a header may take."""
     body = message("a")
     whole = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    async with listening(Limits(connections=8, header=0.2, idle=30)) as receiver:
+    async with listening(ConnectionLimits(connections=8, header=0.2, idle=30)) as receiver:
         reader, writer = await opened(receiver.url, whole)
         assert b"204" in await reader.readuntil(b"\r\n\r\n")
         resting = asyncio.create_task(reader.read(1))
@@ -212,7 +212,7 @@ async def test_a_real_message_comes_through_however_many_hold_on(
     session: aiohttp.ClientSession, said: bytes
 ) -> None:
     """Who has said least goes first; never more are open than may be."""
-    async with listening(Limits(connections=8, header=600)) as receiver:
+    async with listening(ConnectionLimits(connections=8, header=600)) as receiver:
         held = [await opened(receiver.url, said) for _ in range(100)]
         assert await post(session, receiver.url, message("a")) == 204
         ends = [asyncio.create_task(hung_up(pipe)) for pipe in held]
@@ -228,7 +228,7 @@ async def test_half_bodies_make_room_too(session: aiohttp.ClientSession) -> None
     message.
     """
     begun = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
-    async with listening(Limits(connections=4, body=0.0)) as receiver:
+    async with listening(ConnectionLimits(connections=4, body=0.0)) as receiver:
         held = [await opened(receiver.url, begun) for _ in range(4)]
         assert await post(session, receiver.url, message("a")) == 204
         for _, writer in held:
@@ -247,7 +247,7 @@ async def test_a_malformed_request_leaves_no_trace_and_seldom_a_line(
     caplog: pytest.LogCaptureFixture, said: bytes
 ) -> None:
     """Whoever sends one may send a million: one line for many, and it says what was wrong."""
-    async with listening(Limits(connections=8)) as receiver:
+    async with listening(ConnectionLimits(connections=8)) as receiver:
         caplog.set_level(logging.INFO)
         for _ in range(20):
             assert b" 400 " in await hung_up(await opened(receiver.url, said))

@@ -19,7 +19,7 @@ from pathlib import Path
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import run_batch
 from batcher.service.faults import Fault
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 # workers look there for the plain parser
 sys.path.append(str(Path(__file__).parents[1] / "service"))
@@ -52,7 +52,7 @@ async def measure(folder: Path, name: str, documents: int, service_time: float) 
         path.write_text(f"letter {number}")
         os.utime(path, (1_700_000_000, 1_700_000_000))
     slow = {"slow": Fault(1.0, service_time)}
-    options = Options(folder / "service", workers=1, parser="plain_parser", chaos=slow)
+    options = LocalOptions(folder / "service", workers=1, parser="plain_parser", chaos=slow)
     async with LocalService(options, key="bench") as service:
         ended = _note_ends(service)
         overrides = _webhook() if name == "called back" else ()

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from batcher.common.secrets import PASSING, Secrets, scrubbed
+from batcher.common.secrets import PASSING, Secrets, redact_urls
 from batcher.errors import BadReply
 
 SIGNATURE = "X-Amz-Signature=CANARY0123456789abcdef"
@@ -58,7 +58,7 @@ def test_a_known_password_is_cut_out_in_every_form(password: str, form: str) -> 
 def test_a_signed_address_keeps_its_name_alone(scheme: str, form: str) -> None:
     """Whatever its scheme, and though nobody knows that it is one of ours."""
     address = f"{scheme}{ADDRESS.removeprefix('https')}"
-    left = scrubbed(f"could not fetch {FORMS[form](address)} for you")
+    left = redact_urls(f"could not fetch {FORMS[form](address)} for you")
     assert "CANARY" not in left
     assert "bucket.s3.amazonaws.com" in left
     assert left.endswith("for you")
@@ -86,7 +86,7 @@ def test_a_signed_address_keeps_its_name_alone(scheme: str, form: str) -> None:
 )
 def test_what_looks_like_a_secret_is_cut_out(words: str) -> None:
     """Without its address, inside a body that is quoted, in a header."""
-    assert "CANARY" not in scrubbed(words)
+    assert "CANARY" not in redact_urls(words)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_password_with_a_quote_in_it_is_cut_to_its_end(deep: int, is_whole: bo
         words = json.dumps(words)
     if not is_whole:
         words = words[: words.rindex("CANARY") + 3]
-    left = scrubbed(words)
+    left = redact_urls(words)
     assert "CAN" not in left
     assert ("page" in left) is is_whole
 

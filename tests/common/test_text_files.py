@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batcher.common.names import HOSTED_TYPES, path_of
 from batcher.common.text_files import Lines, NotText, text_of
-from batcher.errors import ManifestError, SourceUnreadable
+from batcher.errors import ManifestError, SourceUnreadableError
 from batcher.manifest.loading import load
 from batcher.manifest.model import Source
 from batcher.sources import listing as listings
@@ -132,7 +132,7 @@ def test_another_encoding_is_refused_by_file_and_line(raw: bytes, tmp_path: Path
     with pytest.raises(ManifestError, match=r"s\.json: line 1"):
         load(tmp_path / "m.toml")
     (tmp_path / ".batcherignore").write_bytes(raw)
-    with pytest.raises(SourceUnreadable, match=r"\.batcherignore: line 1"):
+    with pytest.raises(SourceUnreadableError, match=r"\.batcherignore: line 1"):
         taken(tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_a_long_ignore_file_is_read_or_refused_with_its_size(tmp_path: Path) -> 
     ignore.write_text("*.txt\n!b.txt\n" + "nothing\n" * 200_000 + "*.txt\n!a.txt\nb.txt\n")
     assert taken(tmp_path) == ["a.txt"]
     os.truncate(ignore, IGNORE_LIMIT + 1)
-    with pytest.raises(SourceUnreadable, match="16,777,217 bytes"):
+    with pytest.raises(SourceUnreadableError, match="16,777,217 bytes"):
         taken(tmp_path)
 
 

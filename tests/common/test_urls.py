@@ -7,14 +7,14 @@ from itertools import combinations
 import pytest
 
 from batcher.common.names import output_name
-from batcher.common.urls import bare, is_url, url_key, url_name
+from batcher.common.urls import is_url, strip_query, url_key, url_name
 
 SIGNED = "https://bucket.s3.amazonaws.com/in/a%20b.pdf?X-Amz-Credential=AK&X-Amz-Signature={}&X-Amz-Expires=900"
 
 
 def test_the_name_of_a_url_holds_no_secret() -> None:
     """No query, no fragment, nobody's password."""
-    assert bare("https://me:pw@host:8443/a%20b.pdf?sig=1#x") == "https://host:8443/a%20b.pdf"
+    assert strip_query("https://me:pw@host:8443/a%20b.pdf?sig=1#x") == "https://host:8443/a%20b.pdf"
     assert output_name("https://host:8443/in/a.pdf") == "host:8443/in/a.pdf.json"
 
 

@@ -4,7 +4,7 @@ chance.
 
 import random
 
-from batcher.core.adaptive_rate import SLOWEST, Rate
+from batcher.core.adaptive_rate import SLOWEST, AdaptiveRate
 
 
 def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
@@ -12,7 +12,7 @@ def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
     of where it began.
     """
     rng = random.Random(1)
-    rate = Rate()
+    rate = AdaptiveRate()
     now = 0.0
     while now < 300.0:
         now += 1 / min(rate.now or 200.0, 200.0)
@@ -25,7 +25,7 @@ def test_refusals_by_chance_do_not_bring_it_to_a_standstill() -> None:
 
 def test_a_limit_that_was_raised_is_found_again() -> None:
     """Slowly near the old one, and faster the longer nothing is refused."""
-    rate = Rate()
+    rate = AdaptiveRate()
     now = 0.0
     limit = 20.0
     tokens = 20.0
@@ -45,7 +45,7 @@ def test_a_limit_that_was_raised_is_found_again() -> None:
 
 def test_it_stays_within_bounds() -> None:
     """Never above what a person allows, and never at a stop."""
-    rate = Rate(10.0, ceiling=10.0)
+    rate = AdaptiveRate(10.0, ceiling=10.0)
     for number in range(100):
         rate.answered(number / 10)
     assert rate.now == 10.0

@@ -4,7 +4,7 @@ from datetime import datetime, time
 
 import pytest
 
-from batcher.core.budget import Budget, Spend, Surprise, nearest
+from batcher.core.budget import Budget, Spend, Surprise, next_occurrence
 from batcher.core.reservations import Fear
 from batcher.manifest.model import Limits
 
@@ -83,6 +83,6 @@ def test_a_cap_that_was_passed_is_told_with_the_document_and_its_figures() -> No
 
 def test_a_night_that_begins_late_is_over() -> None:
     """At 06:05 a stop at 06:00 lies five minutes back; at 22:00 it lies eight hours ahead."""
-    assert nearest(time(6), datetime(2026, 3, 2, 6, 5)) == datetime(2026, 3, 2, 6)
-    assert nearest(time(6), datetime(2026, 3, 2, 22)) == datetime(2026, 3, 3, 6)
-    assert nearest(time(23, 30), datetime(2026, 3, 2, 1)) == datetime(2026, 3, 1, 23, 30)
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 6, 5)) == datetime(2026, 3, 2, 6)
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 22)) == datetime(2026, 3, 3, 6)
+    assert next_occurrence(time(23, 30), datetime(2026, 3, 2, 1)) == datetime(2026, 3, 1, 23, 30)

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.completion_rate import Outflow
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.completion_rate import CompletionRate
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.fetch_rate import CEILING, Drain
 from batcher.manifest.model import Manifest, Output, Service
 from batcher.reducto.job import Job
 from batcher.runs.wiring import headroom_of
 
 
-def quick(retention: float) -> Outflow:
+def quick(retention: float) -> CompletionRate:
     """What is known of a service that ended a thousand jobs within a second each."""
-    outflow = Outflow(retention)
+    outflow = CompletionRate(retention)
     outflow.look(0.0, 1)
     for number in range(1_000):
         outflow.learn(1.0 + number / 1_000, age=1.0, since=0.1, work=1.0)
@@ -31,16 +31,16 @@ def test_as_many_may_be_out_as_half_the_retention_brings_home() -> None:
 
 def test_a_slow_way_home_is_narrower_than_a_quick_service() -> None:
     drain = Drain(width=16, span=60.0)
-    assert Headroom(drain, quick(43_200.0)).left(2.0, 0) == int(16 / 60 * 21_600)
+    assert ConcurrencyLimit(drain, quick(43_200.0)).left(2.0, 0) == int(16 / 60 * 21_600)
 
 
 def test_a_slow_service_is_narrower_than_a_quick_way_home() -> None:
-    assert Headroom(Drain(width=16, span=0.01), Outflow(43_200.0)).left(0.0, 0) < 200
+    assert ConcurrencyLimit(Drain(width=16, span=0.01), CompletionRate(43_200.0)).left(0.0, 0) < 200
 
 
 @pytest.mark.parametrize("exempt", [True, False])
 def test_a_manifest_s_own_bound_holds_in_any_lane(exempt: bool) -> None:
-    headroom = Headroom(Drain(width=16), quick(43_200.0), most=7, exempt=exempt)
+    headroom = ConcurrencyLimit(Drain(width=16), quick(43_200.0), most=7, exempt=exempt)
     assert headroom.left(2.0, 3) == 4
 
 

@@ -13,13 +13,13 @@ from batcher.core.inflight import (
     LAPSES,
     MISSES,
     RECALLED,
-    Flight,
+    InFlightJob,
     absence,
     is_overdue,
     is_wanted_anew,
+    outcome_event,
     unanswered,
     unread,
-    verdict,
 )
 from batcher.core.retry_policy import Policy
 from batcher.reducto.api_types import UPLOAD_RETENTION, ErrorDetail, JobAnswer, JobStatus
@@ -31,9 +31,9 @@ IN_TIME: Final = ACCEPTED_AT + 3600.0
 TEN_MINUTES: Final = 600.0  # past its deadline
 
 
-def flight(**changes: Any) -> Flight:
+def flight(**changes: Any) -> InFlightJob:
     """Job j of document 3, paid once."""
-    healthy = Flight(
+    healthy = InFlightJob(
         document=3,
         job_id="j",
         size=10,
@@ -47,7 +47,7 @@ def flight(**changes: Any) -> Flight:
 
 
 def said(answer: JobAnswer, *, now: float = IN_TIME, **changes: Any) -> e.Event | None:
-    return verdict(flight(**changes), answer, policy=Policy(), now=now, rng=RNG)
+    return outcome_event(flight(**changes), answer, policy=Policy(), now=now, rng=RNG)
 
 
 def failed(name: str, message: str = "why") -> JobAnswer:

@@ -22,7 +22,7 @@ from sickness import planted
 from batcher.core.events import Saved
 from batcher.errors import BatcherError
 from batcher.ledger import migrations  # noqa: F401 (what a run loads late is loaded here, once for all of them)
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.maintenance.retry import retry
 from batcher.manifest.model import Manifest, Output, Service, Source
 from batcher.reducto.job import Job
@@ -53,7 +53,7 @@ def _child(order: dict[str, Any], acknowledgements: int) -> int:
     Each saved document is acknowledged as a line, once its commit is durable.
     """
 
-    def tell(change: Change) -> None:
+    def tell(change: Transition) -> None:
         if isinstance(change.event, Saved):
             event = change.event
             os.write(acknowledgements, f"{event.output}\t{event.sha256}\n".encode())

@@ -19,29 +19,29 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from batcher.reducto.fake_client import TwinJob, TwinService
+from batcher.reducto.fake_client import FakeJob, FakeService
 
 Acknowledged = dict[str, str]  # output: sha256 of the file that was said to be durable there
 
 
-class Book(TwinService):
+class Book(FakeService):
     """A service that reads its input on acceptance and keeps a note of what it read for which
     job.
     """
 
     def __init__(
-        self, work: Callable[[TwinJob], tuple[float, str | None]] = lambda job: (0.0, None)
+        self, work: Callable[[FakeJob], tuple[float, str | None]] = lambda job: (0.0, None)
     ) -> None:
         super().__init__(time.time, work=work)
         self.read: dict[str, str] = {}
 
-    def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
+    def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
         job = super().accept(endpoint, source, config)
         if source in self.uploads:
             self.read[job.job_id] = sha256(self.uploads[source]).hexdigest()
         return job
 
-    def result(self, job: TwinJob) -> bytes:
+    def result(self, job: FakeJob) -> bytes:
         chunks = [{"content": self.read[job.job_id], "blocks": []}]
         usage = {"num_pages": 1, "credits": 1.0}
         body = {"job_id": job.job_id, "response_type": job.endpoint, "usage": usage}

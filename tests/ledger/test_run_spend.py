@@ -8,7 +8,7 @@ import pytest
 from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.lifecycle import Impossible, State
-from batcher.core.reservations import Claim
+from batcher.core.reservations import Reservation
 from batcher.errors import BudgetSpent
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, open_ledger
@@ -92,7 +92,7 @@ async def test_what_no_bill_to_come_makes_room_for_is_refused_for_good(ledger: L
         await send(ledger, 2, cost=5.0)
     assert refused.value.may_fit is False
     with pytest.raises(BudgetSpent):
-        await ledger.afford(Claim(sort="", cost=5.0, page=5.0, dense=5.0, trusted=True))
+        await ledger.afford(Reservation(sort="", cost=5.0, page=5.0, dense=5.0, trusted=True))
     with pytest.raises(BudgetSpent) as waits:
         await send(ledger, 2, cost=3.0)
     assert waits.value.may_fit is True
@@ -122,10 +122,10 @@ async def test_the_night_before_is_not_counted(ledger: Ledger) -> None:
 # --- what bills teach -----------------------------------------------------------------------------
 
 
-WORD = Claim(
+WORD = Reservation(
     sort="s docx", extension="docx", cost=1.0, page=1.0, dense=1.0, size=1000, counted=False
 )
-PDF = Claim(sort="s pdf", extension="pdf", cost=2.0, page=1.0, dense=1.0, size=1000, pages=2)
+PDF = Reservation(sort="s pdf", extension="pdf", cost=2.0, page=1.0, dense=1.0, size=1000, pages=2)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ async def typed(tmp_path: Path) -> AsyncIterator[Ledger]:
     ledger.close()
 
 
-async def claimed(ledger: Ledger, document: int, claim: Claim) -> None:
+async def claimed(ledger: Ledger, document: int, claim: Reservation) -> None:
     sending = e.Sending(document, f"n{document}", "local", "local", claim.cost)
     await ledger.record(e.Uploaded(document, f"reducto://{document}"), sending, claim=claim)
 
@@ -185,7 +185,7 @@ async def test_what_an_earlier_run_was_billed_has_been_learned(typed: Ledger) ->
         await claimed(
             typed,
             4,
-            Claim(**{name: getattr(WORD, name) for name in WORD.__slots__} | {"size": 9000}),
+            Reservation(**{name: getattr(WORD, name) for name in WORD.__slots__} | {"size": 9000}),
         )
 
 
@@ -204,7 +204,7 @@ async def test_a_submission_that_is_undone_leaves_no_trace_in_the_purse(typed: L
 async def test_a_job_that_says_no_bill_is_counted_as_expected(typed: Ledger) -> None:
     """And makes room for what was feared of it."""
     await typed.keep_to(budget(max_credits=4))
-    dense = Claim(sort="s pdf", cost=2.0, page=1.0, dense=2.0, pages=2, trusted=True)
+    dense = Reservation(sort="s pdf", cost=2.0, page=1.0, dense=2.0, pages=2, trusted=True)
     await claimed(typed, 4, dense)
     await typed.record(
         e.Accepted(4, "job-4", NOW + 1), e.Ended(4, None, None), e.Saved(4, "x", "0", 1)

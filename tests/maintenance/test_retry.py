@@ -14,7 +14,7 @@ from commandline import batcher, rows, start
 from peer import Peer, says
 
 from batcher.core import events
-from batcher.core.inflight import RECALL_TAKES, STUCK_AFTER, Flight, verdict
+from batcher.core.inflight import RECALL_TAKES, STUCK_AFTER, InFlightJob, outcome_event
 from batcher.core.retry_policy import Policy
 from batcher.reducto.api_types import JobAnswer, JobStatus
 
@@ -137,13 +137,13 @@ def test_a_job_that_cant_be_cancelled_is_stuck_again() -> None:
     """It is given its time from the moment the service was asked, and no new attempt is made beside
     it.
     """
-    flight = Flight(1, "job", 1, 0.0, 43_200.0, 0, False, "a.json", recalled=True)
+    flight = InFlightJob(1, "job", 1, 0.0, 43_200.0, 0, False, "a.json", recalled=True)
     for asked_at, now, expected in (
         (None, 100_000.0, None),
         (100_000.0, 100_000.0 + RECALL_TAKES - 1, None),
         (100_000.0, 100_000.0 + RECALL_TAKES, events.Stuck),
     ):
-        event = verdict(
+        event = outcome_event(
             flight._replace(recalled_at=asked_at),
             JobAnswer(JobStatus.IN_PROGRESS),
             policy=Policy(),

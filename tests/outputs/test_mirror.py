@@ -18,7 +18,7 @@ from batcher.errors import MirrorError
 from batcher.outputs.mirror import Mirror
 from batcher.stages.deriver import Deriver
 from batcher.stages.mirroring import Mirrored, MirroredSets
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ class Choosy(Mirror):
         await super().put(name, path, length=length)
 
 
-async def mirrored(shelf: Shelf, url: str) -> Course:
-    course = Course()
+async def mirrored(shelf: Shelf, url: str) -> RunControl:
+    course = RunControl()
     mirror = Choosy(url)
     maker = Mirrored(shelf.ledger, shelf.store, mirror, course, after=None)
     deriver = Deriver(

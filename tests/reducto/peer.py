@@ -20,7 +20,7 @@ from aiohttp import web
 
 from batcher.errors import NotFound
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinJob, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
 
 KEY = "peer-key"
 Handler = Callable[["Peer", web.Request], Awaitable[web.StreamResponse]]
@@ -34,8 +34,8 @@ class Peer:
 
     moods: dict[str, Handler] = field(default_factory=dict)
     url: str = ""
-    service: TwinService = field(
-        default_factory=lambda: TwinService(time.time, work=lambda job: (0.0, None))
+    service: FakeService = field(
+        default_factory=lambda: FakeService(time.time, work=lambda job: (0.0, None))
     )
     calls: Counter[str] = field(default_factory=Counter)
     authorizations: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class Peer:
     async def run_job(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"job_id": (await self.accept(request)).job_id})
 
-    async def accept(self, request: web.Request) -> TwinJob:
+    async def accept(self, request: web.Request) -> FakeJob:
         text = await request.text()
         source = json.loads(text)["input"]
         named = source if isinstance(source, str) else json.dumps(source)
@@ -90,7 +90,7 @@ class Peer:
 
     async def job(self, request: web.Request) -> web.StreamResponse:
         try:
-            answer, _ = await Twin(self.service, latency=0.0).job(request.match_info["id"])
+            answer, _ = await FakeClient(self.service, latency=0.0).job(request.match_info["id"])
         except NotFound:
             return web.json_response({"detail": "Job not found"}, status=404)
         body = {"status": answer.status}
@@ -101,11 +101,11 @@ class Peer:
         return web.json_response(body)
 
     async def delete_job(self, request: web.Request) -> web.StreamResponse:
-        await Twin(self.service, latency=0.0).delete_job(request.match_info["id"])
+        await FakeClient(self.service, latency=0.0).delete_job(request.match_info["id"])
         return web.json_response({"job_id": request.match_info["id"]}, status=202)
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
-        await Twin(self.service, latency=0.0).cancel(request.match_info["id"])
+        await FakeClient(self.service, latency=0.0).cancel(request.match_info["id"])
         return web.json_response({})
 
     async def blob(self, request: web.Request) -> web.StreamResponse:
@@ -118,7 +118,7 @@ class Peer:
         )
 
     async def jobs(self, request: web.Request) -> web.StreamResponse:
-        page = await Twin(self.service, latency=0.0).jobs(
+        page = await FakeClient(self.service, latency=0.0).jobs(
             limit=int(request.query.get("limit", "500"))
         )
         return web.json_response(msgspec.to_builtins(page))

@@ -27,11 +27,11 @@ from batcher.errors import (
     Busy,
     NotFound,
     Refused,
-    ReplyLost,
+    ReplyLostError,
     ServiceError,
-    SourceChanged,
-    SourceGone,
-    SourceUnreadable,
+    SourceChangedError,
+    SourceGoneError,
+    SourceUnreadableError,
     Unauthorised,
     Unreachable,
 )
@@ -49,9 +49,9 @@ async def client(peer: Peer) -> AsyncIterator[ReductoClient]:
 
 
 SUBMISSIONS: dict[str, tuple[Handler, type[ServiceError]]] = {
-    "reset": (hangs_up, ReplyLost),
-    "accepted, then reset": (accepts_and_hangs_up, ReplyLost),
-    "half an answer": (cuts_the_answer_short, ReplyLost),
+    "reset": (hangs_up, ReplyLostError),
+    "accepted, then reset": (accepts_and_hangs_up, ReplyLostError),
+    "half an answer": (cuts_the_answer_short, ReplyLostError),
     "200 without a job id": (says(200, {}), BadReply),
     "200 with an empty job id": (says(200, {"job_id": ""}), BadReply),
     "200 with a page of HTML": (says(200, HTML), BadReply),
@@ -182,9 +182,9 @@ async def test_a_file_is_streamed_and_its_bytes_are_checked(
     path.write_bytes(b"lantern " * (1 << 20))
     upload = await client.upload(path, name="big.bin")
     assert peer.service.uploads[upload.file_id] == path.read_bytes()
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         await client.upload(path, name="big.bin", sha256="0" * 64)
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         await client.upload(b"small", name="small.bin", sha256="0" * 64)
 
 
@@ -273,10 +273,10 @@ async def test_a_large_document_that_is_gone_is_no_fault_of_the_service(
     client: ReductoClient, tmp_path: Path
 ) -> None:
     """Nor of batcher: the document comes to its verdict, and the run goes on."""
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceGoneError):
         await client.upload(tmp_path / "gone.pdf", name="gone.pdf")
     (tmp_path / "folder.pdf").mkdir()
-    with pytest.raises(SourceUnreadable):
+    with pytest.raises(SourceUnreadableError):
         await client.upload(tmp_path / "folder.pdf", name="folder.pdf")
 
 
@@ -385,7 +385,7 @@ async def test_what_is_no_whole_answer_is_an_error_of_ours(name: str, tmp_path: 
             await client.download(f"{url}/x", tmp_path / "part", around=lambda first: (b"", b""))
         with pytest.raises(ServiceError):
             await client.job("one")
-        with pytest.raises((ReplyLost, BadReply)):
+        with pytest.raises((ReplyLostError, BadReply)):
             await client.run_job("parse", "reducto://x")
 
 

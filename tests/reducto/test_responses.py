@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from batcher.core.events import Event
-from batcher.core.inflight import Flight, verdict
+from batcher.core.inflight import InFlightJob, outcome_event
 from batcher.core.retry_policy import Policy
 from batcher.errors import BadReply
 from batcher.reducto.api_types import ENDED, JobAnswer
@@ -164,11 +164,13 @@ def test_an_answer_that_is_cut_off_or_no_job_is_refused(body: bytes) -> None:
         read_job("GET /job", 200, body)
 
 
-FLIGHT = Flight(1, "j", 1, 0.0, 43_200.0, 1, False, "a.json")
+FLIGHT = InFlightJob(1, "j", 1, 0.0, 43_200.0, 1, False, "a.json")
 
 
 def after(status: str) -> Event | None:
-    return verdict(FLIGHT, JobAnswer(status), policy=Policy(), now=1000.0, rng=random.Random(1))
+    return outcome_event(
+        FLIGHT, JobAnswer(status), policy=Policy(), now=1000.0, rng=random.Random(1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from commandline import batcher, rows, start
 from peer import Peer, accepts_and_hangs_up, says
 
 from batcher.reducto.api_types import JOB, ErrorName
-from batcher.reducto.fake_client import TwinService
+from batcher.reducto.fake_client import FakeService
 
 Words = tuple[object, ...]
 
@@ -47,7 +47,7 @@ def chain(peer: Peer, *jobs: dict[str, object]) -> dict[str, object]:
     }
 
 
-class Forgetful(TwinService):
+class Forgetful(FakeService):
     """Takes jobs that name another as their input, and can't read it."""
 
     def content(self, source: str) -> bytes | None:

@@ -26,11 +26,11 @@ from batcher.adapters.notifications import notify
 from batcher.cli import main
 from batcher.core.events import Accepted
 from batcher.errors import ManifestError
-from batcher.exit_codes import Ended
-from batcher.ledger.ledger import Change, Ledger
+from batcher.exit_codes import RunEnd
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.manifest.loading import for_directory, load
 from batcher.runs.running import Summary, collect_batch, run_batch
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.views.status import status_values, status_words
 
 ROOT = Path(__file__).parents[2]
@@ -263,10 +263,10 @@ async def test_a_verdict_weighs_more_than_what_waits(
 
 async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
     """All was sent by then, and all comes home: exit code 0."""
-    course = Course()
+    course = RunControl()
 
     def stop_at_the_last(ledger: Ledger) -> None:
-        def hear(change: Change) -> None:
+        def hear(change: Transition) -> None:
             if len(peer.service.jobs) == DOCUMENTS:
                 course.stop("time is up", 3, home=True)
 
@@ -279,12 +279,12 @@ async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, 
 
 async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) -> None:
     """What an earlier run left out is saved, what it didn't send stays in the queue."""
-    course = Course()
+    course = RunControl()
 
     def cut_off(ledger: Ledger) -> None:
-        def hear(change: Change) -> None:
+        def hear(change: Transition) -> None:
             if isinstance(change.event, Accepted):
-                course.stop("the power went", 3, at_once=True)
+                course.stop("the power went", 3, abort=True)
 
         ledger.listeners.append(hear)
 
@@ -441,9 +441,9 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
     overrides, code = ENDS[how]
     if how == "failed":
         peer.moods["run_job"] = says(415, UNPROCESSABLE)
-    course = Course()
+    course = RunControl()
     if how == "stopped":
-        course.stop("on request", 3, how=Ended.STOPPED)
+        course.stop("on request", 3, how=RunEnd.STOPPED)
     async with mailbox() as (url, received):
         others = [one for one in ENDS if one != how]
         for on in (others, [how]):
@@ -452,7 +452,7 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
                 inbox, inbox.parent / f"out {len(on)}", service=peer.url, overrides=words
             )
             summary = await run_batch(manifest, course=course)
-            course = course if how == "stopped" else Course()
+            course = course if how == "stopped" else RunControl()
     (news,) = received
     written = json.loads((inbox.parent / "out 1" / ".batcher" / "summary.json").read_text())
     assert (summary.ended, news["ended"], written["ended"]) == (how, how, how)
@@ -543,7 +543,7 @@ async def test_status_tells_of_what_is_out_what_it_costs_at_least(
     told = list[dict[str, Any]]()
 
     def look(ledger: Ledger) -> None:
-        def hear(change: Change) -> None:
+        def hear(change: Transition) -> None:
             if ledger.tally["saved"] == 2 and ledger.in_flight and not told:
                 told.append(
                     status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True)
@@ -572,7 +572,7 @@ async def test_status_tells_what_is_spent_committed_and_to_come(
     told = list[dict[str, Any]]()
 
     def look(ledger: Ledger) -> None:
-        def hear(change: Change) -> None:
+        def hear(change: Transition) -> None:
             if ledger.tally["saved"] == 2 and not told:
                 told.append(
                     status_values(tmp_path / "out" / ".batcher" / "ledger.db", under_way=True)
@@ -623,16 +623,16 @@ async def test_a_result_whose_time_runs_out_is_warned_of(
     inbox: Path, peer: Peer, tmp_path: Path
 ) -> None:
     """As long as it is out; at nine tenths of its time too."""
-    course = Course()
+    course = RunControl()
     path = tmp_path / "out" / ".batcher" / "ledger.db"
     peer.service.work = lambda job: (1000.0, None)
     manifest = for_directory(
         inbox, tmp_path / "out", service=peer.url, overrides=("limits.max_documents=1",)
     )
 
-    def hear(change: Change) -> None:
+    def hear(change: Transition) -> None:
         if isinstance(change.event, Accepted):
-            course.stop("the power went", 3, at_once=True)
+            course.stop("the power went", 3, abort=True)
 
     await run_batch(manifest, course=course, watch=lambda ledger: ledger.listeners.append(hear))
     assert status_values(path)["warnings"] == []

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from service_client import PARSER, Client, Clock
 
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def client(
     tmp_path: Path, clock: Clock, session: aiohttp.ClientSession
 ) -> AsyncIterator[Client]:
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, clock=clock)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, clock=clock)
     async with LocalService(options, key="secret") as service:
         yield Client(session, service)

@@ -18,7 +18,7 @@ from typing import Final
 
 from service_client import PARSER
 
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 KEY: Final = "secret"
 # seconds until the client hangs up on a service that waits for the rest of a request
@@ -157,7 +157,7 @@ async def campaign(number: int, seed: int) -> Counter[int]:
     answers: Counter[int] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "service"
-        async with LocalService(Options(data, workers=1, parser=PARSER), key=KEY) as service:
+        async with LocalService(LocalOptions(data, workers=1, parser=PARSER), key=KEY) as service:
             for number_of in range(number):
                 said = made_up(rng)
                 code = status(await answer(service, said))

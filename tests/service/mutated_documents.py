@@ -18,7 +18,7 @@ import aiohttp
 from service_client import Client
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "documents"
 KINDS: Final = (".pdf", ".png")
@@ -45,7 +45,7 @@ async def campaign(number: int, seed: int) -> Counter[str]:
     rng = random.Random(seed)
     ends: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(Path(folder) / "service", workers=2, job_seconds=PATIENCE)
+        options = LocalOptions(Path(folder) / "service", workers=2, job_seconds=PATIENCE)
         headers = {"Authorization": "Bearer secret"}
         async with (
             LocalService(options, key="secret") as service,

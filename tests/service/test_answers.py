@@ -15,7 +15,7 @@ from service_client import Client, Clock
 from test_contract import check
 
 from batcher.service import pipelines
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 INVOICE = "invoices/2026/INV-2026-001.pdf"
@@ -44,7 +44,7 @@ async def reader(
 ) -> AsyncIterator[Client]:
     """A service with the parser that ships."""
     async with LocalService(
-        Options(tmp_path / "service", workers=1, clock=clock), key="secret"
+        LocalOptions(tmp_path / "service", workers=1, clock=clock), key="secret"
     ) as service:
         yield Client(session, service)
 
@@ -338,7 +338,7 @@ async def test_pipelines_of_one_s_own(tmp_path, clock, session):
     """A TOML file in the folder is one at once; what is wrong in it is said to whoever names it."""
     folder = tmp_path / "pipelines"
     folder.mkdir()
-    options = Options(tmp_path / "service", workers=1, clock=clock, pipelines=folder)
+    options = LocalOptions(tmp_path / "service", workers=1, clock=clock, pipelines=folder)
     async with LocalService(options, key="secret") as service:
         reader = Client(session, service)
         (folder / "plain.toml").write_text('[parse.retrieval.chunking]\nchunk_mode = "block"\n')

@@ -19,7 +19,7 @@ from batcher.manifest.model import Manifest
 from batcher.runs.running import Summary, run_batch
 from batcher.service.endpoints import Endpoint
 from batcher.service.faults import read_orders
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 from batcher.service.webhooks import Pauses
 
 DOCUMENTS = 12
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 def local(folder: Path, **more: Any) -> LocalService:
     pauses = Pauses(direct=(0.01, 0.01, 0.01), svix=(0.01, 0.01))
-    options = Options(folder / "service", workers=1, parser=PARSER, pauses=pauses, **more)
+    options = LocalOptions(folder / "service", workers=1, parser=PARSER, pauses=pauses, **more)
     return LocalService(options, key="secret")
 
 

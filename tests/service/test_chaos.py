@@ -7,7 +7,7 @@ import pytest
 from service_client import PARSER, Client
 
 from batcher.service.faults import read_orders
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def disturbed(tmp_path, session, clock):
     """Opens a service with the faults of an order."""
 
     def open_with(orders: str) -> LocalService:
-        options = Options(
+        options = LocalOptions(
             tmp_path / "service", workers=1, parser=PARSER, clock=clock, chaos=read_orders(orders)
         )
         return LocalService(options, key="secret")

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from service_client import PARSER, Client
 
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 from batcher.service.public_addresses import Reach, checked_connector
 
 PLACES = {
@@ -54,7 +54,7 @@ def redirect_to(place: str):
 
 
 async def outcome(folder, session, source: str, reach: Reach) -> dict:
-    options = Options(folder / "service", workers=1, parser=PARSER, reach=reach)
+    options = LocalOptions(folder / "service", workers=1, parser=PARSER, reach=reach)
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         answer = await client.end_of(await client.submit(source))
@@ -166,7 +166,9 @@ async def test_cancelling_does_not_wait_for_a_download(tmp_path, session, site, 
     """The answer comes at once; the job is cancelled when its document has come or not."""
     monkeypatch.setattr("batcher.service.fetching.PATIENCE", aiohttp.ClientTimeout(total=3))
     monkeypatch.setattr("batcher.service.queue.CANCELLING", 0.01)
-    options = Options(tmp_path, workers=1, parser=PARSER, reach=Reach(urls=True, loopback=True))
+    options = LocalOptions(
+        tmp_path, workers=1, parser=PARSER, reach=Reach(urls=True, loopback=True)
+    )
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         job_id = await client.submit(site + "/never.txt")

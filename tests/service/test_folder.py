@@ -19,7 +19,7 @@ import pytest
 from service_client import PARSER, Client
 
 from batcher.errors import PlaceUnusable
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 ROOT = Path(__file__).parents[2]
 KEY = "k" * 24
@@ -94,7 +94,7 @@ async def test_a_folder_with_other_people_s_files_is_refused_untouched(
     tmp_path.chmod(0o755)
     before = seen(tmp_path)
     with pytest.raises(PlaceUnusable, match="--data-dir"):
-        async with LocalService(Options(tmp_path, workers=1, parser=PARSER)):
+        async with LocalService(LocalOptions(tmp_path, workers=1, parser=PARSER)):
             raise AssertionError("it serves from there")
     assert seen(tmp_path) == before
 
@@ -107,7 +107,7 @@ async def test_an_empty_folder_keeps_its_mode_and_what_lies_in_it_is_private(
     before = os.umask(0)
     try:
         async with LocalService(
-            Options(tmp_path, workers=1, parser=PARSER), key="secret"
+            LocalOptions(tmp_path, workers=1, parser=PARSER), key="secret"
         ) as service:
             client = Client(session, service)  # type: ignore[arg-type]
             await client.parsed(b"picture")
@@ -124,7 +124,7 @@ async def test_a_service_knows_its_folder_again(tmp_path: Path) -> None:
     """Also with a stranger's file put there since, and one that an earlier version made, without a
     mark.
     """
-    options = Options(tmp_path / "data", workers=1, parser=PARSER)
+    options = LocalOptions(tmp_path / "data", workers=1, parser=PARSER)
     for _ in range(2):
         async with LocalService(options):
             (tmp_path / "data" / "note.txt").write_text("mine")
@@ -138,7 +138,7 @@ async def test_only_its_own_leftovers_are_swept(tmp_path: Path) -> None:
     """A name that no service gives, and whatever a link leads to, are somebody else's."""
     data = tmp_path / "data"
     elsewhere = tmp_path / "elsewhere"
-    options = Options(data, workers=1, parser=PARSER)
+    options = LocalOptions(data, workers=1, parser=PARSER)
     async with LocalService(options):
         pass
     job = str(uuid.uuid4())
@@ -284,7 +284,7 @@ async def test_two_that_begin_at_once_share_nothing(
     """One of them has the folder, the other is told so."""
     monkeypatch.setattr("batcher.service.folder.LOCK_PATIENCE", 0.2)
     shutil.rmtree(tmp_path)
-    options = Options(tmp_path, workers=1, parser=PARSER)
+    options = LocalOptions(tmp_path, workers=1, parser=PARSER)
     async with LocalService(options):
         with pytest.raises(PlaceUnusable, match="another local service"):
             async with LocalService(options):

@@ -10,7 +10,7 @@ import pytest
 
 from batcher.service.parsing import parse
 from batcher.service.parsing.keyvalues import as_key_values
-from batcher.service.parsing.pages import Block
+from batcher.service.parsing.pages import PageBlock
 
 INVOICE = (
     Path(__file__).parents[2] / "examples" / "documents" / "invoices" / "2026" / "INV-2026-001.pdf"
@@ -37,7 +37,7 @@ def item(text: str, x: float, y: float) -> Any:
 )
 def test_each_line_must_be_a_label_with_its_value(items, content):
     """Sorted as they stand on the page, whatever order they come in."""
-    block = Block("Text", " ".join(one.text for one in items))
+    block = PageBlock("Text", " ".join(one.text for one in items))
     read = as_key_values(block, WHOLE, items)
     assert (read.type, read.content) == (
         ("Key Value", content) if content else (block.type, block.content)

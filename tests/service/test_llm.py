@@ -17,7 +17,7 @@ from service_client import PARSER, Client
 from test_contract import check
 
 from batcher.service.llm import Model
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 PAPER = b"Invoice\nInvoice number: A-7\nTotal: 1,120.50 EUR\nDue: 14 January 2026"
 SCHEMA = {
@@ -70,7 +70,7 @@ async def listening(stand_in: StandIn) -> AsyncIterator[StandIn]:
 
 
 async def extracted(folder: Path, session: Any, model: Model, **more: Any) -> dict[str, Any]:
-    options = Options(folder, workers=1, parser=PARSER, model=model)
+    options = LocalOptions(folder, workers=1, parser=PARSER, model=model)
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         instructions = {"schema": SCHEMA, "system_prompt": "Mind the small print."}
@@ -166,7 +166,7 @@ async def test_a_job_whose_model_is_slow_is_cancelled_at_once(tmp_path, session)
             raise AssertionError
 
     async with listening(Slow()) as model:
-        options = Options(tmp_path, workers=1, parser=PARSER, model=Model(model.url))
+        options = LocalOptions(tmp_path, workers=1, parser=PARSER, model=Model(model.url))
         async with LocalService(options, key="secret") as service, asyncio.timeout(20):
             client = Client(session, service)
             job_id = await client.submit(

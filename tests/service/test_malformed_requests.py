@@ -14,8 +14,8 @@ import pytest
 from malformed_uploads import BROKEN, MULTIPART, SOUND, WHOLE, answer, campaign, request, status
 from service_client import PARSER, Client
 
-from batcher.doorkeeper import Limits
-from batcher.service.local import LocalService, Options
+from batcher.doorkeeper import ConnectionLimits
+from batcher.service.local import LocalOptions, LocalService
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::aiohttp.BadContentDispositionHeader", "ignore::aiohttp.BadContentDispositionParam"
@@ -143,8 +143,8 @@ async def test_half_a_request_is_not_waited_for_without_end(tmp_path, session, s
     """Header and body have their time; meanwhile, however many hold on, a real caller is
     answered.
     """
-    limits = Limits(connections=8, header=0.4, stalled=0.4, body=0.1)
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, limits=limits)
+    limits = ConnectionLimits(connections=8, header=0.4, stalled=0.4, body=0.1)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, limits=limits)
     async with LocalService(options, key="secret") as service:
         host, port = service.url.removeprefix("http://").split(":")
         pipes = [await asyncio.open_connection(host, int(port)) for _ in range(7)]

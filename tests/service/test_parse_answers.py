@@ -12,7 +12,7 @@ import pytest
 from service_client import Client, Clock
 from specification import check
 
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 REPORTS = Path(__file__).parents[2] / "examples" / "documents" / "reports"
 EVERYTHING = {
@@ -33,7 +33,7 @@ async def reader(
 ) -> AsyncIterator[Client]:
     """A service with the parser that ships."""
     async with LocalService(
-        Options(tmp_path / "service", workers=1, clock=clock), key="secret"
+        LocalOptions(tmp_path / "service", workers=1, clock=clock), key="secret"
     ) as service:
         yield Client(session, service)
 

@@ -14,7 +14,7 @@ import pytest
 
 from batcher.service.parsing import Parsed, parse, properties
 from batcher.service.parsing.chunking import chunks_of
-from batcher.service.parsing.pages import Block, DocumentProblem, Page, table
+from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, table
 from batcher.service.parsing.tables import formatted, split_large
 from batcher.service.parsing.unserved import UNSERVED, not_served
 
@@ -139,7 +139,7 @@ def test_a_table_over_two_pages_becomes_one_when_asked() -> None:
     """
     head = ["part", "stock"]
     other = [["a", "b", "c"], ["1", "2", "3"]]
-    first = Page(1, 1, [table([head, ["wick", "4"]]), Block("Footer", "page")])
+    first = Page(1, 1, [table([head, ["wick", "4"]]), PageBlock("Footer", "page")])
     second = Page(2, 2, [table([head, ["oil", "9"]]), table(other)])
     merged = formatted([first, second], {"formatting": {"merge_tables": True}})
     assert merged[0].blocks[0].rows == [head, ["wick", "4"], ["oil", "9"]]
@@ -148,7 +148,7 @@ def test_a_table_over_two_pages_becomes_one_when_asked() -> None:
 
 def test_text_between_two_tables_keeps_them_apart() -> None:
     """They are not consecutive."""
-    page = Page(1, 1, [table([["a"], ["1"]]), Block("Text", "and then"), table([["a"], ["2"]])])
+    page = Page(1, 1, [table([["a"], ["1"]]), PageBlock("Text", "and then"), table([["a"], ["2"]])])
     (merged,) = formatted([page], {"formatting": {"merge_tables": True}})
     assert len(merged.blocks) == 3
 

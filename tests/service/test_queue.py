@@ -9,8 +9,8 @@ import pytest
 from service_client import PARSER, Client
 
 from batcher.reducto.api_types import JobType
-from batcher.service.jobs import Job, Lane
-from batcher.service.local import LocalService, Options
+from batcher.service.jobs import JobLane, StoredJob
+from batcher.service.local import LocalOptions, LocalService
 from batcher.service.requests import lane_of, read_request
 
 
@@ -46,12 +46,12 @@ LANES = {
 @pytest.mark.parametrize(
     ("type", "body", "lane"),
     [
-        ("Parse", {}, Lane.STANDARD),
-        ("Parse", {"async": {"priority": True}}, Lane.PRIORITY),
-        ("Parse", {"queue_priority": "batch", "async": {"priority": True}}, Lane.BATCH),
-        ("Parse", {"queue_priority": "standard"}, Lane.STANDARD),
-        ("Classify", {}, Lane.PRIORITY),
-        ("Classify", {"priority": False}, Lane.STANDARD),
+        ("Parse", {}, JobLane.STANDARD),
+        ("Parse", {"async": {"priority": True}}, JobLane.PRIORITY),
+        ("Parse", {"queue_priority": "batch", "async": {"priority": True}}, JobLane.BATCH),
+        ("Parse", {"queue_priority": "standard"}, JobLane.STANDARD),
+        ("Classify", {}, JobLane.PRIORITY),
+        ("Classify", {"priority": False}, JobLane.STANDARD),
     ],
 )
 def test_a_submission_s_lane(type, body, lane):
@@ -66,7 +66,7 @@ async def test_a_service_may_be_told_to_be_slow(tmp_path, session):
     """Twelve jobs at twenty a second take half a second and more, however many workers there
     are.
     """
-    options = Options(tmp_path / "service", workers=2, parser=PARSER, capacity=20.0)
+    options = LocalOptions(tmp_path / "service", workers=2, parser=PARSER, capacity=20.0)
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         document = await client.upload(b"a letter")
@@ -79,7 +79,7 @@ async def test_a_service_may_be_told_to_be_slow(tmp_path, session):
 
 async def test_a_caller_who_waits_too_long_is_cut_off(tmp_path, session):
     """504 from the edge, without a job id; the job runs on."""
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, sync_patience=0.05)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, sync_patience=0.05)
     gate = tmp_path / "gate"
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
@@ -101,7 +101,7 @@ async def half_accepted(client, monkeypatch, tmp_path):
     gate = asyncio.Event()
     create = jobs.create
 
-    async def linger(job: Job) -> None:
+    async def linger(job: StoredJob) -> None:
         await create(job)
         durable.set()
         await gate.wait()
@@ -139,7 +139,7 @@ async def test_a_job_that_could_not_be_made_durable_is_not_under_way(client, mon
     """Its caller is told, and nothing stays behind that would count as live."""
     made = []
 
-    async def fail(job: Job) -> None:
+    async def fail(job: StoredJob) -> None:
         made.append(job.job_id)
         raise OSError("disk full")
 

@@ -19,7 +19,7 @@ from service_client import PARSER, Client
 
 from batcher.service.endpoints import Endpoint
 from batcher.service.faults import read_orders
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 from batcher.service.public_addresses import Reach
 from batcher.service.webhooks import Pauses, sign
 
@@ -72,7 +72,8 @@ def told():
 
 def service(folder, **more) -> LocalService:
     return LocalService(
-        Options(folder / "service", workers=1, parser=PARSER, pauses=QUICK, **more), key="secret"
+        LocalOptions(folder / "service", workers=1, parser=PARSER, pauses=QUICK, **more),
+        key="secret",
     )
 
 

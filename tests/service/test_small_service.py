@@ -10,7 +10,7 @@ from service_client import PARSER
 
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import run_batch
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 DOCUMENTS = 80  # seconds: half of what it takes to read them all
 EACH = 0.1
@@ -26,7 +26,7 @@ async def test_a_small_service_that_soon_forgets_loses_no_result(
     inbox.mkdir()
     for number in range(DOCUMENTS):
         (inbox / f"{number}.txt").write_text(f"take {EACH} seconds, letter {number}")
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, retention=RETENTION)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, retention=RETENTION)
     async with LocalService(options, key="secret") as service, asyncio.timeout(60):
         told = (f"service.result_retention={RETENTION:g}s",)
         summary = await run_batch(

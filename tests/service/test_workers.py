@@ -8,7 +8,7 @@ import pytest
 from service_client import PARSER, Client
 
 from batcher.reducto.error_rules import RULES, ErrorClass
-from batcher.service.local import LocalService, Options
+from batcher.service.local import LocalOptions, LocalService
 
 
 async def test_a_dead_worker_fails_its_own_job_only(client):
@@ -52,7 +52,7 @@ async def test_a_disk_that_refuses_is_not_the_document_s_fault(client):
 
 async def test_a_worker_that_can_t_start_is_not_the_document_s_fault(tmp_path, session):
     """It has seen no document."""
-    options = Options(tmp_path / "service", workers=1, parser="no_such_parser")
+    options = LocalOptions(tmp_path / "service", workers=1, parser="no_such_parser")
     async with LocalService(options, key="secret") as service:
         _, answer = await Client(session, service).parsed(b"x")
     assert answer["error"]["name"] == "SERVICE_UNAVAILABLE"
@@ -74,7 +74,7 @@ async def test_a_caller_s_own_timeout_is_his_fault(client, tmp_path):
 
 async def test_a_document_that_takes_too_long_times_out(tmp_path, session):
     """By the clock, though it does nothing; the worker is replaced."""
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, job_seconds=1)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, job_seconds=1)
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         _, late = await client.parsed(f"wait for {tmp_path / 'never'}".encode())
@@ -90,7 +90,7 @@ async def test_a_greedy_document_hits_the_limits_of_its_process(
     large, and says so.
     """
     monkeypatch.setattr("batcher.service.queue.BY_THE_CLOCK", 20)
-    options = Options(tmp_path / "service", workers=1, parser=PARSER, job_seconds=3)
+    options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, job_seconds=3)
     async with LocalService(options, key="secret") as service:
         _, answer = await Client(session, service).parsed(words.encode())
     assert answer["error"]["name"] == "DOCUMENT_TOO_LARGE"

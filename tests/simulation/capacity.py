@@ -2,7 +2,7 @@
 virtual time, no loop.
 
 `Line` is the service: it works off a queue, as fast as it can at the moment. `Night` is the run: it
-submits as much as `Headroom` lets it, looks at its jobs when `Looks` says so, and takes home what
+submits as much as `ConcurrencyLimit` lets it, looks at its jobs when `PollSchedule` says so, and takes home what
 has ended, if it isn't deleted by then.
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from batcher.core.completion_rate import WAIT, Outflow
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.completion_rate import WAIT, CompletionRate
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.fetch_rate import Drain
-from batcher.core.poll_schedule import LATEST_FIRST, Looks
+from batcher.core.poll_schedule import LATEST_FIRST, PollSchedule
 
 STEPS = 3_000  # moments that a scenario is seen at
 STANDING = 1e-6  # jobs a second: nothing happens
@@ -98,11 +98,13 @@ class Night:
     tells: bool = True
     away: Callable[[float], bool] = lambda now: False  # when we are, and look at nothing
     changes: tuple[float, ...] = ()
-    outflow: Outflow | None = None
+    outflow: CompletionRate | None = None
 
     def __post_init__(self) -> None:
-        self.headroom = Headroom(Drain(16, span=0.001), self.outflow or Outflow(self.retention))
-        self.looks = Looks(latest_first=min(LATEST_FIRST, self.retention * WAIT / 2))
+        self.headroom = ConcurrencyLimit(
+            Drain(16, span=0.001), self.outflow or CompletionRate(self.retention)
+        )
+        self.looks = PollSchedule(latest_first=min(LATEST_FIRST, self.retention * WAIT / 2))
         self.rng = random.Random(self.seed)
         self.agenda: list[tuple[float, int, Item]] = []
         self.out: dict[int, Item] = {}
@@ -139,7 +141,7 @@ class Night:
             self.accepted += 1
             item = self.out[self.accepted] = Item(now, self.rng.lognormvariate(-0.125, 0.5), now)
             self.line.queue.append(item)
-            heapq.heappush(self.agenda, (now + self.looks.first_in(1), self.accepted, item))
+            heapq.heappush(self.agenda, (now + self.looks.first_delay(1), self.accepted, item))
         self.outcome.most_out = max(self.outcome.most_out, len(self.out))
 
     def _look(self, now: float) -> None:
@@ -151,7 +153,7 @@ class Night:
             item.is_first = False
             if not done and age < self.retention:
                 item.running_at = now
-                heapq.heappush(self.agenda, (now + self.looks.next_in(age), number, item))
+                heapq.heappush(self.agenda, (now + self.looks.next_delay(age), number, item))
         for number, item in list(self.out.items()) if due and self.sweeps else due:
             self._take_home(now, number, item)
 

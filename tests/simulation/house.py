@@ -19,12 +19,12 @@ from batcher.ledger.ledger import Ledger, open_ledger
 from batcher.manifest.model import Limits, Manifest, Output, Service, Source
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import RETENTION
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
-from batcher.runs.kinds import Means, Run
-from batcher.runs.preflight import Reached
+from batcher.runs.kinds import Run, RunContext
+from batcher.runs.preflight import Connection
 from batcher.runs.wiring import budget_of
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 
@@ -38,10 +38,10 @@ class House:
         self.inbox = folder / "inbox"
         self.out = folder / "out"
         self.inbox.mkdir()
-        self.service = TwinService(
+        self.service = FakeService(
             lambda: asyncio.get_running_loop().time(), work=lambda job: (30.0, None)
         )
-        self.client = Twin(self.service)
+        self.client = FakeClient(self.service)
         self.audit = Audit()
         self.clean = "never"
         self.limits = Limits()
@@ -52,7 +52,7 @@ class House:
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
-        self.course = Course()
+        self.course = RunControl()
 
     def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -92,12 +92,12 @@ class House:
         )
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))
-        reached = Reached(self.client, "twin://", "none")
+        reached = Connection(self.client, "twin://", "none")
         ask = self.course.ask
-        self.course = Course()
+        self.course = RunControl()
         self.course.ask = ask
         run = Run(
-            Means(
+            RunContext(
                 manifest,
                 ledger,
                 Store(self.out),

@@ -33,11 +33,11 @@ from batcher.maintenance.verify import remedies_for
 from batcher.manifest.model import Limits, Manifest, Output, Service, Source
 from batcher.manifest.password_rules import opening
 from batcher.reducto.job import Job
-from batcher.runs.kinds import Cancellation, Collection, Means, Run
-from batcher.runs.preflight import Reached, keep_secrets
+from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
+from batcher.runs.preflight import Connection, keep_secrets
 from batcher.runs.running import _discreet as discreet
 from batcher.runs.wiring import budget_of
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 RUNS_AT_MOST = 40
@@ -124,7 +124,7 @@ class _Life:
         if not last:
             if world.run:
                 self._in_between()
-            kind = rng.choices((Run, Collection, Cancellation), (0.9, 0.07, 0.03))[0]
+            kind = rng.choices((Run, CollectRun, Cancellation), (0.9, 0.07, 0.03))[0]
             if len(self.manifest.jobs) == 1 and rng.random() < 0.1:
                 limits = Limits(max_documents=rng.randint(1, 5))
                 self.caps[world.run + 1] = int(limits.max_documents or 0)
@@ -214,17 +214,17 @@ class _Life:
             gossip.told += [str(one) for one in _each(error)]
             raise
 
-    async def _batch(self, ledger: Ledger, kind: type[Collection], manifest: Manifest) -> None:
+    async def _batch(self, ledger: Ledger, kind: type[CollectRun], manifest: Manifest) -> None:
         world = self.world
         await ledger.interrupted()
         if kind is Cancellation:
             world.faults["cancel"] += 1
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
-        reached = Reached(SimTwin(world), "twin", "none")
-        course = Course(secrets=ledger.secrets, tell=world.gossip.told.append)
+        reached = Connection(SimTwin(world), "twin", "none")
+        course = RunControl(secrets=ledger.secrets, tell=world.gossip.told.append)
         course.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
-        means = Means(manifest, ledger, world.disk, reached, course, world.clock, world.rng)
+        means = RunContext(manifest, ledger, world.disk, reached, course, world.clock, world.rng)
         run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
         try:
             await self._live_through(run, kind, ledger, course)
@@ -232,7 +232,7 @@ class _Life:
             world.gossip.told.append(course.reason)
 
     async def _live_through(
-        self, run: Collection, kind: type[Collection], ledger: Ledger, course: Course
+        self, run: CollectRun, kind: type[CollectRun], ledger: Ledger, course: RunControl
     ) -> None:
         world = self.world
         async with asyncio.timeout(LONGEST_RUN):
@@ -241,7 +241,7 @@ class _Life:
                 world.defects.append("something is still to be sent after all was called off")
             await self._audit(run, course)
 
-    async def _audit(self, run: Collection, course: Course) -> None:
+    async def _audit(self, run: CollectRun, course: RunControl) -> None:
         """By one that says that it could see all there is, what it didn't see isn't there."""
         world = self.world
         began = self.world.now
@@ -252,7 +252,7 @@ class _Life:
         if (
             not audit.notes
             and course.exit_code != 4
-            and not course.at_once
+            and not course.abort
             and world.replica.lies == lies
         ):
             world.audits.append((began, world.now))

@@ -27,9 +27,9 @@ from batcher.stages import fetcher, second_tries
 from batcher.stages import job_list_scan as sighting
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.job_list_scan import Sighting
+from batcher.stages.job_list_scan import JobListScan
 from batcher.stages.recovery import Recovery
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 
@@ -83,7 +83,7 @@ def _forgets_what_was_being_sent() -> list[Patch]:
 
 
 def _adopts_nothing() -> list[Patch]:
-    async def blind(self: Recovery, unknown: Any) -> Sighting:
+    async def blind(self: Recovery, unknown: Any) -> JobListScan:
         sighting = await look(self, unknown)
         sighting.jobs.clear()
         return sighting
@@ -96,7 +96,7 @@ def _fences_nothing() -> list[Patch]:
     async def kept(self: Any, file_id: str) -> bool:
         return True
 
-    async def judge(self: Recovery, attempt: Any, sighting: Sighting) -> None:
+    async def judge(self: Recovery, attempt: Any, sighting: JobListScan) -> None:
         delete = type(self._client).delete_upload  # type: ignore[method-assign]
         type(self._client).delete_upload = kept
         try:
@@ -114,7 +114,7 @@ def _takes_a_job_for_an_upload() -> list[Patch]:
 
 
 def _does_not_wait_to_settle() -> list[Patch]:
-    async def hasty(self: Recovery, attempt: Any, sighting: Sighting) -> None:
+    async def hasty(self: Recovery, attempt: Any, sighting: JobListScan) -> None:
         self._settle = -1.0
         await healthy(self, attempt, sighting)
 
@@ -142,7 +142,7 @@ def _says_saved_before_it_is() -> list[Patch]:
 
 
 def _expires_by_the_clock() -> list[Patch]:
-    def impatient(out: inflight.Flight, *_: Any, now: float, **__: Any) -> events.Event | None:
+    def impatient(out: inflight.InFlightJob, *_: Any, now: float, **__: Any) -> events.Event | None:
         return (
             events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
         )
@@ -151,7 +151,7 @@ def _expires_by_the_clock() -> list[Patch]:
 
 
 def _repeats_what_is_running() -> list[Patch]:
-    def impatient(out: inflight.Flight, *_: Any, **__: Any) -> events.Event | None:
+    def impatient(out: inflight.InFlightJob, *_: Any, **__: Any) -> events.Event | None:
         return events.JobToRepeat(out.document, "asked again", due_at=0.0)
 
     return [(fetcher, "verdict", impatient)]
@@ -201,7 +201,7 @@ def _commits_without_sync() -> list[Patch]:
 
 
 def _believes_the_first_404() -> list[Patch]:
-    def credulous(out: inflight.Flight, said: str, **_: Any) -> events.Event:
+    def credulous(out: inflight.InFlightJob, said: str, **_: Any) -> events.Event:
         return events.Lost(out.document, said)
 
     return [(fetcher, "absence", credulous)]
@@ -209,23 +209,26 @@ def _believes_the_first_404() -> list[Patch]:
 
 def _reads_one_page_of_the_listing() -> list[Patch]:
     async def first_page(client: Any, lane: Any) -> AsyncIterator[Any]:
-        await lane.turn()
+        await lane.acquire()
         yield await client.jobs()
 
     return [(sighting, "pages", first_page)]
 
 
 def _believes_any_listing() -> list[Patch]:
-    return [(Sighting, "lacking", lambda *_: None), (Sighting, "lags_since", lambda *_: False)]
+    return [
+        (JobListScan, "lacking", lambda *_: None),
+        (JobListScan, "lags_since", lambda *_: False),
+    ]
 
 
 def _takes_any_one_job_for_proof() -> list[Patch]:
-    lacking = Sighting.lacking
+    lacking = JobListScan.lacking
 
-    def credulous(self: Sighting, settle: float) -> str | None:
+    def credulous(self: JobListScan, settle: float) -> str | None:
         return lacking(self, settle) if self.shown_to is None else None
 
-    return [(Sighting, "lacking", credulous)]
+    return [(JobListScan, "lacking", credulous)]
 
 
 def _ignores_the_budget() -> list[Patch]:
@@ -236,7 +239,9 @@ def _ignores_the_budget() -> list[Patch]:
 
 
 def _reserves_a_page_for_everything() -> list[Patch]:
-    def one_page(claim: reservations.Claim, taught: reservations.Lessons) -> reservations.Fear:
+    def one_page(
+        claim: reservations.Reservation, taught: reservations.Lessons
+    ) -> reservations.Fear:
         return reservations.Fear(1.0, claim.page, 1.0, claim.page)
 
     return [(reservations, "_of_guessed", one_page)]
@@ -306,7 +311,7 @@ def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
 
 
 def _holds_without_a_look() -> list[Patch]:
-    def hopeless(self: Recovery, attempt: Any, sighting: Sighting) -> bool:
+    def hopeless(self: Recovery, attempt: Any, sighting: JobListScan) -> bool:
         return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
 
     return [(Recovery, "_is_hopeless", hopeless)]
@@ -351,10 +356,10 @@ def _writes_down_what_is_quoted() -> list[Patch]:
 
 
 def _tells_what_is_quoted() -> list[Patch]:
-    def plain(self: Course, what: str, until: datetime, why: str) -> None:
+    def plain(self: RunControl, what: str, until: datetime, why: str) -> None:
         self.tell(f"{what} until {until:%H:%M:%S}: {why}")
 
-    return [(Course, "warn_of_wait", plain)]
+    return [(RunControl, "warn_of_wait", plain)]
 
 
 def _asks_nobody_whose_job_it_has() -> list[Patch]:
@@ -378,7 +383,7 @@ def _takes_up_nothing() -> list[Patch]:
 def _pays_again_for_what_cannot_be_read() -> list[Patch]:
     """Once its patience is over, and by itself."""
 
-    def repeat(out: inflight.Flight, why: str, **more: Any) -> events.Event | None:
+    def repeat(out: inflight.InFlightJob, why: str, **more: Any) -> events.Event | None:
         event = inflight.unread(out, why, **more)
         return event and events.JobToRepeat(out.document, why, due_at=0.0)
 

@@ -23,11 +23,11 @@ from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.manifest.model import Manifest, Output, Service, Source
 from batcher.outputs.result_store import Item, Written
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
-from batcher.runs.kinds import Means, Run
-from batcher.runs.preflight import Reached
-from batcher.stages.run_control import Course
+from batcher.runs.kinds import Run, RunContext
+from batcher.runs.preflight import Connection
+from batcher.stages.run_control import RunControl
 
 T = TypeVar("T")
 HOUR = 3600.0
@@ -65,8 +65,8 @@ class Weather:
     out_when_away: int = 0
 
 
-class WeatherTwin(Twin):
-    def __init__(self, service: TwinService, weather: Weather, began: float) -> None:
+class WeatherTwin(FakeClient):
+    def __init__(self, service: FakeService, weather: Weather, began: float) -> None:
         super().__init__(service)
         self.weather = weather
         self.began = began
@@ -144,7 +144,7 @@ class Night:
             return loop.time() + self.asleep
 
         began = clock()
-        service = TwinService(clock, work=self.work)
+        service = FakeService(clock, work=self.work)
         self.ledger = memory_ledger(inbox / "absent.db", batch="night", clock=clock)
         manifest = Manifest(
             batch="night",
@@ -153,10 +153,10 @@ class Night:
             jobs=(Job(queue_priority=self.queue_priority),),
             output=Output(directory=inbox.parent / "never"),
         )
-        reached = Reached(WeatherTwin(service, self.weather, began), "twin", "none")
-        course = Course(warnings=self.warnings)
+        reached = Connection(WeatherTwin(service, self.weather, began), "twin", "none")
+        course = RunControl(warnings=self.warnings)
         run = Run(
-            Means(
+            RunContext(
                 manifest,
                 self.ledger,
                 Shelf(),

@@ -10,7 +10,7 @@ from capacity import Night, night
 from house import House
 from virtual import run_virtually
 
-from batcher.core.completion_rate import Outflow
+from batcher.core.completion_rate import CompletionRate
 from batcher.core.fetch_rate import CEILING
 
 SEEDS = range(12)
@@ -130,7 +130,7 @@ def test_jobs_that_fail_at_once_are_no_sign_of_a_fast_service() -> None:
     """The first twenty of a folder are broken, and end as soon as they come; the others take 100 s
     each.
     """
-    outflow = Outflow(43_200.0)
+    outflow = CompletionRate(43_200.0)
     outflow.look(0.0, 20)
     for number in range(20):
         outflow.learn(0.1 * number, age=0.1, since=0.1)
@@ -146,14 +146,14 @@ def test_the_first_that_are_sent_are_as_many_as_the_slowest_service_ends(
     """Before anything has ended nothing is known: a hundredth of a job a second, for three eighths
     of the retention.
     """
-    outflow = Outflow(retention)
+    outflow = CompletionRate(retention)
     outflow.look(0.0, 1)
     assert outflow.bound() == most
 
 
 def test_a_service_that_ends_nothing_any_more_is_sent_nothing_any_more() -> None:
     """Its rate of late falls, and so does what may be out; idle hours say nothing."""
-    outflow = Outflow(3_600.0)
+    outflow = CompletionRate(3_600.0)
     outflow.look(0.0, 1)
     for second in range(1_800):
         outflow.look(float(second), 1)
@@ -166,14 +166,14 @@ def test_a_service_that_ends_nothing_any_more_is_sent_nothing_any_more() -> None
     assert outflow.bound() == 2
 
 
-class Unaware(Outflow):
+class Unaware(CompletionRate):
     """Planted: what may be out depends on how fast we fetch, and on nothing else."""
 
     def bound(self) -> int:
         return CEILING
 
 
-class Constant(Outflow):
+class Constant(CompletionRate):
     """Planted: so many are sent at the start, however soon results are deleted."""
 
     def bound(self) -> int:
@@ -183,25 +183,25 @@ class Constant(Outflow):
 @pytest.mark.parametrize("planted", [Unaware, Constant])
 @pytest.mark.parametrize(("capacity", "retention"), [(0.01, 43_200.0), (7.0, 20.0)])
 def test_a_bound_that_knows_nothing_of_the_service_would_be_noticed(
-    planted: type[Outflow], capacity: float, retention: float
+    planted: type[CompletionRate], capacity: float, retention: float
 ) -> None:
     """Each of the two defects lets results expire where the real bound loses none."""
 
-    def tried(outflow: Outflow | None) -> Night:
+    def tried(outflow: CompletionRate | None) -> Night:
         return night(capacity, retention, 1, outflow=outflow)
 
     assert tried(None).run().expired == 0
     assert tried(planted(retention)).run().expired > 0
 
 
-class Deaf(Outflow):
+class Deaf(CompletionRate):
     """Planted: nothing is learnt of what ends."""
 
     def learn(self, *_: object, **__: object) -> None:
         pass
 
 
-class Hopeful(Outflow):
+class Hopeful(CompletionRate):
     """Planted: what may be out never becomes less, however slow the service has become."""
 
     best = 0
@@ -229,7 +229,7 @@ def test_a_bound_that_ignores_a_slow_down_would_be_noticed(retention: float) -> 
     def speed(now: float) -> float:
         return capacity * 0.55 ** sum(now >= change for change in changes)
 
-    def tried(outflow: Outflow | None) -> Night:
+    def tried(outflow: CompletionRate | None) -> Night:
         return night(
             capacity, retention, 1, speed=speed, changes=changes, tells=False, outflow=outflow
         )

@@ -13,11 +13,11 @@ from batcher.core.lifecycle import State
 from batcher.ledger.ledger import open_ledger
 from batcher.manifest.model import Manifest, Output, Service, Source
 from batcher.outputs.result_store import Store
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
-from batcher.runs.kinds import Means, Run
-from batcher.runs.preflight import Reached
-from batcher.stages.run_control import Course
+from batcher.runs.kinds import Run, RunContext
+from batcher.runs.preflight import Connection
+from batcher.stages.run_control import RunControl
 
 DOCUMENTS = 720
 
@@ -48,17 +48,19 @@ def test_a_batch_of_twelve_hours_ends_with_every_result_on_disk(manifest: Manife
     assert len(list(manifest.output.directory.glob("*.json"))) == DOCUMENTS
 
 
-async def _night(manifest: Manifest) -> tuple[dict[State, int], TwinService, float]:
+async def _night(manifest: Manifest) -> tuple[dict[State, int], FakeService, float]:
     clock = asyncio.get_running_loop().time
     began = clock()
-    service = TwinService(clock, work=lambda job: (960.0, None))
+    service = FakeService(clock, work=lambda job: (960.0, None))
     ledger = open_ledger(
         manifest.output.ledger_path, batch=manifest.batch, clock=clock, inline=True
     )
     store = Store(manifest.output.directory)
-    reached = Reached(Twin(service), "twin", "none")
+    reached = Connection(FakeClient(service), "twin", "none")
     run = Run(
-        Means(manifest, ledger, store, reached, Course(), clock, random.Random(1), unhurried())
+        RunContext(
+            manifest, ledger, store, reached, RunControl(), clock, random.Random(1), unhurried()
+        )
     )
     await run.to_its_end()
     tally = {state: number for state, number in ledger.counts().items() if number}

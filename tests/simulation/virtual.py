@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from asyncio_throttle.throttler import Throttler
 
-from batcher.adapters.rate_limits import Lane, Pace
+from batcher.adapters.rate_limits import RateLimiter, RateLimits
 
 T = TypeVar("T")
 
@@ -77,9 +77,9 @@ class LoopThrottler(Throttler):
         self._task_logs[-1] = asyncio.get_running_loop().time()
 
 
-def unhurried() -> Pace:
+def unhurried() -> RateLimits:
     """Lanes without a rate until something is refused, in the loop's time."""
-    return Pace(*(Lane(throttler=LoopThrottler) for _ in fields(Pace)))
+    return RateLimits(*(RateLimiter(throttler=LoopThrottler) for _ in fields(RateLimits)))
 
 
 def run_virtually(work: Coroutine[Any, Any, T], *, start: float = 1_800_000_000.0) -> T:

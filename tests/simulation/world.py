@@ -30,7 +30,7 @@ from batcher.errors import (
     NotFound,
     OutputError,
     Refused,
-    ReplyLost,
+    ReplyLostError,
     ServiceError,
     Unauthorised,
     Unreachable,
@@ -40,8 +40,8 @@ from batcher.ledger.writer import InlineWriter, Work
 from batcher.outputs.result_store import Item, Streamed, Written, kept_name
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobStatus
-from batcher.reducto.client import Around, Room
-from batcher.reducto.fake_client import Twin, TwinJob, TwinService
+from batcher.reducto.client import Around, ResponseBudget
+from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
 
 T = TypeVar("T")
 HOUR = 3600.0
@@ -181,7 +181,7 @@ class World:
         return True
 
 
-class SimService(TwinService):
+class SimService(FakeService):
     """Works requests off late, reads its input a little after acceptance, shows jobs in the listing
     with a lag.
     """
@@ -206,7 +206,7 @@ class SimService(TwinService):
     def _moment(self) -> float:
         return self.world.now if self._late_at is None else self._late_at
 
-    def _work(self, job: TwinJob) -> tuple[float, str | None]:
+    def _work(self, job: FakeJob) -> tuple[float, str | None]:
         world = self.world
         if world.strikes("stuck"):
             return 1e9, None
@@ -222,7 +222,7 @@ class SimService(TwinService):
             error = api_types.ErrorName.TIMEOUT
         return world.rng.choice((0.2, 5.0, 60.0)) * world.rng.uniform(0.5, 2.0), error
 
-    def _is_too_much_for_now(self, job: TwinJob) -> bool:
+    def _is_too_much_for_now(self, job: FakeJob) -> bool:
         """In some lives some documents fail time after time, till the service has calmed down."""
         share = random.Random(f"fails for now {self.world.seed}").choice((0.0, 0.0, 0.0, 0.2))
         chance = random.Random(
@@ -235,7 +235,7 @@ class SimService(TwinService):
         self.uploaded_at[file_id] = self.clock()
         return file_id
 
-    def accept(self, endpoint: str, source: str, config: str) -> TwinJob:
+    def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
         if self.clock() > self.uploaded_at.get(source, 0.0) + UPLOADS_KEPT:
             self.uploads.pop(source, None)
         job = super().accept(endpoint, source, config)
@@ -266,7 +266,7 @@ class SimService(TwinService):
             del self.reads_at[job_id]
             self._read(self.jobs[job_id])
 
-    def _read(self, job: TwinJob) -> None:
+    def _read(self, job: FakeJob) -> None:
         content = self.content(job.source)
         if content is None:
             job.error, job.ends_at = (
@@ -276,10 +276,10 @@ class SimService(TwinService):
         else:
             self.charged[job.job_id] = sha256(content).hexdigest()
 
-    def known(self, job_id: str) -> TwinJob | None:
+    def known(self, job_id: str) -> FakeJob | None:
         return None if self.known_from.get(job_id, 0.0) > self.clock() else super().known(job_id)
 
-    def result(self, job: TwinJob) -> bytes:
+    def result(self, job: FakeJob) -> bytes:
         """What was read, by its digest; or where that stands."""
         told: object = self.charged[job.job_id]
         pages, credits = self.bill_of(job)
@@ -304,7 +304,7 @@ class SimService(TwinService):
         )
         return self.jobs[job_id].ends_at + late
 
-    def bill_of(self, job: TwinJob) -> tuple[int, float]:
+    def bill_of(self, job: FakeJob) -> tuple[int, float]:
         """By what was read: no letter is as long as it looks."""
         pages = 1 + int(self.charged[job.job_id][:4], 16) % 6
         return pages, float(pages)
@@ -332,7 +332,7 @@ class Replica:
         self._left_out: dict[str, bool] = {}
         self.lies = 0  # readings of it that left something out
 
-    def hidden(self, jobs: list[TwinJob]) -> set[str]:
+    def hidden(self, jobs: list[FakeJob]) -> set[str]:
         """Those of `jobs` that the listing doesn't show, though it has had its time."""
         world = self._world
         if world.calm or self._calm is None or not self._is_blind(world.now):
@@ -354,14 +354,14 @@ class Replica:
             self._left_out.clear()
         return now >= self._from
 
-    def _leaves_out(self, job: TwinJob) -> bool:
+    def _leaves_out(self, job: FakeJob) -> bool:
         if self._kind == "behind":
             return job.accepted_at > self._from
         return self._kind == "empty" or self._left_out.setdefault(
             job.job_id, self._rng.random() < 0.5
         )
 
-    def _gives_itself_away(self, job: TwinJob, away: dict[str, TwinJob]) -> bool:
+    def _gives_itself_away(self, job: FakeJob, away: dict[str, FakeJob]) -> bool:
         """Whether a job is away with it, by which batcher has to see that: known to it when it sent
         this one.
 
@@ -385,7 +385,7 @@ class Replica:
         return any(job_id in away for (job_id,) in known)
 
 
-class SimTwin(Twin):
+class SimTwin(FakeClient):
     """Loses, delays, refuses and garbles, at the world's rates."""
 
     def __init__(self, world: World) -> None:
@@ -436,17 +436,17 @@ class SimTwin(Twin):
             world.faults["refused for its password"] += 1
             return Refused(call, "its password doesn't open it", status=442)
         if world.strikes("lost_before"):
-            return ReplyLost(call, "reset before it arrived")
+            return ReplyLostError(call, "reset before it arrived")
         if call == "run_job" and world.strikes("late"):
             world.service.later(rng.uniform(0.0, LATE), act)
-            return ReplyLost(call, "reset, and worked off late")
+            return ReplyLostError(call, "reset, and worked off late")
         value = act()
         if call == "run_job" and world.strikes("replayed"):
             world.service.later(
                 rng.choice((0.0, 1.0)) * rng.random(), lambda: self._replay(act, value)
             )
         if world.strikes("lost_after"):
-            return ReplyLost(call, "reset after it was done")
+            return ReplyLostError(call, "reset after it was done")
         if world.strikes("broken"):
             return BadReply(call, "half a body", status=rng.choice((200, 500, 502)))
         return value
@@ -496,7 +496,7 @@ class SimTwin(Twin):
         return world.rng.choice(others) if others and world.strikes("mixed_up") else job_id
 
     async def job(
-        self, job_id: str, *, room: Room | None = None
+        self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]:
         service = self.world.service
         if self.world.strikes("mixed_up"):
@@ -553,7 +553,7 @@ class SimTwin(Twin):
         self.world.disk.parts[into.name] = data
         return sha256(data).hexdigest(), len(data)
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         service = self.world.service
         shown = [
             job for job in service.jobs.values() if service.shown_at[job.job_id] <= self.world.now

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.common.names import HOSTED_TYPES, path_of
-from batcher.errors import ManifestError, SourceChanged, SourceGone, SourceUnreadable
+from batcher.errors import ManifestError, SourceChangedError, SourceGoneError, SourceUnreadableError
 from batcher.manifest.loading import for_directory
 from batcher.manifest.model import Source
 from batcher.sources import directory
@@ -99,7 +99,7 @@ def test_the_nearest_ignore_file_that_says_anything_counts(tree: Path) -> None:
 def test_a_pattern_that_means_nothing_is_told_with_its_place(tree: Path, pattern: str) -> None:
     """Of an ignore file, and of a manifest before anything is looked at."""
     (tree / ".batcherignore").write_text(f"*.tmp\n{pattern}\n")
-    with pytest.raises(SourceUnreadable, match=r"\.batcherignore: .* is no pattern"):
+    with pytest.raises(SourceUnreadableError, match=r"\.batcherignore: .* is no pattern"):
         found(tree)
     for key in ("include", "exclude"):
         with pytest.raises(ManifestError, match=f"source.{key}: .* is no pattern"):
@@ -172,7 +172,7 @@ def test_what_is_no_regular_file_gets_a_verdict_and_is_never_opened(tree: Path) 
         "pipe.pdf": "unsupported",
     }
     for name in ("pipe.pdf", "loop.pdf", "away.pdf"):
-        with pytest.raises(SourceUnreadable):
+        with pytest.raises(SourceUnreadableError):
             directory.digest(tree / name)
 
 
@@ -197,11 +197,11 @@ def test_names_in_any_bytes_lead_back_to_their_files(tree: Path) -> None:
 
 def test_a_file_is_what_it_was_or_an_error(tree: Path) -> None:
     """Gone, or changed while it was read."""
-    with pytest.raises(SourceGone):
+    with pytest.raises(SourceGoneError):
         directory.digest(tree / "nobody.pdf")
     path = tree / "growing.pdf"
     path.write_bytes(b"x" * 100)
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         directory.read(path, limit=50)
 
 

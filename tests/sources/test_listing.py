@@ -20,7 +20,7 @@ from commandline import batcher, rows
 from peer import Peer, accepts_and_hangs_up, says
 from pyarrow import parquet
 
-from batcher.errors import ManifestError, SourceChanged
+from batcher.errors import ManifestError, SourceChangedError
 from batcher.sources import listing as listings
 
 OLD = 1_700_000_000
@@ -469,5 +469,5 @@ def test_a_row_that_was_edited_meanwhile_ends_no_run(row: str, tmp_path: Path) -
     listing.write_text("id,url\na,https://x.example/a.pdf\n")
     ((place, _, _),) = listings.entries(listing, {"parse": "parse"})
     listing.write_text(f"id,url\n{row}\n")
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChangedError):
         listings.address(listing, f"{listings.ROW}{place}", "a")

@@ -15,7 +15,7 @@ from batcher.ledger.ledger import memory_ledger
 from batcher.manifest.loading import for_directory
 from batcher.sources.left_out import Reason
 from batcher.stages.repay_guard import Consent
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import GROUP, Scanner
 
 
@@ -82,7 +82,7 @@ async def test_a_file_that_is_still_being_written_is_told(inbox: Path, out: Path
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     moment = (inbox / "copying.txt").stat().st_mtime + SETTLING / 2
     scanner = Scanner(
-        ledger, manifest, Consent(ledger, Course(), unasked=inf), clock=lambda: moment
+        ledger, manifest, Consent(ledger, RunControl(), unasked=inf), clock=lambda: moment
     )
     await scanner.run()
     ledger.close()

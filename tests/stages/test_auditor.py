@@ -14,19 +14,19 @@ from house import House, digest_of
 from virtual import run_virtually
 
 from batcher.core import events
-from batcher.errors import ReplyLost
+from batcher.errors import ReplyLostError
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import healthy, open_ledger
 from batcher.ledger.queries import reader
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
 from batcher.stages import auditor
 
 HOUR = 3600.0
 
 
-class Replaying(Twin):
+class Replaying(FakeClient):
     """Something on the way sends every POST twice; the second job takes an hour."""
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
@@ -38,7 +38,7 @@ class Replaying(Twin):
         return job_id
 
 
-class Deaf(Twin):
+class Deaf(FakeClient):
     """The first POST is cut off, and worked off by the service only `late` seconds later."""
 
     late = 300.0
@@ -49,7 +49,7 @@ class Deaf(Twin):
                 self.late, self._accept, endpoint, source, options, more
             )
             self.late = 0.0
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
         return await super().run_job(endpoint, source, options, **more)
 
     def _accept(self, endpoint: str, source: str, options: Any, more: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Deaf(Twin):
         self.service.accept(endpoint, source, config.decode())
 
 
-class DoubledAndLost(Twin):
+class DoubledAndLost(FakeClient):
     """Each POST is sent twice on its way, and its answer lost; the listing shows jobs when their
     upload is fenced.
     """
@@ -74,13 +74,13 @@ class DoubledAndLost(Twin):
             self.service.work = work
             self.ends = ()
         await super().run_job(endpoint, source, options, **more)
-        raise ReplyLost("run_job", "reset")
+        raise ReplyLostError("run_job", "reset")
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         return [job for job in super().listed() if job.accepted_at + 45.0 <= self.service.clock()]
 
 
-class Forgetful(Twin):
+class Forgetful(FakeClient):
     """The listing shows nothing of ours until `shows` is set, or can't be read at all."""
 
     shows = False
@@ -88,7 +88,7 @@ class Forgetful(Twin):
 
     async def jobs(self, **more: Any) -> api_types.JobsPage:
         if self.fails:
-            raise ReplyLost("jobs", "reset")
+            raise ReplyLostError("jobs", "reset")
         return await super().jobs(**more) if self.shows else api_types.JobsPage([])
 
 
@@ -326,7 +326,7 @@ def test_a_run_whose_last_document_lets_another_go_on_is_not_over(house: House) 
         house.client = _losing_answers(Forgetful(house.service))
         assert await house.run() == {"held": 1, "blocked": 1}
         await asyncio.sleep(2 * HOUR)
-        house.client = Twin(house.service)
+        house.client = FakeClient(house.service)
         assert await house.run() == {"saved": 2}
 
     run_virtually(work())
@@ -339,14 +339,14 @@ def _losing_answers(client: Forgetful) -> Forgetful:
     async def lost(call: str, act: Callable[[], Any]) -> Any:
         value = await reach(call, act)
         if call == "run_job":
-            raise ReplyLost(call, "reset")
+            raise ReplyLostError(call, "reset")
         return value
 
     client.reach = lost  # type: ignore[method-assign, assignment]
     return client
 
 
-def _counted(client: Twin) -> list[str]:
+def _counted(client: FakeClient) -> list[str]:
     calls = list[str]()
     reach = client.reach
 
@@ -366,7 +366,7 @@ def _rows(house: House, sql: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-class Crossing(Twin):
+class Crossing(FakeClient):
     """The answers to the first two submissions are mixed up on their way: each is told the other's
     job.
     """
@@ -531,7 +531,7 @@ class EmptyAtFirst(Replaying):
 
     is_empty = True
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         return [] if self.is_empty else super().listed()
 
 

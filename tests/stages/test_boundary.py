@@ -16,14 +16,14 @@ from test_unread import now, reasons, recall
 from virtual import run_virtually
 
 from batcher.adapters.error_log import SIZE_AT_MOST, keeper
-from batcher.errors import OutputError, ReplyLost
+from batcher.errors import OutputError, ReplyLostError
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin
+from batcher.reducto.fake_client import FakeClient
 from batcher.stages import fetcher, input_resolver, poller
 from batcher.stages.boundary import Boundary, kept
-from batcher.stages.deadline_monitor import Hourglass
+from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.recovery import Recovery
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def stumble() -> Any:
     return 1 / 0
 
 
-class Stumbling(Twin):
+class Stumbling(FakeClient):
     """`upload` or `run_job` of the file that holds `odd` comes to something that nobody foresaw."""
 
     at = ""
@@ -185,7 +185,7 @@ def test_three_submissions_in_a_row_that_trip_stop_the_run(
     run_virtually(work())
 
 
-class Losing(Twin):
+class Losing(FakeClient):
     """The answers to submissions of files that begin with `odd` get lost: all were accepted."""
 
     async def run_job(
@@ -193,7 +193,7 @@ class Losing(Twin):
     ) -> str:
         job_id = await super().run_job(endpoint, source, *options, **named)
         if self.service.uploads[str(source)].startswith(b"odd"):
-            raise ReplyLost("POST", "reset")
+            raise ReplyLostError("POST", "reset")
         return job_id
 
 
@@ -214,14 +214,14 @@ def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
         with monkeypatch.context() as planted:
             planted.setattr(Recovery, "_judge", trips)
             tally = await house.run()
-        assert (house.course.exit_code, house.course.at_once) == (4, False)
+        assert (house.course.exit_code, house.course.abort) == (4, False)
         assert (
             "3 documents in a row: internal error while looking for lost submissions"
             in house.course.reason
         )
         assert (tally["held"], tally["unknown"]) == (2, 3)
         assert "perhaps paid; internal error: ZeroDivisionError" in (await reasons(house))["held"]
-        house.client = Twin(house.service)
+        house.client = FakeClient(house.service)
         assert await house.run() == {"saved": 20}
         assert house.paid() == 20
 
@@ -286,7 +286,7 @@ def test_a_stage_that_falls_as_a_whole_ends_the_run_in_words(
     async def work() -> None:
         put(house)
         with monkeypatch.context() as planted:
-            planted.setattr(Hourglass, "run", falls)
+            planted.setattr(DeadlineMonitor, "run", falls)
             await house.run()
         assert house.course.exit_code == 4
         assert "internal error while running the hourglass" in house.course.reason
@@ -305,7 +305,7 @@ def failed(message: str) -> ZeroDivisionError:
 
 def test_only_the_same_in_a_row_counts() -> None:
     """One that went well between them, or another kind, begins anew."""
-    course = Course()
+    course = RunControl()
     boundary = Boundary(course, "fetching")
     for _ in range(5):
         boundary.caught(failed("x"), about="a.txt")
@@ -320,7 +320,7 @@ def test_only_the_same_in_a_row_counts() -> None:
 def test_where_it_happened_is_kept_for_whoever_mends_it() -> None:
     """Each time, with the lines of code that led there."""
     traces: list[str] = []
-    boundary = Boundary(Course(trace=traces.append), "fetching")
+    boundary = Boundary(RunControl(trace=traces.append), "fetching")
     for _ in range(2):
         boundary.caught(failed("x"), about="a.txt")
     assert len(traces) == 2
@@ -330,7 +330,7 @@ def test_where_it_happened_is_kept_for_whoever_mends_it() -> None:
 
 def test_what_an_error_says_is_no_leak() -> None:
     """A signed address is a secret, and what isn't printable may end on a terminal."""
-    reason = Boundary(Course(), "fetching").caught(
+    reason = Boundary(RunControl(), "fetching").caught(
         failed("https://x.example/a?sig=secret \x1b[2J"), about="a.txt"
     )
     assert "secret" not in reason
@@ -352,7 +352,7 @@ def test_traces_are_kept_for_the_owner_and_in_bounds(tmp_path: Path) -> None:
 
 def test_a_full_disk_in_a_task_of_a_stage_is_no_error_of_ours() -> None:
     """It ends the run as it would by itself, in its own words."""
-    course = Course()
+    course = RunControl()
 
     async def fill() -> None:
         raise OutputError("disk full")

@@ -5,15 +5,15 @@ happens.
 import asyncio
 from pathlib import Path
 
-from batcher.adapters.rate_limits import Lane, Pace
+from batcher.adapters.rate_limits import RateLimiter, RateLimits
 from batcher.core import events
-from batcher.core.poll_schedule import Looks
+from batcher.core.poll_schedule import PollSchedule
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import memory_ledger
-from batcher.reducto.fake_client import Twin, TwinService
-from batcher.stages.job_tracker import Watchlist
+from batcher.reducto.fake_client import FakeClient, FakeService
+from batcher.stages.job_tracker import JobTracker
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 NOW = 1_800_000_000.0
 LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json")
@@ -24,11 +24,11 @@ async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     document, in that order.
     """
     ledger = memory_ledger(path / "none.db", batch="b", clock=lambda: NOW)
-    jobs = Watchlist()  # nothing is looked at by itself for a long time
-    looks = Looks(first={0: 1000.0})
-    client = Twin(TwinService(lambda: NOW, work=lambda job: (0.0, None)))
-    pace = Pace(*(Lane() for _ in range(4)))
-    poller = Poller(ledger, client, pace, Course(), jobs, looks, clock=lambda: NOW)
+    jobs = JobTracker()  # nothing is looked at by itself for a long time
+    looks = PollSchedule(first={0: 1000.0})
+    client = FakeClient(FakeService(lambda: NOW, work=lambda job: (0.0, None)))
+    pace = RateLimits(*(RateLimiter() for _ in range(4)))
+    poller = Poller(ledger, client, pace, RunControl(), jobs, looks, clock=lambda: NOW)
     await ledger.admit([LETTER])
     await ledger.record(
         events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "local", "local", 1.0)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import Refused
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.recovery import FENCE, LISTING, Recovery
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 HOUR = 3600.0
@@ -29,7 +29,7 @@ class Case:
     """A ledger and a service, and the one submission whose answer never came."""
 
     ledger: Ledger
-    service: TwinService
+    service: FakeService
     file_id: str = ""
 
     async def lose(self, nonce: str) -> None:
@@ -47,13 +47,13 @@ class Case:
         for proof in proofs:
             await self.ledger.prove("twin", "none", proof)
 
-    async def recover(self, client: Twin) -> None:
+    async def recover(self, client: FakeClient) -> None:
         """Returns once nothing is unknown any more, or after three hours."""
         recovery = Recovery(
             self.ledger,
             client,
-            Pace(),
-            Course(),
+            RateLimits(),
+            RunControl(),
             service="twin",
             key_print="none",
             retention=RETENTION,
@@ -81,12 +81,12 @@ def virtually(work: Callable[[Case], Awaitable[None]]) -> None:
             "inode": 0,
         }
         await ledger.admit([Version(source="a.pdf", output="a.pdf.json", **facts)])
-        await work(Case(ledger, TwinService(loop.time, work=lambda job: (1e6, None))))
+        await work(Case(ledger, FakeService(loop.time, work=lambda job: (1e6, None))))
 
     run_virtually(begin())
 
 
-class KeepsThisOne(Twin):
+class KeepsThisOne(FakeClient):
     """Won't delete one upload, though it deletes others."""
 
     kept = ""
@@ -111,7 +111,7 @@ def test_an_upload_that_is_not_deleted_is_no_fence() -> None:
     virtually(work)
 
 
-class DeletesNothing(Twin):
+class DeletesNothing(FakeClient):
     """Says that it has deleted an upload, however often it is asked, and never does."""
 
     async def delete_upload(self, file_id: str) -> bool:
@@ -140,10 +140,10 @@ def test_with_both_proofs_it_is_sent_anew_twice_and_then_given_up() -> None:
         await case.prove(LISTING, FENCE)
         for number in (1, 2):
             await case.lose(f"nonce-{number}")
-            await case.recover(Twin(case.service))
+            await case.recover(FakeClient(case.service))
             assert +case.ledger.tally == {State.QUEUED: 1}
         await case.lose("nonce-3")
-        await case.recover(Twin(case.service))
+        await case.recover(FakeClient(case.service))
         assert +case.ledger.tally == {State.FAILED: 1}
         (failed,) = case.ledger.failures()
         assert failed.reason and "proven absent 3 times" in failed.reason
@@ -160,7 +160,7 @@ def test_a_job_is_known_by_its_nonce_or_by_its_upload() -> None:
         await case.prove(LISTING, FENCE)
         await case.lose("nonce-1")
         found = case.service.accept("parse", case.file_id, "{}")
-        await case.recover(Twin(case.service))
+        await case.recover(FakeClient(case.service))
         assert +case.ledger.tally == {State.WAITING: 1}
         assert [out.job_id for out in case.ledger.flights()] == [found.job_id]
 
@@ -169,7 +169,7 @@ def test_a_job_is_known_by_its_nonce_or_by_its_upload() -> None:
         await case.lose("nonce-1")
         config = '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}'
         found = case.service.accept("parse", "elsewhere", config)
-        await case.recover(Twin(case.service))
+        await case.recover(FakeClient(case.service))
         assert [out.job_id for out in case.ledger.flights()] == [found.job_id]
 
     virtually(work)
@@ -185,7 +185,7 @@ def test_an_adopted_job_expires_by_its_submission_not_by_its_adoption() -> None:
         await case.lose("nonce-1")
         case.service.accept("parse", case.file_id, "nonce-1")
         await asyncio.sleep(5 * HOUR)
-        await case.recover(Twin(case.service))
+        await case.recover(FakeClient(case.service))
         (out,) = case.ledger.flights()
         assert out.deadline_at == sent_at + RETENTION
         assert out.accepted_at == case.ledger.clock()

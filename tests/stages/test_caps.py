@@ -18,7 +18,7 @@ from virtual import run_virtually
 
 from batcher.core import reservations
 from batcher.manifest.model import Limits
-from batcher.reducto.fake_client import TwinJob
+from batcher.reducto.fake_client import FakeJob
 from batcher.reducto.job import Job
 
 MTIME = 1_700_000_000
@@ -77,11 +77,11 @@ class Office:
         run_virtually(work())
         return tallies[0]
 
-    def _work(self, job: TwinJob) -> tuple[float, None]:
+    def _work(self, job: FakeJob) -> tuple[float, None]:
         self.billed.append(self._bill(job))
         return self.rng.uniform(5.0, 60.0), None
 
-    def _bill(self, job: TwinJob) -> Bill:
+    def _bill(self, job: FakeJob) -> Bill:
         pages, credits = self.bills[self.house.service.content(job.source) or b""]
         return Bill(pages, credits if job.endpoint == "parse" else 2.0 * pages)
 

@@ -13,19 +13,19 @@ import pytest
 from house import House
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.errors import NotFound, ReplyLost
+from batcher.errors import NotFound, ReplyLostError
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import memory_ledger
 from batcher.ledger.queries import reader
 from batcher.maintenance.retry import retry
 from batcher.maintenance.verify import repair
 from batcher.outputs.result_store import Store
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-class Deaf(Twin):
+class Deaf(FakeClient):
     """Jobs are deleted, and the answer is lost."""
 
     async def reach(self, call: str, act: Callable[[], Any]) -> Any:
         if call == "delete_job":
             with suppress(NotFound):
                 await super().reach(call, act)
-            raise ReplyLost(call, "reset")
+            raise ReplyLostError(call, "reset")
         return await super().reach(call, act)
 
 
@@ -101,17 +101,17 @@ def test_what_a_run_leaves_undone_the_next_one_does(house: House) -> None:
         assert await house.run() == {"saved": 2}
         assert any("2 jobs could not be deleted" in note for note in house.audit.notes)
         assert cleaned(house) == 0
-        house.client = Twin(house.service)
+        house.client = FakeClient(house.service)
         await house.run()
         assert cleaned(house) == 2
 
     run_virtually(work())
 
 
-class Watchful(Twin):
+class Watchful(FakeClient):
     """Notes for each deletion what the ledger on disk said when it was asked for."""
 
-    def __init__(self, service: TwinService, ledger: Path) -> None:
+    def __init__(self, service: FakeService, ledger: Path) -> None:
         super().__init__(service)
         self.ledger = ledger
         self.on_record: list[bool] = []
@@ -160,7 +160,7 @@ def test_a_job_that_was_deleted_before_it_was_on_record_is_not_waited_for(house:
         house.client = Deaf(house.service)
         assert await house.run() == {"saved": 1}
         assert cleaned(house) == 0 and all(job.deleted for job in house.service.jobs.values())
-        house.client = Twin(house.service)
+        house.client = FakeClient(house.service)
         (house.out / "a.txt.json").unlink()
 
     async def again() -> None:
@@ -255,12 +255,12 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
             events.Ended(1, 1, 1.0),
             events.Saved(1, "a.pdf.json", "hash", 1),
         )
-        client = Twin(TwinService(clock))
+        client = FakeClient(FakeService(clock))
         cleaner = Cleaner(
             ledger,
             client,
-            Pace(),
-            Course(),
+            RateLimits(),
+            RunControl(),
             Store(Path("absent")),
             service="twin",
             key_print="none",

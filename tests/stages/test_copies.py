@@ -18,7 +18,7 @@ from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.outputs.result_store import Written
 from batcher.reducto import api_types
 from batcher.stages.chain import Chain
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 from batcher.stages.sink import Sink
 
 
@@ -185,7 +185,7 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
             lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")])))
         )
         copying = asyncio.create_task(
-            Sink(ledger, Shelf(), Course(), service="twin", key_print="none").copy_for_ever()
+            Sink(ledger, Shelf(), RunControl(), service="twin", key_print="none").copy_for_ever()
         )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 11:
@@ -207,7 +207,7 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
             lambda _: late or late.append(asyncio.create_task(ledger.admit([edited])))
         )
         copying = asyncio.create_task(
-            Sink(ledger, shelf, Course(), service="twin", key_print="none").copy_for_ever()
+            Sink(ledger, shelf, RunControl(), service="twin", key_print="none").copy_for_ever()
         )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import Pace
+from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
-from batcher.core.poll_schedule import Looks
+from batcher.core.poll_schedule import PollSchedule
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import memory_ledger
-from batcher.reducto.fake_client import Twin, TwinService
-from batcher.stages.deadline_monitor import Hourglass
-from batcher.stages.job_tracker import Watchlist
+from batcher.reducto.fake_client import FakeClient, FakeService
+from batcher.stages.deadline_monitor import DeadlineMonitor
+from batcher.stages.job_tracker import JobTracker
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json")
 
@@ -35,8 +35,8 @@ class Time:
 async def told(*changes: tuple[str, float]) -> list[str]:
     """The warnings of a run with one job out, retention 10,000 s; 90 s pass between changes."""
     time = Time()
-    course = Course()
-    jobs = Watchlist()
+    course = RunControl()
+    jobs = JobTracker()
     ledger = memory_ledger(Path("absent.db"), batch="b", clock=time.clock)
     await ledger.admit([LETTER])
     await ledger.record(
@@ -45,9 +45,15 @@ async def told(*changes: tuple[str, float]) -> list[str]:
         events.Accepted(1, "job-1", time.clock() + 10_000.0),
     )
     poller = Poller(
-        ledger, Twin(TwinService(time.clock)), Pace(), course, jobs, Looks(), clock=time.clock
+        ledger,
+        FakeClient(FakeService(time.clock)),
+        RateLimits(),
+        course,
+        jobs,
+        PollSchedule(),
+        clock=time.clock,
     )
-    hourglass = Hourglass(
+    hourglass = DeadlineMonitor(
         ledger, course, poller, retention=10_000.0, clock=time.clock, wall=time.wall
     )
     running = asyncio.create_task(hourglass.run())

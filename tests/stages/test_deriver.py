@@ -22,7 +22,7 @@ from batcher.reducto.job import Job
 from batcher.stages import makers
 from batcher.stages.deriver import Deriver
 from batcher.stages.making import Limit, Maker
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 ALL = ("json", "markdown", "jsonl", "parquet")
 
@@ -50,10 +50,14 @@ class Gallery:
 
 
 async def derive(
-    shelf: Shelf, *formats: str, course: Course | None = None, job: Job | None = None, **more: Any
+    shelf: Shelf,
+    *formats: str,
+    course: RunControl | None = None,
+    job: Job | None = None,
+    **more: Any,
 ) -> None:
     """A deriver until all is made."""
-    deriver = deriver_of(shelf, formats or ALL, course or Course(), job or Job(), **more)
+    deriver = deriver_of(shelf, formats or ALL, course or RunControl(), job or Job(), **more)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
         await until_made(deriver, shelf)
@@ -61,7 +65,7 @@ async def derive(
 
 
 def deriver_of(
-    shelf: Shelf, formats: tuple[str, ...], course: Course, job: Job, **more: Any
+    shelf: Shelf, formats: tuple[str, ...], course: RunControl, job: Job, **more: Any
 ) -> Deriver:
     output = Output(directory=shelf.root, formats=formats, **more)
     manifest = Manifest(batch="b", service=Service(), sources=(), jobs=(job,), output=output)
@@ -124,7 +128,7 @@ async def test_chunks_as_lines(shelf: Shelf) -> None:
 
 async def test_results_saved_while_it_works_are_made_too(shelf: Shelf) -> None:
     """It hears of them from the ledger."""
-    deriver = deriver_of(shelf, ALL, Course(), Job())
+    deriver = deriver_of(shelf, ALL, RunControl(), Job())
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
         for number in range(3):
@@ -233,7 +237,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
     """Fetched before the Markdown that shows them; one that can't be had is noted and stops
     nothing.
     """
-    course = Course()
+    course = RunControl()
     await shelf.save(
         f"{folder}a.pdf",
         parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")),
@@ -260,7 +264,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["parse", "pipeline"])
 async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrapped: bool) -> None:
     """Of a newer result the newer one; one that can't be had is noted and stops nothing."""
-    course = Course()
+    course = RunControl()
     job = Job(options={"settings": {"embed_pdf_metadata": True}})
 
     def result(pdf: str | None) -> dict[str, Any]:
@@ -371,7 +375,7 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(
 ) -> None:
     """Exit code 3; the next run makes what is missing."""
     await shelf.save("a.pdf", parsed("text"))
-    course = Course()
+    course = RunControl()
 
     def full(*_: object, **__: object) -> Sequence[Derivable]:
         raise OSError(28, "No space left on device")
@@ -394,7 +398,7 @@ class Sickly:
     """
 
     after = None
-    at_once = Limit()
+    abort = Limit()
 
     def __init__(self, shelf: Shelf, error: Exception, format: str = "markdown") -> None:
         self.format = format
@@ -415,11 +419,11 @@ class Sickly:
         )
 
 
-async def made_by(shelf: Shelf, course: Course, *ones: Maker) -> None:
+async def made_by(shelf: Shelf, course: RunControl, *ones: Maker) -> None:
     deriver = Deriver(shelf.ledger, course, ones)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
-        while not deriver.finish() and not course.at_once:
+        while not deriver.finish() and not course.abort:
             await shelf.ledger.change(within=0.02)
         task.cancel()
 
@@ -448,7 +452,7 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     """
     for source in ("a.pdf", "b.pdf", "bad.pdf", "c.pdf", "d.pdf"):
         await shelf.save(source, parsed("text"))
-    course = Course()
+    course = RunControl()
     maker = Sickly(shelf, error)
     await made_by(shelf, course, maker)
     notes = made(shelf, "markdown")
@@ -463,7 +467,7 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     assert not course.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
     assert [f for f, _ in verify(shelf.ledger, shelf.root).unmade] == ["markdown"]
     again = Sickly(shelf, error)
-    await made_by(shelf, Course(), again)
+    await made_by(shelf, RunControl(), again)
     assert again.tried == [("bad.pdf",)]
     await derive(shelf, "markdown")
     assert verify(shelf.ledger, shelf.root).unmade == ()
@@ -475,7 +479,7 @@ async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(
     """With a word; what else is made of them is, and results go on coming home."""
     for number in range(20):
         await shelf.save(f"bad {number}.pdf", parsed("text"))
-    course = Course()
+    course = RunControl()
     maker = Sickly(shelf, RuntimeError("no"))
     other = Sickly(shelf, RuntimeError("no"), "other")
     other.make = lambda group: remember(  # type: ignore[method-assign]
@@ -491,7 +495,7 @@ async def test_failures_between_which_others_succeed_are_no_row(shelf: Shelf) ->
     """However many there are."""
     for number in range(12):
         await shelf.save(f"{'bad' if number % 2 else 'good'} {number}.pdf", parsed("text"))
-    course = Course()
+    course = RunControl()
     await made_by(shelf, course, Sickly(shelf, RuntimeError("no")))
     assert Counter(note is None for note in made(shelf, "markdown").values()) == {True: 6, False: 6}
 
@@ -504,7 +508,7 @@ async def test_a_folder_in_the_way_is_one_document_s_trouble(shelf: Shelf) -> No
     (shelf.root / "a.pdf.images").write_text("mine")
     for source in ("a.pdf", "b.pdf"):
         await shelf.save(source, parsed("one", images=("http://h/1.png",)))
-    course = Course()
+    course = RunControl()
     await derive(
         shelf,
         "markdown",
@@ -536,7 +540,7 @@ async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_the
     shelf: Shelf,
 ) -> None:
     """One that holds its picture itself gives it; an empty one is none; two of one name are two."""
-    course = Course()
+    course = RunControl()
     await shelf.save("a.pdf", parsed(*map(str, range(len(LINKS))), images=LINKS))
     await derive(
         shelf,
@@ -600,7 +604,7 @@ async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, sc
     odd: dict[str, dict[str, Any] | bytes] = {**ODD, **BYTES}
     for name, result in odd.items():
         await shelf.save(f"{name}.pdf", result)
-    course = Course()
+    course = RunControl()
     options = (
         {"instructions": {"schema": {"properties": {"a": {"type": "number"}}}}} if schema else {}
     )

@@ -19,11 +19,11 @@ from virtual import run_virtually, unhurried
 
 from batcher.core import events
 from batcher.core.breaker import WINDOW
-from batcher.core.completion_rate import Outflow
-from batcher.core.concurrency_limit import Headroom
+from batcher.core.completion_rate import CompletionRate
+from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.fetch_rate import Drain
 from batcher.core.lifecycle import State
-from batcher.core.poll_schedule import Looks
+from batcher.core.poll_schedule import PollSchedule
 from batcher.core.retry_policy import Backoff, Policy
 from batcher.errors import (
     BadReply,
@@ -39,13 +39,13 @@ from batcher.ledger.ledger import memory_ledger
 from batcher.outputs.result_store import Store
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobAnswer, JobStatus
-from batcher.reducto.client import Around, Room
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.client import Around, ResponseBudget
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import Prices
 from batcher.stages.fetcher import Fetcher
-from batcher.stages.job_tracker import Watched, Watchlist
-from batcher.stages.run_control import Course
+from batcher.stages.job_tracker import JobTracker, Watched
+from batcher.stages.run_control import RunControl
 from batcher.stages.sink import Sink
 
 NOW = 1_800_000_000.0
@@ -59,16 +59,18 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Scripted(Twin):
+class Scripted(FakeClient):
     """Answers about each job as it is told to, after `takes` seconds, in `SIZE` bytes of room."""
 
     def __init__(self) -> None:
-        super().__init__(TwinService(now))
+        super().__init__(FakeService(now))
         self.said: dict[str, Said] = {}
         self.takes, self.asked, self.most_at_once, self._at_once = 0.0, list[str](), 0, 0
         self.linked: bytes | Exception = b"[]"
 
-    async def job(self, job_id: str, *, room: Room | None = None) -> tuple[JobAnswer, int]:
+    async def job(
+        self, job_id: str, *, room: ResponseBudget | None = None
+    ) -> tuple[JobAnswer, int]:
         self.asked.append(job_id)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
@@ -102,9 +104,9 @@ class Bench:
     ) -> None:
         self.folder = folder
         self.ledger = memory_ledger(Path("absent.db"), batch="b", clock=now)
-        self.client, self.pace, self.course = Scripted(), unhurried(), Course()
-        self.jobs, self.looks = Watchlist(), Looks()
-        self.headroom = Headroom(Drain(16), Outflow(12 * HOUR))
+        self.client, self.pace, self.course = Scripted(), unhurried(), RunControl()
+        self.jobs, self.looks = JobTracker(), PollSchedule()
+        self.headroom = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
         self.sink = Sink(self.ledger, Store(folder), self.course, service="twin", key_print="none")
         self.fetcher = Fetcher(
             self.ledger,
@@ -263,7 +265,7 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
         bench.client.said["job-1"] = error
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.at_once, bench.course.reason) == (
+        assert (bench.course.exit_code, bench.course.abort, bench.course.reason) == (
             4,
             True,
             str(error),
@@ -668,7 +670,7 @@ def test_a_disk_that_gives_up_in_the_middle_of_a_download_stops_the_run(tmp_path
         bench.client.said["job-1"] = result(inner=LINK)
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.at_once) == (3, True)
+        assert (bench.course.exit_code, bench.course.abort) == (3, True)
         assert "1.json" in bench.course.reason
         assert bench.ledger.state_of(1) == State.WAITING
 
@@ -912,7 +914,7 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             bench.client.said[f"job-{document}"] = _stumble
             bench.jobs.fetch(document)
             await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.at_once) == (4, True)
+        assert (bench.course.exit_code, bench.course.abort) == (4, True)
         assert bench.ledger.state_of(5) == State.STUCK and bench.ledger.state_of(6) == State.WAITING
         assert not bench.fetcher.busy
 
@@ -953,7 +955,7 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
         bench.client.said["job-1"] = _stumble
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.at_once) == (4, True)
+        assert (bench.course.exit_code, bench.course.abort) == (4, True)
         assert "internal error while fetching" in bench.course.reason
         assert bench.ledger.state_of(1) == State.WAITING
 

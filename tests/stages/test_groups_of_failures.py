@@ -16,12 +16,12 @@ from virtual import run_virtually
 from batcher.errors import NotFound, Refused
 from batcher.ledger.ledger import open_ledger
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.fake_client import FakeClient, FakeJob
 
 DOCUMENTS = 12
 
 
-class Chatty(Twin):
+class Chatty(FakeClient):
     """Names the job, and its own request, wherever it can, as the real client does with each
     call.
     """
@@ -43,7 +43,7 @@ class Chatty(Twin):
         return msgspec.structs.replace(answer, error=error), size
 
 
-class Choosy(Twin):
+class Choosy(FakeClient):
     async def run_job(self, endpoint: str, source: str, *args: object, **more: object) -> str:
         raise Refused(
             "POST /parse_async", f"{source} is no document", status=415, name="DOCUMENT_UNSUPPORTED"
@@ -109,7 +109,7 @@ def test_refusals_of_uploads_are_one_group_in_the_view_too(house: House) -> None
 def test_each_kind_stays_a_group_of_its_own(house: House) -> None:
     """Half of them are broken, half too large."""
 
-    def work(job: TwinJob) -> tuple[float, str | None]:
+    def work(job: FakeJob) -> tuple[float, str | None]:
         return 1.0, "DOCUMENT_CORRUPT" if int(job.job_id, 16) % 4 < 2 else "DOCUMENT_TOO_LARGE"
 
     house.client = Chatty(house.service)

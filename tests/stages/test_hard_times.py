@@ -24,15 +24,23 @@ from virtual import run_virtually
 
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unreachable
+from batcher.errors import (
+    BadReply,
+    Busy,
+    NotFound,
+    Refused,
+    ReplyLostError,
+    ServiceError,
+    Unreachable,
+)
 from batcher.ledger.ledger import open_ledger
 from batcher.manifest.model import Limits
 from batcher.reducto import api_types
 from batcher.reducto.client import ReductoClient
-from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
 from batcher.runs import kinds
-from batcher.stages.sink import Room
+from batcher.stages.sink import ByteBudget
 
 HOUR = 3600.0
 
@@ -64,7 +72,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Shared(Twin):
+class Shared(FakeClient):
     """Others submit `rate` jobs a second since `since`; a page of the listing takes `page`
     seconds.
     """
@@ -110,8 +118,8 @@ def test_after_an_outage_jobs_are_asked_by_name_rather_than_looked_for_among_mil
 def test_a_listing_that_is_behind_for_hours_delays_and_loses_nothing(house: House) -> None:
     """Whatever it shows, each job is asked by name every now and then."""
 
-    class Frozen(Twin):
-        def _row(self, job: TwinJob) -> api_types.JobRow:
+    class Frozen(FakeClient):
+        def _row(self, job: FakeJob) -> api_types.JobRow:
             row = super()._row(job)
             row.status = "InProgress"
             return row
@@ -131,7 +139,7 @@ def test_a_listing_that_is_behind_for_hours_delays_and_loses_nothing(house: Hous
 def test_fetches_go_on_while_the_listing_is_to_be_left_alone(house: House, hours: float) -> None:
     """One 503 with Retry-After on the listing; jobs answer by name all the time."""
 
-    class BusyListing(Twin):
+    class BusyListing(FakeClient):
         once = True
 
         async def jobs(self, **more: Any) -> api_types.JobsPage:
@@ -204,7 +212,7 @@ def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(
 ) -> None:
     """Silence counts from the first failure on, not from the last submission."""
 
-    class Flaky(Twin):
+    class Flaky(FakeClient):
         calls = 0
 
         async def run_job(
@@ -231,7 +239,7 @@ def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(
 
 
 def test_a_service_that_knows_no_upload_ever_gets_each_document_a_few_times(house: House) -> None:
-    class NoSuch(Twin):
+    class NoSuch(FakeClient):
         async def run_job(
             self, endpoint: str, source: Any, options: Any = None, **more: Any
         ) -> str:
@@ -255,7 +263,7 @@ def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(
     concluded to be absent.
     """
 
-    class Keeping(Twin):
+    class Keeping(FakeClient):
         lost = False
 
         async def run_job(
@@ -266,7 +274,7 @@ def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(
             self.lost = True
             if arrives:
                 await super().run_job(endpoint, source, options, **more)
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
 
         async def delete_upload(self, file_id: str) -> bool:
             raise Refused("DELETE /upload", "method not allowed", status=405)
@@ -287,7 +295,7 @@ def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(hou
     come home.
     """
 
-    class Crossed(Twin):
+    class Crossed(FakeClient):
         first: asyncio.Future[str] | None = None
 
         async def run_job(
@@ -300,7 +308,7 @@ def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(hou
             if self.first.done():
                 return mine
             self.first.set_result(mine)
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
 
     async def work() -> None:
         house.put(a="one", b="two", c="three")
@@ -317,7 +325,7 @@ def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(hou
 def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(
     house: House,
 ) -> None:
-    class NoCancel(Twin):
+    class NoCancel(FakeClient):
         async def cancel(self, job_id: str) -> None:
             raise BadReply("POST /cancel", "500", status=500)
 
@@ -351,7 +359,7 @@ def test_a_stuck_job_that_can_not_be_cancelled_is_stuck_again_and_slows_nobody(
 def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: House) -> None:
     """It did so in an earlier run; that a row names no attempt now doesn't make it another's."""
 
-    class BareByNow(Twin):
+    class BareByNow(FakeClient):
         bare = False
         lost = False
 
@@ -363,9 +371,9 @@ def test_a_listing_that_tells_no_requests_any_more_proves_no_absence(house: Hous
                 return await super().run_job(endpoint, source, options, **more)
             self.lost = True
             await super().run_job(endpoint, source, options, **more)
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
 
-        def _row(self, job: TwinJob) -> api_types.JobRow:
+        def _row(self, job: FakeJob) -> api_types.JobRow:
             row = super()._row(job)
             return api_types.JobRow(row.job_id, row.status, row.created_at) if self.bare else row
 
@@ -393,7 +401,7 @@ ERRORS = (
 def test_cleaning_that_always_fails_holds_up_no_finished_run(
     house: House, error: ServiceError
 ) -> None:
-    class Undeletable(Twin):
+    class Undeletable(FakeClient):
         async def delete_job(self, job_id: str, **more: Any) -> None:
             raise error
 
@@ -459,7 +467,7 @@ def test_a_limit_on_pages_counts_those_that_are_asked_for(house: House) -> None:
 
 
 def test_a_download_that_is_cut_off_leaves_no_part(house: House) -> None:
-    class Linked(Twin):
+    class Linked(FakeClient):
         def _answer(self, job_id: str) -> api_types.JobAnswer:
             answer = super()._answer(job_id)
             if answer.result is not None:
@@ -470,7 +478,7 @@ def test_a_download_that_is_cut_off_leaves_no_part(house: House) -> None:
 
         async def download(self, url: str, into: Path, *, around: Any = None) -> Any:
             into.write_bytes(b"x" * 1000)
-            raise ReplyLost("GET a signed URL", "cut off")
+            raise ReplyLostError("GET a signed URL", "cut off")
 
     async def work() -> None:
         house.put(a="one")
@@ -492,7 +500,7 @@ def test_collecting_makes_the_copies_too(house: House, monkeypatch: pytest.Monke
         house.put(**{f"c{number}": "one" for number in range(300)})
         await house.run(until=lambda ledger: ledger.tally[State.DUPLICATE] == 300)
         await asyncio.sleep(100)
-        monkeypatch.setattr(house_module, "Run", kinds.Collection)
+        monkeypatch.setattr(house_module, "Run", kinds.CollectRun)
         assert await house.run() == {"saved": 301}
 
     run_virtually(work())
@@ -519,7 +527,7 @@ async def test_fetches_that_need_more_room_than_was_announced_hold_up_no_other()
         {"status": "Completed", "result": {"x": random.Random(1).randbytes(3_000_000).hex()}}
     ).encode()
     runner, url = await _answering(gzip.compress(body, 1), {"Content-Encoding": "gzip"})
-    room = Room()
+    room = ByteBudget()
 
     async def one(client: ReductoClient, number: int) -> None:
         _, taken = await client.job(f"j{number}", room=room)
@@ -541,7 +549,7 @@ async def test_a_fetch_called_off_while_it_waits_for_room_gives_back_no_more_tha
     runner, url = await _answering(
         json.dumps({"status": "Completed", "result": {"x": "y" * 30_000_000}}).encode(), {}
     )
-    room = Room()
+    room = ByteBudget()
     await room.take(10_000_000)
     async with ReductoClient(url, "k") as client:
         task = asyncio.create_task(client.job("j", room=room))

@@ -17,7 +17,7 @@ from virtual import run_virtually
 
 from batcher.core.lifecycle import State
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.reader import Records
+from batcher.ledger.reader import LedgerReader
 from batcher.manifest.model import Limits, Manifest, Source
 from batcher.sources import directory
 
@@ -266,7 +266,7 @@ def test_a_verdict_that_may_have_cost_something_isn_t_forgotten_with_its_source(
         await asyncio.sleep(HOUR)
         await house.run()
         assert len(house.service.jobs) == 1
-        with Records.open(house.out) as records:
+        with LedgerReader.open(house.out) as records:
             (now,) = records.documents()
         assert now.state is State.FAILED
         assert now.reason is not None and now.reason.startswith(f"the same document {fate}")

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from virtual import run_virtually, unhurried
 
-from batcher.adapters.rate_limits import Lane
+from batcher.adapters.rate_limits import RateLimiter
 from batcher.core import events
 from batcher.errors import BadReply, Busy, ServiceError, Unauthorised
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinService
-from batcher.stages.job_list_scan import Look, Sighting
+from batcher.reducto.fake_client import FakeClient, FakeService
+from batcher.stages.job_list_scan import JobListReader, JobListScan
 
 SETTLE = 60.0
 HOUR = 3600.0
@@ -27,8 +27,8 @@ AGAIN_AT_MOST = 1000
 PAGE_AT_MOST = 600.0
 
 
-def seen(**facts: Any) -> Sighting:
-    return Sighting(0.0, NOW, **facts)
+def seen(**facts: Any) -> JobListScan:
+    return JobListScan(0.0, NOW, **facts)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_job_of_nobody_knows_what_may_be_one_sent_before_it_was_made(
 # --- a pass ---------------------------------------------------------------------------------------
 
 
-class Rows(Twin):
+class Rows(FakeClient):
     """Shows the rows that it is told to show, each page `takes` seconds; `broken` after the first
     page.
     """
@@ -103,7 +103,7 @@ class Rows(Twin):
     def __init__(
         self, *pages: list[api_types.JobRow], takes: float = 0.0, broken: ServiceError | None = None
     ) -> None:
-        super().__init__(TwinService(lambda: asyncio.get_running_loop().time()))
+        super().__init__(FakeService(lambda: asyncio.get_running_loop().time()))
         self.told = pages or ([],)
         self.takes = takes
         self.broken = broken
@@ -173,11 +173,13 @@ def nonce_of(document: int) -> str:
 
 
 def look(
-    ledger: Ledger, client: Twin, *, lane: Lane | None = None, endpoints: Any = None
-) -> Coroutine[Any, Any, Sighting]:
+    ledger: Ledger, client: FakeClient, *, lane: RateLimiter | None = None, endpoints: Any = None
+) -> Coroutine[Any, Any, JobListScan]:
     means = (ledger, client, lane or unhurried().list)
     told = {"parse": "parse"} if endpoints is None else endpoints
-    looking = Look(*means, service="twin", key_print="none", endpoints=told, clock=ledger.clock)
+    looking = JobListReader(
+        *means, service="twin", key_print="none", endpoints=told, clock=ledger.clock
+    )
     return looking.through(ledger.unknown())
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from virtual import run_virtually
 
-from batcher.core.inflight import Flight
-from batcher.stages.job_tracker import Watchlist
+from batcher.core.inflight import InFlightJob
+from batcher.stages.job_tracker import JobTracker
 
 
-def flight(document: int, deadline_at: float = 0.0) -> Flight:
-    return Flight(
+def flight(document: int, deadline_at: float = 0.0) -> InFlightJob:
+    return InFlightJob(
         document, f"job-{document}", 10, 0.0, deadline_at, 1, fenced=False, output="o.json"
     )
 
@@ -29,7 +29,7 @@ def test_the_nearest_deadline_is_fetched_first(virtually: Any) -> None:
     """Whatever ended first."""
 
     async def work() -> None:
-        jobs = Watchlist()
+        jobs = JobTracker()
         for document, deadline in ((1, 30.0), (2, 10.0), (3, 20.0)):
             jobs.add(flight(document, deadline), look_in=1.0)
             jobs.fetch(document)
@@ -42,7 +42,7 @@ def test_a_job_to_be_fetched_is_neither_looked_at_nor_fetched_twice(virtually: A
     """Until whoever fetches it says that it's to be looked at again."""
 
     async def work() -> None:
-        jobs = Watchlist()
+        jobs = JobTracker()
         jobs.add(flight(1), look_in=0.0)
         jobs.fetch(1)
         jobs.fetch(1)
@@ -62,7 +62,7 @@ def test_a_look_put_off_is_due_at_its_new_time_alone(virtually: Any) -> None:
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        jobs = Watchlist()
+        jobs = JobTracker()
         jobs.add(flight(1), look_in=50.0)
         jobs.look_in(1, 100.0)
         await jobs.until_due()
@@ -80,7 +80,7 @@ def test_looks_due_at_about_the_same_time_are_taken_together(virtually: Any) -> 
     """So that one sweep serves many: a look waits for company by a small part of its job's age."""
 
     async def work() -> None:
-        jobs = Watchlist()
+        jobs = JobTracker()
         for document in range(10):
             jobs.add(flight(document), look_in=30.0 + document / 20)
         await jobs.until_due()
@@ -94,7 +94,7 @@ def test_a_punctual_look_waits_for_nobody(virtually: Any) -> None:
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        jobs = Watchlist()
+        jobs = JobTracker()
         jobs.add(flight(1), look_in=10.0, punctual=True)
         await jobs.until_due()
         assert loop.time() == pytest.approx(1010.0)

@@ -17,14 +17,14 @@ from virtual import run_virtually
 from batcher.core import events
 from batcher.errors import NotFound
 from batcher.ledger.intake import Version
-from batcher.ledger.ledger import Change, Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.manifest.model import Limits
-from batcher.reducto.fake_client import Twin
+from batcher.reducto.fake_client import FakeClient
 
 MTIME = 1_700_000_000
 
 
-class ReluctantOnce(Twin):
+class ReluctantOnce(FakeClient):
     """Has forgotten the first text's upload, which is made again a little later."""
 
     refused = False
@@ -57,7 +57,7 @@ def test_a_large_document_that_makes_way_holds_up_no_smaller_one(house: House) -
                 hear.ledger = ledger  # type: ignore[attr-defined]
             return False
 
-        def hear(change: Change) -> None:
+        def hear(change: Transition) -> None:
             if isinstance(change.event, events.Postponed) and not heard:
                 heard.append(asyncio.create_task(_edit(house, hear.ledger, change.event.document)))  # type: ignore[attr-defined]
 

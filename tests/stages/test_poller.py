@@ -5,21 +5,21 @@ from pathlib import Path
 
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import Pace
-from batcher.core.inflight import Flight
-from batcher.core.poll_schedule import Looks
+from batcher.adapters.rate_limits import RateLimits
+from batcher.core.inflight import InFlightJob
+from batcher.core.poll_schedule import PollSchedule
 from batcher.ledger.ledger import memory_ledger
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import Twin, TwinService
-from batcher.stages.job_tracker import Watchlist
+from batcher.reducto.fake_client import FakeClient, FakeService
+from batcher.stages.job_tracker import JobTracker
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 
-class Overtaken(Twin):
+class Overtaken(FakeClient):
     """While the listing is on its way, a job that it doesn't show yet comes home."""
 
-    def __init__(self, service: TwinService, watchlist: Watchlist) -> None:
+    def __init__(self, service: FakeService, watchlist: JobTracker) -> None:
         super().__init__(service)
         self._watchlist = watchlist
 
@@ -35,12 +35,14 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
 
     async def work() -> None:
         clock = asyncio.get_running_loop().time
-        watchlist = Watchlist()
+        watchlist = JobTracker()
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
-        client = Overtaken(TwinService(clock), watchlist)
-        poller = Poller(ledger, client, Pace(), Course(), watchlist, Looks(), clock=clock)
+        client = Overtaken(FakeService(clock), watchlist)
+        poller = Poller(
+            ledger, client, RateLimits(), RunControl(), watchlist, PollSchedule(), clock=clock
+        )
         for number in (1, 2):
-            flight = Flight(
+            flight = InFlightJob(
                 number,
                 f"job-{number}",
                 1,

@@ -16,23 +16,23 @@ from virtual import run_virtually, unhurried
 
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError
+from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLostError, ServiceError
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto import api_types, responses
-from batcher.reducto.fake_client import Twin, TwinJob, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
 from batcher.stages.recovery import FENCE, LISTING, Recovery
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 LAG = 50.0
 HOUR = 3600.0
 
 
-class LateListing(Twin):
+class LateListing(FakeClient):
     """Shows a job in the listing only `LAG` seconds after its acceptance."""
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         return [job for job in super().listed() if job.accepted_at + LAG <= self.service.clock()]
 
 
@@ -44,7 +44,7 @@ def test_time_between_two_runs_does_not_shorten_the_wait(ahead: float) -> None:
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        service = FakeService(loop.time, work=lambda job: (1e6, None))
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
         ledger.clock = lambda: loop.time() + ahead
@@ -61,12 +61,12 @@ def test_a_fence_of_an_earlier_run_is_waited_for_before_anything_is_held() -> No
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time)
+        service = FakeService(loop.time)
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
         service.jobs.clear()
         await asyncio.sleep(10 * SETTLE)
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.QUEUED: 1}, "proven absent, so it may be sent anew"
 
     run_virtually(work())
@@ -80,7 +80,7 @@ def test_a_person_s_retry_gives_three_more_chances() -> None:
     async def work() -> None:
         loop = asyncio.get_running_loop()
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
-        await _fenced(ledger, TwinService(loop.time))
+        await _fenced(ledger, FakeService(loop.time))
         for number in (2, 3):
             await ledger.record(events.ProvenAbsent(1))
             await asyncio.sleep(1.0)
@@ -95,7 +95,7 @@ def test_a_person_s_retry_gives_three_more_chances() -> None:
     run_virtually(work())
 
 
-class DeafFence(Twin):
+class DeafFence(FakeClient):
     """Deletes, and the connection breaks before it says so; as far as batcher knows, it may have
     died there too.
     """
@@ -103,7 +103,7 @@ class DeafFence(Twin):
     async def delete_upload(self, file_id: str) -> bool:
         deleted = await super().delete_upload(file_id)
         if file_id in self.deaf:
-            raise ReplyLost("DELETE /upload", "reset")
+            raise ReplyLostError("DELETE /upload", "reset")
         return deleted
 
     deaf: frozenset[str] = frozenset()
@@ -114,7 +114,7 @@ def test_that_an_upload_is_to_be_deleted_is_on_record_before_it_is() -> None:
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time)
+        service = FakeService(loop.time)
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _lost(ledger, service)
         service.jobs.clear()
@@ -129,10 +129,10 @@ def test_that_an_upload_is_to_be_deleted_is_on_record_before_it_is() -> None:
     run_virtually(work())
 
 
-class BrokenListing(Twin):
+class BrokenListing(FakeClient):
     """It shows nothing and has no end: ever new cursors, or one and the same."""
 
-    def __init__(self, service: TwinService, *, new_cursors: bool) -> None:
+    def __init__(self, service: FakeService, *, new_cursors: bool) -> None:
         super().__init__(service)
         self.pages = 0
         self._new_cursors = new_cursors
@@ -151,7 +151,7 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        service = FakeService(loop.time, work=lambda job: (1e6, None))
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _fenced(ledger, service)
         client = BrokenListing(service, new_cursors=new_cursors)
@@ -168,7 +168,7 @@ class HeldUpListing(LateListing):
     comes home.
     """
 
-    def __init__(self, service: TwinService, ledger: Ledger) -> None:
+    def __init__(self, service: FakeService, ledger: Ledger) -> None:
         super().__init__(service)
         self._ledger = ledger
         self._readings = 0
@@ -188,7 +188,7 @@ def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held(
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time)
+        service = FakeService(loop.time)
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _lost(ledger, service)
         service.jobs.clear()
@@ -198,10 +198,10 @@ def test_what_the_listing_has_to_show_is_given_its_time_before_anything_is_held(
     run_virtually(work())
 
 
-class EditedMeanwhile(Twin):
+class EditedMeanwhile(FakeClient):
     """The source of document 1 is edited, and taken in anew, while the listing is read."""
 
-    def __init__(self, service: TwinService, ledger: Ledger) -> None:
+    def __init__(self, service: FakeService, ledger: Ledger) -> None:
         super().__init__(service)
         self._ledger = ledger
 
@@ -216,7 +216,7 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        service = TwinService(loop.time, work=lambda job: (1e6, None))
+        service = FakeService(loop.time, work=lambda job: (1e6, None))
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=loop.time)
         await _lost(ledger, service)
         await ledger.record(events.Held(1, "perhaps paid"))
@@ -233,7 +233,7 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
 # --- what a listing must show ---------------------------------------------------------------------
 
 
-class LosesOne(Twin):
+class LosesOne(FakeClient):
     """The answer to the submission of the text `lost` is lost, once, and its job is there.
 
     From then on, for `blind` seconds, `shows` says what the listing still shows.
@@ -242,27 +242,27 @@ class LosesOne(Twin):
     lost = "lost"
     blind = 300.0
     lost_at = None
-    shows: Callable[[TwinJob, float], bool] = staticmethod(lambda job, since: False)
+    shows: Callable[[FakeJob, float], bool] = staticmethod(lambda job, since: False)
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
         job_id = await super().run_job(endpoint, source, options, **more)
         if self.lost_at is None and self.service.uploads.get(source) == self.lost.encode():
             self.lost_at = self.service.clock()
-            raise ReplyLost("POST /parse_async", "reset")
+            raise ReplyLostError("POST /parse_async", "reset")
         return job_id
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         since = self.lost_at
         if since is None or self.service.clock() >= since + self.blind:
             return super().listed()
         return [job for job in super().listed() if self.shows(job, since)]
 
 
-def _is_of(client: Twin, job: TwinJob, *texts: str) -> bool:
+def _is_of(client: FakeClient, job: FakeJob, *texts: str) -> bool:
     return client.service.uploads.get(job.source, b"gone").decode() in texts
 
 
-LISTINGS: dict[str, Callable[[LosesOne], Callable[[TwinJob, float], bool]]] = {
+LISTINGS: dict[str, Callable[[LosesOne], Callable[[FakeJob, float], bool]]] = {
     "empty": lambda client: lambda job, since: False,
     "behind": lambda client: (
         lambda job, since: job.accepted_at + client.blind <= client.service.clock()
@@ -306,7 +306,7 @@ def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -
     decides.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _saved_another(ledger, service)
         await _saved_another(ledger, service)
         await asyncio.sleep(2 * SETTLE)
@@ -314,7 +314,7 @@ def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -
         hidden, _, absent = service.jobs
         del service.jobs[hidden], service.jobs[absent]
         began = _now()
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.HELD: 1, State.SAVED: 2}
         assert hidden in _reason(ledger)
         assert 10 * SETTLE < _now() - began < HOUR, "it had its time, and not for ever"
@@ -328,7 +328,7 @@ def test_what_is_known_to_be_gone_needs_not_be_shown(excuse: str) -> None:
     document.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         deadline = 100.0 if excuse == "expired" else 43200.0
         other = await _accepted(ledger, service, "b.pdf", deadline=deadline)
         if excuse == "gone":
@@ -345,20 +345,20 @@ def test_what_is_known_to_be_gone_needs_not_be_shown(excuse: str) -> None:
             await _named_otherwise(ledger, service, other)
         else:
             del service.jobs[other.job_id]
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert ledger.tally[State.QUEUED] == 1, "proven absent, so it may be sent anew"
 
     _with_ledger(work)
 
 
-class Jittery(Twin):
+class Jittery(FakeClient):
     """Each job has a delay of its own until the listing shows it: the lost one's is the longest."""
 
-    def __init__(self, service: TwinService) -> None:
+    def __init__(self, service: FakeService) -> None:
         super().__init__(service)
         self.delays: dict[str, float] = {}
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         now = self.service.clock()
         return [
             job
@@ -370,7 +370,7 @@ class Jittery(Twin):
 def test_a_listing_that_was_further_behind_than_it_may_be_is_waited_for_longer() -> None:
     """What it showed late of others it may show later still of this one."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         client = Jittery(service)
         other = await _accepted(ledger, service, "b.pdf")
         await _lost(ledger, service)
@@ -382,16 +382,16 @@ def test_a_listing_that_was_further_behind_than_it_may_be_is_waited_for_longer()
     _with_ledger(work)
 
 
-class Frozen(Twin):
+class Frozen(FakeClient):
     """Its listing stands still for `blind` seconds."""
 
     blind = 4 * SETTLE
 
-    def __init__(self, service: TwinService) -> None:
+    def __init__(self, service: FakeService) -> None:
         super().__init__(service)
         self.frozen, self.until = list(service.jobs.values())[:1], service.clock() + self.blind
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         return self.frozen if self.service.clock() < self.until else super().listed()
 
 
@@ -400,7 +400,7 @@ def test_a_listing_that_shows_nothing_of_the_last_minute_is_not_up_to_date() -> 
     nothing is shown.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _accepted(ledger, service, "b.pdf")
         await asyncio.sleep(2 * SETTLE)
         await _lost(ledger, service)
@@ -417,10 +417,10 @@ def test_a_listing_that_shows_nothing_of_the_last_minute_is_not_up_to_date() -> 
 def test_a_listing_that_has_never_shown_a_job_of_ours_proves_nothing() -> None:
     """The first document of all: it may be anybody's listing."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service, proofs=(FENCE,))
         service.jobs.clear()
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.HELD: 1}
         assert "not proven: listing" in _reason(ledger)
 
@@ -432,12 +432,12 @@ def test_where_nothing_of_ours_is_shown_company_is_waited_for() -> None:
     without one.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         hidden = service.jobs.copy()
         service.jobs.clear()
         await ledger.admit([_version("b.pdf")])
-        recovering = asyncio.create_task(_recovery(ledger, Twin(service)).run())
+        recovering = asyncio.create_task(_recovery(ledger, FakeClient(service)).run())
         await asyncio.sleep(9 * SETTLE)
         assert ledger.tally[State.UNKNOWN] == 1
         service.jobs.update(hidden)
@@ -453,7 +453,7 @@ def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
     listing any more.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _saved_another(ledger, service)
         await _accepted(ledger, service, "c.pdf")
         await asyncio.sleep(2 * SETTLE)
@@ -461,7 +461,7 @@ def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
         deleted, _, absent = service.jobs
         del service.jobs[deleted], service.jobs[absent]
         await ledger.record(events.DeletionStarted(1, deleted))
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.SAVED: 1, State.WAITING: 1, State.QUEUED: 1}
 
     _with_ledger(work)
@@ -470,7 +470,7 @@ def test_a_crash_between_a_deletion_and_its_record_holds_nobody() -> None:
 # --- rows that can't be read ----------------------------------------------------------------------
 
 
-class OddRows(Twin):
+class OddRows(FakeClient):
     """`odd` replaces the rows of `of` on their way, as JSON."""
 
     of: frozenset[str] = frozenset()
@@ -508,7 +508,7 @@ def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) 
     person decides.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _accepted(ledger, service, "b.pdf")
         await _lost(ledger, service)
         await _lost(ledger, service, document=3)
@@ -526,7 +526,7 @@ def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) 
     "row", [{"created_at": None}, {"type": None}, {"num_pages": "7"}, {"created_at": 7, "type": 7}]
 )
 def test_a_row_that_is_odd_beside_the_point_is_read(row: dict[str, Any]) -> None:
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         client = OddRows(service)
         client.of = frozenset(service.jobs)
@@ -542,14 +542,14 @@ def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
     absent.
     """
 
-    class Crowd(Twin):
+    class Crowd(FakeClient):
         async def jobs(self, **more: Any) -> api_types.JobsPage:
             page = await super().jobs(**more)
             old = api_types.JobRow("x", "Completed", "2020-01-01T00:00:00Z")
             other = api_types.JobRow("y", "Completed", "2999-01-01T00:00:00Z", "Extract")
             return api_types.JobsPage([other, *page.jobs, old], page.next_cursor)
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         service.jobs.clear()
         await _accepted(ledger, service, "b.pdf")
@@ -562,14 +562,14 @@ def test_a_silent_row_of_another_time_or_type_is_not_ours() -> None:
 # --- a listing, or a deletion, that fails ---------------------------------------------------------
 
 
-class NoListing(Twin):
+class NoListing(FakeClient):
     """Loses the first answer; its listing fails with `error`, `from_page` on."""
 
     lost = False
     from_page = 1
     calls = 0
 
-    def __init__(self, service: TwinService, error: ServiceError) -> None:
+    def __init__(self, service: FakeService, error: ServiceError) -> None:
         super().__init__(service)
         self.error = error
 
@@ -583,7 +583,7 @@ class NoListing(Twin):
         job_id = await super().run_job(endpoint, source, options, **more)
         if not self.lost:
             self.lost = True
-            raise ReplyLost("POST /parse_async", "reset")
+            raise ReplyLostError("POST /parse_async", "reset")
         return job_id
 
 
@@ -591,7 +591,7 @@ FAILURES = {
     "404": NotFound("GET /jobs", "no such route", status=404),
     "405": Refused("GET /jobs", "not allowed", status=405),
     "500": BadReply("GET /jobs", "500", status=500),
-    "no answer": ReplyLost("GET /jobs", "timed out"),
+    "no answer": ReplyLostError("GET /jobs", "timed out"),
     "busy": Busy("GET /jobs", "later", status=429),
     "busy for a day": Busy("GET /jobs", "later", status=503, retry_after=86400.0),
 }
@@ -619,7 +619,7 @@ def test_a_listing_that_fails_for_hours_holds_one_and_keeps_no_run_going(
 
 
 def test_what_was_sent_too_long_ago_is_held_though_the_listing_fails() -> None:
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         await asyncio.sleep(43200.0)
         began = _now()
@@ -632,7 +632,7 @@ def test_what_was_sent_too_long_ago_is_held_though_the_listing_fails() -> None:
 def test_what_a_listing_showed_before_it_failed_is_adopted() -> None:
     """Its second page is an error, always: what the first one shows is ours all the same."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _accepted(ledger, service, "b.pdf")
         await _lost(ledger, service)
         client = NoListing(service, FAILURES["500"])
@@ -654,7 +654,7 @@ def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(
     theirs.
     """
 
-    class Failing(Twin):
+    class Failing(FakeClient):
         fails: frozenset[str] = frozenset()
         calls = 0
 
@@ -664,7 +664,7 @@ def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(
                 raise error
             return await super().delete_upload(file_id)
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         for document in range(1, 12):
             await _lost(ledger, service, document=document)
         client = Failing(service)
@@ -686,13 +686,13 @@ def test_an_upload_that_can_not_be_deleted_keeps_no_other_from_being_judged(
 def test_what_nobody_foresaw_about_one_attempt_is_its_own_trouble() -> None:
     """It is held with the error's name, and the others are judged."""
 
-    class Odd(Twin):
+    class Odd(FakeClient):
         async def delete_upload(self, file_id: str) -> bool:
             if file_id == min(self.service.uploads):
                 raise ValueError("never heard of")
             return await super().delete_upload(file_id)
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         await _lost(ledger, service, document=2)
         service.jobs.clear()
@@ -706,7 +706,7 @@ def test_what_nobody_foresaw_about_one_attempt_is_its_own_trouble() -> None:
 # --- what fences, and what proves -----------------------------------------------------------------
 
 
-class Undeletable(Twin):
+class Undeletable(FakeClient):
     """Deletes a spare upload, and no other: that is refused for good."""
 
     async def delete_upload(self, file_id: str) -> bool:
@@ -715,7 +715,7 @@ class Undeletable(Twin):
         return await super().delete_upload(file_id)
 
 
-class Pretending(Twin):
+class Pretending(FakeClient):
     """Says of any upload, at any time, that it was there and is deleted."""
 
     async def delete_upload(self, file_id: str) -> bool:
@@ -727,11 +727,11 @@ class Pretending(Twin):
     ("kind", "words"), [(Undeletable, "can't be deleted"), (Pretending, "not proven: fence")]
 )
 def test_without_a_fence_that_is_known_to_hold_nobody_is_absent(
-    kind: type[Twin], words: str
+    kind: type[FakeClient], words: str
 ) -> None:
     """It may still arrive: held, however well the listing shows all else."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service, proofs=(LISTING,))
         service.jobs.clear()
         await _saved_another(ledger, service)
@@ -745,11 +745,11 @@ def test_without_a_fence_that_is_known_to_hold_nobody_is_absent(
 def test_an_adopted_job_s_time_counts_from_its_submission() -> None:
     """The service deletes it as long after that as any other, however late it is found."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         sent_at = _now()
         await asyncio.sleep(6 * HOUR)
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert [flight.deadline_at for flight in ledger.flights()] == [sent_at + 43200.0]
 
     _with_ledger(work)
@@ -757,13 +757,13 @@ def test_an_adopted_job_s_time_counts_from_its_submission() -> None:
 
 @pytest.mark.parametrize("escaped", [False, True])
 def test_a_row_that_echoes_no_metadata_is_found_by_its_upload(escaped: bool) -> None:
-    class WithoutMetadata(Twin):
-        def _row(self, job: TwinJob) -> api_types.JobRow:
+    class WithoutMetadata(FakeClient):
+        def _row(self, job: FakeJob) -> api_types.JobRow:
             told = json.dumps({"input": job.source, "schema": {"$id": "https://example.com/x"}})
             told = told.replace("/", "\\/") if escaped else told
             return api_types.JobRow(job.job_id, "InProgress", raw_config=told)
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         await _decided(ledger, WithoutMetadata(service))
         assert +ledger.tally == {State.WAITING: 1}
@@ -778,12 +778,12 @@ def test_a_row_that_echoes_no_metadata_is_found_by_its_upload(escaped: bool) -> 
 
 
 def test_an_upload_whose_name_only_begins_like_ours_is_not_ours() -> None:
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         (job,) = service.jobs.values()
         job.source = job.source + "x"
         job.config = "{}"
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.QUEUED: 1}
 
     _with_ledger(work)
@@ -792,14 +792,14 @@ def test_an_upload_whose_name_only_begins_like_ours_is_not_ours() -> None:
 def test_the_third_proven_absence_ends_it() -> None:
     """Something on the way swallows its submissions: two more tries, and then it is given up."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         service.jobs.clear()
         for number in (2, 3):
-            await _decided(ledger, Twin(service))
+            await _decided(ledger, FakeClient(service))
             assert +ledger.tally == {State.QUEUED: 1}
             await _sent_in_vain(ledger, number)
-        await _decided(ledger, Twin(service))
+        await _decided(ledger, FakeClient(service))
         assert +ledger.tally == {State.FAILED: 1}
 
     _with_ledger(work)
@@ -808,7 +808,7 @@ def test_the_third_proven_absence_ends_it() -> None:
 # --- whose job it is ------------------------------------------------------------------------------
 
 
-class Parts(Twin):
+class Parts(FakeClient):
     """Each pipeline's job comes with the parse that is a part of it, with the same request:
 
     `order` in the listing.
@@ -858,7 +858,7 @@ def test_of_a_pipeline_its_own_job_is_adopted(
     manifest or not.
     """
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         client = Parts(service)
         client.order = order
@@ -872,7 +872,7 @@ def test_of_a_pipeline_its_own_job_is_adopted(
 def test_where_only_a_part_of_it_is_shown_it_has_arrived_and_is_held() -> None:
     """Not adopted, not taken for absent, and its upload is left where its job may yet read it."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         client = Parts(service)
         client.order = ("part", "part")
@@ -887,14 +887,14 @@ def test_where_only_a_part_of_it_is_shown_it_has_arrived_and_is_held() -> None:
 def test_two_steps_of_the_same_upload_are_told_apart(echoes: str) -> None:
     """By the nonce, by the type, or by whose job the ledger knows it to be."""
 
-    class Echoing(Twin):
-        def _row(self, job: TwinJob) -> api_types.JobRow:
+    class Echoing(FakeClient):
+        def _row(self, job: FakeJob) -> api_types.JobRow:
             row = super()._row(job)
             row.type = job.endpoint if "type" in echoes else ""
             row.raw_config = job.config if "metadata" in echoes else None
             return row
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         file_id = service.take_upload(b"x", ".pdf")
         steps = {"parse": "1" * 24, "extract": "2" * 24}
         for number, (step, nonce) in enumerate(steps.items(), 1):
@@ -921,7 +921,7 @@ def test_two_steps_of_the_same_upload_are_told_apart(echoes: str) -> None:
 def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() -> None:
     """Only one of the two has arrived: its row names the upload of both."""
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await ledger.prove("twin", "none", LISTING)
         file_id = service.take_upload(b"x", ".pdf")
         for number, step in enumerate(("parse", "extract"), 1):
@@ -933,7 +933,9 @@ def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() 
                 events.Uploaded(number, file_id), sending, events.ReplyLost(number, "reset")
             )
         service.accept("parse", file_id, _config("1" * 24))
-        await _decided(ledger, Twin(service), endpoints={"parse": "parse", "extract": "extract"})
+        await _decided(
+            ledger, FakeClient(service), endpoints={"parse": "parse", "extract": "extract"}
+        )
         assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}
         assert [flight.document for flight in ledger.flights()] == [1]
 
@@ -950,7 +952,7 @@ def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(
     fellow is paid.
     """
 
-    class Twice(Twin):
+    class Twice(FakeClient):
         async def jobs(self, **more: Any) -> api_types.JobsPage:
             page = await super().jobs(**more)
             (row,) = page.jobs
@@ -960,7 +962,7 @@ def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(
             ]
             return api_types.JobsPage(rows)
 
-    async def work(ledger: Ledger, service: TwinService) -> None:
+    async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         await _decided(ledger, Twice(service))
         assert [flight.job_id for flight in ledger.flights()] == [f"{statuses[1]} one"]
@@ -976,13 +978,13 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def _with_ledger(work: Callable[[Ledger, TwinService], Coroutine[Any, Any, None]]) -> None:
+def _with_ledger(work: Callable[[Ledger, FakeService], Coroutine[Any, Any, None]]) -> None:
     """`work` in virtual time, with an empty ledger and a service whose jobs go on for ever."""
 
     async def begin() -> None:
         clock = asyncio.get_running_loop().time
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
-        await work(ledger, TwinService(clock, work=lambda job: (1e6, None)))
+        await work(ledger, FakeService(clock, work=lambda job: (1e6, None)))
 
     run_virtually(begin())
 
@@ -999,12 +1001,12 @@ def _config(nonce: str) -> str:
     return json.dumps({"async": {"metadata": {"batcher": {"nonce": nonce}}}})
 
 
-def _recovery(ledger: Ledger, client: Twin, **more: Any) -> Recovery:
+def _recovery(ledger: Ledger, client: FakeClient, **more: Any) -> Recovery:
     return Recovery(
         ledger,
         client,
         unhurried(),
-        Course(),
+        RunControl(),
         service="twin",
         key_print="none",
         retention=43200.0,
@@ -1014,7 +1016,7 @@ def _recovery(ledger: Ledger, client: Twin, **more: Any) -> Recovery:
     )
 
 
-async def _decided(ledger: Ledger, client: Twin, **more: Any) -> None:
+async def _decided(ledger: Ledger, client: FakeClient, **more: Any) -> None:
     """Returns once nothing is unknown any more."""
     running = asyncio.create_task(_recovery(ledger, client, **more).run())
     while ledger.tally[State.UNKNOWN]:
@@ -1022,7 +1024,7 @@ async def _decided(ledger: Ledger, client: Twin, **more: Any) -> None:
     running.cancel()
 
 
-async def _fenced(ledger: Ledger, service: TwinService) -> None:
+async def _fenced(ledger: Ledger, service: FakeService) -> None:
     """One document whose submission was accepted, whose reply was lost, and whose upload is deleted
     by now.
     """
@@ -1031,7 +1033,7 @@ async def _fenced(ledger: Ledger, service: TwinService) -> None:
     await ledger.record(events.Fenced(1, ledger.clock()))
 
 
-async def _saved_another(ledger: Ledger, service: TwinService) -> None:
+async def _saved_another(ledger: Ledger, service: FakeService) -> None:
     """The next document, by the job that has just been accepted."""
     document = await _next(ledger)
     await _accepted(ledger, service, f"{document}.pdf")
@@ -1041,8 +1043,8 @@ async def _saved_another(ledger: Ledger, service: TwinService) -> None:
 
 
 async def _accepted(
-    ledger: Ledger, service: TwinService, source: str, *, deadline: float = 43200.0
-) -> TwinJob:
+    ledger: Ledger, service: FakeService, source: str, *, deadline: float = 43200.0
+) -> FakeJob:
     """The next document is out."""
     document = await _next(ledger)
     await ledger.admit([_version(source)])
@@ -1075,7 +1077,7 @@ def _version(source: str) -> Version:
 
 async def _lost(
     ledger: Ledger,
-    service: TwinService,
+    service: FakeService,
     *,
     document: int = 0,
     proofs: tuple[str, ...] = (LISTING, FENCE),
@@ -1095,7 +1097,7 @@ async def _lost(
         await ledger.prove("twin", "none", proof)
 
 
-async def _named_otherwise(ledger: Ledger, service: TwinService, job: TwinJob) -> None:
+async def _named_otherwise(ledger: Ledger, service: FakeService, job: FakeJob) -> None:
     """The row of `job` names another attempt of ours."""
     nonce = "a" * 24
     document = await _next(ledger)
@@ -1113,13 +1115,13 @@ async def _sent_in_vain(ledger: Ledger, number: int) -> None:
     )
 
 
-class Crowded(Twin):
+class Crowded(FakeClient):
     """A large account: thousands of other people's jobs stand below ours. One answer is lost."""
 
     lost = False
     newest_first = True
 
-    def __init__(self, service: TwinService) -> None:
+    def __init__(self, service: FakeService) -> None:
         super().__init__(service)
         self.cursors: list[str | None] = []
 
@@ -1127,7 +1129,7 @@ class Crowded(Twin):
         job_id = await super().run_job(endpoint, source, options, **more)
         if not self.lost and self.service.uploads[source] == b"lost":
             self.lost = True
-            raise ReplyLost("POST", "reset")
+            raise ReplyLostError("POST", "reset")
         return job_id
 
     async def jobs(
@@ -1137,7 +1139,7 @@ class Crowded(Twin):
             self.cursors.append(cursor)
         return await super().jobs(cursor=cursor, limit=limit, exclude_configs=exclude_configs)
 
-    def listed(self) -> list[TwinJob]:
+    def listed(self) -> list[FakeJob]:
         jobs = super().listed()
         return jobs if self.newest_first else [*jobs[1:], jobs[0]]
 

@@ -11,11 +11,19 @@ from virtual import unhurried
 
 from batcher.core import events
 from batcher.core.lifecycle import State
-from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLost, ServiceError, Unauthorised
+from batcher.errors import (
+    BadReply,
+    Busy,
+    NotFound,
+    Refused,
+    ReplyLostError,
+    ServiceError,
+    Unauthorised,
+)
 from batcher.ledger.ledger import Ledger
 from batcher.reducto import api_types
 from batcher.stages.recovery import FENCE, LISTING, Recovery
-from batcher.stages.run_control import Course
+from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 HOUR = 3600.0
@@ -68,15 +76,20 @@ class Service(Rows):
 
 
 def recovery(
-    ledger: Ledger, client: Service, course: Course | None = None, **more: Any
+    ledger: Ledger, client: Service, course: RunControl | None = None, **more: Any
 ) -> Recovery:
     facts = {"retention": RETENTION, "settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
-    means = (ledger, client, unhurried(), course or Course())
+    means = (ledger, client, unhurried(), course or RunControl())
     return Recovery(*means, service="twin", key_print="none", clock=ledger.clock, **facts)
 
 
 async def goes_on(
-    ledger: Ledger, client: Service, seconds: float, *, course: Course | None = None, **more: Any
+    ledger: Ledger,
+    client: Service,
+    seconds: float,
+    *,
+    course: RunControl | None = None,
+    **more: Any,
 ) -> list[tuple[float, State]]:
     """What becomes of document 1, and when, in so many seconds."""
     began = now()
@@ -175,11 +188,11 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(call: str) -> None:
         await lost(ledger, 1)
         await proven(ledger, LISTING, *((FENCE,) if call != "upload" else ()))
         client = Service()
-        course = Course()
+        course = RunControl()
         error = Unauthorised("any call", "no such key", status=401)
         client.fails = lambda asked, what: error if asked == call else None
         assert await goes_on(ledger, client, 1.0, course=course) == []
-        assert (course.exit_code, course.at_once, course.reason) == (4, True, str(error))
+        assert (course.exit_code, course.abort, course.reason) == (4, True, str(error))
 
     with_ledger(work)
 
@@ -360,7 +373,7 @@ def test_where_no_job_of_ours_is_shown_time_decides_once_no_company_is_left(
         await lost(ledger, 1)
         await company(ledger)
         await proven(ledger)
-        course = Course(home=more.pop("home", False))
+        course = RunControl(home=more.pop("home", False))
         told = await goes_on(ledger, Service(), 2 * HOUR, course=course, **more)
         assert [state for _, state in told] == ([] if at is None else [State.QUEUED])
         assert at is None or is_about(told[0][0], at)
@@ -435,7 +448,7 @@ def test_what_will_not_pass_is_held_after_three_times_settle(settle: float) -> N
         await proven(ledger, LISTING)
         client = Service()
         client.fails = lambda call, what: (
-            ReplyLost("POST /upload", "reset") if call == "upload" else None
+            ReplyLostError("POST /upload", "reset") if call == "upload" else None
         )
         ((moment, state),) = await goes_on(ledger, client, HOUR, settle=settle)
         assert state == State.HELD and 4 * settle <= moment <= 4 * settle + settle / 4 + 1.0
@@ -449,7 +462,7 @@ def test_both_proofs_that_lack_are_named() -> None:
         await lost(ledger, 1)
         client = Service()
         client.fails = lambda call, what: (
-            ReplyLost("POST /upload", "reset") if call == "upload" else None
+            ReplyLostError("POST /upload", "reset") if call == "upload" else None
         )
         ((_, state),) = await goes_on(ledger, client, HOUR)
         assert state == State.HELD and reason(ledger) == "perhaps paid; not proven: fence, listing"

@@ -11,8 +11,8 @@ from house import House
 from virtual import run_virtually
 
 from batcher.reducto import api_types
-from batcher.reducto.client import Room
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.client import ResponseBudget
+from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.sink import ROOM
 
 HOUR = 3600.0
@@ -23,17 +23,17 @@ UNREADABLE = {
 }
 
 
-class FillsTheRoom(Twin):
+class FillsTheRoom(FakeClient):
     """Each answer takes all of the room; the first results of each job are `said` in place of what
     they should be.
     """
 
-    def __init__(self, service: TwinService, said: bytes | None) -> None:
+    def __init__(self, service: FakeService, said: bytes | None) -> None:
         super().__init__(service)
         self._said, self._asked = said, dict[str, int]()
 
     async def job(
-        self, job_id: str, *, room: Room | None = None
+        self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]:
         answer, _ = await super().job(job_id)
         if room is not None:

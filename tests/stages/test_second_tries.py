@@ -16,11 +16,11 @@ import pytest
 from house import House, all_waiting
 from virtual import run_virtually
 
-from batcher.errors import BadReply, Refused, ReplyLost
+from batcher.errors import BadReply, Refused, ReplyLostError
 from batcher.ledger.ledger import Ledger, open_ledger
 from batcher.maintenance.candidates import with_verdict
 from batcher.maintenance.retry import requeue
-from batcher.reducto.fake_client import Twin, TwinJob
+from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
 
 HOUR = 3600.0
@@ -41,7 +41,7 @@ def waiting(house: House) -> list[tuple[int, int]]:
         return ledger.passing()
 
 
-def fails(name: str | None) -> Callable[[TwinJob], tuple[float, str | None]]:
+def fails(name: str | None) -> Callable[[FakeJob], tuple[float, str | None]]:
     return lambda job: (30.0, name)
 
 
@@ -116,7 +116,7 @@ def test_what_was_or_may_have_been_paid_is_a_person_s_to_decide(house: House, wh
     run_virtually(work())
 
 
-class Swallowing(Twin):
+class Swallowing(FakeClient):
     """Every submission's answer is lost, and it never arrives; only what is about `spared` does."""
 
     spared = "fence"
@@ -124,7 +124,7 @@ class Swallowing(Twin):
 
     async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
         if self.swallows and self.service.uploads[str(source)] != self.spared.encode():
-            raise ReplyLost("run_job", "reset")
+            raise ReplyLostError("run_job", "reset")
         return await super().run_job(endpoint, source, options, **more)
 
 
@@ -148,7 +148,7 @@ def test_submissions_that_never_arrive_are_made_again_by_the_next_run(house: Hou
 
 
 def test_an_upload_that_is_never_taken_is_made_again_by_the_next_run(house: House) -> None:
-    class Deaf(Twin):
+    class Deaf(FakeClient):
         broken = True
 
         async def upload(self, content: Any, **more: Any) -> Any:
@@ -267,7 +267,7 @@ def test_a_run_that_is_cut_off_uses_up_no_try(house: House) -> None:
 
 
 def test_a_submission_that_is_refused_for_good_is_not_tried_again(house: House) -> None:
-    class Refusing(Twin):
+    class Refusing(FakeClient):
         async def run_job(
             self, endpoint: str, source: Any, options: Any = None, **more: Any
         ) -> str:
@@ -277,7 +277,7 @@ def test_a_submission_that_is_refused_for_good_is_not_tried_again(house: House) 
         house.put(a="one")
         house.client = Refusing(house.service)
         assert await house.run() == {"failed": 1}
-        house.client = Twin(house.service)
+        house.client = FakeClient(house.service)
         assert await house.run() == {"failed": 1}
 
     run_virtually(work())

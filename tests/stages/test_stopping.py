@@ -16,7 +16,7 @@ from virtual import run_virtually
 from batcher.core.lifecycle import State
 from batcher.errors import Busy
 from batcher.ledger.ledger import Ledger
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 
 AT_MOST = 10.0  # seconds from the signal on, as of a service that answers nothing more
 
@@ -25,11 +25,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class LaterEach(Twin):
+class LaterEach(FakeClient):
     """From `since` on every such call is refused, to come again after `retry_after` seconds."""
 
     def __init__(
-        self, service: TwinService, call: str, *, retry_after: float = 300.0, since: float = 0.0
+        self, service: FakeService, call: str, *, retry_after: float = 300.0, since: float = 0.0
     ) -> None:
         super().__init__(service)
         self.call = call
@@ -127,7 +127,7 @@ def test_what_is_ready_comes_home_though_results_are_to_be_asked_for_later(house
 def test_an_upload_under_way_holds_up_no_end(house: House) -> None:
     """It costs nothing, and the next run makes it anew."""
 
-    class Slow(Twin):
+    class Slow(FakeClient):
         async def upload(self, content: Any, **more: Any) -> Any:
             await asyncio.sleep(3600.0)
             return await super().upload(content, **more)
@@ -147,7 +147,7 @@ def test_a_submission_under_way_is_waited_for_and_keeps_its_job(house: House) ->
     was paid.
     """
 
-    class Slow(Twin):
+    class Slow(FakeClient):
         async def run_job(self, *args: Any, **more: Any) -> str:
             await asyncio.sleep(40.0)
             return await super().run_job(*args, **more)

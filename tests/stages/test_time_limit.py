@@ -7,19 +7,21 @@ import pytest
 from virtual import run_virtually
 
 from batcher.manifest.model import Limits
-from batcher.stages.run_control import Course
-from batcher.stages.time_limit import GLANCE, Curfew
+from batcher.stages.run_control import RunControl
+from batcher.stages.time_limit import GLANCE, TimeLimit
 
 TEN_AT_NIGHT = datetime(2026, 3, 2, 22)
 
 
-def stopped_after(limits: Limits, *, began: datetime = TEN_AT_NIGHT) -> tuple[timedelta, Course]:
+def stopped_after(
+    limits: Limits, *, began: datetime = TEN_AT_NIGHT
+) -> tuple[timedelta, RunControl]:
     """How long after `began` the course was stopped."""
 
-    async def night() -> tuple[timedelta, Course]:
+    async def night() -> tuple[timedelta, RunControl]:
         loop = asyncio.get_running_loop()
-        course = Course()
-        curfew = Curfew(limits, course, clock=loop.time)
+        course = RunControl()
+        curfew = TimeLimit(limits, course, clock=loop.time)
         curfew.look()
         await curfew.run()
         return timedelta(seconds=loop.time() - began.timestamp()), course
@@ -45,7 +47,7 @@ def test_submissions_end_when_the_time_is_up(name: str) -> None:
     limits, expected, told = NIGHTS[name]
     after, course = stopped_after(limits)
     assert expected <= after <= expected + timedelta(seconds=GLANCE)
-    assert (course.exit_code, course.home, course.at_once) == (3, True, False)
+    assert (course.exit_code, course.home, course.abort) == (3, True, False)
     assert told in course.reason
 
 

@@ -16,7 +16,7 @@ from virtual import run_virtually
 
 from batcher.errors import Busy, ServiceError, Unreachable
 from batcher.manifest.model import Limits
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.fake_client import FakeClient, FakeService
 
 WAITS = {
     "upload": "uploads wait",
@@ -31,14 +31,14 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Failing(Twin):
+class Failing(FakeClient):
     """From `since` on, `for_` seconds long or until so many calls have failed, such calls end with
     `error`.
     """
 
     def __init__(
         self,
-        service: TwinService,
+        service: FakeService,
         calls: set[str],
         error: ServiceError,
         *,

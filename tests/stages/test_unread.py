@@ -24,8 +24,8 @@ from batcher.errors import BadReply, Busy, NotFound, Refused, ServiceError, Unre
 from batcher.ledger.ledger import open_ledger
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobStatus
-from batcher.reducto.client import Room
-from batcher.reducto.fake_client import Twin, TwinService
+from batcher.reducto.client import ResponseBudget
+from batcher.reducto.fake_client import FakeClient, FakeService
 
 HOUR = 3600.0
 ODD = b"odd"
@@ -45,13 +45,13 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Odd(Twin):
+class Odd(FakeClient):
     """Answers about the file that holds `odd` as it is told to; `healed` makes it answer like any
     other.
     """
 
     def __init__(
-        self, service: TwinService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]
+        self, service: FakeService, answer: Callable[[api_types.JobAnswer], api_types.JobAnswer]
     ) -> None:
         super().__init__(service)
         self.answer = answer
@@ -239,10 +239,10 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
     """What was taken for it is there for the next one."""
 
     class Counting(Odd):
-        rooms: list[Room] = []  # noqa: RUF012 (of this one test)
+        rooms: list[ResponseBudget] = []  # noqa: RUF012 (of this one test)
 
         async def job(
-            self, job_id: str, *, room: Room | None = None
+            self, job_id: str, *, room: ResponseBudget | None = None
         ) -> tuple[api_types.JobAnswer, int]:
             answer, taken = await super().job(job_id, room=room)
             more = 1000 if room is not None else 0  # as if its body had been larger
@@ -269,7 +269,7 @@ def test_every_unreadable_answer_gives_its_room_back(house: House, name: str) ->
 class Refusing(Odd):
     """Asking for that one job fails as told, for ever."""
 
-    def __init__(self, service: TwinService, error: ServiceError) -> None:
+    def __init__(self, service: FakeService, error: ServiceError) -> None:
         super().__init__(service, nothing)
         self.error = error
 
@@ -313,7 +313,7 @@ def test_one_job_that_gets_no_answer_holds_up_no_other(house: House, error: Serv
     run_virtually(work())
 
 
-class Down(Twin):
+class Down(FakeClient):
     """Knows no answer for a while, whatever it is asked."""
 
     until = 0.0
@@ -336,7 +336,7 @@ def test_an_outage_is_nobodys_own_trouble(house: House) -> None:
     run_virtually(work())
 
 
-class OneLongPause(Twin):
+class OneLongPause(FakeClient):
     """Tells the first that asks for a job to come back in so many hours, and is well all along."""
 
     hours = 0.0
@@ -349,7 +349,7 @@ class OneLongPause(Twin):
         return await super().job(job_id, **more)
 
 
-class LongPauseOfTheList(Twin):
+class LongPauseOfTheList(FakeClient):
     hours = 0.0
 
     async def jobs(self, **more: Any) -> api_types.JobsPage:
@@ -390,7 +390,7 @@ def test_a_wait_that_puts_nothing_at_risk_is_kept_whole(house: House) -> None:
 # --- 404 ------------------------------------------------------------------------------------------
 
 
-class Forgetful(Twin):
+class Forgetful(FakeClient):
     """Knows no job when it is asked for one by name, for a while; the list shows them all."""
 
     until = 0.0

@@ -40,7 +40,7 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A piece of text without a gap in it. `placed` where its box is its own."""
 
     text: str
@@ -59,10 +59,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Evidence:
-    lines: list[Line]
+    lines: list[TextLine]
     grids: list[Grid]
     blocks: list[Mapping[str, Any]]
-    pieces: list[Line]  # text with places of its own, tables' included
+    pieces: list[TextLine]  # text with places of its own, tables' included
 
     @cached_property
     def by_text(self) -> Mapping[tuple[int, str], list[Spot]]:
@@ -108,11 +108,11 @@ def box_of(bbox: Mapping[str, Any]) -> Box:
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def _lines(blocks: list[Mapping[str, Any]], pieces: list[Line]) -> Iterator[Line]:
+def _lines(blocks: list[Mapping[str, Any]], pieces: list[TextLine]) -> Iterator[TextLine]:
     """In reading order: a block's own pieces where places are known, its lines of text where
     not.
     """
-    own: dict[int, list[Line]] = {}
+    own: dict[int, list[TextLine]] = {}
     for piece in pieces:
         own.setdefault(id(piece.spot.block), []).append(piece)
     for block in blocks:
@@ -121,14 +121,14 @@ def _lines(blocks: list[Mapping[str, Any]], pieces: list[Line]) -> Iterator[Line
         spot = spot_of_block(block)
         alone = "\n" not in block["content"] and block["bbox"]["height"] <= LINE_HEIGHT
         yield from own.get(id(block)) or [
-            Line(part, spot, placed=alone)
+            TextLine(part, spot, placed=alone)
             for text in block["content"].split("\n")
             for part in _BETWEEN.split(text.strip())
             if part.strip()
         ]
 
 
-def _pieces(ocr: Mapping[str, Any] | None, blocks: list[Mapping[str, Any]]) -> list[Line]:
+def _pieces(ocr: Mapping[str, Any] | None, blocks: list[Mapping[str, Any]]) -> list[TextLine]:
     found = [_piece(line) for line in (ocr or {}).get("lines") or [] if line["text"].strip()]
     rows = sorted(found, key=lambda line: (line.spot.page, _middle(line.spot.box)))
     joined = [line for row in _rows(rows) for line in _joined(row)]
@@ -139,18 +139,18 @@ def _pieces(ocr: Mapping[str, Any] | None, blocks: list[Mapping[str, Any]]) -> l
     return [part for line, block in placed if block is not None for part in _parts(line, block)]
 
 
-def _piece(line: Mapping[str, Any]) -> Line:
+def _piece(line: Mapping[str, Any]) -> TextLine:
     bbox = line["bbox"]
-    return Line(
+    return TextLine(
         " ".join(line["text"].split()),
         Spot(bbox["page"], box_of(bbox), {}, line.get("confidence")),
         True,
     )
 
 
-def _rows(lines: list[Line]) -> Iterator[list[Line]]:
+def _rows(lines: list[TextLine]) -> Iterator[list[TextLine]]:
     """Lines side by side: the middle of each is within the height of the one before."""
-    row: list[Line] = []
+    row: list[TextLine] = []
     for line in lines:
         if row and not _beside(row[-1], line):
             yield sorted(row, key=lambda one: one.spot.box[0])
@@ -160,14 +160,14 @@ def _rows(lines: list[Line]) -> Iterator[list[Line]]:
         yield sorted(row, key=lambda one: one.spot.box[0])
 
 
-def _beside(first: Line, second: Line) -> bool:
+def _beside(first: TextLine, second: TextLine) -> bool:
     if first.spot.page != second.spot.page:
         return False
     height = min(_height(first.spot.box), _height(second.spot.box))
     return abs(_middle(first.spot.box) - _middle(second.spot.box)) <= height / 2
 
 
-def _joined(row: list[Line]) -> Iterator[Line]:
+def _joined(row: list[TextLine]) -> Iterator[TextLine]:
     """OCR gives words; those with no more than a space between them are one piece."""
     whole = row[0]
     for line in row[1:]:
@@ -180,7 +180,7 @@ def _joined(row: list[Line]) -> Iterator[Line]:
     yield whole
 
 
-def _merged(first: Line, second: Line) -> Line:
+def _merged(first: TextLine, second: TextLine) -> TextLine:
     a = first.spot
     b = second.spot
     box = (
@@ -190,7 +190,7 @@ def _merged(first: Line, second: Line) -> Line:
         max(a.box[3], b.box[3]),
     )
     known = [c for c in (a.confidence, b.confidence) if c is not None]
-    return Line(
+    return TextLine(
         f"{first.text} {second.text}", Spot(a.page, box, {}, min(known, default=None)), True
     )
 
@@ -205,7 +205,7 @@ def _block_at(spot: Spot, blocks: list[Mapping[str, Any]]) -> Mapping[str, Any] 
     return None
 
 
-def _parts(line: Line, block: Mapping[str, Any]) -> Iterator[Line]:
+def _parts(line: TextLine, block: Mapping[str, Any]) -> Iterator[TextLine]:
     for text in _BETWEEN.split(line.text):
         if text.strip():
             yield replace(line, text=text.strip(), spot=replace(line.spot, block=block))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from batcher.service.extraction.document_index import Box, Evidence, Grid, Line, Spot
+from batcher.service.extraction.document_index import Box, Evidence, Grid, Spot, TextLine
 from batcher.service.extraction.values import NUMBER, is_percent, looks_like_value
 
 LONGEST_LABEL: Final = 50  # characters
@@ -66,7 +66,7 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
 # --- in one line ----------------------------------------------------------------------------------
 
 
-def _in_line(line: Line) -> Iterator[Pair]:
+def _in_line(line: TextLine) -> Iterator[Pair]:
     text = line.text.strip()
     found = list(_COLON.finditer(text)) if len(text) <= LONGEST_LINE else []
     if found:
@@ -125,9 +125,9 @@ def is_label(text: str) -> bool:
 # --- by their places ------------------------------------------------------------------------------
 
 
-def _beside(lines: Sequence[Line]) -> Iterator[Pair]:
+def _beside(lines: Sequence[TextLine]) -> Iterator[Pair]:
     """What stands to the right of a label on its line, else right below it."""
-    by_page: dict[int, list[Line]] = {}
+    by_page: dict[int, list[TextLine]] = {}
     for line in lines:
         by_page.setdefault(line.spot.page, []).append(line)
     for page in by_page.values():
@@ -137,7 +137,7 @@ def _beside(lines: Sequence[Line]) -> Iterator[Pair]:
                 yield from _neighbours(line, page, index)
 
 
-def _neighbours(line: Line, page: list[Line], index: int) -> Iterator[Pair]:
+def _neighbours(line: TextLine, page: list[TextLine], index: int) -> Iterator[Pair]:
     right = _to_the_right(line, page, index)
     if right is not None:
         strength = _strength(line.text, right.text, asked=0.95, value=0.93, words=0.82)
@@ -164,7 +164,7 @@ def _strength(label: str, text: str, *, asked: float, value: float, words: float
     return words if heads and len(text) <= LONGEST_LABEL and not text.endswith(".") else 0.0
 
 
-def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:
+def _to_the_right(line: TextLine, page: list[TextLine], index: int) -> TextLine | None:
     box = line.spot.box
     height = line.spot.box[3] - line.spot.box[1]
     near = [
@@ -176,7 +176,7 @@ def _to_the_right(line: Line, page: list[Line], index: int) -> Line | None:
     return min(near, key=lambda other: other.spot.box[0], default=None)
 
 
-def _below(line: Line, page: list[Line], index: int) -> Line | None:
+def _below(line: TextLine, page: list[TextLine], index: int) -> TextLine | None:
     left, _, _, bottom = line.spot.box
     height = bottom - line.spot.box[1]
     for other in page[index + 1 :]:
@@ -188,7 +188,7 @@ def _below(line: Line, page: list[Line], index: int) -> Line | None:
     return None
 
 
-def _around(page: list[Line], index: int, *, reach: float) -> Iterator[Line]:
+def _around(page: list[TextLine], index: int, *, reach: float) -> Iterator[TextLine]:
     """The lines whose top is within `reach` of this one's; `page` is sorted by it."""
     top = page[index].spot.box[1]
     for step in (-1, 1):
@@ -249,7 +249,7 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
                 yield Pair(label, value, 0.95, evidence.spot_of(value, grid.spot))
         for cell in row:
             if ":" in cell:
-                yield from _in_line(Line(cell, evidence.spot_of(cell, grid.spot)))
+                yield from _in_line(TextLine(cell, evidence.spot_of(cell, grid.spot)))
     yield from _stacked(grid, evidence)
     if any(c.isdigit() for cell in grid.rows[0] for c in cell):
         yield from _side_by_side(grid, evidence)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from batcher.service.parsing.citations import citations_of
-from batcher.service.parsing.pages import Block, Box, Page, Word, misconfigured
+from batcher.service.parsing.pages import Box, Page, PageBlock, Word, misconfigured
 
-Placed = tuple[Page, Block]
+Placed = tuple[Page, PageBlock]
 
 VARIABLE_SIZE: Final = 1000  # characters; the API says 250 to 1500 where the request doesn't
 HEADINGS: Final = frozenset({"Title", "Section Header"})
@@ -118,12 +118,12 @@ def _with_markers(shown: list[Placed]) -> Iterator[str]:
         yield f"[[END OF PAGE {page}]]"
 
 
-def _rendered(block: Block) -> str:
+def _rendered(block: PageBlock) -> str:
     mark = {"Title": "# ", "Section Header": "## ", "List Item": "- "}.get(block.type, "")
     return mark + block.content
 
 
-def _block(page: Page, block: Block, cited: bool) -> dict[str, Any]:
+def _block(page: Page, block: PageBlock, cited: bool) -> dict[str, Any]:
     extra = {"page_image_url": page.image} if page.image else {}
     if cited and page.words:
         extra |= citations_of(page, block, _bbox)
@@ -141,7 +141,7 @@ def _block(page: Page, block: Block, cited: bool) -> dict[str, Any]:
     )
 
 
-def _part(page: Page, block: Block) -> dict[str, Any]:
+def _part(page: Page, block: PageBlock) -> dict[str, Any]:
     return {"content": block.content, "bbox": _bbox(page, block.box), "image_url": block.image}
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Box, Page, Word
+from batcher.service.parsing.pages import Box, Page, PageBlock, Word
 
 _TOKENS: Final = re.compile(r"<[^<>]*>|[^\s<>|]+")
 # words of the page that may be missing in the block's content before one is given up
@@ -22,7 +22,7 @@ _SLACK: Final = 0.005  # of the page, by which a word may stand out of its block
 Boxed = Callable[[Page, Box], dict[str, Any]]
 
 
-def citations_of(page: Page, block: Block, boxed: Boxed) -> dict[str, Any]:
+def citations_of(page: Page, block: PageBlock, boxed: Boxed) -> dict[str, Any]:
     """The block's `extra`."""
     found = [word for word in page.words if _lies_in(word.box, block.box)]
     words = [
@@ -62,7 +62,7 @@ def _same(first: str, second: str) -> bool:
     return first == second or first.strip("*_`") == second.strip("*_`\\")
 
 
-def _cells(page: Page, block: Block, boxed: Boxed) -> Iterator[dict[str, Any]]:
+def _cells(page: Page, block: PageBlock, boxed: Boxed) -> Iterator[dict[str, Any]]:
     for row, cells in enumerate(block.rows or []):
         for column, text in enumerate(cells):
             if text.strip():
@@ -75,7 +75,7 @@ def _cells(page: Page, block: Block, boxed: Boxed) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _place(block: Block, row: int, column: int) -> Box | None:
+def _place(block: PageBlock, row: int, column: int) -> Box | None:
     if block.places is None or row >= len(block.places) or column >= len(block.places[row]):
         return None
     return block.places[row][column]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block
+from batcher.service.parsing.pages import PageBlock
 
 LONGEST: Final = 600  # characters; a paragraph is longer
 FEWEST: Final = 2  # lines
@@ -19,7 +19,7 @@ _LINE: Final = re.compile(
 )
 
 
-def as_key_values(block: Block, box: Any, items: list[Any]) -> Block:
+def as_key_values(block: PageBlock, box: Any, items: list[Any]) -> PageBlock:
     """The block line by line, where each of its lines is a label with a value; else as it is."""
     if (
         block.type != "Text"

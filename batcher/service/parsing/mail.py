@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, corrupt
+from batcher.service.parsing.pages import Page, PageBlock, corrupt
 from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
 HEADERS: Final = ("From", "To", "Cc", "Date")
@@ -32,18 +32,18 @@ def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         raise corrupt(f"the mail can't be read: {error}") from error
 
 
-def _blocks(message: EmailMessage) -> Iterator[Block]:
-    yield Block("Title", str(message["Subject"] or "").strip())
+def _blocks(message: EmailMessage) -> Iterator[PageBlock]:
+    yield PageBlock("Title", str(message["Subject"] or "").strip())
     heads = [f"{name}: {message[name]}" for name in HEADERS if message[name]]
-    yield Block("Key Value", "\n".join(heads))
+    yield PageBlock("Key Value", "\n".join(heads))
     body = message.get_body(("html", "plain"))
     if body is not None:
         yield from _body(body)
     names = [part.get_filename() or part.get_content_type() for part in message.iter_attachments()]
-    yield Block("Text", f"Attachments: {', '.join(names)}" if names else "")
+    yield PageBlock("Text", f"Attachments: {', '.join(names)}" if names else "")
 
 
-def _body(body: Any) -> Iterator[Block]:
+def _body(body: Any) -> Iterator[PageBlock]:
     raw = body.get_payload(decode=True) or b""
     declared = body.get_content_charset()
     if body.get_content_subtype() == "html":

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Box, Word
+from batcher.service.parsing.pages import Box, PageBlock, Word
 
 # Debian's place, and Fedora's
 TESSDATA: Final = (
@@ -68,7 +68,7 @@ def lines_in(picture: bytes) -> tuple[Word, ...]:
     return tuple(sorted(lines, key=lambda line: (line.box[1], line.box[0])))
 
 
-def paragraphs_of(lines: Sequence[Word]) -> list[Block]:
+def paragraphs_of(lines: Sequence[Word]) -> list[PageBlock]:
     """Lines that follow each other closely are a paragraph, as sure as they are on average."""
     return [_paragraph(group) for group in _groups(lines)]
 
@@ -103,13 +103,13 @@ def _groups(lines: Sequence[Word]) -> Iterator[list[Word]]:
         yield group
 
 
-def _paragraph(lines: Sequence[Word]) -> Block:
+def _paragraph(lines: Sequence[Word]) -> PageBlock:
     left = min(line.box[0] for line in lines)
     top = min(line.box[1] for line in lines)
     right = max(line.box[0] + line.box[2] for line in lines)
     bottom = max(line.box[1] + line.box[3] for line in lines)
     sure = surely([line.confidence for line in lines if line.confidence is not None])
-    return Block(
+    return PageBlock(
         "Text",
         "\n".join(line.text for line in lines),
         (left, top, right - left, bottom - top),

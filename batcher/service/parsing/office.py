@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batcher.service.parsing.pages import WHOLE_PAGE, Block, Page, corrupt, empty, protected, table
+from batcher.service.parsing.pages import (
+    WHOLE_PAGE,
+    Page,
+    PageBlock,
+    corrupt,
+    empty,
+    protected,
+    table,
+)
 
 ENCRYPTED = (
     "the document is encrypted; encrypted Office documents are not opened here, even with "
@@ -24,7 +32,7 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     import docx
 
     document = _opened(path, docx.Document)
-    pages: list[list[Block]] = [[]]
+    pages: list[list[PageBlock]] = [[]]
     for item in document.iter_inner_content():
         if hasattr(item, "rows"):
             rows = [[cell.text for cell in row.cells] for row in item.rows]
@@ -32,7 +40,7 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
             continue
         if item.text.strip():
             pages[-1].append(
-                Block(_docx_type(item.style.name if item.style else ""), item.text.strip())
+                PageBlock(_docx_type(item.style.name if item.style else ""), item.text.strip())
             )
         pages += [[] for _ in range(_breaks_in(item))]
     return _numbered(pages)
@@ -77,7 +85,7 @@ def _breaks_in(paragraph: Any) -> int:
     return len(paragraph._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak'))
 
 
-def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
+def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[PageBlock]:
     for shape in sorted(shapes, key=lambda s: (s.top or 0, s.left or 0)):
         if hasattr(shape, "shapes"):  # a group
             yield from _shapes(shape.shapes, title, size)
@@ -86,11 +94,11 @@ def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[Block]:
             yield table(rows, _box(shape, size))
         elif getattr(shape, "has_text_frame", False) and shape.text_frame.text.strip():
             is_title = title is not None and shape.shape_id == title.shape_id
-            yield Block(
+            yield PageBlock(
                 "Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size)
             )
         elif hasattr(shape, "image"):
-            yield Block("Figure", "", _box(shape, size), sure=False)
+            yield PageBlock("Figure", "", _box(shape, size), sure=False)
 
 
 def _box(shape: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -107,7 +115,7 @@ def _share(value: float) -> float:
     return round(min(1.0, max(0.0, value)), 6)
 
 
-def _numbered(pages: list[list[Block]]) -> list[Page]:
+def _numbered(pages: list[list[PageBlock]]) -> list[Page]:
     if not any(pages):
         raise empty("the document has no text")
     return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]

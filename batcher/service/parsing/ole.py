@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from batcher.service.parsing.office import ENCRYPTED
 from batcher.service.parsing.pages import (
-    Block,
     DocumentProblem,
     Page,
+    PageBlock,
     corrupt,
     empty,
     protected,
@@ -130,7 +130,7 @@ def _pieces(main: bytes, listed: bytes) -> Iterator[str]:
             yield main[place : place + 2 * (last - first)].decode("utf-16-le", "replace")
 
 
-def _doc_blocks(text: str) -> Iterator[Block]:
+def _doc_blocks(text: str) -> Iterator[PageBlock]:
     """Paragraphs end with a return; a table's cells with a bell, and its rows with one more."""
     for tabular, lines in groupby(text.split("\r"), key=lambda line: _CELL in line):
         for line in lines:
@@ -144,7 +144,7 @@ def _doc_blocks(text: str) -> Iterator[Block]:
                 yield table(filled)
             words = tail[0] if tail else "" if tabular else _clean(line)
             if words:
-                yield Block("Text", words)
+                yield PageBlock("Text", words)
 
 
 def _clean(text: str) -> str:
@@ -156,13 +156,13 @@ def _clean(text: str) -> str:
 # --- Outlook --------------------------------------------------------------------------------------
 
 
-def _msg_blocks(file: _Compound) -> Iterator[Block]:
-    yield Block("Title", _property(file, _SUBJECT))
+def _msg_blocks(file: _Compound) -> Iterator[PageBlock]:
+    yield PageBlock("Title", _property(file, _SUBJECT))
     sender = " ".join(
         filter(None, (_property(file, _SENDER), _bracketed(_property(file, _ADDRESS))))
     )
     heads = {"From": sender, "To": _property(file, _TO), "Cc": _property(file, _CC)}
-    yield Block(
+    yield PageBlock(
         "Key Value", "\n".join(f"{name}: {value}" for name, value in heads.items() if value)
     )
     html = f"__substg1.0_{_HTML}0102"
@@ -175,7 +175,7 @@ def _msg_blocks(file: _Compound) -> Iterator[Block]:
     names = [
         _property(file, _LONG_NAME, folder) or _property(file, _NAME, folder) for folder in folders
     ]
-    yield Block("Text", f"Attachments: {', '.join(filter(None, names))}" if any(names) else "")
+    yield PageBlock("Text", f"Attachments: {', '.join(filter(None, names))}" if any(names) else "")
 
 
 def _bracketed(address: str) -> str:

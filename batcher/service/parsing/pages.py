@@ -16,7 +16,7 @@ WHOLE_PAGE: Final[Box] = (0.0, 0.0, 1.0, 1.0)  # where a format knows no places
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PageBlock:
     """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or
     missing.
 
@@ -32,7 +32,7 @@ class Block:
     rows: Rows | None = None
     places: list[list[Box | None]] | None = None
     image: str | None = None
-    parts: tuple[tuple[Page, Block], ...] = ()
+    parts: tuple[tuple[Page, PageBlock], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Page:
 
     number: int
     original: int
-    blocks: list[Block]
+    blocks: list[PageBlock]
     cells: int = 0
     name: str = ""
     picture: bytes = b""
@@ -110,8 +110,10 @@ def misconfigured(message: str) -> DocumentProblem:
     return DocumentProblem(ErrorName.INVALID_CONFIG, message, 400)
 
 
-def table(rows: Rows, box: Box = WHOLE_PAGE, places: list[list[Box | None]] | None = None) -> Block:
-    return Block("Table", markdown_table(rows), box, rows=rows, places=places)
+def table(
+    rows: Rows, box: Box = WHOLE_PAGE, places: list[list[Box | None]] | None = None
+) -> PageBlock:
+    return PageBlock("Table", markdown_table(rows), box, rows=rows, places=places)
 
 
 def markdown_table(rows: Rows) -> str:

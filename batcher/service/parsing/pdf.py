@@ -13,10 +13,10 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
 from batcher.service.parsing.pages import (
-    Block,
     Box,
     DocumentProblem,
     Page,
+    PageBlock,
     Word,
     corrupt,
     empty,
@@ -188,7 +188,7 @@ def _page(number: int, page: Any, *, with_words: bool) -> Page:
     blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
         # a scan, or a drawing: said to be there, and not read
-        blocks = [Block("Figure", "", sure=False)]
+        blocks = [PageBlock("Figure", "", sure=False)]
     if not with_words:
         return Page(number, page.page_num, blocks)
     words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
@@ -200,7 +200,7 @@ def _word(found: Any, page: Any, confidence: float | None) -> Word:
     return Word(found.text, _box(found, page), confidence)
 
 
-def _block(raw: Any, page: Any, recognised: list[Any]) -> Block | None:
+def _block(raw: Any, page: Any, recognised: list[Any]) -> PageBlock | None:
     """A block is as sure as the words in it that OCR recognised, if any."""
     box = _box(raw.bbox, page)
     block = _typed(raw, page, box)
@@ -219,22 +219,22 @@ def _lies_in(item: Any, raw: Any) -> bool:
     return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
 
 
-def _typed(raw: Any, page: Any, box: Box) -> Block | None:
+def _typed(raw: Any, page: Any, box: Box) -> PageBlock | None:
     if raw.kind == "table":
         return _table(raw, page, box)
     content = (raw.text or "\n".join(raw.lines or [])).strip()
     if raw.kind == "heading" and len(content) <= LONGEST_HEADING:
-        return Block(
+        return PageBlock(
             "Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box
         )
     if raw.kind == "rule" or (not content and raw.kind != "figure"):
         return None
     if raw.kind == "code" and not _CJK.search(content):
         content = f"```\n{content}\n```"
-    return Block(KINDS.get(raw.kind, "Text"), content, box, sure=bool(content))
+    return PageBlock(KINDS.get(raw.kind, "Text"), content, box, sure=bool(content))
 
 
-def _table(raw: Any, page: Any, box: Box) -> Block | None:
+def _table(raw: Any, page: Any, box: Box) -> PageBlock | None:
     kept = [row for row in [raw.header or [], *(raw.rows or [])] if row]
     rows = [[cell.text or "" for cell in row] for row in kept]
     cells = [cell.strip() for row in rows for cell in row]
@@ -242,7 +242,7 @@ def _table(raw: Any, page: Any, box: Box) -> Block | None:
     if not filled:
         return None
     if max(map(len, rows)) < 2 or filled / len(cells) < FULLEST:
-        return Block("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
+        return PageBlock("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
     places = [[_box(cell.bbox, page) if cell.bbox else None for cell in row] for row in kept]
     return table(rows, box, places)
 
@@ -273,7 +273,7 @@ def _with_running_lines(pages: list[Page]) -> list[Page]:
     ]
 
 
-def _renamed(block: Block, running: set[str]) -> Block:
+def _renamed(block: PageBlock, running: set[str]) -> PageBlock:
     if not _at_edge(block) or not block.content:
         return block
     if re.fullmatch(r"\W*(page )?\d{1,4}( (of|/) \d{1,4})?\W*", block.content, re.IGNORECASE):
@@ -283,9 +283,9 @@ def _renamed(block: Block, running: set[str]) -> Block:
     return block
 
 
-def _running(block: Block) -> str:
+def _running(block: PageBlock) -> str:
     return re.sub(r"\d+", "#", block.content)
 
 
-def _at_edge(block: Block) -> bool:
+def _at_edge(block: PageBlock) -> bool:
     return block.box[1] + block.box[3] <= EDGE or block.box[1] >= 1 - EDGE

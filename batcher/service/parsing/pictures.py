@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page
+from batcher.service.parsing.pages import Page, PageBlock
 
 CUT_OUT: Final = {"Figure": "figure", "Table": "table"}
 
@@ -47,7 +47,7 @@ def _cut_out(page: Page, wanted: Container[str]) -> Iterator[tuple[int, bytes]]:
             yield place, _crop(picture, page.blocks[place])
 
 
-def _crop(picture: Any, block: Block) -> bytes:
+def _crop(picture: Any, block: PageBlock) -> bytes:
     left, top, width, height = block.box
     corner = (int(left * (picture.width - 1)), int(top * (picture.height - 1)))
     size = (max(1, round(width * picture.width)), max(1, round(height * picture.height)))

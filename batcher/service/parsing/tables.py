@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, Rows, markdown_table, misconfigured
+from batcher.service.parsing.pages import Page, PageBlock, Rows, markdown_table, misconfigured
 
 # may stand between the halves of one table
 BETWEEN: Final = frozenset({"Header", "Footer", "Page Number"})
@@ -64,7 +64,7 @@ def _merged(pages: list[Page]) -> list[Page]:
     """Consecutive tables of the same width become one, where the first of them stands; a repeated
     header goes.
     """
-    result: list[list[Block]] = []
+    result: list[list[PageBlock]] = []
     last: tuple[int, int] | None = None
     for number, page in enumerate(pages):
         result.append([])
@@ -79,7 +79,7 @@ def _merged(pages: list[Page]) -> list[Page]:
     return [replace(page, blocks=blocks) for page, blocks in zip(pages, result, strict=True)]
 
 
-def _fits(first: Block, second: Block) -> bool:
+def _fits(first: PageBlock, second: PageBlock) -> bool:
     return _width(first.rows) == _width(second.rows)
 
 
@@ -87,7 +87,7 @@ def _width(rows: Rows | None) -> int:
     return max(map(len, rows or [[]]))
 
 
-def _joined(first: tuple[Page, Block], second: tuple[Page, Block]) -> Block:
+def _joined(first: tuple[Page, PageBlock], second: tuple[Page, PageBlock]) -> PageBlock:
     """Where the first stands; places of cells are lost, as they lie on several pages."""
     above = first[1].rows or []
     below = second[1].rows or []
@@ -95,7 +95,7 @@ def _joined(first: tuple[Page, Block], second: tuple[Page, Block]) -> Block:
     return replace(first[1], rows=rows, places=None, parts=(*(first[1].parts or (first,)), second))
 
 
-def _written(block: Block, write: Callable[[Rows], str]) -> Block:
+def _written(block: PageBlock, write: Callable[[Rows], str]) -> PageBlock:
     if not block.rows:
         return block
     parts = tuple((page, _written(part, write)) for page, part in block.parts)

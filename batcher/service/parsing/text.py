@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Block, Page, corrupt, empty, table
+from batcher.service.parsing.pages import Page, PageBlock, corrupt, empty, table
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -75,7 +75,7 @@ def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return one_page(html_blocks(path.read_bytes(), None))
 
 
-def html_blocks(raw: bytes, declared: str | None) -> list[Block]:
+def html_blocks(raw: bytes, declared: str | None) -> list[PageBlock]:
     """The blocks of a page of HTML; `declared` is the charset told beside it, if any."""
     from selectolax.lexbor import LexborHTMLParser
 
@@ -88,7 +88,7 @@ def html_blocks(raw: bytes, declared: str | None) -> list[Block]:
     return blocks
 
 
-def paragraphs(raw: bytes, declared: str | None) -> Iterator[Block]:
+def paragraphs(raw: bytes, declared: str | None) -> Iterator[PageBlock]:
     """The blocks of plain text; `declared` as for HTML."""
     return _paragraphs(_decode(raw, declared))
 
@@ -118,16 +118,16 @@ def _charset(raw: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def _paragraphs(text: str) -> Iterator[Block]:
+def _paragraphs(text: str) -> Iterator[PageBlock]:
     for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         if part.strip():
-            yield Block(
+            yield PageBlock(
                 "List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text",
                 part.strip(),
             )
 
 
-def _rtf_blocks(text: str) -> Iterator[Block]:
+def _rtf_blocks(text: str) -> Iterator[PageBlock]:
     """Lines that end with a bar are rows of a table, any other line is a paragraph."""
     for tabular, lines in groupby(text.split("\n"), key=lambda line: line.rstrip().endswith("|")):
         if tabular:
@@ -157,21 +157,25 @@ def _markdown_parts(text: str) -> Iterator[str]:
     yield "\n".join(part)
 
 
-def _markdown_block(text: str) -> Block:
+def _markdown_block(text: str) -> PageBlock:
     stripped = text.strip()
     heading = re.match(r"(#{1,6})\s+(.*)", stripped)
     if heading and "\n" not in stripped:
-        return Block("Title" if len(heading[1]) == 1 else "Section Header", heading[2].strip("# "))
+        return PageBlock(
+            "Title" if len(heading[1]) == 1 else "Section Header", heading[2].strip("# ")
+        )
     if stripped.startswith("|") and "\n" in stripped:
-        return Block("Table", stripped)
+        return PageBlock("Table", stripped)
     item = _LIST_ITEM.match(text)
-    return Block("List Item", text[item.end() :].strip()) if item else Block("Text", stripped)
+    return (
+        PageBlock("List Item", text[item.end() :].strip()) if item else PageBlock("Text", stripped)
+    )
 
 
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def _html_block(node: Any) -> Block | None:
+def _html_block(node: Any) -> PageBlock | None:
     if node.tag == "table":
         return _html_table(node)
     if _is_within(node, {"table", *(() if node.tag == "li" else ("li", "blockquote"))}):
@@ -179,10 +183,10 @@ def _html_block(node: Any) -> Block | None:
     content = node.text(separator=" " if node.tag != "pre" else "", strip=node.tag != "pre").strip()
     content = content if node.tag == "pre" else " ".join(content.split())
     kind = _HEADINGS.get(node.tag, "Section Header" if node.tag in ("h5", "h6") else "Text")
-    return Block("List Item" if node.tag == "li" else kind, content) if content else None
+    return PageBlock("List Item" if node.tag == "li" else kind, content) if content else None
 
 
-def _html_table(node: Any) -> Block | None:
+def _html_table(node: Any) -> PageBlock | None:
     rows = [
         [" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")]
         for row in node.css("tr")
@@ -200,7 +204,7 @@ def _is_within(node: Any, tags: set[str]) -> bool:
     return False
 
 
-def one_page(blocks: list[Block]) -> list[Page]:
+def one_page(blocks: list[PageBlock]) -> list[Page]:
     blocks = [block for block in blocks if block.content]
     if not blocks:
         raise empty("the document has no text")

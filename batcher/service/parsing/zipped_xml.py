@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from batcher.service.parsing.pages import Block, Page, corrupt, empty, table
+from batcher.service.parsing.pages import Page, PageBlock, corrupt, empty, table
 from batcher.service.parsing.text import html_blocks, one_page
 
 LARGEST: Final = 64 << 20  # bytes of one part once unpacked; a small archive can hold a huge one
@@ -38,7 +38,7 @@ def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     ]
 
 
-def _odt_blocks(root: Any) -> Iterator[Block]:
+def _odt_blocks(root: Any) -> Iterator[PageBlock]:
     for node in root.iter(f"{_TEXT}p", f"{_TEXT}h", f"{_TABLE}table"):
         above = {parent.tag for parent in node.iterancestors()}
         if f"{_TABLE}table" in above:
@@ -48,11 +48,11 @@ def _odt_blocks(root: Any) -> Iterator[Block]:
                 [_words(cell) for cell in row.iter(f"{_TABLE}table-cell")]
                 for row in node.iter(f"{_TABLE}table-row")
             ]
-            yield table(rows) if any(map(any, rows)) else Block("Text", "")
+            yield table(rows) if any(map(any, rows)) else PageBlock("Text", "")
         elif node.tag == f"{_TEXT}h":
-            yield Block("Section Header", _words(node))
+            yield PageBlock("Section Header", _words(node))
         else:
-            yield Block("List Item" if f"{_TEXT}list-item" in above else "Text", _words(node))
+            yield PageBlock("List Item" if f"{_TEXT}list-item" in above else "Text", _words(node))
 
 
 def _words(node: Any) -> str:

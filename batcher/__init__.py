@@ -61,8 +61,8 @@ __all__ = [
 # place.
 _HOMES = {
     "Happened": "api",
-    "Ledger": "ledger.reader:Records",
-    "LocalOptions": "service.local:Options",
+    "Ledger": "ledger.reader:LedgerReader",
+    "LocalOptions": "service.local",
     "LocalService": "service.local",
     "Manifest": "manifest.model",
     "ReductoClient": "reducto.client",

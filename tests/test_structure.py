@@ -62,7 +62,7 @@ def fill(inbox: Path, number: int) -> None:
 async def run(
     inbox: Path,
     url: str,
-    course: RunControl,
+    control: RunControl,
     watch: object = None,
     *,
     overrides: tuple[str, ...] = (),
@@ -70,7 +70,7 @@ async def run(
     manifest = for_directory(
         inbox, inbox.parent / "out", endpoint="parse", service=url, overrides=overrides
     )
-    return await run_batch(manifest, course=course, watch=watch)  # type: ignore[arg-type]
+    return await run_batch(manifest, control=control, watch=watch)  # type: ignore[arg-type]
 
 
 async def requests_at(url: str) -> int:
@@ -99,20 +99,20 @@ async def test_jobs_in_flight_are_no_tasks(inbox: Path) -> None:
     bound of its own.
     """
     fill(inbox, 400)
-    course = RunControl()
+    control = RunControl()
     seen = list[tuple[int, int]]()
 
     def watch(ledger: Ledger) -> None:
         def note(change: object) -> None:
             seen.append((ledger.in_flight, len(asyncio.all_tasks())))
             if ledger.in_flight >= 400:
-                course.stop("enough has been seen", 3, abort=True)
+                control.stop("enough has been seen", 3, abort=True)
 
         ledger.listeners.append(note)
 
     kept = ("service.result_retention=48h",)  # so that 400 may be out before the first has ended
     with stub("--service-time", "3600") as url:
-        await run(inbox, url, course, watch, overrides=kept)
+        await run(inbox, url, control, watch, overrides=kept)
     assert max(in_flight for in_flight, _ in seen) == 400
     assert max(tasks for _, tasks in seen) <= 150
 

@@ -120,8 +120,9 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 )
 @AS_JSON
 def verify(what: Path, repair: bool, as_json: bool) -> None:
-    """Hold every saved result on disk against the ledger, and the ledger against its journal. Exit
-    code 1 if not whole.
+    """Check every saved result against the ledger, and the ledger against its journal.
+
+    Exit code 1 if something is missing or damaged.
 
     Says what `--repair` would cost: for nothing comes a result that the service still has, or of
     which another document of the same bytes has a whole copy.
@@ -175,8 +176,9 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
 )
 @AS_JSON
 def rebuild(what: Path, listing: bool, as_json: bool) -> None:
-    """Make a lost or damaged ledger anew from its journal. Nothing is sent; the next run looks for
-    what is open.
+    """Rebuild a lost or damaged ledger from its journal.
+
+    Nothing is sent; the next run looks for submissions that are still open.
 
     Where the journal is lost too, from the manifest's documents, the jobs that the service lists,
     and the results on disk. A result that none of these proves is held, and not paid for again

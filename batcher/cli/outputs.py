@@ -76,8 +76,9 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     help="The file to write.",
 )
 def report(what: Path, output: Path) -> None:
-    """Write a page that shows a batch: speed, waits, expiry, failures, costs. One file; nothing is
-    loaded.
+    """Write a page that shows a batch: speed, waits, expiry, failures, costs.
+
+    It is a single HTML file that loads nothing from elsewhere.
 
     \b
     batcher report manifests/nightly.toml -o report.html

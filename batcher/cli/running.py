@@ -158,8 +158,9 @@ def plan(
     as_json: bool,
     checks: bool,
 ) -> None:
-    """Show what `run` would do. Nothing outside is touched, nothing is sent; with --check a spare
-    upload is.
+    """Show what `run` would do, without sending anything.
+
+    With --check the service is asked as well: the API key, the job list, and a spare upload.
 
     \b
     batcher plan manifests/nightly.toml --check
@@ -216,8 +217,9 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
 @main.command(short_help="Serve Reducto's API from this machine.")
 @service_options
 def serve(**words: Any) -> None:
-    """Serve Reducto's API from this machine, for any client of it. Prints its address, and a key if
-    it made one up.
+    """Serve Reducto's API from this machine, for any client of it.
+
+    Prints its address, and an API key if it had to make one up.
 
     \b
     batcher serve --port 8080

@@ -81,14 +81,14 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Sum
     from batcher.stages.run_control import RunControl
     from batcher.views.log import write_line
 
-    course = RunControl(strict=voice.strict)
+    control = RunControl(strict=voice.strict)
     shown = list["Log | Progress"]()
     face = _face(voice)
     gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
-    course.tell = lambda words: _warn(words, log_json=voice.log_json)
+    control.tell = lambda words: _warn(words, log_json=voice.log_json)
     if voice.log_json:
-        course.trace = lambda text: write_line(sys.stderr, "InternalError", {"trace": text})
+        control.trace = lambda text: write_line(sys.stderr, "InternalError", {"trace": text})
     if (
         sys.stdin
         and sys.stdin.isatty()
@@ -96,12 +96,12 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Sum
         and sys.stderr.isatty()
         and not voice.log_json
     ):
-        course.ask = lambda words: _ask(words, course)
-    _heed_signals(course, log_json=voice.log_json)
+        control.ask = lambda words: _ask(words, control)
+    _heed_signals(control, log_json=voice.log_json)
     try:
         summary = await kind(
             manifest,
-            course=course,
+            control=control,
             watch=None if face is None else lambda ledger: shown.append(face(ledger)),
         )
     finally:
@@ -137,7 +137,7 @@ def _warn(words: str, *, log_json: bool) -> None:
         say(f"batcher: {words}")
 
 
-async def _ask(words: str, course: RunControl) -> bool:
+async def _ask(words: str, control: RunControl) -> bool:
     """A person at the terminal; no where the run is stopped meanwhile.
 
     The loop goes on: what is out comes home.
@@ -148,7 +148,7 @@ async def _ask(words: str, course: RunControl) -> bool:
     answered = asyncio.Event()
     click.echo(f"\nbatcher: {words}. Pay for it? [y/N] ", err=True, nl=False)
     loop.add_reader(sys.stdin.fileno(), answered.set)
-    waiting = {asyncio.create_task(answered.wait()), asyncio.create_task(course.stopped.wait())}
+    waiting = {asyncio.create_task(answered.wait()), asyncio.create_task(control.stopped.wait())}
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -158,7 +158,7 @@ async def _ask(words: str, course: RunControl) -> bool:
     return answered.is_set() and sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _heed_signals(course: RunControl, *, log_json: bool) -> None:
+def _heed_signals(control: RunControl, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
     from asyncio import get_running_loop
 
@@ -171,8 +171,8 @@ def _heed_signals(course: RunControl, *, log_json: bool) -> None:
             say,
         )
 
-        again = course.stopped.is_set() and not course.home
-        course.stop("on request", 3, abort=again, how=RunEnd.STOPPED)
+        again = control.stopped.is_set() and not control.home
+        control.stop("on request", 3, abort=again, how=RunEnd.STOPPED)
         if log_json:
             write_line(sys.stderr, "Stopping", {"at_once": again})
         elif not again:

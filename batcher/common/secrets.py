@@ -177,8 +177,8 @@ def _secrets_in(url: str) -> Iterator[str]:
         ("password", unquote(parts.password or "")),
     ]
     for name, value in pairs:
-        looks = _NAMED.fullmatch(name) or _RANDOM.fullmatch(value)
-        if len(value) >= SHORT and looks and not _NO_SECRETS.fullmatch(name):
+        schedule = _NAMED.fullmatch(name) or _RANDOM.fullmatch(value)
+        if len(value) >= SHORT and schedule and not _NO_SECRETS.fullmatch(name):
             yield value
 
 

@@ -20,17 +20,20 @@ class ConcurrencyLimit:
     """
 
     drain: Drain
-    outflow: CompletionRate
+    completion_rate: CompletionRate
     most: int | None = None
     exempt: bool = False
     breaker: Breaker = field(default_factory=Breaker)
 
     def left(self, now: float, out: int) -> int:
         """`out` counts what is in flight and what is about to be."""
-        self.outflow.look(now, out)
+        self.completion_rate.look(now, out)
         bounds = [CEILING if self.most is None else min(CEILING, self.most)]
         if not self.exempt:
-            bounds += [self.drain.bound(self.outflow.retention), self.outflow.bound()]
+            bounds += [
+                self.drain.bound(self.completion_rate.retention),
+                self.completion_rate.bound(),
+            ]
         left = max(0, min(bounds) - out)
         tried = self.breaker.room(now)
         return left if tried is None else min(left, tried)

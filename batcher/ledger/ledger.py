@@ -198,7 +198,8 @@ class Ledger(Queries):
         at = self.clock()
         await self._writer.do(
             lambda c: c.execute(
-                "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", (service, key_print, proof, at)
+                "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)",
+                (service, key_print, proof, at),
             )
         )
 

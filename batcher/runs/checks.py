@@ -45,18 +45,18 @@ async def check(manifest: Manifest) -> Checked:
     """Raises BatcherError where the batch can't be opened or the service not reached, or refuses
     the key.
     """
-    course = RunControl()
+    control = RunControl()
     clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
         Store(manifest.output.directory, manifest.output.access).check_writable()
-        reached = await stack.enter_async_context(reach(manifest, course, clock))
+        reached = await stack.enter_async_context(reach(manifest, control, clock))
         refuse_foreign_attempts(ledger, reached)
         who = (reached.identity, reached.key_print)
         fence = await prove_fence(ledger, reached.client, *who)
         try:
             listing = await prove_listing(ledger, reached.client, RateLimiter(), *who)
         except EndlessListing as error:
-            course.warn(str(error))
+            control.warn(str(error))
             listing = False
-        return Checked(reached.identity, True, listing, fence, tuple(course.warnings))
+        return Checked(reached.identity, True, listing, fence, tuple(control.warnings))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +30,14 @@ from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
 from batcher.runs.preflight import Clock, Connection
-from batcher.runs.wiring import assignment_of, cleaner_of, headroom_of, looks_of, pace_of, settle_of
+from batcher.runs.wiring import (
+    assignment_of,
+    cleaner_of,
+    concurrency_of,
+    rate_limits_of,
+    schedule_of,
+    settle_of,
+)
 from batcher.sources.left_out import LeftOut
 from batcher.sources.passwords import Passwords
 from batcher.stages.auditor import Auditor
@@ -60,6 +68,9 @@ A_WHILE: Final = 15.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
+_CAPITALS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
 class RunContext(NamedTuple):
     """What a run of any kind has at its disposal.
 
@@ -70,10 +81,10 @@ class RunContext(NamedTuple):
     ledger: Ledger
     store: Store
     reached: Connection
-    course: RunControl
+    control: RunControl
     clock: Clock
     rng: random.Random
-    pace: RateLimits | None = None
+    rate_limits: RateLimits | None = None
     callback: Callback | None = None
 
 
@@ -85,28 +96,38 @@ class CollectRun:
     taken_up = 0  # documents that an earlier run failed to get done, and this one tries
 
     def __init__(self, means: RunContext) -> None:
-        manifest, ledger, store, reached, course, clock, rng, pace, self._callback = means
+        manifest, ledger, store, reached, control, clock, rng, rate_limits, self._callback = means
         self.ledger = ledger
-        self.course = course
-        self.client, self.pace, self.jobs = reached.client, pace or pace_of(manifest), JobTracker()
+        self.control = control
+        self.client, self.rate_limits, self.jobs = (
+            reached.client,
+            rate_limits or rate_limits_of(manifest),
+            JobTracker(),
+        )
         self._clock = clock
         self._tell_of_waits()
-        looks = looks_of(ledger, manifest.service.result_retention)
+        schedule = schedule_of(ledger, manifest.service.result_retention)
         policy = with_changes(manifest.retry)
         self.sink = Sink(
-            ledger, store, course, service=reached.identity, key_print=reached.key_print
+            ledger,
+            store,
+            control,
+            service=reached.identity,
+            key_print=reached.key_print,
         )
-        self.headroom = headroom_of(manifest)
-        self.poller = Poller(ledger, self.client, self.pace, course, self.jobs, looks, clock=clock)
+        self.concurrency = concurrency_of(manifest)
+        self.poller = Poller(
+            ledger, self.client, self.rate_limits, control, self.jobs, schedule, clock=clock
+        )
         self.fetcher = Fetcher(
             ledger,
             self.client,
-            self.pace,
-            course,
+            self.rate_limits,
+            control,
             self.jobs,
-            looks,
+            schedule,
             self.sink,
-            self.headroom,
+            self.concurrency,
             manifest.prices,
             manifest.jobs,
             policy=policy,
@@ -114,21 +135,23 @@ class CollectRun:
             clock=clock,
             rng=rng,
         )
-        self.hourglass = DeadlineMonitor(
+        self.deadline_monitor = DeadlineMonitor(
             ledger,
-            course,
+            control,
             self.poller,
             retention=manifest.service.result_retention,
             clock=clock,
             wall=clock.wall if isinstance(clock, SteadyClock) else clock,
         )
-        makers = makers_for(manifest, ledger, store, self.client, course, asked=self.submits)
-        self.deriver = Deriver(ledger, course, makers, closing=closing_for(manifest, ledger, store))
+        makers = makers_for(manifest, ledger, store, self.client, control, asked=self.submits)
+        self.deriver = Deriver(
+            ledger, control, makers, closing=closing_for(manifest, ledger, store)
+        )
         self.recovery = Recovery(
             ledger,
             self.client,
-            self.pace,
-            course,
+            self.rate_limits,
+            control,
             service=reached.identity,
             key_print=reached.key_print,
             retention=manifest.service.result_retention,
@@ -137,15 +160,22 @@ class CollectRun:
             submits=self.submits,
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
-        self.canceller = Canceller(ledger, self.client, self.pace, self.jobs)
+        self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
         self.cleaner = cleaner_of(
-            manifest, reached, self.pace, course, store, self.deriver, ledger=ledger, clock=clock
+            manifest,
+            reached,
+            self.rate_limits,
+            control,
+            store,
+            self.deriver,
+            ledger=ledger,
+            clock=clock,
         )
         self.auditor = Auditor(
             ledger,
             self.client,
-            self.pace,
-            course,
+            self.rate_limits,
+            control,
             store,
             service=reached.identity,
             key_print=reached.key_print,
@@ -156,17 +186,17 @@ class CollectRun:
 
     def _tell_of_waits(self) -> None:
         waits = {
-            "uploads wait": self.pace.upload,
-            "submissions wait": self.pace.submit,
-            "looks at the service's list of jobs wait": self.pace.list,
-            "results wait": self.pace.fetch,
-            "deletions at the service wait": self.pace.clean,
+            "uploads wait": self.rate_limits.upload,
+            "submissions wait": self.rate_limits.submit,
+            "looks at the service's list of jobs wait": self.rate_limits.list,
+            "results wait": self.rate_limits.fetch,
+            "deletions at the service wait": self.rate_limits.clean,
         }
         for what, lane in waits.items():
             lane.tell = partial(self._tell_of_wait, what)
 
     def _tell_of_wait(self, what: str, seconds: float, why: str) -> None:
-        self.course.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
+        self.control.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
 
     async def audit(self) -> Audit:
         """Once it has ended: attempts, jobs and files held against each other."""
@@ -180,7 +210,8 @@ class CollectRun:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(kept(work, self.course, _name(work))) for work in self.tasks()
+                    group.create_task(kept(work, self.control, _name(work)))
+                    for work in self.tasks()
                 ]
                 await self._end()
                 for task in tasks:
@@ -215,7 +246,7 @@ class CollectRun:
             self.poller.run,
             self.fetcher.run,
             self.recovery.run,
-            self.hourglass.run,
+            self.deadline_monitor.run,
             self.deriver.run,
             self.canceller.recall,
             *((self.cleaner.run,) if self.cleaner else ()),
@@ -250,7 +281,7 @@ class CollectRun:
         done.
         """
         over = asyncio.create_task(self._until_over())
-        stopped = asyncio.create_task(self.course.stopped.wait())
+        stopped = asyncio.create_task(self.control.stopped.wait())
         try:
             await asyncio.wait({over, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -258,29 +289,29 @@ class CollectRun:
             stopped.cancel()
         if not self.is_over():
             await self._wind_up()
-        if self.course.home and self.is_complete and self.is_over():
-            self.course.finished()
+        if self.control.home and self.is_complete and self.is_over():
+            self.control.finished()
 
     async def _wind_up(self) -> None:
-        self.pace.submit.close()
-        self.pace.upload.close()
+        self.rate_limits.submit.close()
+        self.rate_limits.upload.close()
         await self.what_is_being_sent()
         began = asyncio.get_running_loop().time()
         is_told = False
-        while self.course.home and not self.course.abort and not self.all_fetched():
+        while self.control.home and not self.control.abort and not self.all_fetched():
             await self.ledger.change(within=TICK)
             if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
                 self._tell_of_homecoming()
                 is_told = True
-        if not self.course.abort:
+        if not self.control.abort:
             await self._bring_home()
 
     def _tell_of_homecoming(self) -> None:
         """Nothing is sent any more, and jobs may take hours."""
         until = self.ledger.nearest_deadline_at() or self._clock()
         what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
-        self.course.warn_of_wait(
-            what, datetime.fromtimestamp(until), f"at the latest; {self.course.reason}"
+        self.control.warn_of_wait(
+            what, datetime.fromtimestamp(until), f"at the latest; {self.control.reason}"
         )
 
     async def _until_over(self) -> None:
@@ -298,11 +329,11 @@ class CollectRun:
         A lane that was asked to wait tries once more: whoever stops a run may be about to switch
         the machine off.
         """
-        self.pace.fetch.try_once_more()
+        self.rate_limits.fetch.try_once_more()
         self.poller.look_at_all()
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(TICK)
-        while not self.course.abort and self._is_bringing_home() and not self._is_silent(began):
+        while not self.control.abort and self._is_bringing_home() and not self._is_silent(began):
             await self.ledger.change(within=TICK)
 
     def _is_silent(self, since: float) -> bool:
@@ -310,7 +341,10 @@ class CollectRun:
         disk.
         """
         heard_at = max(
-            since, self.pace.fetch.answered_at, self.pace.list.answered_at, self.sink.wrote_at
+            since,
+            self.rate_limits.fetch.answered_at,
+            self.rate_limits.list.answered_at,
+            self.sink.wrote_at,
         )
         return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
 
@@ -327,13 +361,13 @@ class Run(CollectRun):
 
     def __init__(self, means: RunContext) -> None:
         super().__init__(means)
-        manifest, ledger, _, reached, course, clock, rng, _, callback = means
+        manifest, ledger, _, reached, control, clock, rng, _, callback = means
         self._is_sample = manifest.limits.is_sample
         self._runs = manifest.runs
         self._mirror = manifest.output.mirror
-        self.curfew = TimeLimit(manifest.limits, course, clock=clock)
-        self.consent = Consent(ledger, course, unasked=unasked(manifest))
-        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=course.warn)
+        self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
+        self.consent = Consent(ledger, control, unasked=unasked(manifest))
+        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=control.warn)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
         assignments = {
             job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs
@@ -352,12 +386,12 @@ class Run(CollectRun):
         self.submitter = Submitter(
             ledger,
             self.client,
-            self.pace,
-            course,
+            self.rate_limits,
+            control,
             self.jobs,
             assignments,
             inputs,
-            self.headroom,
+            self.concurrency,
             most=manifest.limits.max_documents,
             policy=with_changes(manifest.retry),
             clock=clock,
@@ -373,11 +407,11 @@ class Run(CollectRun):
         ]
         if all(agreed):
             await self.scanner.sort_out()
-            self.curfew.look()
-            if not self.course.stopped.is_set():
+            self.time_limit.look()
+            if not self.control.stopped.is_set():
                 self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
-            self.course.stop(self.course.refused, 2, home=True)
+            self.control.stop(self.control.refused, 2, home=True)
         try:
             await super().to_its_end()
         finally:
@@ -386,13 +420,13 @@ class Run(CollectRun):
     async def _check_mirror(self, mirror: Mirror) -> None:
         """Where nothing can be put there nothing is sent; what is out comes home to the disk."""
         checking = asyncio.create_task(mirror.check())
-        stopped = asyncio.create_task(self.course.stopped.wait())
+        stopped = asyncio.create_task(self.control.stopped.wait())
         try:
             await asyncio.wait({checking, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if checking.done():
                 checking.result()
         except MirrorError as error:
-            self.course.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
+            self.control.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
         finally:
             checking.cancel()
             stopped.cancel()
@@ -409,7 +443,7 @@ class Run(CollectRun):
     def has_taken_its_sample(self) -> bool:
         return (
             self._is_sample
-            and self.course.how is RunEnd.LIMIT
+            and self.control.how is RunEnd.LIMIT
             and self.submitter.has_sent_its_number
         )
 
@@ -418,13 +452,13 @@ class Run(CollectRun):
         return self.scanner.unmatched
 
     def tasks(self) -> Sequence[Work]:
-        self.curfew.look()
-        self.is_complete = not self.course.stopped.is_set()
+        self.time_limit.look()
+        self.is_complete = not self.control.stopped.is_set()
         tasks = (*super().tasks(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
         if not self.is_complete:
             self.scanner.done.set()  # what isn't sent needn't be found either
             return tasks
-        return (*tasks, self.scanner.run, self.curfew.run)
+        return (*tasks, self.scanner.run, self.time_limit.run)
 
     def is_over(self) -> bool:
         done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
@@ -443,14 +477,14 @@ class Run(CollectRun):
             self.submitter.stop_if_nothing_fits()
 
     async def what_is_being_sent(self) -> None:
-        while not self.course.abort and self._is_sending():
+        while not self.control.abort and self._is_sending():
             await self.ledger.change(within=TICK)
 
     def _is_sending(self) -> bool:
         """An upload under way is worth its end only where the run goes on to bring home what is
         out.
         """
-        return not self.submitter.idle if self.course.home else self.submitter.posts
+        return not self.submitter.idle if self.control.home else self.submitter.posts
 
 
 class Cancellation(CollectRun):
@@ -467,4 +501,5 @@ class Cancellation(CollectRun):
 
 
 def _name(work: Work) -> str:
-    return f"running the {type(getattr(work, '__self__', work)).__name__.lower()}"
+    stage = type(getattr(work, "__self__", work)).__name__
+    return f"running the {_CAPITALS.sub(' ', stage).lower()}"

@@ -158,17 +158,17 @@ def _words_of(name: str | None) -> list[str]:
 
 @asynccontextmanager
 async def reach(
-    manifest: Manifest, course: RunControl, clock: SteadyClock, secrets: Secrets | None = None
+    manifest: Manifest, control: RunControl, clock: SteadyClock, secrets: Secrets | None = None
 ) -> AsyncIterator[Connection]:
     """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the
     key at once.
 
     No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
     """
-    course.secrets = secrets = Secrets() if secrets is None else secrets
+    control.secrets = secrets = Secrets() if secrets is None else secrets
     keep_secrets(manifest, secrets)
     try:
-        async with _reached(manifest, course, clock) as reached:
+        async with _reached(manifest, control, clock) as reached:
             yield reached
     except Exception as error:
         secrets.clean(error)
@@ -177,7 +177,7 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(
-    manifest: Manifest, course: RunControl, clock: SteadyClock
+    manifest: Manifest, control: RunControl, clock: SteadyClock
 ) -> AsyncIterator[Connection]:
     service = manifest.service
     trust = trust_of(manifest)
@@ -202,10 +202,10 @@ async def _reached(
             ReductoClient(url, key, trust=trust, headers=headers)
         )
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
-        await _first_answer(client, course, whose, patience=service.patience)
+        await _first_answer(client, control, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
         if off:
-            course.warn(
+            control.warn(
                 f"this machine's clock is {format_duration(abs(off))} {'ahead of' if off > 0 else 'behind'} "
                 "the service's, "
                 "which this run goes by"
@@ -268,7 +268,7 @@ _CERTIFICATES: Final = (
 
 
 async def _first_answer(
-    client: ReductoClient, course: RunControl, whose: str, *, patience: float
+    client: ReductoClient, control: RunControl, whose: str, *, patience: float
 ) -> None:
     """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says
     what those must be.
@@ -278,13 +278,13 @@ async def _first_answer(
     """
     trouble = list[str]()
     asking = asyncio.create_task(_ask_until_answered(client, whose, trouble, patience=patience))
-    stopped = asyncio.create_task(course.stopped.wait())
+    stopped = asyncio.create_task(control.stopped.wait())
     try:
         done, _ = await asyncio.wait(
             {asking, stopped}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED
         )
         if not done:
-            course.warn(_waits_for_an_answer(patience - SOON, trouble))
+            control.warn(_waits_for_an_answer(patience - SOON, trouble))
             await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done() and not (await asyncio.wait({asking}, timeout=SOON))[0]:
             raise Stopped("stopped before the service gave its first answer; nothing was sent")

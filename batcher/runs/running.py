@@ -40,7 +40,7 @@ Watch = Callable[[Ledger], None]
 async def run_batch(
     manifest: Manifest,
     *,
-    course: RunControl | None = None,
+    control: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -49,13 +49,13 @@ async def run_batch(
 
     Raises BatcherError where the run can't begin or go on; what was on record stays so.
     """
-    return await _conduct(manifest, Run, course or RunControl(), watch, rng)
+    return await _conduct(manifest, Run, control or RunControl(), watch, rng)
 
 
 async def collect_batch(
     manifest: Manifest,
     *,
-    course: RunControl | None = None,
+    control: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -63,13 +63,13 @@ async def collect_batch(
 
     Raises as `run_batch` does.
     """
-    return await _conduct(manifest, CollectRun, course or RunControl(), watch, rng)
+    return await _conduct(manifest, CollectRun, control or RunControl(), watch, rng)
 
 
 async def cancel_batch(
     manifest: Manifest,
     *,
-    course: RunControl | None = None,
+    control: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
@@ -77,18 +77,18 @@ async def cancel_batch(
 
     Raises as `run_batch` does.
     """
-    return await _conduct(manifest, Cancellation, course or RunControl(), watch, rng)
+    return await _conduct(manifest, Cancellation, control or RunControl(), watch, rng)
 
 
 async def _conduct(
     manifest: Manifest,
     kind: type[CollectRun],
-    course: RunControl,
+    control: RunControl,
     watch: Watch | None,
     rng: random.Random | None,
 ) -> Summary:
     try:
-        summary = await _to_its_end(manifest, kind, course, watch, rng or _chance())
+        summary = await _to_its_end(manifest, kind, control, watch, rng or _chance())
     except BatcherError as error:
         await publish_failure(manifest, error)
         raise
@@ -98,7 +98,7 @@ async def _conduct(
 async def _to_its_end(
     manifest: Manifest,
     kind: type[CollectRun],
-    course: RunControl,
+    control: RunControl,
     watch: Watch | None,
     rng: random.Random,
 ) -> Summary:
@@ -109,9 +109,9 @@ async def _to_its_end(
         store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
-        keep = keeper(manifest.output.directory / TRACES, course.trace)
-        course.trace = lambda text: keep(ledger.secrets.cut(text))
-        reached = await stack.enter_async_context(reach(manifest, course, clock, ledger.secrets))
+        keep = keeper(manifest.output.directory / TRACES, control.trace)
+        control.trace = lambda text: keep(ledger.secrets.cut(text))
+        reached = await stack.enter_async_context(reach(manifest, control, clock, ledger.secrets))
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
@@ -128,16 +128,16 @@ async def _to_its_end(
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         run = kind(
-            RunContext(manifest, ledger, store, reached, course, clock, rng, callback=callback)
+            RunContext(manifest, ledger, store, reached, control, clock, rng, callback=callback)
         )
         await run.to_its_end()
         audit = _discreet(await run.audit(), ledger.secrets)
         if run.has_taken_its_sample:
-            course.finished()
-        if run.unmatched and not course.exit_code:
-            course.stop(run.unmatched, 2)
+            control.finished()
+        if run.unmatched and not control.exit_code:
+            control.stop(run.unmatched, 2)
         summary = _summarise(
-            manifest, ledger, course, mark, audit, seconds=time.monotonic() - began
+            manifest, ledger, control, mark, audit, seconds=time.monotonic() - began
         )
         passed = tuple(one.words() for one in await ledger.overruns())
         summary = replace(
@@ -181,7 +181,7 @@ def _chance() -> random.Random:
 def _summarise(
     manifest: Manifest,
     ledger: Ledger,
-    course: RunControl,
+    control: RunControl,
     mark: int,
     audit: Audit,
     *,
@@ -197,11 +197,11 @@ def _summarise(
     saved_now, credits_now = ledger.since(mark)
     price = manifest.prices.dollars_per_credit
     exit_code = exit_code_of(
-        stopped=course.exit_code,
-        refused=bool(course.refused),
+        stopped=control.exit_code,
+        refused=bool(control.refused),
         failed=bool(failed) or not audit.agrees,
         waits=bool(waits),
-        lacks=course.strict and tally.total() > tally[State.SAVED],
+        lacks=control.strict and tally.total() > tally[State.SAVED],
     )
     out = any(tally[state] for state in IN_FLIGHT)
     return Summary(
@@ -209,16 +209,18 @@ def _summarise(
         documents={str(state): number for state, number in tally.most_common()},
         failures=tuple(ledger.failures(passing=passing)),
         waiting=len(waiting),
-        goes_on=exit_code == 3 and not course.exit_code,
+        goes_on=exit_code == 3 and not control.exit_code,
         pages=pages,
         credits=credits,
         seconds=seconds,
         exit_code=exit_code,
-        ended=ended_as(exit_code, course.how),
-        reason=course.reason or course.refused or (_waits(len(waiting)) if exit_code == 3 else ""),
+        ended=ended_as(exit_code, control.how),
+        reason=control.reason
+        or control.refused
+        or (_waits(len(waiting)) if exit_code == 3 else ""),
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
-        warnings=tuple(course.warnings),
+        warnings=tuple(control.warnings),
         saved_in_run=saved_now,
         withdrawn=ledger.withdrawn_since(mark),
         credits_in_run=credits_now,

@@ -35,7 +35,7 @@ def budget_of(manifest: Manifest) -> Budget:
     return Budget(manifest.limits, manifest.prices.dollars_per_credit)
 
 
-def pace_of(manifest: Manifest) -> RateLimits:
+def rate_limits_of(manifest: Manifest) -> RateLimits:
     service = manifest.service
     hosted = service.url is None and not service.is_local
     submit = RateLimiter(service.requests_per_second)
@@ -47,8 +47,8 @@ def pace_of(manifest: Manifest) -> RateLimits:
 def cleaner_of(
     manifest: Manifest,
     reached: Connection,
-    pace: RateLimits,
-    course: RunControl,
+    rate_limits: RateLimits,
+    control: RunControl,
     store: Store,
     deriver: Deriver,
     *,
@@ -60,8 +60,8 @@ def cleaner_of(
     return Cleaner(
         ledger,
         reached.client,
-        pace,
-        course,
+        rate_limits,
+        control,
         store,
         service=reached.identity,
         key_print=reached.key_print,
@@ -71,14 +71,14 @@ def cleaner_of(
     )
 
 
-def looks_of(ledger: Ledger, retention: float) -> PollSchedule:
-    looks = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
+def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
+    schedule = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
     for size, took in ledger.took():
-        looks.seed(size, took)
-    return looks
+        schedule.seed(size, took)
+    return schedule
 
 
-def headroom_of(manifest: Manifest) -> ConcurrencyLimit:
+def concurrency_of(manifest: Manifest) -> ConcurrencyLimit:
     service = manifest.service
     # its jobs end when they end
     exempt = any(job.queue_priority == "batch" for job in manifest.jobs)

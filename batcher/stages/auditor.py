@@ -75,8 +75,8 @@ class Auditor:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         store: Store,
         *,
         service: str,
@@ -87,8 +87,8 @@ class Auditor:
     ) -> None:
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._store = store
         self._service = service
         self._key_print = key_print
@@ -103,7 +103,7 @@ class Auditor:
     async def run(self) -> Audit:
         """Of what this run did, and of submissions that no earlier audit has seen settled."""
         damaged = await self._damaged_files()
-        if self._course.exit_code == 4:  # the service doesn't take us: the next run looks
+        if self._control.exit_code == 4:  # the service doesn't take us: the next run looks
             return Audit(damaged=damaged)
         looking = asyncio.create_task(self._twins())
         began = asyncio.get_running_loop().time()
@@ -120,8 +120,8 @@ class Auditor:
 
     def _is_urged(self, took: float) -> bool:
         """Whether somebody wants the run to end: then the next one looks."""
-        on_request = self._course.stopped.is_set() and not self._course.home
-        return self._course.abort or (on_request and took > PATIENCE_WHEN_STOPPED)
+        on_request = self._control.stopped.is_set() and not self._control.home
+        return self._control.abort or (on_request and took > PATIENCE_WHEN_STOPPED)
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Results saved by this run that aren't there any more, or not as long as they were."""
@@ -181,9 +181,9 @@ class Auditor:
         cursor = None
         seen = set[str]()
         for _ in range(looking.pages):
-            await self._pace.list.acquire()
+            await self._rate_limits.list.acquire()
             page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-            self._pace.list.answered()
+            self._rate_limits.list.answered()
             looking.unreadable += page.unreadable
             self._take_in(page.jobs, looking)
             cursor = page.next_cursor

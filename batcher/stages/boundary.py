@@ -38,8 +38,8 @@ class Boundary:
     `abort`: that a run which is stopped brings nothing home.
     """
 
-    def __init__(self, course: RunControl, stage: str, *, abort: bool = False) -> None:
-        self._course = course
+    def __init__(self, control: RunControl, stage: str, *, abort: bool = False) -> None:
+        self._control = control
         self._stage = stage
         self._abort = abort
         self._kind: tuple[str, str] = ("", "")
@@ -60,17 +60,17 @@ class Boundary:
         self._keep(error, about, reason)
         if kind not in self._told:  # once for all that it befalls
             self._told.add(kind)
-            self._course.warn(f"{about}: {reason}; the trace is in {TRACES}, please report it")
+            self._control.warn(f"{about}: {reason}; the trace is in {TRACES}, please report it")
         if self._in_a_row >= IN_A_ROW:
             self.stop(f"{self._in_a_row} documents in a row: {reason}")
         return reason
 
     def stop(self, words: str) -> None:
         self.has_stopped = True
-        self._course.stop(f"{words}; see {TRACES}", 4, abort=self._abort)
+        self._control.stop(f"{words}; see {TRACES}", 4, abort=self._abort)
 
     def _keep(self, error: Exception, about: str, reason: str) -> None:
-        self._course.trace(trace_of(error, f"{about}: {reason}"))
+        self._control.trace(trace_of(error, f"{about}: {reason}"))
 
 
 def trace_of(error: Exception, words: str) -> str:
@@ -80,7 +80,7 @@ def trace_of(error: Exception, words: str) -> str:
 
 
 async def kept(
-    work: Callable[[], Coroutine[Any, Any, None]], course: RunControl, stage: str
+    work: Callable[[], Coroutine[Any, Any, None]], control: RunControl, stage: str
 ) -> None:
     """A whole stage at work: what gets past all else stops the run in words, and what is on record
     stays so.
@@ -92,7 +92,7 @@ async def kept(
     except Exception as error:
         if isinstance(error, ExceptionGroup) and error.split(BatcherError)[1] is None:
             raise  # of a stage that has tasks of its own: a full disk is no error of ours
-        boundary = Boundary(course, stage, abort=True)
+        boundary = Boundary(control, stage, abort=True)
         boundary.stop(boundary.caught(error, about="this run"))
 
 

@@ -19,10 +19,12 @@ TRIES: Final = 10
 
 
 class Canceller:
-    def __init__(self, ledger: Ledger, client: Api, pace: RateLimits, jobs: JobTracker) -> None:
+    def __init__(
+        self, ledger: Ledger, client: Api, rate_limits: RateLimits, jobs: JobTracker
+    ) -> None:
         self._ledger = ledger
         self._client = client
-        self._pace = pace
+        self._rate_limits = rate_limits
         self._jobs = jobs
         self._asked: set[int] = set()
         self._failures: Counter[int] = Counter()
@@ -56,13 +58,13 @@ class Canceller:
         if watched is None:
             return
         await (
-            self._pace.clean.acquire()
+            self._rate_limits.clean.acquire()
         )  # not the lane of submissions, which need not wait for this
         try:
             await self._client.cancel(watched.flight.job_id)
         except ServiceError as error:
             if isinstance(error, Busy) or not isinstance(error, Refused):
-                self._pace.clean.hold(error)
+                self._rate_limits.clean.hold(error)
                 self._failures[document] += isinstance(error, BadReply)
                 if self._failures[document] < TRIES:
                     return  # asked again with the next look around

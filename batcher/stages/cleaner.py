@@ -39,8 +39,8 @@ class Cleaner:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         store: Store,
         *,
         service: str,
@@ -51,8 +51,8 @@ class Cleaner:
     ) -> None:
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._store = store
         self._in_the_end = in_the_end
         self._clock = clock
@@ -116,17 +116,17 @@ class Cleaner:
         if finished is None:  # superseded meanwhile, or missed: its job is still somebody's
             return
         if await asyncio.to_thread(self._store.digest, finished.output) != finished.sha256:
-            self._course.warn(
+            self._control.warn(
                 f"{finished.output} is not as it was saved: its job is left at the service"
             )
             return
-        await self._pace.clean.acquire()
+        await self._rate_limits.clean.acquire()
         if not finished.deletion_started:
             await self._ledger.record(events.DeletionStarted(document, finished.job_id))
         try:
             await self._delete(finished)
         except ServiceError as error:
-            self._pace.clean.hold(error)
+            self._rate_limits.clean.hold(error)
             self._failures += 1
             if self._failures >= IN_A_ROW:
                 self.left += 1 + len(self._pending)
@@ -137,7 +137,7 @@ class Cleaner:
                 self.left += 1
             return
         self._failures = 0
-        self._pace.clean.answered()
+        self._rate_limits.clean.answered()
         await self._ledger.record(events.Cleaned(document, finished.job_id))
 
     async def _delete(self, finished: Finished) -> None:

@@ -26,7 +26,7 @@ class DeadlineMonitor:
     def __init__(
         self,
         ledger: Ledger,
-        course: RunControl,
+        control: RunControl,
         poller: Poller,
         *,
         retention: float,
@@ -34,7 +34,7 @@ class DeadlineMonitor:
         wall: Callable[[], float],
     ) -> None:
         self._ledger = ledger
-        self._course = course
+        self._control = control
         self._poller = poller
         self._retention = retention
         self._clock = clock
@@ -54,7 +54,7 @@ class DeadlineMonitor:
 
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
-            self._course.warn(
+            self._control.warn(
                 f"the machine was asleep for {format_duration(asleep)}: everything is looked at again"
             )
             self._poller.look_at_all()
@@ -66,7 +66,7 @@ class DeadlineMonitor:
                 f"this machine's clock was set {how} by {format_duration(abs(off - self._set_by))}: this "
                 "run keeps its own time"
             )
-            self._course.warn(words)
+            self._control.warn(words)
             self._set_by = off
 
     def _notice_time(self) -> None:
@@ -77,7 +77,7 @@ class DeadlineMonitor:
         gone = 1.0 - (deadline - self._clock()) / self._retention
         mark = next((mark for mark in MARKS if gone >= mark), 0.0)
         if mark > self._told:
-            self._course.warn(_words(mark, deadline - self._clock()))
+            self._control.warn(_words(mark, deadline - self._clock()))
         self._told = mark
 
 

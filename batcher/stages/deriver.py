@@ -73,13 +73,13 @@ class Deriver:
     def __init__(
         self,
         ledger: Ledger,
-        course: RunControl,
+        control: RunControl,
         makers: Sequence[Maker],
         *,
         closing: Closing | None = None,
     ) -> None:
         self._ledger = ledger
-        self._course = course
+        self._control = control
         self._benches = [_Bench(maker) for maker in makers]
         self._ready = not makers
         self._ending = False
@@ -151,7 +151,7 @@ class Deriver:
             try:
                 await closing.conclude()
             except MirrorError as error:
-                self._course.stop(str(error), 3)
+                self._control.stop(str(error), 3)
             self._closed_at = saved
 
     async def _work(self, bench: _Bench) -> None:
@@ -160,7 +160,7 @@ class Deriver:
             bench.arrived.clear()
             if not self._ending:
                 await asyncio.sleep(LINGER)
-            while not self._course.abort and (documents := self._next(bench)):
+            while not self._control.abort and (documents := self._next(bench)):
                 await self._make(bench, documents)
 
     def _next(self, bench: _Bench) -> list[int]:
@@ -193,12 +193,12 @@ class Deriver:
         except MirrorError as error:
             bench.close()
             # the disk goes on taking results: what is out comes home
-            self._course.stop(str(error), 3)
+            self._control.stop(str(error), 3)
         except LedgerError:
             raise
         except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
             if isinstance(error, OutputError) and error.errno in OF_THE_DISK:
-                self._course.stop(str(error), 3, abort=True)  # the next run makes what is missing
+                self._control.stop(str(error), 3, abort=True)  # the next run makes what is missing
             else:
                 await self._find(bench, documents, error)
         else:
@@ -213,7 +213,7 @@ class Deriver:
             return
         middle = len(documents) // 2
         for half in (documents[:middle], documents[middle:]):
-            if not bench.closed and not self._course.abort:
+            if not bench.closed and not self._control.abort:
                 await self._try(bench, half)
 
     async def _give_up(self, bench: _Bench, document: int, error: Exception) -> None:
@@ -221,17 +221,17 @@ class Deriver:
         bench.due.pop(document, None)
         format = bench.maker.format
         why = f"{type(error).__name__}: {error}"
-        self._course.trace(
+        self._control.trace(
             trace_of(error, f"{format} of document {document} could not be made: {why}")
         )
         try:
             for one in derivable(self._ledger, format, [document]):
                 await give_up(self._ledger, one, format, why)
-                self._course.warn(
+                self._control.warn(
                     f"{one.source}: {format} could not be made of its result, which is saved: {why}"
                 )
         except OutputError as refusal:  # the ledger's own disk
-            self._course.stop(str(refusal), 3, abort=True)
+            self._control.stop(str(refusal), 3, abort=True)
         if bench.failed(type(error).__name__):
             self._close_bench(
                 bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}"
@@ -239,7 +239,7 @@ class Deriver:
 
     def _close_bench(self, bench: _Bench, why: str) -> None:
         bench.close()
-        self._course.warn(
+        self._control.warn(
             f"{bench.maker.format}: no more of it is made in this run: {why}; the next run tries "
             "again"
         )

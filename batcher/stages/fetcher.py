@@ -73,12 +73,12 @@ class Fetcher:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         jobs: JobTracker,
-        looks: PollSchedule,
+        schedule: PollSchedule,
         sink: Sink,
-        headroom: ConcurrencyLimit,
+        concurrency: ConcurrencyLimit,
         prices: Prices,
         steps: Sequence[Job] = (),
         *,
@@ -90,18 +90,18 @@ class Fetcher:
         self._deletes = deletes
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._jobs = jobs
-        self._looks = looks
+        self._schedule = schedule
         self._sink = sink
-        self._headroom = headroom
+        self._concurrency = concurrency
         self._prices = prices
         self._steps = steps  # as the manifest has them
         self._policy = policy
         self._clock = clock
         self._rng = rng
-        self._boundary = Boundary(course, "fetching", abort=True)
+        self._boundary = Boundary(control, "fetching", abort=True)
         self._asking = 0
         # one at a time takes a turn, or turns would be kept for later, and used at once
         self._choosing = asyncio.Lock()
@@ -115,7 +115,7 @@ class Fetcher:
         What has to wait for long doesn't count.
         """
         return self._asking > 0 or (
-            self._jobs.backlog > 0 and self._pace.fetch.held_for < LONGEST_LAST_WAIT
+            self._jobs.backlog > 0 and self._rate_limits.fetch.held_for < LONGEST_LAST_WAIT
         )
 
     async def run(self) -> None:
@@ -129,7 +129,7 @@ class Fetcher:
             async with self._choosing:
                 await self._jobs.until_fetchable()
                 # before the choice: after an outage the nearest deadline goes first
-                await self._pace.fetch.acquire()
+                await self._rate_limits.fetch.acquire()
                 watched = await self._jobs.next_to_fetch()
             self._asking += 1
             try:
@@ -148,7 +148,7 @@ class Fetcher:
         Its job is paid for, so it stays on record for a person to say.
         """
         reason = self._boundary.caught(error, about=self._ledger.source_of(document))
-        if self._course.abort:
+        if self._control.abort:
             return  # it befalls all: none of them is given up, and the next run looks at them again
         try:
             if self._jobs.get(document) is not None:
@@ -165,17 +165,17 @@ class Fetcher:
             began = _now()
             answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), 4, abort=True)
         except (NotFound, Gone) as error:
-            self._pace.fetch.answered()
+            self._rate_limits.fetch.answered()
             watched.silences = 0
             await self._missing(watched, error)
         except ServiceError as error:
             await self._unanswered(watched, error)
         else:
-            self._pace.fetch.answered()
+            self._rate_limits.fetch.answered()
             self._answered_at = _now()
-            self._headroom.drain.learn(self._answered_at - began)
+            self._concurrency.drain.learn(self._answered_at - began)
             watched.misses = watched.silences = 0
             loan = Loan(self._sink.room, reserved)
             try:
@@ -214,7 +214,7 @@ class Fetcher:
             # others were answered meanwhile: no reason for these to wait
             self._leave_alone(watched, error)
         elif not (isinstance(error, BadReply) and error.status == 200):
-            self._pace.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
+            self._rate_limits.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
 
     async def _are_others_answered(self, watched: Watched, *, since: float) -> bool:
         """Whether the service is well, this job aside; where no other is being asked for any more,
@@ -253,13 +253,13 @@ class Fetcher:
         if answer.ended and answer.status != JobStatus.CANCELLED:
             self._learn(watched, None)
         if answer.error is not None:
-            self._headroom.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
+            self._concurrency.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
         await self._settle(event, *self._afterwards(watched, event))
 
     def _still_running(self, watched: Watched) -> None:
-        watched.looked(self._looks, done=False)
+        watched.looked(self._schedule, done=False)
         watched.asked_at = _now()
-        span = self._looks.next_delay(watched.age)
+        span = self._schedule.next_delay(watched.age)
         self._jobs.look_in(
             watched.flight.document,
             min(span, LOOK_AT_RECALLED) if watched.flight.recalled else span,
@@ -267,8 +267,8 @@ class Fetcher:
 
     async def _completed(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
         if watched.unread == 0:
-            watched.looked(self._looks, done=True)
-        self._headroom.breaker.note(None, self._clock())
+            watched.looked(self._schedule, done=True)
+        self._concurrency.breaker.note(None, self._clock())
         if answer.result is None:
             await self._unread(watched, "without a result")
             return
@@ -295,7 +295,7 @@ class Fetcher:
         try:
             streamed = await self._stream(watched.flight.output, head, body)
         except OutputError as error:
-            self._course.warn(str(error))
+            self._control.warn(str(error))
             await self._settle(events.Stuck(watched.flight.document, str(error)))
             return
         except ServiceError as error:
@@ -318,7 +318,7 @@ class Fetcher:
         try:
             streamed = await splicing.stream(self._client, self._sink, output, body, links)
         except OutputError as error:
-            self._course.warn(str(error))
+            self._control.warn(str(error))
             await self._settle(events.Stuck(watched.flight.document, str(error)))
         except ServiceError as error:
             if not _is_definite(error) and self._clock() < watched.flight.deadline_at:
@@ -327,7 +327,7 @@ class Fetcher:
             if head.url is not None:
                 await self._follow(watched, head, body)
                 return
-            self._course.warn(
+            self._control.warn(
                 f"{output}: what it links to can't be had, so the links stand in it: "
                 f"{error.message}"
             )
@@ -380,7 +380,9 @@ class Fetcher:
         and now.
         """
         since = _now() - watched.running_at
-        self._headroom.outflow.learn(self._clock(), age=watched.age, since=since, work=work)
+        self._concurrency.completion_rate.learn(
+            self._clock(), age=watched.age, since=since, work=work
+        )
 
     def _was_asked(self, document: int) -> Asked:
         """What tells an extract from a link: of a step that the manifest has no more, nobody
@@ -440,7 +442,7 @@ class Fetcher:
         if event is not None:
             await self._settle(event, *self._afterwards(watched, event))
             return
-        lagging = self._looks.next_delay(watched.age)
+        lagging = self._schedule.next_delay(watched.age)
         self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
 
     async def _is_another_known(self, job_id: str) -> bool:
@@ -469,7 +471,7 @@ class Fetcher:
         told = event if watched is None else unnamed(event, watched.flight.job_id)
         self._jobs.forget(event.document)
         await self._ledger.record(told, *after)
-        self._course.count(getattr(event, "kind", None))
+        self._control.count(getattr(event, "kind", None))
 
 
 def _is_definite(error: ServiceError) -> bool:

@@ -113,27 +113,27 @@ class JobListReader:
     async def through(self, unknown: Sequence[Unknown]) -> JobListScan:
         """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
         now = self._clock()
-        sighting = JobListScan(asyncio.get_running_loop().time(), now)
-        sighting.unshown = self._ledger.accepted_jobs(
+        scan = JobListScan(asyncio.get_running_loop().time(), now)
+        scan.unshown = self._ledger.accepted_jobs(
             self._service, self._key_print, alive_at=now + MARGIN
         )
         ranks: dict[int, Rank] = {}
         try:
-            await self._read(unknown, sighting, ranks)
+            await self._read(unknown, scan, ranks)
         except Unauthorised:
             raise
         except EndlessListing as error:
-            sighting.broken = error.message
+            scan.broken = error.message
         except ServiceError as error:
             self._lane.hold(error)
-            sighting.broken = str(error)
+            scan.broken = str(error)
         except TimeoutError:
-            sighting.broken = f"no page of it within {PAGE_AT_MOST / 60:.0f} minutes"
-        self._forgive(sighting)
-        return sighting
+            scan.broken = f"no page of it within {PAGE_AT_MOST / 60:.0f} minutes"
+        self._forgive(scan)
+        return scan
 
     async def _read(
-        self, unknown: Sequence[Unknown], sighting: JobListScan, ranks: dict[int, Rank]
+        self, unknown: Sequence[Unknown], scan: JobListScan, ranks: dict[int, Rank]
     ) -> None:
         listing = pages(self._client, self._lane)
         earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
@@ -143,24 +143,24 @@ class JobListReader:
                 page = await anext(listing, None)
             if page is None:
                 return
-            self._take_in(page, unknown, sighting, ranks)
-            newest_first = newest_first and sighting.follow_order(page.jobs)
-            if newest_first and not sighting.unshown and sighting.goes_back_to < earliest:
+            self._take_in(page, unknown, scan, ranks)
+            newest_first = newest_first and scan.follow_order(page.jobs)
+            if newest_first and not scan.unshown and scan.goes_back_to < earliest:
                 # all that had to be shown was, and what follows is older than any attempt in doubt
                 return
 
-    def _forgive(self, sighting: JobListScan) -> None:
+    def _forgive(self, scan: JobListScan) -> None:
         """What has been deleted, or has come to the end of its time, while the listing was read."""
-        if not sighting.unshown:
+        if not scan.unshown:
             return
-        asked = list(sighting.unshown)[:AGAIN_AT_MOST]
+        asked = list(scan.unshown)[:AGAIN_AT_MOST]
         alive_at = self._clock() + MARGIN
         still = self._ledger.still_accepted(
             self._service, self._key_print, asked, alive_at=alive_at
         )
         for job_id in asked:
             if job_id not in still:
-                del sighting.unshown[job_id]
+                del scan.unshown[job_id]
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -168,38 +168,38 @@ class JobListReader:
         self,
         page: JobsPage,
         unknown: Sequence[Unknown],
-        sighting: JobListScan,
+        scan: JobListScan,
         ranks: dict[int, Rank],
     ) -> None:
-        sighting.unreadable += page.unreadable
+        scan.unreadable += page.unreadable
         holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
         for row in page.jobs:
             holder = holders.get(row.job_id)
             if holder is not None:
-                self._account_for(row, holder, sighting)
+                self._account_for(row, holder, scan)
             for attempt in self._named(row, holder, unknown):
-                self._claim(row, attempt, sighting, ranks)
+                self._claim(row, attempt, scan, ranks)
         self._note_mute(
-            [row for row in page.jobs if row.job_id not in holders and is_mute(row)], sighting
+            [row for row in page.jobs if row.job_id not in holders and is_mute(row)], scan
         )
 
-    def _account_for(self, row: JobRow, holder: Holder, sighting: JobListScan) -> None:
+    def _account_for(self, row: JobRow, holder: Holder, scan: JobListScan) -> None:
         """It counts as shown only with what we sent.
 
         What names another attempt was mixed up on its way.
         """
-        accepted_at = sighting.unshown.get(row.job_id)
+        accepted_at = scan.unshown.get(row.job_id)
         if accepted_at is None:
             return
         text = row.text()
         if holder.nonce not in text:
             if self._names_another(row, holder.nonce):
-                del sighting.unshown[row.job_id]
+                del scan.unshown[row.job_id]
                 return
             if not holder.file_id or not names_upload(text, holder.file_id):
                 return
-        del sighting.unshown[row.job_id]
-        sighting.shown_to = max(sighting.shown_to or accepted_at, accepted_at)
+        del scan.unshown[row.job_id]
+        scan.shown_to = max(scan.shown_to or accepted_at, accepted_at)
 
     def _named(
         self, row: JobRow, holder: Holder | None, unknown: Sequence[Unknown]
@@ -224,20 +224,20 @@ class JobListReader:
         return attempt is not None and attempt.nonce != nonce
 
     def _claim(
-        self, row: JobRow, attempt: Unknown, sighting: JobListScan, ranks: dict[int, Rank]
+        self, row: JobRow, attempt: Unknown, scan: JobListScan, ranks: dict[int, Rank]
     ) -> None:
         endpoint = self._endpoints.get(attempt.job, "")
         if endpoint and not fits(row, endpoint):
-            sighting.parts[attempt.id] = row.job_id
+            scan.parts[attempt.id] = row.job_id
             return
         # of a step that the manifest names no more
         is_part = not endpoint and row.type.lower() != "pipeline"
         rank = (is_part, *preference(row))
         if attempt.id not in ranks or rank < ranks[attempt.id]:
-            sighting.jobs[attempt.id] = row.job_id
+            scan.jobs[attempt.id] = row.job_id
             ranks[attempt.id] = rank
 
-    def _note_mute(self, rows: Sequence[JobRow], sighting: JobListScan) -> None:
+    def _note_mute(self, rows: Sequence[JobRow], scan: JobListScan) -> None:
         """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
         against it.
         """
@@ -247,4 +247,4 @@ class JobListReader:
                 made_at = age_of(row.created_at)
                 one = (float("inf") if made_at is None else made_at, row.job_id)
                 kind = row.type.lower()
-                sighting.mute[kind] = max(sighting.mute.get(kind, one), one)
+                scan.mute[kind] = max(scan.mute.get(kind, one), one)

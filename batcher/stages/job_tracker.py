@@ -34,7 +34,7 @@ class Watched:
     # submitted by this run; of what an earlier one left out nobody knows when it ended
     ours: bool = True
     company: float = GATHER  # share of its age that the next look may wait for others
-    looks: int = 0
+    schedule: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
     failures: int = 0  # to get an answer, or a result that can be read, in a row
@@ -57,14 +57,14 @@ class Watched:
         """Whether it was asked for in vain, and isn't to be asked for again yet."""
         return self.failures > 0 and self.look_at > _now()
 
-    def looked(self, looks: PollSchedule, *, done: bool) -> None:
+    def looked(self, schedule: PollSchedule, *, done: bool) -> None:
         """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of
         how long it took.
         """
         age = min(self.age, self.look_at - self.accepted_at) if done else self.age
         if self.ours and not (done and (self.failures or self._was_left_alone)):
-            looks.learn(self.flight.size, age, done=done, first=self.looks == 0)
-        self.looks += 1
+            schedule.learn(self.flight.size, age, done=done, first=self.schedule == 0)
+        self.schedule += 1
         if not done:
             self.running_at = _now()
 

@@ -45,7 +45,7 @@ def makers_for(
     ledger: Ledger,
     store: Store,
     client: Api,
-    course: RunControl,
+    control: RunControl,
     *,
     asked: bool = True,
 ) -> list[Maker]:
@@ -56,17 +56,17 @@ def makers_for(
     makers: list[Maker] = []
     output = manifest.output
     if fetches_pictures(manifest):
-        makers.append(Pictures(ledger, store, client, course, manifest.jobs))
+        makers.append(Pictures(ledger, store, client, control, manifest.jobs))
     if "markdown" in output.formats:
-        makers.append(Markdown(ledger, store, course))
+        makers.append(Markdown(ledger, store, control))
     if "jsonl" in output.formats:
-        makers.append(LinesMaker(ledger, store, course, chunks=output.lines == "chunks"))
+        makers.append(LinesMaker(ledger, store, control, chunks=output.lines == "chunks"))
     if "parquet" in output.formats:
-        makers.append(Parts(ledger, store, course, manifest.jobs if asked else ()))
+        makers.append(Parts(ledger, store, control, manifest.jobs if asked else ()))
     if output.mirror:
         formats = {maker.format for maker in makers}
         after = next((one for one in ("markdown", "images") if one in formats), None)
-        makers.append(Mirrored(ledger, store, Mirror(output.mirror), course, after=after))
+        makers.append(Mirrored(ledger, store, Mirror(output.mirror), control, after=after))
     return makers
 
 
@@ -81,12 +81,12 @@ class Pictures:
     abort = Limit(documents=8)
 
     def __init__(
-        self, ledger: Ledger, store: Store, client: Api, course: RunControl, jobs: Sequence[Job]
+        self, ledger: Ledger, store: Store, client: Api, control: RunControl, jobs: Sequence[Job]
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._client = client
-        self._course = course
+        self._control = control
         self._jobs = {job.name: job for job in jobs}
 
     async def prepare(self) -> None:
@@ -109,7 +109,7 @@ class Pictures:
         ]
         note = f"{len(troubles)} of {len(places)} missing: {troubles[0]}" if troubles else None
         if note:
-            self._course.warn(f"{one.source}: pictures: {note}")
+            self._control.warn(f"{one.source}: pictures: {note}")
         await in_thread(
             derived_files.remove_others,
             self._store,
@@ -165,16 +165,16 @@ class Pictures:
         if isinstance(error, ServiceError):
             return error.message
         if not isinstance(error, ValueError):
-            self._course.trace(trace_of(error, "a picture could not be fetched"))
+            self._control.trace(trace_of(error, "a picture could not be fetched"))
         return f"{error}" or type(error).__name__
 
 
-def _tell(course: RunControl, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
+def _tell(control: RunControl, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
     """Of what is made, but not of all that the result holds."""
     sources = {one.document: one.source for one in group}
     for row in rows:
         if row.note:
-            course.warn(
+            control.warn(
                 f"{sources[row.document]}: {row.format}: {row.note}; the JSON on disk is as it came"
             )
 
@@ -186,10 +186,10 @@ class Markdown:
     after = "images"
     abort = Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, course: RunControl) -> None:
+    def __init__(self, ledger: Ledger, store: Store, control: RunControl) -> None:
         self._ledger = ledger
         self._store = store
-        self._course = course
+        self._control = control
 
     async def prepare(self) -> None:
         """Nothing can be half made: each file is whole or not there."""
@@ -200,7 +200,7 @@ class Markdown:
         }
         rows = await in_thread(derived_files.write_markdown, self._store, group, known)
         await remember(self._ledger, rows)
-        _tell(self._course, group, rows)
+        _tell(self._control, group, rows)
 
 
 class LinesMaker:
@@ -213,10 +213,10 @@ class LinesMaker:
     after = None
     abort = Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, course: RunControl, *, chunks: bool) -> None:
+    def __init__(self, ledger: Ledger, store: Store, control: RunControl, *, chunks: bool) -> None:
         self._ledger = ledger
         self._store = store
-        self._course = course
+        self._control = control
         self._chunks = chunks
         self._file = ""
         self._length = 0
@@ -242,7 +242,7 @@ class LinesMaker:
         )
         await remember(self._ledger, rows)
         self._length = max([self._length, *(row.start + row.size for row in rows)])
-        _tell(self._course, group, rows)
+        _tell(self._control, group, rows)
 
 
 class Parts:
@@ -258,11 +258,11 @@ class Parts:
     abort = Limit(documents=5_000, size=64 << 20, patient=True)
 
     def __init__(
-        self, ledger: Ledger, store: Store, course: RunControl, jobs: Sequence[Job]
+        self, ledger: Ledger, store: Store, control: RunControl, jobs: Sequence[Job]
     ) -> None:
         self._ledger = ledger
         self._store = store
-        self._course = course
+        self._control = control
         self._jobs = jobs
 
     async def prepare(self) -> None:
@@ -314,4 +314,4 @@ class Parts:
         part, rows = await in_thread(derived_files.begin_part, self._store, there, columns)
         await remember(self._ledger, rows)
         await in_thread(derived_files.publish, self._store, part)
-        _tell(self._course, there, rows)
+        _tell(self._control, there, rows)

@@ -43,12 +43,18 @@ class Mirrored:
     abort = Limit(documents=16)
 
     def __init__(
-        self, ledger: Ledger, store: Store, mirror: Mirror, course: RunControl, *, after: str | None
+        self,
+        ledger: Ledger,
+        store: Store,
+        mirror: Mirror,
+        control: RunControl,
+        *,
+        after: str | None,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._mirror = mirror
-        self._course = course
+        self._control = control
         self._has_taken = False  # anything, at any time
         self._refused = 0  # in a row
         self.after = after
@@ -82,7 +88,7 @@ class Mirrored:
             raise missed[0].error
         for one, error in missed:
             await derived_outputs.give_up(self._ledger, one, self.format, str(error))
-            self._course.warn(f"{one.source}: not in the object store: {error}")
+            self._control.warn(f"{one.source}: not in the object store: {error}")
 
     async def _is_away(self) -> bool:
         too_many = MANY_IN_A_ROW if self._has_taken else IN_A_ROW

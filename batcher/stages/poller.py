@@ -41,24 +41,24 @@ class Poller:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         jobs: JobTracker,
-        looks: PollSchedule,
+        schedule: PollSchedule,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._jobs = jobs
-        self._looks = looks
+        self._schedule = schedule
         self._clock = clock
         # what the last sweep took: the account's listing may hold other people's jobs
         self._pages = 1
         self._in_vain = 0
-        self._boundary = Boundary(course, "looking at jobs", abort=True)
+        self._boundary = Boundary(control, "looking at jobs", abort=True)
         self._looking = False
         self._early: dict[str, None] = {}
         self._accepted: list[int] = []
@@ -107,12 +107,14 @@ class Poller:
 
     def _watch_accepted(self) -> None:
         for flight in self._ledger.flights_of(self._accepted):
-            span = self._looks.first_delay(flight.size)
-            self._jobs.add(flight, look_in=span, punctual=span < SHORT and self._looks.is_learned)
+            span = self._schedule.first_delay(flight.size)
+            self._jobs.add(
+                flight, look_in=span, punctual=span < SHORT and self._schedule.is_learned
+            )
             if self._early.pop(flight.job_id, self) is None:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()
-        for lane in (self._pace.fetch, self._pace.list):
+        for lane in (self._rate_limits.fetch, self._rate_limits.list):
             if (
                 lane.held_for > BETWEEN_LOOKS
             ):  # what was adopted may have less time left than all others
@@ -141,12 +143,12 @@ class Poller:
 
     def _is_worth_a_sweep(self, due: Sequence[Watched]) -> bool:
         """A sweep costs its pages; asking one by one costs only the looks that come too soon."""
-        if len(due) <= FEW or self._pace.list.held_for > LONGEST_GATHER:
+        if len(due) <= FEW or self._rate_limits.list.held_for > LONGEST_GATHER:
             return False
         if self._in_vain >= SWEEPS_IN_VAIN:
             self._in_vain = 0
             return False
-        return len(due) * max(DOUBT, self._looks.too_soon) > self._pages
+        return len(due) * max(DOUBT, self._schedule.too_soon) > self._pages
 
     async def _sweep(self, due: Sequence[Watched]) -> None:
         """Read the listing as far down as it takes to have seen all that is due."""
@@ -155,10 +157,10 @@ class Poller:
             await self._read_listing(unseen)
             self._in_vain = 0
         except Unauthorised as error:
-            self._course.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), 4, abort=True)
         except ServiceError as error:
             self._in_vain += 1
-            self._pace.list.hold(error, most=self._jobs.patience_with(error, self._clock()))
+            self._rate_limits.list.hold(error, most=self._jobs.patience_with(error, self._clock()))
         for watched in due:
             if watched.fetching or self._jobs.get(watched.flight.document) is not watched:
                 continue  # a webhook was quicker: it may have come home while the listing was read
@@ -183,14 +185,14 @@ class Poller:
         most = self._pages_worth_while(len(unseen))
         while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
             seen.add(cursor or "")
-            if not await self._pace.list.acquire(most=LONGEST_GATHER):
+            if not await self._rate_limits.list.acquire(most=LONGEST_GATHER):
                 # somebody else was told to wait meanwhile; a look by name costs no more than the
                 # wait
                 break
             page = await self._client.jobs(
                 cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True
             )
-            self._pace.list.answered()
+            self._rate_limits.list.answered()
             pages = pages + 1
             cursor = page.next_cursor
             for row in page.jobs:
@@ -213,5 +215,5 @@ class Poller:
 
     def _look_later(self, watched: Watched) -> None:
         if self._in_vain == 0:
-            watched.looked(self._looks, done=False)
-        self._jobs.look_in(watched.flight.document, self._looks.next_delay(watched.age))
+            watched.looked(self._schedule, done=False)
+        self._jobs.look_in(watched.flight.document, self._schedule.next_delay(watched.age))

@@ -56,8 +56,8 @@ class Recovery:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         *,
         service: str,
         key_print: str,
@@ -70,8 +70,8 @@ class Recovery:
         """`submits`: whether the run it is a part of sends anything. `endpoints` by job name."""
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._service = service
         self._key_print = key_print
         self._retention = retention
@@ -79,11 +79,11 @@ class Recovery:
         self._clock = clock
         self._submits = submits
         self._endpoints = endpoints or {}
-        self._boundary = Boundary(course, "looking for lost submissions")
+        self._boundary = Boundary(control, "looking for lost submissions")
         self._look = JobListReader(
             ledger,
             client,
-            pace.list,
+            rate_limits.list,
             service=service,
             key_print=key_print,
             endpoints=self._endpoints,
@@ -147,17 +147,17 @@ class Recovery:
         self._fences_in_vain = 0
         try:
             await self._prove_fence()
-            sighting = await self._look_through_listing(unknown)
+            scan = await self._look_through_listing(unknown)
             for attempt in unknown:
                 if self._boundary.has_stopped:
                     return  # it befalls all: the next run looks for the others
-                await self._judge_alone(attempt, sighting, judge)
+                await self._judge_alone(attempt, scan, judge)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), 4, abort=True)
 
-    async def _judge_alone(self, attempt: Unknown, sighting: JobListScan, judge: Judge) -> None:
+    async def _judge_alone(self, attempt: Unknown, scan: JobListScan, judge: Judge) -> None:
         try:
-            await judge(attempt, sighting)
+            await judge(attempt, scan)
             self._boundary.passed()
         except BatcherError:
             raise
@@ -178,11 +178,11 @@ class Recovery:
         except ServiceError:
             pass  # the next pass tries again; what the listing shows counts without it
 
-    async def _judge(self, attempt: Unknown, sighting: JobListScan) -> None:
-        if attempt.id in sighting.jobs:
-            if not await self._adopt(attempt, sighting):
+    async def _judge(self, attempt: Unknown, scan: JobListScan) -> None:
+        if attempt.id in scan.jobs:
+            if not await self._adopt(attempt, scan):
                 words = (
-                    f"perhaps paid: its job {sighting.jobs[attempt.id]} was answered to "
+                    f"perhaps paid: its job {scan.jobs[attempt.id]} was answered to "
                     "another document"
                 )
                 await self._ledger.record(events.Held(attempt.id, words))
@@ -192,12 +192,12 @@ class Recovery:
                 events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches")
             )
             return
-        if self._is_to_be_fenced(attempt, sighting):
+        if self._is_to_be_fenced(attempt, scan):
             await self._fence(attempt)
-        if self._has_settled(attempt, sighting) and self._may_conclude(attempt, sighting):
+        if self._has_settled(attempt, scan) and self._may_conclude(attempt, scan):
             await self._ledger.record(self._absent(attempt))
-        elif self._is_hopeless(attempt, sighting):
-            await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, sighting)))
+        elif self._is_hopeless(attempt, scan):
+            await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, scan)))
 
     def _absent(self, attempt: Unknown) -> events.Event:
         self._never_arrived.add(attempt.id)
@@ -208,11 +208,11 @@ class Recovery:
             )
         return events.ProvenAbsent(attempt.id)
 
-    async def _adopt(self, attempt: Unknown, sighting: JobListScan) -> bool:
+    async def _adopt(self, attempt: Unknown, scan: JobListScan) -> bool:
         """False where another attempt holds its job: somewhere on the way two answers were mixed
         up.
         """
-        job_id = sighting.jobs.get(attempt.id)
+        job_id = scan.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
             try:
@@ -225,12 +225,12 @@ class Recovery:
 
     # --- the fence --------------------------------------------------------------------------------
 
-    def _is_to_be_fenced(self, attempt: Unknown, sighting: JobListScan) -> bool:
+    def _is_to_be_fenced(self, attempt: Unknown, scan: JobListScan) -> bool:
         """Not where a part of its job shows that it has arrived, nor before the listing could be
         looked through.
         """
         is_due = attempt.has_upload and attempt.nonce not in self._fence_seen
-        return is_due and attempt.id not in sighting.parts and not sighting.broken
+        return is_due and attempt.id not in scan.parts and not scan.broken
 
     async def _fence(self, attempt: Unknown) -> None:
         """Delete its upload: on record before, or a late job would seem to fail by the document's
@@ -244,7 +244,7 @@ class Recovery:
             return
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
-        await self._pace.whole.acquire()
+        await self._rate_limits.whole.acquire()
         try:
             await self._client.delete_upload(str(attempt.file_id))
         except Unauthorised:
@@ -278,36 +278,36 @@ class Recovery:
         """
         return self._clock() - attempt.sent_at > self._retention - MARGIN
 
-    def _has_settled(self, attempt: Unknown, sighting: JobListScan) -> bool:
+    def _has_settled(self, attempt: Unknown, scan: JobListScan) -> bool:
         """Whether the listing was begun long enough after the fence, by the time of this run alone.
 
         The machine's clock may have been set between two runs, so a fence of an earlier one counts
         from our start.
         """
         fenced = self._fence_seen.get(attempt.nonce)
-        return fenced is not None and sighting.begun_at - fenced >= self._span
+        return fenced is not None and scan.begun_at - fenced >= self._span
 
     @property
     def _span(self) -> float:
         """`settle`, or longer where the listing was seen to be further behind."""
         return max(self._settle, min(2 * self._lag, PATIENCE))
 
-    def _may_conclude(self, attempt: Unknown, sighting: JobListScan) -> bool:
+    def _may_conclude(self, attempt: Unknown, scan: JobListScan) -> bool:
         """Absence is proven by what must be there, those jobs of ours included that were accepted
         just now.
         """
-        return not self._doubt(attempt, sighting)
+        return not self._doubt(attempt, scan)
 
-    def _doubt(self, attempt: Unknown, sighting: JobListScan) -> str:
+    def _doubt(self, attempt: Unknown, scan: JobListScan) -> str:
         """Why this pass can't tell that its submission never arrived; empty where it can."""
-        return self._deficiency(attempt, sighting) or self._too_early(attempt, sighting)
+        return self._deficiency(attempt, scan) or self._too_early(attempt, scan)
 
-    def _deficiency(self, attempt: Unknown, sighting: JobListScan) -> str:
+    def _deficiency(self, attempt: Unknown, scan: JobListScan) -> str:
         """What is missing that time alone doesn't bring."""
         not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
-        if sighting.broken or not_proven or not attempt.has_upload:
-            return self._what_is_missing(attempt, sighting, not_proven)
-        return self._shaky(attempt, sighting) or self._not_fenced(attempt)
+        if scan.broken or not_proven or not attempt.has_upload:
+            return self._what_is_missing(attempt, scan, not_proven)
+        return self._shaky(attempt, scan) or self._not_fenced(attempt)
 
     def _not_fenced(self, attempt: Unknown) -> str:
         if attempt.nonce in self._fence_seen and attempt.nonce not in self._unfenced:
@@ -315,36 +315,34 @@ class Recovery:
         failed = self._fence_fails.get(attempt.nonce)
         return f"its upload can't be deleted{f': {failed.why}' if failed else ''}"
 
-    def _what_is_missing(
-        self, attempt: Unknown, sighting: JobListScan, not_proven: set[str]
-    ) -> str:
-        if sighting.broken:
-            return f"the listing can't be read to its end: {sighting.broken}"
+    def _what_is_missing(self, attempt: Unknown, scan: JobListScan, not_proven: set[str]) -> str:
+        if scan.broken:
+            return f"the listing can't be read to its end: {scan.broken}"
         if not attempt.has_upload:
             return _NO_FENCE
         return f"not proven: {', '.join(sorted(not_proven))}"
 
-    def _shaky(self, attempt: Unknown, sighting: JobListScan) -> str:
+    def _shaky(self, attempt: Unknown, scan: JobListScan) -> str:
         """What the listing shows too little of."""
-        if part := sighting.parts.get(attempt.id):
+        if part := scan.parts.get(attempt.id):
             return f"the listing shows job {part}, a part of its job, and not the job itself"
-        if sighting.unreadable:
+        if scan.unreadable:
             return (
-                f"{pluralize(sighting.unreadable, 'row')} of the listing can't be read, and may be "
+                f"{pluralize(scan.unreadable, 'row')} of the listing can't be read, and may be "
                 "its job's"
             )
-        if job_id := sighting.lacking(self._settle):
+        if job_id := scan.lacking(self._settle):
             return f"the listing doesn't show job {job_id}, which the service accepted before"
-        if job_id := sighting.anybodys(self._endpoints.get(attempt.job, ""), attempt.sent_at):
+        if job_id := scan.anybodys(self._endpoints.get(attempt.job, ""), attempt.sent_at):
             return f"the listing doesn't say what job {job_id} is of, so it may be its job"
         return ""
 
-    def _too_early(self, attempt: Unknown, sighting: JobListScan) -> str:
+    def _too_early(self, attempt: Unknown, scan: JobListScan) -> str:
         """What more there may be to see in a little while."""
-        if sighting.lags_since(attempt.fenced_at or 0.0):
+        if scan.lags_since(attempt.fenced_at or 0.0):
             return "the listing shows no job that the service accepted since its upload was deleted"
-        waited = self._waited(attempt, sighting)
-        if sighting.shown_to is None and not (
+        waited = self._waited(attempt, scan)
+        if scan.shown_to is None and not (
             waited > self._without_witness and self._is_alone(waited)
         ):
             return "the listing shows no job of ours"
@@ -357,28 +355,26 @@ class Recovery:
         """
         return WITHOUT_WITNESS * self._settle
 
-    def _waited(self, attempt: Unknown, sighting: JobListScan) -> float:
+    def _waited(self, attempt: Unknown, scan: JobListScan) -> float:
         """Since this run first looked for it."""
-        return sighting.begun_at - self._looked_since.setdefault(attempt.nonce, sighting.begun_at)
+        return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
 
     # --- what is given up on ----------------------------------------------------------------------
 
-    def _is_hopeless(self, attempt: Unknown, sighting: JobListScan) -> bool:
+    def _is_hopeless(self, attempt: Unknown, scan: JobListScan) -> bool:
         """Nothing else is left whose acceptance could still prove the listing, and it has had its
         time.
         """
-        if attempt.nonce in self._fence_seen and not self._has_settled(attempt, sighting):
+        if attempt.nonce in self._fence_seen and not self._has_settled(attempt, scan):
             return False
-        waited = self._waited(attempt, sighting)
-        is_enough = waited > self._patience(attempt, sighting) and self._is_alone(waited)
+        waited = self._waited(attempt, scan)
+        is_enough = waited > self._patience(attempt, scan) and self._is_alone(waited)
         return is_enough and not self._may_yet_be_shown(attempt)
 
-    def _patience(self, attempt: Unknown, sighting: JobListScan) -> float:
+    def _patience(self, attempt: Unknown, scan: JobListScan) -> float:
         """Longer where the service may come to itself."""
-        may_pass = (
-            sighting.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, sighting)
-        )
-        only_a_witness = sighting.shown_to is None and not self._deficiency(attempt, sighting)
+        may_pass = scan.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, scan)
+        only_a_witness = scan.shown_to is None and not self._deficiency(attempt, scan)
         least = self._without_witness if only_a_witness else 3 * self._settle
         return max(least, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
 
@@ -389,7 +385,7 @@ class Recovery:
         tally = self._ledger.tally
         company = tally[State.SENDING] + tally[State.WAITING] + tally[State.READY]
         # else what is left to send is another run's
-        sends = self._submits and not self._course.home
+        sends = self._submits and not self._control.home
         if sends and waited <= PATIENCE:
             company += tally[State.QUEUED] + tally[State.UPLOADED]
         return company == 0
@@ -403,34 +399,31 @@ class Recovery:
         )
         return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
 
-    def _what_lacks(self, attempt: Unknown, sighting: JobListScan) -> str:
-        return f"perhaps paid; {self._doubt(attempt, sighting) or 'not proven: absence'}"
+    def _what_lacks(self, attempt: Unknown, scan: JobListScan) -> str:
+        return f"perhaps paid; {self._doubt(attempt, scan) or 'not proven: absence'}"
 
     # --- looking ----------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> JobListScan:
-        sighting = await self._look.through(unknown)
-        if sighting.broken:
+        scan = await self._look.through(unknown)
+        if scan.broken:
             self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
-            return sighting
+            return scan
         self._rest = 0.0
-        self._learn_lag(sighting)
-        if sighting.shown_to is not None or sighting.jobs:
+        self._learn_lag(scan)
+        if scan.shown_to is not None or scan.jobs:
             await self._ledger.prove(self._service, self._key_print, LISTING)
-        return sighting
+        return scan
 
-    def _learn_lag(self, sighting: JobListScan) -> None:
+    def _learn_lag(self, scan: JobListScan) -> None:
         """By how much the listing is behind is seen by what it shows in the end."""
         shown = [
             age
             for job_id, age in self._late.items()
-            if job_id not in sighting.unshown and age <= PATIENCE
+            if job_id not in scan.unshown and age <= PATIENCE
         ]
         self._lag = max(self._lag, *shown, 0.0)
-        ages = {
-            job_id: sighting.seen_at - accepted_at
-            for job_id, accepted_at in sighting.unshown.items()
-        }
+        ages = {job_id: scan.seen_at - accepted_at for job_id, accepted_at in scan.unshown.items()}
         self._late = {job_id: age for job_id, age in ages.items() if age >= self._settle}
 
 

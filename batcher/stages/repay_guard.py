@@ -28,9 +28,9 @@ class Consent:
     `documents` and `credits` are what would be paid for again, as far as the scan has come.
     """
 
-    def __init__(self, ledger: Ledger, course: RunControl, *, unasked: float) -> None:
+    def __init__(self, ledger: Ledger, control: RunControl, *, unasked: float) -> None:
         self._ledger = ledger
-        self._course = course
+        self._control = control
         self._unasked = unasked
         self._counted: set[int] = set()
         self._held: dict[tuple[str, str], Version] = {}  # by source and job
@@ -99,9 +99,9 @@ class Consent:
 
     async def _agreed(self) -> bool:
         words = again_words(self.documents, self.credits)
-        if self._course.ask is not None and await self._course.ask(words):
+        if self._control.ask is not None and await self._control.ask(words):
             return True
-        self._course.refused = (
+        self._control.refused = (
             f"{words}; more than limits.pay_again = {self._unasked:g}. Nothing of that was sent: "
             "`batcher plan` shows it, `batcher run … --yes` pays for it"
         )

@@ -92,13 +92,22 @@ class FetchedResult:
 
 class Sink:
     def __init__(
-        self, ledger: Ledger, store: Store, course: RunControl, *, service: str, key_print: str
+        self,
+        ledger: Ledger,
+        store: Store,
+        control: RunControl,
+        *,
+        service: str,
+        key_print: str,
     ) -> None:
         self.room = ByteBudget()
-        self._account = (service, key_print)  # whose jobs can be asked for results that are missing
+        self._account = (
+            service,
+            key_print,
+        )  # whose jobs can be asked for results that are missing
         self._ledger = ledger
         self._store = store
-        self._course = course
+        self._control = control
         self._results: deque[FetchedResult] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
@@ -139,7 +148,7 @@ class Sink:
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
                 # what wasn't written is still at the service
-                self._course.stop(str(outcome), 3, abort=True)
+                self._control.stop(str(outcome), 3, abort=True)
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
@@ -151,7 +160,7 @@ class Sink:
         next.
         """
         document = result.ended.document
-        self._course.warn(str(refusal))
+        self._control.warn(str(refusal))
         return (
             [events.Stuck(document, str(refusal))]
             if self._ledger.state_of(document) in IN_FLIGHT
@@ -165,14 +174,14 @@ class Sink:
         try:
             return await asyncio.to_thread(self._store.new_part)
         except OutputError as error:
-            self._course.stop(str(error), 3, abort=True)
+            self._control.stop(str(error), 3, abort=True)
             return None
 
     def refuse(self, output: str, error: OSError) -> None:
         """The disk gave up in the middle of a stream: what isn't written is still at the
         service.
         """
-        self._course.stop(str(trouble(output, error)), 3, abort=True)
+        self._control.stop(str(trouble(output, error)), 3, abort=True)
 
     async def copy_for_ever(self) -> None:
         """Give every copy the end that its payer came to."""
@@ -192,7 +201,7 @@ class Sink:
                 try:
                     happened = await self._end_of(copy)
                 except OutputError as error:
-                    self._course.stop(str(error), 3, abort=True)
+                    self._control.stop(str(error), 3, abort=True)
                     return False
             try:
                 await self._ledger.record(*happened)

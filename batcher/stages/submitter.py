@@ -107,12 +107,12 @@ class Submitter:
         self,
         ledger: Ledger,
         client: Api,
-        pace: RateLimits,
-        course: RunControl,
+        rate_limits: RateLimits,
+        control: RunControl,
         jobs: JobTracker,
         assignments: Mapping[str, JobTemplate],
         inputs: InputResolver,
-        headroom: ConcurrencyLimit,
+        concurrency: ConcurrencyLimit,
         *,
         most: int | None,
         policy: Policy,
@@ -121,13 +121,13 @@ class Submitter:
     ) -> None:
         self._ledger = ledger
         self._client = client
-        self._pace = pace
-        self._course = course
+        self._rate_limits = rate_limits
+        self._control = control
         self._jobs = jobs
         self._assignments = assignments  # by name of the job
         self._inputs = inputs
         self._patience = max(assignment.patience for assignment in assignments.values())
-        self._headroom = headroom
+        self._concurrency = concurrency
         self._allowance = Allowance(most)
         self._policy = policy
         self._clock = clock
@@ -144,16 +144,16 @@ class Submitter:
             int, int
         ] = {}  # documents that wait for what another of their type will cost, and for which
         self._lapsed: Counter[int] = Counter()
-        self._boundary = Boundary(course, "submitting")
+        self._boundary = Boundary(control, "submitting")
         self._rest_told_until = 0.0
         self._silent_since: float | None = None  # the first of the failures since the last answer
 
     async def run(self) -> None:
-        """Until `course` is stopped; then what is in hand still comes to its end."""
+        """Until `control` is stopped; then what is in hand still comes to its end."""
         # what an earlier run left out comes home before anything new is sent
         await self._jobs.caught_up.wait()
         async with asyncio.TaskGroup() as group:
-            while not self._course.stopped.is_set():
+            while not self._control.stopped.is_set():
                 self._unpark()
                 due, ahead = self._due()
                 self._ahead.update(document.id for document in ahead)
@@ -215,7 +215,7 @@ class Submitter:
             document: why for document, why in self._too_large.items() if document in left
         }
         if self._too_large and tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large):
-            self._course.reach(list(self._too_large.values())[-1])
+            self._control.reach(list(self._too_large.values())[-1])
 
     def _unpark(self) -> None:
         """Let those go on whose probe has its bill by now, or won't have one."""
@@ -235,7 +235,7 @@ class Submitter:
         if self._bills_wanted is not None or self._parked:
             return  # what waits may fit yet
         if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
-            self._course.reach(str(error))
+            self._control.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
         """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a
@@ -263,8 +263,8 @@ class Submitter:
         ):
             return 0
         about_to_be_out = in_hand - len(self._ahead)
-        places = self._headroom.left(self._clock(), self._ledger.in_flight + about_to_be_out)
-        if about_to_be_out and self._headroom.breaker.open_until is not None:
+        places = self._concurrency.left(self._clock(), self._ledger.in_flight + about_to_be_out)
+        if about_to_be_out and self._concurrency.breaker.open_until is not None:
             return 0  # that one is to show how the service fares
         if places and not self._allowance.left(1):
             return 0 if in_hand else 1  # what comes of it, the purse says
@@ -299,8 +299,10 @@ class Submitter:
         lane has said so.
         """
         tally = self._ledger.tally
-        rests_until = self._headroom.breaker.open_until or 0.0
-        is_told = max(self._pace.submit.held_for, self._pace.upload.held_for) > WORTH_A_WORD
+        rests_until = self._concurrency.breaker.open_until or 0.0
+        is_told = (
+            max(self._rate_limits.submit.held_for, self._rate_limits.upload.held_for) > WORTH_A_WORD
+        )
         if (
             is_told
             or not self.idle
@@ -316,7 +318,7 @@ class Submitter:
             if until == rests_until
             else "it failed of late, and is tried again then"
         )
-        self._course.warn_of_wait(
+        self._control.warn_of_wait(
             "what is still to be sent waits", datetime.fromtimestamp(until), why
         )
 
@@ -400,21 +402,21 @@ class Submitter:
                 content.path.unlink(missing_ok=True)
         # of an object nobody knew it before
         sha256 = due.content.partition(".")[0] if is_file(due) else None
-        await self._pace.upload.acquire()
-        if self._course.stopped.is_set():
+        await self._rate_limits.upload.acquire()
+        if self._control.stopped.is_set():
             return None
         try:
             # an id from a listing says nothing of the file's type
             name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
-            self._course.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), 4, abort=True)
             return None
         except ServiceError as error:
-            self._pace.upload.hold(error)
+            self._rate_limits.upload.hold(error)
             await self._put_off(due, error)
             return None
-        self._pace.upload.answered()
+        self._rate_limits.upload.answered()
         self._silent_since = None
         return Named(upload.file_id, upload.file_id)
 
@@ -429,7 +431,7 @@ class Submitter:
         ):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
-            self._course.count(kind)
+            self._control.count(kind)
             return
         self._watch_silence(error)
         span = self._policy.patience_with(error, due.tries, self._rng)
@@ -440,10 +442,10 @@ class Submitter:
     # --- the submission: paid, and sent once ------------------------------------------------------
 
     async def _send(self, due: Due, named: Named, *before: events.Event) -> None:
-        await self._pace.submit.acquire()
-        if self._course.stopped.is_set():
+        await self._rate_limits.submit.acquire()
+        if self._control.stopped.is_set():
             return
-        breaker = self._headroom.breaker
+        breaker = self._concurrency.breaker
         if not breaker.admits(self._clock()):  # it has opened while this one was in hand
             words = "the service fails nearly everything at the moment"
             await self._ledger.record(
@@ -580,25 +582,25 @@ class Submitter:
             return self._refused(due, known_as, error)
         except Unreachable as error:
             self._watch_silence(error)
-            self._pace.submit.hold(error)
+            self._rate_limits.submit.hold(error)
             span = self._policy.backoff.span(due.tries, self._rng)
             return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
         except (ReplyLostError, BadReply) as error:
-            self._headroom.breaker.answer_lost(self._clock())
+            self._concurrency.breaker.answer_lost(self._clock())
             return events.ReplyLost(due.id, str(error))
         self._silent_since = None
-        self._pace.submit.answered()
-        self._headroom.breaker.answered(self._clock())
+        self._rate_limits.submit.answered()
+        self._concurrency.breaker.answered(self._clock())
         return events.Accepted(
             due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention
         )
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
-            self._course.stop(str(error), 4, abort=isinstance(error, Unauthorised))
+            self._control.stop(str(error), 4, abort=isinstance(error, Unauthorised))
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
-            self._pace.submit.hold(error)
+            self._rate_limits.submit.hold(error)
         elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
             # it has expired meanwhile, and an upload of its own may do
             return events.UploadLapsed(due.id, str(error))
@@ -608,12 +610,12 @@ class Submitter:
         elif isinstance(error, NotFound) and not known_as.startswith(JOB):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
-                self._course.count(ErrorClass.CONFIGURATION)
+                self._control.count(ErrorClass.CONFIGURATION)
                 return events.Rejected(due.id, str(error), kind=ErrorClass.CONFIGURATION)
         event = self._policy.after_refusal(
             due.id, error, tries=due.tries, now=self._clock(), rng=self._rng
         )
-        self._course.count(event.kind if isinstance(event, events.Rejected) else None)
+        self._control.count(event.kind if isinstance(event, events.Rejected) else None)
         return event
 
     def _watch_silence(self, error: ServiceError) -> None:
@@ -628,7 +630,7 @@ class Submitter:
             self._silent_since = self._clock()
         silent = self._clock() - self._silent_since
         if silent > self._patience:
-            self._course.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+            self._control.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
 
 
 def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:

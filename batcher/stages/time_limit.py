@@ -18,9 +18,9 @@ GLANCE: Final = 20.0
 class TimeLimit:
     """Counts from when it is made."""
 
-    def __init__(self, limits: Limits, course: RunControl, *, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, control: RunControl, *, clock: Callable[[], float]) -> None:
         self._limits = limits
-        self._course = course
+        self._control = control
         self._clock = clock
         self._began_at = clock()
         here_and_now = datetime.fromtimestamp(self._began_at)
@@ -31,11 +31,11 @@ class TimeLimit:
     def look(self) -> None:
         """Stop the course if it is time."""
         if self._left() <= 0:
-            self._course.reach(self._words())
+            self._control.reach(self._words())
 
     async def run(self) -> None:
         """Until it is time, or for as long as the run lasts."""
-        while not self._course.stopped.is_set() and (left := self._left()) < float("inf"):
+        while not self._control.stopped.is_set() and (left := self._left()) < float("inf"):
             await asyncio.sleep(min(GLANCE, max(0.0, left)))
             self.look()
 

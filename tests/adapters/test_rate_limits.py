@@ -170,12 +170,12 @@ def test_lanes_learn_from_one_another_where_the_service_says_that_they_share_a_l
 
     async def work() -> None:
         for said, slowed in ((OF_ALL, True), (OF_LOOKS, False)):
-            pace = unhurried()
+            rate_limits = unhurried()
             for _ in range(30):
-                pace.fetch.hold(Busy("GET /job", said, status=429))
+                rate_limits.fetch.hold(Busy("GET /job", said, status=429))
             began = now()
             for _ in range(30):
-                await pace.upload.acquire()
+                await rate_limits.upload.acquire()
             assert (now() - began > 1.0) == slowed
 
     run_virtually(work())
@@ -183,9 +183,9 @@ def test_lanes_learn_from_one_another_where_the_service_says_that_they_share_a_l
 
 def test_a_retry_after_is_kept_to_by_its_own_lane_alone() -> None:
     async def work() -> None:
-        pace = unhurried()
-        pace.submit.hold(Busy("POST /parse_async", "later", status=503, retry_after=300.0))
-        assert pace.submit.held_for == 300.0 and pace.fetch.held_for == 0.0
+        rate_limits = unhurried()
+        rate_limits.submit.hold(Busy("POST /parse_async", "later", status=503, retry_after=300.0))
+        assert rate_limits.submit.held_for == 300.0 and rate_limits.fetch.held_for == 0.0
 
     run_virtually(work())
 

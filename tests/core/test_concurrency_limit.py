@@ -9,16 +9,16 @@ from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.fetch_rate import CEILING, Drain
 from batcher.manifest.model import Manifest, Output, Service
 from batcher.reducto.job import Job
-from batcher.runs.wiring import headroom_of
+from batcher.runs.wiring import concurrency_of
 
 
 def quick(retention: float) -> CompletionRate:
     """What is known of a service that ended a thousand jobs within a second each."""
-    outflow = CompletionRate(retention)
-    outflow.look(0.0, 1)
+    completion_rate = CompletionRate(retention)
+    completion_rate.look(0.0, 1)
     for number in range(1_000):
-        outflow.learn(1.0 + number / 1_000, age=1.0, since=0.1, work=1.0)
-    return outflow
+        completion_rate.learn(1.0 + number / 1_000, age=1.0, since=0.1, work=1.0)
+    return completion_rate
 
 
 def test_as_many_may_be_out_as_half_the_retention_brings_home() -> None:
@@ -40,8 +40,8 @@ def test_a_slow_service_is_narrower_than_a_quick_way_home() -> None:
 
 @pytest.mark.parametrize("exempt", [True, False])
 def test_a_manifest_s_own_bound_holds_in_any_lane(exempt: bool) -> None:
-    headroom = ConcurrencyLimit(Drain(width=16), quick(43_200.0), most=7, exempt=exempt)
-    assert headroom.left(2.0, 3) == 4
+    concurrency = ConcurrencyLimit(Drain(width=16), quick(43_200.0), most=7, exempt=exempt)
+    assert concurrency.left(2.0, 3) == 4
 
 
 @pytest.mark.parametrize("lanes", [("batch",), ("batch", "auto")])
@@ -53,4 +53,4 @@ def test_the_batch_lane_is_bounded_by_no_time(lanes: tuple[str, ...]) -> None:
     manifest = Manifest(
         batch="b", service=Service(name=""), sources=(), jobs=jobs, output=Output(directory=Path())
     )
-    assert headroom_of(manifest).left(0.0, 0) == CEILING
+    assert concurrency_of(manifest).left(0.0, 0) == CEILING

@@ -162,18 +162,18 @@ class Choosy(Mirror):
 
 
 async def mirrored(shelf: Shelf, url: str) -> RunControl:
-    course = RunControl()
+    control = RunControl()
     mirror = Choosy(url)
-    maker = Mirrored(shelf.ledger, shelf.store, mirror, course, after=None)
+    maker = Mirrored(shelf.ledger, shelf.store, mirror, control, after=None)
     deriver = Deriver(
-        shelf.ledger, course, [maker], closing=MirroredSets(shelf.ledger, shelf.store, mirror)
+        shelf.ledger, control, [maker], closing=MirroredSets(shelf.ledger, shelf.store, mirror)
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
         while not deriver.finish():
             await shelf.ledger.change(within=0.02)
         task.cancel()
-    return course
+    return control
 
 
 @pytest.mark.parametrize("refused", [1, 2, 5])
@@ -188,8 +188,8 @@ async def test_a_name_that_the_store_refuses_keeps_no_other_from_it(
         await shelf.save(f"refused {number}.pdf", parsed("text"))
     for number in range(20):
         await shelf.save(f"{number}.pdf", parsed("text"))
-    course = await mirrored(shelf, "s3://out/x")
-    assert not course.stopped.is_set() and len(course.warnings) == refused
+    control = await mirrored(shelf, "s3://out/x")
+    assert not control.stopped.is_set() and len(control.warnings) == refused
     assert sorted(objects(s3)) == sorted(f"x/{number}.pdf.json" for number in range(20))
     obstore.delete(s3, "x/7.pdf.json")
     again = await mirrored(shelf, "s3://out/x")
@@ -203,6 +203,6 @@ async def test_a_store_that_is_not_there_is_no_document_s_trouble(
     """Even of one: exit code 3, and nothing is noted that the next run would have to undo."""
     shelf = Shelf(tmp_path)
     await shelf.save("a.pdf", parsed("text"))
-    course = await mirrored(shelf, "s3://nowhere/x")
-    assert course.exit_code == 3 and "s3://nowhere/x" in course.reason and course.warnings == []
+    control = await mirrored(shelf, "s3://nowhere/x")
+    assert control.exit_code == 3 and "s3://nowhere/x" in control.reason and control.warnings == []
     shelf.ledger.close()

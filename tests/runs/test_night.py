@@ -263,35 +263,35 @@ async def test_a_verdict_weighs_more_than_what_waits(
 
 async def test_time_that_is_up_is_no_failure_where_nothing_is_left(inbox: Path, peer: Peer) -> None:
     """All was sent by then, and all comes home: exit code 0."""
-    course = RunControl()
+    control = RunControl()
 
     def stop_at_the_last(ledger: Ledger) -> None:
         def hear(change: Transition) -> None:
             if len(peer.service.jobs) == DOCUMENTS:
-                course.stop("time is up", 3, home=True)
+                control.stop("time is up", 3, home=True)
 
         ledger.listeners.append(hear)
 
     manifest = for_directory(inbox, inbox.parent / "out", service=peer.url)
-    summary = await run_batch(manifest, course=course, watch=stop_at_the_last)
+    summary = await run_batch(manifest, control=control, watch=stop_at_the_last)
     assert (summary.exit_code, summary.reason, summary.documents) == (0, "", {"saved": DOCUMENTS})
 
 
 async def test_collect_brings_home_and_sends_nothing(inbox: Path, peer: Peer) -> None:
     """What an earlier run left out is saved, what it didn't send stays in the queue."""
-    course = RunControl()
+    control = RunControl()
 
     def cut_off(ledger: Ledger) -> None:
         def hear(change: Transition) -> None:
             if isinstance(change.event, Accepted):
-                course.stop("the power went", 3, abort=True)
+                control.stop("the power went", 3, abort=True)
 
         ledger.listeners.append(hear)
 
     manifest = for_directory(
         inbox, inbox.parent / "out", service=peer.url, overrides=("limits.max_documents=4",)
     )
-    await run_batch(manifest, course=course, watch=cut_off)
+    await run_batch(manifest, control=control, watch=cut_off)
     sent = len(peer.service.jobs)
     summary = await collect_batch(manifest)
     assert 0 < sent == len(peer.service.jobs)
@@ -441,9 +441,9 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
     overrides, code = ENDS[how]
     if how == "failed":
         peer.moods["run_job"] = says(415, UNPROCESSABLE)
-    course = RunControl()
+    control = RunControl()
     if how == "stopped":
-        course.stop("on request", 3, how=RunEnd.STOPPED)
+        control.stop("on request", 3, how=RunEnd.STOPPED)
     async with mailbox() as (url, received):
         others = [one for one in ENDS if one != how]
         for on in (others, [how]):
@@ -451,8 +451,8 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
             manifest = for_directory(
                 inbox, inbox.parent / f"out {len(on)}", service=peer.url, overrides=words
             )
-            summary = await run_batch(manifest, course=course)
-            course = course if how == "stopped" else RunControl()
+            summary = await run_batch(manifest, control=control)
+            control = control if how == "stopped" else RunControl()
     (news,) = received
     written = json.loads((inbox.parent / "out 1" / ".batcher" / "summary.json").read_text())
     assert (summary.ended, news["ended"], written["ended"]) == (how, how, how)
@@ -623,7 +623,7 @@ async def test_a_result_whose_time_runs_out_is_warned_of(
     inbox: Path, peer: Peer, tmp_path: Path
 ) -> None:
     """As long as it is out; at nine tenths of its time too."""
-    course = RunControl()
+    control = RunControl()
     path = tmp_path / "out" / ".batcher" / "ledger.db"
     peer.service.work = lambda job: (1000.0, None)
     manifest = for_directory(
@@ -632,9 +632,9 @@ async def test_a_result_whose_time_runs_out_is_warned_of(
 
     def hear(change: Transition) -> None:
         if isinstance(change.event, Accepted):
-            course.stop("the power went", 3, abort=True)
+            control.stop("the power went", 3, abort=True)
 
-    await run_batch(manifest, course=course, watch=lambda ledger: ledger.listeners.append(hear))
+    await run_batch(manifest, control=control, watch=lambda ledger: ledger.listeners.append(hear))
     assert status_values(path)["warnings"] == []
     with sqlite3.connect(path) as ledger:
         ledger.execute(

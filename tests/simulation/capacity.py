@@ -98,13 +98,13 @@ class Night:
     tells: bool = True
     away: Callable[[float], bool] = lambda now: False  # when we are, and look at nothing
     changes: tuple[float, ...] = ()
-    outflow: CompletionRate | None = None
+    completion_rate: CompletionRate | None = None
 
     def __post_init__(self) -> None:
-        self.headroom = ConcurrencyLimit(
-            Drain(16, span=0.001), self.outflow or CompletionRate(self.retention)
+        self.concurrency = ConcurrencyLimit(
+            Drain(16, span=0.001), self.completion_rate or CompletionRate(self.retention)
         )
-        self.looks = PollSchedule(latest_first=min(LATEST_FIRST, self.retention * WAIT / 2))
+        self.schedule = PollSchedule(latest_first=min(LATEST_FIRST, self.retention * WAIT / 2))
         self.rng = random.Random(self.seed)
         self.agenda: list[tuple[float, int, Item]] = []
         self.out: dict[int, Item] = {}
@@ -137,11 +137,13 @@ class Night:
         return settled and self.home > AFTER * self.documents and not self.away(now)
 
     def _submit(self, now: float) -> None:
-        for _ in range(min(self.documents - self.accepted, self.headroom.left(now, len(self.out)))):
+        for _ in range(
+            min(self.documents - self.accepted, self.concurrency.left(now, len(self.out)))
+        ):
             self.accepted += 1
             item = self.out[self.accepted] = Item(now, self.rng.lognormvariate(-0.125, 0.5), now)
             self.line.queue.append(item)
-            heapq.heappush(self.agenda, (now + self.looks.first_delay(1), self.accepted, item))
+            heapq.heappush(self.agenda, (now + self.schedule.first_delay(1), self.accepted, item))
         self.outcome.most_out = max(self.outcome.most_out, len(self.out))
 
     def _look(self, now: float) -> None:
@@ -149,11 +151,11 @@ class Night:
         for number, item in due:
             age = now - item.accepted_at
             done = item.ended_at is not None
-            self.looks.learn(1, age, done=done, first=item.is_first)
+            self.schedule.learn(1, age, done=done, first=item.is_first)
             item.is_first = False
             if not done and age < self.retention:
                 item.running_at = now
-                heapq.heappush(self.agenda, (now + self.looks.next_delay(age), number, item))
+                heapq.heappush(self.agenda, (now + self.schedule.next_delay(age), number, item))
         for number, item in list(self.out.items()) if due and self.sweeps else due:
             self._take_home(now, number, item)
 
@@ -175,7 +177,7 @@ class Night:
             self.outcome.expired += 1
             return
         work = item.took if self.tells else None
-        self.headroom.outflow.learn(now, age=age, since=now - item.running_at, work=work)
+        self.concurrency.completion_rate.learn(now, age=age, since=now - item.running_at, work=work)
 
 
 def night(

@@ -52,7 +52,7 @@ class House:
         self.options: dict[str, object] = {}
         self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
-        self.course = RunControl()
+        self.control = RunControl()
 
     def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -93,16 +93,16 @@ class House:
         if self.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Connection(self.client, "twin://", "none")
-        ask = self.course.ask
-        self.course = RunControl()
-        self.course.ask = ask
+        ask = self.control.ask
+        self.control = RunControl()
+        self.control.ask = ask
         run = Run(
             RunContext(
                 manifest,
                 ledger,
                 Store(self.out),
                 reached,
-                self.course,
+                self.control,
                 clock,
                 random.Random(1),
                 unhurried(),

@@ -222,26 +222,26 @@ class _Life:
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         reached = Connection(SimTwin(world), "twin", "none")
-        course = RunControl(secrets=ledger.secrets, tell=world.gossip.told.append)
-        course.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
-        means = RunContext(manifest, ledger, world.disk, reached, course, world.clock, world.rng)
-        run = kind(means._replace(pace=unhurried(), callback=Caller(world)))
+        control = RunControl(secrets=ledger.secrets, tell=world.gossip.told.append)
+        control.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
+        means = RunContext(manifest, ledger, world.disk, reached, control, world.clock, world.rng)
+        run = kind(means._replace(rate_limits=unhurried(), callback=Caller(world)))
         try:
-            await self._live_through(run, kind, ledger, course)
+            await self._live_through(run, kind, ledger, control)
         finally:
-            world.gossip.told.append(course.reason)
+            world.gossip.told.append(control.reason)
 
     async def _live_through(
-        self, run: CollectRun, kind: type[CollectRun], ledger: Ledger, course: RunControl
+        self, run: CollectRun, kind: type[CollectRun], ledger: Ledger, control: RunControl
     ) -> None:
         world = self.world
         async with asyncio.timeout(LONGEST_RUN):
             await run.to_its_end()
             if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):
                 world.defects.append("something is still to be sent after all was called off")
-            await self._audit(run, course)
+            await self._audit(run, control)
 
-    async def _audit(self, run: CollectRun, course: RunControl) -> None:
+    async def _audit(self, run: CollectRun, control: RunControl) -> None:
         """By one that says that it could see all there is, what it didn't see isn't there."""
         world = self.world
         began = self.world.now
@@ -251,8 +251,8 @@ class _Life:
         world.mixed_up += audit.mixed_up
         if (
             not audit.notes
-            and course.exit_code != 4
-            and not course.abort
+            and control.exit_code != 4
+            and not control.abort
             and world.replica.lies == lies
         ):
             world.audits.append((began, world.now))

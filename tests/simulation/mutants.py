@@ -24,7 +24,7 @@ from batcher.ledger.queries import Upstream
 from batcher.outputs.result_store import Item
 from batcher.runs import kinds as runs
 from batcher.stages import fetcher, second_tries
-from batcher.stages import job_list_scan as sighting
+from batcher.stages import job_list_scan as scan
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.job_list_scan import JobListScan
@@ -84,9 +84,9 @@ def _forgets_what_was_being_sent() -> list[Patch]:
 
 def _adopts_nothing() -> list[Patch]:
     async def blind(self: Recovery, unknown: Any) -> JobListScan:
-        sighting = await look(self, unknown)
-        sighting.jobs.clear()
-        return sighting
+        scan = await look(self, unknown)
+        scan.jobs.clear()
+        return scan
 
     look = Recovery._look_through_listing
     return [(Recovery, "_look_through_listing", blind)]
@@ -96,11 +96,11 @@ def _fences_nothing() -> list[Patch]:
     async def kept(self: Any, file_id: str) -> bool:
         return True
 
-    async def judge(self: Recovery, attempt: Any, sighting: JobListScan) -> None:
+    async def judge(self: Recovery, attempt: Any, scan: JobListScan) -> None:
         delete = type(self._client).delete_upload  # type: ignore[method-assign]
         type(self._client).delete_upload = kept
         try:
-            await healthy(self, attempt, sighting)
+            await healthy(self, attempt, scan)
         finally:
             type(self._client).delete_upload = delete  # type: ignore[method-assign]
 
@@ -114,9 +114,9 @@ def _takes_a_job_for_an_upload() -> list[Patch]:
 
 
 def _does_not_wait_to_settle() -> list[Patch]:
-    async def hasty(self: Recovery, attempt: Any, sighting: JobListScan) -> None:
+    async def hasty(self: Recovery, attempt: Any, scan: JobListScan) -> None:
         self._settle = -1.0
-        await healthy(self, attempt, sighting)
+        await healthy(self, attempt, scan)
 
     healthy = Recovery._judge
     return [(Recovery, "_judge", hasty), (Recovery, "_may_conclude", lambda *_: True)]
@@ -212,7 +212,7 @@ def _reads_one_page_of_the_listing() -> list[Patch]:
         await lane.acquire()
         yield await client.jobs()
 
-    return [(sighting, "pages", first_page)]
+    return [(scan, "pages", first_page)]
 
 
 def _believes_any_listing() -> list[Patch]:
@@ -311,7 +311,7 @@ def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
 
 
 def _holds_without_a_look() -> list[Patch]:
-    def hopeless(self: Recovery, attempt: Any, sighting: JobListScan) -> bool:
+    def hopeless(self: Recovery, attempt: Any, scan: JobListScan) -> bool:
         return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
 
     return [(Recovery, "_is_hopeless", hopeless)]

@@ -154,14 +154,14 @@ class Night:
             output=Output(directory=inbox.parent / "never"),
         )
         reached = Connection(WeatherTwin(service, self.weather, began), "twin", "none")
-        course = RunControl(warnings=self.warnings)
+        control = RunControl(warnings=self.warnings)
         run = Run(
             RunContext(
                 manifest,
                 self.ledger,
                 Shelf(),
                 reached,
-                course,
+                control,
                 clock,
                 random.Random(5),
                 unhurried(),

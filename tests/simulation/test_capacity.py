@@ -130,13 +130,13 @@ def test_jobs_that_fail_at_once_are_no_sign_of_a_fast_service() -> None:
     """The first twenty of a folder are broken, and end as soon as they come; the others take 100 s
     each.
     """
-    outflow = CompletionRate(43_200.0)
-    outflow.look(0.0, 20)
+    completion_rate = CompletionRate(43_200.0)
+    completion_rate.look(0.0, 20)
     for number in range(20):
-        outflow.learn(0.1 * number, age=0.1, since=0.1)
-    assert outflow.bound() <= 162 + 20 * 16
-    outflow.look(3_600.0, 20)
-    assert outflow.bound() < 162
+        completion_rate.learn(0.1 * number, age=0.1, since=0.1)
+    assert completion_rate.bound() <= 162 + 20 * 16
+    completion_rate.look(3_600.0, 20)
+    assert completion_rate.bound() < 162
 
 
 @pytest.mark.parametrize(("retention", "most"), [(20.0, 2), (3_600.0, 13), (43_200.0, 162)])
@@ -146,24 +146,24 @@ def test_the_first_that_are_sent_are_as_many_as_the_slowest_service_ends(
     """Before anything has ended nothing is known: a hundredth of a job a second, for three eighths
     of the retention.
     """
-    outflow = CompletionRate(retention)
-    outflow.look(0.0, 1)
-    assert outflow.bound() == most
+    completion_rate = CompletionRate(retention)
+    completion_rate.look(0.0, 1)
+    assert completion_rate.bound() == most
 
 
 def test_a_service_that_ends_nothing_any_more_is_sent_nothing_any_more() -> None:
     """Its rate of late falls, and so does what may be out; idle hours say nothing."""
-    outflow = CompletionRate(3_600.0)
-    outflow.look(0.0, 1)
+    completion_rate = CompletionRate(3_600.0)
+    completion_rate.look(0.0, 1)
     for second in range(1_800):
-        outflow.look(float(second), 1)
-        outflow.learn(float(second), age=1.0, since=1.0)
-    busy = outflow.bound()
-    outflow.look(1_800.0, 0)
-    outflow.look(9_000.0, 1)
-    assert outflow.bound() == pytest.approx(busy, rel=0.01)
-    outflow.look(12_000.0, 1)
-    assert outflow.bound() == 2
+        completion_rate.look(float(second), 1)
+        completion_rate.learn(float(second), age=1.0, since=1.0)
+    busy = completion_rate.bound()
+    completion_rate.look(1_800.0, 0)
+    completion_rate.look(9_000.0, 1)
+    assert completion_rate.bound() == pytest.approx(busy, rel=0.01)
+    completion_rate.look(12_000.0, 1)
+    assert completion_rate.bound() == 2
 
 
 class Unaware(CompletionRate):
@@ -187,8 +187,8 @@ def test_a_bound_that_knows_nothing_of_the_service_would_be_noticed(
 ) -> None:
     """Each of the two defects lets results expire where the real bound loses none."""
 
-    def tried(outflow: CompletionRate | None) -> Night:
-        return night(capacity, retention, 1, outflow=outflow)
+    def tried(completion_rate: CompletionRate | None) -> Night:
+        return night(capacity, retention, 1, completion_rate=completion_rate)
 
     assert tried(None).run().expired == 0
     assert tried(planted(retention)).run().expired > 0
@@ -215,7 +215,7 @@ class Hopeful(CompletionRate):
 def test_a_bound_that_learns_nothing_would_be_noticed(capacity: float, retention: float) -> None:
     """It leaves a fast service idle."""
     assert night(capacity, retention, 1).run().use >= ENOUGH
-    assert night(capacity, retention, 1, outflow=Deaf(retention)).run().use < ENOUGH
+    assert night(capacity, retention, 1, completion_rate=Deaf(retention)).run().use < ENOUGH
 
 
 @pytest.mark.parametrize("retention", [60.0, 3_600.0])
@@ -229,9 +229,15 @@ def test_a_bound_that_ignores_a_slow_down_would_be_noticed(retention: float) -> 
     def speed(now: float) -> float:
         return capacity * 0.55 ** sum(now >= change for change in changes)
 
-    def tried(outflow: CompletionRate | None) -> Night:
+    def tried(completion_rate: CompletionRate | None) -> Night:
         return night(
-            capacity, retention, 1, speed=speed, changes=changes, tells=False, outflow=outflow
+            capacity,
+            retention,
+            1,
+            speed=speed,
+            changes=changes,
+            tells=False,
+            completion_rate=completion_rate,
         )
 
     assert tried(None).run().expired == 0

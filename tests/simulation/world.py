@@ -392,7 +392,7 @@ class SimTwin(FakeClient):
         super().__init__(world.service)
         self.world = world
         self._submissions = Crossroads(world, "submissions")
-        self._looks = Crossroads(world, "looks")
+        self._schedule = Crossroads(world, "looks")
 
     async def reach(self, call: str, act: Callable[[], T]) -> T:
         world = self.world
@@ -511,7 +511,7 @@ class SimTwin(FakeClient):
         # An answer doesn't say whose it is before there is a result: nobody could tell another's
         # failure from his own.
         is_told = answer.status in (JobStatus.FAILED, JobStatus.CANCELLED)
-        return (answer, size) if is_told else await self._looks.passed((answer, size))
+        return (answer, size) if is_told else await self._schedule.passed((answer, size))
 
     def _sent_for(self, job_id: str) -> list[str]:
         job = self.service.jobs.get(job_id)

@@ -87,8 +87,8 @@ def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(
             (reason,) = (await reasons(house)).values()
             assert "ZeroDivisionError" in reason
             assert "test_boundary.py" in reason
-            assert "errors.log" in house.course.warnings[0]
-            assert house.course.exit_code == 0
+            assert "errors.log" in house.control.warnings[0]
+            assert house.control.exit_code == 0
             assert await house.run() == {"saved": 20, "stuck": 1}
         await recall(house)
         assert await house.run() == {"saved": 21}
@@ -112,8 +112,8 @@ def test_what_trips_it_each_time_stops_the_run_in_words(
         with monkeypatch.context() as planted:
             planted.setattr(fetcher, "read_head", misreading(house, lambda job: True))
             tally = await house.run()
-        assert house.course.exit_code == 4
-        assert "3 documents in a row: internal error while fetching" in house.course.reason
+        assert house.control.exit_code == 4
+        assert "3 documents in a row: internal error while fetching" in house.control.reason
         assert tally["stuck"] <= 3
         await recall(house)
         assert await house.run() == {"saved": 20}
@@ -179,7 +179,7 @@ def test_three_submissions_in_a_row_that_trip_stop_the_run(
         with monkeypatch.context() as planted:
             planted.setattr(input_resolver, "_content", lambda due, parts: stumble())
             await house.run()
-        assert house.course.exit_code == 4
+        assert house.control.exit_code == 4
         assert house.paid() == 20
 
     run_virtually(work())
@@ -204,7 +204,7 @@ def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
     for none.
     """
 
-    async def trips(self: Any, attempt: Any, sighting: Any) -> None:
+    async def trips(self: Any, attempt: Any, scan: Any) -> None:
         stumble()
 
     async def work() -> None:
@@ -214,10 +214,10 @@ def test_what_trips_the_recovery_each_time_stops_the_run_in_words(
         with monkeypatch.context() as planted:
             planted.setattr(Recovery, "_judge", trips)
             tally = await house.run()
-        assert (house.course.exit_code, house.course.abort) == (4, False)
+        assert (house.control.exit_code, house.control.abort) == (4, False)
         assert (
             "3 documents in a row: internal error while looking for lost submissions"
-            in house.course.reason
+            in house.control.reason
         )
         assert (tally["held"], tally["unknown"]) == (2, 3)
         assert "perhaps paid; internal error: ZeroDivisionError" in (await reasons(house))["held"]
@@ -234,10 +234,10 @@ def test_one_that_trips_the_recovery_between_others_stops_nothing(
     """However many there are: every other one is found and brought home."""
     healthy = Recovery._judge
 
-    async def trips_at_times(self: Any, attempt: Any, sighting: Any) -> None:
+    async def trips_at_times(self: Any, attempt: Any, scan: Any) -> None:
         if attempt.id % 2:
             stumble()
-        await healthy(self, attempt, sighting)
+        await healthy(self, attempt, scan)
 
     async def work() -> None:
         house.put(**{f"n{number}": f"odd {number}" for number in range(10)})
@@ -245,8 +245,8 @@ def test_one_that_trips_the_recovery_between_others_stops_nothing(
         with monkeypatch.context() as planted:
             planted.setattr(Recovery, "_judge", trips_at_times)
             assert await house.run() == {"saved": 5, "held": 5}
-        assert house.course.exit_code == 0
-        assert len([words for words in house.course.warnings if "internal error" in words]) == 1
+        assert house.control.exit_code == 0
+        assert len([words for words in house.control.warnings if "internal error" in words]) == 1
 
     run_virtually(work())
 
@@ -288,8 +288,8 @@ def test_a_stage_that_falls_as_a_whole_ends_the_run_in_words(
         with monkeypatch.context() as planted:
             planted.setattr(DeadlineMonitor, "run", falls)
             await house.run()
-        assert house.course.exit_code == 4
-        assert "internal error while running the hourglass" in house.course.reason
+        assert house.control.exit_code == 4
+        assert "internal error while running the deadline monitor" in house.control.reason
         assert await house.run() == {"saved": 20}
         assert house.paid() == 20
 
@@ -305,16 +305,16 @@ def failed(message: str) -> ZeroDivisionError:
 
 def test_only_the_same_in_a_row_counts() -> None:
     """One that went well between them, or another kind, begins anew."""
-    course = RunControl()
-    boundary = Boundary(course, "fetching")
+    control = RunControl()
+    boundary = Boundary(control, "fetching")
     for _ in range(5):
         boundary.caught(failed("x"), about="a.txt")
         boundary.caught(failed("x"), about="a.txt")
         boundary.passed()
         boundary.caught(failed("x"), about="a.txt")
         boundary.caught(ValueError("another"), about="a.txt")
-    assert not course.stopped.is_set()
-    assert len(course.warnings) == 2  # each kind is told once
+    assert not control.stopped.is_set()
+    assert len(control.warnings) == 2  # each kind is told once
 
 
 def test_where_it_happened_is_kept_for_whoever_mends_it() -> None:
@@ -352,7 +352,7 @@ def test_traces_are_kept_for_the_owner_and_in_bounds(tmp_path: Path) -> None:
 
 def test_a_full_disk_in_a_task_of_a_stage_is_no_error_of_ours() -> None:
     """It ends the run as it would by itself, in its own words."""
-    course = RunControl()
+    control = RunControl()
 
     async def fill() -> None:
         raise OutputError("disk full")
@@ -362,6 +362,6 @@ def test_a_full_disk_in_a_task_of_a_stage_is_no_error_of_ours() -> None:
             group.create_task(fill())
 
     with pytest.raises(ExceptionGroup) as raised:
-        asyncio.run(kept(stage, course, "running the submitter"))
+        asyncio.run(kept(stage, control, "running the submitter"))
     assert [str(error) for error in raised.value.exceptions] == ["disk full"]
-    assert not course.stopped.is_set() and not course.warnings
+    assert not control.stopped.is_set() and not control.warnings

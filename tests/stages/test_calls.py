@@ -25,10 +25,10 @@ async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     """
     ledger = memory_ledger(path / "none.db", batch="b", clock=lambda: NOW)
     jobs = JobTracker()  # nothing is looked at by itself for a long time
-    looks = PollSchedule(first={0: 1000.0})
+    schedule = PollSchedule(first={0: 1000.0})
     client = FakeClient(FakeService(lambda: NOW, work=lambda job: (0.0, None)))
-    pace = RateLimits(*(RateLimiter() for _ in range(4)))
-    poller = Poller(ledger, client, pace, RunControl(), jobs, looks, clock=lambda: NOW)
+    rate_limits = RateLimits(*(RateLimiter() for _ in range(4)))
+    poller = Poller(ledger, client, rate_limits, RunControl(), jobs, schedule, clock=lambda: NOW)
     await ledger.admit([LETTER])
     await ledger.record(
         events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "local", "local", 1.0)

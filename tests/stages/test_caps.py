@@ -106,7 +106,7 @@ def test_counted_documents_meet_a_cap_of_pages(seed: int, tmp_path: Path) -> Non
     office.fill("pdf")
     tally = office.run(max_pages=60)
     assert 60 * 0.95 <= pages_of(office.billed) <= 60
-    assert tally["saved"] == len(office.billed) and office.house.course.exit_code == 3
+    assert tally["saved"] == len(office.billed) and office.house.control.exit_code == 3
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

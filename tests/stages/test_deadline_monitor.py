@@ -35,7 +35,7 @@ class Time:
 async def told(*changes: tuple[str, float]) -> list[str]:
     """The warnings of a run with one job out, retention 10,000 s; 90 s pass between changes."""
     time = Time()
-    course = RunControl()
+    control = RunControl()
     jobs = JobTracker()
     ledger = memory_ledger(Path("absent.db"), batch="b", clock=time.clock)
     await ledger.admit([LETTER])
@@ -48,21 +48,21 @@ async def told(*changes: tuple[str, float]) -> list[str]:
         ledger,
         FakeClient(FakeService(time.clock)),
         RateLimits(),
-        course,
+        control,
         jobs,
         PollSchedule(),
         clock=time.clock,
     )
-    hourglass = DeadlineMonitor(
-        ledger, course, poller, retention=10_000.0, clock=time.clock, wall=time.wall
+    deadline_monitor = DeadlineMonitor(
+        ledger, control, poller, retention=10_000.0, clock=time.clock, wall=time.wall
     )
-    running = asyncio.create_task(hourglass.run())
+    running = asyncio.create_task(deadline_monitor.run())
     for name, span in changes:
         await asyncio.sleep(90.0)
         setattr(time, name, getattr(time, name) + span)
     await asyncio.sleep(90.0)
     running.cancel()
-    return course.warnings
+    return control.warnings
 
 
 def test_each_mark_is_told_once() -> None:

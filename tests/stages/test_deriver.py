@@ -52,12 +52,12 @@ class Gallery:
 async def derive(
     shelf: Shelf,
     *formats: str,
-    course: RunControl | None = None,
+    control: RunControl | None = None,
     job: Job | None = None,
     **more: Any,
 ) -> None:
     """A deriver until all is made."""
-    deriver = deriver_of(shelf, formats or ALL, course or RunControl(), job or Job(), **more)
+    deriver = deriver_of(shelf, formats or ALL, control or RunControl(), job or Job(), **more)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
         await until_made(deriver, shelf)
@@ -65,12 +65,12 @@ async def derive(
 
 
 def deriver_of(
-    shelf: Shelf, formats: tuple[str, ...], course: RunControl, job: Job, **more: Any
+    shelf: Shelf, formats: tuple[str, ...], control: RunControl, job: Job, **more: Any
 ) -> Deriver:
     output = Output(directory=shelf.root, formats=formats, **more)
     manifest = Manifest(batch="b", service=Service(), sources=(), jobs=(job,), output=output)
-    made = makers.makers_for(manifest, shelf.ledger, shelf.store, Gallery(), course)  # type: ignore[arg-type]
-    return Deriver(shelf.ledger, course, made)
+    made = makers.makers_for(manifest, shelf.ledger, shelf.store, Gallery(), control)  # type: ignore[arg-type]
+    return Deriver(shelf.ledger, control, made)
 
 
 async def until_made(deriver: Deriver, shelf: Shelf) -> None:
@@ -160,7 +160,7 @@ async def test_what_a_crash_leaves_is_neither_lost_nor_doubled(
         if moment == "before it is remembered":
             patch.setattr(makers, "remember", die)
         else:
-            patch.setattr(makers.press, "publish", die_at_once)
+            patch.setattr(makers.derived_files, "publish", die_at_once)
         for one in ("jsonl", "parquet", "markdown"):
             try:
                 await derive(shelf, one)
@@ -237,7 +237,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
     """Fetched before the Markdown that shows them; one that can't be had is noted and stops
     nothing.
     """
-    course = RunControl()
+    control = RunControl()
     await shelf.save(
         f"{folder}a.pdf",
         parsed("one", "two", images=("http://h/1.png?sign=1", "http://h/missing.jpg")),
@@ -245,7 +245,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
     await derive(
         shelf,
         "markdown",
-        course=course,
+        control=control,
         job=Job(options={"settings": {"return_images": ["figure"]}}),
     )
     (picture,) = (shelf.root / folder / "a.pdf.images").iterdir()
@@ -255,7 +255,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
         in (shelf.root / folder / "a.pdf.md").read_text()
     )
     assert [
-        f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in course.warnings
+        f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in control.warnings
     ] == [True]
     found = verify(shelf.ledger, shelf.root)
     assert found.is_whole and found.strays == ()
@@ -264,7 +264,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["parse", "pipeline"])
 async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrapped: bool) -> None:
     """Of a newer result the newer one; one that can't be had is noted and stops nothing."""
-    course = RunControl()
+    control = RunControl()
     job = Job(options={"settings": {"embed_pdf_metadata": True}})
 
     def result(pdf: str | None) -> dict[str, Any]:
@@ -276,18 +276,18 @@ async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrap
         )
 
     first = await shelf.save("a.docx", result("http://h/first?sign=1"))
-    await derive(shelf, "markdown", course=course, job=job)
+    await derive(shelf, "markdown", control=control, job=job)
     picture, pdf = sorted((shelf.root / "a.docx.images").iterdir())
     assert (picture.name[:5], pdf.name[:9], pdf.suffix) == ("0001-", "document-", ".pdf")
     assert pdf.read_bytes() == b"http://h/first?sign=1"
     await shelf.save("a.docx", result("http://h/newer"), replaces=first)
-    await derive(shelf, "markdown", course=course, job=job)
+    await derive(shelf, "markdown", control=control, job=job)
     newer = [path.read_bytes() for path in (shelf.root / "a.docx.images").glob("*.pdf")]
     assert newer == [b"http://h/newer"]
-    assert course.warnings == []
+    assert control.warnings == []
     await shelf.save("b.docx", result("http://h/missing.pdf"))
-    await derive(shelf, "markdown", course=course, job=job)
-    assert ["b.docx: pictures: 1 of 2 missing" in warning for warning in course.warnings] == [True]
+    await derive(shelf, "markdown", control=control, job=job)
+    assert ["b.docx: pictures: 1 of 2 missing" in warning for warning in control.warnings] == [True]
     found = verify(shelf.ledger, shelf.root)
     assert found.is_whole and found.strays == ()
 
@@ -375,19 +375,19 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(
 ) -> None:
     """Exit code 3; the next run makes what is missing."""
     await shelf.save("a.pdf", parsed("text"))
-    course = RunControl()
+    control = RunControl()
 
     def full(*_: object, **__: object) -> Sequence[Derivable]:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(makers.press, "append_lines", full)
-        deriver = deriver_of(shelf, ("jsonl",), course, Job())
+        patch.setattr(makers.derived_files, "append_lines", full)
+        deriver = deriver_of(shelf, ("jsonl",), control, Job())
         deriver.finish()
         task = asyncio.create_task(deriver.run())
-        await course.stopped.wait()
+        await control.stopped.wait()
         task.cancel()
-    assert course.exit_code == 3 and "make room" in course.reason
+    assert control.exit_code == 3 and "make room" in control.reason
     await derive(shelf, "jsonl")
     assert len(lines(shelf)) == 1
 
@@ -419,11 +419,11 @@ class Sickly:
         )
 
 
-async def made_by(shelf: Shelf, course: RunControl, *ones: Maker) -> None:
-    deriver = Deriver(shelf.ledger, course, ones)
+async def made_by(shelf: Shelf, control: RunControl, *ones: Maker) -> None:
+    deriver = Deriver(shelf.ledger, control, ones)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
-        while not deriver.finish() and not course.abort:
+        while not deriver.finish() and not control.abort:
             await shelf.ledger.change(within=0.02)
         task.cancel()
 
@@ -452,9 +452,9 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     """
     for source in ("a.pdf", "b.pdf", "bad.pdf", "c.pdf", "d.pdf"):
         await shelf.save(source, parsed("text"))
-    course = RunControl()
+    control = RunControl()
     maker = Sickly(shelf, error)
-    await made_by(shelf, course, maker)
+    await made_by(shelf, control, maker)
     notes = made(shelf, "markdown")
     assert {source for source, note in notes.items() if note is None} == {
         "a.pdf",
@@ -463,8 +463,8 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
         "d.pdf",
     }
     assert type(error).__name__ in str(notes["bad.pdf"])
-    assert [warning.startswith("bad.pdf: markdown") for warning in course.warnings] == [True]
-    assert not course.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
+    assert [warning.startswith("bad.pdf: markdown") for warning in control.warnings] == [True]
+    assert not control.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
     assert [f for f, _ in verify(shelf.ledger, shelf.root).unmade] == ["markdown"]
     again = Sickly(shelf, error)
     await made_by(shelf, RunControl(), again)
@@ -479,24 +479,24 @@ async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(
     """With a word; what else is made of them is, and results go on coming home."""
     for number in range(20):
         await shelf.save(f"bad {number}.pdf", parsed("text"))
-    course = RunControl()
+    control = RunControl()
     maker = Sickly(shelf, RuntimeError("no"))
     other = Sickly(shelf, RuntimeError("no"), "other")
     other.make = lambda group: remember(  # type: ignore[method-assign]
         shelf.ledger, [Derived(one.document, "other", one.sha256, one.source) for one in group]
     )
-    await made_by(shelf, course, maker, other)
+    await made_by(shelf, control, maker, other)
     assert len(made(shelf, "markdown")) == 3 and len(made(shelf, "other")) == 20
-    assert "no more of it is made in this run" in course.warnings[-1]
-    assert not course.stopped.is_set()
+    assert "no more of it is made in this run" in control.warnings[-1]
+    assert not control.stopped.is_set()
 
 
 async def test_failures_between_which_others_succeed_are_no_row(shelf: Shelf) -> None:
     """However many there are."""
     for number in range(12):
         await shelf.save(f"{'bad' if number % 2 else 'good'} {number}.pdf", parsed("text"))
-    course = RunControl()
-    await made_by(shelf, course, Sickly(shelf, RuntimeError("no")))
+    control = RunControl()
+    await made_by(shelf, control, Sickly(shelf, RuntimeError("no")))
     assert Counter(note is None for note in made(shelf, "markdown").values()) == {True: 6, False: 6}
 
 
@@ -508,18 +508,18 @@ async def test_a_folder_in_the_way_is_one_document_s_trouble(shelf: Shelf) -> No
     (shelf.root / "a.pdf.images").write_text("mine")
     for source in ("a.pdf", "b.pdf"):
         await shelf.save(source, parsed("one", images=("http://h/1.png",)))
-    course = RunControl()
+    control = RunControl()
     await derive(
         shelf,
         "markdown",
         "jsonl",
-        course=course,
+        control=control,
         job=Job(options={"settings": {"return_images": ["figure"]}}),
     )
-    assert not course.stopped.is_set() and (shelf.root / "a.pdf.images").read_text() == "mine"
+    assert not control.stopped.is_set() and (shelf.root / "a.pdf.images").read_text() == "mine"
     assert len(lines(shelf)) == 2 and (shelf.root / "a.pdf.md").exists()
     assert len(list((shelf.root / "b.pdf.images").iterdir())) == 1
-    assert any(warning.startswith("a.pdf: images") for warning in course.warnings)
+    assert any(warning.startswith("a.pdf: images") for warning in control.warnings)
 
 
 LINKS = (
@@ -540,12 +540,12 @@ async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_the
     shelf: Shelf,
 ) -> None:
     """One that holds its picture itself gives it; an empty one is none; two of one name are two."""
-    course = RunControl()
+    control = RunControl()
     await shelf.save("a.pdf", parsed(*map(str, range(len(LINKS))), images=LINKS))
     await derive(
         shelf,
         "markdown",
-        course=course,
+        control=control,
         job=Job(options={"settings": {"return_images": ["figure"]}}),
     )
     found = sorted(
@@ -604,12 +604,12 @@ async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, sc
     odd: dict[str, dict[str, Any] | bytes] = {**ODD, **BYTES}
     for name, result in odd.items():
         await shelf.save(f"{name}.pdf", result)
-    course = RunControl()
+    control = RunControl()
     options = (
         {"instructions": {"schema": {"properties": {"a": {"type": "number"}}}}} if schema else {}
     )
-    await derive(shelf, course=course, job=Job(endpoint="extract", options=options))
-    assert not course.stopped.is_set()
+    await derive(shelf, control=control, job=Job(endpoint="extract", options=options))
+    assert not control.stopped.is_set()
     assert {line["source"] for line in lines(shelf)} == {
         "sound.pdf",
         *(f"{name}.pdf" for name in {**ODD, **BYTES}),
@@ -619,7 +619,7 @@ async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, sc
         row["source"] for row in table(shelf)
     }
     assert not [note for note in made(shelf, "parquet").values() if note and "Error" in note]
-    assert any("cut off.pdf: jsonl: left out" in warning for warning in course.warnings)
+    assert any("cut off.pdf: jsonl: left out" in warning for warning in control.warnings)
     assert verify(shelf.ledger, shelf.root).is_whole
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from test_sighting import accepted
+from test_job_list_scan import accepted
 from virtual import run_virtually, unhurried
 
 from batcher.core import events
@@ -104,19 +104,19 @@ class Bench:
     ) -> None:
         self.folder = folder
         self.ledger = memory_ledger(Path("absent.db"), batch="b", clock=now)
-        self.client, self.pace, self.course = Scripted(), unhurried(), RunControl()
-        self.jobs, self.looks = JobTracker(), PollSchedule()
-        self.headroom = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
-        self.sink = Sink(self.ledger, Store(folder), self.course, service="twin", key_print="none")
+        self.client, self.rate_limits, self.control = Scripted(), unhurried(), RunControl()
+        self.jobs, self.schedule = JobTracker(), PollSchedule()
+        self.concurrency = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
+        self.sink = Sink(self.ledger, Store(folder), self.control, service="twin", key_print="none")
         self.fetcher = Fetcher(
             self.ledger,
             self.client,
-            self.pace,
-            self.course,
+            self.rate_limits,
+            self.control,
             self.jobs,
-            self.looks,
+            self.schedule,
             self.sink,
-            self.headroom,
+            self.concurrency,
             Prices(),
             steps,
             policy=Policy(backoff=Backoff(first=1.0, most=300.0)),
@@ -142,7 +142,7 @@ class Bench:
             if (watched := self.jobs.get(document)) is None:
                 return
             await asyncio.sleep(every if number else 0.0)
-            self.pace.fetch.shorten(0.0)
+            self.rate_limits.fetch.shorten(0.0)
             self.jobs.fetch(document)
             for _ in range(1000):
                 if not self.fetcher.busy and not (
@@ -219,7 +219,7 @@ def test_sixteen_are_asked_for_at_once(tmp_path: Path) -> None:
             bench.jobs.fetch(document)
         await asyncio.sleep(60.0)
         assert (bench.client.most_at_once, len(bench.client.asked)) == (16, 30)
-        assert bench.headroom.drain.span == pytest.approx(5.0)
+        assert bench.concurrency.drain.span == pytest.approx(5.0)
         assert bench.taken == 0
 
     at_work(work, tmp_path)
@@ -250,7 +250,7 @@ def test_a_lane_that_is_held_for_long_is_not_waited_for(
     async def work() -> None:
         bench = Bench(tmp_path)
         await bench.out(1)
-        bench.pace.fetch.pause(held)
+        bench.rate_limits.fetch.pause(held)
         assert not bench.fetcher.busy
         bench.jobs.fetch(1)
         assert bench.fetcher.busy == busy
@@ -265,7 +265,7 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
         bench.client.said["job-1"] = error
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.abort, bench.course.reason) == (
+        assert (bench.control.exit_code, bench.control.abort, bench.control.reason) == (
             4,
             True,
             str(error),
@@ -318,7 +318,7 @@ def test_the_lane_waits_where_the_service_is_unwell(
     async def work(bench: Bench) -> None:
         await bench.out(1)
         await bench.ask(1, error)
-        assert (bench.pace.fetch.held_for > 0.3) == is_held
+        assert (bench.rate_limits.fetch.held_for > 0.3) == is_held
 
     at_work(work, tmp_path)
 
@@ -340,13 +340,13 @@ def test_where_others_are_answered_meanwhile_they_do_not_wait(
         await bench.out(1)
         await bench.out(2)
         await bench.ask(1, error)
-        assert bench.pace.fetch.held_for > 0.05
+        assert bench.rate_limits.fetch.held_for > 0.05
         await bench.ask(2, RUNNING)
-        bench.pace.fetch.shorten(0.0)
+        bench.rate_limits.fetch.shorten(0.0)
         await bench.ask(1, error)
-        assert (bench.pace.fetch.held_for > 0.05) == is_held
+        assert (bench.rate_limits.fetch.held_for > 0.05) == is_held
         await bench.ask(1, error)
-        assert bench.pace.fetch.held_for > 0.05, "nobody has been answered since"
+        assert bench.rate_limits.fetch.held_for > 0.05, "nobody has been answered since"
 
     at_work(work, tmp_path)
 
@@ -362,7 +362,7 @@ def test_one_job_that_is_to_be_left_alone_is_alone_in_that(tmp_path: Path) -> No
             await bench.ask(2, RUNNING)
             await bench.ask(1, Busy("GET /job", "later", status=503, retry_after=wants))
             assert bench.span(1) == pytest.approx(waits, abs=2.0)
-            assert bench.pace.fetch.held_for == 0.0
+            assert bench.rate_limits.fetch.held_for == 0.0
 
     at_work(work, tmp_path)
 
@@ -371,7 +371,7 @@ def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path
     async def work(bench: Bench) -> None:
         await bench.out(1)
         await bench.ask(1, Busy("GET /job", "later", status=503, retry_after=20 * HOUR))
-        assert bench.pace.fetch.held_for == pytest.approx(6 * HOUR, abs=2.0)
+        assert bench.rate_limits.fetch.held_for == pytest.approx(6 * HOUR, abs=2.0)
 
     at_work(work, tmp_path)
 
@@ -424,8 +424,8 @@ def test_a_job_that_runs_is_looked_at_later_the_older_it_is(
         await bench.ask(1, RUNNING)
         assert bench.span(1) == pytest.approx(span, abs=0.03)
         assert watched.asked_at == pytest.approx(now(), abs=0.03)
-        assert watched.looks == 1
-        assert bench.looks.too_soon > 0.5
+        assert watched.schedule == 1
+        assert bench.schedule.too_soon > 0.5
         assert bench.taken == 0
 
     at_work(work, tmp_path)
@@ -441,7 +441,7 @@ def test_failures_of_the_provider_s_make_submissions_pause(
             await bench.ask(document, failed(name))
             await asyncio.sleep(WINDOW / 4)
             assert bench.jobs.get(document) is None
-        assert (bench.headroom.breaker.open_until is not None) == trips
+        assert (bench.concurrency.breaker.open_until is not None) == trips
         assert bench.taken == 0
 
     at_work(work, tmp_path)
@@ -459,7 +459,7 @@ def test_a_result_keeps_the_breaker_closed(tmp_path: Path) -> None:
         await bench.ask(5, result(5))
         await bench.out(6)
         await bench.ask(6, failed("INTERNAL_ERROR"))
-        assert bench.headroom.breaker.open_until is None
+        assert bench.concurrency.breaker.open_until is None
 
     at_work(work, tmp_path)
 
@@ -467,10 +467,10 @@ def test_a_result_keeps_the_breaker_closed(tmp_path: Path) -> None:
 def test_three_refusals_for_their_configuration_in_a_row_stop_the_run(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         for document in range(1, 4):
-            assert not bench.course.stopped.is_set()
+            assert not bench.control.stopped.is_set()
             await bench.out(document)
             await bench.ask(document, failed("INVALID_CONFIG"))
-        assert bench.course.exit_code == 2
+        assert bench.control.exit_code == 2
 
     at_work(work, tmp_path)
 
@@ -517,8 +517,8 @@ def test_a_result_is_saved_as_it_came_with_what_it_cost(tmp_path: Path) -> None:
         assert row == (3, 4.5, "job-1")
         detail = "SELECT detail FROM events WHERE event = 'Ended'"
         assert json.loads(bench.ledger.reader.execute(detail).fetchone()[0])["duration"] == 7.0
-        assert (bench.taken, bench.jobs.get(1), watched.looks) == (0, None, 1)
-        assert bench.looks.too_soon < 0.5
+        assert (bench.taken, bench.jobs.get(1), watched.schedule) == (0, None, 1)
+        assert bench.schedule.too_soon < 0.5
 
     at_work(work, tmp_path)
 
@@ -543,7 +543,7 @@ def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(
         bench.client.linked = Refused("GET a URL", "expired", status=410)
         watched = await bench.out(1, age=10.0)
         await bench.ask(1, UNREAD[words], times=4, every=29.0)
-        assert watched.unread == 4 and watched.looks == 1
+        assert watched.unread == 4 and watched.schedule == 1
         assert watched.unread_since == pytest.approx(now() - 87.0, abs=0.2)
         assert bench.span(1) <= 35.0
         await bench.ask(1, UNREAD[words], times=2, every=50.0)
@@ -670,8 +670,8 @@ def test_a_disk_that_gives_up_in_the_middle_of_a_download_stops_the_run(tmp_path
         bench.client.said["job-1"] = result(inner=LINK)
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.abort) == (3, True)
-        assert "1.json" in bench.course.reason
+        assert (bench.control.exit_code, bench.control.abort) == (3, True)
+        assert "1.json" in bench.control.reason
         assert bench.ledger.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
@@ -739,7 +739,9 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
         await asyncio.sleep(1.0)
         assert bench.ledger.state_of(1) == (State.SAVED if is_saved else State.WAITING)
         assert list(_parts(tmp_path)) == []
-        assert ["can't be had" in warning for warning in bench.course.warnings] == [True] * is_saved
+        assert ["can't be had" in warning for warning in bench.control.warnings] == [
+            True
+        ] * is_saved
         if is_saved:
             assert (
                 json.loads((tmp_path / "1.json").read_bytes())["result"]["parse"][0]["result"]
@@ -880,7 +882,7 @@ def test_any_answer_is_a_sign_of_life_for_the_lane(answer: Said, tmp_path: Path)
         await asyncio.sleep(100.0)
         await bench.ask(1, answer)
         await bench.ask(1, DOWN)
-        assert bench.pace.fetch.held_for < 0.6
+        assert bench.rate_limits.fetch.held_for < 0.6
 
     at_work(work, tmp_path)
 
@@ -908,13 +910,13 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             assert "internal error while fetching: ZeroDivisionError" in bench.reason(document)
         await bench.ask(3, RUNNING)
         await bench.ask(4, _stumble)
-        assert not bench.course.stopped.is_set()
+        assert not bench.control.stopped.is_set()
         for document in (5, 6):
             await bench.out(document)
             bench.client.said[f"job-{document}"] = _stumble
             bench.jobs.fetch(document)
             await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.abort) == (4, True)
+        assert (bench.control.exit_code, bench.control.abort) == (4, True)
         assert bench.ledger.state_of(5) == State.STUCK and bench.ledger.state_of(6) == State.WAITING
         assert not bench.fetcher.busy
 
@@ -936,7 +938,7 @@ def test_what_is_no_longer_out_is_given_up_by_nobody(tmp_path: Path) -> None:
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
         assert bench.ledger.state_of(1) == State.CANCELLED
-        assert not bench.course.stopped.is_set()
+        assert not bench.control.stopped.is_set()
 
     at_work(work, tmp_path)
 
@@ -955,8 +957,8 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
         bench.client.said["job-1"] = _stumble
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert (bench.course.exit_code, bench.course.abort) == (4, True)
-        assert "internal error while fetching" in bench.course.reason
+        assert (bench.control.exit_code, bench.control.abort) == (4, True)
+        assert "internal error while fetching" in bench.control.reason
         assert bench.ledger.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from house import House, all_waiting
-from test_audit import Replaying
+from test_auditor import Replaying
 from virtual import run_virtually
 
 from batcher.core import events
@@ -178,7 +178,7 @@ def test_a_stopped_run_brings_home_what_ended_a_moment_ago(house: House, took: i
             ended = all(now() > job.ends_at + 1 for job in house.service.jobs.values())
             if not stopped and ledger.tally[State.WAITING] == 3 and ended:
                 stopped.append(now())
-                house.course.stop("on request", 3)
+                house.control.stop("on request", 3)
             return False
 
         assert await house.run(until=until) == {"saved": 3}
@@ -233,7 +233,7 @@ def test_one_refused_connection_after_an_hour_of_waiting_is_no_outage(
         house.client = Flaky(house.service)
         house.service.work = lambda job: (HOUR, None)
         assert await house.run() == {"saved": 2}
-        assert house.course.exit_code == 0, house.course.reason
+        assert house.control.exit_code == 0, house.control.reason
 
     run_virtually(work())
 

@@ -418,7 +418,7 @@ def test_only_what_is_asked_for_now_is_sent(
         assert not list(house.out.glob("b*.json"))
         assert [
             w
-            for w in house.course.warnings
+            for w in house.control.warnings
             if w.startswith("3 documents that an earlier run had queued")
         ]
         await asyncio.sleep(HOUR)
@@ -464,8 +464,8 @@ def test_the_same_names_in_another_folder_are_other_documents(house: House, tmp_
         house.put(a="february a", b="february b")
         await asyncio.sleep(HOUR)
         assert await house.run() == {"saved": 4}
-        assert "of the same names" in " ".join(house.course.warnings) or "same names" in " ".join(
-            house.course.warnings
+        assert "of the same names" in " ".join(house.control.warnings) or "same names" in " ".join(
+            house.control.warnings
         )
         house.inbox = january
         await asyncio.sleep(HOUR)

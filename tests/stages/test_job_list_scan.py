@@ -67,8 +67,8 @@ def test_a_job_is_lacking_once_the_listing_has_had_its_time(
 def test_a_listing_lags_where_it_shows_no_job_since_and_there_is_one(
     unshown: list[float], shown_to: float | None, lags: bool
 ) -> None:
-    sighting = seen(unshown={str(moment): moment for moment in unshown}, shown_to=shown_to)
-    assert sighting.lags_since(100.0) == lags
+    scan = seen(unshown={str(moment): moment for moment in unshown}, shown_to=shown_to)
+    assert scan.lags_since(100.0) == lags
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ def test_what_it_shows_and_does_not_show_of_ours() -> None:
             await accepted(ledger, document)
             await asyncio.sleep(1.0)
         rows = [row(f"job-{document}", nonce_of(document)) for document in (3, 1, 2)]
-        sighting = await look(ledger, Rows(rows))
-        assert sighting.unshown == {"job-4": moments[3]}
-        assert sighting.shown_to == moments[2]
-        assert (sighting.begun_at, sighting.seen_at) == (NOW + 4.0, NOW + 4.0)
-        assert (sighting.broken, sighting.unreadable, sighting.jobs) == ("", 0, {})
+        scan = await look(ledger, Rows(rows))
+        assert scan.unshown == {"job-4": moments[3]}
+        assert scan.shown_to == moments[2]
+        assert (scan.begun_at, scan.seen_at) == (NOW + 4.0, NOW + 4.0)
+        assert (scan.broken, scan.unreadable, scan.jobs) == ("", 0, {})
 
     with_ledger(work)
 
@@ -233,8 +233,8 @@ def test_what_is_deleted_while_the_listing_is_read_needs_not_be_shown() -> None:
         await accepted(ledger, 3)
         client = Rows()
         client.ledger, client.during = ledger, [events.Cleaned(1, "job-1")]
-        sighting = await look(ledger, client)
-        assert sighting.unshown.keys() == {"job-2", "job-3"}
+        scan = await look(ledger, client)
+        assert scan.unshown.keys() == {"job-2", "job-3"}
 
     with_ledger(work)
 
@@ -251,8 +251,8 @@ def test_of_many_jobs_not_shown_the_first_thousand_are_asked_for_again() -> None
         client.during = [
             events.Cleaned(document, f"job-{document}") for document in range(1, number + 1)
         ]
-        sighting = await look(ledger, client)
-        assert len(sighting.unshown) == 2
+        scan = await look(ledger, client)
+        assert len(scan.unshown) == 2
 
     with_ledger(work)
 
@@ -273,9 +273,9 @@ def test_a_job_of_ours_counts_as_shown_only_with_what_we_sent(name: str) -> None
 
     async def work(ledger: Ledger) -> None:
         await accepted(ledger, 1)
-        sighting = await look(ledger, Rows([told]))
-        assert ("job-1" in sighting.unshown) == is_lacking
-        assert (sighting.shown_to is None) == is_lacking
+        scan = await look(ledger, Rows([told]))
+        assert ("job-1" in scan.unshown) == is_lacking
+        assert (scan.shown_to is None) == is_lacking
 
     with_ledger(work)
 
@@ -286,9 +286,9 @@ def test_a_job_that_names_another_attempt_is_neither_lacking_nor_a_proof() -> No
     async def work(ledger: Ledger) -> None:
         await accepted(ledger, 1)
         await accepted(ledger, 2)
-        sighting = await look(ledger, Rows([row("job-1", nonce_of(2), source="reducto://1.pdf")]))
-        assert sighting.unshown.keys() == {"job-2"}
-        assert sighting.shown_to is None
+        scan = await look(ledger, Rows([row("job-1", nonce_of(2), source="reducto://1.pdf")]))
+        assert scan.unshown.keys() == {"job-2"}
+        assert scan.shown_to is None
 
     with_ledger(work)
 
@@ -297,8 +297,8 @@ def test_what_was_cleaned_is_no_proof_though_it_is_shown() -> None:
     async def work(ledger: Ledger) -> None:
         await accepted(ledger, 1, saved=True)
         await ledger.record(events.Cleaned(1, "job-1"))
-        sighting = await look(ledger, Rows([row("job-1", nonce_of(1))]))
-        assert (sighting.shown_to, sighting.unshown) == (None, {})
+        scan = await look(ledger, Rows([row("job-1", nonce_of(1))]))
+        assert (scan.shown_to, scan.unshown) == (None, {})
 
     with_ledger(work)
 
@@ -328,8 +328,8 @@ def test_a_row_is_of_the_attempt_it_names(
         await lost(ledger, 1)
         await lost(ledger, 2)
         await accepted(ledger, 3)
-        sighting = await look(ledger, Rows([told]))
-        assert (sighting.jobs, sighting.parts) == (jobs, parts)
+        scan = await look(ledger, Rows([told]))
+        assert (scan.jobs, scan.parts) == (jobs, parts)
 
     with_ledger(work)
 
@@ -372,8 +372,8 @@ def test_of_several_rows_of_one_attempt_the_best_is_adopted(
             made = row(job_id, nonce_of(1), type=facts.get("type", ""))
             made.status = facts.get("status", "Completed")
             rows.append(made)
-        sighting = await look(ledger, Rows(rows[::-1] if turned else rows), endpoints=endpoints)
-        assert sighting.jobs == {1: "better"}
+        scan = await look(ledger, Rows(rows[::-1] if turned else rows), endpoints=endpoints)
+        assert scan.jobs == {1: "better"}
 
     with_ledger(work)
 
@@ -410,8 +410,8 @@ def test_rows_that_say_nothing_are_noted_by_type_with_the_latest_of_each() -> No
             mute("job-1", NOW + 9.0, "Extract"),
             row("f", "f" * 24, type="Extract", created_at="2099-01-01"),
         ]
-        sighting = await look(ledger, Rows(rows))
-        assert sighting.mute == {
+        scan = await look(ledger, Rows(rows))
+        assert scan.mute == {
             "parse": (NOW + 1.0, "b"),
             "extract": (NOW, "d"),
             "": (float("inf"), "e"),
@@ -430,9 +430,9 @@ def test_a_listing_that_breaks_off_still_shows_what_it_showed() -> None:
         await lost(ledger, 1)
         lane = unhurried().list
         error = Busy("GET /jobs", "later", status=503, retry_after=100.0)
-        sighting = await look(ledger, Rows([row("x", nonce_of(1))], broken=error), lane=lane)
-        assert sighting.jobs == {1: "x"}
-        assert sighting.broken == str(error)
+        scan = await look(ledger, Rows([row("x", nonce_of(1))], broken=error), lane=lane)
+        assert scan.jobs == {1: "x"}
+        assert scan.broken == str(error)
         assert lane.held_for == 100.0
 
     with_ledger(work)
@@ -445,8 +445,8 @@ def test_a_listing_that_goes_in_circles_is_no_whole_pass_and_holds_no_lane() -> 
                 return api_types.JobsPage([], "again")
 
         lane = unhurried().list
-        sighting = await look(ledger, Circles(), lane=lane)
-        assert "the same cursor again" in sighting.broken and "GET" not in sighting.broken
+        scan = await look(ledger, Circles(), lane=lane)
+        assert "the same cursor again" in scan.broken and "GET" not in scan.broken
         assert lane.held_for == 0.0
 
     with_ledger(work)
@@ -459,8 +459,8 @@ def test_a_page_has_ten_minutes(takes: float, broken: str) -> None:
     """Each of them, and its turn in the lane is part of it."""
 
     async def work(ledger: Ledger) -> None:
-        sighting = await look(ledger, Rows([], [], takes=takes))
-        assert sighting.broken == broken or (broken and broken in sighting.broken)
+        scan = await look(ledger, Rows([], [], takes=takes))
+        assert scan.broken == broken or (broken and broken in scan.broken)
 
     with_ledger(work)
 

@@ -63,7 +63,7 @@ def test_a_large_document_that_makes_way_holds_up_no_smaller_one(house: House) -
 
         tally = await house.run(until=watch)
         assert tally == {"saved": 2, "superseded": 1}
-        assert house.course.exit_code == 0
+        assert house.control.exit_code == 0
 
     run_virtually(work())
 
@@ -108,7 +108,7 @@ def test_a_sample_uploads_no_more_than_it_sends(house: House, most_out: int | No
         tally = await house.run()
         assert tally == {"saved": 3, "queued": 57}
         assert len(house.service.uploads) == 3
-        assert house.course.exit_code == 3 and "max_documents" in house.course.reason
+        assert house.control.exit_code == 3 and "max_documents" in house.control.reason
 
     run_virtually(work())
 

@@ -19,9 +19,9 @@ from batcher.stages.run_control import RunControl
 class Overtaken(FakeClient):
     """While the listing is on its way, a job that it doesn't show yet comes home."""
 
-    def __init__(self, service: FakeService, watchlist: JobTracker) -> None:
+    def __init__(self, service: FakeService, tracker: JobTracker) -> None:
         super().__init__(service)
-        self._watchlist = watchlist
+        self._watchlist = tracker
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
@@ -35,11 +35,11 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
 
     async def work() -> None:
         clock = asyncio.get_running_loop().time
-        watchlist = JobTracker()
+        tracker = JobTracker()
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
-        client = Overtaken(FakeService(clock), watchlist)
+        client = Overtaken(FakeService(clock), tracker)
         poller = Poller(
-            ledger, client, RateLimits(), RunControl(), watchlist, PollSchedule(), clock=clock
+            ledger, client, RateLimits(), RunControl(), tracker, PollSchedule(), clock=clock
         )
         for number in (1, 2):
             flight = InFlightJob(
@@ -53,9 +53,9 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
                 True,
                 f"{number}.json",
             )
-            watchlist.add(flight, look_in=0.0)
-        await poller._sweep(watchlist.due())
-        assert watchlist.get(1) is None
-        assert watchlist.backlog == 1
+            tracker.add(flight, look_in=0.0)
+        await poller._sweep(tracker.due())
+        assert tracker.get(1) is None
+        assert tracker.backlog == 1
 
     run_virtually(work())

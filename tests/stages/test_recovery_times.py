@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from test_sighting import Rows, accepted, lost, nonce_of, row, with_ledger
+from test_job_list_scan import Rows, accepted, lost, nonce_of, row, with_ledger
 from virtual import unhurried
 
 from batcher.core import events
@@ -76,10 +76,10 @@ class Service(Rows):
 
 
 def recovery(
-    ledger: Ledger, client: Service, course: RunControl | None = None, **more: Any
+    ledger: Ledger, client: Service, control: RunControl | None = None, **more: Any
 ) -> Recovery:
     facts = {"retention": RETENTION, "settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
-    means = (ledger, client, unhurried(), course or RunControl())
+    means = (ledger, client, unhurried(), control or RunControl())
     return Recovery(*means, service="twin", key_print="none", clock=ledger.clock, **facts)
 
 
@@ -88,13 +88,13 @@ async def goes_on(
     client: Service,
     seconds: float,
     *,
-    course: RunControl | None = None,
+    control: RunControl | None = None,
     **more: Any,
 ) -> list[tuple[float, State]]:
     """What becomes of document 1, and when, in so many seconds."""
     began = now()
     told = list[tuple[float, State]]()
-    running = asyncio.create_task(recovery(ledger, client, course, **more).run())
+    running = asyncio.create_task(recovery(ledger, client, control, **more).run())
     while now() < began + seconds:
         state = ledger.state_of(1)
         if state != State.UNKNOWN and (not told or told[-1][1] != state):
@@ -188,11 +188,11 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(call: str) -> None:
         await lost(ledger, 1)
         await proven(ledger, LISTING, *((FENCE,) if call != "upload" else ()))
         client = Service()
-        course = RunControl()
+        control = RunControl()
         error = Unauthorised("any call", "no such key", status=401)
         client.fails = lambda asked, what: error if asked == call else None
-        assert await goes_on(ledger, client, 1.0, course=course) == []
-        assert (course.exit_code, course.abort, course.reason) == (4, True, str(error))
+        assert await goes_on(ledger, client, 1.0, control=control) == []
+        assert (control.exit_code, control.abort, control.reason) == (4, True, str(error))
 
     with_ledger(work)
 
@@ -373,8 +373,8 @@ def test_where_no_job_of_ours_is_shown_time_decides_once_no_company_is_left(
         await lost(ledger, 1)
         await company(ledger)
         await proven(ledger)
-        course = RunControl(home=more.pop("home", False))
-        told = await goes_on(ledger, Service(), 2 * HOUR, course=course, **more)
+        control = RunControl(home=more.pop("home", False))
+        told = await goes_on(ledger, Service(), 2 * HOUR, control=control, **more)
         assert [state for _, state in told] == ([] if at is None else [State.QUEUED])
         assert at is None or is_about(told[0][0], at)
 

@@ -34,7 +34,7 @@ def agree(house: House, answer: bool) -> list[str]:
         asked.append(words)
         return answer
 
-    house.course.ask = ask
+    house.control.ask = ask
     return asked
 
 
@@ -46,7 +46,7 @@ def test_a_few_edited_files_are_paid_again_without_a_word(house: House) -> None:
         asked = agree(house, answer=False)
         edit(house, 3)
         assert (await house.run())["saved"] == 6
-        assert (house.paid(), asked, house.course.refused) == (9, [], "")
+        assert (house.paid(), asked, house.control.refused) == (9, [], "")
 
     run_virtually(work())
 
@@ -65,11 +65,11 @@ def test_more_of_them_stay_as_they_were_while_the_rest_goes_on(house: House) -> 
         assert digest_of("letter 0") in house.result("n0")
         assert (
             "4 documents that are saved would be paid for again, about 4 credits"
-            in house.course.refused
+            in house.control.refused
         )
-        assert "--yes" in house.course.refused
+        assert "--yes" in house.control.refused
         await house.run()
-        assert house.course.refused
+        assert house.control.refused
         assert house.paid() == 7
 
     run_virtually(work())
@@ -103,14 +103,14 @@ def test_other_options_send_nothing_until_they_are_agreed_to(house: House) -> No
         house.options = {"settings": {"page_range": [1]}}
         house.put(new="new")
         assert await house.run() == {"saved": 7}
-        assert house.course.exit_code == 2
+        assert house.control.exit_code == 2
         assert house.paid() == 7
         agree(house, answer=True)
         assert (await house.run())["saved"] == 8
         assert house.paid() == 15
         asked = agree(house, answer=False)
         await house.run()
-        assert (asked, house.course.refused) == ([], "")
+        assert (asked, house.control.refused) == ([], "")
 
     run_virtually(work())
 

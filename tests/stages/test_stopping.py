@@ -55,7 +55,7 @@ def stopping(
     def until(ledger: Ledger) -> bool:
         if not told and when(ledger):
             told.append(now())
-            house.course.stop("on request", 3)
+            house.control.stop("on request", 3)
         return False
 
     return until
@@ -179,7 +179,7 @@ def test_a_limit_that_is_reached_ends_submissions_at_once_and_still_waits_for_wh
 
         def until(ledger: Ledger) -> bool:
             if at(ledger):
-                house.course.stop("limits.max_duration is over", 3, home=True)
+                house.control.stop("limits.max_duration is over", 3, home=True)
             return False
 
         began = now()

@@ -20,11 +20,11 @@ def stopped_after(
 
     async def night() -> tuple[timedelta, RunControl]:
         loop = asyncio.get_running_loop()
-        course = RunControl()
-        curfew = TimeLimit(limits, course, clock=loop.time)
-        curfew.look()
-        await curfew.run()
-        return timedelta(seconds=loop.time() - began.timestamp()), course
+        control = RunControl()
+        time_limit = TimeLimit(limits, control, clock=loop.time)
+        time_limit.look()
+        await time_limit.run()
+        return timedelta(seconds=loop.time() - began.timestamp()), control
 
     return run_virtually(night(), start=began.timestamp())
 
@@ -45,13 +45,13 @@ NIGHTS = {
 def test_submissions_end_when_the_time_is_up(name: str) -> None:
     """Within a glance at the clock; what is out is then still brought home."""
     limits, expected, told = NIGHTS[name]
-    after, course = stopped_after(limits)
+    after, control = stopped_after(limits)
     assert expected <= after <= expected + timedelta(seconds=GLANCE)
-    assert (course.exit_code, course.home, course.abort) == (3, True, False)
-    assert told in course.reason
+    assert (control.exit_code, control.home, control.abort) == (3, True, False)
+    assert told in control.reason
 
 
 def test_a_night_without_an_end_has_none() -> None:
     """The curfew is gone at once, and the course isn't stopped."""
-    after, course = stopped_after(Limits())
-    assert after == timedelta(0) and not course.stopped.is_set()
+    after, control = stopped_after(Limits())
+    assert after == timedelta(0) and not control.stopped.is_set()

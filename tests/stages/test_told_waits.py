@@ -71,7 +71,7 @@ def test_a_lane_that_is_asked_to_wait_says_so_once(house: House, call: str) -> N
             house.service, {call}, later, times=4, since=now() + (0.0 if call == "upload" else 25.0)
         )
         assert await house.run() == {"saved": 40}
-        told = [words for words in house.course.warnings if words.startswith(WAITS[call])]
+        told = [words for words in house.control.warnings if words.startswith(WAITS[call])]
         assert len(told) == 1 and re.search(
             r" until \d\d:\d\d:\d\d: CALL: 503 BATCH_QUEUE_FULL", told[0]
         )
@@ -85,7 +85,7 @@ def test_a_wait_of_a_few_seconds_is_not_worth_a_word(house: House) -> None:
         later = Busy("CALL", "later", status=503, retry_after=20.0)
         house.client = Failing(house.service, {"run_job", "job"}, later, times=8, since=0.0)
         assert await house.run() == {"saved": 40}
-        assert house.course.warnings == []
+        assert house.control.warnings == []
 
     run_virtually(work())
 
@@ -100,7 +100,7 @@ def test_an_outage_is_told_once_however_long_it_lasts(house: House) -> None:
         out = Unreachable("GET /job", "connection refused")
         house.client = Failing(house.service, {"job"}, out, times=60, since=0.0)
         assert await house.run() == {"saved": 1}
-        told = [words for words in house.course.warnings if "connection refused" in words]
+        told = [words for words in house.control.warnings if "connection refused" in words]
         assert len(told) == 1 and "results wait" in told[0]
 
     run_virtually(work())
@@ -114,7 +114,7 @@ def test_who_waits_for_jobs_after_a_limit_is_told_until_when(house: House) -> No
         house.limits = Limits(max_documents=1)
         house.service.work = lambda job: (1000.0, None)
         assert (await house.run())["saved"] == 1
-        (told,) = house.course.warnings
+        (told,) = house.control.warnings
         assert re.match(
             r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; limits.max_documents",
             told,

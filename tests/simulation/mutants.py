@@ -147,14 +147,14 @@ def _expires_by_the_clock() -> list[Patch]:
             events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
         )
 
-    return [(fetcher, "verdict", impatient)]
+    return [(fetcher, "outcome_event", impatient)]
 
 
 def _repeats_what_is_running() -> list[Patch]:
     def impatient(out: inflight.InFlightJob, *_: Any, **__: Any) -> events.Event | None:
         return events.JobToRepeat(out.document, "asked again", due_at=0.0)
 
-    return [(fetcher, "verdict", impatient)]
+    return [(fetcher, "outcome_event", impatient)]
 
 
 def _submits_without_a_trace() -> list[Patch]:

@@ -264,7 +264,10 @@ def _is_told_or_unseen(world: World, data: bytes) -> bool:
     has seen it there, each of the two looks as it should: that is counted, for it is a weakness. So
     are copies, which bear other names.
     """
-    job_id = json.loads(data)["job_id"]
+    try:
+        job_id = json.loads(data)["job_id"]
+    except ValueError:  # torn: it is nobody's result
+        return False
     pair = next((pair for pair in world.crossed if job_id in pair), None)
     if pair is None:
         return False

@@ -150,12 +150,12 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     sys.exit(0 if found.is_whole else 1)
 
 
-@main.command(short_help="Send nothing more, and cancel what is out.")
+@main.command(short_help="Stop sending, and cancel the jobs in flight.")
 @WHAT
 @AS_JSON
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 def cancel(what: Path, as_json: bool, quiet: bool) -> None:
-    """Send nothing more, cancel what is out, and bring home what had completed by then.
+    """Stop sending, cancel the jobs in flight, and fetch what had completed by then.
 
     \b
     batcher cancel manifests/nightly.toml

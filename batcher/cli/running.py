@@ -50,10 +50,10 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @SERVICE
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but trouble.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on stderr.")
 @click.option(
-    "--collect", is_flag=True, help="Adopt and bring home what is out; scan and submit nothing."
+    "--collect", is_flag=True, help="Fetch the results of submitted jobs; submit nothing."
 )
 @click.option(
     "--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most."
@@ -71,7 +71,7 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option(
     "--start-over",
     is_flag=True,
-    help="Begin although results are there without a ledger: pays anew.",
+    help="Start over without the old ledger; everything is paid for again.",
 )
 @click.option("--yes", is_flag=True, help="Pay again for what has changed, however much it is.")
 @click.option(
@@ -96,7 +96,7 @@ def run(
     yes: bool,
     strict: bool,
 ) -> None:
-    """Start a batch, or go on with it: the same words every time.
+    """Start or resume a batch.
 
     \b
     batcher run manifests/nightly.toml
@@ -147,7 +147,7 @@ def run(
     "--check",
     "checks",
     is_flag=True,
-    help="Prove key, listing and fence at the service, free of charge.",
+    help="Check the API key, the job list and upload deletion, free of charge.",
 )
 def plan(
     what: Path,

@@ -74,11 +74,11 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
     retention = manifest.service.result_retention
     risks = []
     if nearest_deadline_in is not None and nearest_deadline_in <= 0:
-        risks.append("what is out has outlived its time: some of it may be gone")
+        risks.append("jobs in flight have passed their deadline: some results may be gone")
     elif nearest_deadline_in is not None:
         risks.append(
-            f"of what is out, the first result is deleted in {format_duration(nearest_deadline_in)}: run "
-            "before that"
+            f"the first result of a job in flight is deleted in "
+            f"{format_duration(nearest_deadline_in)}: run before that"
         )
     if any(job.queue_priority == "batch" for job in manifest.jobs):
         risks.append(
@@ -94,10 +94,7 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
             f"persist_results may keep results beyond {format_duration(retention)}; a run doesn't rely on it"
         )
     safe = format_duration(SHARE * retention)
-    return risks or [
-        f"none, unless the machine is away for more than {safe}: no more is out than {safe} bring "
-        "home"
-    ]
+    return risks or [f"none, unless this machine is offline for more than {safe}"]
 
 
 def _warnings(manifest: Manifest) -> list[str]:

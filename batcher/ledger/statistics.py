@@ -154,7 +154,7 @@ _TOOK: Final = """
 _PHASES: Final = {
     "waits here to be sent": "sent_at - found_at",
     "waits at the service, and for us to notice": "saved_at - accepted_at - duration",
-    "is worked on": "duration",
+    "processing": "duration",
 }
 
 _NAME: Final = """

@@ -154,7 +154,10 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         f"{FAULT_NAMES}.",
     ),
     click.option(
-        "--seed", default=0, show_default=True, help="Of the faults: the same seed, the same dice."
+        "--seed",
+        default=0,
+        show_default=True,
+        help="Seed for fault injection: the same seed makes the same faults.",
     ),
     click.option("--parser", default="batcher.service.parsing", hidden=True),
 )

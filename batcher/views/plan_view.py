@@ -33,7 +33,9 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
             f"  copy       {pluralize(plan.copies, 'result')}: the same bytes are paid for once"
         )
     if plan.in_flight:
-        lines.append(f"  bring home {pluralize(plan.in_flight, 'result')} of jobs already out")
+        lines.append(
+            f"  fetch      {pluralize(plan.in_flight, 'result')} of jobs already in flight"
+        )
     lines.append(f"  leave      {plan.saved} as they are: saved, and unchanged since")
     lines += _not_sent(plan)
     if plan.left_out:

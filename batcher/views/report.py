@@ -24,7 +24,7 @@ SHOWN: Final = 12  # rows of a table; what comes after is summed up in one
 def report_page(found: Statistics, *, made_at: float) -> str:
     """The page as HTML."""
     sections = [
-        _section("How far it is", _standing(found)),
+        _section("Progress", _standing(found)),
         _section("How fast it went, and how close to expiry", _speed(found)),
         _section("What went wrong", _errors(found)),
         _section("What it cost", _costs(found)),
@@ -185,7 +185,7 @@ def _pareto(caption: str, counts: Sequence[Count]) -> str:
         (plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}")
         for c, so_far in zip(shown, sums, strict=True)
     ]
-    head = ("reason", "number", "with all above")
+    head = ("reason", "number", "cumulative")
     return table(caption, head, rows, shares=_shares([count.number for count in shown]))
 
 
@@ -200,7 +200,7 @@ def _costs(found: Statistics) -> Iterator[str]:
     )
     shown = _folded(found.folders)
     yield table(
-        "Credits by folder, the dearest first",
+        "Credits by folder, the most expensive first",
         ("folder", "documents", "credits", "about"),
         [
             (plain(c.name), f"{c.number:,}", f"{c.amount:,.1f}", f"${c.amount * dollars:,.2f}")

@@ -53,7 +53,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
         )
     lines += [f"note: {note}" for note in summary.notes]
     if summary.exit_code == 3 or summary.bring_home_by:
-        lines.append(f"to go on, run the same words again{_before(summary.bring_home_by)}")
+        lines.append(f"to continue, rerun the same command{_before(summary.bring_home_by)}")
     return "\n".join(lines)
 
 
@@ -74,7 +74,7 @@ def nothing_found(manifest: Manifest) -> list[str]:
     """Where a person should look first whose batch is empty."""
     places = [next(iter(source.outline().values())) for source in manifest.sources]
     what = (
-        "no file there is of a type that is taken (`include` names others), or fits `exclude`, "
+        "no file there is of a type that is read (`include` names others), or fits `exclude`, "
         "sizes and ages"
     )
     return [f"  nothing in {place}: {what}" for place in places]
@@ -134,7 +134,7 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
 
 
 def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
-    """From the moment on that half of its time is over for a result that is out."""
+    """A warning once half of the time is over that the oldest job in flight has."""
     if deadline is None:
         return []
     accepted_at, deadline_at = deadline
@@ -143,10 +143,10 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
     if left > whole / 2:
         return []
     if left <= 0:
-        return ["what is out has outlived its time: some of it may be gone"]
+        return ["jobs in flight have passed their deadline: some results may be gone"]
     return [
-        f"{1 - left / whole:.0%} of its time is over for the oldest job that is out: {format_duration(left)} "
-        "are left"
+        f"the oldest job in flight has used {1 - left / whole:.0%} of its time: its result is "
+        f"deleted in {format_duration(left)}"
     ]
 
 
@@ -183,7 +183,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
 _TO_TELL = (
     ("lost", "{} of it for results that never came home"),
     ("failed", "{} more for jobs that failed, should the service bill them"),
-    ("committed", "at least {} committed to what is out"),
+    ("committed", "at least {} committed to jobs in flight"),
 )
 
 

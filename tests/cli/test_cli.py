@@ -632,7 +632,7 @@ async def test_the_first_ctrl_c_brings_home_and_the_second_stops_now(
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
     assert process.returncode == 3
-    assert "run the same words again" in err.decode()
+    assert "rerun the same command" in err.decode()
 
     process = await start(*words)
     await asyncio.sleep(0.3)

@@ -129,7 +129,7 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
         json.loads(row[0]) for row in db.execute("SELECT detail FROM events WHERE event = 'Ended'")
     ]
     worked = sorted(detail["duration"] for detail in details)
-    assert dict(seen.phases)["is worked on"] == (worked[490], worked[882], worked[970])
+    assert dict(seen.phases)["processing"] == (worked[490], worked[882], worked[970])
     assert dict(seen.phases)["waits at the service, and for us to notice"][0] < worked[-1]
     assert (
         seen.largest[0].size

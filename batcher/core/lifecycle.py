@@ -245,7 +245,9 @@ def advance(state: State, event: Event) -> State:
 
 
 def diagram() -> str:
-    """The main road through the table as text: for the README, which is checked against it."""
+    """The main road through the table as text: for batcher/README.md, which is
+    checked against it.
+    """
     road = (State.QUEUED, State.UPLOADED, State.SENDING, State.WAITING, State.READY, State.SAVED)
     lines = [
         "    " + " ".join(_step(here, there) for here, there in pairwise(road)) + f" {State.SAVED}"

@@ -1,4 +1,5 @@
-"""Reads a manifest: one table of keys serves the checks, the suggestions and the JSON Schema. Pure.
+"""Reads a manifest: one table of keys serves the checks, the suggestions, the JSON Schema and the
+reference for people. Pure.
 
 Every problem is found before any is reported, and an unknown key is one: silently ignored, it would
 cost somebody a night.
@@ -30,172 +31,333 @@ from batcher.reducto.option_checks import problems as body_problems
 from batcher.reducto.rate_card import Prices
 
 Table = dict[str, "Key"]
+REQUIRED: Final = "required"
 _NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`kind` says what value it takes, in the words of the message; `among` the only values, where
-    they are few.
+    """One key of a manifest: the kind of value it takes, what it means, and an example.
+
+    `kind` is one of `manifest.values`, in the words of its messages; `among` holds the only values
+    that are taken, where they are few. `default` says what counts without the key where the value
+    in `manifest.model` doesn't say it. `example` is a value as TOML writes it; a table has none.
     """
 
     kind: str
     about: str
+    example: str = ""
+    default: str = ""
     among: tuple[str, ...] = ()
     table: Table | None = None
 
 
 SERVICE: Final[Table] = {
-    "name": Key("string", "one of the known services", (LOCAL, *SERVICES)),
-    "url": Key("url", "a service of the same API somewhere else"),
-    "api_key_env": Key("variable", "the environment variable that holds the key"),
-    "result_retention": Key("span", "how long the service keeps a result, from submission on"),
-    "requests_per_second": Key("amount", "a ceiling for submissions"),
-    "settle": Key("duration", "how long an unseen submission may still turn up in the listing"),
-    "max_in_flight": Key("count", "how many jobs may be out at once"),
-    "allow_urls": Key(
-        "boolean", "local only: whether documents are fetched by their http(s) address"
+    "name": Key("string", "A known service.", '"reducto-eu"', among=(LOCAL, *SERVICES)),
+    "url": Key(
+        "url",
+        "The address of a service with the same API; excludes `name`.",
+        '"https://reducto.example.com"',
     ),
-    "patience": Key("duration", "how long the service may take for its first answer"),
-    "ca_file": Key("path", "a PEM file of certificates that are trusted besides the system's"),
+    "api_key_env": Key(
+        "variable", "The environment variable that holds the API key.", '"REDUCTO_KEY_OF_SALES"'
+    ),
+    "result_retention": Key(
+        "span", "How long the service keeps a result, counted from its submission.", '"6h"'
+    ),
+    "requests_per_second": Key(
+        "amount",
+        "The most submissions a second.",
+        "5",
+        default="at a hosted service a rate that adapts, else no limit",
+    ),
+    "settle": Key(
+        "duration",
+        "How long a submission whose answer was lost may take to appear in the job list.",
+        '"2m"',
+        default="`60s`, at the local service `5s`",
+    ),
+    "max_in_flight": Key(
+        "count",
+        "The most jobs in flight at once.",
+        "200",
+        default="as many as can be fetched before they expire",
+    ),
+    "allow_urls": Key(
+        "boolean", "Local service only: whether it fetches documents by http(s) address.", "true"
+    ),
+    "patience": Key("duration", "How long the service may take for its first answer.", '"5m"'),
+    "ca_file": Key(
+        "path",
+        "A PEM file of certificates that are trusted in addition to the system's.",
+        '"company.pem"',
+    ),
     "headers": Key(
-        "headers", "sent with each request to the API; env:NAME stands for what that variable holds"
+        "headers",
+        "Headers sent with each request to the API; `env:NAME` stands for the value of that "
+        "environment variable.",
+        '{ X-Team = "records", X-Gateway-Key = "env:GATEWAY_KEY" }',
     ),
 }
 IDENTITY: Final[Table] = {
     "ignore": Key(
         "list of strings",
-        'query parameters that tell no documents apart, as in ["token", "expires"]',
+        "Query parameters that don't tell documents apart.",
+        '["token", "expires"]',
     ),
 }
 SOURCE: Final[Table] = {
-    "directory": Key("path", "a folder, taken with all below it"),
-    "include": Key("list of strings", "gitignore-style; default: every type the service takes"),
-    "exclude": Key("list of strings", "gitignore-style"),
-    "listing": Key("path", "a CSV, JSONL or Parquet file that lists documents, by path or url"),
+    "directory": Key(
+        "path",
+        "A folder, read with all its subfolders.",
+        '"./inbox"',
+        default="one of `directory`, `listing` and `url` is required",
+    ),
+    "include": Key(
+        "list of strings",
+        "Gitignore-style patterns of files to take.",
+        '["**/*.pdf"]',
+        default="every type that the service accepts",
+    ),
+    "exclude": Key(
+        "list of strings", "Gitignore-style patterns of files to leave out.", '["**/drafts/**"]'
+    ),
+    "listing": Key(
+        "path",
+        "A CSV, JSON Lines or Parquet file that lists documents by `path` or `url`.",
+        '"docs.csv"',
+    ),
     "identity": Key(
         "table",
-        "of a listing's addresses: what makes two of them the same document",
+        "Which of a listing's addresses mean the same document.",
         table=IDENTITY,
     ),
-    "url": Key("object store", "a place in one: s3://bucket/prefix, gs://…, az://…"),
+    "url": Key(
+        "object store",
+        "A place in an object store: `s3://`, `gs://` or `az://`.",
+        '"s3://bucket/prefix"',
+    ),
     "transfer": Key(
         "string",
-        "of objects: uploaded, or fetched by the service by a signed address",
-        ("upload", "presign"),
+        "Objects only: whether batcher uploads them, or the service fetches them by a signed "
+        "address.",
+        '"presign"',
+        among=("upload", "presign"),
     ),
     "passwords_env": Key(
-        "string", "the environment variable that holds passwords of documents, one a line"
+        "string",
+        "The environment variable that holds passwords of documents, one a line.",
+        '"INBOX_PASSWORDS"',
     ),
     "passwords_file": Key(
-        "path", "a file of passwords, one a line; or a .csv with the columns path and password"
+        "path",
+        "A file of passwords, one a line; or a `.csv` with the columns `path` and `password`.",
+        '"passwords.csv"',
     ),
-    "min_size": Key("size", "smaller files are left out"),
-    "max_size": Key("size", "larger files are left out"),
-    "newer_than": Key("duration", "files that were last changed longer ago are left out"),
-    "older_than": Key("duration", "files that were changed since are left out"),
+    "min_size": Key("size", "Smaller files are left out.", '"1kB"'),
+    "max_size": Key("size", "Larger files are left out.", '"100MB"'),
+    "newer_than": Key("duration", "Files last changed longer ago than this are left out.", '"30d"'),
+    "older_than": Key("duration", "Files changed more recently than this are left out.", '"10m"'),
 }
 JOB: Final[Table] = {
-    "name": Key("string", "what this step is called"),
-    "endpoint": Key("string", "what to do with each document", ENDPOINTS),
-    "schema_file": Key("path", "a JSON Schema file for options.instructions.schema"),
-    "priority": Key("boolean", "ahead of other asynchronous jobs"),
+    "name": Key("string", "The name of this step.", '"extract"', default="the endpoint"),
+    "endpoint": Key("string", "What is done with each document.", '"extract"', among=ENDPOINTS),
+    "schema_file": Key(
+        "path",
+        "A JSON Schema file, used as `options.instructions.schema`.",
+        '"invoice.schema.json"',
+    ),
+    "priority": Key(
+        "boolean", "Whether jobs go ahead of the account's other asynchronous jobs.", "true"
+    ),
     "queue_priority": Key(
-        "string", "batch is cheaper and slower, parse only", ("auto", "standard", "batch")
+        "string",
+        "Parse only: `batch` is cheaper and slower.",
+        '"batch"',
+        among=("auto", "standard", "batch"),
     ),
     "unknown_options": Key(
         "string",
-        "options that the API's description doesn't know: an error; sent and told; sent",
-        (REFUSE, WARN, SEND),
+        "Options that the API's description doesn't know are an error (`refuse`), sent with one "
+        "warning each (`warn`), or sent (`send`).",
+        '"warn"',
+        among=(REFUSE, WARN, SEND),
     ),
-    "options": Key("table", "the rest of the request body, verbatim"),
-    "metadata": Key("table", "sent with every job"),
+    "options": Key(
+        "table",
+        "The rest of the request body, sent unchanged.",
+        '{ retrieval = { chunking = { chunk_mode = "section" } } }',
+    ),
+    "metadata": Key("table", "Metadata sent with every job.", '{ department = "finance" }'),
 }
 OUTPUT: Final[Table] = {
-    "directory": Key("path", "where results go"),
+    "directory": Key(
+        "path", "The folder for results and the ledger.", '"./results"', default=REQUIRED
+    ),
     "formats": Key(
         "list of strings",
-        "json always; the others are made of it",
-        ("json", "markdown", "jsonl", "parquet"),
+        "The formats to write; JSON always is, and the others are derived from it.",
+        '["json", "markdown"]',
+        among=("json", "markdown", "jsonl", "parquet"),
     ),
-    "mirror": Key("bucket", "an object store where results are put as well"),
+    "mirror": Key(
+        "bucket",
+        "An object store that receives a copy of each result.",
+        '"s3://bucket/results"',
+    ),
     "images": Key(
         "boolean",
-        "whether linked pictures and PDFs are fetched; default: where the job asks for some",
+        "Whether the pictures and PDFs that results link to are fetched.",
+        "true",
+        default="whether the job asks for any",
     ),
-    "lines": Key("string", "what a line of results.jsonl is", ("documents", "chunks")),
-    "ledger": Key("path", "the ledger, should it not lie in the output; on a local disk"),
+    "lines": Key(
+        "string",
+        "What one line of `results.jsonl` holds.",
+        '"chunks"',
+        among=("documents", "chunks"),
+    ),
+    "ledger": Key(
+        "path",
+        "The ledger's file, on a local disk.",
+        '"/var/lib/batcher/nightly.db"',
+        default="`.batcher/ledger.db` in `output.directory`",
+    ),
     "access": Key(
         "string",
-        "who may read results: owner alone, or the folder's group as well",
-        ("owner", "group"),
+        "Who may read results: the owner alone, or the folder's group as well.",
+        '"group"',
+        among=("owner", "group"),
     ),
     "clean": Key(
-        "string", "whether to delete job and upload once the result is saved", ("never", "saved")
+        "string",
+        "Whether job and upload are deleted at the service once the result on disk has been "
+        "read again.",
+        '"saved"',
+        among=("never", "saved"),
     ),
 }
 WEBHOOK: Final[Table] = {
     "mode": Key(
         "string",
-        "direct: to public_url; svix: signed, to endpoints set up at the service",
-        ("direct", "svix"),
+        "`direct`: the service calls `public_url`; `svix`: it sends signed messages to endpoints "
+        "that are set up at the service.",
+        '"svix"',
+        among=("direct", "svix"),
     ),
-    "public_url": Key("url", "where the service reaches `listen`, direct mode only"),
-    "listen": Key("address", "host and port to take webhooks at"),
+    "public_url": Key(
+        "url",
+        "Direct mode only: the address at which the service reaches `listen`.",
+        '"https://hooks.example.com/reducto"',
+        default="required in direct mode, except at the local service",
+    ),
+    "listen": Key("address", "The host and port that webhooks arrive at.", '"127.0.0.1:8090"'),
     "secret_env": Key(
         "variable",
-        "the environment variable that holds the secret; with svix, one or several whsec_…",
+        "The environment variable that holds the secret; for svix, one or several `whsec_…`.",
+        '"REDUCTO_WEBHOOK_SECRET"',
+        default="required for svix",
     ),
-    "channels": Key("list of strings", "svix: only endpoints subscribed to one of these"),
+    "channels": Key(
+        "list of strings", "Svix only: endpoints subscribed to one of these.", '["nightly"]'
+    ),
 }
 LIMITS: Final[Table] = {
-    "max_documents": Key("count", "submissions of one run"),
-    "max_pages": Key("count", "pages of one run, what is out counted in"),
-    "max_credits": Key("amount", "credits of one run, what is out counted in"),
-    "max_cost": Key("amount", "dollars of one run, what is out counted in"),
+    "max_documents": Key("count", "The most submissions of one run.", "5000"),
+    "max_pages": Key("count", "The most pages of one run, jobs in flight included.", "20000"),
+    "max_credits": Key("amount", "The most credits of one run, jobs in flight included.", "5000"),
+    "max_cost": Key("amount", "The most dollars of one run, jobs in flight included.", "75.0"),
     "pay_again": Key(
-        "number", "credits that changed files or options may cost again without asking; default 100"
+        "number",
+        "How many credits a run spends without asking on documents that are saved already, after "
+        "files or options have changed.",
+        "500",
     ),
-    "max_duration": Key("duration", "how long a run submits; what is out then still comes home"),
-    "stop_at": Key("clock time", "until when a run submits, by the local clock"),
+    "max_duration": Key(
+        "duration",
+        "How long a run submits; results of jobs in flight are still fetched afterwards.",
+        '"7h"',
+    ),
+    "stop_at": Key("clock time", "The local time of day until which a run submits.", '"06:00"'),
 }
 PRICES: Final[Table] = {
     "card": Key(
-        "string", "credits: accounts from before 2026-09-01; list: later ones", ("credits", "list")
+        "string",
+        "The rate card: `credits` for accounts from before 2026-09-01, `list` for later ones.",
+        '"list"',
+        among=("credits", "list"),
     ),
-    "dollars_per_credit": Key("amount", "what a credit costs; default 0.015"),
-    "dollars_per_page": Key("prices", "by endpoint; goes before the card"),
-    "as_of": Key("string", "when these prices were noted, for whoever reads a plan"),
+    "dollars_per_credit": Key("amount", "What one credit costs.", "0.012"),
+    "dollars_per_page": Key(
+        "prices", "Dollars a page by endpoint; takes precedence over the card.", "{ parse = 0.008 }"
+    ),
+    "as_of": Key("string", "The date of these prices, shown in plans.", '"2026-10-01"'),
 }
 NOTIFY: Final[Table] = {
-    "url": Key("url", "where a summary of each run is posted, as JSON"),
-    "on": Key("list of strings", "which runs, by how they ended; default: all", tuple(RunEnd)),
+    "url": Key(
+        "url",
+        "The address to which a summary of each run is posted, as JSON.",
+        '"https://hooks.example.com/batcher"',
+        default=REQUIRED,
+    ),
+    "on": Key(
+        "list of strings",
+        "How a run must end for its summary to be posted.",
+        '["failed", "stopped"]',
+        among=tuple(RunEnd),
+    ),
 }
 RETRY: Final[Table] = {
-    "class": Key("string", "what the error means", tuple(ErrorClass)),
-    "attempts": Key("count", "paid attempts, the first included; never more than three"),
+    "class": Key(
+        "string",
+        "What the error means.",
+        '"transient"',
+        default="as batcher knows the error",
+        among=tuple(ErrorClass),
+    ),
+    "attempts": Key(
+        "count",
+        "Paid attempts, the first included; never more than three.",
+        "2",
+        default="as batcher knows the error",
+    ),
 }
 RETRIES: Final[Table] = {  # beside the tables by error name
     "runs": Key(
         "tries",
-        "how many runs try a document that fails for a passing reason; default 3; 1: only this one",
+        "How many runs try a document that fails for a passing reason; with 1 only the run in "
+        "which it failed.",
+        "5",
     ),
 }
 MANIFEST: Final[Table] = {
-    "batch": Key("name", "the batch's name; default: the file's stem"),
-    "service": Key("service", "local, a hosted one, or a table", table=SERVICE),
-    "source": Key("tables", "where documents come from", table=SOURCE),
+    "batch": Key(
+        "name",
+        "The name of the batch.",
+        '"nightly-invoices"',
+        default="the file's name without its extension",
+    ),
+    "service": Key(
+        "service",
+        "The service: the name of a known one, or a table.",
+        '"reducto"',
+        default='`"local"`',
+        table=SERVICE,
+    ),
+    "source": Key("tables", "Where documents come from.", default=REQUIRED, table=SOURCE),
     "job": Key(
         "tables",
-        "what is done with each; several, each with a name, are the steps of a chain",
+        "What is done with each document; several jobs, each with a name, are the steps of a "
+        "chain.",
+        default="one job that parses",
         table=JOB,
     ),
-    "output": Key("table", "where results go", table=OUTPUT),
-    "retry": Key("table of tables", "by error name", table=RETRY),
-    "limits": Key("table", "when to stop before the end", table=LIMITS),
-    "prices": Key("table", "what the account pays", table=PRICES),
-    "webhook": Key("table", "how the service may call back", table=WEBHOOK),
-    "notify": Key("table", "whom to tell", table=NOTIFY),
+    "output": Key("table", "Where results go.", default=REQUIRED, table=OUTPUT),
+    "retry": Key("table of tables", "How errors are treated, by error name.", table=RETRY),
+    "limits": Key("table", "When a run stops before its end.", table=LIMITS),
+    "prices": Key("table", "What the account pays.", table=PRICES),
+    "webhook": Key("table", "How the service may call back.", table=WEBHOOK),
+    "notify": Key("table", "Who is told how a run ended.", table=NOTIFY),
 }
 
 
@@ -591,9 +753,14 @@ def _schema(keys: Table) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            name: {"description": key.about, **_value_schema(key)} for name, key in keys.items()
+            name: {"description": _description(key), **_value_schema(key)}
+            for name, key in keys.items()
         },
     }
+
+
+def _description(key: Key) -> str:
+    return f"{key.about} Default: {key.default}." if key.default else key.about
 
 
 def _value_schema(key: Key) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The README's table of speed, asked and found: `python tests/bench/table.py`, about ten minutes on
-a quiet machine.
+"""The table of speed in tests/README.md, asked and found: `python tests/bench/table.py`, about ten
+minutes on a quiet machine.
 
 `--quick` does it with a tenth of the documents, to see that it works; `--million` adds the row that
 takes longest. Every row has a command of its own beside this one. Ratios are those of one run,

@@ -89,7 +89,7 @@ def test_every_verdict_with_a_job_behind_it_may_have_cost_something() -> None:
 
 
 def test_the_diagram_names_the_main_road() -> None:
-    """The README's picture is drawn from the table."""
+    """The picture in batcher/README.md is drawn from the table."""
     first = diagram().splitlines()[0]
     assert all(
         state in first for state in ("queued", "uploaded", "sending", "waiting", "ready", "saved")

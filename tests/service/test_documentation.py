@@ -1,4 +1,4 @@
-"""What the README and the examples say of the local service is so."""
+"""What its README says of the local service is so."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from batcher.service.faults import FAULTS
 from batcher.service.parsing.unserved import BY_KIND, UNSERVED
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-EXAMPLES = (ROOT / "examples" / "README.md").read_text()
+README = (ROOT / "batcher" / "service" / "README.md").read_text()
 SCRIPT = ROOT / "examples" / "serve" / "someone_elses_script.py"
 SAME = {"jpeg": "jpg", "tif": "tiff", "htm": "html", "markdown": "md"}
 
@@ -25,11 +24,7 @@ def section(text: str, title: str) -> str:
 
 def test_the_readme_tells_every_fault() -> None:
     """Each by its name, in the table of what can be ordered."""
-    table = [
-        line
-        for line in section(README, "The same API, without an account").splitlines()
-        if line[:3] == "| `"
-    ]
+    table = [line for line in section(README, "Faults").splitlines() if line[:3] == "| `"]
     assert set(
         re.findall(r"`([a-z0-9-]+)`", " ".join(line.split("|")[1] for line in table))
     ) == set(FAULTS)
@@ -37,11 +32,7 @@ def test_the_readme_tells_every_fault() -> None:
 
 def test_the_table_of_types_is_whole() -> None:
     """Every type that is read stands in it, some by another name of the same."""
-    table = [
-        line
-        for line in section(EXAMPLES, "What the local service reads").splitlines()
-        if line[:1] == "|"
-    ]
+    table = [line for line in section(README, "What it reads").splitlines() if line[:1] == "|"]
     named = set(re.findall(r"`([a-z]+)`", " ".join(table)))
     assert {SAME.get(name, name) for name in LOCAL_TYPES} == named - {"ocr"}
 
@@ -50,7 +41,7 @@ def test_what_is_not_honoured_is_documented() -> None:
     """Every setting that an answer may name in `usage.not_served`, by its own name or that of its
     group.
     """
-    table = section(EXAMPLES, "What the local service doesn't do")
+    table = section(README, "What it doesn't do")
     for path in (*UNSERVED, *BY_KIND):
         group, _, name = path.rpartition(".")
         assert f"{group}.*" in table or f"{name}`" in table, path

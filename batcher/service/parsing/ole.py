@@ -1,5 +1,4 @@
-"""Read Word's DOC and Outlook's MSG, the OLE formats from before 2007: text in order, without
-layout.
+"""Read Word's DOC and Outlook's MSG, OLE formats from before 2007: text in order, without layout.
 
 What isn't text (pictures, drawings, attachments) is left out. Encrypted documents are refused.
 """
@@ -139,8 +138,9 @@ def _pieces(main: bytes, listed: bytes) -> Iterator[str]:
 
 
 def _doc_blocks(text: str) -> Iterator[PageBlock]:
-    r"""Convert text into blocks: "\r" ends a paragraph, "\x07" a table's cell, and one more its
-    row.
+    """Convert text into blocks by Word's control characters.
+
+    A carriage return ends a paragraph; a BEL (7) ends a table's cell, and a second one its row.
     """
     for tabular, lines in groupby(text.split("\r"), key=lambda line: _CELL in line):
         for line in lines:

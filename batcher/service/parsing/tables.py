@@ -1,6 +1,4 @@
-"""Tables as rows of text: write them in the requested format, merge them across pages, split long
-ones.
-"""
+"""Tables as rows of text: written in the requested format, merged across pages, split if long."""
 
 from __future__ import annotations
 

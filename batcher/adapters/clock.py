@@ -1,19 +1,18 @@
-"""The time that deadlines are counted in: one that no adjustment of the machine's clock bends while
-a run lasts.
-"""
+"""The clock for deadlines: it isn't affected when the machine's clock is set during a run."""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
-# seconds between our clock and the service's that are left alone: its `Date` is coarse
+# Seconds of difference to the service's clock that are ignored; its `Date` header is coarse.
 TOLERANCE: Final = 60.0
 
 
 class SteadyClock:
-    """Seconds since the epoch: the machine's clock read once, carried on by one that only counts,
-    suspends included.
+    """Seconds since the epoch: the machine's clock read once, continued by a monotonic one.
+
+    Time in which the machine is suspended counts.
     """
 
     def __init__(self) -> None:
@@ -24,15 +23,14 @@ class SteadyClock:
         return self._offset + _counted()
 
     def wall(self) -> float:
-        """The machine's clock as it stands now, with the correction that this one took over."""
+        """Return the machine's clock as it is now, with the correction taken over by `go_by`."""
         return time.time() + self._correction
 
     def go_by(self, service_time: float | None) -> float:
-        """Take over the service's clock where ours is far off: it is the service that deletes.
-        Returns how far it was.
+        """Take over the service's clock if ours is far off; return by how many seconds it was.
 
-        A wrong clock would otherwise make last night's jobs look a day younger, or older, than they
-        are.
+        The service deletes by its own clock: with a wrong one last night's jobs would seem a day
+        younger, or older, than they are.
         """
         off = 0.0 if service_time is None else self() - service_time
         if abs(off) <= TOLERANCE:
@@ -45,4 +43,4 @@ class SteadyClock:
 def _counted() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()  # on macOS it counts suspends too
+    return time.monotonic()  # on macOS it includes time in which the machine is suspended

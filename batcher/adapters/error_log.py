@@ -1,6 +1,6 @@
-"""Keeps the traces of what nobody foresaw, in a file beside the ledger.
+"""Keep the tracebacks of unexpected errors in a file beside the ledger.
 
-For its owner alone, and of bounded size.
+Only its owner can read it, and its size is limited.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-SIZE_AT_MOST: Final = 1 << 20  # bytes; the first traces tell more than the last
+SIZE_AT_MOST: Final = 1 << 20  # bytes; the first tracebacks say more than the last
 
 
 def keeper(path: Path, also: Callable[[str], None]) -> Callable[[str], None]:
-    """Writes what it is called with to the end of `path`, and passes it on.
+    """Return a function that appends a text to the file at `path` and calls `also` with it.
 
-    A disk that refuses costs that only.
+    If the disk refuses, the text is only passed on.
     """
 
     def keep(text: str) -> None:

@@ -1,6 +1,4 @@
-"""The local service as a child of a run: a process of its own session, which ends when its pipe to
-us does.
-"""
+"""Run the local service as a child process, which ends when its pipe to this process does."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ import msgspec
 
 from batcher.errors import ServiceUnusable
 
-# seconds until it must have said where it listens; a predecessor may have to end first
+# Seconds in which it must report its address; an earlier service may have to end first.
 PATIENCE: Final = 60.0
 
 
@@ -28,11 +26,11 @@ class _Hello(msgspec.Struct):
 async def embedded(
     data_dir: Path, *, retention: float, chaos: str = "", urls: bool = False
 ) -> AsyncIterator[tuple[str, str]]:
-    """(url, key) of a local service that keeps its data in `data_dir`, and so knows the jobs of
-    earlier runs.
+    """Run a local service for the duration of the block; yield its URL and its key.
 
-    `chaos`: faults to make, in the service's own words for them. `urls`: it fetches documents by
-    public addresses.
+    It keeps its data in `data_dir`, and so knows the jobs of earlier runs. `retention` is in
+    seconds. `chaos` are faults to inject, as for `batcher serve --chaos`; with `urls` it fetches
+    documents from public addresses. Raises ServiceUnusable if it doesn't start.
     """
     key = secrets.token_urlsafe(24)
     process = await asyncio.create_subprocess_exec(
@@ -52,7 +50,7 @@ async def embedded(
     )
     assert process.stdin is not None
     try:
-        # by pipe: a process list shows arguments and environments
+        # Through the pipe, since a list of processes shows arguments and environments.
         process.stdin.write(f"{key}\n".encode())
         yield await _hello(process), key
     finally:

@@ -1,6 +1,6 @@
-"""Tells a URL how a run ended.
+"""Send the outcome of a run to a URL.
 
-One POST, a few seconds, and no consequence: a run never fails for its news.
+It is a single POST with a short timeout, and a run never fails because of it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ async def notify(
     patience: float = PATIENCE,
     trust: ssl.SSLContext | None = None,
 ) -> str | None:
-    """POST `news` as JSON. None once it was taken with a 2xx, else what went wrong, in words.
+    """POST `news` as JSON; return None if it was accepted, otherwise what went wrong.
 
-    `trust` as of `manifest.certificates`; None: the system's.
+    Any 2xx accepts it. `patience` is in seconds. `trust` is from `manifest.certificates`; None
+    means the system's certificates.
     """
     connector = aiohttp.TCPConnector(ssl=trust or True)
     try:
@@ -46,5 +47,5 @@ async def notify(
         return f"notify.url didn't answer within {patience:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
         address = Secrets()
-        address.keep([url], "its address")  # whoever knows it may post to it
+        address.keep([url], "its address")  # anybody who knows it can post to it
         return f"notify.url: {address.cut(str(error)) or type(error).__name__}"

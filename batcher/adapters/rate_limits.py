@@ -1,8 +1,7 @@
-"""How fast calls go out: one lane for each kind, so that a submission held back never holds back a
-fetch.
+"""Limit the rate of calls: one limiter per kind, so that delayed submissions don't delay fetches.
 
-A lane learns its rate from what is refused. Where the service says that all calls share a limit,
-they learn together.
+A limiter adapts its rate to refusals. If the service says that all calls share a limit, all of them
+adapt together.
 """
 
 from __future__ import annotations
@@ -20,25 +19,27 @@ from asyncio_throttle.throttler import Throttler
 from batcher.core.adaptive_rate import AdaptiveRate
 from batcher.errors import Busy, ServiceError
 
-# seconds of calls that may go together, so that one that comes late costs the next ones nothing
+# Seconds of calls that may go out together, so that a late one doesn't delay the next.
 GRAIN: Final = 0.05
 TOGETHER: Final = 10  # calls at most
-# seconds after failures; twice as long each time, until something is answered
+# Seconds to pause after failures, doubled each time until a call is answered.
 FIRST_HOLD: Final = 0.5
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
-STIRS: Final = 60.0  # seconds between two looks at whether a hold still lasts as long as it was to
+STIRS: Final = 60.0  # seconds between checks whether a pause was shortened
+# Length of a wait from which it is reported.
 WORTH_A_WORD: Final = 60.0  # seconds
-JUDGED_BY: Final = 10  # calls, the last ones …
+JUDGED_BY: Final = 10  # the last calls by which failures are judged …
 JUDGED_FOR: Final = 5.0  # … within so many seconds
-# share of them that has to fail before the lane is held: single failures hold up nobody
+# Fraction of them that must fail before the limiter pauses; single failures delay nothing.
 NEARLY_ALL: Final = 0.65
 
 
 class RateLimiter:
-    """`await lane.turn()` before each call. `rate` in calls per second; None: as fast as they come.
+    """Delays calls: `await limiter.acquire()` before each of them.
 
-    `adapts`: a rate that was given is where to begin, not a ceiling.
+    `rate` is in calls per second; None means no limit at first. With `adapts` a given rate is only
+    where to begin, and not a ceiling.
     """
 
     def __init__(
@@ -53,38 +54,40 @@ class RateLimiter:
         )
         self._throttler = throttler
         self._throttle: Throttler | None = None
-        # the throttle's waiters poll, each on its own: behind the lock only one does
+        # The throttler's waiters poll, each on its own; behind this lock only one of them does.
         self._gate = asyncio.Lock()
         self._free_at = 0.0
-        self._freed = asyncio.Event()  # before its time
+        self._freed = asyncio.Event()  # set when a pause ends early
         self._closed = asyncio.Event()
-        # of each wait that is worth a word
+        # Called with the seconds and the reason of each wait that is worth reporting.
         self.tell: Callable[[float, str], None] = lambda seconds, why: None
         self._told_until = 0.0
         self._told_that_it_lasts = False
         self._failing_since: float | None = None
-        self.answered_at = float("-inf")  # when a call was last answered, by the loop's time
+        self.answered_at = float("-inf")  # when a call was last answered, by the loop's clock
         self._failures = 0
-        # when, and whether it failed
+        # For each call when it ended and whether it failed.
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=JUDGED_BY)
         self._whole: RateLimiter | None = None
         self._keep_to_rate()
 
     def join(self, whole: RateLimiter) -> None:
-        """From now on it is a part of `whole`, which counts the calls of all its lanes."""
+        """Make this limiter a part of `whole`, which counts the calls of all its parts."""
         self._whole = whole
 
     async def acquire(self, *, most: float = math.inf) -> bool:
-        """Returns when the next call may go out, or at once where the lane is closed.
+        """Wait until the next call may go out; return at once if the limiter is closed.
 
-        False, and no turn, where it is held for longer than `most` seconds.
+        Returns False, without permission for a call, if the limiter pauses for more than `most`
+        seconds.
         """
         while await self._until_free(most):
             if self._closed.is_set():
                 return True
-            async with self._gate:  # one of each lane: so they take turns where they share a limit
+            # one waiter per limiter, so that they alternate under a shared limit
+            async with self._gate:
                 if self._free_at > _now():
-                    continue  # it was told to wait while this one stood at the gate
+                    continue  # a pause began while this call waited for the lock
                 if self._throttle is not None and not self._closed.is_set():
                     await self._throttle.acquire()  # type: ignore[no-untyped-call]
                 return (
@@ -107,14 +110,12 @@ class RateLimiter:
                 await self._freed.wait()
 
     def close(self) -> None:
-        """Nobody waits in this lane any more: whoever has his turn from now on makes no call."""
+        """End all waiting; callers must check for themselves that they make no more calls."""
         self._closed.set()
         self._freed.set()
 
     def try_once_more(self) -> None:
-        """What it was asked to wait is over: for a last call, after which it may be asked to wait
-        again.
-        """
+        """End the present pause, for one last call; its failure may start another pause."""
         self._free_at = 0.0
         self._freed.set()
         self._freed = asyncio.Event()
@@ -123,23 +124,24 @@ class RateLimiter:
 
     @property
     def held_for(self) -> float:
+        """The seconds for which this limiter, or the one for all calls, still pauses."""
         own = max(0.0, self._free_at - _now())
         return own if self._whole is None else max(own, self._whole.held_for)
 
     def pause(self, seconds: float) -> None:
-        """Hold this lane, and no other, for at least so long."""
+        """Pause this limiter, and no other, for at least so many seconds."""
         self._free_at = max(self._free_at, _now() + seconds)
 
     def shorten(self, most: float) -> None:
-        """From now on it is held for no longer than so many seconds."""
+        """Shorten the present pause to at most so many seconds."""
         self._free_at = min(self._free_at, _now() + most)
 
     def hold(self, error: ServiceError, *, most: float = math.inf) -> None:
-        """A call failed: wait as long as the service asks, or else, where nearly all fail, longer
-        from time to time.
+        """Record a failed call, and pause.
 
-        At `most` so many seconds, whatever it asks: for lanes where a wait can cost a result, and a
-        look costs nothing.
+        The pause is as long as the service asks for, or, if nearly all calls fail, gets longer each
+        time. It is at most `most` seconds, for calls where a wait can cost a result and a try costs
+        nothing.
         """
         asked_for = error.retry_after if isinstance(error, Busy) else None
         if asked_for is not None:
@@ -153,9 +155,7 @@ class RateLimiter:
         self._tell_of(error)
 
     def _tell_of(self, error: ServiceError) -> None:
-        """Once for each wait of more than a minute, and once for failures that go on for so
-        long.
-        """
+        """Report each wait of more than a minute, and once that failures have lasted as long."""
         now = _now()
         if self._failing_since is None:
             self._failing_since = now
@@ -166,9 +166,7 @@ class RateLimiter:
             self.tell(self.held_for, str(error))
 
     def answered(self) -> None:
-        """A call was answered: the next failure is a first one, and the next calls may come a
-        little faster.
-        """
+        """Record an answered call; the next pause is short again, and the rate may rise."""
         now = self.answered_at = _now()
         self._failures = 0
         self._failing_since = None
@@ -188,7 +186,7 @@ class RateLimiter:
         now = _now()
         self._outcomes.append((now, True))
         if not rests or now < self._free_at or not self._nearly_all_fail(now):
-            return  # the others of a wave that fails together change nothing
+            return  # the other calls of a wave that fails together change nothing
         self.pause(min(LONGEST_HOLD, first * 2.0 ** min(self._failures, 10)))
         self._failures += 1
 
@@ -205,14 +203,15 @@ class RateLimiter:
         together = max(1, min(TOGETHER, int(rate * GRAIN)))
         self._throttle.rate_limit = together
         self._throttle.period = together / rate
-        # how often it looks at its clock
+        # how often the throttler checks its clock
         self._throttle.retry_interval = min(0.25, self._throttle.period / 16)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """A lane for each kind of call; `whole` is all of them together, and free until a limit on all
-    calls is met.
+    """A limiter for each kind of call.
+
+    `whole` is for all of them together, and unlimited until a limit on all calls is met.
     """
 
     upload: RateLimiter = field(default_factory=RateLimiter)

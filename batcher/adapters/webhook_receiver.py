@@ -1,9 +1,8 @@
-"""Takes webhooks in: a small HTTP server that answers at once and remembers which jobs to ask
-about.
+"""Receive webhooks: a small HTTP server that answers at once and queues the jobs to ask about.
 
-Whether a message is genuine is `reducto.webhook_signature`'s; asking is the poller's. What is lost
-here costs time, no result. It lies in the run's own process, so connections are few and short:
-whoever reaches it must not exhaust the run.
+`reducto.webhook_signature` decides whether a message is genuine, and the poller asks. A message
+that is lost costs time, but no result. The server is part of the run's process, so connections are
+few and short: nobody who can reach it must be able to exhaust the run.
 """
 
 from __future__ import annotations
@@ -21,19 +20,25 @@ from batcher.doorkeeper import ConnectionLimits, Doorkeeper, descriptors, terse
 from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Judge
 
-LARGEST: Final = 64 << 10  # bytes of a message; ours are a few hundred
-RATE = 1000.0  # messages a second, and at once: more than the API ends jobs
+LARGEST: Final = 64 << 10  # bytes of a message; real ones have a few hundred
+RATE = 1000.0  # messages per second, more than the API ends jobs
+# Messages at once.
 BURST = 2000.0
-READ_WITHIN: Final = 5.0  # seconds for a body to come in whole
-CONNECTIONS: Final = 64  # at once; a message takes a few milliseconds
-SHARE: Final = 8  # of what the process may have open, one part in so many: the run needs the rest
+READ_WITHIN: Final = 5.0  # seconds for a whole body to arrive
+CONNECTIONS: Final = 64  # connections at a time; a message takes a few milliseconds
+# one part in so many of the files that the process may open; the run needs the rest
+SHARE: Final = 8
 LIMITS: Final = ConnectionLimits(CONNECTIONS, header=10.0, idle=30.0, stalled=READ_WITHIN, body=1.0)
-WAITING: Final = 20_000  # jobs to ask about; beyond that the poller finds them by itself
-REMEMBERED: Final = 50_000  # messages taken in, to know their repetitions by
+WAITING: Final = 20_000  # jobs to ask about; the poller finds more of them without a message
+REMEMBERED: Final = 50_000  # messages by which repetitions are recognised
 
 
 class Receiver:
-    """`answers` counts by HTTP status: 204 taken in, or known; 401 not genuine; 413, 408, 429."""
+    """Queues the jobs that genuine messages name.
+
+    `answers` counts answers by HTTP status: 204 for accepted or repeated messages, 401 for those
+    that aren't genuine, 413 too large, 408 too slow, 429 too many.
+    """
 
     def __init__(
         self, judge: Judge, *, clock: Callable[[], float], rate: float = RATE, burst: float = BURST
@@ -43,27 +48,28 @@ class Receiver:
         self._judge = judge
         self._clock = clock
         self._jobs: asyncio.Queue[str] = asyncio.Queue(WAITING)
-        self._seen: dict[str, None] = {}  # in the order they came
+        self._seen: dict[str, None] = {}  # in the order of arrival
         self._rate = rate
         self._burst = burst
         self._allowance = burst
         self._counted_at = 0.0
 
     async def next_job(self) -> str:
-        """The next job that a genuine message names."""
+        """Return the id of the next job that a genuine message names, waiting for one."""
         return await self._jobs.get()
 
     @property
     def waiting(self) -> int:
-        """Jobs named and not yet asked about."""
+        """The number of jobs that are named and not yet asked about."""
         return self._jobs.qsize()
 
     async def answer(self, request: web.Request) -> web.Response:
+        """Handle a request."""
         status = await self._status(request)
         self.answers[status] += 1
         answer = web.Response(status=status)
         if status != 204:
-            answer.force_close()  # what else comes on this connection isn't worth reading
+            answer.force_close()  # nothing more on this connection is worth reading
         return answer
 
     async def _status(self, request: web.Request) -> int:
@@ -86,7 +92,7 @@ class Receiver:
         return 204
 
     def _is_in_time(self) -> bool:
-        """A bucket that fills by `rate` a second and holds `burst`."""
+        """Tell whether the rate allows a message: a token bucket of size `burst`, filled at `rate`."""
         now = asyncio.get_running_loop().time()
         self._allowance = min(self._burst, self._allowance + (now - self._counted_at) * self._rate)
         self._counted_at = now
@@ -115,9 +121,10 @@ async def receiving(
     burst: float = BURST,
     limits: ConnectionLimits = LIMITS,
 ) -> AsyncIterator[Receiver]:
-    """A receiver that listens as long as the block lasts.
+    """Run a receiver that listens for the duration of the block.
 
-    Raises ReceiverUnusable where the address can't be had.
+    `rate` is in messages per second, `burst` how many may come at once. Raises ReceiverUnusable if
+    the address can't be used.
     """
     receiver = Receiver(judge, clock=clock, rate=rate, burst=burst)
     keeper = Doorkeeper(

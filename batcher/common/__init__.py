@@ -1,3 +1,4 @@
-"""Small pure helpers that know neither Reducto nor batches: names, addresses, JSON, secrets,
-formatting.
+"""Small pure helpers that know neither Reducto nor batches.
+
+They cover names, addresses, JSON, text files, secrets and formatting.
 """

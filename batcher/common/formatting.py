@@ -1,19 +1,20 @@
-"""Amounts as people read them: money, bytes, spans of time, numbers of things. Pure."""
+"""Write amounts for people: money, bytes, durations, numbers of things. Pure."""
 
 from __future__ import annotations
 
 
 def pluralize(number: float, thing: str) -> str:
-    """As in 1 document, 2 documents and 2.5 credits."""
+    """Return a number with its noun, as in 1 document, 2 documents, 2.5 credits."""
     return f"{number:.12g} {thing}{'' if number == 1 else 's'}"
 
 
 def format_usd(amount: float) -> str:
+    """Return an amount in US dollars, with two significant digits below half a cent."""
     return f"${amount:,.2f}" if amount >= 0.005 or not amount else f"${amount:.2g}"
 
 
 def format_bytes(amount: int) -> str:
-    """Of so many bytes, in thousands."""
+    """Return a number of bytes in decimal units, as in 1.5 MB."""
     for unit, worth in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if amount >= worth:
             return f"{amount / worth:,.1f} {unit}"
@@ -21,7 +22,7 @@ def format_bytes(amount: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """As people say it: 300 ms, 1.5 s, 40 s, 12 min, 3 h 20 min, 2 days."""
+    """Return a duration as in 300 ms, 1.5 s, 40 s, 12 min, 3 h 20 min, 2 days."""
     if 0 < seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 59.5:

@@ -1,9 +1,8 @@
-"""Where a piece of JSON ends, and whether it is whole: by its whole syntax, at any size and any
-depth.
+"""Find where a JSON value ends and whether it is complete, at any size and depth.
 
-For what msgspec refuses and a service may send all the same: NaN, half a surrogate pair, control
-characters in a text, a thousand levels. Texts are passed over unread; everything between them has
-to be in its place. It builds no values.
+This is for text that msgspec refuses and a service may send: NaN, lone surrogates, control
+characters in strings, a thousand levels. Strings are skipped; all syntax between them is checked.
+No values are built.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ Text = bytes | memoryview | mmap
 
 
 class NotWhole(ValueError):
-    """It isn't JSON, or not all of it."""
+    """The text isn't JSON, or is incomplete."""
 
 
-# bytes that msgspec passes over in some 30 ms; nothing else of the process runs meanwhile
+# Bytes that msgspec checks in about 30 ms, during which the rest of the process stands still.
 QUICK: Final = 64 << 20
 _GAP: Final = rb"[ \t\n\r]*+"
 _STRING: Final = rb'"[^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*+)*+"'
@@ -31,8 +30,9 @@ _PLAIN: Final = rb"(?:%b|%b|true|false|null|NaN|-?Infinity)" % (_STRING, _NUMBER
 
 
 def _closed(value: bytes) -> bytes:
-    """`value`, or an object or list of such values: each level that the pattern knows saves one
-    turn of the loop.
+    """Return a pattern for `value`, or an object or list of such values.
+
+    Each level of nesting in the pattern saves one turn of the loop.
     """
     member = rb"%b%b%b:%b%b%b" % (_GAP, _STRING, _GAP, _GAP, value, _GAP)
     item = rb"%b%b%b" % (_GAP, value, _GAP)
@@ -46,7 +46,7 @@ _KEY: Final = rb"%b%b:%b" % (_STRING, _GAP, _GAP)
 _SPACE: Final = re.compile(_GAP)
 _ONE: Final = re.compile(_VALUE, re.DOTALL)
 _NAME: Final = re.compile(rb"(%b)%b:%b" % (_STRING, _GAP, _GAP), re.DOTALL)
-# As many values as are followed by a comma, and of an object the name of the one after them.
+# As many values as are followed by a comma; in an object also the name of the next one.
 _RUN: Final = {
     ord("{"): re.compile(
         rb"(?:%b%b%b%b,)*+%b(%b)?+" % (_GAP, _KEY, _VALUE, _GAP, _GAP, _KEY), re.DOTALL
@@ -58,8 +58,9 @@ _COMMA: Final = ord(",")
 
 
 def is_whole(text: Text) -> bool:
-    """Whether it is one object or one list, and nothing else: of a number nobody could tell that it
-    was cut off.
+    """Tell whether the text is exactly one object or list.
+
+    A number doesn't count, since one that was cut off looks complete.
     """
     start = _after_gap(text, 0)
     if len(text) <= QUICK and text[start : start + 1] in (b"{", b"[") and _is_strict(text):
@@ -79,10 +80,9 @@ def _is_strict(text: Text) -> bool:
 
 
 def members(text: Text) -> Iterator[tuple[bytes, int, int]]:
-    """Of the object that `text` is: each name as it stands there, in quotes, and where its value
-    begins and ends.
+    """Yield for each member of an object its name, in quotes, and where its value starts and ends.
 
-    Raises NotWhole where it isn't one.
+    Raises NotWhole if the text is no complete object.
     """
     at = _after_gap(text, 0)
     if _byte(text, at) != ord("{"):
@@ -100,9 +100,9 @@ def members(text: Text) -> Iterator[tuple[bytes, int, int]]:
 
 
 def items(text: Text) -> Iterator[tuple[int, int]]:
-    """Of the list that `text` is: where each value in it begins and ends.
+    """Yield where each value of a list starts and ends.
 
-    Raises NotWhole where it isn't one.
+    Raises NotWhole if the text is no complete list.
     """
     at = _after_gap(text, 0)
     if _byte(text, at) != ord("["):
@@ -120,7 +120,7 @@ def items(text: Text) -> Iterator[tuple[int, int]]:
 
 
 def end_of(text: Text, start: int) -> int:
-    """Where the value ends that begins at `start`. Raises NotWhole."""
+    """Return where the value that starts at `start` ends. Raises NotWhole."""
     if value := _ONE.match(text, start):
         return value.end()
     opened = bytearray()
@@ -140,9 +140,9 @@ def end_of(text: Text, start: int) -> int:
 
 
 def _pass_values(text: Text, at: int, kind: int, *, is_fresh: bool) -> tuple[int, bytes]:
-    """Past all the values that the pattern takes in.
+    """Skip all values that the pattern matches; return the place and what follows.
 
-    What follows then: "," "}" "]", or nothing: one more level.
+    What follows is ",", "}", "]", or nothing for one more level.
     """
     run = _RUN[kind].match(text, at)
     assert run is not None

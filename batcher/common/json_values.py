@@ -1,7 +1,7 @@
-"""What JSON can carry, of the values that listings and manifests hold. Pure.
+"""Convert values of listings and manifests into what JSON can hold. Pure.
 
-Python, Parquet and TOML know more kinds than JSON: what has one plain form as text is sent as that,
-and all else is refused before anything is sent.
+Python, Parquet and TOML have more types than JSON. Values with one plain form as text become that
+text; all others are refused, before anything is sent.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from math import isfinite, isnan
 from typing import Any, Final
 from uuid import UUID
 
-# tables and lists inside one another: more is nobody's data, and recursion has its end
+# Levels of nesting; no real data has more, and recursion is limited.
 DEEPEST: Final = 100
 
 
 def as_json(value: Any, where: str, *, depth: int = 0) -> Any:
-    """`value` as JSON has it; what is missing (NaN, as tables of numbers say it) as null. Raises
-    ValueError.
+    """Return `value` as JSON can hold it; NaN, which tables use for missing numbers, becomes None.
 
-    Dates and times as ISO 8601 has them, decimals with all their digits, bytes where they are text.
+    Dates and times become ISO 8601, decimals keep all digits, and bytes are decoded as UTF-8.
+    `where` names the value in messages. Raises ValueError if JSON has no form for it.
     """
     if depth > DEEPEST:
         raise ValueError(f"{where}: nested more than {DEEPEST} deep")

@@ -1,8 +1,7 @@
-"""What a document is called and what makes it the same document: names, outputs, content keys, step
-hashes.
+"""What identifies documents and results: names, output paths, content keys, step hashes. Pure.
 
-A name is a relative path as text that reads well, stores anywhere and turns back into the very same
-bytes.
+A name is a relative path as text that is readable, can be stored anywhere, and converts back into
+the same bytes.
 """
 
 from __future__ import annotations
@@ -14,22 +13,21 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
-# bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
+LONGEST_COMPONENT: Final = 255  # bytes of a file name, on every file system in use
+# Bytes below the output directory. Linux allows 4,095 in all, and pictures are in a folder below.
 LONGEST_PATH: Final = 3000
-# seconds a file must have been left alone before it is read: it may still be being copied
+# Seconds for which a file must be unchanged before it is read: it may still be being copied.
 SETTLING: Final = 2.0
 OWN_FOLDER: Final = ".batcher"
 
-# What the hosted service reads, by its documentation, and HTML, which stands in its price list
-# alone.
+# The types that the hosted service's documentation lists, and HTML, which only its price list has.
 HOSTED_TYPES: Final = frozenset(
     """
     pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
     png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
     """.split()
 )
-# What the local service reads: it has fewer of the old formats, and more of others.
+# The types that the local service reads: fewer of the old formats, and some others.
 LOCAL_TYPES: Final = frozenset(
     """
     pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
@@ -37,8 +35,7 @@ LOCAL_TYPES: Final = frozenset(
     png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
     """.split()
 )
-# Of one and the same bytes these make no other result, so they aren't part of what makes two
-# documents the same.
+# Options that don't change the result, and so aren't part of what identifies it.
 _NOT_OF_THE_RESULT: Final = (
     ("settings", "persist_results"),
     ("settings", "document_password"),
@@ -49,8 +46,9 @@ _NOT_OF_THE_RESULT: Final = (
 
 
 def name_of(raw: bytes) -> str:
-    r"""Text for a path: itself if that is plain UTF-8; a backslash as `\\`, any other odd byte as
-    `\xNN`.
+    r"""Return text for a path: itself if that is plain UTF-8.
+
+    A backslash becomes two, and any byte that isn't printable UTF-8 becomes \xNN.
     """
     text = raw.decode("utf-8", "surrogateescape").replace("\\", "\\\\")
     return (
@@ -59,16 +57,16 @@ def name_of(raw: bytes) -> str:
 
 
 def path_of(name: str) -> bytes:
-    """The bytes that `name_of` made `name` from."""
+    """Return the bytes from which `name_of` made `name`."""
     if "\\" not in name:
         return name.encode()
     return b"".join(_unescape(part) for part in _ESCAPES.split(name))
 
 
 def types_taken(service: str) -> frozenset[str]:
-    """Extensions that are worth sending to `service`.
+    """Return the extensions that are worth sending to `service`.
 
-    One known by its URL alone may be either, and judges itself.
+    A service that is known only by its URL, "", may be either, and judges for itself.
     """
     if service == "local":
         return LOCAL_TYPES
@@ -76,26 +74,28 @@ def types_taken(service: str) -> frozenset[str]:
 
 
 def extension_of(name: str) -> str:
-    """Lower case and without its dot; empty where there is none."""
+    """Return the extension in lower case without its dot, or ""."""
     stem, _, extension = name.rpartition("/")[2].rpartition(".")
     return extension.lower() if stem else ""
 
 
 def content_key(digest: str, name: str) -> str:
-    """What two documents must share to be one: the bytes, and the extension that tells the service
-    how to read them.
+    """Return what identical documents share: the hash of the bytes, and the extension.
+
+    The extension counts since it tells the service how to read the bytes.
     """
     return f"{digest}.{extension_of(name)}"
 
 
 def identity(content: str, step: str) -> str:
-    """Says which bytes and step a submission is of, to whoever has both, and to nobody else."""
+    """Return a hash of a submission's content and step, which reveals neither of them."""
     return sha256(f"{content} {step}".encode()).hexdigest()[:32]
 
 
 def output_name(name: str, *, suffix: str = ".json") -> str:
-    """Where the result of `name` goes, relative to the output directory: inside it, never in
-    batcher's own folder.
+    """Return the path of the result of `name`, relative to the output directory.
+
+    It stays inside that directory and outside batcher's own folder in it.
     """
     parts = [part for part in _SCHEME.sub("", name).split("/") if part not in ("", ".", "..")] or [
         "document"
@@ -110,24 +110,23 @@ def output_name(name: str, *, suffix: str = ".json") -> str:
 
 
 def beside(output: str, suffix: str) -> str:
-    """What is made of the result at `output` stands beside it, under the same name but for its
-    ending.
-    """
+    """Return the path for a file made from the result at `output`, in the same folder."""
     folder, slash, last = output.rpartition("/")
     return folder + slash + _fit(last.removesuffix(".json"), suffix, tag=output)
 
 
 def elsewhere(output: str) -> tuple[str, ...]:
-    """Where the result for `output` goes if that place can't be had: a file may stand where its
-    folder should be, or the file system may not take such a name. Directly in the output directory,
-    the second time without its own name.
+    """Return two paths for a result if `output` can't be used, directly in the output directory.
+
+    A file may stand where its folder should be, or the file system may not accept the name; the
+    second path has nothing of the name.
     """
     mark = sha256(output.encode()).hexdigest()[:16]
     return with_tag(output.rpartition("/")[2], mark[:8]), f"{mark}.json"
 
 
 def with_tag(output: str, tag: str) -> str:
-    """The same place under another name, for where the first is taken."""
+    """Return the path with `tag` before its extension, for a name that is taken."""
     folder, _, last = output.rpartition("/")
     stem, dot, suffix = last.rpartition(".")
     tagged = _fit(stem or last, f".{tag}{dot}{suffix}" if stem else f".{tag}", tag=None)
@@ -135,8 +134,9 @@ def with_tag(output: str, tag: str) -> str:
 
 
 def collision_key(output: str) -> str:
-    """Equal for two outputs that some file system takes for one: it may ignore case or the form of
-    Unicode.
+    """Return a key that is equal for paths that some file system takes for the same.
+
+    File systems may ignore case or Unicode normalization.
     """
     return unicodedata.normalize("NFC", output).casefold()
 
@@ -144,10 +144,10 @@ def collision_key(output: str) -> str:
 def step_hash(
     endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
 ) -> str:
-    """16 hex digits of what is asked for, and of whom; what only changes how (queue, retention,
-    password) is left out.
+    """Return 16 hex digits that identify what is asked for, of which service and after which step.
 
-    So a result of one service, the local one above all, never counts as another's.
+    Options that don't change the result, such as the queue and the password, are left out. The
+    service counts, so that a result of the local one is never taken for one of another.
     """
     asked = options
     for path in _NOT_OF_THE_RESULT:
@@ -162,14 +162,14 @@ def step_hash(
 
 
 def settled(mtime_ns: int, now: float) -> bool:
-    """Whether a file has been left alone long enough.
+    """Tell whether a file has been unchanged for `SETTLING` seconds at the time `now`.
 
-    One from the future counts as settled: its clock is wrong.
+    A modification time in the future counts as settled, since the clock was wrong.
     """
     return not 0 <= now - mtime_ns / 1e9 < SETTLING
 
 
-_SCHEME: Final = re.compile(r"^[a-z][a-z0-9]*://")  # of a document by its address
+_SCHEME: Final = re.compile(r"^[a-z][a-z0-9]*://")  # of a document's address
 _ESCAPES: Final = re.compile(r"(\\\\|\\x[0-9a-f]{2})")
 
 
@@ -188,9 +188,7 @@ def _unescape(part: str) -> bytes:
 
 
 def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
-    """`stem` + `suffix`, the stem cut where the two are too long; what was cut off is told apart by
-    a hash.
-    """
+    """Return `stem` + `suffix`; a stem that is too long is cut and gets a hash."""
     room = LONGEST_COMPONENT - len(suffix.encode())
     if len(path_of(stem)) <= room and len(stem.encode()) <= room:
         return stem + suffix
@@ -200,9 +198,7 @@ def _fit(stem: str, suffix: str, *, tag: str | None) -> str:
 
 
 def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
-    """`folders` as they are where there is room; else as many as leave some, and one for all the
-    others.
-    """
+    """Return `folders` if they fit in `room` bytes; otherwise replace the last ones by a hash."""
     if sum(len(folder.encode()) + 1 for folder in folders) <= room:
         return folders
     mark = sha256(tag.encode()).hexdigest()[:16]
@@ -220,7 +216,7 @@ _ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")
 
 
 def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """`asked` less what stands at `path`, and less the tables that held nothing else."""
+    """Return `asked` without what is at `path`, and without tables that held nothing else."""
     first, *rest = path
     if first not in asked:
         return asked

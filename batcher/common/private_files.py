@@ -1,4 +1,4 @@
-"""New files that only their owner reads, or a group besides: modes, and how a file is given one."""
+"""Create files that only their owner, or their group as well, can read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-# what documents say is as confidential as the ledger
+# The modes of files by access; results are as confidential as the ledger.
 FILES: Final = {
     "owner": 0o600,
     "group": 0o640,
@@ -17,7 +17,7 @@ NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_file(path: Path, access: str = "owner") -> None:
-    """An empty one. Raises FileExistsError, OSError."""
+    """Create an empty file with the mode for `access`. Raises FileExistsError or OSError."""
     fd = os.open(path, NEW, 0o600)
     try:
         let_in(fd, FILES[access])
@@ -26,9 +26,11 @@ def make_file(path: Path, access: str = "owner") -> None:
 
 
 def let_in(fd: int, mode: int) -> None:
-    """Give it that mode if it has another: few have, and a group's bits are set against any
-    umask.
+    """Set the mode of an open file or folder, unless it has that mode already.
+
+    This is needed for the group's bits, which the umask may have removed.
     """
     there = os.fstat(fd).st_mode
     if stat.S_IMODE(there) & 0o777 != mode:
-        os.fchmod(fd, mode | (there & stat.S_ISGID))  # what a folder hands down stays
+        # keep the bit that passes the group on to new files
+        os.fchmod(fd, mode | (there & stat.S_ISGID))

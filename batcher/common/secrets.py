@@ -1,11 +1,9 @@
-"""What must not be written down, cut out of what is about to be: passwords, keys, tokens, what
-signs addresses. Pure.
+"""Remove secrets from text before it is stored or shown: passwords, keys, tokens, signatures. Pure.
 
-A service may quote what it was given, in whatever form it came to it. `redact_urls` cuts what looks
-like a secret wherever it stands; `Secrets` cuts those that a run knows, however they are escaped.
-Of addresses the part before the query is a document's name and stays. A secret of fewer than four
-characters is cut only where its name stands before it: to cut it everywhere would shred every
-sentence.
+A service may quote what it was sent, in whatever form it got it. `redact_urls` removes what looks
+like a secret, wherever it is; `Secrets` removes those that a run knows, however they are escaped.
+The part of an address before its query is a document's name and stays. A secret of fewer than four
+characters is removed only after its name, as it would otherwise be cut out of ordinary words.
 """
 
 from __future__ import annotations
@@ -17,17 +15,17 @@ from html.entities import codepoint2name
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
 
-SHORTEST: Final = 4  # characters of a secret that is cut wherever it stands
-SHORT: Final = 8  # … and below which it is cut only as a word of its own
-LONG: Final = 16  # … and from which it is found in spite of line breaks
-# secrets of single submissions that are remembered: more than are in flight at once
+SHORTEST: Final = 4  # characters; a shorter secret is removed only after its name
+SHORT: Final = 8  # characters; a shorter one is removed only as a whole word
+LONG: Final = 16  # characters; one at least as long is found across line breaks too
+# Secrets of single submissions that are remembered: more than are in flight at a time.
 PASSING: Final = 8192
 CUT: Final = "…"
 
 # --- what looks like a secret ---------------------------------------------------------------------
 
-# An address keeps neither its query nor its fragment nor who asks; a query goes on where a line was
-# broken inside it.
+# An address loses its query, its fragment and its user. A query may go on after a line break inside
+# it.
 _BROKEN: Final = r"(?:\s+(?=\S*[=&]|\S*%[0-9a-f]{2}|(?=\S*\d)[\w+/-]{20})[^\s\"'<>]+)*"
 _QUERY: Final = re.compile(
     rf"(\b[a-z][a-z0-9+.-]*:\\*/\\*/[^\s\"'<>?#]+)[?#][^\s\"'<>]*{_BROKEN}", re.IGNORECASE
@@ -46,8 +44,8 @@ _PARAMETER: Final = re.compile(
 )
 _MEMBER: Final = re.compile(
     rf"(?P<name>(?P<quote>\\*[\"'])(?:{_NAMES}|authorization)(?P=quote)\s*:\s*)"
-    # In a string of JSON within another each backslash and each quote has backslashes of its own:
-    # one, then three …
+    # In a JSON string inside another, each backslash and quote has backslashes of its own: one,
+    # then three …
     r"(?P<open>(?P<deep>\\*)(?P<mark>[\"']))(?:(?P=deep)\\(?:(?P=deep)\\|(?P=deep)(?P=mark)|.)|(?!(?P=open)).)*+"
     r"(?:(?P=open)|\Z)",
     re.IGNORECASE,
@@ -57,9 +55,7 @@ _BEARER: Final = re.compile(r"(\bbearer\s+)(?=\S*\d)[^\s\"'<>]{8,}", re.IGNORECA
 
 
 def redact_urls(words: str) -> str:
-    """Foreign words without what looks like a secret: queries of addresses, signatures, passwords
-    by their name.
-    """
+    """Return text from elsewhere without queries of addresses, signatures, passwords and tokens."""
     words = _ENCODED.sub(rf"\1?{CUT}", _QUERY.sub(rf"\1?{CUT}", words))
     words = _USER.sub(rf"\1{CUT}@", words)
     words = _MEMBER.sub(rf"\g<name>\g<open>{CUT}\g<open>", words)
@@ -72,32 +68,33 @@ def redact_urls(words: str) -> str:
 
 
 class Secrets:
-    """Those of one run.
+    """The secrets of one run.
 
-    It is asked wherever foreign words enter the ledger, the terminal, the log or a message.
+    Text from elsewhere passes through `cut` or `clean` before it enters the ledger, the terminal, a
+    log or a message.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}  # by secret: what stands in its place
+        self._known: dict[str, str] = {}  # secret: what replaces it
         self._by_beginning: dict[str, set[str]] = {}
-        self._passing: dict[str, None] = {}  # the latest last
+        self._passing: dict[str, None] = {}  # in order of arrival
 
     def __repr__(self) -> str:
         return "Secrets(…)"
 
     def keep(self, secrets: Iterable[str], called: str) -> None:
-        """From now on `called` stands in their place."""
+        """Remember secrets for the whole run; `[called]` replaces them."""
         for secret in secrets:
             if len(secret) >= SHORTEST and not secret.isspace():
                 self._passing.pop(secret, None)
                 self._learn(secret, f"[{called}]")
 
     def keep_address(self, url: str) -> None:
-        """What in it gives access: the service may quote it without the rest."""
+        """Remember the secret parts of an address, which the service may quote without the rest."""
         self.keep_for_now(_secrets_in(url))
 
     def keep_for_now(self, secrets: Iterable[str]) -> None:
-        """Those of one submission: forgotten once thousands of others have been sent after it."""
+        """Remember secrets of one submission, until thousands of others have been sent after it."""
         for secret in secrets:
             if secret not in self._known:
                 self._learn(secret, CUT)
@@ -106,7 +103,7 @@ class Secrets:
             self._forget(next(iter(self._passing)))
 
     def cut(self, words: str) -> str:
-        """`words` without any of them, and without what looks like one."""
+        """Return `words` without known secrets, and without what looks like one."""
         if self._known:
             views = _views(words)
             squeezed = "\0".join("".join(view.split()) for view in views)
@@ -123,9 +120,9 @@ class Secrets:
         self._by_beginning[_beginning(secret)].discard(secret)
 
     def _candidates(self, squeezed: str) -> list[str]:
-        """Those that begin as something in it does: there may be a hundred thousand.
+        """Return the known secrets whose first characters occur, the longest first.
 
-        The longest first.
+        A run may know a hundred thousand secrets, so they aren't all searched for.
         """
         found = set[str]()
         for start in range(len(squeezed)):
@@ -134,7 +131,7 @@ class Secrets:
         return sorted(found, key=lambda secret: (-len(secret), secret))
 
     def clean(self, error: BaseException) -> None:
-        """Whatever text `error` carries, and the errors that it came of."""
+        """Remove secrets from the texts of `error`, its causes and its group."""
         seen = set[int]()
         todo = [error]
         while todo:
@@ -147,7 +144,7 @@ class Secrets:
             todo += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
 
     def _clean(self, error: BaseException) -> None:
-        if not isinstance(error, OSError):  # whose words are made of its number and its file
+        if not isinstance(error, OSError):  # an OSError's text is made of its number and its file
             error.args = tuple(
                 self.cut(told) if isinstance(told, str) else told for told in error.args
             )
@@ -164,9 +161,7 @@ _RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+=%-]{20,}")
 
 
 def _secrets_in(url: str) -> Iterator[str]:
-    """The password of its user, and values of its query that have the name or the look of a
-    secret.
-    """
+    """Yield the user's password, and query values that by name or form are secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -183,9 +178,7 @@ def _secrets_in(url: str) -> Iterator[str]:
 
 
 def _views(words: str) -> list[str]:
-    """`words`, and what they say once they are no longer escaped for JSON, for a URL, for HTML or
-    for two of these.
-    """
+    """Return `words` as they are and decoded from JSON, URL or HTML escapes, or two of them."""
     views = {words: None}
     for view in list(views):
         views |= {decode(view): None for decode in _DECODERS}
@@ -238,13 +231,14 @@ def _replaced(words: str, secret: str, instead: str) -> str:
     if len(secret) < SHORT:
         return re.sub(rf"(?<![^\W_]){pattern}(?![^\W_])", lambda _: instead, words)
     left, times = re.subn(pattern, lambda _: instead, words)
-    if not times and instead not in words:  # else it was a part of one that is cut out already
+    # otherwise it was part of a secret that is removed already
+    if not times and instead not in words:
         return f"[words that quote {instead.strip('[]')}]"
     return left
 
 
 def _without_beginning(words: str, secret: str, instead: str) -> str:
-    """Where words were cut short in the midst of it."""
+    """Remove the beginning of a secret where the text was cut short within it."""
     for form in {secret, quote(secret, safe=""), secret.replace("\\", "\\\\").replace('"', '\\"')}:
         for length in range(len(form) - 1, SHORTEST - 1, -1):
             words = words.replace(f"{form[:length]}{CUT}", f"{instead}{CUT}")
@@ -252,7 +246,7 @@ def _without_beginning(words: str, secret: str, instead: str) -> str:
 
 
 def _any_form(character: str) -> str:
-    """A pattern for it, as it is or escaped, once or more than once."""
+    """Return a pattern for a character, plain or escaped, once or several times."""
     if character == " ":
         return r"(?:\s|\\+[nrtfv]|\+|(?i:%(?:25)*(?:20|0[9ad])|\\+u00(?:20|0[9ad])|&(?:amp;)*#(?:x20|32);))+"
     code = ord(character)

@@ -1,7 +1,6 @@
-"""JSON as every reader takes it, of what a service or a listing may have sent: NaN, half an emoji,
-no UTF-8.
+"""Check and repair JSON so that every reader accepts it: no NaN, lone surrogates or invalid UTF-8.
 
-What is right already is handed on as it is; what can't be mended is nothing.
+Valid JSON is passed on unchanged; what can't be repaired is None.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ import msgspec
 Buffer = bytes | memoryview
 
 MISFITS: Final = (msgspec.DecodeError, ValueError, RecursionError)
-LARGEST_MENDED: Final = 256 << 20  # bytes: mending takes several times as many in memory
+LARGEST_MENDED: Final = 256 << 20  # bytes; repairing takes several times as many in memory
 _PIECE: Final = 1 << 20
 _BOM: Final = codecs.BOM_UTF8
 _NUMBER: Final = rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _TOKEN: Final = re.compile(
     rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|-?(?:Infinity|NaN)|'
-    + _NUMBER,  # a string that never ends goes to the end
+    + _NUMBER,  # an unterminated string reaches to the end
     re.DOTALL,
 )
 _ODD_TEXT: Final = re.compile(rb"[\x00-\x1f]|\\u[dD][89a-fA-F]")
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_ENDLESS: Final = b"0" * 4_301  # digits: Python reads no integer of so many, nor does msgspec
+_ENDLESS: Final = b"0" * 4_301  # digits; Python and msgspec refuse integers with as many
 _SKIPPED: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def is_strict(body: Buffer) -> bool:
-    """Whether it is one JSON value in UTF-8, nested no deeper than a reader here can follow.
+    """Tell whether the text is one JSON value in UTF-8 that isn't nested too deeply for msgspec.
 
-    Takes no memory.
+    It is checked without copying it.
     """
     try:
         _SKIPPED.decode(body)
@@ -44,15 +43,14 @@ def is_strict(body: Buffer) -> bool:
 
 
 def is_readable(body: Buffer) -> bool:
-    """Whether it is strict, and holds no number of more digits than readers take."""
+    """Tell whether the text is strict JSON without numbers of more digits than readers accept."""
     return is_strict(body) and not _has_endless_digits(body)
 
 
 def mended(body: Buffer) -> bytes | None:
-    """The same with null for what is no number, text for numbers beyond bounds, U+FFFD for half a
-    character.
+    """Return the text as strict JSON, or None if it isn't JSON or is larger than `LARGEST_MENDED`.
 
-    None where it is no JSON even then.
+    NaN and infinities become null, numbers out of range become strings, and lone surrogates U+FFFD.
     """
     if len(body) > LARGEST_MENDED:
         return None
@@ -61,7 +59,7 @@ def mended(body: Buffer) -> bytes | None:
 
 
 def encoded(value: Any) -> bytes:
-    """As JSON, whatever text stands in it."""
+    """Return `value` as JSON; lone surrogates become "?"."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -71,7 +69,7 @@ def encoded(value: Any) -> bytes:
 
 
 def sound(text: str) -> str:
-    """`text`, if it can be written; else with ? for what can't."""
+    """Return `text` with "?" for lone surrogates, which UTF-8 can't hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -87,9 +85,9 @@ def _is_utf8(body: Buffer) -> bool:
 
 
 def _has_endless_digits(body: Buffer) -> bool:
-    """In a text or a number.
+    """Tell whether there is a run of too many digits, in a string or a number.
 
-    In passes of C alone: a pattern would be the slowest thing that is done to a result.
+    It uses only passes in C: a regular expression would be the slowest step of all for a result.
     """
     return any(
         _ENDLESS in bytes(body[max(0, start - len(_ENDLESS)) : start + _PIECE]).translate(_DIGITS)

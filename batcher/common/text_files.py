@@ -1,8 +1,8 @@
-"""Text files that people write (manifests, ignore files, listings, schemas, passwords), all read in
-one way.
+"""Read the text files that people write: manifests, ignore files, listings, schemas, passwords.
 
-UTF-8, or what a byte order mark says: UTF-8, UTF-16, UTF-32, as Windows' programs write them. Lines
-end as they like. A file in any other encoding is refused with its place, and never guessed at.
+They are UTF-8, or what their byte order mark says (UTF-8, UTF-16 or UTF-32, as programs on Windows
+write them), with any line ends. A file in another encoding is refused with the place, never
+guessed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import BinaryIO, Final
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """`mark` is what a file begins with that is written so; `newline` are the bytes that end a
-    line.
-    """
+    """An encoding with its byte order mark and the bytes that end a line."""
 
     name: str
     mark: bytes
@@ -26,11 +24,12 @@ class Encoding:
 
     @property
     def width(self) -> int:
+        """The bytes of one code unit."""
         return len(self.newline)
 
 
 PLAIN: Final = Encoding("utf-8", b"", b"\n")
-_MARKED: Final = (  # the longer marks first: UTF-32's begins as UTF-16's does
+_MARKED: Final = (  # the longer marks first, since UTF-32's begins like UTF-16's
     Encoding("utf-32-le", codecs.BOM_UTF32_LE, b"\n\0\0\0"),
     Encoding("utf-32-be", codecs.BOM_UTF32_BE, b"\0\0\0\n"),
     Encoding("utf-16-le", codecs.BOM_UTF16_LE, b"\n\0"),
@@ -41,7 +40,7 @@ LONGEST_MARK: Final = 4
 
 
 class NotText(ValueError):
-    """Says where it is none, and what to do."""
+    """The file isn't text in its encoding; the message has the line and what to do."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(f"line {line}: {what}; save it as UTF-8")
@@ -49,22 +48,23 @@ class NotText(ValueError):
 
 
 def read_text(path: Path) -> str:
-    r"""The whole file, each line ended by \n. Raises OSError, NotText."""
+    r"""Return the whole file with lines ended by \n. Raises OSError or NotText."""
     return text_of(path.read_bytes())
 
 
 def text_of(raw: bytes) -> str:
-    r"""Each line ended by \n. Raises NotText."""
+    r"""Return bytes as text with lines ended by \n. Raises NotText."""
     encoding = encoding_of(raw)
     return decoded(raw[len(encoding.mark) :], encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def encoding_of(start: bytes) -> Encoding:
+    """Return the encoding that a file's first bytes show."""
     return next((one for one in _MARKED if start.startswith(one.mark)), PLAIN)
 
 
 def decoded(raw: bytes, encoding: Encoding, *, line: int = 1) -> str:
-    """`raw`, which begins in that line. Raises NotText."""
+    """Decode `raw`, which starts in line `line`. Raises NotText."""
     try:
         text = raw.decode(encoding.name)
     except UnicodeDecodeError as error:
@@ -78,9 +78,10 @@ def decoded(raw: bytes, encoding: Encoding, *, line: int = 1) -> str:
 
 
 class Lines:
-    """The lines of a file as it is read, where the next of them begins, and how many there were.
+    """An iterator over the lines of a binary file.
 
-    A file that isn't read from its beginning on needs to be told its encoding.
+    `offset` is where the next line starts, and `number` how many were read. Without `encoding` the
+    file must be at its start.
     """
 
     def __init__(self, file: BinaryIO, encoding: Encoding | None = None) -> None:
@@ -93,7 +94,10 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        """Raises NotText for a line that is none; the next one can be had all the same."""
+        """Return the next line.
+
+        Raises NotText if it isn't text; the following lines can still be read.
+        """
         line = self._line()
         if not line:
             raise StopIteration
@@ -108,9 +112,7 @@ class Lines:
         return encoding
 
     def _line(self) -> bytes:
-        """Up to a newline of its encoding: in one of several bytes a 0x0a may be half of another
-        character.
-        """
+        """Return the bytes up to a newline; in UTF-16 and UTF-32 a byte 0x0a alone is no newline."""
         line = b""
         width = self.encoding.width
         while part := self._file.readline():

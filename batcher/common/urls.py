@@ -1,8 +1,7 @@
-"""URLs as names: what of one may be written down, and what makes two of them the same document.
-Pure.
+"""URLs as names: which part may be stored, and when two of them are the same document. Pure.
 
-A presigned URL is a key to somebody's document for as long as it is good: its query never stands in
-a ledger, a log, a journal or the name of a file.
+A presigned URL gives access to somebody's document while it is valid, so its query is never written
+to a ledger, a log, a journal or a file name.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ _AZURE: Final = (
 _TENCENT: Final = (
     "q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature"
 )
-# How clouds sign, each way told by what nothing else has: a name of its own, or several that stand
-# together. A `token`, a `sig` or an `expires` by itself may be all that tells one document from
-# another. Left what must be there, right what goes with it.
+# The ways in which clouds sign URLs: left the parameters that must all be there, right those that
+# are then removed. The left ones can't be mistaken: a `token`, a `sig` or an `expires` alone may be
+# all that tells one document from another.
 _SIGNED: Final = (
     ("x-amz-signature", "x-amz-.*"),
     ("awsaccesskeyid signature expires", "awsaccesskeyid signature expires x-amz-security-token"),
     ("x-goog-signature", "x-goog-.*"),
     ("googleaccessid signature expires", "googleaccessid signature expires"),
     ("keyname signature expires", "keyname signature expires"),  # Google's Cloud CDN
-    ("sig sv sr se", _AZURE),  # one blob, container or file …
-    ("sig sv sr si", _AZURE),  # … by a policy that the account keeps
-    ("sig sv ss srt se", _AZURE),  # a whole account
+    ("sig sv sr se", _AZURE),  # a blob, container or file
+    ("sig sv sr si", _AZURE),  # the same, by a stored access policy
+    ("sig sv ss srt se", _AZURE),  # an account
     ("key-pair-id signature expires", "key-pair-id signature expires hash-algorithm"),
     ("key-pair-id signature policy", "key-pair-id signature policy hash-algorithm"),
     ("ossaccesskeyid signature expires", "ossaccesskeyid signature expires security-token"),
@@ -44,25 +43,25 @@ _SIGNED: Final = (
 _SCHEMES: Final = tuple(
     (frozenset(marks.split()), re.compile(parts.replace(" ", "|"))) for marks, parts in _SIGNED
 )
-# Akamai's is one parameter, which its value gives away.
+# Akamai signs with one parameter, recognised by its value.
 _AKAMAI: Final = re.compile(
     r"(hdn(ts|ea|tl)|__token__)=(?=.*\bexp=\d)(?=.*\bhmac=[0-9a-f])", re.IGNORECASE
 )
 _PORTS: Final = {"http": 80, "https": 443}
-# Behind an escape these stay what they are: `a%2Fb` is one name, `a/b` are two, and some stores
-# take `+` for a space.
+# These stay escaped: `a%2Fb` is one name and `a/b` are two, and some stores read `+` as a space.
 _KEPT: Final = re.compile("(%2F|%2B|%3B)", re.IGNORECASE)
-# hex digits: of a million documents behind one address no two are likely to share them
+# Hex digits; among a million documents at one address no two are likely to share them.
 _MARK: Final = 16
 
 
 def is_url(text: str) -> bool:
+    """Tell whether the text is an http(s) URL with a host."""
     parts = split_url(text)
     return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def strip_query(url: str) -> str:
-    """The URL without credentials, query or fragment, in one way of writing it."""
+    """Return the URL in a canonical form, without credentials, query and fragment."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port and parts.port != _PORTS.get(parts.scheme) else ""
@@ -71,26 +70,24 @@ def strip_query(url: str) -> str:
 
 
 def url_name(url: str, *, ignore: Collection[str] = ()) -> str:
-    """What its document is called: bare, and where its query tells it from others with a mark in
-    the query's place.
+    """Return the name of the URL's document: without its query, but with a hash if that counts.
+
+    `ignore` are parameters that don't distinguish documents; those of signatures never do.
     """
     asked = _asked(url, ignore)
     return f"{strip_query(url)}#{_digest(url, asked)[:_MARK]}" if asked else strip_query(url)
 
 
 def url_key(url: str, *, ignore: Collection[str] = ()) -> str:
-    """What stands in for the hash of a document that nobody reads here: where it is, however it is
-    signed today.
+    """Return the content key of a document that isn't read here: its address without the signature.
 
-    `ignore` names parameters that tell no documents apart.
+    `ignore` are parameters that don't distinguish documents.
     """
     return f"url-{_digest(url, _asked(url, ignore))}.{extension_of(urlsplit(url).path)}"
 
 
 def _asked(url: str, ignore: Collection[str]) -> list[Pair]:
-    """The parameters that tell its document from others: in order of name, and those of one name in
-    their own.
-    """
+    """Return the parameters that distinguish the document, sorted by name."""
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, errors="surrogateescape")
     signing = _signing(pairs)
     told = (pair for pair in pairs if pair[0] not in ignore and pair not in signing)
@@ -113,17 +110,17 @@ def _digest(url: str, asked: Sequence[Pair]) -> str:
 
 
 def _quoted(path: str) -> str:
-    """Byte by byte what it was, in one way of writing it."""
+    """Return the same bytes in a canonical form."""
     if _KEPT.fullmatch(path):
         return path.upper()
     return quote(unquote(path, errors="surrogateescape"), safe="/~+,;=@", errors="surrogateescape")
 
 
 def split_url(text: str) -> SplitResult | None:
-    """None for what is no address."""
+    """Return the parts of a URL, or None if it is none."""
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises where it is none
+        _ = parts.port  # raises ValueError if it is no port
     except ValueError:
         return None
     return parts

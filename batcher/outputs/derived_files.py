@@ -1,8 +1,7 @@
-"""Makes things of saved results, a group at a time: Markdown files, lines, parts of a Parquet data
-set.
+"""Make files from saved results, a group at a time: Markdown, JSON Lines, Parquet, pictures.
 
-Blocking; the deriver calls it in a thread. Every file is whole or not there, and made of the result
-on disk alone.
+Blocking: the deriver calls it in a thread. Each file is complete or not there, and made only from
+the results on disk.
 """
 
 from __future__ import annotations
@@ -24,30 +23,30 @@ from batcher.outputs.result_store import Item, Store, Streamed
 from batcher.outputs.rows import Row, grown, line_of, lines_of, rows_of, widen
 from batcher.reducto.results import Origin, charts_of, images_of, pdfs_of, read_result
 
-WHOLE: Final = 8 << 20  # bytes of a result; what is made of a larger one is streamed onto disk
+WHOLE: Final = 8 << 20  # bytes of a result; the Markdown of a larger one is streamed to disk
 _PICTURE: Final = re.compile(r"(\d{4,}|document|chart)-[0-9a-f]{8}\.[a-z]+")
 _IN_PLACE: Final = "data:"
 _ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "svg"})
 
 
 def origin_of(one: Derivable) -> Origin:
+    """Return the origin of the rows and lines made from this result."""
     return Origin(one.source, one.job, one.job_id, one.pages, one.credits, one.metadata)
 
 
 class Notes:
-    """What was left out of what is made of each document, for want of anything that could be
-    read.
-    """
+    """What couldn't be read of each result, and so is missing in what is made from it."""
 
     def __init__(self) -> None:
         self._left_out: dict[int, list[str]] = {}
 
     def of(self, one: Derivable) -> list[str]:
-        """To be grown by whoever reads that result, from its beginning."""
+        """Start an empty list for this result, to be filled while it is read."""
         self._left_out[one.document] = []
         return self._left_out[one.document]
 
     def words(self, document: int) -> str | None:
+        """Return what was left out of a document as a short text; None if nothing was."""
         left_out = self._left_out.get(document)
         if not left_out:
             return None
@@ -61,9 +60,10 @@ class Notes:
 def write_markdown(
     store: Store, group: Sequence[Derivable], known: Mapping[str, frozenset[str]]
 ) -> list[Derived]:
-    """A file beside each result.
+    """Write a Markdown file beside each result; return what was made.
 
-    `known`: hashes of what may be replaced, by name. Raises OutputError, the first.
+    `known` has for each file name the hashes of files that may be replaced. Raises the first
+    OutputError.
     """
     there = whole(store, group)
     notes = Notes()
@@ -80,6 +80,7 @@ def write_markdown(
 
 
 def markdown_name(one: Derivable) -> str:
+    """Return the path of a result's Markdown file."""
     return beside(one.output, ".md")
 
 
@@ -103,7 +104,7 @@ def _markdown(
 
 
 def _pictures(store: Store, one: Derivable) -> dict[str, str]:
-    """Where those pictures are, as seen from the Markdown, that were fetched."""
+    """Return the downloaded pictures by address, with paths relative to the Markdown file."""
     folder = pictures_name(one)
     if not store.path(folder).is_dir():
         return {}
@@ -116,15 +117,15 @@ def _pictures(store: Store, one: Derivable) -> dict[str, str]:
 
 
 def pictures_name(one: Derivable) -> str:
+    """Return the folder of a result's pictures."""
     return beside(one.output, ".images")
 
 
 def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict[str, str]:
-    """Where each picture a result links to belongs, the PDF made of the document, and what charts
-    were read as.
+    """Return the path for each file that a result links to, by its address.
 
-    `cited`: whether it was asked for with citations, so that pictures of what it cites are among
-    them.
+    These are pictures, the PDF made of the document, and the data read from charts. `cited` says
+    whether the result has citations, whose pictures are then included.
     """
     folder = pictures_name(one)
     result = read_result(store.read(one.output))
@@ -139,7 +140,7 @@ def picture_places(store: Store, one: Derivable, *, cited: bool = False) -> dict
 
 
 def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
-    """Pictures in `folder` that belong to an earlier result."""
+    """Delete the pictures in `folder` that belong to an earlier result."""
     names = {place.rpartition("/")[2] for place in places}
     for file in store.path(folder).glob("*"):
         if file.name not in names and _PICTURE.fullmatch(file.name) and file.is_file():
@@ -147,9 +148,9 @@ def remove_others(store: Store, folder: str, places: Collection[str]) -> None:
 
 
 def picture_in(url: str) -> bytes | None:
-    """What an address holds itself, as in data:image/png;base64,…; None where it is elsewhere.
+    """Return the picture that a data: address holds; None if the address leads elsewhere.
 
-    Raises ValueError where it is no address of either kind.
+    Raises ValueError if it is no usable address.
     """
     if not url.startswith(_IN_PLACE):
         if urlsplit(url).scheme not in ("http", "https"):
@@ -164,8 +165,9 @@ def picture_in(url: str) -> bytes | None:
 
 
 def _mark(url: str) -> str:
-    """Tells the pictures of one job from those of another; a signature that is made anew changes
-    nothing.
+    """Return a mark that tells the pictures of different jobs apart.
+
+    It leaves the query out, so that a new signature doesn't change it.
     """
     return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:8]
 
@@ -185,9 +187,10 @@ def _ending(url: str) -> str:
 def append_lines(
     store: Store, group: Sequence[Derivable], file: str, at: int, *, chunks: bool
 ) -> list[Derived]:
-    """The group's lines at the end of `file`.
+    """Append the group's lines to `file`, of `at` bytes so far; return what was made.
 
-    Raises FileNotFoundError where it is shorter than `at`, OutputError.
+    `chunks`: one line per row instead of one per result. Raises FileNotFoundError if the file is
+    shorter than `at`, and OutputError.
     """
     there = whole(store, group)
     notes = Notes()
@@ -206,8 +209,10 @@ def append_lines(
 def begin_part(
     store: Store, there: Sequence[Derivable], columns: Columns
 ) -> tuple[Streamed, list[Derived]]:
-    """A file of the rows of results that are whole, not visible yet, and what to remember of it
-    before it is.
+    """Write the rows of these results to a temporary Parquet file.
+
+    Returns the file, to be passed to `publish`, and what to record of it before that. The results
+    must be those that `whole` returned.
     """
     part = store.new_part()
     notes = Notes()
@@ -227,18 +232,20 @@ def begin_part(
 
 
 def publish(store: Store, part: Streamed) -> None:
+    """Give a Parquet file its final name. Raises OutputError."""
     (outcome,) = store.write_group([part])
     if isinstance(outcome, OutputError):
         raise outcome
 
 
 def rows(store: Store, group: Iterable[Derivable], notes: Notes | None = None) -> Iterator[Row]:
+    """Yield the rows of these results."""
     for one in group:
         yield from rows_of(store.read(one.output), origin_of(one), notes.of(one) if notes else None)
 
 
 def found_columns(store: Store, there: Iterable[Derivable], known: Columns | None) -> Columns:
-    """Wide enough for all their rows, so far as those that are `known` leave them free."""
+    """Return columns wide enough for all rows, as far as the `known` ones allow."""
     kinds: dict[str, ColumnType | None] = {}
     for row in rows(store, there):
         widen(kinds, row)
@@ -246,7 +253,7 @@ def found_columns(store: Store, there: Iterable[Derivable], known: Columns | Non
 
 
 def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
-    """A result and what lies beside it; the result itself comes last."""
+    """Return the paths of a result and its pictures and Markdown; the result itself comes last."""
     folder = pictures_name(one)
     files = store.path(folder).glob("*")
     pictures = sorted(
@@ -258,12 +265,13 @@ def names_of(store: Store, one: Derivable, markdown: str | None) -> list[str]:
 
 
 def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
-    """Whether a file still is what `made`, all that is in it, says; of pictures, whether none has
-    gone.
+    """Tell whether a file is still as it was made; of pictures, whether none is missing.
+
+    `made` are all records of that file.
     """
     first = made[0]
     if first.format == "mirror":
-        return True  # it lies elsewhere
+        return True  # it is in another place
     if first.format == "images":
         return len(list(store.path(first.file).glob("*"))) >= first.size - (1 if first.note else 0)
     if first.format == "jsonl":
@@ -274,7 +282,5 @@ def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
 
 
 def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
-    """Those of `group` whose result is on disk as it was saved; of the others the next `verify`
-    tells.
-    """
+    """Return those of `group` whose result is on disk as it was saved; `verify` reports the others."""
     return [one for one in group if store.digest(one.output) == one.sha256]

@@ -1,7 +1,7 @@
-"""One file of lines that only grows, and never by half a line that counts: its owner remembers how
-long it is.
+"""A file of lines that only grows; its owner records how long it is.
 
-Blocking. A crash may leave a tail that nobody remembers; the next append cuts it off first.
+Blocking. A crash may leave a tail that isn't recorded; the next append cuts it off first, so no
+half line ever counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BLOCK: Final = 1 << 20
 
 
 class Line(NamedTuple):
-    """Where a line stands."""
+    """The place of a line: offset and bytes, newline included, and the SHA-256 of its bytes."""
 
     start: int
     size: int
@@ -26,9 +26,9 @@ class Line(NamedTuple):
 
 
 def append(path: Path, at: int, lines: Iterable[Iterable[bytes]]) -> list[Line]:
-    """Each of `lines`, given in pieces, from offset `at` on; durable when this returns.
+    """Write each of `lines`, given in pieces, from the offset `at` on; they are durable on return.
 
-    Raises FileNotFoundError where the file is shorter than `at`, OutputError.
+    Raises FileNotFoundError if the file is shorter than `at`, and OutputError.
     """
     try:
         with path.open("r+b" if at else "wb") as file:
@@ -47,7 +47,7 @@ def append(path: Path, at: int, lines: Iterable[Iterable[bytes]]) -> list[Line]:
 
 
 def stand(path: Path, lines: Iterable[tuple[int, int, str | None]]) -> bool:
-    """Whether each line, (start, bytes, sha256), is where it was written."""
+    """Tell whether each line, (start, bytes, SHA-256), is still where it was written."""
     try:
         with path.open("rb") as file:
             return all(_stands(file, *line) for line in lines)
@@ -56,7 +56,7 @@ def stand(path: Path, lines: Iterable[tuple[int, int, str | None]]) -> bool:
 
 
 def free_name(folder: Path, name: str) -> str:
-    """`name`, or the first one like it that nobody has taken."""
+    """Return `name`, or the first one numbered like name-2 that doesn't exist in `folder`."""
     stem, _, suffix = name.rpartition(".")
     candidate = name
     number = 1

@@ -1,8 +1,7 @@
-"""A result as Markdown: the text of a parse in reading order, fields and sections as lists, and
-whose they are above.
+"""A result as Markdown: front matter, then the text of a parse, or fields and sections as lists.
 
-Pieces, not one string: a result of any size passes through. It invents nothing and leaves the
-service's tables alone.
+It is generated in pieces, so that a result of any size passes through. Nothing is added to the
+text, and the service's tables are left as they are.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ def markdown_of(
     images: Mapping[str, str] | None = None,
     left_out: list[str] | None = None,
 ) -> Iterator[str]:
-    """`images` are the places, relative to the Markdown, of pictures that were fetched, by their
-    address.
+    """Yield the result as Markdown.
 
-    `left_out` is told what couldn't be read.
+    `images` maps the addresses of downloaded pictures to their paths relative to the Markdown file.
+    What couldn't be read is appended to `left_out`.
     """
     result = read_result(body, left_out)
     yield _front_matter(origin, result.job_id)
@@ -47,7 +46,7 @@ def markdown_of(
 
 
 def _front_matter(origin: Origin, job_id: str | None) -> str:
-    """YAML, in the part of it that is JSON as well."""
+    """Return YAML front matter; each value is JSON, which is YAML as well."""
     facts: dict[str, Any] = {
         "source": sound(origin.source),
         "job": origin.job,
@@ -65,7 +64,7 @@ def _front_matter(origin: Origin, job_id: str | None) -> str:
 
 
 def _with_images(chunk: Chunk, images: Mapping[str, str]) -> str:
-    """Each picture behind the text of its block; where that can't be found, at the end."""
+    """Insert each picture after the text of its block, or at the end if that can't be found."""
     text = chunk.text
     at = 0
     for block in chunk.blocks if images else ():

@@ -1,8 +1,7 @@
-"""Files put into an object store, each whole: S3, Google Cloud Storage, Azure, by obstore. Needs
-the extra `s3`.
+"""Copy files into an object store (S3, Google Cloud Storage, Azure) through obstore.
 
-An object appears when all of it has arrived, or not at all. Keys come from the environment, as the
-store's own tools read them, and stand in no manifest.
+An object appears as a whole or not at all. Credentials come from the environment, as with the
+store's own tools, and never from the manifest. Needs the extra `s3`.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ TYPES: Final = {
     ".parquet": "application/vnd.apache.parquet",
 }
 MARK: Final = ".batcher-may-write"
-PATIENCE: Final = 60.0  # seconds for the first word with the store
-BLOCK: Final = 4 << 20  # bytes read at once of a file that may be growing
+PATIENCE: Final = 60.0  # seconds for the first request
+BLOCK: Final = 4 << 20  # bytes per read of a file that may be growing
 
 
 class Mirror:
-    """`url` as in s3://bucket/prefix.
+    """An object store below an address such as s3://bucket/prefix.
 
-    Raises MirrorError where obstore isn't there, or can't read the address.
+    Creating it raises MirrorError if obstore isn't installed or can't use the address.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,14 +47,11 @@ class Mirror:
             self._store: Any = opened(self.url)
         except (
             Exception
-        ) as error:  # obstore's own, one for each kind of address and of configuration
+        ) as error:  # obstore has an error class for each kind of address and configuration
             raise MirrorError(f"{url}: {_said(error)}") from error
 
     async def check(self) -> None:
-        """Put a small object and take it away again.
-
-        Raises MirrorError where nothing can be put.
-        """
+        """Put a small object and delete it again. Raises MirrorError if it can't be put."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._put(self._store, MARK, b"batcher looks whether it may write here\n")
@@ -65,11 +61,12 @@ class Mirror:
             raise MirrorError(f"{self.url}: {_said(error)}") from error
         with suppress(
             MirrorError
-        ):  # who may write may not delete everywhere; the next check finds it in its place
+            # Permission to write need not include deleting; then the next check overwrites the object.
+        ):
             await self.remove(MARK)
 
     async def put(self, name: str, path: Path, *, length: int | None = None) -> None:
-        """The file at `path`, or its first `length` bytes, under `name`, over whatever was there.
+        """Put the file at `path`, or its first `length` bytes, under `name`, replacing any other.
 
         Raises MirrorError after obstore's own retries.
         """
@@ -81,24 +78,22 @@ class Mirror:
             await self._put(
                 self._store, name, content, attributes={"Content-Type": kind} if kind else None
             )
-        except Exception as error:  # obstore's own and the system's, which share no base
+        except Exception as error:  # errors of obstore and of the system, which have no common base
             raise MirrorError(
                 f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again"
             ) from error
 
     async def answers(self) -> bool:
-        """Whether the store lets itself be looked into: where it does, what it refuses is its own
-        trouble.
-        """
+        """Tell whether the store can be listed; if it can, an error of `put` concerns one object."""
         try:
             async for _ in self._list(self._store, chunk_size=1):
                 break
-        except Exception:  # whatever keeps it from that
+        except Exception:  # whatever the reason
             return False
         return True
 
     async def remove(self, name: str) -> None:
-        """What was put under `name`, if it's there still. Raises MirrorError."""
+        """Delete the object `name`, if it is still there. Raises MirrorError."""
         try:
             await self._delete(self._store, name)
         except FileNotFoundError:
@@ -115,5 +110,5 @@ def _beginning(path: Path, length: int) -> Iterator[bytes]:
 
 
 def _said(error: Exception) -> str:
-    """The first line: obstore goes on with the configuration of its client."""
+    """Return the error's first line; obstore's further lines quote the configuration of its client."""
     return " ".join(str(error).split("\n")[0].split())[:300] or type(error).__name__

@@ -1,6 +1,6 @@
-"""Rows as Parquet: columns of `outputs.rows` become Arrow types, rows go out in groups.
+"""Write rows as Parquet: the columns of `outputs.rows` become Arrow types.
 
-Needs the extra `parquet`.
+Rows are written in groups, so that memory stays bounded. Needs the extra `parquet`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from batcher.errors import OutputError
 from batcher.outputs.rows import Row, fitted
 
 ROWS_AT_ONCE: Final = 2_000
-# characters: groups of 8 MB took some 40 MB more at the peak of a long run
+# Characters; groups of 8 MB took some 40 MB more at the peak of a long run.
 TEXT_AT_ONCE: Final = 1 << 20
 BLOCK: Final = 1 << 20
 
 
 def write(path: Path, columns: Columns, rows: Iterable[Row]) -> tuple[int, str]:
-    """All of `rows` in one file; (bytes, sha256).
+    """Write all rows to one file; return its bytes and SHA-256.
 
-    Raises OutputError where pyarrow isn't installed.
+    Raises OutputError if pyarrow isn't installed.
     """
     arrow, parquet = _library()
     types = {

@@ -1,8 +1,8 @@
-"""Results on disk, each whole or not there: part, sync, a name that overwrites nothing unknown,
-sync of the folder.
+"""Results on disk, each complete or not there, and never in place of a file that isn't batcher's.
 
-Blocking; the sink calls it in a thread, with groups, because one sync serves many files. No path
-leaves its root.
+A file is written under a temporary name, synced, renamed, and its folder synced. Blocking: the sink
+calls it in a thread and with groups, since one sync serves many files. No path leads out of the
+root, and no link is followed below it.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from batcher.common.private_files import FILES, FOLDERS, NEW, let_in, make_file
 from batcher.errors import OutputError
 from batcher.reducto.results import Buffer
 
-# bytes that what is made of a result has more in its name, and pictures in theirs
+# Bytes by which the names of derived files, and of pictures, may be longer than the result's.
 BESIDE: Final = 64
-# one folder for all of them, so that what a crash leaves is cleared in one look
+# A single folder for temporary files, so that those of a crash are found in one place.
 PARTS: Final = (
     b".batcher",
     b"parts",
 )
-# paid results that newer ones took the place of, by their hashes
+# Paid results that newer ones replaced, named by their hashes.
 REPLACED: Final = (
     b".batcher",
     b"replaced",
 )
-# files from which on one sync of the file system is cheaper than one for each
+# Number of files from which one sync of the file system is cheaper than one per file.
 GROUP_FOR_SYNCFS: Final = 8
 BLOCK: Final = 1 << 20
 _OWN: Final = b"/.batcher"
-# which a person named, so it may be a link
+# The root may be a link, since a person chose it.
 _ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
-_PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on that disk
+_PLACE_ALONE: Final = frozenset(  # errors that concern this path only, not others on the same disk
     {
         errno.ENOTDIR,
         errno.ELOOP,
@@ -62,6 +62,7 @@ _PLACE_ALONE: Final = frozenset(  # what says nothing about any other place on t
         errno.EPERM,
     }
 )
+# What to do about an error.
 _NEXT: Final = {
     errno.EMFILE: "let it have more files open (ulimit -n)",
     errno.ENFILE: "the system has too many files open: let it have more",
@@ -77,9 +78,10 @@ _NEXT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`data` for `output`; `known` are the hashes of files there that it may take the place of.
+    """`data` to write to `output`, a relative path.
 
-    `otherwise`: where it goes instead, should that place not be to be had.
+    It may replace files whose SHA-256 is in `known`. `otherwise` are the paths to try if that one
+    can't be used.
     """
 
     output: str
@@ -90,7 +92,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """The same for bytes that lie in `part` already, a path that `Store.new_part` gave."""
+    """The same as `Item` for bytes that are already in `part`, a path from `Store.new_part`."""
 
     output: str
     part: Path
@@ -102,9 +104,9 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Durable on disk.
+    """A file that is durable on disk.
 
-    `output` differs from the one asked for where that place is taken, or can't be had.
+    `output` differs from the requested path if that one is taken or can't be used.
     """
 
     output: str
@@ -115,7 +117,7 @@ class Written:
 @dataclass(slots=True)
 class _Part:
     item: Item | Streamed
-    parts: int  # an open directory
+    parts: int  # descriptor of the open folder
     temporary: bytes
     fd: int
     sha256: str
@@ -123,10 +125,10 @@ class _Part:
 
 
 class Store:
-    """`access`: who may read what it writes, whatever the umask: the owner alone, or the group of
-    the folder too.
+    """Results below `root`.
 
-    Folders that are there keep their modes, as do files that grow.
+    `access` says who may read the files, whatever the umask: "owner", or "group" for the folder's
+    group as well. Folders that exist keep their modes, and so do files that grow.
     """
 
     def __init__(self, root: Path, access: str = "owner") -> None:
@@ -134,14 +136,14 @@ class Store:
         self._access = access
 
     def make_root(self) -> None:
-        """And the folders above it that are missing. Raises OutputError."""
+        """Create the root and the folders above it that are missing. Raises OutputError."""
         try:
             self._make_root()
         except OSError as error:
             raise trouble(str(self._root), error) from error
 
     def check_writable(self) -> None:
-        """Raises OutputError where a result could not be written."""
+        """Create and delete a file. Raises OutputError if that fails."""
         try:
             self._make_root()
             fd = os.open(self._root, _ROOT)
@@ -155,16 +157,16 @@ class Store:
             raise trouble(str(self._root), error) from error
 
     def sweep(self) -> None:
-        """Remove the parts that a crash left behind.
+        """Delete the temporary files that a crash left.
 
-        The caller holds the ledger, so no other run is at work here.
+        The caller must hold the ledger's lock, so that no other run is working here.
         """
         folder = self._root.joinpath(*(os.fsdecode(part) for part in PARTS))
         for part in folder.iterdir() if folder.is_dir() else ():
             part.unlink()
 
     def new_part(self) -> Path:
-        """Where a large result may be written, to be named by `write_group` when it is whole.
+        """Create a temporary file for a large result; `write_group` names it when it is complete.
 
         Raises OutputError.
         """
@@ -184,7 +186,8 @@ class Store:
         return part
 
     def begin(self, output: str) -> Path:
-        """A file that is to grow at `output`, in the root itself: made empty unless it's there.
+        """Return the path of a growing file at `output`, directly in the root; create it if
+        missing.
 
         Raises OSError.
         """
@@ -194,9 +197,9 @@ class Store:
         return path
 
     def write_group(self, items: Sequence[Item | Streamed]) -> list[Written | OutputError]:
-        """All of `items`, durable when this returns; one that can't be written fails alone.
+        """Write all of `items`; return for each the file, which is durable, or its error.
 
-        Where the process may not have as many files open, as many at a time as it may.
+        If the process may not open as many files at once, they are written in several turns.
         """
         outcomes = self._write(items)
         left = list(range(len(items)))
@@ -224,7 +227,7 @@ class Store:
                 os.fsync(folder)
         except (
             OSError
-        ) as error:  # a folder that can't be synced: nothing of this group counts as durable
+        ) as error:  # A folder that can't be synced: nothing of this group counts as durable.
             return [trouble(item.output, error) for item in items]
         finally:
             for part in parts.values():
@@ -235,27 +238,28 @@ class Store:
         return [outcomes[number] for number in range(len(items))]
 
     def read(self, output: str) -> memoryview:
-        """The result at `output` as a map of the file: what is looked at is in memory, the rest
-        isn't.
+        """Return the result at `output` as a memory map; only the parts that are read take memory.
 
-        Raises FileNotFoundError where there is none, or it is no regular file.
+        Raises FileNotFoundError if there is no regular file.
         """
         try:
             with self._open_folder_of(output) as (folder, name):
                 fd = _open_file(name, folder)
             with os.fdopen(fd, "rb") as file:
                 if not os.fstat(fd).st_size:
-                    return memoryview(b"")  # which can't be mapped
+                    return memoryview(b"")  # an empty file can't be mapped
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except (OSError, ValueError) as error:
             raise FileNotFoundError(output) from error
 
     def path(self, output: str) -> Path:
+        """Return the absolute path of `output`."""
         return self._root / os.fsdecode(path_of(output))
 
     def digest(self, output: str) -> str | None:
-        """sha256 of the result at `output`; None where there is none, empty where it's no regular
-        file.
+        """Return the SHA-256 of the file at `output`, or None if there is none.
+
+        It is "" if the file can't be read or is no regular file.
         """
         try:
             with self._open_folder_of(output) as (folder, name):
@@ -266,7 +270,7 @@ class Store:
             return ""
 
     def size(self, output: str) -> int | None:
-        """Bytes of the result at `output`; None where there is no regular file."""
+        """Return the bytes of the file at `output`; None if there is no regular file."""
         try:
             found = os.lstat(os.path.join(os.fsencode(self._root), path_of(output)))  # noqa: PTH118 (bytes)
         except OSError:
@@ -274,9 +278,9 @@ class Store:
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
-        """The result at `source` once more, or what was kept of it when a newer one took its place.
+        """Copy the result at `source`, or what was kept of it when it was replaced, to `target`.
 
-        Raises FileNotFoundError where neither is what it was, OutputError.
+        Raises FileNotFoundError if neither has the hash `sha256`, and OutputError.
         """
         part = self.new_part()
         try:
@@ -294,10 +298,9 @@ class Store:
         return outcome
 
     def _streamed(self, output: str, part: Path, sha256: str) -> int | None:
-        """How many bytes were copied, a block at a time; None where `output` is not, or no longer,
-        of that hash.
+        """Copy the file in blocks; return its size, or None if it doesn't have this hash.
 
-        A disk that can't be read just now says nothing about what lies on it: that is an
+        A disk that can't be read at the moment says nothing about the file, so that is an
         OutputError.
         """
         try:
@@ -313,9 +316,9 @@ class Store:
 
     @contextmanager
     def _open_folder_of(self, output: str) -> Iterator[tuple[int, bytes]]:
-        """The open folder of `output`, if it is there, and the name within.
+        """Open the folder of `output`; yield it and the last part of the path.
 
-        No link is followed on the way.
+        No link is followed on the way. Raises OSError.
         """
         *parents, name = path_of(output).split(b"/")
         with ExitStack() as stack:
@@ -348,12 +351,12 @@ class Store:
         return part
 
     def _folder_of(self, output: str, folders: dict[bytes, int]) -> tuple[int, bytes]:
-        """The open folder of `output`, and the name within."""
+        """Return the open folder of `output`, created if missing, and the last part of the path."""
         *parents, name = path_of(output).split(b"/")
         return self._folder(parents, folders), name
 
     def _folder(self, parents: Sequence[bytes], folders: dict[bytes, int]) -> int:
-        """The open folder, made where it's missing. No link is followed on the way."""
+        """Return the open folder, created if missing. No link is followed on the way."""
         here = b""
         fd = folders.get(here)
         if fd is None:
@@ -368,9 +371,7 @@ class Store:
         return fd
 
     def _publish(self, part: _Part, folders: dict[bytes, int]) -> Written | OutputError:
-        """Give the part its name: the planned one, unless somebody else's file has it or stands in
-        its way.
-        """
+        """Give the temporary file its planned name, or another if that one can't be used."""
         item = part.item
         tagged = with_tag(item.output, part.sha256[:8])
         refused: OSError | None = None
@@ -391,7 +392,7 @@ class Store:
         return OutputError(words, errno=errno.EEXIST)
 
     def _takes(self, part: _Part, output: str, folders: dict[bytes, int]) -> bool:
-        """Whether `output` is the part's now; False where a stranger's file has that name.
+        """Name the temporary file `output`; return False if a file of someone else's has that name.
 
         Raises OSError.
         """
@@ -400,14 +401,14 @@ class Store:
             _link_or_move(name, folder, f"{sha256}.json".encode(), self._folder(REPLACED, folders))
 
         if len(path_of(output)) > self._room:
-            # though each folder of it were fine
+            # The whole path is too long, even if each part of it could be created.
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         folder, name = self._folder_of(output, folders)
         return _take_name(part, folder, name, part.item.known | {part.sha256}, keep)
 
     @cached_property
     def _room(self) -> int:
-        """Bytes of a path below the root that whoever opens it by its whole name can use."""
+        """Bytes that a path below the root may have so that it can be opened by its absolute path."""
         with suppress(OSError, ValueError):
             return (
                 os.pathconf(self._root, "PC_PATH_MAX")
@@ -417,9 +418,7 @@ class Store:
         return LONGEST_PATH
 
     def _mode_of(self, folder: bytes) -> int:
-        """Of one that is to be made: batcher's own, with the ledger in it, is the owner's in any
-        case.
-        """
+        """Return the mode for a new folder; batcher's own, with the ledger, is always the owner's."""
         is_own = folder == _OWN or folder.startswith(_OWN + b"/")
         return FOLDERS["owner" if is_own else self._access]
 
@@ -432,8 +431,10 @@ class Store:
                 _let_into(os.open(folder, _FOLDER), FOLDERS[self._access])
 
     def _sync(self, parts: dict[int, _Part], outcomes: dict[int, Written | OutputError]) -> None:
-        """After a failed sync a file's pages count as clean though they aren't: it is discarded,
-        never synced again.
+        """Sync the temporary files.
+
+        After a failed sync the pages of a file count as clean although they weren't written. So the
+        file is discarded and never synced again.
         """
         if len(parts) >= GROUP_FOR_SYNCFS and _SYNCFS is not None:
             if _SYNCFS(next(iter(parts.values())).fd) == 0:
@@ -451,14 +452,14 @@ class Store:
 
 
 def kept_name(sha256: str) -> str:
-    """Where a paid result lies that has no place of its own any more."""
+    """Return the path of a paid result that was replaced."""
     return "/".join(map(os.fsdecode, (*REPLACED, f"{sha256}.json".encode())))
 
 
 def _take_name(part: _Part, folder: int, name: bytes, ours: frozenset[str], keep: Keep) -> bool:
-    """False where a file that isn't one of `ours` has that name.
+    """Name the temporary file; return False if a file that isn't one of `ours` has that name.
 
-    What is replaced is kept under another name first.
+    A file that is replaced is kept under another name first.
     """
     try:
         os.link(
@@ -482,17 +483,17 @@ def _take_name(part: _Part, folder: int, name: bytes, ours: frozenset[str], keep
     return True
 
 
-Keep = Callable[[bytes, int, str], None]  # a file's name, its open folder, its sha256
+Keep = Callable[[bytes, int, str], None]  # (a file's name, its open folder, its SHA-256)
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
 def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
-    """The file under a second name; where the file system knows no links, under that one alone."""
+    """Give the file a second name; if the file system has no hard links, rename it."""
     try:
         os.link(name, kept, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
     except FileExistsError:
-        return  # the same bytes were kept before
+        return  # the same content was kept before
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -500,7 +501,7 @@ def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
 
 
 def _hash_of(name: bytes, folder: int) -> str | None:
-    """None where there is nothing; empty for what is no regular file."""
+    """Return the file's SHA-256, None if there is none, "" if it is no regular file or unreadable."""
     try:
         fd = _open_file(name, folder)
     except FileNotFoundError:
@@ -518,7 +519,7 @@ def _hash_of(name: bytes, folder: int) -> str | None:
 
 
 def _open_file(name: bytes, folder: int) -> int:
-    """To be read: a regular file, and no link. Raises OSError."""
+    """Open a regular file for reading, following no link. Raises OSError."""
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
@@ -564,7 +565,7 @@ def _discard(part: _Part) -> None:
     try:
         os.unlink(part.temporary, dir_fd=part.parts)
     except OSError:
-        return  # renamed already, or the disk won't let go of it: the next run sweeps it away
+        return  # renamed already, or the disk refuses: the next run sweeps it
 
 
 def _wants_files(outcome: Written | OutputError) -> bool:
@@ -572,9 +573,9 @@ def _wants_files(outcome: Written | OutputError) -> bool:
 
 
 def concerns_one(error: OSError | OutputError) -> bool:
-    """Whether what was refused is a single result's trouble, which no other need meet.
+    """Tell whether an error concerns a single result, so that others may still be written.
 
-    What is larger than this process may write isn't: that limit is a person's, as a quota is.
+    Exceeding the process's limit of file size doesn't: a person set it, as with a quota.
     """
     if error.errno == errno.EFBIG:
         return resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
@@ -582,6 +583,7 @@ def concerns_one(error: OSError | OutputError) -> bool:
 
 
 def trouble(output: str, error: OSError) -> OutputError:
+    """Return the error as an OutputError that says what to do."""
     advice = _NEXT.get(error.errno or 0, "check that disk")
     return OutputError(
         f"{output}: {error.strerror}; {advice} and run again: results not yet written are still "

@@ -1,9 +1,8 @@
-"""Results as rows of a table, one for each chunk, extracted object or section, and the columns they
-have in common.
+"""Results as rows of a table, one per chunk, extracted object or section, and their columns.
 
-Columns come from the job where it says enough (a parse always does, an extract by its schema), so
-that every file of a step has the same; else from the rows themselves. What fits no column stands in
-`other`, as JSON: nothing is dropped.
+Columns come from the job if it says enough (a parse always does, an extract does with its schema),
+so that all files of a step have the same ones; otherwise from the rows. What fits no column is kept
+as JSON in `other`, so nothing is dropped.
 """
 
 from __future__ import annotations
@@ -47,19 +46,19 @@ _TYPES: Final = {
     "number": ColumnType.NUMBER,
 }
 _PIECE: Final = 1 << 20
-_NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within strings JSON writes them otherwise
+_NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # inside strings JSON escapes them
 _INT64: Final = 1 << 63
 _LARGEST_NUMBER: Final = 1 << 1023
-_DEEPEST: Final = 32  # names within a column's name; what is nested deeper is JSON
-# that a step's rows may add; a record of ten thousand keys is no table
+_DEEPEST: Final = 32  # levels of nested names in a column's name; what is deeper becomes JSON
+# Columns of a step at most; a record of ten thousand keys is no table.
 _MOST_COLUMNS: Final = 1_000
 
 
 def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[Row]:
-    """Of one result. Each row says whose it is; `credits` are the whole document's and stand in its
-    first row alone.
+    """Yield the rows of one result, each with the columns of `ORIGIN`.
 
-    `left_out` is told what couldn't be read.
+    `credits` are the whole document's, so only its first row has them. What couldn't be read is
+    appended to `left_out`.
     """
     result = read_result(body, left_out)
     whose = {
@@ -81,11 +80,10 @@ def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 
 
 def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
-    """The result as one line of JSON Lines, in pieces: whose it is, and the result itself as it
-    came.
+    """Yield the result as one line of JSON Lines, in pieces: its origin and the result as it came.
 
-    Where not every reader of JSON would take it, it is mended; where it is none, null stands there
-    and why.
+    If strict readers of JSON wouldn't accept the result, it is repaired; if it isn't JSON, null and
+    a note stand in its place, and `left_out` is told.
     """
     facts = {
         "source": sound(origin.source),
@@ -106,7 +104,7 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 
 
 def metadata_of(origin: Origin) -> bytes | None:
-    """What a listing says of the document, as JSON; as text where it is none."""
+    """Return the document's metadata from the listing as JSON; as a JSON string if it isn't JSON."""
     if not origin.metadata:
         return None
     said = origin.metadata.encode("utf-8", "replace")
@@ -123,7 +121,7 @@ def _text_or_none(text: str | None) -> str | None:
 
 
 def lines_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
-    """Its rows, each a line."""
+    """Yield each row of the result as one line of JSON Lines."""
     return (
         encoded({name: v for name, v in row.items() if v is not None}) + b"\n"
         for row in rows_of(body, origin, left_out)
@@ -131,7 +129,7 @@ def lines_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) ->
 
 
 def columns_for(endpoint: str, options: Mapping[str, Any]) -> Columns | None:
-    """Of all rows of a step; None where only its rows could tell."""
+    """Return the columns of all rows of a step, or None if only its rows show them."""
     if endpoint == "parse":
         return {**ORIGIN, **CHUNK}
     if endpoint == "split":
@@ -145,12 +143,11 @@ def columns_for(endpoint: str, options: Mapping[str, Any]) -> Columns | None:
 
 
 def grown(known: Columns | None, found: Mapping[str, ColumnType | None]) -> Columns:
-    """The columns of a step whose rows alone can tell, so that each of its files can be read with
-    all the others.
+    """Return the columns of a step whose rows alone show them, so that all of its files match.
 
-    A column keeps the kind it once had, and every number is one kind: a total of 120 may be 117.50
-    in the next run. Names that differ in case alone many readers take for one: the second is none,
-    and stands in `other`.
+    A column keeps its type, and every number is a float: a total of 120 may be 117.50 in the next
+    run. Many readers take names that differ only in case for one, so the second such name gets no
+    column and goes to `other`.
     """
     columns: dict[str, ColumnType] = dict(known or ORIGIN)
     taken = {name.lower() for name in (*columns, OTHER)}
@@ -163,7 +160,7 @@ def grown(known: Columns | None, found: Mapping[str, ColumnType | None]) -> Colu
 
 
 def widen(known: dict[str, ColumnType | None], row: Row) -> None:
-    """Make `known` wide enough for `row`; None is a column in which nothing has stood so far."""
+    """Widen the types in `known` to hold `row`; None is a column that has had no value so far."""
     for name, value in row.items():
         before = known.setdefault(name, None)
         if value is not None:
@@ -176,8 +173,9 @@ def widen(known: dict[str, ColumnType | None], row: Row) -> None:
 
 
 def fitted(row: Row, columns: Columns) -> Row:
-    """`row` as `columns` want it: each there, null where it has none; a misfit goes to `other` if
-    there is one.
+    """Return `row` with exactly these columns, null where it has no value.
+
+    A value that doesn't fit its column goes to `other`, if there is such a column.
     """
     fit: Row = {}
     other: Row = {}
@@ -193,7 +191,7 @@ def fitted(row: Row, columns: Columns) -> Row:
 
 
 def flat(value: Mapping[str, Any]) -> Row:
-    """Objects within objects as dotted names; lists as JSON, for they have no place in one row."""
+    """Return nested objects with dotted names, and lists as JSON, since they don't fit in one row."""
     row: Row = {}
     for name, inner in _flat(value, "", 1):
         row[_free(row, name)] = inner
@@ -201,6 +199,7 @@ def flat(value: Mapping[str, Any]) -> Row:
 
 
 def text_of(value: Any) -> str:
+    """Return a string as it is, without lone surrogates, and anything else as JSON."""
     return sound(value) if isinstance(value, str) else encoded(value).decode()
 
 
@@ -213,9 +212,7 @@ def _flat(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[s
 
 
 def _free(row: Row, name: str) -> str:
-    """`name`, or one like it that this row has no value for yet: {"a": {"b": 1}, "a.b": 2} has
-    both.
-    """
+    """Return `name`, with underscores if the row has it: {"a": {"b": 1}, "a.b": 2} has two "a.b"."""
     while name in row:
         name += "_"
     return name
@@ -230,7 +227,7 @@ def _fields(result: Any) -> Iterator[Record]:
 
 
 def _own(name: str) -> str:
-    """The column of a result's own field: some names say whose row it is already."""
+    """Return the column of a result's own field, renamed if it is one of the reserved names."""
     return f"{name}_" if name in ORIGIN or name == OTHER else name
 
 
@@ -262,7 +259,7 @@ def _as(value: Any, kind: ColumnType) -> Any:
 
 
 def _is_rounded(value: Any, fit: Any) -> bool:
-    """Whether a column of numbers holds it with fewer digits than it has."""
+    """Tell whether a column of floats can't hold the integer exactly."""
     return isinstance(value, int) and isinstance(fit, float) and fit != value
 
 

@@ -1,8 +1,7 @@
-"""The local service as a process of its own: embedded in a run of batcher, or served for any
-client.
+"""The local service as a process: embedded in a run of batcher, or serving any client.
 
-Embedded it speaks with its parent by pipe: the key comes in on stdin, one line of JSON goes out on
-stdout, and it ends when stdin does.
+Embedded, it talks to its parent by pipe: it reads the key from stdin, writes one line of JSON to
+stdout, and ends when stdin does.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from batcher.errors import ServiceUnusable
 from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
 from batcher.service.local import LocalOptions, LocalService
 
-DESCRIPTORS: Final = 4096  # as many as we can make use of
-LAST_WORD: Final = 0.8  # seconds a service whose parent is gone has to end by itself
+DESCRIPTORS: Final = 4096  # open files; more would be of no use
+LAST_WORD: Final = 0.8  # seconds to end in after the parent is gone; then the process exits at once
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -47,10 +46,10 @@ def main(embedded: bool, **words: Any) -> None:
 
 
 def serve(options: LocalOptions, *, key: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Prints its address, and the key where none came or an empty
-    one.
+    """Serve until Ctrl-C or SIGTERM.
 
-    Raises `PlaceUnusable` where the folder or the port can't be had.
+    Prints the address, and a generated key if `key` is None or blank. Raises `PlaceUnusable` if the
+    folder or the port can't be used.
     """
     _ask_for_descriptors()
     _silence_warnings()
@@ -59,7 +58,7 @@ def serve(options: LocalOptions, *, key: str | None) -> None:
 
 
 def _silence_warnings() -> None:
-    """What a client wrote wrongly is told to that client, not to this terminal."""
+    """Silence warnings about malformed uploads: the client gets an error, the terminal needs none."""
     for category in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
         warnings.simplefilter("ignore", category)
 
@@ -78,7 +77,8 @@ async def _serve_parent(options: LocalOptions) -> None:
     _ask_for_descriptors()
     _silence_warnings()
     with contextlib.suppress(PermissionError):
-        os.setsid()  # the terminal's Ctrl-C is the parent's; it closes our stdin when it is done
+        # Ctrl-C in the terminal is for the parent, which closes our stdin when it is done.
+        os.setsid()
     key = sys.stdin.buffer.readline().decode().strip() or secrets.token_urlsafe(24)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -90,30 +90,28 @@ async def _serve_parent(options: LocalOptions) -> None:
 
 
 def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Nothing more comes on stdin; its end is the parent's. Whatever hangs then is cut off."""
+    """Wait for the end of stdin, which means that the parent ended; then stop, by force if need be."""
     while os.read(0, 4096):
         pass
-    with contextlib.suppress(RuntimeError):  # the loop may have ended by itself
+    with contextlib.suppress(RuntimeError):  # the loop may have ended already
         loop.call_soon_threadsafe(stop.set)
     threading.Event().wait(LAST_WORD)
     os._exit(0)
 
 
 def _ask_for_descriptors() -> None:
-    """Each connection takes one; many systems give 256 or 1,024 unless asked."""
+    """Raise the limit of open files to what the connections need; many systems allow 256 or 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(
             ValueError, OSError
-        ):  # macOS has a limit below its own word for none
+        ):  # macOS reports no limit and still enforces one.
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _say(line: str) -> None:
-    """Whoever has closed stdout knows where the service is, or will never: that is no reason to
-    end.
-    """
+    """Print a line. A closed stdout is ignored: it is no reason to end the service."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

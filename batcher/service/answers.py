@@ -1,7 +1,6 @@
-"""What the service says when it is not a result: the API's error envelope, FastAPI's 422, the
-edge's HTML.
+"""Answers other than results: the API's error envelope, FastAPI's 422, and the edge's HTML.
 
-Knows shapes only; who answers what, and when, is decided where the request is handled.
+Only the shapes are here; each handler decides when to send them.
 """
 
 from __future__ import annotations
@@ -34,8 +33,10 @@ STATUS_OF: Final = {
 
 
 class ApiError(Exception):
-    """An answer in the API's envelope; `code` is the HTTP status, by default the one that belongs
-    to the name.
+    """An error in the API's envelope.
+
+    `code` is the HTTP status, by default the one of the name; `retry_after` is in seconds, 0 for no
+    header.
     """
 
     def __init__(
@@ -54,7 +55,10 @@ class ApiError(Exception):
 
 
 class InvalidRequest(Exception):
-    """FastAPI's 422: one entry for each thing that is wrong, each with its place in the request."""
+    """FastAPI's 422: one entry for each problem, with its place in the request.
+
+    Each problem has `type`, `loc`, `msg` and `input`.
+    """
 
     def __init__(self, *problems: dict[str, Any]) -> None:
         super().__init__("; ".join(problem["msg"] for problem in problems))
@@ -62,6 +66,7 @@ class InvalidRequest(Exception):
 
     @classmethod
     def at(cls, *loc: str | int, msg: str, type: str = "value_error") -> InvalidRequest:
+        """Return the error with a single problem at the place `loc`."""
         return cls({"type": type, "loc": list(loc), "msg": msg, "input": None})
 
     def answer(self, *, status: int = 422) -> web.Response:
@@ -80,7 +85,7 @@ def as_json(
 
 
 def html_page(status: int, reason: str) -> web.Response:
-    """What the hosted service's edge answers before a request reaches the API."""
+    """Return the HTML that the hosted service's edge sends before a request reaches the API."""
     title = f"{status} {reason}"
     body = f"<body>\r\n<center><h1>{title}</h1></center>\r\n</body>"
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n{body}\r\n</html>"

@@ -1,7 +1,7 @@
-"""The API's endpoints on aiohttp: each reads its request, asks the rooms behind, and shapes the
-answer.
+"""The API's endpoints on aiohttp: read the request, call the components, shape the answer.
 
-Rules live elsewhere: order in `queue`, lifetimes in `jobs` and `uploads`, access in `gate`.
+The rules are elsewhere: order in `queue`, lifetimes in `jobs` and `uploads`, access in
+`middleware`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from batcher.service.uploads import Uploads
 
 VERSION: Final = "v1.12.20-local"
 BODY_LIMIT: Final = 16 << 20  # bytes of a JSON request; schemas can be long
-SYNC_PATIENCE: Final = 900.0  # seconds until the hosted edge gives up on a synchronous call
+# seconds after which the hosted service's edge gives up on a synchronous call
+SYNC_PATIENCE: Final = 900.0
+# The values that `limit` of `GET /jobs` may have.
 LISTED: Final = range(1, 501)
 ENDPOINTS: Final = {
     "parse": JobType.PARSE,
@@ -43,13 +45,13 @@ ENDPOINTS: Final = {
     "classify": JobType.CLASSIFY,
     "edit": JobType.EDIT,
 }
-# whose synchronous path an `async` object turns
+# Jobs whose synchronous path submits, and doesn't wait, if the request has an `async` object.
 SUBMITTED: Final = frozenset({JobType.PARSE, JobType.EXTRACT})
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What the endpoints work with."""
+    """The parts of the service that the endpoints use."""
 
     jobs: Jobs
     uploads: Uploads
@@ -65,6 +67,10 @@ class Components:
 def make_app(
     rooms: Components, *, key: str, hosts: frozenset[str], keeper: Doorkeeper
 ) -> web.Application:
+    """Return the application with its middlewares and routes.
+
+    `key` is the API key to accept, `hosts` the values of the Host header to accept.
+    """
     middlewares = [
         middleware.attend(keeper),
         middleware.answer_errors,
@@ -145,9 +151,7 @@ class Routes:
         return await self._rooms.queue.submit(job)
 
     async def _outcome(self, request: web.Request, job_id: str) -> web.Response:
-        """What a synchronous caller gets: the bare result, or the job's error as the answer's
-        own.
-        """
+        """Return a synchronous call's answer: the bare result, or the job's error with its status."""
         row = self._rooms.jobs.find(job_id)
         if row["status"] == JobStatus.COMPLETED:
             result = await self._rooms.results.read(
@@ -166,7 +170,7 @@ class Routes:
     # --- jobs -------------------------------------------------------------------------------------
 
     async def job(self, request: web.Request) -> web.Response:
-        """A finished result is passed on as the bytes it was stored as."""
+        """`GET /job/{job_id}`. A finished result is sent as the bytes in which it was stored."""
         job_id = request.match_info["job_id"]
         row = self._rooms.jobs.find(job_id)
         live = self._rooms.queue.live(job_id)
@@ -186,6 +190,7 @@ class Routes:
         )
 
     async def list_jobs(self, request: web.Request) -> web.Response:
+        """`GET /jobs`: one page of jobs, the newest first."""
         limit = number(request, "limit", default=100, allowed=LISTED)
         bare = self._rooms.chaos.strikes("listing-bare", "GET /jobs")
         with_config = not (bare or flag(request, "exclude_configs"))
@@ -200,13 +205,14 @@ class Routes:
         return as_json({"jobs": page, "next_cursor": None if following is None else str(following)})
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """Ends what has not ended; a finished job stays as it is, and the answer is the same."""
+        """`POST /cancel/{job_id}`: end a job that has not ended; the answer is always the same."""
         job_id = request.match_info["job_id"]
         self._rooms.jobs.find(job_id)
         await self._rooms.queue.cancel(job_id)
         return as_json({})
 
     async def delete_job(self, request: web.Request) -> web.Response:
+        """`DELETE /job/{job_id}`: delete the job and its result, a persisted one only if asked to."""
         job_id = request.match_info["job_id"]
         with_persisted = flag(request, "include_persisted")
         row = self._rooms.jobs.find(job_id)
@@ -218,7 +224,7 @@ class Routes:
         return as_json({"job_id": job_id}, status=202)
 
     async def file(self, request: web.Request) -> web.Response:
-        """What a result links to; the token in the path is the only key it needs."""
+        """`GET /files/…`: a file that a result links to; the token in the path is its only key."""
         job_id, token, name = (request.match_info[part] for part in ("job_id", "token", "name"))
         row = self._rooms.jobs.find(job_id)
         if not middleware.same(token, row["token"]):
@@ -233,7 +239,7 @@ class Routes:
         )
 
     async def chaos(self, request: web.Request) -> web.Response:
-        """What went wrong on order, so that a rehearsal can be checked against it."""
+        """`GET /__chaos`: the faults that were injected, for rehearsals to compare with."""
         return as_json(self._rooms.chaos.account())
 
     async def version(self, request: web.Request) -> web.Response:

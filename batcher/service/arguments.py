@@ -1,8 +1,6 @@
-"""What the local service can be told at its start: one table for `batcher serve` and for the one
-embedded in a run.
+"""The options of the local service: one table for `batcher serve` and for the embedded service.
 
-Loads nothing but click until a value is read, so that a command that only shows its help is
-instant.
+Imports nothing but click until a value is read, so that help is shown at once.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
-    """`12h`, `30m`, `45s`, `2d` or plain seconds, as seconds."""
+    """Convert `12h`, `30m`, `45s`, `2d` or plain seconds into seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None or not float(match[1]):
         raise click.BadParameter(f"{text!r} is no span of time; write 45s, 30m or 12h")
@@ -164,16 +162,17 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All of `OPTIONS` on a command, in their order; `options_of` makes of them what the service
-    takes.
-    """
+    """Add all of `OPTIONS` to a command, in their order; `options_of` converts their values."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def options_of(words: dict[str, Any]) -> LocalOptions:
-    """Raises click's UsageError where a secret, or what an option needs, is missing."""
+    """Return the service's options from the values of a command's.
+
+    Raises click's UsageError if a secret, or something an option needs, is missing.
+    """
     from batcher.service.local import LocalOptions
     from batcher.service.public_addresses import Reach
 
@@ -212,8 +211,9 @@ def _model(url: str | None, name: str, variable: str | None) -> Any:
 
 
 def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
-    """One secret signs for all of them; what follows `#` names the channels an endpoint listens
-    to.
+    """Return the endpoints for webhooks, all with the same secret.
+
+    The part of an address after `#` names the endpoint's channels.
     """
     if not addresses:
         return []

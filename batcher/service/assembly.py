@@ -1,6 +1,6 @@
-"""Answers that no parser made: the result of an earlier job read again, several documents as one.
+"""Build answers from other answers: an earlier job's result, or several documents as one.
 
-Runs in worker processes, on answers in memory.
+Runs in worker processes, on answers in memory; no document is parsed here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batcher.service.rendering import Answer
 
 @dataclass(slots=True)
 class Assembled:
-    """An `Answer` put together here."""
+    """An `Answer` that was built here and not by a parser."""
 
     result: dict[str, Any]
     num_pages: int
@@ -28,7 +28,7 @@ class Assembled:
 
 
 def reread(path: Path) -> Assembled:
-    """The stored result of a parse job; its images stay where they are."""
+    """Return the stored result of a parse job; its images stay where they are."""
     body = msgspec.json.decode(path.read_bytes())
     result = body["result"]
     if result["type"] == "url":
@@ -38,8 +38,9 @@ def reread(path: Path) -> Assembled:
 
 
 def join(answers: Sequence[Answer]) -> Answer:
-    """Documents one after the other: pages are counted through, `original_page` stays each
-    document's own.
+    """Return several documents as one answer.
+
+    Pages are numbered across all documents; `original_page` stays the number in its own document.
     """
     if len(answers) == 1:
         return answers[0]
@@ -50,18 +51,19 @@ def join(answers: Sequence[Answer]) -> Answer:
 
 
 def copied(answer: Answer) -> Assembled:
-    """One that may be joined to others while the answer itself stays as it is."""
+    """Return a copy that can be joined to others without changing `answer`."""
     return Assembled(
         msgspec.json.decode(msgspec.json.encode(answer.result)), answer.num_pages, answer.credits
     )
 
 
 def free(answer: Answer) -> Answer:
-    """For a further step over pages that an earlier one has counted."""
+    """Return the answer without credits, for a step over pages that an earlier step was paid for."""
     return Assembled(answer.result, answer.num_pages)
 
 
 def noted(answer: Answer, notes: list[str]) -> Answer:
+    """Return the answer with these notes."""
     properties = answer.document_properties
     return Assembled(
         answer.result, answer.num_pages, answer.credits, answer.images, properties, notes
@@ -69,7 +71,7 @@ def noted(answer: Answer, notes: list[str]) -> Answer:
 
 
 def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
-    """As the client asked for it, where lines with their places were only for us."""
+    """Return the answer as the client asked for it, without OCR data that only the service needed."""
     if (options.get("settings") or {}).get("return_ocr_data"):
         return answer
     bare = noted(answer, own_notes(answer, options))
@@ -78,7 +80,7 @@ def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
 
 
 def own_notes(answer: Answer, options: Mapping[str, Any]) -> list[str]:
-    """What couldn't be served, save what the client never asked for."""
+    """Return the answer's notes, without those on OCR data that the client didn't ask for."""
     asked = (options.get("settings") or {}).get("return_ocr_data")
     return [
         note for note in answer.notes if asked or not note.startswith("settings.return_ocr_data")
@@ -99,7 +101,7 @@ def _append(whole: Assembled, answer: Answer, number: int) -> None:
 
 
 def _rename(holder: dict[str, Any], key: str, answer: Answer, number: int) -> None:
-    """Two documents may each have an image of that name."""
+    """Put the document's number before an image's name, which another document may have too."""
     if holder.get(key) in answer.images:
         holder[key] = f"{number}-{holder[key]}"
 

@@ -1,7 +1,6 @@
-"""Work that outlives the request that caused it, such as late acceptances and webhooks: structured
-all the same.
+"""Run work that outlives the request that caused it, such as webhooks, in a task group.
 
-Knows nothing of what the errands are. What has not been done when the service ends is not done.
+It doesn't know what the work is. Work that is unfinished when the service ends is dropped.
 """
 
 from __future__ import annotations
@@ -16,15 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Errands:
-    """`run` until cancelled; `send` from anywhere on the loop."""
+    """A queue of background work. `run` until cancelled; call `send` on the same event loop."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[tuple[float, Errand]] = asyncio.Queue()
 
     def send(self, errand: Errand, *, delay: float = 0) -> None:
+        """Run `errand` after `delay` seconds; its exceptions are logged."""
         self._waiting.put_nowait((delay, errand))
 
     async def run(self) -> None:
+        """Run what is sent, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 delay, errand = await self._waiting.get()

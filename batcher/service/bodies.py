@@ -1,8 +1,6 @@
-"""The bodies of submissions as the OpenAPI description v1.12.20 has them, one class each, for
-checking only.
+"""The bodies of submissions by the API's OpenAPI description v1.12.20, for checking only.
 
-Defaults and meanings are the parser's business; unknown keys pass, as they do at the hosted
-service.
+Defaults and meanings belong to the parser. Unknown keys are accepted, as by the hosted service.
 """
 
 from __future__ import annotations
@@ -30,15 +28,17 @@ BlockType = Literal[
 
 
 class UploadAnswer(msgspec.Struct):
-    """An upload's answer may be given as it came."""
+    """An upload's answer, which the API accepts as the input as it is."""
 
     file_id: str
     presigned_url: str | None = None
 
 
 class WebhookRequest(msgspec.Struct):
-    """Both modes have a default, so `mode` may be missing: an address then means direct, anything
-    else Svix.
+    """Where to send the webhook.
+
+    `mode` may be missing, since both modes have it as a default: then a `url` means direct, and no
+    `url` means Svix.
     """
 
     mode: Literal["svix", "direct"] | None = None
@@ -175,7 +175,7 @@ class ParseOptions(msgspec.Struct):
 
 
 class Body(msgspec.Struct, kw_only=True):
-    """What every body has in common; `asynchronous` is `async` on the wire."""
+    """What every body has in common. `asynchronous` is `async` on the wire."""
 
     input: str | list[str] | UploadAnswer
     asynchronous: AsyncOptions | None = msgspec.field(name="async", default=None)
@@ -183,7 +183,7 @@ class Body(msgspec.Struct, kw_only=True):
 
     @property
     def persists(self) -> bool:
-        """Whether the result outlives its retention; only parse options can ask for it."""
+        """Whether the result is kept beyond the retention; only parse options can ask for that."""
         return False
 
 
@@ -200,7 +200,7 @@ class ParseBody(Body, kw_only=True):
 
 
 class ParsingBody(Body, kw_only=True):
-    """Bodies that hold parse options one level down."""
+    """A body with its parse options under `parsing`."""
 
     parsing: ParseOptions | None = None
 

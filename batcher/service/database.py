@@ -1,8 +1,7 @@
-"""The service's SQLite file: one thread writes, in groups; reads go straight to a second
-connection.
+"""The service's SQLite file: one thread writes in groups, reads go to a second connection.
 
-A write is durable when `write` returns: whatever waits together is committed together, so a
-thousand submissions a second cost a few commits. Knows the schema and no rules about jobs.
+A write is durable when `write` returns. Writes that wait at the same time share one commit, so a
+thousand submissions a second cost a few commits. Knows the schema, but no rules about jobs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from batcher.errors import PlaceUnusable
 
 Statement = tuple[str, Sequence[Any]]
 
-SCHEMA: Final = (  # one entry for each version; a file of an earlier one is brought up to date
+SCHEMA: Final = (  # one entry for each version; older files are migrated when they are opened
     """
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of acceptance, and the listing's cursor
@@ -60,12 +59,13 @@ CREATE TABLE endpoints (                    -- for signed webhooks, as added on 
 );
 """,
 )
-GROUP: Final = 1000  # the most writes that share one commit
+GROUP: Final = 1000  # most writes that share one commit
 
 
 class Database:
-    """Use as a context manager; `write` from the event loop only, `one` and `all` from the thread
-    that opened it.
+    """A context manager for the file; entering it raises `PlaceUnusable` if it can't be used.
+
+    Call `write` on the event loop only, `one` and `all` in the thread that opened it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,8 +96,9 @@ class Database:
         self._writer.close()
 
     async def write(self, *statements: Statement) -> int:
-        """Execute all of them in one durable transaction; the number of rows the last one
-        touched.
+        """Execute the statements in one durable transaction; return the row count of the last one.
+
+        Raises sqlite3.Error if they, or others of the same group, fail.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.put(_Write(statements, done))
@@ -105,10 +106,12 @@ class Database:
         return touched
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row, or None."""
         row: sqlite3.Row | None = self._reader.execute(sql, parameters).fetchone()
         return row
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows."""
         return self._reader.execute(sql, parameters).fetchall()
 
     def _commit_groups(self) -> None:
@@ -132,7 +135,7 @@ class Database:
                 break
             write = self._waiting.get()
         if write is None and group:
-            self._waiting.put(None)  # the end is seen again once this group is committed
+            self._waiting.put(None)  # the None is read again after this group is committed
         return group
 
 
@@ -180,7 +183,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _tell(group: list[_Write], refusal: sqlite3.Error | None) -> None:
-    """Wake everyone in the group with one call into the loop."""
+    """Complete the futures of a group with one call into the event loop."""
     loop = group[0].done.get_loop()
     if not loop.is_closed():
         loop.call_soon_threadsafe(_settle, group, refusal)

@@ -1,7 +1,6 @@
-"""Where signed webhooks go: endpoints declared when the service is started, and those added on the
-portal's page.
+"""The endpoints for signed webhooks: those declared at the start, and those added on the portal.
 
-Remembers how each fares, and disables one that has failed for too long. Sends nothing itself.
+Records how deliveries to each fare, and disables one that has failed for too long. Sends nothing.
 """
 
 from __future__ import annotations
@@ -16,15 +15,16 @@ from typing import Final
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-# seconds of nothing but failures until an endpoint is disabled, as Svix documents
+# Seconds of nothing but failures after which an endpoint is disabled, as Svix documents.
 PATIENCE: Final = 5 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Endpoint:
-    """Where signed webhooks go.
+    """An endpoint for signed webhooks.
 
-    `secret` as Svix writes them, `whsec_` and Base64; no `channels`: all of them.
+    `secret` has Svix's form, `whsec_` and Base64. Without `channels` it gets all of them.
+    `failing_since` is in seconds since the epoch.
     """
 
     url: str
@@ -35,15 +35,14 @@ class Endpoint:
     disabled: bool = False
 
     def wants(self, channels: Sequence[str] | None) -> bool:
+        """Tell whether a message on these channels, or on none, goes to this endpoint."""
         return not self.disabled and (
             not channels or not self.channels or bool(self.channels & set(channels))
         )
 
 
 class Endpoints:
-    """Those of the command line live as long as the service, those of the portal in its
-    database.
-    """
+    """All endpoints: declared ones live as long as the service, the portal's are in its database."""
 
     def __init__(self, database: Database, declared: Sequence[Endpoint], *, clock: Clock) -> None:
         self._database = database
@@ -56,36 +55,41 @@ class Endpoints:
         return iter(list(self._all.values()))
 
     def now(self, endpoint_id: str) -> Endpoint | None:
-        """As it stands, or None where it has been removed."""
+        """Return the endpoint's present state, or None if it was removed."""
         return self._all.get(endpoint_id)
 
     def is_declared(self, endpoint: Endpoint) -> bool:
+        """Tell whether the endpoint was declared at the service's start."""
         return endpoint.endpoint_id in self._declared
 
     async def add(self, url: str, channels: Sequence[str]) -> Endpoint:
-        """With a secret of its own."""
+        """Add an endpoint with a new secret."""
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         endpoint = Endpoint(url, secret, frozenset(channels))
         await self._keep(endpoint)
         return endpoint
 
     async def remove(self, endpoint_id: str) -> None:
+        """Remove an endpoint of the portal; a declared one stays."""
         if endpoint_id not in self._declared and self._all.pop(endpoint_id, None) is not None:
             await self._database.write(
                 ("DELETE FROM endpoints WHERE endpoint_id = ?", (endpoint_id,))
             )
 
     async def enable(self, endpoint_id: str) -> None:
+        """Enable an endpoint that was disabled."""
         endpoint = self._all.get(endpoint_id)
         if endpoint is not None:
             await self._keep(replace(endpoint, failing_since=None, disabled=False))
 
     async def acknowledged(self, endpoint_id: str) -> None:
+        """Record a delivery that succeeded."""
         endpoint = self._all.get(endpoint_id)
         if endpoint is not None and endpoint.failing_since is not None:
             await self._keep(replace(endpoint, failing_since=None))
 
     async def failed(self, endpoint_id: str) -> None:
+        """Record a delivery that failed; after `PATIENCE` of failures the endpoint is disabled."""
         endpoint = self._all.get(endpoint_id)
         now = self._clock()
         if endpoint is None:

@@ -1,6 +1,6 @@
-"""How ordered faults of calls happen: between the gate and the endpoints, as one middleware.
+"""Inject the ordered faults into calls, as a middleware between access checks and endpoints.
 
-Which fault may meet which call stands in `MEETS`; whether it strikes is `chaos`'s to say.
+`MEETS` says which fault can hit which call; `faults.Chaos` decides whether it does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from batcher.service.middleware import OPEN, Handler, Middleware
 
 Act = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
-# and how what is one too many is refused
+# The limits, each with the answer to a call that exceeds it.
 LIMITED: Final = {
     "limit-1000": "429-1000",
     "limit-2000": "429-2000",
@@ -42,6 +42,7 @@ SUBMISSIONS: Final = frozenset({"parse", "extract", "split", "pipeline", "classi
 
 
 def disturb(chaos: Chaos, errands: Errands) -> Middleware:
+    """Return the middleware that injects the faults."""
     acts = _acts(chaos, errands)
 
     @web.middleware
@@ -60,9 +61,7 @@ def disturb(chaos: Chaos, errands: Errands) -> Middleware:
 
 
 def _counts(request: web.Request, limit: str) -> bool:
-    """Calls of the API are counted; what stands at a signed address, or tells of the faults
-    themselves, isn't.
-    """
+    """Tell whether a call counts for a limit; signed addresses and the service's own paths don't."""
     if limit == "limit-2000":
         return _kind(request) == "job"
     return not request.path.startswith((*OPEN, "/__"))
@@ -79,7 +78,7 @@ def _kind(request: web.Request) -> str:
 
 def _acts(chaos: Chaos, errands: Errands) -> dict[str, Act]:
     async def accept_late(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # kept by the request, so that the handler finds it when its time has come
+        # Read the body now: the connection will be closed when the handler runs.
         await request.read()
         errands.send(lambda: handler(request), delay=chaos.seconds("late-acceptance"))
         return _hang_up(request)
@@ -140,7 +139,7 @@ def _error(code: int, name: str, message: str) -> dict[str, object]:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """What is returned reaches no one."""
+    """Close the connection; the response that is returned reaches nobody."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -1,8 +1,8 @@
-"""Faults on order, for rehearsals: what goes wrong, how often, and a record of what was done.
+"""Ordered faults for rehearsals: which fault, how often, and a record of those injected.
 
-Decides only whether a fault strikes; the fault itself happens where its call or its job is handled.
-Faults of calls are drawn from a seeded generator, those of jobs follow from seed and job id and so
-survive a restart.
+Only decides whether a fault strikes; it happens where the call or the job is handled. Faults of
+calls are drawn from a seeded generator. Those of jobs follow from seed and job id, and so survive a
+restart.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 
-FAULTS: Final[Mapping[str, float]] = {  # with the seconds each takes unless said otherwise
-    "lost-reply": 0,  # accepted, and the connection breaks before the answer
-    "late-acceptance": 5,  # the connection breaks, and the job is accepted seconds later
+FAULTS: Final[Mapping[str, float]] = {  # with its default seconds
+    "lost-reply": 0,  # the job is accepted, and the connection breaks before the answer
+    "late-acceptance": 5,  # the connection breaks, and the job is accepted that much later
     "reset": 0,  # the connection breaks, and nothing was done
     "429-1000": 0,
     "429-2000": 0,
     "503-300": 0,
     "500": 0,
-    "truncated-body": 0,  # done, but only half of the answer comes
-    "slow": 5,  # the job stays Pending for so long
+    "truncated-body": 0,  # the call is done, but only half of the answer is sent
+    "slow": 5,  # the job stays Pending that long
     "stuck": 0,  # the job never starts
     "fail-transient": 0,
-    "early-expiry": 0,  # the result is gone so many seconds after submission
+    "early-expiry": 0,  # the result expires that long after submission
     "webhook-late": 5,
     "webhook-duplicate": 0,
-    "listing-lag": 5,  # the job turns up in the listing only after so long
-    "listing-bare": 0,  # the listing tells no requests
-    "limit-1000": 0,  # so many calls of any kind are taken in one second
-    "limit-2000": 0,  # so many GET /job are
+    "listing-lag": 5,  # the job appears in `GET /jobs` only after that long
+    "listing-bare": 0,  # `GET /jobs` returns no requests
+    "limit-1000": 0,  # calls of any kind per second; more are refused
+    "limit-2000": 0,  # GET /job per second; more are refused
 }
-# orders of calls per second, where the others have chances
+# Faults whose rate is in calls per second; that of the others is a probability.
 LIMITS: Final = frozenset({"limit-1000", "limit-2000"})
 TRANSIENT: Final = (ErrorName.INTERNAL_ERROR, ErrorName.CAPACITY_TIMEOUT, ErrorName.GPU_UNAVAILABLE)
-REMEMBERED: Final = 10_000  # of the latest strikes
+REMEMBERED: Final = 10_000  # the latest faults that `GET /__chaos` returns
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How often (0 to 1; of a limit, calls per second), and for how many seconds."""
+    """An ordered fault: its probability (0 to 1) or calls per second, and its duration in seconds."""
 
     rate: float
     seconds: float
@@ -54,7 +54,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Chaos:
-    """Without orders it does nothing."""
+    """The ordered faults; without orders it does nothing."""
 
     orders: Mapping[str, Fault] = field(default_factory=dict)
     seed: int = 0
@@ -71,7 +71,7 @@ class Chaos:
         self._rng = random.Random(self.seed)  # noqa: S311 (dice, not secrets)
 
     def strikes(self, name: str, what: str) -> bool:
-        """Whether this call, described by `what`, meets the fault; remembered where it does."""
+        """Tell whether the fault hits this call, described by `what`; a hit is recorded."""
         fault = self.orders.get(name)
         if fault is None or self._rng.random() >= fault.rate:
             return False
@@ -79,8 +79,9 @@ class Chaos:
         return True
 
     def exceeds(self, name: str, what: str, now: float) -> bool:
-        """Whether this call is one too many in the second that ends `now`; those that are refused
-        don't count.
+        """Tell whether this call exceeds the limit in the second that ends at `now`.
+
+        `now` is in seconds. Calls that are refused don't count.
         """
         fault = self.orders.get(name)
         if fault is None:
@@ -95,19 +96,21 @@ class Chaos:
         return True
 
     def hits(self, name: str, job_id: str) -> bool:
-        """Whether the fault is this job's fate; the same answer each time."""
+        """Tell whether the fault hits this job; the answer is always the same."""
         fault = self.orders.get(name)
         return fault is not None and _fraction(f"{self.seed}:{name}:{job_id}") < fault.rate
 
     def seconds(self, name: str) -> float:
+        """Return the duration that was ordered."""
         return self.orders[name].seconds
 
     def record(self, name: str, what: str) -> None:
+        """Record a fault that was injected."""
         self._done[name] += 1
         self._latest.append({"fault": name, "what": what})
 
     def account(self) -> dict[str, Any]:
-        """What `GET /__chaos` tells."""
+        """Return the body of `GET /__chaos`."""
         orders = {
             name: {"rate": fault.rate, "seconds": fault.seconds}
             for name, fault in self.orders.items()
@@ -121,11 +124,15 @@ class Chaos:
 
 
 def read_orders(text: str) -> dict[str, Fault]:
-    """`NAME=RATE,NAME=RATE:SECONDS`; `ValueError` says what is wrong with it."""
+    """Parse `NAME=RATE,NAME=RATE:SECONDS`.
+
+    Raises ValueError, with what is wrong, if it isn't of that form.
+    """
     return dict(_read_order(order.strip()) for order in text.split(",") if order.strip())
 
 
 def transient_failure(job_id: str) -> ErrorName:
+    """Return the error with which a job fails under `fail-transient`; always the same for a job."""
     return TRANSIENT[int(_fraction(job_id) * len(TRANSIENT))]
 
 

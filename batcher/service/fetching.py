@@ -1,5 +1,6 @@
-"""Documents by http(s) address: off unless allowed, then only from where `reach` lets us look, each
-redirect anew.
+"""Download documents from http(s) addresses, if the service was started to allow it.
+
+Each address, also of each redirect, is checked against `Reach`.
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ EXTENSION_OF: Final = {
 
 
 class DocumentFetcher:
+    """Downloads documents into a folder."""
+
     def __init__(self, folder: Path, reach: Reach) -> None:
         self._folder = folder
         self._reach = reach
 
     @contextlib.asynccontextmanager
     async def fetched(self, address: str) -> AsyncIterator[TaskInput]:
-        """A file with what `address` leads to, for as long as the block runs; `ApiError` where it
-        can't be had.
+        """Yield a file with the document at `address`; it is removed after the block.
+
+        Raises ApiError URL_NOT_ALLOWED if the address isn't allowed, DOCUMENT_TOO_LARGE or
+        INVALID_CONFIG if the document can't be had.
         """
         if not self._reach.urls:
             raise ApiError(

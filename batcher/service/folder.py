@@ -1,7 +1,7 @@
-"""The service's data folder: whose it is, who holds it, and what a killed predecessor left in it.
+"""The service's data folder: whose it is, its lock, and what a killed service left in it.
 
-Nothing is touched before the folder is held, and then only what a service made: `--data-dir ~` must
-cost nobody a file.
+Nothing is touched before the folder is locked, and then only files that a service made: `--data-dir
+~` must not cost anybody a file.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from typing import Final
 
 from batcher.errors import PlaceUnusable
 
-LOCK_PATIENCE: Final = 15.0  # seconds for a predecessor that is just ending
-MARK: Final = b"batcher's local service keeps its data in this folder\n"  # what the lock file says
+LOCK_PATIENCE: Final = 15.0  # seconds to wait for a service that is just ending
+MARK: Final = b"batcher's local service keeps its data in this folder\n"  # content of the lock file
 LOCK = "lock"
 DATABASE = "service.db"
 DATABASES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 PARTS: Final = ("uploads", "results")
 _ID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-# as `uploads`, `fetching` and workers name them
+# The names that `uploads`, `fetching` and the workers give to unfinished files.
 _UNFINISHED: Final = re.compile(rf"{_ID}(\.json)?\.part")
 _JOB: Final = re.compile(_ID)
 
 
 @contextlib.asynccontextmanager
 async def held(folder: Path) -> AsyncIterator[None]:
-    """The folder, made where it is missing, for one service at a time; the lock dies with its
-    holder.
+    """Create the folder if it is missing, and lock it for one service until the block ends.
 
-    Raises `PlaceUnusable` where it is another service's at the moment, somebody else's, or can't be
-    had.
+    The system releases the lock of a process that dies. Raises PlaceUnusable if another service
+    holds the folder, it has other files, or it can't be used.
     """
     with _explained(folder):
         _make(folder)
@@ -79,8 +78,9 @@ def _check_ownership(folder: Path) -> None:
 
 
 def _is_marked(lock: Path, *, alone: bool) -> bool:
-    """A lock file without its mark is that of a service which is just beginning, if nothing else is
-    there yet.
+    """Tell whether a lock file is a service's.
+
+    An empty one belongs to a service that is just starting, if nothing else is in the folder yet.
     """
     if lock.is_symlink() or not lock.is_file():
         return False
@@ -90,7 +90,7 @@ def _is_marked(lock: Path, *, alone: bool) -> bool:
 
 
 def _is_of_old(names: set[str]) -> bool:
-    """Earlier versions left no mark, but these names and no other."""
+    """Tell whether these are the files of an earlier version, which left no mark."""
     return {LOCK, DATABASE, *PARTS} <= names <= {LOCK, *DATABASES, *PARTS}
 
 
@@ -117,22 +117,25 @@ async def _lock(descriptor: int, folder: Path) -> None:
 
 
 def _claim(descriptor: int, folder: Path) -> None:
-    """Ours from here on: marked first, so that no moment leaves a folder nobody knows."""
+    """Mark the folder and create what is in it.
+
+    The mark comes first, so that a service that dies here leaves a folder that is known as its own.
+    """
     if os.pread(descriptor, len(MARK), 0) != MARK:
         os.pwrite(descriptor, MARK, 0)
         os.fsync(descriptor)
     for part in PARTS:
         (folder / part).mkdir(mode=0o700, exist_ok=True)
-    # SQLite would make it 0644
+    # SQLite would create it with mode 0644.
     os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     for leftover in list(
         _unfinished(folder)
-    ):  # of a predecessor that was killed in the middle of a transfer
+    ):  # Left by a service that was killed during a transfer.
         leftover.unlink(missing_ok=True)
 
 
 def _unfinished(folder: Path) -> Iterator[Path]:
-    """Only names that a service makes, in the folders it made."""
+    """Yield the unfinished files; only names that a service makes, in the folders it made."""
     uploads, results = (folder / part for part in PARTS)
     yield from (path for path in _files(uploads) if _UNFINISHED.fullmatch(path.name))
     for path in _entries(results):
@@ -147,5 +150,5 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """None of a link's: what it leads to is somebody else's."""
+    """Return the folder's entries; none if it is a link, which may lead to other people's files."""
     return [] if folder.is_symlink() else list(folder.iterdir())

@@ -1,7 +1,6 @@
 """What a worker does for each type of job: from its documents to the API's answer.
 
-Runs in worker processes. How it is done stands in the rooms behind: parsing, extraction, sorting,
-pipelines.
+Runs in worker processes. The work itself is in parsing, extraction, classification and pipelines.
 """
 
 from __future__ import annotations
@@ -20,21 +19,25 @@ from batcher.service.task_context import Desk
 if TYPE_CHECKING:
     from batcher.service.extraction.document_index import Evidence
 
-EXTRACT_CREDITS: Final = 2.0  # a page, by the rate card of before 2026-09-01, beside the parse
+# per page, in addition to the parse, by the rate card that was valid before 2026-09-01
+EXTRACT_CREDITS: Final = 2.0
 SPLIT_CREDITS: Final = 2.0
 CLASSIFY_CREDITS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An answer to be stored; `pages` is what the listing says of the job."""
+    """An answer to store. `pages` is the number of pages for the job list."""
 
     body: dict[str, Any]
     pages: int
 
 
 def perform(desk: Desk) -> Work:
-    """Raises the parser's DocumentProblem, whoever's fault it is."""
+    """Do the task and return its answer.
+
+    Raises the parser's DocumentProblem if the document or the request can't be served.
+    """
     return DUTIES[JobType(desk.task.type)](desk)
 
 
@@ -46,7 +49,7 @@ def _parse(desk: Desk) -> Work:
 def _extract(desk: Desk) -> Work:
     from batcher.service.extraction.schema import read_schema
 
-    # before anything is read: a schema that is none costs no pages
+    # Check the schema before reading, so that a bad one costs no parse.
     read_schema(_schema(desk.task.request))
     answer = desk.with_places(desk.task.request)
     return Work(extract_body(desk, desk.task.request, answer), answer.num_pages)
@@ -78,7 +81,7 @@ def _classify(desk: Desk) -> Work:
 
 
 def _pipeline(desk: Desk) -> Work:
-    """The API's three steps over one reading: pages are paid for as parsed once."""
+    """Do the API's three steps over one reading of the documents; its pages are paid for once."""
     recipe = recipe_of(desk.task.request, desk.task.tools.pipelines)
     answers = list(desk.each_with_places(recipe.parse))
     whole = free(join([copied(answer) for answer, _ in answers]))
@@ -113,9 +116,7 @@ def _pipeline(desk: Desk) -> Work:
 def _pipeline_extract(
     desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None
 ) -> Any:
-    """The whole document's extract, or one for each partition of each split that has one
-    ordered.
-    """
+    """Return the extract of the whole document, or one for each partition of each split with one."""
     if not recipe.extracts:
         return None
     if split is None:
@@ -150,8 +151,10 @@ DUTIES: Final[Mapping[JobType, Callable[[Desk], Work]]] = {
 def extract_body(
     desk: Desk, request: Mapping[str, Any], answer: Answer, pages: frozenset[int] | None = None
 ) -> dict[str, Any]:
-    """The API's V3 shape, the only one its description gives to /extract: a list of one object
-    without citations, an object with {value, citations} for each leaf with them.
+    """Return the body of an extract's answer, over all pages or only over `pages`.
+
+    It has the API's V3 shape, the only one that its description gives to /extract: without
+    citations a list of one object, with them an object with {value, citations} at each leaf.
     """
     from batcher.service.extraction.citing import cited, count_leaves, plain
     from batcher.service.extraction.document_index import gather
@@ -178,7 +181,7 @@ def extract_body(
 
 
 def _found(desk: Desk, request: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
-    """By the model where there is one, by rules where not."""
+    """Extract by the model if there is one, otherwise by rules."""
     from batcher.service.extraction.asking import ask_model
     from batcher.service.extraction.filling import fill
     from batcher.service.extraction.schema import read_schema
@@ -191,6 +194,7 @@ def _found(desk: Desk, request: Mapping[str, Any], evidence: Evidence) -> dict[s
 
 
 def split_body(desk: Desk, request: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """Return the body of a split's answer."""
     from batcher.service.classification.splitting import split
 
     usage = {

@@ -1,8 +1,7 @@
-"""From a request's `input` to files a worker can open, looked up when the work begins and not
-before.
+"""Resolve a request's `input` into files for a worker, when its work begins.
 
-An upload deleted between acceptance and work is therefore a job that fails for want of its input,
-as at the hosted service. What comes from the network is `fetching`'s.
+If an upload is deleted after the job is accepted, the job fails because its input is missing, as
+with the hosted service. `fetching` does the downloads.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from batcher.service.results import Results
 from batcher.service.tasks import TaskInput
 from batcher.service.uploads import Uploads
 
-# which endpoints take jobid://
+# The jobs that accept jobid:// inputs.
 CHAINED: Final = frozenset({JobType.PARSE, JobType.EXTRACT, JobType.SPLIT})
 UPLOAD: Final = "reducto://"
 JOB: Final = "jobid://"
@@ -27,6 +26,8 @@ ADDRESSES: Final = ("http://", "https://")
 
 
 class InputReader:
+    """Finds the files behind uploads, earlier jobs and addresses."""
+
     def __init__(
         self, uploads: Uploads, jobs: Jobs, results: Results, fetcher: DocumentFetcher
     ) -> None:
@@ -39,8 +40,9 @@ class InputReader:
     async def opened(
         self, request: Mapping[str, Any], type: JobType
     ) -> AsyncIterator[list[TaskInput]]:
-        """The files to read, for as long as the block runs; `ApiError` INVALID_CONFIG where one
-        can't be had.
+        """Yield the files to read, for the duration of the block.
+
+        Raises ApiError, mostly INVALID_CONFIG, if one of them can't be had.
         """
         names = names_of(request["input"])
         if not names:
@@ -81,7 +83,7 @@ class InputReader:
 
 
 def names_of(given: Any) -> list[str]:
-    """The three forms of `input`: a string, a list of them, or an upload's answer as it came."""
+    """Return the documents of `input`: a string, a list of them, or an upload's answer."""
     if isinstance(given, Mapping):
         return [given["file_id"]]
     return [given] if isinstance(given, str) else list(given)

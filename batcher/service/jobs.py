@@ -1,7 +1,7 @@
-"""The service's memory of jobs: rows in SQLite, created before their id is told, ended once.
+"""The service's record of jobs: rows in SQLite, written before their id is returned, ended once.
 
-Decides what has expired or is being deleted, by the clock it is given. Doesn't run jobs and never
-touches their files.
+Decides what has expired or is being deleted, by the clock it is given. Runs no jobs and touches no
+files.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from batcher.service.faults import Chaos
 
 Clock = Callable[[], float]  # seconds since the epoch
 
-# seconds a deletion is "in progress" before the job is gone; the hosted service's is unknown
+# Seconds for which a deletion is "in progress"; how long it takes the hosted service is unknown.
 DELETION: Final = 1.0
 
 
 class JobLane(IntEnum):
-    """Which jobs go first; within one lane, in the order they were accepted."""
+    """The order in which jobs start; within a lane they start in the order of acceptance."""
 
     SYNC = 0
     PRIORITY = 1
@@ -37,9 +37,11 @@ class JobLane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """An accepted request. `raw_config` is what may be shown of it, `request` the whole of it.
+    """An accepted request.
 
-    Where the two differ the whole is kept in memory alone, and is empty after a restart.
+    `raw_config` is the request as it may be shown, without passwords, `request` the whole of it. If
+    they differ, the latter is kept in memory only, and is empty after a restart. `created_at` is in
+    seconds since the epoch.
     """
 
     type: JobType
@@ -54,7 +56,10 @@ class StoredJob:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job that succeeded; `linked` where its result holds addresses of files served here."""
+    """A job that succeeded.
+
+    `duration` is in seconds. `linked` is True if the result links to files served here.
+    """
 
     num_pages: int
     duration: float
@@ -63,7 +68,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a job failed of, in the words of `GET /job`."""
+    """Why a job failed, as `GET /job` shows it; `code` is an HTTP status."""
 
     name: str
     code: int
@@ -71,6 +76,8 @@ class Failure:
 
 
 class Jobs:
+    """The jobs in the database. `retention` is in seconds."""
+
     def __init__(
         self, database: Database, *, clock: Clock, chaos: Chaos, retention: float = RETENTION
     ) -> None:
@@ -80,7 +87,7 @@ class Jobs:
         self._chaos = chaos
 
     async def create(self, job: StoredJob) -> None:
-        """Durable when it returns; only then may the id be told to anyone."""
+        """Record the job; it is durable on return, and its id must not be sent before that."""
         withheld = None if job.request == job.raw_config else ""
         await self._database.write(
             (
@@ -101,6 +108,7 @@ class Jobs:
         )
 
     async def complete(self, job_id: str, done: Done) -> None:
+        """Record the job as Completed."""
         await self._end(
             job_id,
             "status = 'Completed', num_pages = ?, duration = ?, linked = ?",
@@ -108,6 +116,7 @@ class Jobs:
         )
 
     async def fail(self, job_id: str, failure: Failure) -> None:
+        """Record the job as Failed."""
         await self._end(
             job_id,
             "status = 'Failed', error_name = ?, error_code = ?, error_message = ?",
@@ -115,6 +124,7 @@ class Jobs:
         )
 
     async def cancel(self, job_id: str) -> None:
+        """Record the job as Cancelled."""
         await self._end(
             job_id,
             "status = 'Cancelled', error_name = ?, error_code = ?, error_message = ?",
@@ -122,6 +132,7 @@ class Jobs:
         )
 
     async def delete(self, job_id: str) -> None:
+        """Mark the job as deleted."""
         await self._database.write(
             (
                 "UPDATE jobs SET deleted_at = ? WHERE job_id = ? AND deleted_at IS NULL",
@@ -130,7 +141,11 @@ class Jobs:
         )
 
     def find(self, job_id: str) -> sqlite3.Row:
-        """The row of a job that can be shown; otherwise `ApiError` with 404, 409 or 410."""
+        """Return the row of a job that can be shown.
+
+        Raises ApiError with status 404 if it is unknown or expired, 409 while it is being deleted,
+        and 410 after that.
+        """
         row = self._database.one("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
         if row is None or self._expired(row):
             raise job_not_found()
@@ -141,14 +156,14 @@ class Jobs:
         raise ApiError(ErrorName.JOB_DELETED, "Job was deleted")
 
     def unfinished(self) -> list[StoredJob]:
-        """What a predecessor had accepted and not ended, in the order of acceptance."""
+        """Return an earlier process's jobs that have not ended, in the order of acceptance."""
         rows = self._database.all(
             "SELECT * FROM jobs WHERE status = 'Pending' AND deleted_at IS NULL ORDER BY seq"
         )
         return [_revive(row) for row in rows]
 
     def page(self, *, limit: int, before: int | None) -> tuple[list[sqlite3.Row], int | None]:
-        """The newest `limit` jobs accepted before `before`, and where the next page begins."""
+        """Return the newest `limit` jobs accepted before `before`, and the cursor of the next page."""
         rows = self._database.all(
             "SELECT * FROM jobs WHERE seq < ? AND deleted_at IS NULL"
             " AND (persist OR status = 'Pending' OR created_at > ?) ORDER BY seq DESC LIMIT ?",
@@ -160,7 +175,7 @@ class Jobs:
         ], following
 
     async def forget_expired(self) -> list[str]:
-        """Remove what is past its retention; the ids of those whose files may go."""
+        """Delete the rows past their retention; return their ids, whose files can be removed."""
         horizon = self._clock() - self._retention
         expired = (
             "created_at <= ? AND status != 'Pending' AND (persist = 0 OR deleted_at IS NOT NULL)"
@@ -193,7 +208,7 @@ class Jobs:
 
 
 def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any]:
-    """One row of `GET /jobs`."""
+    """Return a job's entry in `GET /jobs`."""
     return {
         "job_id": row["job_id"],
         "status": status,
@@ -209,8 +224,9 @@ def listed(row: sqlite3.Row, *, status: str, with_config: bool) -> dict[str, Any
 
 
 def detailed(row: sqlite3.Row) -> dict[str, Any]:
-    """What `GET /job` says beside status and result: the larger of the two shapes that the API
-    describes.
+    """Return a job's fields in `GET /job`, apart from status and result.
+
+    The API describes two shapes for them; this is the larger one.
     """
     known = listed(row, status=row["status"], with_config=True)
     return {name: value for name, value in known.items() if name not in ("job_id", "status")} | {
@@ -221,6 +237,10 @@ def detailed(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def parse_cursor(text: str | None) -> int | None:
+    """Return the cursor of a page, or None.
+
+    Raises InvalidRequest if it isn't one.
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):
@@ -231,7 +251,7 @@ def parse_cursor(text: str | None) -> int | None:
 
 
 def described(row: sqlite3.Row) -> Mapping[str, Any]:
-    """The `error` object of a job that failed."""
+    """Return the `error` object of a job that failed."""
     return {
         "code": row["error_code"],
         "name": row["error_name"],
@@ -254,7 +274,7 @@ def _revive(row: sqlite3.Row) -> StoredJob:
 
 
 def _naive_utc(moment: float) -> str:
-    """As the hosted service writes it: UTC that doesn't say so."""
+    """Return a moment as the hosted service writes it: in UTC, without a zone."""
     return (
         datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     )

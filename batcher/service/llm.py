@@ -1,8 +1,7 @@
-"""Asks a model behind an OpenAI-compatible address, for workers, who hold no key and reach no
-network themselves.
+"""Ask a model behind an OpenAI-compatible address, on behalf of workers.
 
-One request for each question; a failure is an answer, too. Knows nothing of documents, schemas or
-jobs.
+Workers have no key and no network. Each question is one request; a failure is a reply as well.
+Knows nothing of documents, schemas or jobs.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from batcher.service.tasks import Question, Reply
 
 PATIENCE: Final = 300.0  # seconds for one answer; local models are slow
 LONGEST: Final = 16 << 20  # bytes of an answer
-WORDS: Final = 300  # characters of a foreign message that are passed on
+WORDS: Final = 300  # characters of a server's message that are passed on
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`url` with or without /v1; `key` is sent as a bearer token where there is one."""
+    """A model's server. `url` may end in /v1 or not; `key`, if any, is sent as a bearer token."""
 
     url: str
     name: str = "default"
@@ -51,11 +50,13 @@ class _Completion(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ModelClient:
+    """Asks one model."""
+
     session: aiohttp.ClientSession
     model: Model
 
     async def ask(self, question: Question) -> Reply:
-        """The model's text, or why there is none."""
+        """Return the model's text, or the error if there is none; no failure is raised."""
         headers = {"Authorization": f"Bearer {self.model.key}"} if self.model.key else {}
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         try:

@@ -1,7 +1,6 @@
-"""The local service as a whole: opens its data folder, builds its rooms, listens, and closes them
-again.
+"""The local service as a whole: lock the data folder, build the components, listen, and close.
 
-`LocalService` is it in this process, for tests and users; `__main__` is it as a process of its own.
+`LocalService` runs it in this process, for tests and users; `__main__` as a process of its own.
 """
 
 from __future__ import annotations
@@ -44,20 +43,20 @@ from batcher.service.uploads import Uploads
 from batcher.service.webhooks import Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
 
-SWEEP: Final = 60.0  # seconds between two looks for what has expired; reads don't depend on it
-FAREWELL: Final = 0.2  # seconds for answers under way when the service ends
-CONNECTIONS: Final = 1024  # at once, where the system lets us have as many
-RESERVED = 64  # descriptors that are not for connections
+SWEEP: Final = 60.0  # seconds between removals of what has expired; reads check expiry themselves
+FAREWELL: Final = 0.2  # seconds for answers in progress when the service ends
+CONNECTIONS: Final = 1024  # connections at a time, if the system allows as many
+RESERVED = 64  # file descriptors that aren't for connections
 WORKER_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """How a local service is to be. `port` 0: one the system chooses. `retention` and `job_seconds`
-    in seconds.
+    """The settings of a local service.
 
-    `hosts` are Host headers to answer to beside loopback's and `host` itself. `limits` of
-    connections: by default as many as the process may have open, in part.
+    `port` 0 lets the system choose one. `retention` and `job_seconds` are in seconds. `hosts` are
+    Host headers to accept in addition to loopback's and `host`. `limits` of connections follow by
+    default from the number of files that the process may open.
     """
 
     data_dir: Path
@@ -66,7 +65,7 @@ class LocalOptions:
     port: int = 0
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retention: float = RETENTION
-    capacity: float | None = None  # jobs a second that are begun at most
+    capacity: float | None = None  # most jobs that are started per second
     job_seconds: float = JOB_SECONDS
     sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
@@ -82,10 +81,10 @@ class LocalOptions:
 
 
 class LocalService:
-    """Use as an async context manager; then `url` and `key` say how to reach it. Ends its workers
-    when left.
+    """The service, as an async context manager; `url` and `key` say how to reach it.
 
-    Raises `ServiceUnusable` where the data folder is held by another service or can't be used.
+    Leaving it ends the workers. Entering it raises `ServiceUnusable` if the data folder is held by
+    another service or can't be used.
     """
 
     def __init__(self, options: LocalOptions, *, key: str | None = None) -> None:
@@ -171,8 +170,9 @@ def _open_rooms(
 
 
 def _reach_of_webhooks(options: LocalOptions) -> Reach:
-    """As for documents; and where all callers are on this machine, each may be called back
-    there.
+    """Return where webhooks may go.
+
+    That is where documents may come from; and this machine, if all callers are on it.
     """
     at_home = options.host in LOOPBACK | {"::1"} and not options.hosts
     urls = options.reach.urls
@@ -203,8 +203,9 @@ async def _listen(rooms: Components, key: str, options: LocalOptions) -> AsyncIt
 
 
 def _room_for_connections(workers: int) -> int:
-    """An upload under way takes a connection and a file; the rest of a third is for what else is
-    open.
+    """Return how many connections to accept.
+
+    An upload takes a connection and a file; the rest of each third is for other open files.
     """
     return max(16, min(CONNECTIONS, (descriptors() - RESERVED - WORKER_FILES * workers) // 3))
 
@@ -231,9 +232,9 @@ def _address(server: asyncio.Server) -> str:
 
 @contextlib.asynccontextmanager
 async def _background(rooms: Components, options: LocalOptions) -> AsyncIterator[None]:
-    """Workers and the sweep.
+    """Run the workers and the removal of what has expired.
 
-    What the user's own block raises passes through as it is, in no group.
+    An exception of the caller's block is raised as it is, and not in an ExceptionGroup.
     """
     group = asyncio.TaskGroup()
     await group.__aenter__()

@@ -1,6 +1,6 @@
-"""Who may ask, and how refusals look: Host header, bearer key, and every exception as an answer.
+"""Access and errors: check the Host header and the key, and turn every exception into an answer.
 
-The first thing each request meets. Knows no endpoint but those that need no key.
+Every request passes here first. Knows no endpoint except those that need no key.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-# these carry a token of their own in the path
+# These have a token of their own in the path.
 OPEN: Final = (
     "/webhooks/",
     "/files/",
     "/presigned/",
 )
 
-# chunks, lengths, compression
+# Errors in the chunks, lengths or compression of a body.
 BROKEN: Final = (
     web.RequestPayloadError,
     http_exceptions.HttpProcessingError,
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def attend(keeper: Doorkeeper) -> Middleware:
-    """Tell who counts connections that this one has said what it wants."""
+    """Return the middleware that tells `keeper` that a connection has sent a request."""
 
     @web.middleware
     async def attended(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -50,9 +50,7 @@ def attend(keeper: Doorkeeper) -> Middleware:
 
 @web.middleware
 async def check_text(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Bytes that are no UTF-8 name nothing of ours; further in they would be strings that no one
-    can encode.
-    """
+    """Refuse addresses that aren't UTF-8: as strings they couldn't be encoded further in."""
     try:
         request.path.encode()
         request.query_string.encode()
@@ -63,8 +61,10 @@ async def check_text(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def check_host(hosts: frozenset[str]) -> Middleware:
-    """A page in a browser can be made to call us by a name of its own; then the Host header
-    tells.
+    """Return the middleware that checks the Host header.
+
+    A page in a browser can call the service under a name of its own (DNS rebinding); the header
+    shows that name.
     """
 
     @web.middleware
@@ -77,9 +77,10 @@ def check_host(hosts: frozenset[str]) -> Middleware:
 
 
 def check_key(key: str) -> Middleware:
-    """No header: the edge's HTML 403.
+    """Return the middleware that checks the key in constant time.
 
-    A wrong key: the API's JSON 401. Compared in constant time.
+    As with the hosted service, a missing header is answered with the edge's HTML 403, and a wrong
+    key with the API's JSON 401.
     """
 
     @web.middleware
@@ -101,6 +102,7 @@ def check_key(key: str) -> Middleware:
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every exception into an answer; those that aren't the client's fault are logged."""
     try:
         return await handler(request)
     except (ApiError, InvalidRequest) as refusal:
@@ -110,7 +112,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except BROKEN as trouble:
         msg = f"The request's body can't be read: {_first_line(trouble)}"
         return InvalidRequest.at("body", msg=msg, type="body_invalid").answer(status=400)
-    except ConnectionError:  # of the client's: nobody waits for an answer
+    except ConnectionError:  # the client is gone
         return web.Response(status=499)
     except (sqlite3.OperationalError, OSError) as trouble:
         log.warning("%s %s: %s", request.method, request.path, trouble)
@@ -125,7 +127,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def same(given: str, expected: str) -> bool:
-    """In constant time, whatever bytes were sent."""
+    """Compare in constant time, whatever bytes were sent."""
     return hmac.compare_digest(given.encode(errors="surrogateescape"), expected.encode())
 
 

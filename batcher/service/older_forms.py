@@ -1,7 +1,6 @@
-"""The bodies of submissions in the API's version 2, as its description v1.11.57 has them, one class
-each.
+"""The bodies of submissions in the API's version 2, by its description v1.11.57.
 
-Only keys and values that have a counterpart today stand here; `older` tells them in today's words
+Only keys and values with a counterpart in today's API are here; `older_requests` translates them
 and refuses the rest.
 """
 
@@ -40,7 +39,7 @@ class FigureSummary(msgspec.Struct):
 
 
 class OlderOptions(msgspec.Struct):
-    """Without the `extraction_mode` called metadata, which is no more."""
+    """`options`, without the `extraction_mode` "metadata", which the API no longer has."""
 
     ocr_mode: Literal["standard", "agentic"] = "standard"
     extraction_mode: Literal["ocr", "hybrid"] | None = None
@@ -57,7 +56,7 @@ class OlderLargeTables(msgspec.Struct):
 
 
 class Advanced(msgspec.Struct):
-    """Without the `table_output_format` called ai_json, which is no more."""
+    """`advanced_options`, without the `table_output_format` "ai_json", which the API no longer has."""
 
     ocr_system: (
         Literal["highres", "multilingual", "combined", "reducto", "reducto-v2", "legacy"] | None
@@ -111,7 +110,7 @@ class Older(msgspec.Struct, kw_only=True):
 
 
 class OlderRead(Older, kw_only=True):
-    """Of what reads the document itself."""
+    """What the bodies that parse a document have in common."""
 
     options: OlderOptions = msgspec.field(default_factory=OlderOptions)
     advanced_options: Advanced = msgspec.field(default_factory=Advanced)

@@ -1,10 +1,8 @@
-"""Requests of the API's version 2, read and told in the words of today's: `document_url`, `options`
-and their like.
+"""Translate requests of the API's version 2 (`document_url`, `options` …) into today's form.
 
-The description v1.12.20 has them no more; that of v1.11.57 has them for parse, extract, split and
-pipeline, and the hosted service still takes them. What each key means is written down here. One
-that has no counterpart is refused by its name, unless its value asks for nothing. Answers have
-today's shape.
+The description v1.12.20 no longer has them. That of v1.11.57 has them for parse, extract, split and
+pipeline, and the hosted service still accepts them. A key without a counterpart is refused by name,
+unless its value asks for nothing. Answers have today's shape.
 """
 
 from __future__ import annotations
@@ -54,8 +52,7 @@ NEWER: Final = frozenset(
         "instructions",
     }
 )
-# What the older form takes where nothing is said, of keys that have no counterpart: saying it asks
-# for nothing.
+# The older form's defaults for keys that have no counterpart; sending them asks for nothing.
 USUAL: Final[Mapping[str, Any]] = {
     "advanced_options.continue_hierarchy": True,
     "experimental_options.rotate_pages": True,
@@ -65,8 +62,7 @@ USUAL: Final[Mapping[str, Any]] = {
     "array_extract.pages_per_segment": 10,
     "array_extract.streaming_extract_item_density": 50,
 }
-# Those of them that stand at the top of a request, where the description forbids all that it
-# doesn't know.
+# Those at the top level of a request, where the description forbids unknown keys.
 OUTERMOST: Final = frozenset(
     {"spreadsheet_agent", "experimental_table_citations", "agent_extract", "include_confidence"}
 )
@@ -77,7 +73,7 @@ OCR_SYSTEMS: Final[Mapping[str | None, str | None]] = {
 }
 CLUSTERING: Final[Mapping[str | None, str | None]] = {
     None: None,
-    # the dearer one, at five times the price of a cell, was "intelligent" and is "accurate"
+    # The dearer one, at five times the price per cell, was "intelligent" and is now "accurate".
     "default": "fast",
     "intelligent": "accurate",
     "disabled": "disabled",
@@ -85,14 +81,15 @@ CLUSTERING: Final[Mapping[str | None, str | None]] = {
 
 
 def is_older(request: Any) -> bool:
+    """Tell whether a request has keys of the older form."""
     return isinstance(request, Mapping) and any(request.get(key) is not None for key in OLDER)
 
 
 def told_today(request: Mapping[str, Any], type: JobType) -> dict[str, Any]:
-    """What a request of the older form asks for, as the API has it today; of any other, itself.
+    """Return the request in today's form; one that is in that form already is copied.
 
-    Raises `ApiError` where it mixes both forms, `InvalidRequest` where a key has no counterpart,
-    and `msgspec.ValidationError` where it isn't of the older form's shape.
+    Raises ApiError if it mixes both forms, InvalidRequest if a key has no counterpart, and
+    msgspec.ValidationError if it isn't of the older form's shape.
     """
     if not is_older(request):
         return dict(request)
@@ -117,7 +114,7 @@ def told_today(request: Mapping[str, Any], type: JobType) -> dict[str, Any]:
 
 
 def _form_of(request: Mapping[str, Any], type: JobType) -> type[Older]:
-    # a pipeline had them then as now
+    # A pipeline has `settings` in both forms.
     todays = NEWER if type == JobType.PIPELINE else NEWER | {"settings"}
     older, newer = (
         sorted(key for key in keys if request.get(key) is not None) for keys in (OLDER, todays)
@@ -206,7 +203,7 @@ def _split(older: OlderSplit) -> dict[str, Any]:
 
 
 def _read_by(older: OlderRead, *, by_url: bool = False) -> dict[str, Any]:
-    """The parse options. What is the same by default then and now is left unsaid."""
+    """Return the parse options; what has the same default in both forms is left out."""
     options = older.options
     advanced = older.advanced_options
     experimental = older.experimental_options

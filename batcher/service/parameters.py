@@ -1,6 +1,4 @@
-"""What a request says outside its body, read as FastAPI would read it: numbers, flags, and how we
-were reached.
-"""
+"""Read the parts of a request outside its body the way FastAPI does: numbers, flags, own address."""
 
 from __future__ import annotations
 
@@ -15,11 +13,15 @@ FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
 
 
 def address_of(request: web.Request) -> str:
-    """As the client reaches us; the Host header has been checked."""
+    """Return the service's address as the client reaches it; the Host header was checked before."""
     return f"http://{request.host}"
 
 
 def number(request: web.Request, name: str, *, default: int, allowed: range) -> int:
+    """Return a query parameter as an integer.
+
+    Raises InvalidRequest if it is no integer or not in `allowed`.
+    """
     text = request.query.get(name)
     if text is None:
         return default
@@ -34,6 +36,10 @@ def number(request: web.Request, name: str, *, default: int, allowed: range) -> 
 
 
 def flag(request: web.Request, name: str) -> bool:
+    """Return a query parameter as a bool, False if it is missing.
+
+    Raises InvalidRequest if it is no boolean.
+    """
     text = request.query.get(name, "").lower()
     if text not in TRUE | FALSE:
         raise InvalidRequest.at(

@@ -1,8 +1,7 @@
-"""The page behind `configure_webhook`: endpoints for signed webhooks, seen, added and removed in a
-browser.
+"""The page behind `configure_webhook`, on which endpoints for signed webhooks are managed.
 
-The hosted service has Svix's portal there. Whoever holds the page's address needs no key, as with
-that one.
+The hosted service has Svix's portal there. As with that one, anybody who has the page's address can
+use it without a key.
 """
 
 from __future__ import annotations
@@ -40,6 +39,8 @@ ON_COMMAND_LINE: Final = "as named when the service was started"
 
 
 class Portal:
+    """The page and its actions; its address changes with each start of the service."""
+
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
         self._token = secrets.token_urlsafe(24)
@@ -52,13 +53,15 @@ class Portal:
         ]
 
     async def configure_webhook(self, request: web.Request) -> web.Response:
-        """A JSON string, as the hosted service answers it."""
+        """Return the page's address as a JSON string, as the hosted service does."""
         return as_json(f"{address_of(request)}/webhooks/{self._token}")
 
     async def show(self, request: web.Request) -> web.Response:
+        """Show the page."""
         return self._page("") if self._is_known(request) else html_page(404, "Not Found")
 
     async def change(self, request: web.Request) -> web.StreamResponse:
+        """Add, remove or enable an endpoint, and show the page again."""
         if not self._is_known(request):
             return html_page(404, "Not Found")
         form = {name: str(value) for name, value in (await request.post()).items()}

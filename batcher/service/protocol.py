@@ -1,5 +1,6 @@
-"""HTTP as aiohttp reads it, save for what it says to bytes that are no request: that has the API's
-shape here, too.
+"""aiohttp's HTTP protocol, with the API's shape for the errors that aiohttp answers itself.
+
+These are answers to bytes that are no request.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from batcher.doorkeeper import terse
 from batcher.reducto.api_types import ErrorName
 from batcher.service.answers import ApiError, InvalidRequest
 
-# seconds for the rest of a body that nobody reads, so that the answer isn't lost in a reset
+# Seconds to read the rest of a body that no handler reads; a reset would lose the answer.
 LINGERING: Final = 5.0
 
 
 class Protocol(web.RequestHandler):
+    """aiohttp's request handler with errors in the API's shape."""
+
     __slots__ = ()
 
     def __init__(self, server: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,7 +40,7 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Logged in one line, and hung up on after the answer."""
+        """Log the error in one line, answer it, and close the connection."""
         super().handle_error(request, status, exc, message)
         answer = _answer(status, (message or "").strip().split("\n", 1)[0])
         answer.force_close()

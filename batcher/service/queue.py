@@ -1,6 +1,6 @@
-"""The service's queue: which accepted job runs next, on which worker, and what became of it.
+"""The service's queue: which accepted job runs next, on which worker, and how it ended.
 
-Lives in memory over `jobs`, which remembers; a restart puts back what had not ended. Parses no
+It is in memory, over the record in `jobs`; a restart queues again what had not ended. Parses no
 request and answers no client.
 """
 
@@ -28,13 +28,15 @@ from batcher.service.tasks import Report, Task, TaskInput, Tools
 from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
-# times as long: what works without end is found by what it works, not by the clock
+# Wall-clock time allowed, in multiples of the processor time. Work without end is stopped by the
+# limit of processor time; this one only catches processes that wait.
 BY_THE_CLOCK: Final = 1.5
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
+# Seconds, for the header Retry-After of a full queue.
 RETRY_AFTER: Final = 30
 FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
-CANCELLING: Final = 2.0  # seconds a caller waits for the end of what he cancels
-DISK_PAUSE: Final = 2.0  # seconds until an end that couldn't be written is tried again
+CANCELLING: Final = 2.0  # seconds a call of `cancel` waits for the job to end
+DISK_PAUSE: Final = 2.0  # seconds before the end of a job that couldn't be written is tried again
 PROGRESS: Final[Mapping[str, float | None]] = {
     "Pending": None,
     "InProgress": 0.1,
@@ -48,7 +50,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LiveJob:
-    """A job that has not ended. `ended` is set once the end is durable."""
+    """A job that has not ended. `ended` is set when its end is durable."""
 
     job: StoredJob
     status: JobStatus = JobStatus.PENDING
@@ -58,11 +60,16 @@ class LiveJob:
 
     @property
     def progress(self) -> float | None:
+        """The fraction done, as the API shows it."""
         return PROGRESS[self.status]
 
 
 class Queue:
-    """`work` runs until cancelled; everything else is called from the same loop."""
+    """Runs jobs. `work` runs until cancelled; call everything else on the same event loop.
+
+    `capacity` limits how many jobs are started per second; `job_seconds` is the processor time of
+    each.
+    """
 
     def __init__(
         self,
@@ -84,7 +91,7 @@ class Queue:
         self._chaos = chaos
         self._on_end = on_end
         self._job_seconds = job_seconds
-        # seconds from the begin of one job to that of the next
+        # seconds from the start of one job to the next
         self._between = 1 / capacity if capacity else 0.0
         self._next_at = 0.0
         self._tools = tools
@@ -93,17 +100,19 @@ class Queue:
         self._live: dict[str, LiveJob] = {}
 
     def restore(self, jobs: Iterable[StoredJob]) -> None:
+        """Queue jobs of an earlier process."""
         for job in jobs:
             live = self._live[job.job_id] = LiveJob(job)
             self._enqueue(live)
 
     async def submit(self, job: StoredJob) -> LiveJob:
-        """Durable first, queued then; `ApiError` 503 with Retry-After where too many wait
-        already.
+        """Record the job, then queue it.
+
+        Raises ApiError 503 with Retry-After if the queue is full.
         """
         if len(self._live) >= LONGEST:
             raise ApiError(ErrorName.QUEUE_FULL, "The queue is full", retry_after=RETRY_AFTER)
-        # before it can be listed: no one may take it for one that ended
+        # Before it can be listed, or it would be shown with the status of its row.
         live = self._live[job.job_id] = LiveJob(job)
         try:
             await self._jobs.create(job)
@@ -114,30 +123,30 @@ class Queue:
         return live
 
     def live(self, job_id: str) -> LiveJob | None:
+        """Return the job if it has not ended."""
         return self._live.get(job_id)
 
     def status_of(self, job_id: str, stored: str) -> str:
-        """What a listing says: the row knows ends, the queue knows what is under way."""
+        """Return the status to list: that of a job in progress, otherwise `stored`, the row's."""
         live = self._live.get(job_id)
         return live.status if live else stored
 
     async def cancel(self, job_id: str) -> None:
-        """Ends a job that has not ended; one whose result is being stored is left to complete."""
+        """End a job that has not ended; one whose result is being stored is left to complete."""
         live = self._live.get(job_id)
         if live is None or live.cancelled or live.status is JobStatus.COMPLETING:
             return
         live.cancelled = True
         if live.worker is not None:
-            live.worker.kill()  # whoever runs it sees the death and records the end
-            with contextlib.suppress(
-                TimeoutError
-            ):  # a document that is still being downloaded is let finish
+            live.worker.kill()  # `_run` sees that the worker died, and records the end
+            with contextlib.suppress(TimeoutError):  # A download in progress is not interrupted.
                 async with asyncio.timeout(CANCELLING):
                     await live.ended.wait()
         elif live.status is JobStatus.PENDING:
             await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(job_id))
 
     async def work(self, workers: int) -> None:
+        """Run jobs on this many workers until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._serve(self._make_worker()))
@@ -157,7 +166,7 @@ class Queue:
 
     async def _serve(self, worker: Worker) -> None:
         try:
-            with contextlib.suppress(OSError):  # it will be told by the first job
+            with contextlib.suppress(OSError):  # the first job will report it
                 await worker.warm_up()
             while True:
                 await self._turn()
@@ -168,7 +177,7 @@ class Queue:
             await worker.close()
 
     async def _turn(self) -> None:
-        """Waits for this worker's next turn, where the service is to be slower than it could be."""
+        """Wait until the next job may start, if `capacity` limits it."""
         if not self._between:
             return
         now = asyncio.get_running_loop().time()
@@ -191,9 +200,7 @@ class Queue:
         await self._record(live, status, lambda: self._conclude(live.job.job_id, report))
 
     async def _safely_reported(self, live: LiveJob, worker: Worker) -> Report:
-        """What nobody foresaw is one job's end and no other's; its worker is not to be trusted with
-        the next.
-        """
+        """Report an unexpected exception as this job's failure, and replace the worker."""
         try:
             return await self._report(live, worker)
         except Exception as bug:
@@ -219,7 +226,7 @@ class Queue:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
 
     async def _perform(self, live: LiveJob, worker: Worker, task: Task) -> Report:
-        if live.cancelled:  # while its document was being fetched
+        if live.cancelled:  # cancelled while its document was being downloaded
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
         report = await worker.perform(
@@ -234,8 +241,10 @@ class Queue:
         )
 
     async def _tried_again(self, live: LiveJob, worker: Worker, task: Task, limit: float) -> Report:
-        """A death may have come from outside; a second one is the document's doing, and would come
-        every time.
+        """Try once more after a worker died.
+
+        The first death may have an outside cause. A second one is caused by the document, and would
+        happen every time.
         """
         live.status = JobStatus.IN_PROGRESS
         report = await worker.perform(
@@ -260,8 +269,9 @@ class Queue:
         )
 
     def _patience(self, request: Mapping[str, Any]) -> tuple[float, ErrorName]:
-        """The caller's own `settings.timeout` where it is the shorter one, and whose fault running
-        over it is.
+        """Return the seconds allowed and the error for exceeding them.
+
+        The caller's `settings.timeout` counts if it is shorter than the service's own limit.
         """
         parsing = request.get("parsing") or request
         wanted = (parsing.get("settings") or {}).get("timeout")
@@ -278,7 +288,7 @@ class Queue:
             )
 
     async def _record(self, live: LiveJob, status: JobStatus, end: End) -> None:
-        """Durable first; only then does anyone hear of it."""
+        """Write the end of a job; only when it is durable does anybody learn of it."""
         await self._written(live, end)
         del self._live[live.job.job_id]
         live.ended.set()
@@ -288,7 +298,7 @@ class Queue:
             log.exception("job %s has ended, and its webhook is not sent", live.job.job_id)
 
     async def _written(self, live: LiveJob, end: End) -> None:
-        """A disk that is full for a while must not end the worker that waits for it."""
+        """Write until it succeeds: a disk that is full for a while must not end the worker's loop."""
         while True:
             try:
                 return await end()

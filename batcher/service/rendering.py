@@ -1,7 +1,7 @@
-"""Answers as they are stored, written to disk by the worker that made them.
+"""Write answers to disk, in the worker that made them.
 
-Runs in worker processes. Addresses of the service itself stand as `results.ADDRESS`, to be put in
-when served.
+Runs in worker processes. The service's own address is written as `results.ADDRESS`, and replaced
+when the answer is served.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 from batcher.service.results import ADDRESS
 from batcher.service.tasks import Task
 
-# among a parser's images: the document itself, with its words embedded
+# The name, among a parser's images, of the document with its words embedded.
 DOCUMENT: Final = "document.pdf"
-INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; above it the API answers with an address
+INLINE_LIMIT: Final = 6_000_000  # bytes of result JSON; a larger result is answered as a link
 
 
 class Answer(Protocol):
-    """What a parser hands back; its own class satisfies it."""
+    """What a parser returns; its own class need not inherit from this."""
 
     result: dict[str, Any]
     num_pages: int
@@ -33,9 +33,7 @@ class Answer(Protocol):
 
 
 def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
-    """The API's ParseResponse; its pictures are on disk, and named by their addresses, when it
-    returns.
-    """
+    """Return the API's ParseResponse, with its pictures on disk and linked by address."""
     for name, content in answer.images.items():
         _write(_attachment(task, name), content)
         _point_blocks(task, answer.result, name)
@@ -53,12 +51,15 @@ def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
 
 
 def store(task: Task, body: dict[str, Any], *, duration: float) -> bool:
-    """Durable on disk when it returns; True where it holds addresses of the service."""
+    """Write an answer to disk; return whether it holds addresses of the service.
+
+    It is durable on return. `duration` is in seconds.
+    """
     if "duration" in body:
         body["duration"] = round(duration, 6)
     if (
         body["response_type"] == "pipeline"
-    ):  # the API has no address for it as a whole, but for each of its parses
+    ):  # The API has no link for a pipeline's result as a whole, only for each of its parses.
         content = msgspec.json.encode(
             {**body, "result": _with_large_parses_linked(task, body["result"])}
         )
@@ -71,11 +72,12 @@ def store(task: Task, body: dict[str, Any], *, duration: float) -> bool:
 
 
 def address_of(task: Task, name: str) -> str:
+    """Return the address of a file of this job."""
     return f"{ADDRESS.decode()}/files/{task.job_id}/{task.token}/{name}"
 
 
 def _linked(task: Task, result: Any, name: str) -> Any:
-    """The result, or where it is too large, or wanted so, the address it now stands at."""
+    """Return the result, or a link to it if it is too large or the request asks for one."""
     inner = msgspec.json.encode(result)
     if len(inner) <= INLINE_LIMIT and not _wants_url(task.request):
         return msgspec.Raw(inner)
@@ -92,7 +94,7 @@ def _with_large_parses_linked(task: Task, result: dict[str, Any]) -> dict[str, A
 
 
 def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
-    """The parser names an image by its key; readers of the result need an address."""
+    """Replace the image's name, by which the parser refers to it, by its address."""
     for block in (block for chunk in result["chunks"] for block in chunk["blocks"]):
         if block.get("image_url") == name:
             block["image_url"] = address_of(task, name)
@@ -102,9 +104,7 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """What was asked for and isn't served here is named in a key the API doesn't have, so it is
-    there only then.
-    """
+    """Return the usage, with `not_served` only if there are notes, since the API has no such key."""
     usage = {"num_pages": answer.num_pages, "credits": answer.credits}
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 
@@ -122,7 +122,7 @@ def _attachment(task: Task, name: str) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: the job's row says Completed only once this has returned."""
+    """Write the whole file or nothing; the job is recorded as Completed only after this returns."""
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as file:
         file.write(content)

@@ -1,6 +1,6 @@
-"""From a request's body to a job; refused as FastAPI would where it doesn't fit.
+"""Turn a request's body into a job, or refuse it as FastAPI would.
 
-What bodies look like stands in `bodies`; the job keeps its request as it came.
+The shapes of bodies are in `bodies`; the job keeps its request as it came.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from batcher.service.jobs import JobLane, StoredJob
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
-# levels; schemas have a dozen, and each level costs stack in everything that walks them
+# Levels of nesting. Schemas have a dozen; each level costs stack in everything that walks the body.
 NESTED: Final = 200
 _DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
@@ -27,10 +27,10 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 def read_request(body: bytes, type: JobType) -> Body:
-    """As the API has it today, whichever form it came in.
+    """Return the body in today's form, whichever form it came in.
 
-    Raises `InvalidRequest` where it is no JSON, or not of the endpoint's shape; `ApiError` where
-    two forms are mixed.
+    Raises InvalidRequest if it is no JSON or not of the endpoint's shape, and ApiError if it mixes
+    two forms.
     """
     value = _check_whole(body)
     try:
@@ -46,9 +46,9 @@ def read_request(body: bytes, type: JobType) -> Body:
 
 
 def _check_whole(body: bytes) -> Any:
-    """The body as it is.
+    """Return the whole body, including the parts that no shape describes.
 
-    What the shapes skip is read again when the work begins: what nobody can read ends here.
+    A worker reads it again, so what can't be read or is nested too deeply is refused here.
     """
     try:
         value = msgspec.json.decode(body)
@@ -86,7 +86,7 @@ def _is_deeper(value: Any, most: int) -> bool:
 
 
 def accept(body: bytes, request: Body, type: JobType, *, lane: JobLane, now: float) -> StoredJob:
-    """The job this request becomes."""
+    """Return the job for a request; `now` is in seconds since the epoch."""
     text = body.decode()
     return StoredJob(
         type=type,
@@ -99,15 +99,18 @@ def accept(body: bytes, request: Body, type: JobType, *, lane: JobLane, now: flo
 
 
 def asked_of(job: StoredJob, text: str) -> dict[str, Any]:
-    """A job's request, as the API has it today; `text` is the whole of it, or what may be shown."""
+    """Return a job's request in today's form.
+
+    `text` is its whole request, or the part that may be shown.
+    """
     return older_requests.told_today(msgspec.json.decode(text), job.type)
 
 
 def waits(body: bytes, request: Body) -> bool:
-    """Whether whoever calls a synchronous path wants the result there: an `async` object says no.
+    """Tell whether the caller of a synchronous path waits: not if there is an `async` object.
 
-    Raises InvalidRequest where the older form, which has no such object, asks for a webhook all the
-    same.
+    Raises InvalidRequest if a request in the older form, which has no such object, asks for a
+    webhook.
     """
     value = msgspec.json.decode(body)
     if not older_requests.is_older(value):
@@ -120,18 +123,19 @@ def waits(body: bytes, request: Body) -> bool:
 
 
 def lane_of(request: Body) -> JobLane:
-    """Where a submission queues; a caller who waits has a lane of his own."""
+    """Return the lane of a submission; synchronous calls have their own."""
     if request.queue_priority == "batch":
         return JobLane.BATCH
     if request.asynchronous is not None and request.asynchronous.priority:
         return JobLane.PRIORITY
-    if isinstance(request, ClassifyBody) and request.priority:  # by default, unlike all others
+    # the default for classify, unlike all other types
+    if isinstance(request, ClassifyBody) and request.priority:
         return JobLane.PRIORITY
     return JobLane.STANDARD
 
 
 def _explain(message: str) -> InvalidRequest:
-    """msgspec's words as FastAPI's: where in the body, and what is wrong there."""
+    """Convert msgspec's message into FastAPI's: the place in the body, and what is wrong there."""
     placed = _PLACE.fullmatch(message)
     text, path = (placed[1], placed[2]) if placed else (message, "")
     place = [name or int(index) for name, index in _STEP.findall(path)]
@@ -142,7 +146,7 @@ def _explain(message: str) -> InvalidRequest:
 
 
 def _without_passwords(text: str) -> str:
-    """What is listed and kept never holds a document's password."""
+    """Remove documents' passwords: what is listed and stored never holds one."""
     if PASSWORD not in text:
         return text
     return msgspec.json.encode(_redact(msgspec.json.decode(text))).decode()

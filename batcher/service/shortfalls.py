@@ -1,7 +1,6 @@
-"""What requests other than a parse may ask for and don't get here, and why: one table for each
-endpoint.
+"""The options of extract, split and classify that have no effect here, with the reason for each.
 
-Shown in `usage.not_served` of the answer, as a parse's own (`parsing.unserved`) are.
+The answer lists them in `usage.not_served`, as a parse does with those of `parsing.unserved`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from batcher.service.bodies import BODIES
 from batcher.service.unknown import NOT_KNOWN, unknown_keys
 
 NO_MODEL: Final = "no model runs here"
-USUAL: Final = {  # what the API takes where nothing is said; asking for it asks for nothing
+USUAL: Final = {  # the API's defaults; sending them asks for nothing
     "instructions.system_prompt": "Be precise and thorough.",
     "split_rules": "Split the document into the applicable sections. Sections may only overlap at "
     "their first and last "
@@ -32,19 +31,22 @@ UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
     JobType.SPLIT: {"split_rules": NO_MODEL, "settings.deep_split": NO_MODEL},
     JobType.CLASSIFY: {"model": NO_MODEL},
 }
-# what a model of the user's own serves after all
+# Options that a model of the user's own serves.
 WITH_MODEL: Final = frozenset({"instructions.system_prompt"})
 
 
 def shortfalls(request: Mapping[str, Any], type: str, *, model: bool = False) -> list[str]:
-    """A sentence for each thing that was asked for in vain."""
+    """Return a sentence for each option in the request that has no effect.
+
+    `model` says whether a model answers questions.
+    """
     in_vain = [
         f"{path}: {reason}"
         for path, reason in UNSERVED.get(type, {}).items()
         if _asked(request, path) not in (None, False, "", USUAL.get(path))
         and not (model and path in WITH_MODEL)
     ]
-    # of that its parse tells
+    # The parse reports on its own options.
     whole = {name: value for name, value in request.items() if name != "parsing"}
     return in_vain + [f"{path}: {NOT_KNOWN}" for path in unknown_keys(whole, BODIES[JobType(type)])]
 

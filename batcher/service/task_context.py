@@ -1,7 +1,6 @@
-"""What a worker has before it for one task: its documents, read or taken from an earlier job, and a
-model to ask.
+"""What a worker has for one task: its documents, read or from an earlier job, and a model to ask.
 
-Knows which parse options each endpoint's request holds, and where.
+Knows where each endpoint's request holds its parse options.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ from batcher.service.tasks import Question, Reply, Task, TaskInput
 
 Ask = Callable[[Question], Reply]
 
-CONTEXT: Final = {"start": 1, "end": 5}  # the pages a document is classified by
+CONTEXT: Final = {"start": 1, "end": 5}  # the pages by which a document is classified
 CONTEXT_AT_MOST: Final = 10
+# Errors of the disk or the system, which another try may not meet.
 PASSING: Final = frozenset(
     getattr(errno, name)
     for name in "ENOENT ENOSPC EDQUOT EROFS EIO EMFILE ENFILE EAGAIN ENOMEM".split()
@@ -33,8 +33,9 @@ PASSING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`module` is the parser; `ask` is of use where `task.tools.model` says that somebody
-    answers.
+    """A task with its means: `module` is the parser, `ask` asks the model.
+
+    `ask` fails unless `task.tools.model` says that there is a model.
     """
 
     task: Task
@@ -42,18 +43,19 @@ class Desk:
     ask: Ask
 
     def whole(self, options: Mapping[str, Any]) -> Answer:
-        """All documents one after the other."""
+        """Return all documents of the task as one answer."""
         return join([self._read(source, options) for source in self.task.sources])
 
     def each_with_places(self, options: Mapping[str, Any]) -> Iterator[tuple[Answer, float]]:
-        """Each document by itself, its lines' places always with it, and the seconds it took."""
+        """Yield each document's answer with the boxes of its lines, and the seconds it took."""
         for source in self.task.sources:
             began = time.monotonic()
             yield self._read(source, _with_lines(options)), time.monotonic() - began
 
     def with_places(self, request: Mapping[str, Any]) -> Answer:
-        """For a request that holds its parse options in `parsing`: every line with its place,
-        sheets in one piece.
+        """Return the answer for a request that has its parse options in `parsing`.
+
+        It always has the boxes of lines, and tables of sheets in one piece.
         """
         parsing = request.get("parsing") or {}
         settings = parsing.get("settings") or {}
@@ -72,7 +74,7 @@ class Desk:
         return noted(answer, [f"parsing.{note}" for note in own_notes(answer, parsing)])
 
     def beginnings(self, request: Mapping[str, Any]) -> Answer:
-        """Of each PDF the first pages, or those asked for; any other document whole."""
+        """Return the first pages, or those asked for, of each PDF, and other documents whole."""
         pages = request.get("page_range")
         self._check_context(pages)
         answers = []
@@ -98,7 +100,7 @@ class Desk:
         return answer
 
     def _chosen(self, answer: Answer, source: TaskInput, asked: Any) -> Answer:
-        """Of an earlier job's result, the pages asked for now."""
+        """Return the requested pages of an earlier job's result."""
         if not source.job or asked is None:
             return answer
         last = max(
@@ -131,9 +133,9 @@ class Desk:
 
 
 def is_of_the_machine(bug: Exception) -> bool:
-    """Whether another try may fare better: the disk refused.
+    """Tell whether the error is the system's, so that another try may succeed.
 
-    What else a reader raises it will raise again.
+    Any other error of a reader would occur again.
     """
     return isinstance(bug, OSError) and bug.errno in PASSING
 

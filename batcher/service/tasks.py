@@ -1,6 +1,6 @@
-"""What the service and its worker processes tell each other: one JSON line each way for each job.
+"""The messages between the service and its worker processes, one JSON line each.
 
-Shared by both sides, so it knows neither processes nor databases.
+Both sides import this module, so it knows neither processes nor databases.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class TaskInput(msgspec.Struct, frozen=True):
-    """A file to be read; `job` where it is the result of an earlier job instead of a document."""
+    """A file to read. `job`: it is the result of an earlier job and no document."""
 
     path: str
     extension: str = ""
@@ -19,9 +19,7 @@ class TaskInput(msgspec.Struct, frozen=True):
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """What a service was given beside documents: a folder of pipelines, and whether a model answers
-    questions.
-    """
+    """What the service has besides documents: a folder of pipelines, and whether there is a model."""
 
     pipelines: str = ""
     model: bool = False
@@ -30,7 +28,7 @@ class Tools(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True):
     """One job for one worker.
 
-    `seconds` bounds its CPU time; the wall clock is the service's business.
+    `seconds` limits its processor time; the service itself limits the wall-clock time.
     """
 
     job_id: str
@@ -45,14 +43,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What a worker would have a model asked; `schema` is what the answer must follow."""
+    """A worker's question for a model; the answer must follow `schema`."""
 
     messages: list[dict[str, str]]
     schema: dict[str, Any]
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the model said, or by what error's `name` it said nothing."""
+    """The model's answer, or the error's `name` and `message` if there is none."""
 
     text: str = ""
     name: str = ""
@@ -60,8 +58,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a job is (`stage`), what it wants to know, or how it ended: with `num_pages`, or with
-    an error.
+    """A job's stage, a question for a model, or the job's end: `num_pages`, or an error's `name`.
+
+    `duration` is in seconds; `code` is an HTTP status.
     """
 
     stage: str = ""

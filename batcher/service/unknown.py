@@ -1,5 +1,6 @@
-"""Keys of a request that no body has: they pass, as they do at the hosted service, and the answer
-names them.
+"""Find the keys of a request that its body's type doesn't have.
+
+They are accepted, as by the hosted service, and the answer lists them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ NOT_KNOWN: Final = "not known here"
 
 
 def unknown_keys(value: Any, kind: Any, path: str = "") -> Iterator[str]:
-    """Each with its place, as in settings.alpha; `kind` is the type the value was checked
-    against.
-    """
+    """Yield the dotted path of each unknown key; `kind` is the type that checked the value."""
     for one in _one_of(kind):
         if isinstance(value, list) and get_origin(one) is list:
             for item in value:

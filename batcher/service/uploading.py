@@ -1,6 +1,6 @@
-"""The endpoints that take documents in: multipart, presigned PUT, delete.
+"""The endpoints for uploads: multipart, presigned PUT, delete.
 
-What is kept, and how, is `uploads`'s.
+`uploads` decides what is kept, and how.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from batcher.service.uploads import PIECE, StoredUpload, Uploads, clean_extensio
 
 
 class UploadEndpoints:
+    """The endpoints of uploads."""
+
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
 
@@ -28,7 +30,7 @@ class UploadEndpoints:
         ]
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Bytes as multipart, or none: then the answer says where to PUT them."""
+        """`POST /upload`: store a multipart file, or answer with an address to PUT the file to."""
         extension = request.query.get("extension")
         if request.content_type.startswith("multipart/"):
             with _refusing_what_is_broken():
@@ -44,6 +46,7 @@ class UploadEndpoints:
         )
 
     async def put_presigned(self, request: web.Request) -> web.Response:
+        """`PUT /presigned/…`: store the file of an announced upload; 403 if it is unknown."""
         upload = self._uploads.find_presigned(
             request.match_info["upload_id"], request.match_info["token"]
         )
@@ -55,6 +58,7 @@ class UploadEndpoints:
         return web.Response()
 
     async def delete_upload(self, request: web.Request) -> web.Response:
+        """`DELETE /upload/{file_id}`."""
         file_id = request.match_info["file_id"]
         await self._uploads.delete(file_id)
         return as_json({"file_id": file_id})
@@ -71,7 +75,7 @@ class UploadEndpoints:
 
 
 async def _file_part(reader: MultipartReader) -> BodyPartReader | None:
-    """The part named `file`. Without one the hosted service still answers 200, and so do we."""
+    """Return the part named `file`, or None; the hosted service answers 200 without one as well."""
     with _refusing_what_is_broken():
         async for part in reader:
             if isinstance(part, BodyPartReader) and part.name == "file":
@@ -80,8 +84,9 @@ async def _file_part(reader: MultipartReader) -> BodyPartReader | None:
 
 
 async def _pieces(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
-    """The part's bytes, and its end only once all that follows is sound: half a body is no
-    document.
+    """Yield the part's bytes, and raise at the end if the rest of the body is broken.
+
+    Otherwise half an upload would be stored as a document.
     """
     while True:
         with _refusing_what_is_broken():
@@ -102,9 +107,7 @@ async def _read_to_end(reader: MultipartReader) -> None:
 
 @contextlib.contextmanager
 def _refusing_what_is_broken() -> Iterator[None]:
-    """Nothing is read here but what the client sent, so whatever the reader stumbles over is the
-    client's doing.
-    """
+    """Turn the reader's exceptions into 422: it reads only what the client sent."""
     try:
         yield
     except (ConnectionError, web.HTTPException):

@@ -1,8 +1,7 @@
-"""The service's uploads: a row and a file each, under an id the service makes; gone a day after
-they came.
+"""The service's uploads: a row and a file each, under an id that the service makes, for a day.
 
-Streams bytes to disk with flat memory. Ids from outside are looked up in the table, never joined to
-a path.
+Streams bytes to disk in constant memory. Ids from clients are looked up in the table and never
+joined to a path.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from batcher.service.answers import ApiError
 from batcher.service.database import Database
 from batcher.service.jobs import Clock
 
-# bytes handed to the disk at once; smaller ones cost more in thread hops than in writing
+# Bytes per write; with smaller pieces the switch to a thread costs more than the writing.
 PIECE: Final = 256 * 1024
 _FILE_ID: Final = re.compile(
     r"(?:reducto://)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[A-Za-z0-9]{1,16})?"
@@ -35,7 +34,7 @@ _EXTENSION: Final = re.compile(r"[a-z0-9]{1,16}")
 
 @dataclass(frozen=True, slots=True)
 class StoredUpload:
-    """Bytes that wait to be read. `size` None: asked for by presigned PUT, and not yet here."""
+    """An upload. `size` is None while the bytes of a presigned PUT are still to come."""
 
     upload_id: str
     extension: str
@@ -44,17 +43,20 @@ class StoredUpload:
 
     @property
     def file_id(self) -> str:
+        """The id as the API writes it, `reducto://ID.EXTENSION`."""
         return f"reducto://{self.upload_id}" + (f".{self.extension}" if self.extension else "")
 
 
 class Uploads:
+    """The uploads in a folder and their rows."""
+
     def __init__(self, database: Database, folder: Path, *, clock: Clock) -> None:
         self._database = database
         self._folder = folder
         self._clock = clock
 
     async def announce(self, extension: str) -> StoredUpload:
-        """An upload whose bytes are still to come."""
+        """Record an upload whose bytes are still to come."""
         upload = StoredUpload(str(uuid.uuid4()), extension, None, secrets.token_urlsafe(24))
         await self._record(upload)
         return upload
@@ -62,7 +64,10 @@ class Uploads:
     async def receive(
         self, pieces: AsyncIterator[bytes], extension: str, *, limit: int
     ) -> StoredUpload:
-        """Store the bytes and know them; `ApiError` 413 past `limit`."""
+        """Store the bytes and record the upload.
+
+        Raises ApiError 413 beyond `limit` bytes.
+        """
         upload_id = str(uuid.uuid4())
         size = await self._store(upload_id, pieces, limit)
         upload = StoredUpload(upload_id, extension, size, secrets.token_urlsafe(24))
@@ -70,13 +75,17 @@ class Uploads:
         return upload
 
     async def fill(self, upload: StoredUpload, pieces: AsyncIterator[bytes], *, limit: int) -> None:
-        """The bytes of an announced upload; a second PUT replaces the first, as at S3."""
+        """Store the bytes of an announced upload; a second PUT replaces the first, as with S3.
+
+        Raises ApiError 413 beyond `limit` bytes.
+        """
         size = await self._store(upload.upload_id, pieces, limit)
         await self._database.write(
             ("UPDATE uploads SET size = ? WHERE upload_id = ?", (size, upload.upload_id))
         )
 
     def find(self, file_id: str) -> StoredUpload | None:
+        """Return the upload of this id, or None if it is unknown, deleted or expired."""
         match = _FILE_ID.fullmatch(file_id)
         row = (
             self._database.one("SELECT * FROM uploads WHERE upload_id = ?", (match[1],))
@@ -88,6 +97,7 @@ class Uploads:
         return _revive(row)
 
     def find_presigned(self, upload_id: str, token: str) -> StoredUpload | None:
+        """Return the upload if the token of its presigned address is right."""
         upload = self.find(upload_id)
         return (
             upload
@@ -96,17 +106,20 @@ class Uploads:
         )
 
     def readable(self, file_id: str) -> tuple[Path, StoredUpload] | None:
-        """The file behind an id; None where it is unknown, deleted, or not whole on disk."""
+        """Return the file of an id; None if it is unknown, deleted, expired, or incomplete on disk."""
         upload = self.find(file_id)
         if upload is None:
             return None
         path = self._path(upload.upload_id)
-        # A power cut can leave a row without all of its bytes: files aren't synced one by one, so
-        # sizes are compared.
+        # A power cut can leave a row without all of its bytes, since files aren't synced one by
+        # one. So sizes are compared.
         return (path, upload) if path.is_file() and path.stat().st_size == upload.size else None
 
     async def delete(self, file_id: str) -> StoredUpload:
-        """At once and for good; `ApiError` 404 where there is nothing (any more)."""
+        """Delete an upload at once.
+
+        Raises ApiError 404 if there is none.
+        """
         upload = self.find(file_id)
         if upload is None or not await self._database.write(_deletion(upload.upload_id)):
             raise ApiError(ErrorName.NOT_FOUND, "File not found")
@@ -114,6 +127,7 @@ class Uploads:
         return upload
 
     async def forget_expired(self) -> None:
+        """Delete the uploads past their retention."""
         rows = self._database.all(
             "SELECT upload_id FROM uploads WHERE created_at <= ?",
             (self._clock() - UPLOAD_RETENTION,),
@@ -132,7 +146,7 @@ class Uploads:
         )
 
     async def _store(self, upload_id: str, pieces: AsyncIterator[bytes], limit: int) -> int:
-        """Under a name of its own until it is whole, so that a broken transfer leaves no upload."""
+        """Write to a temporary file first, so that a broken transfer leaves no upload."""
         partial = self._folder / f"{uuid.uuid4()}.part"
         try:
             size = await _write(partial, pieces, limit)
@@ -146,18 +160,21 @@ class Uploads:
 
 
 def private(path: str, flags: int) -> int:
-    """An opener for files that are their owner's alone, whatever the umask."""
+    """Open a file that only its owner can read, whatever the umask; for use as an `opener`."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def clean_extension(text: str | None, filename: str | None = None) -> str:
-    """Both `pdf` and `.pdf` are sent; anything that is no plain extension is left out."""
+    """Return the extension without its dot, in lower case, or "" if it is no plain one.
+
+    Clients send both `pdf` and `.pdf`.
+    """
     wanted = (text or Path(filename or "").suffix).lower().lstrip(".")
     return wanted if _EXTENSION.fullmatch(wanted) else ""
 
 
 async def _write(path: Path, pieces: AsyncIterator[bytes], limit: int) -> int:
-    """Small uploads in one call, large ones in pieces on a thread; the number of bytes."""
+    """Write small uploads in one call and large ones in pieces; return the number of bytes."""
     held = bytearray()
     size = 0
     async with aiofiles.open(path, "wb", opener=private) as file:

@@ -1,8 +1,7 @@
-"""Webhooks as the hosted service sends them: direct ones, and Svix-signed ones to the endpoints
-declared here.
+"""Send webhooks as the hosted service does: direct ones, and Svix-signed ones to the endpoints.
 
-Deliveries live in memory: a restart forgets them, as deliveries can get lost anyway; whoever
-listens must also poll.
+Deliveries are in memory, and a restart forgets them. Webhooks can get lost anyway, so a client that
+waits for them must poll as well.
 """
 
 from __future__ import annotations
@@ -29,14 +28,15 @@ from batcher.service.jobs import Clock, StoredJob
 from batcher.service.public_addresses import Forbidden, Reach, check_address
 from batcher.service.requests import asked_of
 
-# seconds before each of three retries; the hosted ones are undocumented
+# Seconds before each of three retries; those of the hosted service are undocumented.
 DIRECT_PAUSES: Final = (
     1.0,
     2.0,
     4.0,
 )
+# Seconds before each retry, as Svix documents them.
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
-WINDOW: Final = aiohttp.ClientTimeout(total=15)  # to acknowledge in
+WINDOW: Final = aiohttp.ClientTimeout(total=15)  # time to acknowledge a message
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})
 
 NOT_ALLOWED: Final = (
@@ -56,7 +56,7 @@ class Pauses:
 
 
 class Webhooks:
-    """`announce` what ended; deliveries run as errands."""
+    """Sends webhooks for jobs that end. Call `announce`; deliveries run in the background."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Webhooks:
         pauses: Pauses,
     ) -> None:
         self._session = session
-        self._checked = checked  # reaches no further than `reach`
+        self._checked = checked  # connects only to what `reach` allows
         self._reach = reach
         self._errands = errands
         self._endpoints = endpoints
@@ -80,6 +80,7 @@ class Webhooks:
         self._pauses = pauses
 
     def announce(self, job: StoredJob, status: JobStatus) -> None:
+        """Start the deliveries that the job's request asks for, if its status is one to announce."""
         asked = (asked_of(job, job.raw_config).get("async") or {}) if status in TOLD else {}
         wish = asked.get("webhook")
         if wish is None:
@@ -95,7 +96,8 @@ class Webhooks:
                 self._send_signed(job, endpoint, body)
 
     def _send_signed(self, job: StoredJob, endpoint: Endpoint, body: bytes) -> None:
-        message_id = f"msg_{uuid.uuid4().hex}"  # the same in every retry
+        # the same in every retry, so that receivers can drop duplicates
+        message_id = f"msg_{uuid.uuid4().hex}"
         self._send(job, lambda: self._deliver_signed(endpoint.endpoint_id, message_id, body))
 
     def _send(self, job: StoredJob, delivery: Errand) -> None:
@@ -117,7 +119,7 @@ class Webhooks:
             await _rest(pause)
 
     async def _deliver_signed(self, endpoint_id: str, message_id: str, body: bytes) -> None:
-        """Each time to the endpoint as it stands then: it may have been removed, or disabled."""
+        """Send to the endpoint as it is at each try; it may have been removed or disabled."""
         for pause in (*self._pauses.svix, None):
             endpoint = self._endpoints.now(endpoint_id)
             if endpoint is None or endpoint.disabled:
@@ -130,8 +132,10 @@ class Webhooks:
             await _rest(pause)
 
     async def _call(self, endpoint: Endpoint, body: bytes, signed: Mapping[str, str]) -> bool:
-        """Who started the service may send to any address; who added one on the portal is a
-        caller.
+        """Send one signed message; return whether it was acknowledged.
+
+        Endpoints declared at the service's start may be anywhere; those of the portal come from
+        callers, and their addresses are checked.
         """
         try:
             return await self._post(
@@ -144,9 +148,9 @@ class Webhooks:
     async def _post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool
     ) -> bool:
-        """Whether it was acknowledged: any 2xx; a redirect is no acknowledgement.
+        """Return whether the message was acknowledged: by any 2xx, but not by a redirect.
 
-        May raise `Forbidden`.
+        Raises Forbidden if the address isn't allowed.
         """
         headers = {"Content-Type": "application/json", **headers}
         session = self._session if trusted else self._checked
@@ -173,7 +177,7 @@ async def _rest(pause: float | None) -> None:
 
 
 def is_secret(text: str) -> bool:
-    """Whether it can sign: Svix writes `whsec_` and Base64."""
+    """Tell whether a secret can sign; Svix writes them as `whsec_` and Base64."""
     try:
         sign(text, "", 0, b"")
     except ValueError:
@@ -182,7 +186,10 @@ def is_secret(text: str) -> bool:
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of Svix; `ValueError` where the secret is not Base64."""
+    """Return Svix's three headers; `timestamp` is in seconds since the epoch.
+
+    Raises ValueError if the secret isn't Base64.
+    """
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {

@@ -1,8 +1,7 @@
-"""A worker process: reads one document at a time, writes its result, and says so. Started by
-`workers`.
+"""A worker process, started by `workers`: reads one document at a time and writes its result.
 
-Tasks come as JSON lines on stdin and reports leave on stdout, questions for a model among them. It
-ends when stdin ends, even in mid-document, so no worker outlives its service. It holds no key and
+Tasks come as JSON lines on stdin; reports and questions for a model go to stdout. The process ends
+with stdin, even in the middle of a document, so no worker outlives its service. It has no key and
 no database.
 """
 
@@ -31,16 +30,20 @@ from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
-# bytes of address space; PDF and OCR libraries reserve far more than they use
+# Bytes of address space; PDF and OCR libraries reserve far more than they use.
 MEMORY: Final = 4 << 30
+# Bytes of the largest file that a worker may write.
 FILE_SIZE: Final = 2 << 30
 OPEN_FILES: Final = 256
 LONGEST_MESSAGE: Final = 2000  # characters
 
 
 def main(parser: str) -> None:
-    """`parser` names the module that offers `parse` and `DocumentProblem`."""
-    os.umask(0o077)  # results are their owner's alone
+    """Serve tasks until stdin ends.
+
+    `parser` is the name of a module with `parse` and `DocumentProblem`.
+    """
+    os.umask(0o077)  # results are readable by their owner only
     out = _silence_libraries()
     _limit_resources()
     module = importlib.import_module(parser)
@@ -58,8 +61,9 @@ def main(parser: str) -> None:
 
 
 def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
-    """Every document's own fault is a report; only what takes the process down is left to the
-    service to notice.
+    """Do a task and return its report.
+
+    Every fault of a document is a report; the service notices a process that dies.
     """
     began = time.monotonic()
     _limit_cpu(task.seconds)
@@ -85,8 +89,10 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
 
 
 def _stumbled(bug: Exception) -> Report:
-    """The same request for the same document ends the same way: only what the machine refuses is
-    worth another try.
+    """Return the report of an unexpected exception.
+
+    The same request for the same document would fail again, so only errors of the system are
+    reported as temporary.
     """
     what = f"{type(bug).__name__}: {bug}"
     if isinstance(bug, OSError) and bug.errno == errno.EFBIG:
@@ -104,8 +110,10 @@ def _stumbled(bug: Exception) -> Report:
 
 
 def _without_paths(report: Report, task: Task) -> Report:
-    """Libraries name the file they were given: a name of ours, another one each time, that tells a
-    caller nothing.
+    """Remove the paths of input files from the message.
+
+    Libraries quote them; they are names of the service's own, differ every time, and mean nothing
+    to the caller.
     """
     message = report.message
     for source in task.sources:
@@ -114,17 +122,17 @@ def _without_paths(report: Report, task: Task) -> Report:
 
 
 def _lost_input() -> Report:
-    """The upload was deleted between the service's look and ours."""
+    """Return the report for an upload that was deleted after the service had found it."""
     return Report(
         name=ErrorName.INVALID_CONFIG, code=400, message="File not found: the upload is gone"
     )
 
 
 def _silence_libraries() -> BinaryIO:
-    """Our own copy of stdout. What libraries print ("Empty page!!") would only spoil somebody's
-    terminal.
+    """Return our own copy of stdout, and redirect stdout and stderr to nowhere.
 
-    Python's own words, of a bug of ours, still reach stderr.
+    Libraries print messages ("Empty page!!") that would spoil the user's terminal. Tracebacks of
+    our own bugs still reach stderr.
     """
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
@@ -136,7 +144,7 @@ def _silence_libraries() -> BinaryIO:
 
 
 def _send(out: BinaryIO, report: Report) -> None:
-    """Words of a document's may be in a message, half a character among them."""
+    """Write a report; its message may quote the document, including lone surrogates."""
     message = report.message.encode(errors="replace").decode()[:LONGEST_MESSAGE]
     out.write(msgspec.json.encode(msgspec.structs.replace(report, message=message)) + b"\n")
 
@@ -148,7 +156,7 @@ def _listen(tasks: queue.SimpleQueue[bytes]) -> None:
 
 
 def _limit_resources() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service handles Ctrl-C
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_AS, MEMORY),
@@ -159,8 +167,9 @@ def _limit_resources() -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """The limit counts a process's whole life, and ours reads many documents: so much more from
-    here on.
+    """Limit the processor time of this task.
+
+    The system counts from the start of the process, which has read other documents.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + seconds + 1)
@@ -168,7 +177,7 @@ def _limit_cpu(seconds: int) -> None:
 
 def _limit(what: int, limit: int) -> None:
     _, hard = resource.getrlimit(what)
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some limits
         resource.setrlimit(
             what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
         )

@@ -1,8 +1,7 @@
-"""The service's side of a worker process: starts it, hands it one task, and tells how it went.
+"""The service's side of a worker process: start it, give it one task, and report how that went.
 
-A worker that dies or takes too long is a value to the caller, never an error of the service; the
-next task finds a new process in its place. What a worker wants to know of a model is asked here.
-Knows nothing of jobs' states.
+A worker that dies or takes too long is a Report and never an exception; the next task gets a new
+process. Workers' questions for a model are asked here. Knows nothing of jobs' states.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
-# bytes of a report; a question for a model holds the document's text
+# Bytes of a report; a question for a model holds the document's text.
 LONGEST_LINE: Final = 64 << 20
-# no keys among them
+# The environment that workers get; it has no keys.
 _PASSED_ON: Final = (
     "PATH",
     "HOME",
@@ -38,11 +37,11 @@ Ask = Callable[[Question], Awaitable[Reply]]
 
 
 class _NotReady(OSError):
-    """It died before it had seen a document."""
+    """The process died before it was given a document."""
 
 
 class Worker:
-    """One process, one document at a time. `close` ends it at once."""
+    """One process for one document at a time."""
 
     def __init__(self, *, parser: str = PARSER, ask: Ask | None = None) -> None:
         self._parser = parser
@@ -50,7 +49,10 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def warm_up(self) -> None:
-        """Have a process that is ready; free where it is there already."""
+        """Start the process and wait until it is ready, unless it runs already.
+
+        Raises OSError if it can't be started.
+        """
         if self._process is not None and self._process.returncode is None:
             return
         self._process = await asyncio.create_subprocess_exec(
@@ -70,7 +72,11 @@ class Worker:
     async def perform(
         self, task: Task, *, seconds: float, on_stage: Callable[[str], None]
     ) -> Report:
-        """Run the task to its report; a death is SUBPROCESS_CRASHED, too long is TIMEOUT."""
+        """Do the task and return its report.
+
+        `seconds` is the wall-clock time allowed. A process that dies is reported as
+        SUBPROCESS_CRASHED, one that takes too long as TIMEOUT.
+        """
         try:
             await self.warm_up()
         except OSError as trouble:
@@ -91,17 +97,18 @@ class Worker:
         except (
             ValueError,
             msgspec.MsgspecError,
-        ):  # a line too long, or none of ours: the document's doing
+        ):  # A line that is too long or malformed is the document's doing.
             self.kill()
             return await self._autopsy()
 
     def kill(self) -> None:
-        """End the task that runs, if any, and the process with it."""
+        """End the process and the task it works on, if any."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
     async def close(self) -> None:
+        """End the process at once and wait for it."""
         self.kill()
         await self._reap()
 
@@ -122,7 +129,10 @@ class Worker:
         raise EOFError
 
     async def _reply(self, question: Question) -> Reply:
-        """Nobody waits for an answer to a process that is dead: its job was cancelled."""
+        """Return the model's reply.
+
+        Raises EOFError if the process dies meanwhile, as when its job is cancelled.
+        """
         if self._ask is None:
             return Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
         assert self._process is not None
@@ -159,8 +169,9 @@ class Worker:
 
 
 def _environment() -> dict[str, str]:
-    """The module search path of this process, and nothing secret: a document may take its worker
-    over.
+    """Return the workers' environment: the module search path, and nothing secret.
+
+    A malicious document may take over the process that reads it.
     """
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

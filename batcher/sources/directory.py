@@ -1,7 +1,7 @@
-"""Documents where they lie: walks a directory and reads files, trusting neither names nor types nor
-sizes.
+"""Documents in folders: walk a directory and read its files.
 
-Every file is opened once, without following links or waiting on a pipe, and must be a regular one.
+Neither names nor types nor sizes are trusted. Every file is opened once, without following links or
+waiting for a pipe, and must be a regular file.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
 from batcher.sources.left_out import LeftOut, Reason
 
 IGNORE_FILE: Final = ".batcherignore"
-IGNORE_LIMIT: Final = 16 << 20  # bytes of one: each of its patterns is tried on each name
+# bytes of an ignore file; each of its patterns is tried on each name
+IGNORE_LIMIT: Final = 16 << 20
 BLOCK: Final = 1 << 20
-SORTED: Final = 10_000  # names of a folder that are put in order together
-_LAST: Final = (1 << 63) - 1  # of what SQLite calls an integer
-# nanoseconds, 36 years: two times beyond _LAST are still told apart within them
+SORTED: Final = 10_000  # names of a folder that are sorted together
+_LAST: Final = (1 << 63) - 1  # largest integer of SQLite
+# Nanoseconds, 36 years; within them two times beyond `_LAST` still differ.
 _FAR: Final = 1 << 60
 UNSUPPORTED = "unsupported"
 UNREADABLE = "unreadable"
@@ -41,12 +42,12 @@ GONE = "source_gone"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file as the walk met it: `name` as common.names writes it; `problem` the verdict it can't
-    escape, or None.
+    """A file as the walk found it.
 
-    `folder` holds it, by its name there or else at `place`. `content` stands in for the hash of
-    what isn't read here. `metadata` (JSON) and `overrides` of a job's options are what a listing
-    says of it.
+    `name` is written as by `common.names`. `problem` is the outcome that is certain already, or
+    None, and `reason` says why. The file is in `folder`, at `place` or else under its name.
+    `content` stands for the hash of a file that isn't read here. `metadata` (JSON) and `overrides`
+    of the job's options come from a listing. `mtime_ns` is in nanoseconds since the epoch.
     """
 
     name: str
@@ -67,18 +68,17 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def path_at(folder: str, name: str, place: str | None) -> Path:
-    """Where the document of that name lies: in `folder`, by its name there or else at `place`."""
+    """Return the path of a document: in `folder`, at `place` or else under its name."""
     return Path(folder) / os.fsdecode(path_of(place or name))
 
 
 def walk(
     source: Source, *, skip: Path, types: Container[str], now: float, left: LeftOut | None = None
 ) -> Iterator[Found]:
-    """Every document below `source.directory`, in order of name. `skip`, our own output, is left
-    out.
+    """Yield every document below `source.directory`, sorted by name within each folder.
 
-    `types` are the extensions taken where the source's own patterns don't say; what else is met is
-    counted in `left`.
+    `skip` is batcher's own output and is left out. `types` are the extensions taken if the source
+    has no patterns; `now` is in seconds since the epoch. What is left out is counted in `left`.
     """
     assert source.directory is not None
     root = os.fsencode(source.directory)
@@ -88,7 +88,7 @@ def walk(
 
 
 def fitting(source: Source, walked: Iterable[Found], now: float, left: LeftOut) -> Iterator[Found]:
-    """Those whose size and age are asked for, and those with a verdict of their own."""
+    """Yield the documents whose size and age are wanted, and those that have a problem."""
     for found in walked:
         reason = None if found.problem else _misfit(source, found, now)
         if reason is not None:
@@ -112,7 +112,7 @@ def _misfit(source: Source, found: Found, now: float) -> Reason | None:
 
 
 def found_at(path: bytes, name: str) -> Found:
-    """The file there, by that name; where there is none, with the verdict that it is gone."""
+    """Return the file at `path` under that name; if there is none, with the problem GONE."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -123,14 +123,14 @@ def found_at(path: bytes, name: str) -> Found:
 
 
 def facts(status: os.stat_result) -> tuple[int, int, int]:
-    """Size, time and inode, by which a file is known again: as numbers that a ledger can hold."""
+    """Return size, modification time and inode, by which a file is recognised, as 64-bit integers."""
     return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
 
 
 def moment(ns: int) -> int:
-    """Nanoseconds since the epoch in 64 bits.
+    """Return nanoseconds since the epoch as a 64-bit integer.
 
-    Past the year 2262 (or before 1677) it is some other time as far away.
+    A time after the year 2262 or before 1677 becomes another time that is as far away.
     """
     if -_LAST <= ns <= _LAST:
         return ns
@@ -138,9 +138,10 @@ def moment(ns: int) -> int:
 
 
 def read(path: Path, *, limit: int) -> bytes:
-    """The whole file, of at most `limit` bytes.
+    """Return the content of a file of at most `limit` bytes.
 
-    Raises SourceGone, SourceUnreadable, SourceChanged.
+    Raises SourceGoneError, SourceUnreadableError, and SourceChangedError if it changes while it is
+    read.
     """
     fd, before = _open(path)
     try:
@@ -154,7 +155,7 @@ def read(path: Path, *, limit: int) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """sha256 of the file, in hex. Raises as `read` does."""
+    """Return the file's SHA-256 in hex. Raises the same errors as `read`."""
     fd, before = _open(path)
     try:
         sha256 = hashlib.sha256()
@@ -171,8 +172,9 @@ def digest(path: Path) -> str:
 
 
 def reason(error: SourceError, *names: str) -> str:
-    """What is wrong, without the names it may begin with: those stand beside it, and what failed
-    alike is one group.
+    """Return the error's message without the names at its start.
+
+    They are shown beside it, and without them failures of one kind are one group.
     """
     words = str(error)
     for name in names:
@@ -181,21 +183,22 @@ def reason(error: SourceError, *names: str) -> str:
 
 
 def _blocks(fd: int, size: int) -> Iterator[bytes]:
-    """The `size` bytes that are there, or one more where there are more.
+    """Yield the first `size` bytes, and one more if the file is longer.
 
-    No buffer is larger than what is there to read: one of a megabyte costs more than a hash.
+    No buffer is larger than what is left to read: allocating a megabyte costs more than hashing a
+    small file.
     """
     left = size + 1
     while block := os.read(fd, min(left, BLOCK)):
         left -= len(block)
         yield block
         if left <= 1:
-            # a read that finds the end says nothing that the look at the file afterwards doesn't
+            # No further read for the end of the file: `_compare` checks the size.
             return
 
 
 def _open(path: Path) -> tuple[int, os.stat_result]:
-    """The file and what it is. Raises SourceGone, SourceUnreadable."""
+    """Open a regular file. Raises SourceGoneError or SourceUnreadableError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -219,9 +222,9 @@ def _compare(path: Path, before: os.stat_result, after: os.stat_result, size: in
 
 
 class Rules:
-    """Which names are taken: the manifest's patterns and the ignore files met so far.
+    """Which names are taken: by the manifest's patterns and the ignore files found so far.
 
-    The extension that a pattern ends with is that type in any case, as types are: **/*.pdf takes
+    An extension at the end of a pattern is matched in any case, as types are: **/*.pdf takes
     SCAN.PDF.
     """
 
@@ -232,7 +235,7 @@ class Rules:
         self._ignored: dict[bytes, GitIgnoreSpec] = {}
 
     def learn(self, folder: bytes, path: bytes) -> None:
-        """Take in the ignore file at `path`, whose patterns count from `folder` down."""
+        """Add the ignore file at `path`, whose patterns apply from `folder` down."""
         place = Path(os.fsdecode(path))
         patterns = _patterns_in(place)
         try:
@@ -243,7 +246,7 @@ class Rules:
             ) from error
 
     def against(self, name: bytes) -> Reason | None:
-        """Why a file of that name isn't taken; None where it is."""
+        """Return why a file of that name isn't taken, or None if it is."""
         last = name.rpartition(b"/")[2]
         if last.startswith(b"~$") or last.lower() in _OF_PROGRAMS:
             return Reason.LOCK
@@ -254,6 +257,7 @@ class Rules:
         return self.excludes(name, folder=False)
 
     def excludes(self, name: bytes, *, folder: bool) -> Reason | None:
+        """Return why a file or a folder is excluded, or None if it isn't."""
         if self._exclude is None and not self._ignored:
             return None
         text = os.fsdecode(name) + ("/" if folder else "")
@@ -263,8 +267,9 @@ class Rules:
         return Reason.IGNORED if next((one for one in said if one is not None), False) else None
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
-        """The nearest first: as git has it, that is the one which counts, also where it takes
-        something in again.
+        """Yield the ignore files that apply, the nearest first.
+
+        As in git, the nearest one that matches decides, also if it includes something again.
         """
         for folder, spec in reversed(self._ignored.items()):
             base = os.fsdecode(folder) + "/" if folder else ""
@@ -272,12 +277,12 @@ class Rules:
                 yield base, spec
 
 
-# Beside people's documents, and none of them: `~$letter.docx` says who has letter.docx open.
+# Files that programs leave beside documents: `~$letter.docx` says who has letter.docx open.
 _OF_PROGRAMS: Final = frozenset({b"thumbs.db", b"ehthumbs.db", b"desktop.ini"})
 
 
 def _patterns_in(path: Path) -> list[str]:
-    """Of an ignore file, each once, where it counts last. Raises SourceError."""
+    """Return the patterns of an ignore file, each at its last place. Raises SourceError."""
     size = found_at(os.fsencode(path), "").size
     if size > IGNORE_LIMIT:
         raise SourceUnreadableError(
@@ -293,7 +298,7 @@ def _patterns_in(path: Path) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class _Tree:
     root: bytes
-    folder: str  # the same, as it is written down
+    folder: str  # the same as text
     rules: Rules
     skip: bytes
     left: LeftOut
@@ -327,13 +332,13 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
                 yield from _folder(tree, name)
             else:
                 yield Found(name_of(name), *facts(status), *_problem(status), tree.folder)
-    except OSError as error:  # of this folder alone: each entry sees to its own
+    except OSError as error:  # an error of this folder; those of its entries are handled above
         unread = f"folder: {error.strerror}"
         yield Found(name_of(below or b"."), problem=UNREADABLE, reason=unread, folder=tree.folder)
 
 
 def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
-    # a folder, perhaps, with documents that nobody can name
+    # It may be a folder with documents that can't be named.
     too_long = error.errno == errno.ENAMETOOLONG
     against = tree.rules.excludes(name, folder=True) if too_long else tree.rules.against(name)
     if against is not None:
@@ -343,7 +348,7 @@ def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
 
 
 def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
-    """A link to a folder isn't left out for the name that it goes by."""
+    """Return the reason LINK for a link to a folder, which isn't left out because of its name."""
     named = against in (Reason.TYPE, Reason.NOT_INCLUDED)
     return (
         Reason.LINK
@@ -353,16 +358,14 @@ def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
 
 
 def _names(folder: bytes) -> Iterator[bytes]:
-    """In order as far as they come in one go: a folder may hold a million, and they are never all
-    in memory.
-    """
+    """Yield the names in a folder, sorted in batches, as a million don't fit in memory at once."""
     with os.scandir(folder) as entries:
         while names := sorted(entry.name for entry in islice(entries, SORTED)):
             yield from names
 
 
 def _signed(inode: int) -> int:
-    """The same 64 bits: some file systems use them all."""
+    """Return the same 64 bits as a signed integer; some file systems use all of them."""
     return inode - (1 << 64) if inode > _LAST else inode
 
 

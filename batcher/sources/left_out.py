@@ -1,4 +1,4 @@
-"""What a walk leaves out and why, counted: nothing is left out in silence. Pure."""
+"""Count what a walk leaves out, by reason, so that nothing is left out silently. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batcher.common.names import extension_of
 
 
 class Reason(StrEnum):
-    """In the order in which they are told."""
+    """Why something is left out, in the order in which the reasons are listed."""
 
     TYPE = "of other types"
     NOT_INCLUDED = "not matched by include"
@@ -27,18 +27,18 @@ class Reason(StrEnum):
     GROWING = "still being written, left for the next run"
 
 
-# What is told with its extensions, and what with a name: there an example helps, elsewhere a kind
-# does.
+# Reasons that are shown with extensions; the others are shown with a name as an example.
 _BY_EXTENSION: Final = frozenset({Reason.TYPE, Reason.NOT_INCLUDED})
-SHOWN: Final = 5  # extensions
+SHOWN: Final = 5  # extensions shown
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """`counts` by reason, `extensions` of what isn't taken for its name, the first of each reason
-    as an `example`.
+    """What a walk left out.
 
-    A folder that is left out as a whole counts as one: nobody looks into it.
+    `counts` are by reason, `extensions` by the extension of files with an unwanted type; `examples`
+    has the first name of each reason. `taken` counts the documents that weren't left out. A folder
+    that is left out as a whole counts as one, since it isn't read.
     """
 
     counts: Counter[Reason] = field(default_factory=Counter)
@@ -47,6 +47,7 @@ class LeftOut:
     taken: int = 0
 
     def add(self, reason: Reason, name: str) -> None:
+        """Count something that is left out."""
         self.counts[reason] += 1
         self.examples.setdefault(reason, name)
         if reason in _BY_EXTENSION:
@@ -62,12 +63,12 @@ class LeftOut:
 
     @property
     def is_all_unmatched(self) -> bool:
-        """Whether there were files, and the patterns of `include` fit none of them."""
+        """Whether there were files, and the patterns of `include` match none of them."""
         by_name = {Reason.NOT_INCLUDED, Reason.HIDDEN, Reason.LOCK, Reason.LINK}
         return not self.taken and Reason.NOT_INCLUDED in self.counts and set(self.counts) <= by_name
 
     def values(self) -> dict[str, Any]:
-        """As JSON has them; empty where nothing was left out."""
+        """Return the counts for JSON; empty if nothing was left out."""
         if not self.counts:
             return {}
         return {
@@ -85,7 +86,7 @@ class LeftOut:
         }
 
     def words(self) -> str:
-        """In one line; empty where nothing was left out."""
+        """Return the counts as one line of text; empty if nothing was left out."""
         told = [
             f"{self.counts[reason]} {reason} ({self._shown(reason)})"
             for reason in Reason

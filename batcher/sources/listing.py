@@ -1,8 +1,7 @@
-"""Documents by a listing: CSV, JSON lines or Parquet, one row a document, read as a stream and
-never held.
+"""Documents from a listing: CSV, JSON Lines or Parquet, one row per document, read as a stream.
 
-A row that can't be used is told with its line. Whether an address exists, nobody asks; and no
-address that may be signed leaves this module but for the submission itself.
+A row that can't be used is reported by its line number. Nothing checks whether an address exists,
+and an address that may be signed leaves this module only for the submission itself.
 """
 
 from __future__ import annotations
@@ -26,26 +25,29 @@ from batcher.reducto.address_lists import Input
 from batcher.sources.directory import Found, found_at
 from batcher.sources.listing_row import ListingRow, read_place, read_row
 
-ROW: Final = "row:"  # how the place of a document begins whose address stands in a listing
-TOLD: Final = 20  # bad rows that are named before the rest is only counted
-PARQUET_ROWS: Final = 4096  # read together
+ROW: Final = "row:"  # prefix of the place of a document whose address is in a listing
+TOLD: Final = 20  # bad rows that are reported one by one; the rest is only counted
+PARQUET_ROWS: Final = 4096  # rows read at once
 Row = Mapping[str, Any]
 
 
 class Table(Protocol):
-    """`is_text`: what it holds is text, whatever it stands for.
+    """A listing's file. `is_text`: all values are text, whatever they stand for.
 
-    `word`: what a person calls a row's number.
+    `word` is what a person calls a row's number: "line" or "row".
     """
 
     is_text: bool
     word: str
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
-        """(place, number, the row or what is wrong with it); `at` finds a row by its place."""
+        """Yield (place, number, the row or what is wrong with it) for each row.
+
+        `at` finds a row by its place.
+        """
 
     def at(self, place: int) -> Row:
-        """Raises ValueError, LookupError, OSError."""
+        """Return the row at a place. Raises ValueError, LookupError or OSError."""
 
 
 def entries(
@@ -55,11 +57,11 @@ def entries(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> Iterator[tuple[int, str, ListingRow | str]]:
-    """(place, words for it, the entry or what is wrong with it) of each row. Raises ManifestError,
-    OSError.
+    """Yield (place, its name for people, the row or what is wrong with it) for each row.
 
-    `ignore` names parameters of addresses that tell no documents apart, `tolerant` the jobs whose
-    options may be newer than the API's description.
+    `endpoints` are by the job's name. `ignore` are query parameters of addresses that don't
+    distinguish documents; `tolerant` are the jobs whose options may be newer than the API's
+    description. Raises ManifestError if the file can't be used, and OSError.
     """
     table = _table(listing)
     for place, number, row in table.rows():
@@ -85,8 +87,10 @@ def check(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> None:
-    """Raises ManifestError with what is wrong, row by row; `urls` says why there may be no
-    addresses in it.
+    """Check every row of the listing.
+
+    `urls` is the reason for which addresses aren't allowed in it, or "". Raises ManifestError with
+    the problems, row by row.
     """
     problems = list[Problem]()
     more = 0
@@ -113,8 +117,9 @@ def walk(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> Iterator[Found]:
-    """Every document it lists, in its order; rows that can't be used are left out, for `check` has
-    told them.
+    """Yield every document of the listing, in its order.
+
+    Rows that can't be used are skipped, since `check` has reported them.
     """
     for place, _, entry in entries(listing, endpoints, ignore=ignore, tolerant=tolerant):
         if isinstance(entry, ListingRow):
@@ -122,9 +127,10 @@ def walk(
 
 
 def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> Input:
-    """The URL of the row at `place`, or its list of them, as it stands there now.
+    """Return the URL of the row at `place`, or its list of URLs, as the listing has it now.
 
-    Raises SourceGone, SourceChanged.
+    Raises SourceGoneError if the listing can't be read, and SourceChangedError if the row is
+    another one than when it was read before.
     """
     try:
         entry = read_place(_table(listing).at(int(place.removeprefix(ROW))), ignore=ignore)
@@ -185,8 +191,9 @@ def _twins(
     ignore: Collection[str],
     tolerant: Collection[str],
 ) -> list[Problem]:
-    """Names that stand there twice: numbers alone in memory, and a second reading only where there
-    are any.
+    """Return a problem for each name that occurs twice.
+
+    Only hashes are kept in memory; the listing is read a second time only if two of them are equal.
     """
     ordered = array("Q", sorted(seen))
     twice = {one for one, next_one in pairwise(ordered) if one == next_one}
@@ -352,7 +359,7 @@ class ParquetTable:
                 place += 1
 
     def _batches(self) -> Iterator[Any]:
-        """Raises ManifestError where the file is damaged."""
+        """Yield the rows in batches. Raises ManifestError if the file is damaged."""
         from pyarrow import ArrowException
 
         try:
@@ -377,7 +384,7 @@ class ParquetTable:
 
 
 def _rows_of(table: Any) -> Iterator[Row | str]:
-    """Each of them, or which of its values can't be read."""
+    """Yield each row, or which of its values can't be read."""
     names = table.column_names
     columns = [_values(column) for column in table.columns]
     for values in zip(*columns, strict=True):
@@ -390,13 +397,11 @@ def _rows_of(table: Any) -> Iterator[Row | str]:
 
 
 class _Unreadable(str):
-    """Why a value can't be had."""
+    """Why a value can't be read."""
 
 
 def _values(column: Any) -> list[Any]:
-    """Those of a whole column at once, which is fast; one by one where it holds some that Python
-    has no form for.
-    """
+    """Convert a whole column at once, which is fast; one by one if Python can't represent a value."""
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):
@@ -405,7 +410,10 @@ def _values(column: Any) -> list[Any]:
 
 
 def _value(scalar: Any) -> Any:
-    """Moments to the nanosecond as text; years of five digits and the like not at all."""
+    """Return the value, or why it can't be read.
+
+    Moments in nanoseconds become text; years of five digits and the like can't be read.
+    """
     try:
         return scalar.as_py()
     except (ValueError, OverflowError):

@@ -1,6 +1,4 @@
-"""What a row of a listing says: which document, what it asks for beside its job's options, and its
-metadata. Pure.
-"""
+"""Read a row of a listing: its document, its options beside those of the job, its metadata. Pure."""
 
 from __future__ import annotations
 
@@ -21,17 +19,17 @@ from batcher.reducto.option_checks import partial_problems
 
 T = TypeVar("T")
 
-# but for those that stand for such a byte
+# Lone surrogates, except those that stand for an undecodable byte (surrogateescape).
 _HALVES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 
 
 @dataclass(frozen=True, slots=True)
 class ListingRow:
-    """One document. Either `path`, as `common.names` writes names, or `url`, which may be a secret,
-    or several.
+    """One document of a listing.
 
-    `content` tells its bytes from others', where nobody reads them here.
+    It has either a `path`, written as by `common.names`, or a `url`, which may be a secret, or a
+    tuple of them. `content` identifies the document, since its bytes aren't read here.
     """
 
     name: str
@@ -55,10 +53,11 @@ def read_row(
     ignore: Collection[str] = (),
     tolerant: Collection[str] = (),
 ) -> ListingRow:
-    """`endpoints` by the name of each job; `is_text`: values are text that may be JSON. Raises
-    ValueError.
+    """Return the row's document with its metadata and options.
 
-    `tolerant` names the jobs whose options may be newer than the API's description.
+    `endpoints` are by the job's name. `is_text`: values are text that may be JSON. `ignore` are
+    query parameters that don't distinguish documents; `tolerant` are the jobs whose options may be
+    newer than the API's description. Raises ValueError with the problem if the row can't be used.
     """
     place = read_place(row, ignore=ignore)
     if isinstance(place.url, tuple):
@@ -71,10 +70,7 @@ def read_row(
 
 
 def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> ListingRow:
-    """As much of the row as says which document it is; `ignore`: parameters of addresses.
-
-    Raises ValueError.
-    """
+    """Return the row's document without metadata and options. Raises ValueError."""
     path, url, told = (_told(row, column) for column in ("path", "url", "id"))
     if path is None and url is None:
         raise ValueError("a path or a url is wanted")
@@ -102,7 +98,7 @@ def read_place(row: Mapping[str, Any], *, ignore: Collection[str] = ()) -> Listi
 
 
 def _several(parts: tuple[str, ...], name: str | None, ignore: Collection[str]) -> ListingRow:
-    """One job of all of them, which goes by the row's id: nothing else names its result."""
+    """Return one job of several documents; it needs an id, since nothing else names its result."""
     if name is None:
         raise ValueError(
             "several documents in url, and no id; give the row one, by which its result is called"
@@ -119,13 +115,13 @@ def _in_url(read: Callable[[], T]) -> T:
 
 
 def _told(row: Mapping[str, Any], column: str) -> Any:
-    """What stands there; None where nothing does, in whatever way a table says that.
+    """Return a column's value, or None in any of the ways in which a table leaves it out.
 
     Raises ValueError.
     """
     value = row.get(column)
     if isinstance(value, str) and column != "url" and not _HALVES.search(value):
-        return value or None  # a path may hold bytes that are no text
+        return value or None  # a path may hold bytes that aren't text
     carried = as_json(value, column)
     return None if carried == "" else carried
 
@@ -157,7 +153,7 @@ def _the_rest(
 
 
 def _job_of(column: str, endpoints: Mapping[str, str]) -> tuple[str, list[str]] | None:
-    """The job that a column is an option of, and the keys below it; None for metadata."""
+    """Return the job of which a column is an option, and the keys below it; None for metadata."""
     first, *rest = column.split(".")
     if first == "options" and rest:
         if len(endpoints) > 1:
@@ -182,7 +178,7 @@ def _set(options: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _value(text: Any, column: str) -> Any:
-    """JSON where it is some, else the text as it stands. Raises ValueError."""
+    """Return text as JSON if it is JSON, otherwise as it is. Raises ValueError."""
     try:
         value = json.loads(text, parse_constant=_no_number)
     except (TypeError, ValueError):

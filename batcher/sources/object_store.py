@@ -1,9 +1,9 @@
-"""Documents in object stores (S3, Google's, Azure's), by obstore: listed in streams, signed for the
-service or fetched.
+"""Documents in object stores (S3, Google Cloud Storage, Azure), through obstore.
 
-Credentials, region and endpoint come from the environment, as their own tools have them; none of it
-is written down. Nobody reads an object to tell whether it is new: its ETag and size stand in for
-the hash of its bytes.
+They are listed as a stream, and then either signed for the service or downloaded. Credentials,
+region and endpoint come from the environment, as with the stores' own tools, and are written
+nowhere. Objects aren't read to tell whether they are new: ETag and size stand for the hash of the
+content.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
-CHUNK: Final = 1000  # objects listed at once
+CHUNK: Final = 1000  # objects per request of a listing
 BLOCK: Final = 4 << 20  # bytes fetched at once
-# a signature: a queue may be long, and the service reads it when its turn comes
+# Validity of a signature: the service reads the object when its turn comes, and its queue may be
+# long.
 GOOD_FOR: Final = timedelta(hours=24)
-_CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # what S3 calls an error, in its XML
-# What obstore says of a key that it can't hold, and by which it refuses all others of the same
-# page.
+_CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # S3's name of an error, in its XML
+# obstore's message for a key that it can't represent; it then refuses the whole page of the
+# listing.
 _ODD: Final = re.compile(
     r'invalid path: (?:Error parsing )?Path "(.*)"(?: contained empty|: Encountered)', re.DOTALL
 )
@@ -51,18 +52,18 @@ _ODD_PARTS: Final = ("", ".", "..")
 _ODD_REASON: Final = (
     "an empty part in its key, or one of dots: neither it nor others there can be read; rename them"
 )
-SIGNED: Final = "sign:"  # the place of a document that the service fetches by itself
+SIGNED: Final = "sign:"  # place of a document that the service fetches itself
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A large object, in a file of its own that is to be removed once it is uploaded."""
+    """A large object in a temporary file, to be removed once it is uploaded."""
 
     path: Path
 
 
 def check(source: Source) -> None:
-    """One look at the listing. Raises ManifestError where the store can't be had."""
+    """List one object. Raises ManifestError if the store can't be reached or read."""
     try:
         next(iter(_listed(source)), None)
     except SourceUnreadableError as error:
@@ -78,9 +79,10 @@ def check(source: Source) -> None:
 def walk(
     source: Source, *, types: Container[str], now: float, left: LeftOut | None = None
 ) -> Iterator[Found]:
-    """Every document below `source.url`, as the store lists them; others count in `left`.
+    """Yield every document below `source.url` in the store's order.
 
-    Raises SourceUnreadable.
+    `types` are the extensions taken if the source has no patterns; `now` is in seconds since the
+    epoch. What is left out is counted in `left`. Raises SourceUnreadableError.
     """
     left = LeftOut() if left is None else left
     yield from fitting(source, _walked(source, types, left), now, left)
@@ -98,10 +100,10 @@ def _walked(source: Source, types: Container[str], left: LeftOut) -> Iterator[Fo
 
 
 def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> bytes | Fetched:
-    """The object's bytes, or where they lie if there are more than `small`.
+    """Return the object's bytes, or, if there are more than `small`, a file in `folder` with them.
 
-    Raises SourceGone, SourceUnreadable, and SourceChanged where it is no longer the one that was
-    listed.
+    Raises SourceGoneError, SourceUnreadableError, and SourceChangedError if it isn't the object
+    that was listed.
     """
     with _Errors(f"{url}/{name}"):
         import obstore
@@ -122,22 +124,22 @@ def fetch(url: str, name: str, content: str, *, small: int, folder: Path) -> byt
 
 
 def opened(url: str) -> ObjectStore:
-    """The store at `url`, by what the environment says of it.
+    """Return the store at `url`, configured by the environment.
 
-    Raises obstore's errors, ImportError.
+    Raises obstore's errors, and ImportError without obstore.
     """
     from obstore.store import from_url
 
-    # a store of one's own, say
+    # Plain HTTP, as for a store on one's own machine.
     plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)
     options: dict[str, Any] = {"client_options": {"allow_http": True}} if plain else {}
     return from_url(url, **options)
 
 
 def signed(url: str, name: str) -> str:
-    """An address by which whoever holds it may read the object for a day.
+    """Return an address with which anybody can read the object for a day.
 
-    Raises SourceUnreadable.
+    Raises SourceUnreadableError.
     """
     with _Errors(f"{url}/{name}"):
         import obstore
@@ -148,7 +150,7 @@ def signed(url: str, name: str) -> str:
 
 
 class _Errors:
-    """obstore's errors as ours."""
+    """A context manager that translates obstore's errors."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -167,8 +169,9 @@ class _Errors:
 
 
 def _said(error: BaseException) -> str:
-    """The first line without its XML, but for the code in it: obstore goes on with the
-    configuration of its client.
+    """Return the first line of an error, without XML but with the code in it.
+
+    obstore's further lines quote the configuration of its client.
     """
     whole = str(error)
     line = " ".join(whole.split("\n")[0].split(": <")[0].split())
@@ -177,15 +180,12 @@ def _said(error: BaseException) -> str:
 
 
 def _without(url: str, error: Exception) -> str:
-    """Its words where `url` stands before them already."""
+    """Return the error's text without the `url` at its start, which is shown beside it already."""
     return str(error).removeprefix(f"{url}: ")
 
 
 def _listed(source: Source) -> Iterator[Any]:
-    """What is known of each object, in the store's order, which is that of their keys.
-
-    Of an odd one its path alone.
-    """
+    """Yield the metadata of each object in the order of keys; of an odd key only its path."""
     url = str(source.url)
     with _Errors(url):
         import obstore
@@ -210,15 +210,16 @@ def _listed(source: Source) -> Iterator[Any]:
 
 
 def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Iterator[Any]:
-    """The objects after `last` and before an odd key, whose whole page obstore refuses: level by
-    level down to it.
+    """Yield the objects after `last` and before an odd key, level by level.
+
+    obstore refuses the whole page of the listing on which the odd key is.
     """
     import obstore
 
     try:
         level = obstore.list_with_delimiter(store, folder)
     except obstore.exceptions.BaseError:
-        return  # the odd one is of this level
+        return  # the odd key is on this level
     objects = {meta["path"]: meta for meta in level["objects"]}
     for path in sorted(
         [*objects, *level["common_prefixes"]],
@@ -234,16 +235,17 @@ def _between(store: ObjectStore, folder: str | None, last: str, odd: str) -> Ite
 
 
 def _odd_key(url: str, error: Exception) -> str | None:
-    """The key, below `url`, that the whole listing fails of; None where it fails of something
-    else.
-    """
+    """Return the key, relative to `url`, at which the listing failed; None for other failures."""
     told = _ODD.search(str(error))
     below = f"{urlsplit(url).path.strip('/')}/".lstrip("/")
     return told[1].removeprefix(below) if told else None
 
 
 def _past(odd: str) -> str:
-    """Where a listing goes on that leaves out all below an empty part of a key, or one of dots."""
+    """Return where a listing goes on after everything below an odd part of a key.
+
+    Odd parts are empty ones, "." and "..".
+    """
     parts = odd.split("/")
     number = next((n for n, part in enumerate(parts) if part in _ODD_PARTS), len(parts))
     return "/".join(parts[: number + 1]) + chr(ord("/") + 1)
@@ -280,7 +282,7 @@ def _content(name: str, meta: Any) -> str:
 
 
 def _tag(tag: str | None) -> str | None:
-    """In quotes: Azure's listing leaves out those that its answers have."""
+    """Return an ETag in quotes; Azure's listing leaves out the quotes that its answers have."""
     return f'"{tag.removeprefix("W/").strip(chr(34))}"' if tag else None
 
 

@@ -1,8 +1,8 @@
-"""Measures a document without reading it properly: enough for an estimate, and never an error.
+"""Count a document's pages and cells well enough for an estimate; nothing here raises an error.
 
-It asks for no library and trusts no file: what it can't count has one page and no cells, and isn't
-`counted`. Whatever a file says of itself, no more is read, unpacked and waited for than is set
-here; what was counted till then stands.
+It needs no libraries and trusts no file. What can't be counted has one page and no cells, and isn't
+`counted`. Whatever a file claims, no more is read and decompressed, and no more time spent, than
+the limits below allow; what was counted up to then is the result.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from typing import IO, Final, NamedTuple
 
 from batcher.reducto.rate_card import Measure
 
-LARGEST: Final = 256 << 20  # bytes read for a count
-UNPACKED: Final = 256 << 20  # bytes that all compressed parts of a document come to
-SAID: Final = 1 << 20  # bytes of the part that says how many pages a text has
-# bytes read at once of an archive: its directory, some thousands of parts
+LARGEST: Final = 256 << 20  # bytes; larger files aren't counted
+UNPACKED: Final = 256 << 20  # bytes decompressed for one document
+SAID: Final = 1 << 20  # bytes read of the member with a text's page count
+# Bytes read at once of an archive; enough for the directory of some thousands of members.
 DIRECTORY: Final = 4 << 20
-SECONDS: Final = 10.0  # for a document; plans and submissions wait in this thread
+SECONDS: Final = 10.0  # per document; plans and submissions wait in this thread
 UNCOUNTED: Final = Measure(counted=False)
-# Pictures, of which the service reads one page whatever they hold.
+# Formats of pictures of which the service reads one page, whatever they hold.
 OF_ONE_PAGE: Final = frozenset(
     (
         ".png .apng .jpg .jpeg .gif .bmp .heic .heif .webp .psd .pcx .ppm .pgm .pbm .cur .ftex "
         ".pixar"
     ).split()
 )
-PICTURES: Final = 100_000  # of one TIFF: beyond, it's a loop
+PICTURES: Final = 100_000  # per TIFF; more mean that its directories form a loop
 PIECE: Final = 1 << 20
-FIRST: Final = 4_096  # bytes of a packed object that are tried first: most hold no more
-SEAM: Final = 512  # bytes that two pieces share, so that nothing is missed between them
+FIRST: Final = 4_096  # bytes of a compressed object that are read first; most have no more
+SEAM: Final = 512  # bytes that two pieces share, so that no match between them is missed
 _PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 _COUNT: Final = re.compile(rb"/Count\s+(\d{1,6})(?!\d)")
 _PACKED: Final = re.compile(rb"/Type\s*/ObjStm.{0,400}?stream\r?\n", re.DOTALL)
 _SAID: Final = re.compile(rb"<Pages>(\d{1,6})</Pages>")
 _SHEET: Final = re.compile(r"xl/worksheets/sheet\d+\.xml")
 _SLIDE: Final = re.compile(r"ppt/slides/slide\d+\.xml")
-_VALUE: Final = re.compile(rb"<(?:\w{1,40}:)?(?:v|is)>")  # of a cell that isn't empty
-# of the others nothing bounds what a piece unpacks to
+_VALUE: Final = re.compile(rb"<(?:\w{1,40}:)?(?:v|is)>")  # the value of a cell that isn't empty
+# Other methods decompress a piece of input into unbounded output.
 _USUAL: Final = (
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
@@ -53,6 +53,7 @@ _USUAL: Final = (
 
 
 def measure(path: Path) -> Measure:
+    """Return the pages and cells of the document at `path`; never raises."""
     extension = path.suffix.lower()
     if extension in OF_ONE_PAGE:
         return Measure()
@@ -62,15 +63,14 @@ def measure(path: Path) -> Measure:
             return UNCOUNTED
         pages, cells, counted = counter(path)
         return Measure(max(1, pages), cells, counted and pages > 0)
-    # of zipfile, lzma, struct …: there is always one more, and each means that it can't be counted
+    # The exceptions of zipfile, lzma, struct and so on have no common base, and each means that the
+    # document can't be counted.
     except Exception:
         return UNCOUNTED
 
 
 class Effort:
-    """What may be spent on one document: bytes fed to a decompressor, bytes that come out of it,
-    time.
-    """
+    """The budget for one document: bytes fed to a decompressor, bytes that it returns, and time."""
 
     def __init__(self, fed: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._fed = fed
@@ -92,8 +92,9 @@ class Effort:
 
 
 class Window(NamedTuple):
-    """A piece of a file and, before it, the last bytes of the one before: nothing is missed between
-    them.
+    """A piece of a file that begins with the last bytes of the piece before.
+
+    So a match across the border between two pieces isn't missed.
     """
 
     at: int
@@ -102,7 +103,7 @@ class Window(NamedTuple):
     is_last: bool
 
     def matches(self, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
-        """Each is in one window alone: the first that also shows what comes after it."""
+        """Yield the matches of this window, except those that an earlier window has shown."""
         end = len(self.text)
         return (
             m
@@ -111,6 +112,7 @@ class Window(NamedTuple):
         )
 
     def number(self, pattern: re.Pattern[bytes]) -> int:
+        """Return the number of matches."""
         return sum(1 for _ in self.matches(pattern))
 
 
@@ -118,7 +120,7 @@ class Window(NamedTuple):
 
 
 def _of_pdf(path: Path) -> Measure:
-    """Page objects and the tree's own count: where they differ, the larger."""
+    """Count the page objects and read the page tree's own count; the larger one holds."""
     effort = Effort(2 * path.stat().st_size + PIECE)
     pages = 0
     said = 0
@@ -142,10 +144,10 @@ def _of_pdf_and_what_it_packs(
 
 
 def _unpacked(file: IO[bytes], start: int, effort: Effort) -> Iterator[bytes]:
-    """What is packed from `start` on, to where the decompressor says that it ends: what follows is
-    hardly fed to it.
+    """Yield what is compressed from `start` on, up to where the decompressor finds its end.
 
-    Handing it all the rest of the file, for each packed object anew, took seven minutes for 171 MB.
+    Little of what follows is fed to it. Feeding it all the rest of the file, for each compressed
+    object again, took seven minutes for 171 MB.
     """
     unpacking = zlib.decompressobj()
     file.seek(start)
@@ -189,7 +191,7 @@ def _windows(pieces: Iterator[bytes]) -> Iterator[Window]:
 
 
 class _Frugal(io.BufferedReader):
-    """A file of which no more is read at once than an archive's directory may have."""
+    """A file of which no more can be read at once than an archive's directory may have."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > DIRECTORY:
@@ -210,8 +212,9 @@ def _opened(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _of_text(path: Path) -> Measure:
-    """What the program that wrote it counted when it was saved, if it did: a hint, for the service
-    lays it out anew.
+    """Return the page count that the writing program saved, or 1; never `counted`.
+
+    The service lays the text out again, so the number is only a hint.
     """
     with _archive(path) as archive, _opened(archive, "docProps/app.xml") as part:
         said = _SAID.search(part.read(SAID))
@@ -247,9 +250,7 @@ def _part(archive: zipfile.ZipFile, name: str, effort: Effort) -> Iterator[bytes
 
 
 def _of_csv(path: Path) -> Measure:
-    """Separators and line ends: those inside quotes count too, which makes it no less than it
-    is.
-    """
+    """Count separators and line ends as cells; those inside quotes make it no less than it is."""
     separator = {".tsv": b"\t"}.get(path.suffix.lower(), b",")
     with path.open("rb") as file:
         return Measure(
@@ -258,7 +259,7 @@ def _of_csv(path: Path) -> Measure:
 
 
 def _of_tiff(path: Path) -> Measure:
-    """Along the chain of its directories, each of which describes one picture."""
+    """Follow the chain of directories, each of which describes one picture."""
     with path.open("rb") as file:
         order = {b"II": "<", b"MM": ">"}[file.read(2)]
         large = struct.unpack(f"{order}H", file.read(2))[0] == 43  # BigTIFF

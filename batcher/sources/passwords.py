@@ -1,6 +1,6 @@
-"""Passwords of protected documents, read where the manifest says, and tried on whatever is at hand.
+"""The passwords of protected documents: read from where the manifest says, and tried on documents.
 
-They stand in memory and in the requests they are sent with, and nowhere else: no message here
+They are kept in memory and in the requests they are sent with, and nowhere else; no message here
 quotes one.
 """
 
@@ -20,7 +20,10 @@ from batcher.sources.pdf_passwords import Unlocker, wants_password
 
 
 class Passwords:
-    """Those of every source. Raises ManifestError where one names what isn't there."""
+    """The passwords of all sources.
+
+    Creating it raises ManifestError if a source names a variable or a file that isn't there.
+    """
 
     def __init__(self, sources: Sequence[Source], *, where: str) -> None:
         self._rings: dict[str, Keyring] = {}
@@ -33,15 +36,15 @@ class Passwords:
                 )
 
     def of(self, folder: str, *names: str | None) -> tuple[str, ...]:
-        """Those that may open a document there, by one of its names."""
+        """Return the passwords that may open the document of these names in `folder`."""
         ring = self._rings.get(folder)
         return ring.of(*names) if ring else ()
 
     def opening(self, content: bytes | Path, passwords: Sequence[str]) -> str | None:
-        """The one that opens it; None where it wants none; the first where that can't be told here.
-        Blocking.
+        """Return the password that opens the document, or None if it needs none. Blocking.
 
-        Raises DocumentLocked where it wants one that isn't among them.
+        If that can't be found out here, the first of `passwords` is returned. Raises DocumentLocked
+        if none of them opens the document.
         """
         wanted = wants_password(content)
         if wanted is False:
@@ -55,11 +58,15 @@ class Passwords:
         return opened.password or None if opened.known else first
 
     def close(self) -> None:
+        """End the process that tries passwords."""
         self._unlocker.close()
 
 
 def ring_of(source: Source, where: str) -> Keyring:
-    """Raises ManifestError where it names what isn't there."""
+    """Return the passwords that a source names.
+
+    Raises ManifestError if the variable is empty, or the file is missing or unusable.
+    """
     return _from_environment(source, where) + _from_file(source, where)
 
 
@@ -91,9 +98,10 @@ def _from_file(source: Source, where: str) -> Keyring:
         is_table = path.suffix.lower() == ".csv"
         ring = from_table(StringIO(text), ignore=source.ignore) if is_table else from_lines(text)
     except NotText as error:
-        trouble = f"it isn't UTF-8 in line {error.line}; save it as UTF-8"  # and no byte of it
+        # without quoting a byte of it
+        trouble = f"it isn't UTF-8 in line {error.line}; save it as UTF-8"
     except csv.Error:
-        trouble = "it can't be read as CSV"  # in whose words what it holds might stand
+        trouble = "it can't be read as CSV"  # csv's own message may quote the file
     except ValueError as error:
         trouble = str(error)
     except OSError as error:

@@ -1,8 +1,7 @@
-"""Tries passwords on a PDF, in a process of its own: a file made to take its reader down takes down
-no run.
+"""Try passwords on a PDF, in a separate process, so that a malicious file can't take down the run.
 
-What goes there and comes back is a JSON line each way, so that no password stands in a list of
-processes. Other formats nobody opens here.
+Question and answer are one JSON line each through a pipe, so that no password is visible in a list
+of processes. Passwords of other formats can't be tried.
 """
 
 from __future__ import annotations
@@ -21,23 +20,25 @@ from typing import Final
 
 import msgspec
 
-PATIENCE: Final = 20.0  # seconds for one document, however many passwords
-LARGEST: Final = 256 << 20  # bytes of a PDF that is read whole
-MEMORY: Final = 4 << 30  # bytes of address space, far more than is used
+PATIENCE: Final = 20.0  # seconds for one document, whatever the number of passwords
+LARGEST: Final = 256 << 20  # bytes; a larger PDF isn't tried
+MEMORY: Final = 4 << 30  # bytes of address space of the process, far more than it uses
 _PDF = b"%PDF-"
 _OLE = b"\xd0\xcf\x11\xe0"
-_SEALED: Final = "EncryptedPackage".encode("utf-16-le")  # what an encrypted Office file holds
+# the name of a stream that an encrypted Office file has
+_SEALED: Final = "EncryptedPackage".encode("utf-16-le")
 
 
 class _Question(msgspec.Struct):
     passwords: Sequence[str]
-    path: bytes = b""  # its name may be no UTF-8
-    content: bytes = b""  # where it is in memory
+    path: bytes = b""  # bytes, since a path need not be UTF-8
+    content: bytes = b""  # instead of `path`, for a document in memory
 
 
 class Opened(msgspec.Struct):
-    """By which password, empty where it wants none; not `known` where that couldn't be found
-    out.
+    """The password that opens a document.
+
+    `password` is empty if the document needs none; `known` is False if that couldn't be found out.
     """
 
     password: str = msgspec.field(default="")
@@ -48,7 +49,10 @@ class Opened(msgspec.Struct):
 
 
 def wants_password(content: bytes | Path) -> bool | None:
-    """Whether it may: False surely not, None where nobody here can try one. As good as unread."""
+    """Tell whether a document may need a password, hardly reading it.
+
+    Returns False if it surely needs none, and None if it may need one that can't be tried here.
+    """
     if isinstance(content, bytes):
         return _wants(content)
     try:
@@ -58,7 +62,7 @@ def wants_password(content: bytes | Path) -> bool | None:
         ):
             return _wants(mapped) if len(mapped) <= LARGEST else None
     except (OSError, ValueError):
-        return None  # whoever reads it next says what is wrong with it
+        return None  # whatever reads it next reports the error
 
 
 def _wants(content: bytes | mmap.mmap) -> bool | None:
@@ -68,14 +72,18 @@ def _wants(content: bytes | mmap.mmap) -> bool | None:
 
 
 class Unlocker:
-    """Starts its process when the first document wants it, and again where one took it down."""
+    """Owns the process that opens documents.
+
+    The process is started with the first document, and again if one took it down. Methods may be
+    called from several threads.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
     def opened_by(self, content: bytes | Path, passwords: Sequence[str]) -> Opened | None:
-        """The first of `passwords` that opens the PDF; None where none does. Blocking."""
+        """Return the first of `passwords` that opens the PDF, or None if none does. Blocking."""
         of_it = (
             {"content": content} if isinstance(content, bytes) else {"path": os.fsencode(content)}
         )
@@ -87,11 +95,12 @@ class Unlocker:
         return msgspec.json.decode(answer, type=Opened | None)
 
     def close(self) -> None:
+        """End the process."""
         with self._turn:
             self._end()
 
     def _ask(self, question: _Question) -> bytes | None:
-        """Nothing where it says nothing in time."""
+        """Return the process's answer, or None if it gives none in time."""
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -113,7 +122,7 @@ class Unlocker:
                     "PATH": os.environ.get("PATH", ""),
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 },
-                start_new_session=True,  # Ctrl-C is meant for the run
+                start_new_session=True,  # so that Ctrl-C reaches only the run
             )
         return self._process
 
@@ -130,7 +139,7 @@ class Unlocker:
 
 
 def _main() -> None:
-    """Until stdin ends."""
+    """Answer questions until stdin ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     while line := sys.stdin.buffer.readline():
         question = msgspec.json.decode(line, type=_Question)

@@ -42,7 +42,8 @@ def test_jobs_that_take_longer_than_half_the_retention_are_a_risk() -> None:
         "40 min" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=2400).risks[0]
     )
     assert (
-        "have passed their deadline" in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
+        "have passed their deadline"
+        in forecast(manifest(), 1, speed=1.0, took=1.0, nearest_deadline_in=-5).risks[0]
     )
     lane = forecast(
         manifest(queue_priority="batch"), 1, speed=1.0, took=1.0, nearest_deadline_in=None

@@ -1,6 +1,5 @@
-"""Which page is of which kind, and what a document is, by the words of descriptions. No model, and
-no guesses.
+"""Classify pages and documents by the words of descriptions, without a model.
 
-A description that shares no word with the document finds nothing: real words of the documents
-belong in it.
+A description that shares no word with the document matches nothing, so descriptions should use
+words that occur in the documents.
 """

@@ -1,6 +1,4 @@
-"""Which of some categories a document is, by the words of their criteria; "unknown" where too few
-of them occur.
-"""
+"""Choose the category of a document by the words of its criteria, or "unknown" if too few occur."""
 
 from __future__ import annotations
 
@@ -18,23 +16,26 @@ from batcher.service.classification.relevance import (
 )
 
 UNKNOWN: Final = "unknown"
+# Categories that take what fits no other, by their usual names.
 REFUGES: Final = frozenset(
     {"other", "others", "unknown", "none", "miscellaneous", "misc", "uncategorized", "else"}
 )
-CLEAR: Final = 0.4  # the share of a criterion's words that speaks for it with high confidence
-UNMET: Final = 0.5  # what is left of the confidence in a category none of whose criteria is met
-LEAST: Final = 0.5  # confidence; a category with less isn't named
+CLEAR: Final = 0.4  # fraction of a criterion's words that makes its confidence high
+UNMET: Final = 0.5  # factor for a category of which no criterion is met
+LEAST: Final = 0.5  # a category with less confidence isn't chosen
 
 
 def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The API's answer but for its usage.
+    """Return the API's classify answer without its usage.
 
-    A category for the rest, like "other", takes what speaks for none.
+    `result` is a parse's FullResult. A document that fits no category gets the one for the rest,
+    such as "other", if the request has one.
     """
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    # a chapter's heading says what the chapter is, not what the document is
+    # Headings don't count more here: a chapter's heading says what the chapter is, not the
+    # document.
     text = Text(counts, frozenset())
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
@@ -62,16 +63,14 @@ def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str
 
 
 def _shares(values: list[float]) -> list[float]:
-    """Of the whole that speaks for anything, squared: a lead of two to one is a confidence of four
-    fifths.
-    """
+    """Return each value's share of the sum of squares; a lead of two to one is a confidence of 0.8."""
     squares = [value * value for value in values]
     whole = sum(squares)
     return [square / whole if whole else 0.0 for square in squares]
 
 
 def _met(category: Mapping[str, Any], text: Text) -> float:
-    """Words from here and there make no kind: one criterion at least should be met."""
+    """Return a factor: scattered words make no category, so at least one criterion should be met."""
     return (
         1.0
         if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"])

@@ -1,7 +1,7 @@
-"""How much a text speaks for each of several descriptions, by BM25 over their words. Pure.
+"""Score how well texts fit descriptions, by BM25 over their words. Pure.
 
-Words that every text has weigh little, a name's own words more than a description's. A score of 0
-means that no word of the description occurs.
+Words that every text has weigh little, and a name's own words more than a description's. A score of
+0 means that no word of the description occurs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-SATURATION: Final = 1.2  # BM25's k1: how soon one more occurrence stops counting
-LENGTH: Final = 0.5  # BM25's b: how much a long text is held against itself
-ENOUGH: Final = 0.5  # the share of a topic's words with which nothing is held against it
-WORDS: Final = 2  # one word in passing makes no kind
-HEADING: Final = 2.0  # what a word in a heading counts
-NAME: Final = 2.0  # the weight of a name's words beside a description's
+SATURATION: Final = 1.2  # BM25's k1: how soon further occurrences stop counting
+LENGTH: Final = 0.5  # BM25's b: how much long texts are penalised
+ENOUGH: Final = 0.5  # fraction of a topic's words from which its support is 1
+WORDS: Final = 2  # least number of a topic's words; one word in passing is no support
+HEADING: Final = 2.0  # factor for a word that occurs in a heading
+NAME: Final = 2.0  # weight of a name's words, relative to a description's
 STOP: Final = frozenset(
     "the a an of in to for and or on by is are was were be been as at from with without that this "
     "these those it its "
@@ -37,7 +37,7 @@ STOP: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A page's or a document's words, counted; `headings` are those that stand in one."""
+    """The word counts of a page or a document; `headings` are the words that occur in headings."""
 
     counts: Counter[str]
     headings: frozenset[str]
@@ -45,18 +45,20 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What is looked for: the words of a name, and of what is said about it."""
+    """What to look for: a name, and the weights of its words and its description's."""
 
     name: str
     terms: Mapping[str, float]
 
 
 def topic(name: str, description: str) -> Topic:
+    """Return the topic with this name and description."""
     terms = dict.fromkeys(terms_of(description), 1.0)
     return Topic(name, {**terms, **dict.fromkeys(terms_of(name), NAME)})
 
 
 def text_of(blocks: Iterable[Mapping[str, Any]], more: str = "") -> Text:
+    """Count the words of blocks, and of the text `more`."""
     counts = Counter(terms_of(more))
     headings: set[str] = set()
     for block in blocks:
@@ -67,16 +69,14 @@ def text_of(blocks: Iterable[Mapping[str, Any]], more: str = "") -> Text:
 
 
 def terms_of(text: str) -> list[str]:
-    """Lower-case stems without the words that say nothing."""
+    """Return the lower-case stems of a text's words, without stop words."""
     text = unicodedata.normalize("NFKD", text).casefold()
     words = re.findall(r"[^\W\d_]+", "".join(c for c in text if not unicodedata.combining(c)))
     return [_stem(word) for word in words if word not in STOP and len(word) > 1]
 
 
 def _stem(word: str) -> str:
-    """English endings off, as far as that helps "invoices" to meet "invoice" and "paid" to stay
-    itself.
-    """
+    """Remove English endings, so that "invoices" and "invoice" are the same word."""
     for ending, rest in (
         ("ies", "y"),
         ("sses", "ss"),
@@ -92,15 +92,16 @@ def _stem(word: str) -> str:
 
 
 def scores(texts: Sequence[Text], topics: Sequence[Topic]) -> list[list[float]]:
-    """For each text, how much it speaks for each topic; comparable within the call only."""
+    """Return one row for each text with its score for each topic; comparable only within one call."""
     weights = _weights(texts, topics)
     average = sum(text.counts.total() for text in texts) / max(1, len(texts)) or 1.0
     return [[_score(text, one, weights, average) for one in topics] for text in texts]
 
 
 def covered(one: Topic, text: Text) -> float:
-    """The share of a topic's words, by weight, that a text has; more than all of it where they
-    stand in headings.
+    """Return the fraction of a topic's words, by weight, that occur in a text.
+
+    It may be more than 1, since words in headings count double.
     """
     whole = sum(one.terms.values())
     found = sum(
@@ -110,7 +111,7 @@ def covered(one: Topic, text: Text) -> float:
 
 
 def support(one: Topic, text: Text) -> float:
-    """0 to 1: how much of what is said of a topic a text has, whatever it has of the others."""
+    """Return how much of a topic's description a text has, from 0 to 1, whatever the other topics."""
     found = sum(_standing(term, text) for term in one.terms if term in text.counts)
     return min(1.0, covered(one, text) / ENOUGH) if found >= min(WORDS, len(one.terms)) else 0.0
 
@@ -120,8 +121,9 @@ def _standing(term: str, text: Text) -> float:
 
 
 def _weights(texts: Sequence[Text], topics: Sequence[Topic]) -> dict[str, float]:
-    """Rare among the texts counts more, and rare among the topics, too: what all ask for tells none
-    apart.
+    """Return the weight of each word: rare words, among the texts and the topics, count more.
+
+    A word that all topics have distinguishes none of them.
     """
     asked = Counter(term for one in topics for term in one.terms)
     return {

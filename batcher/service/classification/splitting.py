@@ -1,7 +1,6 @@
-"""Splits a document by descriptions of its sections: page by page, and in no section what speaks
-for none.
+"""Split a document into sections by their descriptions, page by page; a page may fit no section.
 
-Partitions follow the value of their key, read off each page as extraction would read it.
+Partitions follow the value of their key, read from each page in the way of an extraction.
 """
 
 from __future__ import annotations
@@ -15,15 +14,18 @@ from batcher.service.extraction.document_index import gather
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.schema import Field
 
-CLEAR: Final = 1.5  # times the second best: a page is surely of the best one's section
-EVEN: Final = 1.1  # times the second best, and no more: it may be of either
-LEAST: Final = 0.12  # of the best score of any page: less is a word in passing
-SUPPORTED: Final = 0.4  # the support below which a page is of no section, whatever the others are
+# times the second best score; from here on a page surely belongs to the best section
+CLEAR: Final = 1.5
+EVEN: Final = 1.1  # times the second best score; within this a page may belong to either
+LEAST: Final = 0.12  # fraction of the best score of any page; less is a word in passing
+SUPPORTED: Final = 0.4  # least support of a page for a section, whatever the other pages are
 
 
 @dataclass(frozen=True, slots=True)
 class PageText:
-    number: int  # as the API counts: of what was read, from 1
+    """The words and blocks of one page."""
+
+    number: int  # page of what was read, from 1, as the API counts
     text: Text
     blocks: tuple[Mapping[str, Any], ...]
 
@@ -36,7 +38,7 @@ class _Part:
 
 
 def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The API's SplitResult of a parse's FullResult."""
+    """Return the API's SplitResult for a parse's FullResult."""
     categories = request["split_description"]
     overlap = (request.get("settings") or {}).get("allow_page_overlap", True)
     pages = pages_of(result)
@@ -50,6 +52,7 @@ def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
 
 
 def pages_of(result: Mapping[str, Any]) -> list[PageText]:
+    """Return the pages of a FullResult in order; pages without blocks are missing."""
     by_page: dict[int, list[Mapping[str, Any]]] = {}
     for chunk in result["chunks"]:
         for block in chunk["blocks"]:
@@ -81,7 +84,7 @@ def _parts(pages: list[PageText], topics: Sequence[Topic], overlap: bool) -> Ite
 
 
 def _bridged(parts: list[_Part], pages: list[PageText]) -> Iterator[_Part]:
-    """Pages that speak for nothing between two of one section are of that section, perhaps."""
+    """Add pages that fit nothing to the section of both their neighbours, with low confidence."""
     by_page: dict[int, list[_Part]] = {}
     for part in parts:
         by_page.setdefault(part.page, []).append(part)
@@ -119,8 +122,9 @@ def _split(
 
 
 def _partitions(key: str, pages: list[PageText], sure: bool) -> list[dict[str, Any]] | None:
-    """One for each value of the key, in the order they begin; a page without a value continues the
-    one before.
+    """Return one partition for each value of the key, in order; None if no page has a value.
+
+    A page without a value continues the partition before it.
     """
     found: dict[str, list[int]] = {}
     unsure: set[str] = set()

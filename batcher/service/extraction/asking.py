@@ -1,8 +1,7 @@
-"""Extraction by a model: what it is asked, its answer checked against the schema, and each value
-looked for again.
+"""Extraction by a model: the prompt, the check of the answer against the schema, and its citations.
 
-Runs in worker processes; the asking itself is the service's. A value that the document doesn't show
-is kept, as the model's word, without a citation and with low confidence.
+Runs in worker processes; the call to the model is the service's. A value that isn't found in the
+document is kept without a citation and with low confidence.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from batcher.service.tasks import Question, Reply
 
 Ask = Callable[[Question], Reply]
 
-SAID_AND_SEEN: Final = 0.9  # the score of a value that stands in the document once
-# of one that stands there in several places: which one was meant isn't known
+SAID_AND_SEEN: Final = 0.9  # score of a value that the document shows exactly once
+# Score of a value that the document shows several times; which place the model meant isn't known.
 SEEN_OFTEN: Final = 0.75
-ROUNDS: Final = 2  # an answer, and one repair of it
+ROUNDS: Final = 2  # the answer and one correction of it
 LONGEST_PROMPT: Final = 400_000  # characters of a document
 SYSTEM: Final = (
     "You extract data from documents. Answer with one JSON object that follows the schema. Take "
@@ -37,10 +36,12 @@ SYSTEM: Final = (
 
 
 def ask_model(root: Field, evidence: Evidence, *, system_prompt: str, ask: Ask) -> dict[str, Any]:
-    """The schema's shape with a Value at each leaf.
+    """Return a dict in the schema's shape with a `Value` at each leaf.
 
-    Raises DocumentProblem LLM_PROVIDER_ERROR, OUTPUT_LIMIT_EXCEEDED, CONTEXT_WINDOW_EXCEEDED or,
-    where even the second answer doesn't fit the schema, LLM_OUTPUT_PARSE_FAILED.
+    `ask` sends one question to the model and returns its reply. Raises DocumentProblem
+    CONTEXT_WINDOW_EXCEEDED if the document is too long, the error that the model's reply names
+    (LLM_PROVIDER_ERROR, OUTPUT_LIMIT_EXCEEDED or CONTEXT_WINDOW_EXCEEDED), or
+    LLM_OUTPUT_PARSE_FAILED if the second answer doesn't follow the schema either.
     """
     text = "\n\n".join(_shown(evidence))
     if len(text) > LONGEST_PROMPT:
@@ -75,15 +76,16 @@ def ask_model(root: Field, evidence: Evidence, *, system_prompt: str, ask: Ask) 
 
 
 def _shown(evidence: Evidence) -> Iterator[str]:
-    """The document's blocks as they were read, each page announced."""
+    """Yield the document's blocks, with a line before each page."""
     for page, blocks in itertools.groupby(evidence.blocks, key=lambda block: block["bbox"]["page"]):
         yield f"[page {page}]"
         yield from (block["content"] for block in blocks if block["content"])
 
 
 def strictly(field: Field) -> dict[str, Any]:
-    """The schema in the strict form that servers ask for: everything required, nothing else, leaves
-    nullable.
+    """Return the schema in the strict form that model servers require.
+
+    Every property is required, no other is allowed, and every leaf may be null.
     """
     about = {"description": field.description} if field.description else {}
     if field.kind == "object":
@@ -111,7 +113,7 @@ def _said(reply: Reply) -> str:
 
 
 def _checked(said: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
-    """The answer, or what is wrong with it in the validator's words."""
+    """Return the parsed answer, and the problem with it or ""."""
     import jsonschema
 
     fenced = re.fullmatch(r"\s*```(?:json)?\s*(.*?)\s*```\s*", said, re.DOTALL)
@@ -127,8 +129,9 @@ def _checked(said: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
 
 
 class _Seeker:
-    """Looks for values in the evidence: as text where they are strings, as numbers and dates
-    whatever their form.
+    """Looks for the answer's values in the document.
+
+    Plain strings are compared as text, numbers and dates by value, however they are written.
     """
 
     def __init__(self, evidence: Evidence) -> None:

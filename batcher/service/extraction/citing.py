@@ -1,6 +1,4 @@
-"""What was found, in the shapes the API answers an extract in: plain, or a citation beside each
-value.
-"""
+"""Convert extracted values into the API's shapes: plain, or with citations beside each value."""
 
 from __future__ import annotations
 
@@ -10,10 +8,11 @@ from typing import Any, Final
 from batcher.service.extraction.document_index import Spot
 from batcher.service.extraction.found import Tree, Value
 
-SURE: Final = 0.85  # the score from which a citation's confidence is high
+SURE: Final = 0.85  # lowest score of a citation with high confidence
 
 
 def plain(tree: Tree) -> Any:
+    """Return the tree with each `Value` replaced by its value."""
     match tree:
         case Value():
             return tree.value
@@ -24,8 +23,9 @@ def plain(tree: Tree) -> Any:
 
 
 def cited(tree: Tree, settings: Mapping[str, Any]) -> Any:
-    """The same with {value, citations} for each leaf; `settings` are the request's own for
-    citations.
+    """Return the tree with {value, citations} for each leaf.
+
+    `settings` are the request's `settings.citations`.
     """
     match tree:
         case Value():
@@ -38,6 +38,7 @@ def cited(tree: Tree, settings: Mapping[str, Any]) -> Any:
 
 
 def count_leaves(tree: Tree) -> int:
+    """Return the number of values in the tree."""
     match tree:
         case Value():
             return 1

@@ -1,5 +1,6 @@
-"""Arrays of objects from tables: which table is meant, which column is which property, which rows
-are no items.
+"""Fill an array of objects from the table that fits it.
+
+Chooses the table, matches its columns to properties, and skips rows that are no items.
 """
 
 from __future__ import annotations
@@ -26,15 +27,19 @@ from batcher.service.extraction.words import (
 SUMMARIES: Final = frozenset(
     "total subtotal sum vat tax shipping discount balance carried forward".split()
 )
-# share of a column's cells that must be of the property's type, or it is another column
+# Fraction of a column's filled cells that must be of the property's type; otherwise the column is
+# another one.
 CASTABLE: Final = 0.5
-BY_HEADING: Final = 0.5  # what a table's heading counts beside its columns
+BY_HEADING: Final = 0.5  # weight of a table's heading, relative to a column's
 
 
 def table_rows(
     array: Field, evidence: Evidence, vocabulary: Vocabulary, customs: Customs
 ) -> list[Mapping[str, Value]]:
-    """A mapping for each item; none where no table has the columns, or two have them equally."""
+    """Return a mapping of property to value for each item.
+
+    Returns an empty list if no table has the columns, or two tables match equally well.
+    """
     assert array.item is not None
     columns = Vocabulary(vocabulary.shared - {"item", "description"}, {**SYNONYMS, **COLUMNS})
     ranked = sorted(_ranked(array, evidence, columns, customs), key=lambda found: -found[0])
@@ -44,7 +49,7 @@ def table_rows(
     return list(_items(grid, matched, evidence, customs))
 
 
-_Matched = Mapping[int, tuple[Field, float]]  # by column
+_Matched = Mapping[int, tuple[Field, float]]  # by the column's index
 
 
 def _ranked(
@@ -68,7 +73,7 @@ def _ranked(
 def _matched(
     array: Field, leaves: list[Field], grid: Grid, vocabulary: Vocabulary, customs: Customs
 ) -> _Matched:
-    """Each column for the property its header names best, each property once."""
+    """Assign each column to the property that its header names best, each property at most once."""
     header, *body = grid.rows
     scored = [
         (_naming(cell, array, leaf, vocabulary), column, index)
@@ -86,7 +91,7 @@ def _matched(
             (c == column) != (i == index) and c not in found and i not in taken
             for _, c, i in rivals
         ):
-            # two headers for one property, or the other way about: which is which isn't said
+            # Two headers fit one property equally well, or one header two properties: don't guess.
             continue
         if _castable(leaves[index], [row[column] for row in body if column < len(row)], customs):
             found[column] = (leaves[index], score)
@@ -95,7 +100,7 @@ def _matched(
 
 
 def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> float:
-    """By the property's own name; a lantern's name may stand under "Lantern", too."""
+    """Score a header by the property's own name; for "name" the array's name fits as well."""
     phrases = [Phrase(words_of_name(leaf.name), (), described(leaf.title, leaf.description))]
     if leaf.name == "name":
         phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
@@ -129,7 +134,7 @@ def _items(
 
 
 def _is_summary(row: list[str]) -> bool:
-    """Sums at a table's end: a word for one, and most of the row empty."""
+    """Tell whether a row is a sum at the table's end: summary words, and most of the row empty."""
     filled = [cell for cell in row if cell.strip()]
     words = set(words_of(filled[0])) if filled else set()
     return len(filled) < max(2, len(row)) and bool(words) and words <= SUMMARIES

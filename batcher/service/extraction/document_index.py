@@ -1,8 +1,7 @@
-"""What a parsed document offers to be cited: lines of text with their places, and tables as grids
-of cells.
+"""Index a parse result for extraction: lines of text with boxes, and tables as grids of cells.
 
-Works on the API's own answer to a parse, so an earlier job's result serves as well as a document
-just read. Looks for nothing yet.
+It works on the API's answer to a parse, so it serves earlier jobs' results as well. It does no
+matching.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ from typing import Any, Final
 
 import msgspec
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom; shares of the page
+# left, top, right, bottom, as fractions of the page; parsing has width and height instead
+Box = tuple[float, float, float, float]
 Rows = list[list[str]]
 
-WORD_GAP: Final = 1.2  # widths of a letter: a wider gap parts two pieces of one line
-# of the page: a block as low as this is one line, and its place is the line's
+WORD_GAP: Final = 1.2  # widths of a letter; a wider gap separates two pieces of a line
+# Fraction of the page's height; a block no higher than this is one line, and its box is the line's.
 LINE_HEIGHT: Final = 0.025
 _CELL: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r":?-{3,}:?")
@@ -31,17 +31,17 @@ _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where something stands: its own box where that is known, its block's otherwise."""
+    """The place of a text: its own box if that is known, otherwise its block's."""
 
     page: int
     box: Box
     block: Mapping[str, Any]
-    confidence: float | None = None  # of OCR
+    confidence: float | None = None  # OCR's, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """A piece of text without a gap in it. `placed` where its box is its own."""
+    """A piece of text without a wide gap in it. `placed` is True if the box is its own."""
 
     text: str
     spot: Spot
@@ -50,7 +50,7 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table, its first row perhaps a header; `heading` is the nearest one above it."""
+    """A table. Its first row may be a header; `heading` is the nearest heading above it."""
 
     rows: Rows
     spot: Spot
@@ -59,20 +59,26 @@ class Grid:
 
 @dataclass(frozen=True)
 class Evidence:
+    """The lines, tables and blocks of one document, in reading order."""
+
     lines: list[TextLine]
     grids: list[Grid]
     blocks: list[Mapping[str, Any]]
-    pieces: list[TextLine]  # text with places of its own, tables' included
+    pieces: list[TextLine]  # text with its own box, also inside tables
 
     @cached_property
     def by_text(self) -> Mapping[tuple[int, str], list[Spot]]:
+        """The boxes of the pieces, by page and text."""
         found: dict[tuple[int, str], list[Spot]] = {}
         for piece in self.pieces:
             found.setdefault((piece.spot.page, piece.text), []).append(piece.spot)
         return found
 
     def spot_of(self, text: str, around: Spot) -> Spot:
-        """Where in a block a cell's text stands, if it does in one place only."""
+        """Return the place of a cell's text within the block `around`.
+
+        Returns `around` itself unless the text occurs there exactly once.
+        """
         inside = [
             s
             for s in self.by_text.get((around.page, text.strip()), [])
@@ -82,7 +88,7 @@ class Evidence:
 
 
 def gather(result: Mapping[str, Any], pages: frozenset[int] | None = None) -> Evidence:
-    """The evidence of a parse's FullResult; of `pages` of it only, where given."""
+    """Return the evidence of a parse's FullResult, of all pages or only of `pages`."""
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     blocks = [block for block in blocks if pages is None or block["bbox"]["page"] in pages]
     pieces = _pieces(result.get("ocr"), blocks)
@@ -90,7 +96,7 @@ def gather(result: Mapping[str, Any], pages: frozenset[int] | None = None) -> Ev
 
 
 def rows_of(content: str) -> Rows:
-    """A table's cells from any of the formats a parse may have written it in."""
+    """Return a table's cells from any of the formats in which a parse may write it."""
     text = content.strip()
     if text.startswith("<"):
         return _html_rows(text)
@@ -102,6 +108,7 @@ def rows_of(content: str) -> Rows:
 
 
 def box_of(bbox: Mapping[str, Any]) -> Box:
+    """Convert the API's bounding box into a `Box`."""
     return bbox["left"], bbox["top"], bbox["left"] + bbox["width"], bbox["top"] + bbox["height"]
 
 
@@ -109,9 +116,7 @@ def box_of(bbox: Mapping[str, Any]) -> Box:
 
 
 def _lines(blocks: list[Mapping[str, Any]], pieces: list[TextLine]) -> Iterator[TextLine]:
-    """In reading order: a block's own pieces where places are known, its lines of text where
-    not.
-    """
+    """Yield lines in reading order: a block's own pieces if it has any, else its lines of text."""
     own: dict[int, list[TextLine]] = {}
     for piece in pieces:
         own.setdefault(id(piece.spot.block), []).append(piece)
@@ -149,7 +154,7 @@ def _piece(line: Mapping[str, Any]) -> TextLine:
 
 
 def _rows(lines: list[TextLine]) -> Iterator[list[TextLine]]:
-    """Lines side by side: the middle of each is within the height of the one before."""
+    """Group lines that are side by side: their middles differ by at most half a line's height."""
     row: list[TextLine] = []
     for line in lines:
         if row and not _beside(row[-1], line):
@@ -168,7 +173,7 @@ def _beside(first: TextLine, second: TextLine) -> bool:
 
 
 def _joined(row: list[TextLine]) -> Iterator[TextLine]:
-    """OCR gives words; those with no more than a space between them are one piece."""
+    """Join words that are no more than a space apart, since OCR returns single words."""
     whole = row[0]
     for line in row[1:]:
         letter = (whole.spot.box[2] - whole.spot.box[0]) / max(1, len(whole.text))
@@ -260,7 +265,7 @@ def _html_rows(text: str) -> Rows:
 
 
 def joined_across_pages(grids: list[Grid]) -> list[Grid]:
-    """Tables one after the other under the same header are one."""
+    """Merge consecutive tables that have the same header row."""
     result: list[Grid] = []
     for header, group in itertools.groupby(grids, key=lambda grid: grid.rows[0]):
         first, *more = group

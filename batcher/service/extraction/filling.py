@@ -1,7 +1,7 @@
-"""Fills a schema's fields from a document's evidence; what isn't surely said there stays None.
+"""Fill a schema's fields from what a document shows; a field that isn't surely there stays None.
 
-A label's value goes to the one field it names best. Where two fields, or two different values, are
-as good as each other, nobody gets it: a wrong answer is worse than none.
+A label's value goes to the one field it names best. If two fields, or two different values, fit
+equally well, the field stays empty: a wrong answer is worse than none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from batcher.service.extraction.words import (
     words_of_name,
 )
 
-# what a value must look like, whatever its type, where a word of the field's name is one of these
+# The pattern that a value must match if a word of its field's name is a key here.
 FORMS: Final = {
     **dict.fromkeys(
         ("phone", "telephone", "tel", "fax", "mobile"),
@@ -38,13 +38,14 @@ FORMS: Final = {
         ("website", "url", "homepage"), re.compile(r"^(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?$")
     ),
 }
-EVEN: Final = 0.02  # scores nearer than this are equally good
+EVEN: Final = 0.02  # scores that differ by less are equally good
 RATES: Final = frozenset({"rate", "percent", "percentage", "share"})
 SUMS: Final = frozenset("amount total subtotal price sum balance fee tax vat cost due".split())
 NUMBERED: Final = frozenset({"number", "id"})
 DATED: Final = frozenset({"date", "day"})
-ENUMERATED: Final = 0.9  # of a list's item: where one ends and the next begins is read off commas
-LISTED: Final = 0.9  # of an item below a heading: how far it reaches isn't said
+ENUMERATED: Final = 0.9  # factor for items that are separated only by commas in a text
+# factor for items of a list below a heading, since how far the heading applies is unclear
+LISTED: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class _Claim:
 
 
 def fill(schema: Field, evidence: Evidence) -> dict[str, Any]:
-    """The answer in the schema's own shape."""
+    """Return a dict in the schema's shape with a `Value` at each leaf."""
     filling = _Filling(schema, evidence)
     tree = filling.tree(schema)
     assert isinstance(tree, dict)
@@ -107,7 +108,7 @@ class _Filling:
             yield _agreed([claim for claim in granted if claim.leaf == index], self.pairs)
 
     def _claims(self, leaves: list[Field]) -> list[_Claim]:
-        """The best first."""
+        """Return which field could take which pair's value, the best score first."""
         return sorted(self._each_claim(leaves), key=lambda claim: -claim.score)
 
     def _each_claim(self, leaves: list[Field]) -> Iterator[_Claim]:
@@ -137,8 +138,10 @@ class _Filling:
         return list(self._scalars(node, item))
 
     def _scalars(self, node: Field, item: Field) -> Iterator[Value]:
-        """A column of that name, items under a heading of that name, or what stands behind a label
-        with commas.
+        """Yield the items of an array of scalars.
+
+        They come from a column of that name, else list items under a heading of that name, else a
+        label's value with commas.
         """
         column = replace(
             node,
@@ -183,8 +186,10 @@ def _is_there(value: Value) -> bool:
 
 
 def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
-    """Words in the names of several fields, the schema's own title, and the document's short
-    headings.
+    """Yield words that distinguish little.
+
+    These are words in the names of several fields, in the schema's title, and names of kinds of
+    paper in the document's short headings.
     """
     names = Counter(word for leaf in schema.children for word in set(words_of_name(leaf.name)))
     yield from (word for word, times in names.items() if times > 1 and word not in DATED | SUMS)
@@ -195,7 +200,7 @@ def _shared_words(schema: Field, evidence: Evidence) -> Iterator[str]:
 
 
 def _plausible(leaf: Field, pair: Pair) -> bool:
-    """What the field's name says about its value, where its type doesn't."""
+    """Check what the field's name says about its value where its type doesn't."""
     words = {*words_of_name(leaf.name), *words_of(leaf.title)}
     if any(word in words and not form.search(pair.value) for word, form in FORMS.items()):
         return False
@@ -204,13 +209,14 @@ def _plausible(leaf: Field, pair: Pair) -> bool:
     if leaf.kind not in ("string", "any") or leaf.enum:
         return True
     if words & NUMBERED and re.fullmatch(r"\D{0,4}[\d.,']+[.,]\d\d\D{0,4}", pair.value):
-        return False  # an amount
+        return False  # an amount is no number or ID of something
     return any(c.isdigit() for c in pair.value) or not words & (NUMBERED | SUMS | DATED)
 
 
 def _is_best(claim: _Claim, rivals: list[_Claim], best: Mapping[int, float]) -> bool:
-    """No other field wants that pair as much; one that has a better pair of its own doesn't
-    count.
+    """Tell whether no other field has an equal claim to the pair.
+
+    A rival that has a better pair of its own doesn't count.
     """
     return all(
         rival.leaf == claim.leaf
@@ -221,7 +227,7 @@ def _is_best(claim: _Claim, rivals: list[_Claim], best: Mapping[int, float]) -> 
 
 
 def _agreed(claims: list[_Claim], pairs: list[Pair]) -> Value:
-    """The best claim's value, unless another as good says something else."""
+    """Return the best claim's value, or an empty one if an equally good claim differs."""
     if not claims:
         return Value()
     best = claims[0]

@@ -1,4 +1,4 @@
-"""What extraction hands on: the schema's own shape with a `Value` at each leaf."""
+"""The result of an extraction: a tree in the schema's shape with a `Value` at each leaf."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from batcher.service.extraction.document_index import Spot
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`value` is None where nothing was sure enough; `score` 0 to 1; `spots` where it stands, and
-    what stands there.
+    """A field's value with the places that show it.
+
+    `value` is None if nothing was sure enough. `score` is the confidence from 0 to 1. Each of
+    `spots` is a place with the text that stands there.
     """
 
     value: Any = None

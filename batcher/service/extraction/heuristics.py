@@ -1,7 +1,7 @@
-"""The few fields that a document answers without a label: its title, its only date, its currency,
-who wrote it.
+"""Fill the few fields that a document answers without a label.
 
-A name or a date that only its place on the paper tells has low confidence.
+These are its title, its currency, its only date, and its supplier. A name or a date that is known
+only by its position has low confidence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from batcher.service.extraction.words import (
     words_of_name,
 )
 
-CURRENCY: Final = 0.9  # scores
+CURRENCY: Final = 0.9  # score of a currency
+# The score of a title.
 TITLE: Final = 0.85
 PAPERS: Final = frozenset(
     "invoice receipt quotation rechnung quittung lieferschein angebot bestellung mahnung "
@@ -34,8 +35,8 @@ PAPERS: Final = frozenset(
 KINDS_OF_PAPER: Final = PAPERS | frozenset(
     "bill order quote statement total delivery note credit beleg".split()
 )
-LETTERHEAD: Final = 0.75  # the score of a name that only its place on the paper tells
-SHORT: Final = 4  # words of a line that names a paper
+LETTERHEAD: Final = 0.75  # score of a name or date that is known only by its position
+SHORT: Final = 4  # most words of a line that names the kind of paper
 _PAPER: Final = re.compile(
     r"\b(?:delivery note|credit note|packing slip|order confirmation)\b", re.IGNORECASE
 )
@@ -44,12 +45,15 @@ _CENTS: Final = re.compile(r"\d[.,]\d\d(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
+    """Answers fields without a label from a document's evidence."""
+
     evidence: Evidence
     pairs: list[Pair]
     customs: Customs
     vocabulary: Vocabulary
 
     def value(self, leaf: Field) -> Value:
+        """Return the value of a field that no label named; an empty one for most fields."""
         words = set(words_of_name(leaf.name))
         if words == {"currency"} or words == {"currency", "code"}:
             return self._currency(leaf)
@@ -60,7 +64,7 @@ class Unlabelled:
         return self._letterhead(leaf) if self._means_supplier(leaf) else Value()
 
     def _currency(self, leaf: Field) -> Value:
-        """The one that all amounts are in."""
+        """Return the currency if all amounts of the document are in the same one."""
         named = [(line.spot, line.text) for line in self.evidence.lines if currencies_in(line.text)]
         codes = {code for _, text in named for code in currencies_in(text)}
         value = cast(codes.pop(), leaf, self.customs) if len(codes) == 1 else MISSING
@@ -78,7 +82,7 @@ class Unlabelled:
         )
 
     def _is_business_paper(self) -> bool:
-        """It calls itself one in a few words, or has a total with cents."""
+        """Tell whether the document names itself one in a short line, or has a total with cents."""
         return any(
             len(line.text.split()) <= SHORT
             and (PAPERS & set(words_of(line.text)) or _PAPER.search(line.text))
@@ -88,7 +92,7 @@ class Unlabelled:
         )
 
     def _only_date(self, leaf: Field) -> Value:
-        """The one that stands in a line of its own, where there is but one."""
+        """Return the date if only one date of the document stands on a line of its own."""
         whole = [
             (line.spot, line.text)
             for line in self.evidence.lines
@@ -98,7 +102,7 @@ class Unlabelled:
         return Value(dates.pop(), LETTERHEAD, (whole[0],)) if len(dates) == 1 else Value()
 
     def _letterhead(self, leaf: Field) -> Value:
-        """Who wrote a business paper stands at its top, and is no heading like "Invoice"."""
+        """Return the name at the top of a business paper, unless it is a heading such as "Invoice"."""
         found = self._first_block(
             leaf, ("Title", "Header", "Section Header", "Text"), score=LETTERHEAD
         )
@@ -111,14 +115,14 @@ class Unlabelled:
         return found if is_name else Value()
 
     def _first_block(self, leaf: Field, kinds: tuple[str, ...], *, score: float) -> Value:
-        """The first line of the first block, if it is of one of these kinds."""
+        """Return the first line of the first block, if that is one of these kinds and on page 1."""
         shown = [block for block in self.evidence.blocks if block["content"]]
         named = (
             len(shown) > 1
             and shown[1]["type"] == "Title"
             and set(words_of(shown[0]["content"])) <= PAPERS
         )
-        # "INVOICE" may stand beside who sends it
+        # "INVOICE" may stand beside the sender's name.
         first = shown[1 if named else 0] if shown else None
         if first is None or first["type"] not in kinds or first["bbox"]["page"] != 1:
             return Value()

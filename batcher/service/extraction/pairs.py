@@ -1,8 +1,7 @@
-"""Every "label, value" that a document shows, however it shows it: after a colon, to the right,
-below, in a table.
+"""Find every pair of a label and a value that a document shows: in a line, side by side, in tables.
 
-Generous on purpose: whether a label names anything that was asked for is decided elsewhere.
-`strength` says how surely the two belong together.
+Deliberately generous: whether a label names a requested field is decided elsewhere. `strength` says
+how surely label and value belong together, from 0 to 1.
 """
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ from batcher.service.extraction.values import NUMBER, is_percent, looks_like_val
 
 LONGEST_LABEL: Final = 50  # characters
 MOST_WORDS: Final = 6
-SHORT_LINE: Final = 200  # characters; what is longer is prose, and the patterns are not made for it
+SHORT_LINE: Final = 200  # characters; a longer line is prose, for which the patterns are not made
+# Characters up to which colons are searched.
 LONGEST_LINE: Final = 2_000
-FARTHEST: Final = 0.6  # of the page's width, to a value on the right
-LINES_BELOW: Final = 1.3  # heights of a line, to a value below
+FARTHEST: Final = 0.6  # fraction of the page's width from a label to a value on its right
+LINES_BELOW: Final = 1.3  # heights of a line from a label to a value below it
+# Fraction of the page's width by which left edges may differ.
 ALIGNED: Final = 0.02
 
 _COLON: Final = re.compile(r"(?:(?<=^)|(?<=\s))([^\W\d_][^:\n]{0,48}?)\s?[:：](?=\s|$)")
@@ -46,6 +47,7 @@ class Pair:
 
 
 def pairs_of(evidence: Evidence) -> Iterator[Pair]:
+    """Yield the pairs of a document; one value may occur in several of them."""
     lines = evidence.lines
     for index, line in enumerate(lines):
         yield from _in_line(line)
@@ -79,8 +81,9 @@ def _in_line(line: TextLine) -> Iterator[Pair]:
 
 
 def _after_colons(text: str, found: list[re.Match[str]], spot: Spot) -> Iterator[Pair]:
-    """Where one value's end and the next label's beginning can't be told apart, neither is
-    offered.
+    """Yield the pairs of a line with colons.
+
+    If the end of a value and the next label can't be told apart, neither is used.
     """
     label: str | None = found[0][1]
     for match, following in zip(found, [*found[1:], None], strict=True):
@@ -92,8 +95,9 @@ def _after_colons(text: str, found: list[re.Match[str]], spot: Spot) -> Iterator
 
 
 def _parted(text: str) -> tuple[str | None, str | None]:
-    """Of "INV-7 Invoice Date" the value and the label: after the last digit, or from the first
-    capital on.
+    """Split text between two colons, such as "INV-7 Invoice Date", into a value and the next label.
+
+    The label begins after the last word with a digit, or else at the first capital.
     """
     words = text.split()
     ends = [index for index, word in enumerate(words) if any(c.isdigit() for c in word)]
@@ -105,7 +109,10 @@ def _parted(text: str) -> tuple[str | None, str | None]:
 
 
 def with_rate(pair: Pair) -> Iterator[Pair]:
-    """Of "VAT 20 %" 116.68 both are values of VAT."""
+    """Yield the pair, and a second one if its label holds a percentage.
+
+    In "VAT 20 %: 116.68" both 116.68 and 20 % are values of VAT.
+    """
     yield pair
     rate = _PERCENT.fullmatch(pair.label)
     if rate:
@@ -113,6 +120,7 @@ def with_rate(pair: Pair) -> Iterator[Pair]:
 
 
 def is_label(text: str) -> bool:
+    """Tell whether a text is short and wordy enough for a label, and is no value itself."""
     text = text.strip(" :：")
     return (
         0 < len(text) <= LONGEST_LABEL
@@ -126,7 +134,7 @@ def is_label(text: str) -> bool:
 
 
 def _beside(lines: Sequence[TextLine]) -> Iterator[Pair]:
-    """What stands to the right of a label on its line, else right below it."""
+    """Yield what stands to the right of a label on its line, or else right below it."""
     by_page: dict[int, list[TextLine]] = {}
     for line in lines:
         by_page.setdefault(line.spot.page, []).append(line)
@@ -151,8 +159,10 @@ def _neighbours(line: TextLine, page: list[TextLine], index: int) -> Iterator[Pa
 
 
 def _strength(label: str, text: str, *, asked: float, value: float, words: float) -> float:
-    """Without a colon, two pieces of a sentence may stand side by side as well: both must look
-    their part.
+    """Return the strength of a label with a text beside or below it, 0 if they don't look like a
+    pair.
+
+    Without a colon they may as well be two pieces of a sentence, so both must have the right form.
     """
     if text.endswith(":"):
         return 0.0
@@ -189,7 +199,7 @@ def _below(line: TextLine, page: list[TextLine], index: int) -> TextLine | None:
 
 
 def _around(page: list[TextLine], index: int, *, reach: float) -> Iterator[TextLine]:
-    """The lines whose top is within `reach` of this one's; `page` is sorted by it."""
+    """Yield the lines whose top is within `reach` of this one's; `page` is sorted by top."""
     top = page[index].spot.box[1]
     for step in (-1, 1):
         at = index + step
@@ -204,7 +214,7 @@ def _overlap(first: Box, second: Box) -> float:
 
 
 def _under_headings(evidence: Evidence) -> Iterator[Pair]:
-    """A section's own text, where it is one paragraph."""
+    """Yield a section's heading with its text, if that is a single paragraph."""
     for heading, block, after in zip(
         evidence.blocks, evidence.blocks[1:], [*evidence.blocks[2:], None], strict=False
     ):
@@ -229,8 +239,10 @@ def _under_headings(evidence: Evidence) -> Iterator[Pair]:
 
 
 def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """Rows of two cells; any row whose only other cell is a value, as sums at a table's end; a
-    header over one row.
+    """Yield the pairs of a table.
+
+    They come from rows of two cells, rows whose only other cell is a value (as with sums at a
+    table's end), and a header over a single row.
     """
     key_table = _is_key_table(grid)
     for number, row in enumerate(grid.rows):
@@ -260,7 +272,7 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """A form's cells hold a label in small print, and the value below it."""
+    """Yield the pairs of a form's cells, which hold a label in small print and the value below it."""
     cells = {cell for row in grid.rows for cell in row}
     inside = [piece for piece in evidence.pieces if piece.spot.block is grid.spot.block]
     inside.sort(key=lambda piece: piece.spot.box[1])
@@ -271,8 +283,9 @@ def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _side_by_side(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """A table without a header may be a letterhead: any cell can label the one to its right, if
-    that holds figures.
+    """Yield neighbouring cells of a table without a header, such as a letterhead.
+
+    Any cell may label the one to its right if that holds digits.
     """
     for row in grid.rows:
         for label, value in itertools.pairwise(row):
@@ -281,7 +294,7 @@ def _side_by_side(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _is_key_table(grid: Grid) -> bool:
-    """Of two columns, the left one labels: its cells differ, and are not values."""
+    """Tell whether the left one of two columns holds labels: distinct cells that are no values."""
     keys = [row[0] for row in grid.rows if row]
     two_wide = all(len(row) == 2 for row in grid.rows)
     return (
@@ -292,7 +305,7 @@ def _is_key_table(grid: Grid) -> bool:
 
 
 def _is_header(grid: Grid) -> bool:
-    """Words over a column of values."""
+    """Tell whether the first row is a header: words above a column of values."""
     head, *body = (row[1] for row in grid.rows)
     return (
         not looks_like_value(head) and bool(body) and all(looks_like_value(cell) for cell in body)

@@ -1,8 +1,7 @@
-"""Reads the JSON Schema of an extract request into fields. Pure; knows nothing of documents.
+"""Read the JSON Schema of an extract request into fields. Pure; knows nothing of documents.
 
-Understood is what schemas for extraction use: properties, items, types and formats, enums, nullable
-unions and local references. What constrains further (patterns, bounds) is left to whoever reads the
-answer.
+Supports what schemas for extraction use: properties, items, types and formats, enums, nullable
+unions and local references. Further constraints, such as patterns and bounds, are ignored.
 """
 
 from __future__ import annotations
@@ -15,15 +14,17 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.pages import DocumentProblem
 
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+# Levels of nesting, and steps of following references.
 DEEPEST: Final = 20
-MOST: Final = 5_000  # fields; references within references multiply
+MOST: Final = 5_000  # fields; nested references multiply them
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One place of the answer.
 
-    `kind` is a JSON type, or `any`; `children` an object's, `item` an array's.
+    `kind` is a JSON type or "any"; an object has `children`, an array an `item`. Items of an array
+    have the path of their array.
     """
 
     path: tuple[str, ...]
@@ -40,7 +41,7 @@ class Field:
         return self.path[-1] if self.path else ""
 
     def leaves(self) -> Iterator[Field]:
-        """The scalar fields outside of arrays."""
+        """Yield the scalar fields outside arrays."""
         if self.kind == "object":
             for child in self.children:
                 yield from child.leaves()
@@ -48,6 +49,7 @@ class Field:
             yield self
 
     def arrays(self) -> Iterator[Field]:
+        """Yield the arrays, without those inside other arrays."""
         if self.kind == "array":
             yield self
         for child in self.children:
@@ -55,7 +57,11 @@ class Field:
 
 
 def read_schema(schema: Any) -> Field:
-    """The root. Raises DocumentProblem INVALID_SCHEMA, which says where and what."""
+    """Return the root field, an object.
+
+    Raises DocumentProblem INVALID_SCHEMA with the place and the problem if the schema can't be
+    used.
+    """
     if not isinstance(schema, Mapping):
         raise invalid("", "must be an object of JSON Schema")
     root = _Reading(schema).field(schema, (), depth=0)
@@ -67,6 +73,7 @@ def read_schema(schema: Any) -> Field:
 
 
 def invalid(where: str, problem: str) -> DocumentProblem:
+    """Return the INVALID_SCHEMA problem for the place `where`, a dotted path in the schema."""
     place = f"instructions.schema{'.' if where else ''}{where}"
     return DocumentProblem(ErrorName.INVALID_SCHEMA, f"{place} {problem}", 400)
 
@@ -108,7 +115,7 @@ class _Reading:
             yield self.field(child, (*path, name), depth=depth + 1)
 
     def _resolved(self, node: Any, where: str, depth: int) -> Mapping[str, Any]:
-        """References followed, unions with null taken for what else they allow."""
+        """Follow references and merge unions; a union with null stands for its other branches."""
         for _ in range(DEEPEST):
             if not isinstance(node, Mapping):
                 raise invalid(where, "must be an object of JSON Schema")

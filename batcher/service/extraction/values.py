@@ -1,8 +1,7 @@
-"""Text of a document as a value of a JSON type and format, or `MISSING`: what isn't wholly one is
-none.
+"""Convert text of a document into a value of a JSON type and format, or `MISSING`.
 
-Numbers are read as the document writes them elsewhere (1,234.50 or 1.234,50), dates by what can't
-be meant otherwise.
+Only text that is the value as a whole is accepted. Numbers are read the way the document writes
+them elsewhere (1,234.50 or 1.234,50); a date whose day and month can't be told apart is `MISSING`.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ MONTHS: Final = {
 }  # fmt: skip
 TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".split())
 FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
-LONGEST: Final = 1_000  # characters of a string; more is a passage and no value
-SURE_ENUM: Final = 92  # of 100: OCR's slips are forgiven, another word isn't
+LONGEST: Final = 1_000  # characters of a string; longer text is a passage and no value
+SURE_ENUM: Final = 92  # of 100, by rapidfuzz; forgives OCR errors but no other word
 SIGNS: Final = re.compile(r"[€$£¥₹]")
 _PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
 NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
@@ -66,9 +65,10 @@ _URI: Final = re.compile(r"(?:https?://|www\.)\S+")
 
 @dataclass(frozen=True, slots=True)
 class Customs:
-    """How a document writes:
+    """How a document writes numbers and dates.
 
-    `decimal` is its mark; `day_first` None where its dates don't show which comes first.
+    `decimal` is its decimal mark and `day_first` whether dates begin with the day; each is None if
+    the document doesn't show it.
     """
 
     decimal: str | None = None
@@ -76,6 +76,7 @@ class Customs:
 
 
 def customs_of(texts: Iterable[str]) -> Customs:
+    """Derive the customs from the numbers and dates in `texts`."""
     marks = {",": 0, ".": 0}
     day = month = False
     for text in texts:
@@ -89,7 +90,11 @@ def customs_of(texts: Iterable[str]) -> Customs:
 
 
 def cast(text: str, field: Field, customs: Customs) -> Any:
-    """The value of `field` that `text` is, or `MISSING`."""
+    """Return the value of `field` that `text` stands for, or `MISSING`.
+
+    An int or float for numbers, a bool, one of the enum's values, or a string in the field's
+    format.
+    """
     text = " ".join(text.split()).strip(" ;")
     if not text or len(text) > LONGEST:
         return MISSING
@@ -126,6 +131,7 @@ def looks_like_value(text: str) -> bool:
 
 
 def currencies_in(text: str) -> set[str]:
+    """Return the ISO 4217 codes of the currencies that a text names by sign, word or code."""
     signs = {CURRENCIES[sign] for found in _PRICED.findall(text) for sign in found if sign}
     signs |= {"EUR"} if re.search(r"\beuros?\b", text, re.IGNORECASE) else set()
     return signs | {word for word in re.findall(r"\b[A-Z]{3}\b", text) if word in CODES}
@@ -151,7 +157,7 @@ def _asks_for_iso(field: Field) -> bool:
 
 
 def _chosen(text: str, enum: tuple[Any, ...]) -> Any:
-    """The one of few that it says; None is never chosen for what is there."""
+    """Return the value of the enum that the text names; never None, since there is text."""
     word = text.casefold().rstrip(".")
     scored = sorted(
         ((fuzz.ratio(word, str(one).casefold()), index) for index, one in enumerate(enum)),
@@ -167,9 +173,9 @@ def _chosen(text: str, enum: tuple[Any, ...]) -> Any:
 
 
 def _number(text: str, customs: Customs) -> Any:
-    """An int where it has no decimals.
+    """Return an int, or a float if there are decimals.
 
-    Currency, a percent sign and a unit may stand beside it, other words not.
+    A currency, a percent sign and a unit may stand beside the number, other words may not.
     """
     bare = SIGNS.sub("", text)
     bare = " ".join(word for word in bare.split() if word.strip(".,").upper() not in CODES)
@@ -197,7 +203,7 @@ def _without_sign(text: str) -> tuple[str, bool]:
 
 
 def _digits(text: str, customs: Customs) -> str | None:
-    """Plain digits with a point, or None where the groups make no number."""
+    """Return plain digits with a point, or None if the groups form no number."""
     text = re.sub(r"['’\u00a0\u202f ](?=\d{3}(?!\d))", "", text)
     if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
         return None
@@ -226,7 +232,7 @@ def _decimal_mark(text: str, customs: Customs) -> str:
         return mark
     if customs.decimal is not None:
         return mark if mark == customs.decimal else ""
-    # 1,234 is a thousand in most of the world's documents, 1.234 a bit over one
+    # In most documents 1,234 is a thousand, and 1.234 is a little more than one.
     return mark if mark == "." else ""
 
 
@@ -234,7 +240,7 @@ def _decimal_mark(text: str, customs: Customs) -> str:
 
 
 def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
-    """ISO, or MISSING where the figures leave open which is the month."""
+    """Return an ISO 8601 date, or `MISSING` if the figures don't show which is the month."""
     text = text.strip().rstrip(".")
     if iso := _ISO.fullmatch(text):
         return _day(int(iso[1]), int(iso[2]), int(iso[3]), iso[4] if with_time else None)

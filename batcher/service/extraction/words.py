@@ -1,8 +1,7 @@
-"""How well a label of a document names a field of a schema: 0 to 1, from the words of both.
+"""Score how well a label in a document names a field of a schema: 0 to 1, by the words of both.
 
-A label may say less than the field's description, but a word too many makes it another thing:
-"total points" is no total. What is weighed how, and what counts as the same word, stands in the
-tables here.
+A label may have fewer words than the field's description, but an extra word makes it another thing:
+"total points" is not a total. The weights and the synonyms are in the tables below.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from rapidfuzz import fuzz
 
 from batcher.service.extraction.schema import Field
 
-THRESHOLD: Final = 0.7  # under it a label names something else
-BY_SYNONYM: Final = 0.93  # of a label that says it in another word
-BY_DESCRIPTION: Final = 0.8  # of one that only the description knows
-WEAK: Final = 0.3  # the weight of a word that many fields share
+THRESHOLD: Final = 0.7  # a label that scores lower names something else
+BY_SYNONYM: Final = 0.93  # factor for a label that matches by a synonym
+BY_DESCRIPTION: Final = 0.8  # score of a label that only the description matches
+WEAK: Final = 0.3  # weight of a word that many fields share
+# The weight of the word "number".
 NUMBERED: Final = 0.2
-ALIKE: Final = 85.0  # of 100: a slip of the OCR, a plural
+ALIKE: Final = 85.0  # of 100, by rapidfuzz; forgives OCR errors and plurals
 
 STOP: Final = frozenset(
     "the a an of in to for and or on by is as per your our this that which with at from be it its "
@@ -45,7 +45,7 @@ NEGATION: Final = re.compile(
     r"\b(?:not|without|excluding|except|excl|rather than|other than|never|no)\b[^.;,)]*", re.I
 )
 
-PHRASES: Final = (  # as regular expressions over plain lower-case words, tried in this order
+PHRASES: Final = (  # regular expressions over plain lower-case words, applied in this order
     (r"\btotal (?:excl|excluding|before|without|net of) (?:vat|tax|gst)\b", "subtotal"),
     (r"\b(?:sub|net) total\b|\btotal net\b", "subtotal"),
     (r"\btotal (?:incl|including|with) (?:vat|tax|gst)\b|\bgrand total\b|\bgross total\b", "total"),
@@ -115,7 +115,7 @@ COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """What a field is called: its words, and those that only its description has."""
+    """The words of a field's name, of the names above it, and of its title and description."""
 
     words: tuple[str, ...]
     parents: tuple[str, ...]
@@ -124,8 +124,10 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """`shared` are words that say little here: every second field has them, or the document's own
-    title.
+    """Scores labels against phrases.
+
+    `shared` are words that distinguish little, because many fields or the document's title have
+    them. Results are cached, so use one instance for one document.
     """
 
     shared: frozenset[str] = frozenset()
@@ -134,12 +136,13 @@ class Vocabulary:
     _phrases: dict[Phrase, Phrase] = field(default_factory=dict)
 
     def weight(self, word: str) -> float:
+        """Return how much a word counts, from 0 to 1."""
         if word == "number":
             return NUMBERED
         return WEAK if word in self.shared or word in WEAK_WORDS else 1.0
 
     def closeness(self, label: str, phrase: Phrase) -> float:
-        """How surely `label` is what the field means; 0 where that is under the threshold."""
+        """Return how well `label` names the field of `phrase`, from 0 to 1; 0 below `THRESHOLD`."""
         plain, meant = self._read(label)
         best = self._closeness(plain, phrase)
         if best >= BY_SYNONYM:
@@ -154,7 +157,7 @@ class Vocabulary:
         return self._labels[label]
 
     def _said(self, phrase: Phrase) -> Phrase:
-        """The same in the words that synonyms stand for."""
+        """Return the phrase with synonyms replaced by the words they stand for."""
         if phrase not in self._phrases:
             self._phrases[phrase] = Phrase(
                 self._meant(" ".join(phrase.words)),
@@ -192,7 +195,7 @@ class Vocabulary:
 
 
 def spelled(text: str) -> str:
-    """Plain lower-case words: accents and signs gone, abbreviations written out."""
+    """Return plain lower-case words: accents and signs removed, abbreviations written out."""
     text = text.replace("#", " number ").replace("№", " number ")
     text = unicodedata.normalize("NFKD", text.replace("n°", "number").replace("Nº", "number"))
     bare = "".join(
@@ -202,12 +205,13 @@ def spelled(text: str) -> str:
 
 
 def words_of(text: str) -> tuple[str, ...]:
+    """Return the plain words of a text without stop words, or all of them if nothing else is left."""
     words = spelled(text).split()
     return tuple(word for word in words if word not in STOP and word not in FORMS) or tuple(words)
 
 
 def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
-    """What a field is called; a mere "name" is that of what it belongs to."""
+    """Return the phrase of a property; a bare "name" takes the words of its parents as its own."""
     own = words_of_name(name)
     above = tuple(word for parent in parents for word in words_of_name(parent))
     about = described(title, description)
@@ -215,16 +219,17 @@ def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -
 
 
 def phrase_for(field: Field) -> Phrase:
+    """Return the phrase of a schema's field."""
     return phrase_of(field.name, field.path[:-1], field.title, field.description)
 
 
 def words_of_name(name: str) -> tuple[str, ...]:
-    """Of a property, where camelCase parts words as well."""
+    """Return the plain words of a property's name, splitting camelCase as well."""
     return words_of(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
 
 
 def described(title: str, description: str) -> frozenset[str]:
-    """The words about a field, save those for what it is not."""
+    """Return the words of title and description, without those that say what the field is not."""
     return frozenset(words_of(NEGATION.sub(" ", description))) | frozenset(words_of(title))
 
 

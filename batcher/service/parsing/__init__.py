@@ -1,8 +1,7 @@
-"""Reads one document and answers in the API's shape. Blocking, for a worker process; it opens that
-file alone.
+"""Parse one document into the shape of the API's answer.
 
-What can't be read as well as a hosted model would is said so, by low confidence, and never
-invented.
+Blocking, for a worker process. It opens no file but the document, and never invents content: what
+it can't read as well as a hosted model would is marked with low confidence.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ HINTS: Final = {
     "wpd": "; save it as DOCX or PDF",
     "qpw": "; save it as XLSX",
 }
-EMBEDDED_DPI: Final = 100  # the API's default
-# credits; anything else costs one a page, a sheet by its cells
+EMBEDDED_DPI: Final = 100  # the API's default for `settings.embed_pdf_metadata_dpi`
+# Credits per page; other kinds cost one per page, sheets and CSV by their cells.
 PER_PAGE: Final = {
     "html": 0.5,
     "md": 0.5,
@@ -59,11 +58,12 @@ PER_PAGE: Final = {
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
-    """Read the document at `path`. `extension` is what its upload was called; `options` the body of
-    the request.
+    """Parse the document at `path` and return the API's result with its pages, credits and images.
 
-    Raises DocumentProblem with the API's error name where the document, or what is asked of it,
-    can't be served.
+    `extension` is the upload's file extension, used where the first bytes don't show the type;
+    `options` is the body of the parse request.
+
+    Raises DocumentProblem, with the API's error name, if the document or an option can't be served.
     """
     if path.stat().st_size == 0:
         raise empty("the file has no bytes")
@@ -107,7 +107,7 @@ def _check_cells(pages: list[Page], options: Mapping[str, Any]) -> None:
 
 
 def _credits(kind: str, pages: list[Page]) -> float:
-    """By the rate card of before 2026-09-01."""
+    """Return the credits by the rate card that was valid before 2026-09-01."""
     if kind in ("sheet", "csv"):
         return float(max(1, -(-sum(page.cells for page in pages) // 1000)))
     return PER_PAGE.get(kind, 1.0) * len(pages)

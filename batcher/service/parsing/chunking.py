@@ -1,4 +1,4 @@
-"""Blocks into chunks, by the request's `retrieval.chunking`; and both into the API's JSON."""
+"""Group blocks into chunks by `retrieval.chunking`, and convert both into the API's JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from batcher.service.parsing.pages import Box, Page, PageBlock, Word, misconfigu
 
 Placed = tuple[Page, PageBlock]
 
-VARIABLE_SIZE: Final = 1000  # characters; the API says 250 to 1500 where the request doesn't
+VARIABLE_SIZE: Final = 1000  # characters; without chunk_size the API aims at 250 to 1500
 HEADINGS: Final = frozenset({"Title", "Section Header"})
 
 
 def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The API's chunks. Raises DocumentProblem for a mode that isn't one."""
+    """Return the API's chunks of the pages' blocks.
+
+    Raises DocumentProblem INVALID_CONFIG if `chunk_mode` is unknown.
+    """
     retrieval = options.get("retrieval") or {}
     chunking = retrieval.get("chunking") or {}
     mode = chunking.get("chunk_mode") or "disabled"
@@ -28,8 +31,8 @@ def chunks_of(pages: list[Page], options: Mapping[str, Any]) -> list[dict[str, A
     formatting = options.get("formatting") or {}
     settings = options.get("settings") or {}
     marked = bool(formatting.get("add_page_markers"))
-    # The API: "not supported with merge_tables"; whether it refuses or goes on without is not
-    # documented.
+    # The API says "not supported with merge_tables"; whether it refuses such a request or ignores
+    # the setting is not documented.
     cited = bool(settings.get("return_citations")) and not formatting.get("merge_tables")
     return [_chunk(group, hidden, marked, cited) for group in groups if group]
 
@@ -78,8 +81,9 @@ MODES: Final = {
 
 
 def _opens_section(group: list[Placed], one: Placed) -> bool:
-    """A heading, unless all before it in the group are headings too: a title stays with its
-    subtitle.
+    """Tell whether a block opens a section: a heading, unless the group has only headings so far.
+
+    So a title stays with its subtitle.
     """
     return one[1].type in HEADINGS and any(block.type not in HEADINGS for _, block in group)
 
@@ -111,7 +115,7 @@ def _chunk(
 
 
 def _with_markers(shown: list[Placed]) -> Iterator[str]:
-    """Each page's part of a chunk between marks, which name the page of the document."""
+    """Put each page's part of a chunk between markers with the page's number in the document."""
     for page, blocks in itertools.groupby(shown, key=lambda placed: placed[0].original):
         yield f"[[START OF PAGE {page}]]"
         yield from (_rendered(block) for _, block in blocks)
@@ -151,7 +155,7 @@ def _bbox(page: Page, box: Box) -> dict[str, Any]:
 
 
 def ocr_of(pages: list[Page]) -> dict[str, Any]:
-    """The API's OCRResult: every word and line with its place."""
+    """Return the API's OCRResult: every word and line with its box."""
     return {
         "words": [_found(page, word) for page in pages for word in page.words],
         "lines": [_found(page, line) for page in pages for line in page.lines],

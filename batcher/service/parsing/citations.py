@@ -1,8 +1,7 @@
-"""Where each word of a block, and each cell of a table, stands on its page:
-`settings.return_citations`.
+"""Locate each word of a block and each cell of a table for `settings.return_citations`.
 
-Knows words and cells only where the reader found their places; else a place is null, as the API has
-it.
+Only words and cells whose boxes the reader found can be located; the box of any other is null, as
+in the API.
 """
 
 from __future__ import annotations
@@ -15,15 +14,18 @@ from typing import Any, Final
 from batcher.service.parsing.pages import Box, Page, PageBlock, Word
 
 _TOKENS: Final = re.compile(r"<[^<>]*>|[^\s<>|]+")
-# words of the page that may be missing in the block's content before one is given up
+# how many words of the page are skipped in search of the one that comes next in the content
 _AHEAD: Final = 40
-_SLACK: Final = 0.005  # of the page, by which a word may stand out of its block
+_SLACK: Final = 0.005  # fraction of the page by which a word may stand outside its block
 
 Boxed = Callable[[Page, Box], dict[str, Any]]
 
 
 def citations_of(page: Page, block: PageBlock, boxed: Boxed) -> dict[str, Any]:
-    """The block's `extra`."""
+    """Return the block's `extra`: `word_citations`, and `cell_citations` of a table.
+
+    `boxed` converts a box into the API's form.
+    """
     found = [word for word in page.words if _lies_in(word.box, block.box)]
     words = [
         {
@@ -40,8 +42,9 @@ def citations_of(page: Page, block: PageBlock, boxed: Boxed) -> dict[str, Any]:
 
 
 def _placed(content: str, found: list[Word]) -> Iterator[tuple[str, int, int, Box | None]]:
-    """Each word of the content, in order, with the place of the page's next word that reads the
-    same.
+    """Yield each word of the content with its start, end and box.
+
+    The box is that of the page's next word with the same text, or None if none follows soon.
     """
     at = 0
     for token in _TOKENS.finditer(content):

@@ -1,6 +1,7 @@
-"""Images as pages, one for each frame: what liteparse reads goes to it as it is, the rest as PNG.
+"""Read images as pages, one for each frame.
 
-Looks at their size before any pixel is unpacked.
+PNG and JPEG files go to liteparse as they are, other formats as PNG. Sizes are checked before any
+pixel is decompressed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, unsupported
 from batcher.service.parsing.pdf import read_content
 
-PIXELS: Final = 50_000_000  # as the hosted service refuses them
+PIXELS: Final = 50_000_000  # larger images are refused, as by the hosted service
 SIDE: Final = 15_000
 FRAMES: Final = 500
 READ_AS_THEY_ARE: Final = frozenset({"PNG", "JPEG"})
 
 
 def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
-    """Each frame a page, read by OCR where there is one, else shown as a figure."""
+    """Return one page for each frame, read by OCR if an engine is installed, otherwise as a figure.
+
+    Raises DocumentProblem if the image is broken, too large, or needs a package that isn't
+    installed.
+    """
     frames = [read_content(frame, _without_range(options)) for frame in _frames(path)]
     pages = [page for frame in frames for page in frame]
     return [
@@ -32,7 +37,7 @@ def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
 
 
 def _without_range(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Each frame is page 1 to its reader."""
+    """Remove the page range: to its reader each frame is page 1."""
     settings = {
         name: value
         for name, value in (options.get("settings") or {}).items()
@@ -45,11 +50,11 @@ def _frames(path: Path) -> Iterator[bytes]:
     from PIL import Image, UnidentifiedImageError
 
     with_heif = _know_heif()
-    warnings.simplefilter("ignore")  # of sizes, which are checked here
+    warnings.simplefilter("ignore")  # Pillow's warnings are about sizes, which `_check` refuses.
     try:
         with Image.open(path) as image:
             _check(image.size)
-            # others move
+            # Frames of other formats, such as GIF, are an animation and not pages.
             count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1
             if image.format in READ_AS_THEY_ARE and count == 1:
                 yield path.read_bytes()

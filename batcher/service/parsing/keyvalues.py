@@ -1,5 +1,6 @@
-"""Labels with their values, one to a line: liteparse runs such lines together as if they were a
-paragraph.
+"""Recognise blocks of labels with their values, one to a line.
+
+liteparse runs such lines together as if they were a paragraph.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import PageBlock
 
-LONGEST: Final = 600  # characters; a paragraph is longer
+LONGEST: Final = 600  # characters; a longer block is a paragraph
 FEWEST: Final = 2  # lines
 _HINT: Final = re.compile(r"\w:\s|\d[.,]\d\d(?!\d)")
 _LINE: Final = re.compile(
@@ -20,7 +21,11 @@ _LINE: Final = re.compile(
 
 
 def as_key_values(block: PageBlock, box: Any, items: list[Any]) -> PageBlock:
-    """The block line by line, where each of its lines is a label with a value; else as it is."""
+    """Return the block as "Key Value", line by line, if each line is a label with a value.
+
+    Any other block is returned unchanged. `box` and `items` are liteparse's bounding box of the
+    block and text items of the page.
+    """
     if (
         block.type != "Text"
         or len(block.content) > LONGEST

@@ -1,4 +1,4 @@
-"""Which reader a file is for: by its first bytes where they tell, else by its extension."""
+"""Choose the reader for a file: by its first bytes if they show a type, otherwise by its extension."""
 
 from __future__ import annotations
 
@@ -44,11 +44,14 @@ _IN_ZIP: Final = (
     ("content.xml", "opendocument"),
     ("META-INF/container.xml", "epub"),
 )
-_PDF_WITHIN: Final = 1024  # bytes; readers accept a header that far in
+_PDF_WITHIN: Final = 1024  # bytes; PDF readers accept a header that starts this far into the file
 
 
 def kind_of(path: Path, extension: str) -> str | None:
-    """A key of the readers, or None where nobody here reads such a file."""
+    """Return the kind of the file at `path`, a key of `READERS`, or None if no reader handles it.
+
+    `extension` may have a leading dot and any case.
+    """
     named = EXTENSIONS.get(extension.lower().lstrip("."))
     with path.open("rb") as file:
         start = file.read(_PDF_WITHIN)
@@ -60,7 +63,7 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        # the newer ones are encrypted then
+        # Today's Office formats (docx, pptx, xlsx) are OLE files only if they are encrypted.
         return named if named in ("sheet", "docx", "pptx", "doc", "msg") else None
     return told or named
 

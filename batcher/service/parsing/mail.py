@@ -1,4 +1,4 @@
-"""Mail as it is kept in a file: who wrote to whom, and the body.
+"""Read e-mail files (EML): subject, people, date and body.
 
 Attachments are named, not opened.
 """
@@ -19,16 +19,20 @@ HEADERS: Final = ("From", "To", "Cc", "Date")
 
 
 def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return the message as one page.
+
+    Raises DocumentProblem if the file can't be read or has no text.
+    """
     try:
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        assert isinstance(message, EmailMessage)  # by the policy
+        assert isinstance(message, EmailMessage)  # the policy makes it one
         return one_page(list(_blocks(message)))
     except (
         ValueError,
         LookupError,
         TypeError,
         AttributeError,
-    ) as error:  # what headers out of order lead it to
+    ) as error:  # What the parser raises on malformed headers.
         raise corrupt(f"the mail can't be read: {error}") from error
 
 

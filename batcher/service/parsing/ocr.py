@@ -1,8 +1,8 @@
-"""Who reads pages that are pictures: Tesseract, through liteparse, where its data is; else
-RapidOCR, the extra `ocr`.
+"""Choose and run the OCR engine for pages without text.
 
-Where neither is there such pages stay unread, which the reader says of them. Nothing is ever
-fetched from a network.
+Tesseract is used, through liteparse, if its data is installed; otherwise RapidOCR (the extra `ocr`)
+if that is. Without either such pages stay unread, and the reader marks them so. Nothing is ever
+downloaded.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Box, PageBlock, Word
 
-# Debian's place, and Fedora's
+# Where Debian and Fedora install the data, relative to the root.
 TESSDATA: Final = (
     "usr/share/tesseract-ocr/*/tessdata",
     "usr/share/tessdata",
 )
-SURE: Final = 0.8  # confidence from which on what was recognised is called so
-GAP: Final = 0.7  # of a line's height: a wider gap above a line begins a new paragraph
+SURE: Final = 0.8  # lowest mean confidence at which recognised text counts as sure
+GAP: Final = 0.7  # fraction of a line's height; a wider gap above a line begins a new paragraph
 
 
 def tessdata() -> str | None:
-    """The folder with Tesseract's data, which is all that liteparse needs of it."""
+    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of Tesseract."""
     told = os.environ.get("TESSDATA_PREFIX")
     if told and Path(told, "eng.traineddata").is_file():
         return told
@@ -38,7 +38,7 @@ def tessdata() -> str | None:
     places = [
         place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)
     ]
-    # where Homebrew keeps it
+    # where Homebrew installs it
     places.append(Path(program).resolve().parents[1] / "share" / "tessdata")
     return next((str(place) for place in places if (place / "eng.traineddata").is_file()), None)
 
@@ -53,8 +53,9 @@ def has_rapidocr() -> bool:
 
 
 def lines_in(picture: bytes) -> tuple[Word, ...]:
-    """What RapidOCR finds on a page's picture, line by line from the top, places as shares of the
-    page.
+    """Return the lines that RapidOCR finds on a page's picture, from top to bottom.
+
+    Boxes are fractions of the page.
     """
     from PIL import Image
 
@@ -69,7 +70,10 @@ def lines_in(picture: bytes) -> tuple[Word, ...]:
 
 
 def paragraphs_of(lines: Sequence[Word]) -> list[PageBlock]:
-    """Lines that follow each other closely are a paragraph, as sure as they are on average."""
+    """Group lines that follow each other closely into paragraphs.
+
+    A paragraph is sure if the mean confidence of its lines is at least `SURE`.
+    """
     return [_paragraph(group) for group in _groups(lines)]
 
 

@@ -1,6 +1,7 @@
-"""Documents of Word and slides.
+"""Read DOCX and PPTX documents.
 
-Slides have places; text has none that could be known without printing it.
+Blocks of slides have boxes. Those of DOCX have none: they would be known only by laying out the
+document.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _OLE = b"\xd0\xcf\x11\xe0"
 
 
 def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Paragraphs and tables in order; pages by the breaks that are written down."""
+    """Return paragraphs and tables in order; pages end at the page breaks that the file holds.
+
+    Raises DocumentProblem if the document is broken, encrypted or has no text.
+    """
     import docx
 
     document = _opened(path, docx.Document)
@@ -47,6 +51,10 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return one page for each slide, its shapes in order from top to bottom.
+
+    Raises DocumentProblem if the document is broken, encrypted or has no text.
+    """
     import pptx
 
     deck = _opened(path, pptx.Presentation)
@@ -63,12 +71,16 @@ def _opened(path: Path, open_: Any) -> Any:
         return open_(str(path))
     except (KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
         raise corrupt(f"the document can't be read: {error}") from error
-    except Exception as error:  # what the XML library makes of a broken part has no common base
+    # The exceptions of the XML library for broken parts have no common base.
+    except Exception as error:
         raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
 
 
 def is_encrypted(path: Path) -> bool:
-    """An encrypted Office file of today is one of the old kind that holds a stream of this name."""
+    """Tell whether the file is an encrypted Office document.
+
+    Office writes these as an OLE file with a stream of this name.
+    """
     content = path.read_bytes()
     return content.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in content
 

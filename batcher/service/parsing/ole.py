@@ -1,7 +1,6 @@
-"""Documents in Microsoft's compound files of before 2007: Word's DOC and Outlook's MSG. Words in
-order, no layout.
+"""Read Word's DOC and Outlook's MSG, OLE formats from before 2007: text in order, without layout.
 
-What isn't text (pictures, drawings, attachments) is left out, an encrypted document is refused.
+What isn't text (pictures, drawings, attachments) is left out. Encrypted documents are refused.
 """
 
 from __future__ import annotations
@@ -25,25 +24,29 @@ from batcher.service.parsing.pages import (
 )
 from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
-# Places in Word's FIB, as [MS-DOC] gives them.
+# Offsets and flags in Word's file information block (FIB), as [MS-DOC] specifies them.
 _FLAGS = 0x0A
 _CHARACTERS = 0x4C
 _PIECES = 0x1A2
 _ENCRYPTED = 0x0100
 _TABLE_ONE = 0x0200
-_PIECE_TABLE: Final = 2  # the kind of part that holds it; 1 is a list of formats, to be skipped
-_COMPRESSED: Final = 1 << 30  # a piece of one byte a character
-# its code goes, its result stays
+# type of the part that holds the piece table; parts of type 1 are formats and are skipped
+_PIECE_TABLE: Final = 2
+_COMPRESSED: Final = 1 << 30  # flag of a piece with one byte per character
+# A field's code is removed, its result is kept.
 _FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")
 _CELL = "\x07"
 _PAGE = "\x0c"
 _SUBJECT, _SENDER, _ADDRESS, _TO, _CC, _BODY, _HTML = "0037 0C1A 0C1F 0E04 0E03 1000 1013".split()
-_LONG_NAME = "3707"  # of an attachment
+_LONG_NAME = "3707"  # properties with the long and the short name of an attachment
 _NAME = "3704"
 
 
 def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Paragraphs and tables; pages by the breaks that are written down."""
+    """Return paragraphs and tables; pages end at the page breaks that the file holds.
+
+    Raises DocumentProblem if the document is broken, encrypted or has no text.
+    """
     with _Compound(path) as file:
         text = _FIELD.sub("", _doc_text(file))
     pages = [list(_doc_blocks(part)) for part in text.split(_PAGE)]
@@ -53,15 +56,19 @@ def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_msg(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Subject, people and body; attachments are named, not opened."""
+    """Return subject, people and body as one page; attachments are named, not opened.
+
+    Raises DocumentProblem if the message is broken or has no text.
+    """
     with _Compound(path) as file:
         return one_page(list(_msg_blocks(file)))
 
 
 class _Compound:
-    """The file's streams by name.
+    """The streams of an OLE file by name, as a context manager.
 
-    What olefile raises of broken ones has no common base, so all of it is caught.
+    The exceptions of olefile and of parsing broken streams have no common base, so any of them is
+    raised as a DocumentProblem.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +105,7 @@ class _Compound:
 
 
 def _doc_text(file: _Compound) -> str:
-    """The main text, put together from the pieces that saving after saving has left."""
+    """Return the main text, joined from the pieces that repeated saving leaves."""
     main = file.read("WordDocument")
     (flags,) = struct.unpack_from("<H", main, _FLAGS)
     if flags & _ENCRYPTED:
@@ -131,7 +138,10 @@ def _pieces(main: bytes, listed: bytes) -> Iterator[str]:
 
 
 def _doc_blocks(text: str) -> Iterator[PageBlock]:
-    """Paragraphs end with a return; a table's cells with a bell, and its rows with one more."""
+    """Convert text into blocks by Word's control characters.
+
+    A carriage return ends a paragraph; a BEL (7) ends a table's cell, and a second one its row.
+    """
     for tabular, lines in groupby(text.split("\r"), key=lambda line: _CELL in line):
         for line in lines:
             rows = [row.split(_CELL) for row in line.split(_CELL * 2)] if tabular else []
@@ -139,7 +149,7 @@ def _doc_blocks(text: str) -> Iterator[PageBlock]:
             filled = [row for row in cells if any(row)]
             tail = cells[-1] if cells and len(cells[-1]) == 1 else []
             if filled and tail == filled[-1]:
-                filled.pop()  # what follows the last row is the beginning of the next paragraph
+                filled.pop()  # What follows the last row is the start of the next paragraph.
             if filled:
                 yield table(filled)
             words = tail[0] if tail else "" if tabular else _clean(line)
@@ -148,7 +158,7 @@ def _doc_blocks(text: str) -> Iterator[PageBlock]:
 
 
 def _clean(text: str) -> str:
-    """Without the marks of pictures, notes and hyphens."""
+    """Remove the control characters that stand for pictures, notes and hyphens."""
     kept = text.replace("\x0b", "\n").replace("\x1e", "-").replace("\xa0", " ")
     return "".join(c for c in kept if c in "\n\t" or c >= " ").strip()
 
@@ -183,7 +193,7 @@ def _bracketed(address: str) -> str:
 
 
 def _property(file: _Compound, tag: str, folder: str = "") -> str:
-    """A text property, as Unicode or in the code page of most."""
+    """Return a text property, stored as Unicode or in code page 1252; "" if it is absent."""
     name = f"{folder}/__substg1.0_{tag}" if folder else f"__substg1.0_{tag}"
     for kind, encoding in (("001F", "utf-16-le"), ("001E", "cp1252")):
         if file.holds(name + kind):

@@ -1,5 +1,6 @@
-"""What every reader hands on: pages of blocks, in reading order, with boxes as shares of the
-page.
+"""The types that every reader returns: pages of blocks in reading order, and a document's errors.
+
+Boxes are fractions of the page's width and height. Nothing here reads a file.
 """
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 
-Rows = list[list[str]]  # of a table's cells, the first row its header
-Box = tuple[float, float, float, float]  # left, top, width, height, as shares of the page
+Rows = list[list[str]]  # the cells of a table; the first row is its header
+# left, top, width, height, each a fraction of the page from 0 to 1
+Box = tuple[float, float, float, float]
 
-WHOLE_PAGE: Final[Box] = (0.0, 0.0, 1.0, 1.0)  # where a format knows no places
+WHOLE_PAGE: Final[Box] = (0.0, 0.0, 1.0, 1.0)  # for formats that have no positions
 
 
 @dataclass(frozen=True, slots=True)
 class PageBlock:
-    """`type` is one of the API's; `sure` False where what stands in `content` may well be wrong or
-    missing.
+    """One block of a page. `type` is one of the API's block types.
 
-    A table keeps its `rows`, so that it can be written in another format, and the places of their
-    cells where they are known; `image` names its picture, `parts` are the tables it was merged
-    from.
+    `sure` is False if `content` may well be wrong or missing; the answer then has low confidence. A
+    table keeps its `rows`, so that it can be written in another format, and the boxes of its cells
+    in `places` if they are known. `image` is the name of the block's picture, and `parts` are the
+    tables from which this one was merged.
     """
 
     type: str
@@ -37,8 +39,9 @@ class PageBlock:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word, or a line of them, and its place; `confidence` is OCR's, None where the text was in
-    the document.
+    """A word or a line of text with its box.
+
+    `confidence` is OCR's, from 0 to 1, or None if the text was in the document.
     """
 
     text: str
@@ -48,11 +51,13 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`number` counts what was read from 1; `original` is the page's number in the document, `name`
-    a sheet's.
+    """One page that was read.
 
-    `picture` is the whole page as PNG where one was asked for, `image` its name in the answer.
-    `words` and `lines` are what stands where, also only where asked for.
+    `number` counts the selected pages from 1; `original` is the page's number in the document.
+    `name` is a sheet's name and `cells` its number of cells that aren't empty.
+
+    `picture` is the whole page as PNG and `image` its name in the answer; `words` and `lines` hold
+    the text with its boxes. They are filled only if an option asks for them.
     """
 
     number: int
@@ -68,8 +73,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """`result` is the API's FullResult, `credits` by its old rate card, `notes` what was asked for
-    and isn't served.
+    """A parsed document.
+
+    `result` is the API's FullResult, `credits` the cost by the API's old rate card, `images` the
+    PNG or PDF files by name, and `notes` one sentence for each option that was asked for and not
+    served.
     """
 
     result: dict[str, Any]
@@ -81,7 +89,10 @@ class Parsed:
 
 
 class DocumentProblem(Exception):
-    """The document's own fault, as the API names it. `code` is HTTP's."""
+    """The document or the request's options can't be served.
+
+    `name` is the API's error name and `code` the HTTP status.
+    """
 
     def __init__(self, name: ErrorName, message: str, code: int) -> None:
         super().__init__(name, message, code)
@@ -117,7 +128,10 @@ def table(
 
 
 def markdown_table(rows: Rows) -> str:
-    """Rows as a Markdown table, the first its header; short rows are filled up."""
+    """Return `rows` as a Markdown table whose first row is the header; short rows are padded.
+
+    `rows` must not be empty.
+    """
     width = max(map(len, rows))
     lines = [[_cell(cell) for cell in row] + [""] * (width - len(row)) for row in rows]
     head, *body = ["| " + " | ".join(line) + " |" for line in lines]

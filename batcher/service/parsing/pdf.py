@@ -1,4 +1,4 @@
-"""PDF and images, by liteparse: its blocks as ours, with the corrections that its guesses need."""
+"""Read PDFs and images with liteparse, and correct the guesses that it is known to get wrong."""
 
 from __future__ import annotations
 
@@ -33,34 +33,43 @@ KINDS: Final = {
     "grid_fallback": "Text",
 }
 LONGEST_HEADING: Final = 200  # characters; a longer bold line is a paragraph
-# share of cells that must hold something: indented text is often taken for a sparse table
+# Fraction of a table's cells that must be filled; liteparse often takes indented text for a sparse
+# table.
 FULLEST: Final = 0.4
-EDGE: Final = 0.08  # of the page's height: where running headers and footers stand
-REPEATED: Final = 3  # pages that must share a line before it counts as running
+# fraction of the page's height at the top and bottom where running headers and footers stand
+EDGE: Final = 0.08
+REPEATED: Final = 3  # pages that must share a line before it counts as a running header or footer
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-DPI: Final = 150  # of pictures and of OCR alike
-# the hosted service names no limit; this one keeps a document within its worker's memory
+DPI: Final = 150  # for both the pictures of pages and OCR
+# The hosted service documents no limit; this one keeps a document within its worker's memory.
 MOST_PAGES: Final = 5000
-# liteparse's reasons for which OCR is worth its seconds
+# Of the reasons that liteparse gives for OCR, those for which it is worth its seconds.
 BLIND: Final = frozenset({"scanned", "no-text", "garbled"})
 RANGE: Final = "page_range"
-# the settings that need each word's place
+# The settings that need the box of each word.
 WORDED: Final = (
     "return_ocr_data",
     "return_citations",
     "embed_pdf_metadata",
 )
-PICTURED: Final = ("return_images", "embed_pdf_metadata")  # and those that need the page's picture
+# the settings that need the page's picture
+PICTURED: Final = ("return_images", "embed_pdf_metadata")
 
 
 def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
+    """Read the PDF at `path`; see `read_content`."""
     return read_content(path.read_bytes(), options)
 
 
 def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
-    """A PDF or an image.
+    """Return the pages of a PDF or an image.
 
-    Pages that are pictures are read by OCR where there is one, else shown as figures.
+    Pages without usable text are read by OCR if an engine is installed, and otherwise returned as
+    figures with low confidence. All pages are returned, whatever `settings.page_range` says; the
+    range only limits which of them are worth OCR and pictures.
+
+    Raises DocumentProblem if the content is broken, protected, empty or has more than `MOST_PAGES`
+    pages.
     """
     settings = options.get("settings") or {}
     raw = _laid_out(content, settings)
@@ -99,7 +108,7 @@ def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
 
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any]:
-    """As bytes: by path liteparse would go by the extension, and uploads have none."""
+    """Run liteparse on the bytes: given a path it would go by the extension, and uploads have none."""
     import liteparse
 
     try:
@@ -124,11 +133,11 @@ def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any
 def _pictures(
     content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
 ) -> dict[int, bytes]:
-    """The pages as PNG."""
+    """Return the pages' pictures as PNG, by page number."""
     import liteparse
 
     reader = liteparse.LiteParse(
-        ocr_enabled=False,  # without its data liteparse would look for it on the network
+        ocr_enabled=False,  # without its OCR data liteparse would try to download it
         quiet=True,
         password=settings.get("document_password"),
         extract_screenshots=True,
@@ -152,14 +161,15 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _is_blind(page: Any) -> bool:
-    """Whether OCR could tell more: liteparse also flags sparse text and drawings, for which it
-    rarely does.
+    """Tell whether OCR could add text to the page.
+
+    liteparse also flags sparse text and drawings, for which OCR rarely finds more.
     """
     return bool(BLIND & set(page.complexity.reasons)) if page.complexity else False
 
 
 def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
-    """Pages with what RapidOCR sees on them."""
+    """Replace the pages that have a picture by what RapidOCR reads on it."""
     return [
         _read_picture(page, pictures[page.original]) if page.original in pictures else page
         for page in pages
@@ -181,13 +191,16 @@ def _problem(message: str) -> DocumentProblem:
 
 
 def _page(number: int, page: Any, *, with_words: bool) -> Page:
-    """Words only where asked for: handing every one over costs as much as reading the page."""
+    """Convert a page of liteparse's.
+
+    Words are converted only if asked for: that costs as much time as reading the page.
+    """
     items = page.text_items or []
     recognised = [item for item in items if item.confidence is not None]
     read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
     blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
-        # a scan, or a drawing: said to be there, and not read
+        # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [PageBlock("Figure", "", sure=False)]
     if not with_words:
         return Page(number, page.page_num, blocks)
@@ -201,7 +214,7 @@ def _word(found: Any, page: Any, confidence: float | None) -> Word:
 
 
 def _block(raw: Any, page: Any, recognised: list[Any]) -> PageBlock | None:
-    """A block is as sure as the words in it that OCR recognised, if any."""
+    """Convert a block; it is as sure as the words in it that OCR recognised, if any."""
     box = _box(raw.bbox, page)
     block = _typed(raw, page, box)
     if block is None or not recognised:
@@ -248,7 +261,7 @@ def _table(raw: Any, page: Any, box: Box) -> PageBlock | None:
 
 
 def _box(box: Any, page: Any) -> Box:
-    """Points from the top left as shares of the page, cut off at its edges."""
+    """Convert a box in points from the top left into fractions of the page, cut off at its edges."""
     wide = page.width or 1.0
     high = page.height or 1.0
     left = _share(box.x / wide)
@@ -263,8 +276,9 @@ def _share(value: float) -> float:
 
 
 def _with_running_lines(pages: list[Page]) -> list[Page]:
-    """Lines at the edge that many pages share, numbers aside, are headers and footers; a lone
-    number is a page's.
+    """Mark lines at the edges as headers and footers if enough pages share them, apart from digits.
+
+    A number that stands alone at an edge is a page number.
     """
     seen = Counter(_running(block) for page in pages for block in page.blocks if _at_edge(block))
     running = {words for words, times in seen.items() if times >= REPEATED}

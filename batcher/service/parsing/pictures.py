@@ -1,6 +1,6 @@
-"""Pictures of pages, and of the figures and tables on them, by `settings.return_images`.
+"""Pictures of pages, and of the figures and tables on them, for `settings.return_images`.
 
-Cuts them out of what the reader rendered; a page that no reader rendered has none.
+They are cut out of the pictures that the reader rendered; a page without one gets none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ CUT_OUT: Final = {"Figure": "figure", "Table": "table"}
 
 
 def illustrated(pages: list[Page], wanted: Container[str]) -> tuple[list[Page], dict[str, bytes]]:
-    """The pages with names of pictures in them, and the pictures by their names."""
+    """Return the pages with the names of their pictures, and the pictures (PNG) by name.
+
+    `wanted` holds the API's values "page", "figure" and "table".
+    """
     images: dict[str, bytes] = {}
     return [_illustrate(page, wanted, images) if page.picture else page for page in pages], images
 
@@ -36,7 +39,7 @@ def _illustrate(page: Page, wanted: Container[str], images: dict[str, bytes]) ->
 
 
 def _cut_out(page: Page, wanted: Container[str]) -> Iterator[tuple[int, bytes]]:
-    """Each wanted block's picture by its place on the page."""
+    """Yield the index and the picture of each wanted block of the page."""
     places = [n for n, block in enumerate(page.blocks) if CUT_OUT.get(block.type) in wanted]
     if not places:
         return

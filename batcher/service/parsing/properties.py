@@ -1,5 +1,6 @@
-"""What a document says of itself, for `settings.extract_document_properties`: who made it, with
-what, and when.
+"""Read a document's own metadata for `settings.extract_document_properties`.
+
+Covers author, title, software and dates of PDF, DOCX, PPTX and XLSX.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ _PDF_DATE: Final = re.compile(r"D:(\d{14})(?:([+-]\d\d)'?(\d\d)|Z)?")
 
 
 def properties_of(path: Path, kind: str, *, password: str | None) -> dict[str, Any] | None:
-    """Every name of the API's DocumentProperties, or None where such documents say nothing of
-    themselves.
+    """Return a value or None for each name of the API's DocumentProperties.
+
+    Returns None if documents of this kind have no such properties. Dates are ISO 8601 with a time
+    zone.
     """
     if kind not in READERS:
         return None
@@ -58,7 +61,7 @@ def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
     return {
         **_of_xmp(
             (told and told.xmp) or ""
-        ),  # liteparse tells no title and author of the older kind
+        ),  # liteparse doesn't return title and author of the older Info dictionary
         "creator": None if result.creator == "(unspecified)" else result.creator,
         "producer": result.producer,
         "created_at": _moment(told and told.creation_date),
@@ -67,7 +70,7 @@ def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
 
 
 def _of_xmp(packet: str) -> dict[str, Any]:
-    """Title, author, subject and keywords where the document has the newer kind of properties."""
+    """Return title, author, subject and keywords from a PDF's XMP packet."""
     from lxml import etree
 
     if not packet:
@@ -81,21 +84,21 @@ def _of_xmp(packet: str) -> dict[str, Any]:
 
 
 def _joined(node: Any) -> str:
-    """A text, or a list of them."""
+    """Return the text of a node, with the items of a list joined by commas."""
     return (
         "" if node is None else ", ".join(filter(None, (text.strip() for text in node.itertext())))
     )
 
 
 def _moment(written: str | None) -> str | None:
-    """A PDF's date as ISO 8601 with its zone; UTC where it names none."""
+    """Return a PDF date as ISO 8601, in UTC if it names no zone."""
     found = _PDF_DATE.match(written or "")
     if found is None:
         return None
     try:
         zone = f"{found[2]}{found[3]}" if found[2] else "+0000"
         return datetime.strptime(found[1] + zone, "%Y%m%d%H%M%S%z").isoformat()
-    except ValueError:  # a thirteenth month
+    except ValueError:  # no real date, such as a thirteenth month
         return None
 
 
@@ -112,7 +115,7 @@ def _of_slides(path: Path, _password: str | None) -> dict[str, Any]:
 
 
 def _of_workbook(path: Path, _password: str | None) -> dict[str, Any]:
-    """Of XLSX; the older kinds keep them in a place that isn't read here."""
+    """Return the properties of XLSX; older formats keep theirs in a stream that isn't read here."""
     from lxml import etree
 
     try:

@@ -1,8 +1,7 @@
-"""A PDF of the pages' pictures with their words laid under them invisibly:
-`settings.embed_pdf_metadata`.
+"""Write a searchable PDF for `settings.embed_pdf_metadata`.
 
-Writes what a viewer needs to show, search and copy, and nothing else; fonts are never embedded, as
-no glyph is drawn.
+It shows the pages' pictures, with their words as invisible text. It holds only what a viewer needs
+to show, search and copy; no font is embedded, since no glyph is drawn.
 """
 
 from __future__ import annotations
@@ -15,27 +14,30 @@ from typing import Final
 from batcher.service.parsing.pages import Page, Word
 
 NAME: Final = "document.pdf"
-QUALITY: Final = 80  # of the JPEGs
+QUALITY: Final = 80  # JPEG quality, of 100
 _FONT: Final = (
     b"<</Type/Font/Subtype/Type0/BaseFont/Unseen/Encoding/Identity-H/DescendantFonts[4 0 "
     b"R]/ToUnicode 5 0 R>>",
     b"<</Type/Font/Subtype/CIDFontType2/BaseFont/Unseen/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
-    # every character half as wide as it is high; each word is stretched to its place
+    # Every character is half as wide as it is high; each word is stretched to fit its box.
     b"/Supplement 0>>/DW 500>>",
 )
-_CODES: Final = (  # a character's code is its place in Unicode
+_CODES: Final = (  # a character's code is its Unicode code point
     b"/CIDInit/ProcSet findresource begin 12 dict begin begincmap/CMapName/Unseen def/CMapType 2 "
     b"def"
     b" 1 begincodespacerange<0000><FFFF>endcodespacerange 1 "
     b"beginbfrange<0000><FFFF><0000>endbfrange"
     b" endcmap end end"
 )
-# number of the first page's objects: catalogue, pages, and the font's three come before
+# Number of the first page's object; the catalogue, the page tree and the font's three come first.
 _FIRST: Final = 6
 
 
 def searchable(pages: Sequence[Page], *, dpi: int, rendered_at: int) -> bytes:
-    """`rendered_at` is the resolution of the pages' pictures; they are brought to `dpi`."""
+    """Return the PDF with one page for each of `pages` that has a picture.
+
+    `rendered_at` is the resolution of the pictures and `dpi` the one to write, in dots per inch.
+    """
     shown = [page for page in pages if page.picture]
     kids = b" ".join(b"%d 0 R" % (_FIRST + 3 * number) for number in range(len(shown)))
     objects = [
@@ -75,7 +77,7 @@ def _page(page: Page, number: int, scale: float, points: float) -> Iterator[byte
 
 
 def _word(word: Word, wide: float, high: float) -> bytes:
-    """Shown in mode 3, which paints nothing, and stretched to the width of its box."""
+    """Write a word in text mode 3, which paints nothing, stretched to the width of its box."""
     left, top, width, height = word.box
     codes = (word.text + " ").encode("utf-16-be", "replace")
     size = max(1.0, height * high)

@@ -1,5 +1,6 @@
-"""Which pages of a document are wanted, by `settings.page_range`: numbers from 1, ranges, names of
-sheets.
+"""Select the pages of a document by `settings.page_range`.
+
+A range is a page number from 1, a `{start, end}` pair, the name of a sheet, or a list of these.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from batcher.service.parsing.pages import Page, misconfigured
 
 
 def selected(pages: list[Page], asked: Any) -> list[Page]:
-    """The wanted pages, counted anew.
+    """Return the wanted pages, with `number` counting from 1; all pages if `asked` is None.
 
-    Raises DocumentProblem where none is, or the range is no range.
+    Raises DocumentProblem INVALID_CONFIG if the range is malformed or selects no page.
     """
     if asked is None:
         return pages

@@ -1,7 +1,7 @@
-"""Workbooks: each sheet a page, its tables parted by empty rows. Only the values of cells are read.
+"""Read workbooks: each sheet is a page, and empty rows separate its tables. Only values are read.
 
-What is hidden is left out where `spreadsheet.exclude` says so: sheets of any workbook, rows and
-columns of XLSX.
+What is hidden is left out if `spreadsheet.exclude` says so: hidden sheets of any workbook, hidden
+rows and columns of XLSX only.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ from batcher.service.parsing.office import ENCRYPTED, is_encrypted
 from batcher.service.parsing.pages import Page, Rows, corrupt, empty, protected, table
 from batcher.service.parsing.tables import split_large
 
-LARGEST: Final = 256 << 20  # bytes of one sheet's XML once unpacked
+LARGEST: Final = 256 << 20  # bytes of one sheet's XML after decompression
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LINKS: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Rows and columns, counted from 0, that nobody sees."""
+    """The indexes, from 0, of a sheet's hidden rows and columns."""
 
     rows: frozenset[int] = frozenset()
     columns: frozenset[int] = frozenset()
 
 
 def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
-    """Empty rows part the tables of a sheet, unless clustering is disabled; long tables are cut."""
+    """Return one page for each sheet.
+
+    Empty rows separate tables unless `spreadsheet.clustering` is "disabled"; long tables are split.
+    Raises DocumentProblem if the workbook is broken, encrypted or empty.
+    """
     import python_calamine
 
     if is_encrypted(path):
@@ -65,7 +69,7 @@ def read_sheets(path: Path, options: Mapping[str, Any]) -> list[Page]:
 
 
 def _cells(sheet: Any) -> tuple[list[list[Any]], tuple[int, int]]:
-    """The rows from the first that holds anything, and where that lies."""
+    """Return the rows from the first that isn't empty, and the row and column where they start."""
     return sheet.to_python(), sheet.start or (0, 0)
 
 
@@ -105,9 +109,9 @@ def _text(cell: Any) -> str:
 
 
 def _hidden_in(path: Path, excluded: frozenset[str]) -> dict[str, Hidden]:
-    """By sheet.
+    """Return the hidden rows and columns by the sheet's name.
 
-    Workbooks of other kinds don't say it in a way that is read here, and so hide nothing.
+    Only XLSX is read for them; other workbooks hide nothing.
     """
     if not zipfile.is_zipfile(path):
         return {}
@@ -121,7 +125,7 @@ def _hidden_in(path: Path, excluded: frozenset[str]) -> dict[str, Hidden]:
 
 
 def _parts(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Each sheet's name and the file that holds it."""
+    """Yield each sheet's name and the archive member that holds it."""
     links = {
         link.get("Id"): link.get("Target", "")
         for link in _xml(archive, "xl/_rels/workbook.xml.rels").iter("{*}Relationship")

@@ -1,6 +1,4 @@
-"""Tables as rows of text: written in the format a request asks for, merged across pages, cut where
-they are long.
-"""
+"""Tables as rows of text: written in the requested format, merged across pages, split if long."""
 
 from __future__ import annotations
 
@@ -14,15 +12,15 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Page, PageBlock, Rows, markdown_table, misconfigured
 
-# may stand between the halves of one table
+# Blocks that may stand between two parts of one table.
 BETWEEN: Final = frozenset({"Header", "Footer", "Page Number"})
-LONGEST: Final = 50  # rows of a sheet's table; the API's default
+LONGEST: Final = 50  # rows of a sheet's table; the API's default for `split_large_tables.size`
 
 
 def formatted(pages: list[Page], options: Mapping[str, Any]) -> list[Page]:
-    """`formatting.merge_tables` and `table_output_format`.
+    """Apply `formatting.merge_tables` and `formatting.table_output_format`.
 
-    Raises DocumentProblem for a format that isn't one.
+    Raises DocumentProblem INVALID_CONFIG if the format is unknown.
     """
     formatting = options.get("formatting") or {}
     name = formatting.get("table_output_format") or "dynamic"
@@ -36,7 +34,10 @@ def formatted(pages: list[Page], options: Mapping[str, Any]) -> list[Page]:
 
 
 def split_large(rows: Rows, spreadsheet: Mapping[str, Any]) -> Iterator[Rows]:
-    """A sheet's table in parts of `split_large_tables.size`, each under the same header."""
+    """Split a sheet's table into parts of `split_large_tables.size`, each with the same header row.
+
+    The size is a number of rows, or `{row, column}`.
+    """
     wanted = spreadsheet.get("split_large_tables") or {}
     size = wanted.get("size") or LONGEST
     high, wide = (
@@ -61,9 +62,7 @@ def _in_width(rows: Rows, size: int) -> Iterator[Rows]:
 
 
 def _merged(pages: list[Page]) -> list[Page]:
-    """Consecutive tables of the same width become one, where the first of them stands; a repeated
-    header goes.
-    """
+    """Merge consecutive tables of equal width into the first one, without repeated headers."""
     result: list[list[PageBlock]] = []
     last: tuple[int, int] | None = None
     for number, page in enumerate(pages):
@@ -88,7 +87,7 @@ def _width(rows: Rows | None) -> int:
 
 
 def _joined(first: tuple[Page, PageBlock], second: tuple[Page, PageBlock]) -> PageBlock:
-    """Where the first stands; places of cells are lost, as they lie on several pages."""
+    """Merge two tables; the boxes of their cells are dropped, since they lie on several pages."""
     above = first[1].rows or []
     below = second[1].rows or []
     rows = above + (below[1:] if below[:1] == above[:1] else below)
@@ -125,7 +124,7 @@ def _json(rows: Rows) -> str:
 
 
 FORMATS: Final[Mapping[str, Callable[[Rows], str]]] = {
-    # the API says: Markdown for simple tables; no merged cells are known here
+    # The API: Markdown for simple tables. No merged cells are known here, so every table is simple.
     "dynamic": markdown_table,
     "md": markdown_table,
     "html": _html,

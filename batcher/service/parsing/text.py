@@ -1,6 +1,6 @@
-"""Documents that are text: plain, Markdown, CSV, HTML and RTF.
+"""Read documents that are text: plain, Markdown, CSV, HTML and RTF.
 
-They know no pages and no places, so all is page 1.
+These formats have no pages and no positions, so everything is on page 1.
 """
 
 from __future__ import annotations
@@ -35,14 +35,20 @@ _HTML_BLOCKS: Final = "h1, h2, h3, h4, h5, h6, p, li, table, pre, blockquote, dt
 
 
 def read_text(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return the paragraphs and list items of a plain text."""
     return one_page(list(_paragraphs(_decoded(path))))
 
 
 def read_markdown(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return the headings, paragraphs, list items and tables of a Markdown file."""
     return one_page([_markdown_block(text) for text in _markdown_parts(_decoded(path))])
 
 
 def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return the file as one table; the delimiter is detected.
+
+    Raises DocumentProblem if there are no cells.
+    """
     text = _decoded(path)
     csv.field_size_limit(1 << 24)
     try:
@@ -60,23 +66,28 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_rtf(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Paragraphs and tables; what a document says of fonts and places is left out."""
+    """Return paragraphs and tables; fonts and layout are ignored.
+
+    Raises DocumentProblem if the document is broken or has no text.
+    """
     from striprtf.striprtf import rtf_to_text
 
     read: Any = rtf_to_text
     try:
         text = read(path.read_text("latin-1"), errors="replace")
-    except Exception as error:  # of broken groups it raises whatever comes
+    # On broken groups the library raises exceptions without a common base.
+    except Exception as error:
         raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
     return one_page(list(_rtf_blocks(text)))
 
 
 def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
+    """Return the blocks of an HTML file."""
     return one_page(html_blocks(path.read_bytes(), None))
 
 
 def html_blocks(raw: bytes, declared: str | None) -> list[PageBlock]:
-    """The blocks of a page of HTML; `declared` is the charset told beside it, if any."""
+    """Return the blocks of an HTML document; `declared` is the charset from its headers, if any."""
     from selectolax.lexbor import LexborHTMLParser
 
     declared = declared or _charset(raw)
@@ -89,7 +100,7 @@ def html_blocks(raw: bytes, declared: str | None) -> list[PageBlock]:
 
 
 def paragraphs(raw: bytes, declared: str | None) -> Iterator[PageBlock]:
-    """The blocks of plain text; `declared` as for HTML."""
+    """Yield the blocks of plain text; `declared` is the charset from its headers, if any."""
     return _paragraphs(_decode(raw, declared))
 
 
@@ -101,7 +112,7 @@ def _decoded(path: Path) -> str:
 
 
 def _decode(raw: bytes, declared: str | None) -> str:
-    """By its mark, as UTF-8, as what it says of itself, or as the code page that takes any byte."""
+    """Decode by byte order mark, else as UTF-8, else as `declared`, else as code page 1252."""
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return raw.decode(encoding, "replace")
@@ -128,7 +139,7 @@ def _paragraphs(text: str) -> Iterator[PageBlock]:
 
 
 def _rtf_blocks(text: str) -> Iterator[PageBlock]:
-    """Lines that end with a bar are rows of a table, any other line is a paragraph."""
+    """Convert lines: those that end with a bar are rows of a table, any other is a paragraph."""
     for tabular, lines in groupby(text.split("\n"), key=lambda line: line.rstrip().endswith("|")):
         if tabular:
             yield table(
@@ -139,7 +150,7 @@ def _rtf_blocks(text: str) -> Iterator[PageBlock]:
 
 
 def _markdown_parts(text: str) -> Iterator[str]:
-    """Paragraphs, but a heading, a list item and a fenced block each stand for themselves."""
+    """Yield paragraphs; each heading, list item and fenced block is a part of its own."""
     part: list[str] = []
     fenced = False
     for line in text.replace("\r\n", "\n").split("\n"):
@@ -179,7 +190,7 @@ def _html_block(node: Any) -> PageBlock | None:
     if node.tag == "table":
         return _html_table(node)
     if _is_within(node, {"table", *(() if node.tag == "li" else ("li", "blockquote"))}):
-        return None  # its words are part of what it stands in
+        return None  # its text belongs to the element around it
     content = node.text(separator=" " if node.tag != "pre" else "", strip=node.tag != "pre").strip()
     content = content if node.tag == "pre" else " ".join(content.split())
     kind = _HEADINGS.get(node.tag, "Section Header" if node.tag in ("h5", "h6") else "Text")
@@ -205,6 +216,10 @@ def _is_within(node: Any, tags: set[str]) -> bool:
 
 
 def one_page(blocks: list[PageBlock]) -> list[Page]:
+    """Return the blocks that have content as page 1.
+
+    Raises DocumentProblem if there are none.
+    """
     blocks = [block for block in blocks if block.content]
     if not blocks:
         raise empty("the document has no text")

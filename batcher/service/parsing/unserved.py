@@ -1,8 +1,7 @@
-"""What a request may ask for and doesn't get here, and why: one table, shown in `usage.not_served`
-of the answer.
+"""The options of a request that are accepted and have no effect here, with the reason for each.
 
-Decides nothing else; a setting that isn't in the table is honoured, or its default is what happens
-anyway.
+The answer lists them in `usage.not_served`. Any option that isn't in these tables is honoured, or
+its default is what happens anyway.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ UNSERVED: Final[Mapping[str, str]] = {
     "settings.tenant_throttling": "nobody shares this service",
     "settings.model": NO_MODEL,
 }
-PLACED: Final = frozenset({"pdf", "image"})  # the kinds of document whose pages have a look
+# kinds of documents whose pages have a layout and a picture
+PLACED: Final = frozenset({"pdf", "image"})
 BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "settings.return_images": PLACED,
     "settings.return_ocr_data": PLACED,
@@ -40,7 +40,7 @@ BY_KIND: Final[Mapping[str, frozenset[str]]] = {
 
 
 def not_served(options: Mapping[str, Any], kind: str) -> list[str]:
-    """A sentence for each setting that was asked for in vain, of a document of this kind."""
+    """Return a sentence for each option in `options` that has no effect on a document of `kind`."""
     notes = [f"{path}: {reason}" for path, reason in UNSERVED.items() if _asked(options, path)]
     for path, kinds in BY_KIND.items():
         if _asked(options, path) and kind not in kinds:

@@ -1,6 +1,6 @@
-"""Documents that are zipped markup:
+"""Read ODT and EPUB, which are zip archives of XML.
 
-ODT by its XML, EPUB by the HTML of its chapters, each a page.
+ODT is one page, EPUB has one page for each chapter.
 """
 
 from __future__ import annotations
@@ -15,19 +15,26 @@ from urllib.parse import unquote
 from batcher.service.parsing.pages import Page, PageBlock, corrupt, empty, table
 from batcher.service.parsing.text import html_blocks, one_page
 
-LARGEST: Final = 64 << 20  # bytes of one part once unpacked; a small archive can hold a huge one
+# bytes of one member after decompression; a small archive can hold a huge one
+LARGEST: Final = 64 << 20
 _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 
 
 def read_odt(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Paragraphs, headings, list items and tables in order, as one page."""
+    """Return paragraphs, headings, list items and tables in order, as one page.
+
+    Raises DocumentProblem if the document is broken or has no text.
+    """
     with _opened(path) as archive:
         return one_page(list(_odt_blocks(_xml(archive, "content.xml"))))
 
 
 def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """The chapters in the order of the book's spine."""
+    """Return the chapters in the order of the book's spine; chapters without text are left out.
+
+    Raises DocumentProblem if the book is broken or has no text.
+    """
     with _opened(path) as archive:
         chapters = [html_blocks(_part(archive, name), "utf-8") for name in _spine(archive)]
     filled = [(number, blocks) for number, blocks in enumerate(chapters, start=1) if blocks]
@@ -42,7 +49,7 @@ def _odt_blocks(root: Any) -> Iterator[PageBlock]:
     for node in root.iter(f"{_TEXT}p", f"{_TEXT}h", f"{_TABLE}table"):
         above = {parent.tag for parent in node.iterancestors()}
         if f"{_TABLE}table" in above:
-            continue  # its words are part of the table
+            continue  # its text belongs to the table
         if node.tag == f"{_TABLE}table":
             rows = [
                 [_words(cell) for cell in row.iter(f"{_TABLE}table-cell")]
@@ -60,7 +67,7 @@ def _words(node: Any) -> str:
 
 
 def _spine(archive: zipfile.ZipFile) -> list[str]:
-    """Names of the chapters' files; none but those the archive really holds."""
+    """Return the names of the chapters' files, without those that the archive doesn't hold."""
     (package,) = _xml(archive, "META-INF/container.xml").xpath(
         "//*[local-name()='rootfile']/@full-path"
     )[:1] or [""]
@@ -81,7 +88,7 @@ def _spine(archive: zipfile.ZipFile) -> list[str]:
 def _xml(archive: zipfile.ZipFile, name: str) -> Any:
     from lxml import etree
 
-    # entities could name other files, or explode
+    # Entities could refer to other files, or expand without limit.
     reader = etree.XMLParser(resolve_entities=False, no_network=True)
     try:
         return etree.fromstring(_part(archive, name), reader)

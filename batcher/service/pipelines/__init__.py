@@ -1,7 +1,7 @@
-"""Pipelines: requests of parse, split and extract in a TOML file, named by the file's stem.
+"""Pipelines: TOML files with requests of parse, split and extract, named by the file's stem.
 
-The files in this folder ship with batcher; those of `--pipelines DIR` come before them. Each is
-read when a job names it, so a change needs no restart. Knows nothing of documents.
+The files in this folder ship with batcher; those of `--pipelines DIR` take precedence. A file is
+read when a job names it, so a change needs no restart. Nothing here knows documents.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`extracts` by the name of the split they are for; without a split there is one at most, under
-    "".
+    """The requests of a pipeline.
+
+    `extracts` are keyed by the name of the split they are for; without a split there is at most
+    one, under "".
     """
 
     parse: Mapping[str, Any]
@@ -36,9 +38,10 @@ class Recipe:
 
 
 def recipe_of(request: Mapping[str, Any], folder: str) -> Recipe:
-    """What `pipeline_id` names.
+    """Return the recipe that `pipeline_id` names, with the request's document password.
 
-    Raises DocumentProblem INVALID_CONFIG where it names nothing, or nothing sound.
+    `folder` is that of `--pipelines`, or "". Raises DocumentProblem INVALID_CONFIG if the name is
+    unknown or the file can't be used.
     """
     name = request["pipeline_id"]
     path = next(iter(_files(name, folder)), None)

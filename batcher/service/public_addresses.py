@@ -8,48 +8,15 @@ network.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-NOT_PUBLIC: Final = tuple(  # Python's own list differs from version to version
-    ipaddress.ip_network(network)
-    for network in (
-        # IPv4: this network, carriers' NAT, assignments, 6to4 relays, benchmarks, documentation,
-        # multicast, the rest
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        # IPv6: only 2000::/3 is given out, and of that not what holds an IPv4 address (6to4,
-        # Teredo) or is for books
-        "::/3",
-        "4000::/2",
-        "8000::/1",
-        "2001::/23",
-        "2001:db8::/32",
-        "2002::/16",
-        "3fff::/20",
-    )
-)
+from batcher.common.addresses import is_public, parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +28,12 @@ class Reach:
 
     def admits(self, address: str) -> bool:
         """An address in any spelling; what is none is out of reach."""
-        try:
-            ip = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
+        ip = parse_address(address)
+        if ip is None:
             return False
         if ip.is_loopback:
             return self.loopback
         return self.urls and is_public(ip)
-
-
-def is_public(ip: Address) -> bool:
-    return ip.is_global and not any(
-        ip in network for network in NOT_PUBLIC if network.version == ip.version
-    )
 
 
 class Forbidden(OSError):

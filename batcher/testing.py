@@ -7,10 +7,6 @@ afterwards. It needs pytest, and neither account nor network.
 
 from __future__ import annotations
 
-import json
-import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import ServiceUnusable
+from batcher.adapters import local_process
 
 __all__ = ["LocalReducto", "local_reducto", "serving"]
 
@@ -40,34 +36,9 @@ def local_reducto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRed
 
 @contextmanager
 def serving(data_dir: Path, *, chaos: str = "") -> Iterator[LocalReducto]:
-    """As long as the block lasts.
+    """A service that runs for as long as the block does.
 
-    `chaos`: faults to make, in the words of `batcher run`. Raises ServiceUnusable.
+    `chaos`: faults to make, as `batcher run --chaos` takes them. Raises ServiceUnusable.
     """
-    key = secrets.token_urlsafe(24)
-    words = [sys.executable, "-m", "batcher.service", "--embedded", "--data-dir", str(data_dir)]
-    process = subprocess.Popen(  # noqa: S603 (our own module, by our own interpreter)
-        [*words, *(("--chaos", chaos) if chaos else ())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(f"{key}\n")  # by pipe: a process list shows arguments and environments
-        process.stdin.flush()
-        yield LocalReducto(_url(process.stdout.readline()), key)
-    finally:
-        process.stdin.close()  # which ends it
-        process.wait()
-        process.stdout.close()
-
-
-def _url(hello: str) -> str:
-    try:
-        return str(json.loads(hello)["url"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ServiceUnusable(
-            "the local service didn't start; what it said stands above"
-        ) from error
+    with local_process.serving(data_dir, chaos=chaos) as (url, key):
+        yield LocalReducto(url, key)

@@ -23,7 +23,7 @@ from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.migrations import migrations
 from batcher.ledger.queries import reader
-from batcher.ledger.writer import GroupWriter
+from batcher.ledger.writer import group_writer
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import Summary, run_batch
 from batcher.stages.job_tracker import JobTracker
@@ -144,7 +144,7 @@ async def test_one_commit_serves_many_documents(tmp_path: Path) -> None:
     migrations.apply(Database(connection, execute_plugins=False))
     statements = list[str]()
     connection.set_trace_callback(statements.append)
-    ledger = Ledger(GroupWriter(connection), reader(tmp_path / "ledger.db"), clock=time.time)
+    ledger = Ledger(group_writer(connection), reader(tmp_path / "ledger.db"), clock=time.time)
     await ledger.admit([version(number) for number in range(64)])
     await asyncio.gather(*(bring(ledger, document) for document in range(1, 65)))
     ledger.close()

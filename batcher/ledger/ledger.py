@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from batcher.common.group_writer import Work
 from batcher.common.secrets import Secrets
 from batcher.core.budget import Budget, Overrun
 from batcher.core.duplicate_jobs import DuplicateJob
@@ -31,7 +32,7 @@ from batcher.ledger import event_writes, intake, integrity, run_spend, schema
 from batcher.ledger.journal import Journal, journal_of, mark
 from batcher.ledger.lock import lock
 from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
-from batcher.ledger.writer import GroupWriter, InlineWriter, Work, Writer
+from batcher.ledger.writer import InlineWriter, Writer, group_writer
 
 __all__ = ["Copy", "Due", "Ledger", "Transition", "Unknown", "lock"]
 
@@ -367,7 +368,7 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
         connection.close()
         raise _refused(journal_of(path), error) from error
     return Ledger(
-        GroupWriter(connection, shadow=journal), reader(path), clock=clock, journal=journal
+        group_writer(connection, shadow=journal), reader(path), clock=clock, journal=journal
     )
 
 

@@ -36,7 +36,7 @@ from batcher.reducto.api_types import METADATA_KEY, JobRow, JobStatus, ResultHea
 from batcher.reducto.rate_card import billed
 from batcher.reducto.responses import read_head
 from batcher.runs.preflight import Connection, reach
-from batcher.stages.capability_checks import rows
+from batcher.stages.job_list import rows
 from batcher.stages.repay_guard import Consent
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner

@@ -1,14 +1,13 @@
-"""Where a link in a result may lead: it is foreign words, and whoever follows it stands inside
-somebody's network.
+"""Where a link in a result may lead: its words come from outside, and the machine that follows it
+stands inside somebody's network.
 
-Over https to the public world, or to the service itself. To this machine only where the service is
-on it; to private networks only where the service is none of the hosted ones, which have nothing
-there.
+It may lead over https to the public internet, or to the service itself; to this machine only where
+the service is on it, and to private networks only where the service is none of the hosted ones,
+which have nothing there.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -16,10 +15,16 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from batcher.common.addresses import (
+    Address,
+    as_connected,
+    is_loopback,
+    is_of_this_link,
+    is_public,
+    parse_address,
+)
 from batcher.common.urls import split_url
 from batcher.reducto.api_types import SERVICES
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _HOSTED: Final = frozenset(urlsplit(url).hostname for url in SERVICES.values())
 
@@ -37,8 +42,8 @@ def may_lead_to(url: str, base: str) -> bool:
     host = _host(link)
     if host == _host(home):
         return link.scheme == "https" or home.scheme == "http"
-    if _is_loopback(host):
-        return _is_loopback(_host(home))
+    if is_loopback(host):
+        return is_loopback(_host(home))
     address = _address(host)
     return link.scheme == "https" and (address is None or _is_open(address, _host(home)))
 
@@ -48,7 +53,7 @@ def is_on_this_machine(url: str) -> bool:
     else.
     """
     parts = _split(url)
-    return parts is not None and _is_loopback(_host(parts))
+    return parts is not None and is_loopback(_host(parts))
 
 
 class Resolver(ThreadedResolver):
@@ -65,41 +70,24 @@ class Resolver(ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        if host.lower() == self._home or _is_loopback(self._home):
+        if host.lower() == self._home or is_loopback(self._home):
             return found
         for one in found:
-            address = _address(one["host"].partition("%")[0])
+            address = _address(one["host"])
             if address is None or not _is_open(address, self._home):
                 raise Elsewhere(f"a link to {host}, which is at {one['host']}, is not followed")
         return found
 
 
 def _is_open(address: Address, home: str) -> bool:
-    if (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_unspecified
-        or address.is_multicast
-    ):
-        return _is_loopback(home)
-    return address.is_global or home not in _HOSTED
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return (
-        host == "localhost"
-        or host.endswith(".localhost")
-        or (address is not None and address.is_loopback)
-    )
+    if is_of_this_link(address):
+        return is_loopback(home)
+    return is_public(address) or home not in _HOSTED
 
 
 def _address(host: str) -> Address | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    address = parse_address(host)
+    return None if address is None else as_connected(address)
 
 
 def _host(parts: SplitResult) -> str:

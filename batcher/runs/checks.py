@@ -15,7 +15,8 @@ from batcher.adapters.rate_limits import RateLimiter
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
-from batcher.stages.capability_checks import EndlessListing, prove_fence, prove_listing
+from batcher.stages.capability_checks import prove_fence, prove_listing
+from batcher.stages.job_list import EndlessListing
 from batcher.stages.run_control import RunControl
 
 

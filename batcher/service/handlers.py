@@ -13,8 +13,8 @@ from batcher.reducto.api_types import JobType
 from batcher.service.assembly import copied, free, join, without_places
 from batcher.service.pipelines import Recipe, recipe_of
 from batcher.service.rendering import Answer, parse_body
-from batcher.service.shortfalls import shortfalls
 from batcher.service.task_context import Desk
+from batcher.service.unserved import unserved
 
 if TYPE_CHECKING:
     from batcher.service.extraction.document_index import Evidence
@@ -74,7 +74,7 @@ def _classify(desk: Desk) -> Work:
         "response_type": "classify",
         "job_id": desk.task.job_id,
         "duration": None,
-        "usage": {**usage, **_not_served(shortfalls(desk.task.request, JobType.CLASSIFY))},
+        "usage": {**usage, **_not_served(unserved(desk.task.request, JobType.CLASSIFY))},
         **classify(answer.result, desk.task.request),
     }
     return Work(body, answer.num_pages)
@@ -167,7 +167,7 @@ def extract_body(
         "num_fields": count_leaves(found),
         "credits": answer.credits + EXTRACT_CREDITS * num_pages,
         **_not_served(
-            [*shortfalls(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]
+            [*unserved(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]
         ),
     }
     return {
@@ -200,7 +200,7 @@ def split_body(desk: Desk, request: Mapping[str, Any], answer: Answer) -> dict[s
     usage = {
         "num_pages": answer.num_pages,
         "credits": answer.credits + SPLIT_CREDITS * answer.num_pages,
-        **_not_served([*shortfalls(request, JobType.SPLIT), *answer.notes]),
+        **_not_served([*unserved(request, JobType.SPLIT), *answer.notes]),
     }
     frame = {"response_type": "split", "job_id": desk.task.job_id, "duration": None, "usage": usage}
     return {**frame, "result": split(answer.result, request)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -27,6 +27,8 @@ from batcher.ledger.queries import Holder
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.reducto.client import Api
+from batcher.stages import job_list
+from batcher.stages.job_list import CircularListing, EndlessListing
 from batcher.stages.run_control import RunControl
 
 # seconds after which no request of ours can turn up any more: what is younger is looked at again
@@ -178,19 +180,19 @@ class Auditor:
         return new, doubts
 
     async def _read_listing(self, looking: _Pass) -> None:
-        cursor = None
-        seen = set[str]()
-        for _ in range(looking.pages):
-            await self._rate_limits.list.acquire()
-            page = await self._client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-            self._rate_limits.list.answered()
-            looking.unreadable += page.unreadable
-            self._take_in(page.jobs, looking)
-            cursor = page.next_cursor
-            if not cursor or cursor in seen or _reaches_back(page.jobs, looking):
-                looking.is_whole = True
-                return
-            seen.add(cursor)
+        listing = job_list.pages(self._client, self._rate_limits.list, most=looking.pages)
+        try:
+            async with aclosing(listing):
+                async for page in listing:
+                    looking.unreadable += page.unreadable
+                    self._take_in(page.jobs, looking)
+                    if _reaches_back(page.jobs, looking):
+                        break
+        except CircularListing:
+            pass  # it has shown all that it ever will
+        except EndlessListing:
+            return
+        looking.is_whole = True
 
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
         known = self._ledger.known_jobs(self._service, [row.job_id for row in rows])

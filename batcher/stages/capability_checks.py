@@ -6,69 +6,13 @@ Each is found out once for a service and key, and stored. Nothing here submits a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Final
-
 from batcher.adapters.rate_limits import RateLimiter
-from batcher.errors import BadReply, Busy
 from batcher.ledger.ledger import Ledger
-from batcher.reducto.api_types import JOBS_PAGE_LIMIT, JobRow, JobsPage
 from batcher.reducto.client import Api
+from batcher.stages.job_list import rows
 
 LISTING = "listing"
 FENCE = "fence"
-# a million jobs: more than an account makes in the time that jobs are kept
-PAGES_AT_MOST: Final = 2_000
-TRIES_OF_PAGE: Final = 3
-
-
-class EndlessListing(BadReply):
-    """It goes on for ever, or in circles: what it doesn't show may still be there."""
-
-
-async def rows(client: Api, lane: RateLimiter) -> AsyncIterator[JobRow]:
-    """Every job that the listing shows, to its last cursor.
-
-    Raises EndlessListing, and BadReply for one row of it.
-    """
-    async for page in pages(client, lane):
-        if page.unreadable:
-            raise BadReply("GET /jobs", f"{page.unreadable} rows that can't be read", status=200)
-        for row in page.jobs:
-            yield row
-
-
-async def pages(client: Api, lane: RateLimiter) -> AsyncIterator[JobsPage]:
-    """The listing to its last cursor, with what of it can be read. Raises EndlessListing."""
-    cursor = None
-    seen = set[str]()
-    for _ in range(PAGES_AT_MOST):
-        yield (page := await _page(client, lane, cursor))
-        cursor = page.next_cursor
-        if not cursor:
-            return
-        if cursor in seen:
-            raise EndlessListing(
-                "GET /jobs", f"after {len(seen)} pages the same cursor again", status=200
-            )
-        seen.add(cursor)
-    raise EndlessListing("GET /jobs", f"more than {PAGES_AT_MOST} pages", status=200)
-
-
-async def _page(client: Api, lane: RateLimiter, cursor: str | None) -> JobsPage:
-    """One page, asked for again where it only came too soon: that breaks no listing off."""
-    for tries_left in reversed(range(TRIES_OF_PAGE)):
-        await lane.acquire()
-        try:
-            page = await client.jobs(cursor=cursor, limit=JOBS_PAGE_LIMIT)
-        except Busy as error:
-            if error.status != 429 or error.retry_after is not None or not tries_left:
-                raise
-            lane.hold(error)
-        else:
-            lane.answered()
-            return page
-    raise AssertionError("the last try ends with a page or an error")
 
 
 async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str) -> bool:

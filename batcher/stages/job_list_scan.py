@@ -18,7 +18,7 @@ from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Holder
 from batcher.reducto.api_types import JobRow, JobsPage
 from batcher.reducto.client import Api
-from batcher.stages.capability_checks import EndlessListing, pages
+from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
 MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
 # seconds that one page may take, its turn included: a Retry-After may be one of hours
@@ -135,7 +135,7 @@ class JobListReader:
     async def _read(
         self, unknown: Sequence[Unknown], scan: JobListScan, ranks: dict[int, Rank]
     ) -> None:
-        listing = pages(self._client, self._lane)
+        listing = pages(self._client, self._lane, tries=TRIES_OF_PAGE)
         earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
         newest_first = True
         while True:

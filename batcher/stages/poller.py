@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Final
 
 from batcher.adapters.rate_limits import RateLimits
@@ -19,7 +20,9 @@ from batcher.errors import BatcherError, ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.reducto.client import Api
+from batcher.stages import job_list
 from batcher.stages.boundary import Boundary
+from batcher.stages.job_list import EndlessListing
 from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, JobTracker, Watched
 from batcher.stages.run_control import RunControl
 
@@ -179,26 +182,27 @@ class Poller:
         """Until all that is due has been seen, or until asking for the rest by name is the shorter
         way.
         """
-        pages = 0
-        cursor = None
-        seen = set[str]()
-        most = self._pages_worth_while(len(unseen))
-        while unseen and (pages == 0 or cursor) and cursor not in seen and pages < most:
-            seen.add(cursor or "")
-            if not await self._rate_limits.list.acquire(most=LONGEST_GATHER):
-                # somebody else was told to wait meanwhile; a look by name costs no more than the
-                # wait
-                break
-            page = await self._client.jobs(
-                cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=True
-            )
-            self._rate_limits.list.answered()
-            pages = pages + 1
-            cursor = page.next_cursor
-            for row in page.jobs:
-                unseen.discard(row.job_id)
-                self._take_in(row)
-        self._pages = max(1, pages)
+        number = 0
+        listing = job_list.pages(
+            self._client,
+            self._rate_limits.list,
+            most=self._pages_worth_while(len(unseen)),
+            # Where somebody else was told to wait meanwhile, a look by name costs no more than
+            # the wait.
+            longest_wait=LONGEST_GATHER,
+            with_requests=False,
+        )
+        # What it shows on further pages, or never, is asked for by name.
+        with suppress(EndlessListing):
+            async with aclosing(listing):
+                async for page in listing:
+                    number += 1
+                    for row in page.jobs:
+                        unseen.discard(row.job_id)
+                        self._take_in(row)
+                    if not unseen:
+                        break
+        self._pages = max(1, number)
 
     def _pages_worth_while(self, due: int) -> int:
         """As many as our own jobs take, or as are read sooner than what is due is asked for by

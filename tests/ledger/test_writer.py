@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from batcher.common.group_writer import GroupWriter
 from batcher.core.events import Accepted
 from batcher.errors import OutputError
 from batcher.ledger.journal import Journal, entries
-from batcher.ledger.writer import GroupWriter
+from batcher.ledger.writer import group_writer
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -29,7 +30,7 @@ async def test_a_full_disk_fails_all_that_waits_and_all_that_comes_after(tmp_pat
     connection = connected(tmp_path / "t.db")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    writer = GroupWriter(connection)
+    writer = group_writer(connection)
     await put(writer, 10)
     outcomes = await asyncio.gather(
         *(put(writer, size) for size in (10, 100_000, 10)), return_exceptions=True
@@ -46,7 +47,7 @@ async def test_a_full_disk_fails_all_that_waits_and_all_that_comes_after(tmp_pat
 async def test_a_journal_that_cannot_be_written_stops_the_ledger(tmp_path: Path) -> None:
     """It must be durable first: a ledger that went on without it could not be made anew."""
     journal = Journal(Path("/dev/full"))
-    writer = GroupWriter(connected(tmp_path / "t.db"), shadow=journal)
+    writer = group_writer(connected(tmp_path / "t.db"), shadow=journal)
 
     def work(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO t VALUES (1)")
@@ -62,7 +63,7 @@ async def test_a_journal_that_cannot_be_written_stops_the_ledger(tmp_path: Path)
 
 async def test_a_request_that_is_wrong_fails_alone(tmp_path: Path) -> None:
     """The others of its commit are durable, and the writer goes on."""
-    writer = GroupWriter(connected(tmp_path / "t.db"))
+    writer = group_writer(connected(tmp_path / "t.db"))
 
     def wrong(connection: sqlite3.Connection) -> None:
         raise AssertionError("a defect")
@@ -106,7 +107,7 @@ async def test_the_journal_is_on_disk_before_each_commit(
     connection.set_trace_callback(
         lambda sql: steps.append("committed") if sql == "COMMIT" else None
     )
-    writer = GroupWriter(connection, shadow=journal)
+    writer = group_writer(connection, shadow=journal)
 
     async def note(document: int) -> None:
         await writer.do(lambda c: journal.note(c, Accepted(document, "job", 1.0), 0.0))

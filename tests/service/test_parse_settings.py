@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from batcher.reducto.api_types import JobType
 from batcher.service.parsing import Parsed, parse, properties
 from batcher.service.parsing.chunking import chunks_of
 from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, table
 from batcher.service.parsing.tables import formatted, split_large
-from batcher.service.parsing.unserved import UNSERVED, not_served
+from batcher.service.unserved import UNSERVED, unserved_by_parse
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 HANDBOOK = DOCUMENTS / "handbook" / "workshop-handbook.pdf"
@@ -352,11 +353,11 @@ def test_a_format_without_a_look_says_so(settings: dict[str, Any]) -> None:
     assert [note.split(":")[0] for note in notes] == [f"settings.{name}" for name in settings]
 
 
-@pytest.mark.parametrize("path", UNSERVED)
+@pytest.mark.parametrize("path", UNSERVED[JobType.PARSE])
 def test_what_is_not_served_is_named(path: str) -> None:
     """Every setting of the table is told of when it is asked for, and only then."""
     options: Any = True
     for key in reversed(path.split(".")):
         options = {key: options}
-    assert [note.split(":")[0] for note in not_served(options, "pdf")] == [path]
-    assert not_served({}, "pdf") == []
+    assert [note.split(":")[0] for note in unserved_by_parse(options, "pdf")] == [path]
+    assert unserved_by_parse({}, "pdf") == []

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from answers import Crossroads, Gossip, secrets_in, tokens_in
 
+from batcher.common.group_writer import Work
 from batcher.common.names import with_tag
 from batcher.errors import (
     BadReply,
@@ -36,7 +37,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.ledger.journal import Journal
-from batcher.ledger.writer import InlineWriter, Work
+from batcher.ledger.writer import InlineWriter
 from batcher.outputs.result_store import Item, Streamed, Written, kept_name
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobStatus

@@ -20,7 +20,7 @@ from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.selection import selected
 from batcher.service.parsing.tables import formatted
-from batcher.service.parsing.unserved import PLACED, not_served
+from batcher.service.unserved import PLACED, unserved_by_parse
 
 __all__ = ["DocumentProblem", "Parsed", "parse"]
 
@@ -88,7 +88,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         credits=_credits(kind, pages),
         images=images,
         document_properties=_properties(path, kind, settings),
-        notes=not_served(options, kind),
+        notes=unserved_by_parse(options, kind),
     )
 
 

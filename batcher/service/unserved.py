@@ -1,0 +1,102 @@
+"""What a request may ask for and doesn't get here, and why: one table for each endpoint, shown in
+`usage.not_served` of the answer.
+
+Decides nothing else; a setting that isn't in a table is honoured, or its default is what happens
+anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from batcher.reducto.api_types import JobType
+from batcher.service.bodies import BODIES, ParseBody
+from batcher.service.unknown import NOT_KNOWN, unknown_keys
+
+NO_MODEL: Final = "no model runs here"
+UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
+    JobType.PARSE: {
+        "enhance.agentic": NO_MODEL,
+        "enhance.advanced_chart_agent": NO_MODEL,
+        "enhance.summarize_figures": NO_MODEL,
+        "enhance.intelligent_ordering": NO_MODEL,
+        "retrieval.embedding_optimized": NO_MODEL,
+        "retrieval.chunking.chunk_overlap": "chunks never overlap here",
+        "formatting.include": "only the text of a document is read",
+        "spreadsheet.include": "only the values of cells are read",
+        "settings.ocr_system": "OCR is done by Tesseract or RapidOCR, whichever is installed",
+        "settings.extraction_mode": "text that is in the document is used, OCR only where there "
+        "is none",
+        "settings.tenant_throttling": "nobody shares this service",
+        "settings.model": NO_MODEL,
+    },
+    JobType.EXTRACT: {
+        "instructions.system_prompt": "labels and tables are read by rules; `batcher serve "
+        "--llm-url` asks a model",
+        "settings.include_images": NO_MODEL,
+        "settings.optimize_for_latency": "there is one speed",
+        "settings.deep_extract": NO_MODEL,
+    },
+    JobType.SPLIT: {"split_rules": NO_MODEL, "settings.deep_split": NO_MODEL},
+    JobType.CLASSIFY: {"model": NO_MODEL},
+}
+# What the API takes where nothing is said: asking for it asks for nothing.
+USUAL: Final = {
+    "instructions.system_prompt": "Be precise and thorough.",
+    "split_rules": "Split the document into the applicable sections. Sections may only overlap at "
+    "their first and last page if at all.",
+    "model": "default",
+}
+# What a model of the user's own serves after all.
+WITH_MODEL: Final = frozenset({"instructions.system_prompt"})
+PLACED: Final = frozenset({"pdf", "image"})  # the kinds of document whose pages have a look
+BY_KIND: Final[Mapping[str, frozenset[str]]] = {
+    "settings.return_images": PLACED,
+    "settings.return_ocr_data": PLACED,
+    "settings.return_citations": PLACED,
+    "settings.embed_pdf_metadata": PLACED,
+    "settings.extract_document_properties": frozenset({"pdf", "docx", "pptx", "sheet"}),
+}
+
+
+def unserved(request: Mapping[str, Any], type: str, *, model: bool = False) -> list[str]:
+    """A sentence for each thing that a request of this type asks for in vain.
+
+    What it says under `parsing` is left to `unserved_by_parse`. `model`: whether the user's own
+    model answers.
+    """
+    notes = _in_vain(request, type, served=WITH_MODEL if model else frozenset())
+    own = {name: value for name, value in request.items() if name != "parsing"}
+    return notes + [f"{path}: {NOT_KNOWN}" for path in unknown_keys(own, BODIES[JobType(type)])]
+
+
+def unserved_by_parse(options: Mapping[str, Any], kind: str) -> list[str]:
+    """A sentence for each option that is asked for in vain of a document of this kind."""
+    notes = _in_vain(options, JobType.PARSE)
+    for path, kinds in BY_KIND.items():
+        if _asked(options, path) and kind not in kinds:
+            notes.append(f"{path}: only of {', '.join(sorted(kinds))}")
+    if _asked(options, "formatting.table_output_format") == "jsonbbox":
+        notes.append("formatting.table_output_format: jsonbbox is answered as json, without boxes")
+    if _asked(options, "settings.return_citations") and _asked(options, "formatting.merge_tables"):
+        notes.append("settings.return_citations: not together with formatting.merge_tables")
+    notes += (f"{path}: {NOT_KNOWN}" for path in unknown_keys(options, ParseBody))
+    return notes
+
+
+def _in_vain(
+    request: Mapping[str, Any], type: str, *, served: frozenset[str] = frozenset()
+) -> list[str]:
+    return [
+        f"{path}: {reason}"
+        for path, reason in UNSERVED.get(type, {}).items()
+        if path not in served and _asked(request, path) and _asked(request, path) != USUAL.get(path)
+    ]
+
+
+def _asked(request: Mapping[str, Any], path: str) -> Any:
+    value: Any = request
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

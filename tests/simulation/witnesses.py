@@ -338,8 +338,9 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
     """What failed for a reason that may pass is tried by so many runs, each once, since a person
     last decided.
 
-    A verdict that a copy has taken over from before that decision is left for a person to put back
-    once more.
+    A run has tried it when it failed there: one that put it back in the queue and then found out
+    that its source makes way for another, or was killed, has used up no try. A verdict that a copy
+    has taken over from before that decision is left for a person to put back once more.
     """
     sql = (
         "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document "
@@ -352,7 +353,8 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
         if event in ("Retried", "Follows"):
             since.clear()
         since[event] += 1
-        if event == "TakenUp" and since[event] == RUNS:
+        tries = since["JobFailed"] + since["GivenUp"] + since["Rejected"]
+        if event == "TakenUp" and tries >= RUNS:
             yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
     sql = (
         "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON "

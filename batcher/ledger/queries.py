@@ -593,17 +593,20 @@ class Queries:
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
 
-    def passing(self, *, runs: int | None = None) -> list[tuple[int, int]]:
+    def passing(
+        self, *, runs: int | None = None, scan: int | None = None
+    ) -> list[tuple[int, int]]:
         """(document, runs that have tried it) of those that the next run takes up by itself.
 
         What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as
         many as the manifest of the last run says, since a person last decided about these bytes.
+        With `scan`, only what that scan has found.
         """
         if runs is None:
             runs = int(
                 json.loads(self.noted("manifest") or "{}").get("retry", {}).get("runs", RUNS)
             )
-        return list(self.reader.execute(_PASSING, (runs,)))
+        return list(self.reader.execute(_PASSING, {"runs": runs, "scan": scan}))
 
     def spent(self) -> tuple[int, float]:
         """Pages and credits of all attempts whose job completed; credits as estimated where the
@@ -888,6 +891,7 @@ _PASSING = f"""
     WITH failed AS MATERIALIZED (
         SELECT d.id, d.content, d.step FROM documents d LEFT JOIN documents u ON u.id = d.upstream
         WHERE d.state = 'failed' AND d.current = 1 AND d.kind IN ({listed(PASSING)})
+        AND (:scan IS NULL OR d.scan = :scan)
         AND (d.upstream IS NULL OR u.state = 'saved')),
     happened AS MATERIALIZED (
         SELECT s.content, s.step, e.seq, e.at, e.event IN ('Retried', 'Follows') AS decided
@@ -901,7 +905,7 @@ _PASSING = f"""
         FROM happened h LEFT JOIN decision d ON d.content = h.content AND d.step = h.step
         WHERE NOT h.decided AND h.seq > coalesce(d.seq, 0) GROUP BY h.content, h.step)
     SELECT f.id, t.runs FROM failed f JOIN tried t ON t.content = f.content AND t.step = f.step
-    WHERE t.runs < ? AND NOT EXISTS (
+    WHERE t.runs < :runs AND NOT EXISTS (
         SELECT 1 FROM documents o JOIN attempts a ON a.document = o.id
         WHERE o.content = f.content AND o.step = f.step AND a.outcome <> 'void' AND a.sent_at >= t.since)
     ORDER BY f.id"""

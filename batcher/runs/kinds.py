@@ -55,7 +55,6 @@ from batcher.stages.recovery import Recovery
 from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
-from batcher.stages.second_tries import take_up
 from batcher.stages.sink import Sink
 from batcher.stages.submitter import Submitter
 from batcher.stages.time_limit import TimeLimit
@@ -93,7 +92,6 @@ class CollectRun:
 
     is_complete = False  # whether its end means that nothing of the batch is left to do
     submits = False
-    taken_up = 0  # documents that an earlier run failed to get done, and this one tries
 
     def __init__(self, means: RunContext) -> None:
         manifest, ledger, store, reached, control, clock, rng, rate_limits, self._callback = means
@@ -218,6 +216,11 @@ class CollectRun:
                     task.cancel()
         except* BatcherError as errors:
             raise first_of(errors) from None
+
+    @property
+    def taken_up(self) -> int:
+        """How many documents an earlier run failed to get done, and this one tries again."""
+        return 0
 
     @property
     def left_out(self) -> LeftOut:
@@ -363,7 +366,6 @@ class Run(CollectRun):
         super().__init__(means)
         manifest, ledger, _, reached, control, clock, rng, _, callback = means
         self._is_sample = manifest.limits.is_sample
-        self._runs = manifest.runs
         self._mirror = manifest.output.mirror
         self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
         self.consent = Consent(ledger, control, unasked=unasked(manifest))
@@ -407,9 +409,6 @@ class Run(CollectRun):
         ]
         if all(agreed):
             await self.scanner.sort_out()
-            self.time_limit.look()
-            if not self.control.stopped.is_set():
-                self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
             self.control.stop(self.control.refused, 2, home=True)
         try:
@@ -434,6 +433,10 @@ class Run(CollectRun):
     @property
     def left_out(self) -> LeftOut:
         return self.scanner.left_out
+
+    @property
+    def taken_up(self) -> int:
+        return self.scanner.taken_up
 
     @property
     def has_looked(self) -> bool:

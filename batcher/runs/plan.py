@@ -37,7 +37,6 @@ from batcher.sources.passwords import Passwords
 from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
-from batcher.stages.second_tries import take_up
 
 Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
 
@@ -94,7 +93,6 @@ async def make_plan(manifest: Manifest) -> Plan:
         consent = Consent(ledger, RunControl(), unasked=float("inf"))
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
-        taken_up = await take_up(ledger, runs=manifest.runs)
         await scanner.run()
         sizes, guesses = await asyncio.to_thread(
             _measured, ledger, {job.name: job for job in manifest.jobs}
@@ -102,7 +100,7 @@ async def make_plan(manifest: Manifest) -> Plan:
         locked = await asyncio.to_thread(_locked, ledger, passwords)
         left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
-        plan = replace(plan, left_out=left.values(), taken_up=taken_up)
+        plan = replace(plan, left_out=left.values(), taken_up=scanner.taken_up)
         return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
     finally:
         passwords.close()

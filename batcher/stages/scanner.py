@@ -25,6 +25,7 @@ from batcher.sources import directory, listing, object_store
 from batcher.sources.directory import Found
 from batcher.sources.left_out import LeftOut, Reason
 from batcher.stages.repay_guard import Consent
+from batcher.stages.second_tries import take_up
 
 GROUP = 256  # files looked up, hashed and admitted together
 
@@ -45,6 +46,9 @@ class Scanner:
         """`tell` is given what whoever watches the run will want to know."""
         self.done = asyncio.Event()
         self.withdrawn = 0  # documents that an earlier run had queued and nobody asks for any more
+        self.taken_up = 0  # documents that an earlier run failed to get done, and this one tries
+        # by document: the runs that had tried it when this one began
+        self._tried: dict[int, int] = {}
         self._ledger = ledger
         self._consent = consent
         self._manifest = manifest
@@ -82,6 +86,7 @@ class Scanner:
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
                 await asyncio.to_thread(object_store.check, source)
         await self._ledger.begin_scan()
+        self._tried = dict(self._ledger.passing(runs=self._manifest.runs))
 
     @property
     def steps(self) -> dict[str, str]:
@@ -117,6 +122,7 @@ class Scanner:
         except* BatcherError as errors:
             raise first_of(errors) from None
         self.withdrawn = await self._ledger.end_scan()
+        self.taken_up = await take_up(self._ledger, self._tried, runs=self._manifest.runs)
         self._tell_of_what_differs()
         self.done.set()
 

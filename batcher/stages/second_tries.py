@@ -1,21 +1,26 @@
-"""Takes up again what earlier runs didn't get done for a reason that may have passed, and that
-nothing was paid for.
+"""Takes up again what earlier runs failed to get done for a reason that may have passed, where
+nothing was paid for it.
 
-It sends nothing: what it puts back in the queue is sent where this run's scan finds it.
+It sends nothing, and leaves the verdict of what this run's scan didn't find alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from batcher.core import events
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.payers import candidates, groups, payers_of
 
 
-async def take_up(ledger: Ledger, *, runs: int) -> int:
-    """How many documents are in the queue again, their copies included: of those that fewer than
-    `runs` have tried.
+async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> int:
+    """Put back in the queue what this run's scan has found and fewer than `runs` runs have tried.
+
+    `before` says by how many runs each document had been tried when this one began: what has failed
+    since then has been tried by this run. Return the number of documents, their copies included.
     """
-    tried = dict(ledger.passing(runs=runs))
+    passing = ledger.passing(runs=runs, scan=ledger.scan)
+    tried = {document: number for document, number in passing if before.get(document) == number}
     payers = payers_of(ledger, candidates(ledger, list(tried)))
     paying = [
         events.TakenUp(document, tried[document])

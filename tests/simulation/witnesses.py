@@ -46,7 +46,7 @@ def violations(
         *_expired_without_reason(world),
         *_held_without_reason(world),
         *_failed_without_reason(world),
-        *_not_tried_as_often_as_promised(world),
+        *_not_tried_as_often_as_promised(world, inboxes),
         *(_left_behind(world) if manifest.output.clean == "saved" else ()),
     ]
 
@@ -334,12 +334,13 @@ def _failed_without_reason(world: World) -> Iterator[str]:
             yield f"{source} failed for want of its upload"
 
 
-def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
+def _not_tried_as_often_as_promised(world: World, inboxes: Sequence[Inbox]) -> Iterator[str]:
     """What failed for a reason that may pass is tried by so many runs, each once, since a person
     last decided.
 
-    A verdict that a copy has taken over from before that decision is left for a person to put back
-    once more.
+    A run has tried it when it failed there: one that put it back in the queue and then found out
+    that its source makes way for another, or was killed, has used up no try. A verdict that a copy
+    has taken over from before that decision is left for a person to put back once more.
     """
     sql = (
         "SELECT d.content, d.step, e.event FROM events e JOIN documents d ON d.id = e.document "
@@ -352,16 +353,20 @@ def _not_tried_as_often_as_promised(world: World) -> Iterator[str]:
         if event in ("Retried", "Follows"):
             since.clear()
         since[event] += 1
-        if event == "TakenUp" and since[event] == RUNS:
+        tries = since["JobFailed"] + since["GivenUp"] + since["Rejected"]
+        if event == "TakenUp" and tries >= RUNS:
             yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
     sql = (
-        "SELECT d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON "
+        "SELECT d.folder, d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON "
         "u.id = d.upstream"
         " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND "
         "NOT EXISTS (SELECT 1"
         " FROM attempts a WHERE a.content = d.content AND a.step = d.step AND a.outcome <> 'void')"
     )
-    for source, content, step, kind in world.database.execute(sql):
+    there = {(str(inbox.folder), source) for inbox in inboxes for source in inbox.now}
+    for folder, source, content, step, kind in world.database.execute(sql):
+        if (folder, source) not in there:  # no run finds it any more: its verdict stands
+            continue
         since = happened.get((content, step), Counter[str]())
         has_failed = any(since[event] for event in ("JobFailed", "GivenUp", "Rejected"))
         if kind in PASSING and has_failed and not since["TakenUp"]:

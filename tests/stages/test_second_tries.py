@@ -22,6 +22,7 @@ from batcher.maintenance.candidates import with_verdict
 from batcher.maintenance.retry import requeue
 from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
+from batcher.stages.scanner import Scanner
 
 HOUR = 3600.0
 
@@ -219,6 +220,66 @@ def test_what_is_not_asked_for_any_more_is_not_taken_up(house: House) -> None:
         before = house.paid()
         assert (await house.run())["saved"] == 1
         assert house.paid() - before == 1
+
+    run_virtually(work())
+
+
+def test_a_run_over_another_folder_leaves_the_verdict_alone(house: House) -> None:
+    """Two folders go to one output in turns: each folder's failures wait for its own next run."""
+
+    async def work() -> None:
+        first = house.inbox
+        second = first.parent / "another inbox"
+        second.mkdir()
+        house.put(a="one")
+        house.service.work = fails("TIMEOUT")
+        assert await house.run() == {"failed": 1}
+        house.service.work = fails(None)
+        for _ in range(3):
+            house.inbox = second
+            house.put(b="two")
+            assert await house.run() == {"failed": 1, "saved": 1}
+            assert [tried for _, tried in waiting(house)] == [1]
+        house.inbox = first
+        assert await house.run() == {"saved": 2}
+
+    run_virtually(work())
+
+
+def test_what_is_left_out_for_a_night_is_taken_up_by_the_next_one(house: House) -> None:
+    """Its verdict stands meanwhile, as that of any other document that isn't there."""
+
+    async def work() -> None:
+        house.put(a="one", b="two")
+        house.service.work = fails("TIMEOUT")
+        assert await house.run() == {"failed": 2}
+        house.service.work = fails(None)
+        there = (house.inbox / "b.txt").rename(house.inbox.parent / "b.txt")
+        assert await house.run() == {"failed": 1, "saved": 1}
+        there.rename(house.inbox / "b.txt")
+        assert await house.run() == {"saved": 2}
+
+    run_virtually(work())
+
+
+def test_what_fails_while_the_scan_goes_on_is_left_to_the_next_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run tries it once, however long its scan takes."""
+    walk = Scanner._walk_all
+
+    async def walk_for_long(self: Scanner) -> None:
+        await walk(self)
+        await asyncio.sleep(HOUR)
+
+    monkeypatch.setattr(Scanner, "_walk_all", walk_for_long)
+
+    async def work() -> None:
+        house.put(a="one")
+        house.service.work = fails("TIMEOUT")
+        for runs in (1, 2):
+            assert await house.run() == {"failed": 1}
+            assert [tried for _, tried in waiting(house)] == [runs]
 
     run_virtually(work())
 

@@ -23,7 +23,7 @@ from batcher.core.lifecycle import OUT
 from batcher.core.retry_policy import with_changes
 from batcher.core.summary import Audit
 from batcher.errors import BatcherError, MirrorError, first_of
-from batcher.exit_codes import RunEnd
+from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
@@ -411,7 +411,7 @@ class Run(CollectRun):
             if not self.control.stopped.is_set():
                 self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
-            self.control.stop(self.control.refused, 2, home=True)
+            self.control.stop(self.control.refused, ExitCode.USAGE, home=True)
         try:
             await super().to_its_end()
         finally:
@@ -426,7 +426,9 @@ class Run(CollectRun):
             if checking.done():
                 checking.result()
         except MirrorError as error:
-            self.control.stop(f"output.mirror: {error}; nothing was sent", 3, home=True)
+            self.control.stop(
+                f"output.mirror: {error}; nothing was sent", ExitCode.RUN_AGAIN, home=True
+            )
         finally:
             checking.cancel()
             stopped.cancel()

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 
 from batcher.core import events
 from batcher.errors import LedgerError, MirrorError, OutputError
+from batcher.exit_codes import ExitCode
 from batcher.ledger.derived_outputs import NOTHING, derivable, forget, give_up, missing
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.stages.boundary import trace_of
@@ -151,7 +152,7 @@ class Deriver:
             try:
                 await closing.conclude()
             except MirrorError as error:
-                self._control.stop(str(error), 3)
+                self._control.stop(str(error), ExitCode.RUN_AGAIN)
             self._closed_at = saved
 
     async def _work(self, bench: _Bench) -> None:
@@ -193,12 +194,13 @@ class Deriver:
         except MirrorError as error:
             bench.close()
             # the disk goes on taking results: what is out comes home
-            self._control.stop(str(error), 3)
+            self._control.stop(str(error), ExitCode.RUN_AGAIN)
         except LedgerError:
             raise
         except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
             if isinstance(error, OutputError) and error.errno in OF_THE_DISK:
-                self._control.stop(str(error), 3, abort=True)  # the next run makes what is missing
+                # the next run makes what is missing
+                self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
             else:
                 await self._find(bench, documents, error)
         else:
@@ -231,7 +233,7 @@ class Deriver:
                     f"{one.source}: {format} could not be made of its result, which is saved: {why}"
                 )
         except OutputError as refusal:  # the ledger's own disk
-            self._control.stop(str(refusal), 3, abort=True)
+            self._control.stop(str(refusal), ExitCode.RUN_AGAIN, abort=True)
         if bench.failed(type(error).__name__):
             self._close_bench(
                 bench, f"{bench.in_a_row} documents in a row failed alike, the last with {why}"

@@ -42,6 +42,7 @@ from batcher.errors import (
     ServiceError,
     Unauthorised,
 )
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger
 from batcher.outputs.result_store import Streamed, concerns_one, trouble
 from batcher.reducto.api_types import JobAnswer, JobStatus
@@ -165,7 +166,7 @@ class Fetcher:
             began = _now()
             answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
         except (NotFound, Gone) as error:
             self._rate_limits.fetch.answered()
             watched.silences = 0

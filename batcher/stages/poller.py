@@ -16,6 +16,7 @@ from batcher.core import events
 from batcher.core.inflight import is_overdue
 from batcher.core.poll_schedule import SHORT, PollSchedule
 from batcher.errors import BatcherError, ServiceError, Unauthorised
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.reducto.client import Api
@@ -157,7 +158,7 @@ class Poller:
             await self._read_listing(unseen)
             self._in_vain = 0
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
         except ServiceError as error:
             self._in_vain += 1
             self._rate_limits.list.hold(error, most=self._jobs.patience_with(error, self._clock()))

@@ -27,6 +27,7 @@ from batcher.errors import (
     ServiceError,
     Unauthorised,
 )
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
@@ -153,7 +154,7 @@ class Recovery:
                     return  # it befalls all: the next run looks for the others
                 await self._judge_alone(attempt, scan, judge)
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
 
     async def _judge_alone(self, attempt: Unknown, scan: JobListScan, judge: Judge) -> None:
         try:

@@ -20,6 +20,7 @@ from batcher.common.names import elsewhere
 from batcher.core import events
 from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Copy, Ledger
 from batcher.outputs.result_store import (
     Item,
@@ -148,7 +149,7 @@ class Sink:
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
                 # what wasn't written is still at the service
-                self._control.stop(str(outcome), 3, abort=True)
+                self._control.stop(str(outcome), ExitCode.RUN_AGAIN, abort=True)
             else:
                 happened += [result.ended, _saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
@@ -174,14 +175,14 @@ class Sink:
         try:
             return await asyncio.to_thread(self._store.new_part)
         except OutputError as error:
-            self._control.stop(str(error), 3, abort=True)
+            self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
             return None
 
     def refuse(self, output: str, error: OSError) -> None:
         """The disk gave up in the middle of a stream: what isn't written is still at the
         service.
         """
-        self._control.stop(str(trouble(output, error)), 3, abort=True)
+        self._control.stop(str(trouble(output, error)), ExitCode.RUN_AGAIN, abort=True)
 
     async def copy_for_ever(self) -> None:
         """Give every copy the end that its payer came to."""
@@ -201,7 +202,7 @@ class Sink:
                 try:
                     happened = await self._end_of(copy)
                 except OutputError as error:
-                    self._control.stop(str(error), 3, abort=True)
+                    self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
                     return False
             try:
                 await self._ledger.record(*happened)

@@ -43,6 +43,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Due, Ledger
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
@@ -410,7 +411,7 @@ class Submitter:
             name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
             return None
         except ServiceError as error:
             self._rate_limits.upload.hold(error)
@@ -597,7 +598,9 @@ class Submitter:
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
-            self._control.stop(str(error), 4, abort=isinstance(error, Unauthorised))
+            self._control.stop(
+                str(error), ExitCode.SERVICE_FAILED, abort=isinstance(error, Unauthorised)
+            )
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
@@ -630,7 +633,9 @@ class Submitter:
             self._silent_since = self._clock()
         silent = self._clock() - self._silent_since
         if silent > self._patience:
-            self._control.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+            self._control.stop(
+                f"no answer from the service for {silent:.0f} s: {error}", ExitCode.SERVICE_FAILED
+            )
 
 
 def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:

@@ -41,9 +41,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batcher.exit_codes import ExitCode
+
 
 class BatcherError(Exception):
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,11 @@ class ManifestError(BatcherError):
 
 
 class ServiceUnusable(BatcherError):
-    exit_code = 4
+    exit_code = ExitCode.SERVICE_FAILED
 
 
 class PlaceUnusable(ServiceUnusable):
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ReceiverUnusable(BatcherError):
@@ -92,7 +94,7 @@ class BudgetSpent(BatcherError):
     before that.
     """
 
-    exit_code = 3
+    exit_code = ExitCode.RUN_AGAIN
 
     def __init__(
         self, message: str, *, cost: float, may_fit: bool = False, probe: int | None = None
@@ -104,7 +106,7 @@ class BudgetSpent(BatcherError):
 
 
 class Stopped(BatcherError):
-    exit_code = 3
+    exit_code = ExitCode.RUN_AGAIN
 
 
 class LedgerError(BatcherError):
@@ -112,7 +114,7 @@ class LedgerError(BatcherError):
 
 
 class LedgerLocked(LedgerError):
-    exit_code = 5
+    exit_code = ExitCode.LEDGER_LOCKED
 
 
 class LedgerForeign(LedgerError):
@@ -162,7 +164,7 @@ class DocumentLocked(SourceError):
 class OutputError(BatcherError):
     """`errno` is what the system said; 0 where it wasn't the system."""
 
-    exit_code = 3
+    exit_code = ExitCode.RUN_AGAIN
 
     def __init__(self, message: str, *, errno: int = 0) -> None:
         super().__init__(message)
@@ -176,7 +178,7 @@ class MirrorError(OutputError):
 class ServiceError(BatcherError):
     """`call` says which one, as in "POST /parse_async"."""
 
-    exit_code = 4
+    exit_code = ExitCode.SERVICE_FAILED
 
     def __init__(self, call: str, message: str) -> None:
         super().__init__(f"{call}: {message}")

@@ -1,10 +1,21 @@
 """How a run ended: in one word and by its exit code, which the command line, summaries and messages
-have in common.
+have in common. It imports nothing of batcher.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """What the process's exit code says. JSON, the ledger and the shell see the plain integer."""
+
+    SUCCESS = 0  # everything is on disk, or as much of it as was asked for
+    INCOMPLETE = 1  # a document has no result, or what was checked is not as it should be
+    USAGE = 2  # the command, the manifest or the ledger can't be used, or nobody agreed to pay
+    RUN_AGAIN = 3  # the run stopped before its end: the same command goes on
+    SERVICE_FAILED = 4  # the service refuses or doesn't answer, or batcher itself failed
+    LEDGER_LOCKED = 5  # another run holds the ledger
 
 
 class RunEnd(StrEnum):
@@ -23,20 +34,31 @@ def heavier(one: RunEnd, other: RunEnd) -> RunEnd:
     return max(one, other, key=_WEIGHT.__getitem__)
 
 
-def exit_code_of(*, stopped: int, refused: bool, failed: bool, waits: bool, lacks: bool) -> int:
-    """`stopped`: with which code it was, if it was; `refused`: nobody agreed to pay again;
-    `failed`: in this run.
+def exit_code_of(
+    *, stopped: ExitCode, refused: bool, failed: bool, waits: bool, lacks: bool
+) -> ExitCode:
+    """The exit code of a run that came to its end.
 
-    `waits`: something is left that the next run takes up by itself; `lacks`: some document isn't
-    saved, and is minded.
+    `stopped` is the code with which it was stopped, SUCCESS if it wasn't. `refused` means that
+    nobody agreed to pay again, and `failed` that a document failed in this run. `waits` means that
+    the next run takes up by itself what is left, and `lacks` that some document isn't saved and
+    somebody asked to be told so.
     """
-    return stopped or (2 if refused else 1 if failed else 3 if waits else 1 if lacks else 0)
+    if stopped != ExitCode.SUCCESS:
+        return stopped
+    if refused:
+        return ExitCode.USAGE
+    if failed:
+        return ExitCode.INCOMPLETE
+    if waits:
+        return ExitCode.RUN_AGAIN
+    return ExitCode.INCOMPLETE if lacks else ExitCode.SUCCESS
 
 
-def ended_as(exit_code: int, how: RunEnd) -> RunEnd:
-    """`how` a run was stopped that was."""
-    if exit_code == 0:
+def ended_as(exit_code: ExitCode, how: RunEnd) -> RunEnd:
+    """The word for a run that ended with `exit_code`. `how` says what stopped it, if anything."""
+    if exit_code == ExitCode.SUCCESS:
         return RunEnd.FINISHED
-    if exit_code != 3:
+    if exit_code != ExitCode.RUN_AGAIN:
         return RunEnd.FAILED
     return RunEnd.STOPPED if how is RunEnd.FINISHED else how

@@ -11,7 +11,7 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "errors exit_codes doorkeeper common reducto manifest core adapters ledger sources outputs "
+    "exit_codes errors doorkeeper common reducto manifest core adapters ledger sources outputs "
     "stages runs maintenance"
     " api views cli"
 ).split()
@@ -23,7 +23,7 @@ INSIDE = {
     "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend "
     "event_writes intake writer"
     " ledger remembered derived_outputs statistics history reader",
-    "runs": "preflight callback notifications wiring kinds running plan checks",
+    "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
 }
 IMPURE = {

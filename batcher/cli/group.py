@@ -16,6 +16,7 @@ import click
 
 import batcher
 from batcher.errors import BatcherError
+from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
     "run plan status why failures retry verify cancel rebuild export report serve init schema"
@@ -51,22 +52,22 @@ class _Commands(click.Group):
             sys.exit(_end_of(error))
 
 
-def _end_of(error: OSError) -> int:
+def _end_of(error: OSError) -> ExitCode:
     """The exit code, once it is told what the system says no to: a place that somebody named, or a
     stream.
     """
     if error.filename is not None:
         tell_trouble(f"{os.fsdecode(error.filename)}: {error.strerror}")
-        return 2
+        return ExitCode.USAGE
     if error.errno == errno.ENOENT and _is_nowhere():
         tell_trouble(
             "the working directory is no longer there; go to one that is, and say it again"
         )
-        return 2
+        return ExitCode.USAGE
     if error.errno not in _OF_A_STREAM:
         raise error
     give_up_output(error)
-    return 3
+    return ExitCode.RUN_AGAIN
 
 
 def _is_nowhere() -> bool:

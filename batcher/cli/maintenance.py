@@ -12,6 +12,7 @@ import click
 from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest, place_of, reading
 from batcher.cli.group import main
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
+from batcher.exit_codes import ExitCode
 
 CLASSES = (
     "transient",
@@ -147,7 +148,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))
     if said:
         click.echo(said, err=True)
-    sys.exit(0 if found.is_whole else 1)
+    sys.exit(ExitCode.SUCCESS if found.is_whole else ExitCode.INCOMPLETE)
 
 
 @main.command(short_help="Stop sending, and cancel the jobs in flight.")

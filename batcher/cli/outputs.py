@@ -9,6 +9,7 @@ import click
 
 from batcher.cli.arguments import PATH, WHAT, access_of, place_of, reading
 from batcher.cli.group import main
+from batcher.exit_codes import ExitCode
 
 
 @main.command(short_help="Write results, documents, attempts or costs as one file.")
@@ -62,7 +63,7 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
         click.echo(f"batcher: {len(done.missing)} results are not on disk as they were saved, "
                    f"e.g. {done.missing[0]}; "
                    f"see `batcher verify {what}`", err=True)  # fmt: skip
-        sys.exit(1)
+        sys.exit(ExitCode.INCOMPLETE)
 
 
 @main.command(short_help="Write a page that shows a batch.")

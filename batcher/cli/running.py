@@ -28,6 +28,7 @@ from batcher.cli.arguments import (
 )
 from batcher.cli.group import main
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
+from batcher.exit_codes import ExitCode
 from batcher.service.arguments import service_options
 
 
@@ -183,7 +184,7 @@ def plan(
             checked.is_sound,
         )
     click.echo(json.dumps(values) if as_json else words)
-    sys.exit(0 if sound else 1)
+    sys.exit(ExitCode.SUCCESS if sound else ExitCode.INCOMPLETE)
 
 
 @main.command()
@@ -211,7 +212,8 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
     values = status_values(place.ledger, under_way=is_held(place.ledger))
     if not follow:
         click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
-    sys.exit(1 if strict and unsaved(values["documents"]) else 0)
+    lacks = strict and unsaved(values["documents"])
+    sys.exit(ExitCode.INCOMPLETE if lacks else ExitCode.SUCCESS)
 
 
 @main.command(short_help="Serve Reducto's API from this machine.")

@@ -162,7 +162,7 @@ def _heed_signals(control: RunControl, *, log_json: bool) -> None:
     """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
     from asyncio import get_running_loop
 
-    from batcher.exit_codes import RunEnd
+    from batcher.exit_codes import ExitCode, RunEnd
     from batcher.views.log import write_line
 
     def stop() -> None:
@@ -172,7 +172,7 @@ def _heed_signals(control: RunControl, *, log_json: bool) -> None:
         )
 
         again = control.stopped.is_set() and not control.home
-        control.stop("on request", 3, abort=again, how=RunEnd.STOPPED)
+        control.stop("on request", ExitCode.RUN_AGAIN, abort=again, how=RunEnd.STOPPED)
         if log_json:
             write_line(sys.stderr, "Stopping", {"at_once": again})
         elif not again:

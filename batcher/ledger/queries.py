@@ -593,9 +593,7 @@ class Queries:
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
 
-    def passing(
-        self, *, runs: int | None = None, scan: int | None = None
-    ) -> list[tuple[int, int]]:
+    def passing(self, *, runs: int | None = None, scan: int | None = None) -> list[tuple[int, int]]:
         """(document, runs that have tried it) of those that the next run takes up by itself.
 
         What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as

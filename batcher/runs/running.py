@@ -22,7 +22,7 @@ from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
 from batcher.errors import BatcherError
-from batcher.exit_codes import ended_as, exit_code_of
+from batcher.exit_codes import ExitCode, ended_as, exit_code_of
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest, outline
 from batcher.outputs.result_store import Store
@@ -135,7 +135,7 @@ async def _to_its_end(
         if run.has_taken_its_sample:
             control.finished()
         if run.unmatched and not control.exit_code:
-            control.stop(run.unmatched, 2)
+            control.stop(run.unmatched, ExitCode.USAGE)
         summary = _summarise(
             manifest, ledger, control, mark, audit, seconds=time.monotonic() - began
         )
@@ -209,7 +209,7 @@ def _summarise(
         documents={str(state): number for state, number in tally.most_common()},
         failures=tuple(ledger.failures(passing=passing)),
         waiting=len(waiting),
-        goes_on=exit_code == 3 and not control.exit_code,
+        goes_on=exit_code == ExitCode.RUN_AGAIN and not control.exit_code,
         pages=pages,
         credits=credits,
         seconds=seconds,
@@ -217,7 +217,7 @@ def _summarise(
         ended=ended_as(exit_code, control.how),
         reason=control.reason
         or control.refused
-        or (_waits(len(waiting)) if exit_code == 3 else ""),
+        or (_waits(len(waiting)) if exit_code == ExitCode.RUN_AGAIN else ""),
         steps=ledger.steps() if len(manifest.jobs) > 1 else {},
         bring_home_by=ledger.nearest_deadline_at() if out else None,
         warnings=tuple(control.warnings),

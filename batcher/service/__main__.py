@@ -22,6 +22,7 @@ import aiohttp
 import click
 
 from batcher.errors import ServiceUnusable
+from batcher.exit_codes import ExitCode
 from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
 from batcher.service.local import LocalOptions, LocalService
 
@@ -96,7 +97,7 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     with contextlib.suppress(RuntimeError):  # the loop may have ended already
         loop.call_soon_threadsafe(stop.set)
     threading.Event().wait(LAST_WORD)
-    os._exit(0)
+    os._exit(ExitCode.SUCCESS)
 
 
 def _ask_for_descriptors() -> None:

@@ -22,6 +22,7 @@ from batcher.core.duplicate_jobs import AttemptRef, DuplicateJob, age_of, counts
 from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries import Holder
 from batcher.outputs.result_store import Store
@@ -105,7 +106,8 @@ class Auditor:
     async def run(self) -> Audit:
         """Of what this run did, and of submissions that no earlier audit has seen settled."""
         damaged = await self._damaged_files()
-        if self._control.exit_code == 4:  # the service doesn't take us: the next run looks
+        if self._control.exit_code == ExitCode.SERVICE_FAILED:
+            # the service doesn't take our requests: the next run looks
             return Audit(damaged=damaged)
         looking = asyncio.create_task(self._twins())
         began = asyncio.get_running_loop().time()

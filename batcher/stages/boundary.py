@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from batcher.common.secrets import redact_urls
 from batcher.errors import BatcherError
+from batcher.exit_codes import ExitCode
 from batcher.stages.run_control import RunControl
 
 IN_A_ROW: Final = 3  # of the same kind: from the same line of code
@@ -67,7 +68,7 @@ class Boundary:
 
     def stop(self, words: str) -> None:
         self.has_stopped = True
-        self._control.stop(f"{words}; see {TRACES}", 4, abort=self._abort)
+        self._control.stop(f"{words}; see {TRACES}", ExitCode.SERVICE_FAILED, abort=self._abort)
 
     def _keep(self, error: Exception, about: str, reason: str) -> None:
         self._control.trace(trace_of(error, f"{about}: {reason}"))

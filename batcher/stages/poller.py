@@ -17,6 +17,7 @@ from batcher.core import events
 from batcher.core.inflight import is_overdue
 from batcher.core.poll_schedule import SHORT, PollSchedule
 from batcher.errors import BatcherError, ServiceError, Unauthorised
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
 from batcher.reducto.client import Api
@@ -78,10 +79,9 @@ class Poller:
             self._jobs.caught_up.set()
             await self._jobs.until_due()
 
-    @property
-    def busy(self) -> bool:
+    def outstanding(self) -> int:
         """Whether a look is due, or under way."""
-        return self._looking or self._jobs.has_due
+        return int(self._looking or self._jobs.has_due)
 
     def look_at_all(self) -> None:
         """One look at all that is out, whenever it was due: for a run that is about to stop."""
@@ -160,7 +160,7 @@ class Poller:
             await self._read_listing(unseen)
             self._in_vain = 0
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
         except ServiceError as error:
             self._in_vain += 1
             self._rate_limits.list.hold(error, most=self._jobs.patience_with(error, self._clock()))

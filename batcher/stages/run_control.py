@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from batcher.common.secrets import Secrets
-from batcher.exit_codes import RunEnd, heavier
+from batcher.exit_codes import ExitCode, RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
 
 
@@ -16,7 +16,7 @@ from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClas
 class RunControl:
     """`stopped` ends new submissions; what is in flight is still brought home unless `abort`."""
 
-    exit_code: int = 0
+    exit_code: ExitCode = ExitCode.SUCCESS
     reason: str = ""
     abort: bool = False
     home: bool = False  # what is out is waited for, however long it takes
@@ -37,7 +37,7 @@ class RunControl:
     def stop(
         self,
         reason: str,
-        exit_code: int,
+        exit_code: ExitCode,
         *,
         abort: bool = False,
         home: bool = False,
@@ -45,7 +45,7 @@ class RunControl:
     ) -> None:
         """The first reason stands, unless it was none; a later one may only make it more urgent."""
         already = self.stopped.is_set()
-        if not already or self.exit_code == 0:
+        if not already or self.exit_code == ExitCode.SUCCESS:
             self.reason = self.secrets.cut(reason)
             self.exit_code = exit_code
         self.how = heavier(self.how, how)
@@ -55,7 +55,7 @@ class RunControl:
 
     def reach(self, limit: str) -> None:
         """A limit of the manifest's, in words: nothing more is sent, and what is out comes home."""
-        self.stop(limit, 3, home=True, how=RunEnd.LIMIT)
+        self.stop(limit, ExitCode.RUN_AGAIN, home=True, how=RunEnd.LIMIT)
 
     def warn(self, words: str) -> None:
         """Something that nobody has to act on at once, and that somebody will want to know."""
@@ -75,7 +75,7 @@ class RunControl:
     def finished(self) -> None:
         """Nothing was left to do after all."""
         self.reason = ""
-        self.exit_code = 0
+        self.exit_code = ExitCode.SUCCESS
         self.how = RunEnd.FINISHED
 
     def count(self, kind: str | None) -> None:
@@ -85,5 +85,6 @@ class RunControl:
         self._in_a_row = self._in_a_row + 1 if kind == ErrorClass.CONFIGURATION else 0
         if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:
             self.stop(
-                f"{self._in_a_row} documents in a row were refused for their configuration", 2
+                f"{self._in_a_row} documents in a row were refused for their configuration",
+                ExitCode.USAGE,
             )

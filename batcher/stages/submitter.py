@@ -43,6 +43,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Due, Ledger
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
@@ -183,9 +184,9 @@ class Submitter:
         self._ahead.discard(due.id)
         self._allowance.withdraw(due.id)
 
-    @property
-    def idle(self) -> bool:
-        return not self._in_hand
+    def outstanding(self) -> int:
+        """Documents in hand, from the look at their bytes to the answer that is on record."""
+        return len(self._in_hand)
 
     @property
     def has_sent_its_number(self) -> bool:
@@ -193,9 +194,9 @@ class Submitter:
         return self._allowance.used_up
 
     @property
-    def posts(self) -> bool:
-        """Whether a submission waits for its answer: to cut it off would leave its fate unknown."""
-        return self._posting > 0
+    def posting(self) -> int:
+        """Submissions that wait for their answers: to cut one off would leave its fate unknown."""
+        return self._posting
 
     def stop_if_nothing_fits(self) -> None:
         """Where all that is left to send is too large for what is left of a limit.
@@ -207,7 +208,7 @@ class Submitter:
             self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
         ):
             return  # what comes after those may fit
-        if not self._too_large or not self.idle:
+        if not self._too_large or self._in_hand:
             return
         # the others made way for newer versions, which may fit
         left = self._ledger.to_submit(list(self._too_large))
@@ -305,7 +306,7 @@ class Submitter:
         )
         if (
             is_told
-            or not self.idle
+            or self._in_hand
             or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large)
         ):
             return
@@ -410,7 +411,7 @@ class Submitter:
             name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
-            self._control.stop(str(error), 4, abort=True)
+            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
             return None
         except ServiceError as error:
             self._rate_limits.upload.hold(error)
@@ -597,7 +598,9 @@ class Submitter:
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
-            self._control.stop(str(error), 4, abort=isinstance(error, Unauthorised))
+            self._control.stop(
+                str(error), ExitCode.SERVICE_FAILED, abort=isinstance(error, Unauthorised)
+            )
             return events.RefusedForNow(due.id, str(error), due_at=self._clock())
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
@@ -630,7 +633,9 @@ class Submitter:
             self._silent_since = self._clock()
         silent = self._clock() - self._silent_since
         if silent > self._patience:
-            self._control.stop(f"no answer from the service for {silent:.0f} s: {error}", 4)
+            self._control.stop(
+                f"no answer from the service for {silent:.0f} s: {error}", ExitCode.SERVICE_FAILED
+            )
 
 
 def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:

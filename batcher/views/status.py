@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batcher.common.formatting import format_duration, format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
-from batcher.exit_codes import RunEnd
+from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries import Queries
 from batcher.ledger.schema import reading
 
@@ -52,7 +52,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
             "--sample"
         )
     lines += [f"note: {note}" for note in summary.notes]
-    if summary.exit_code == 3 or summary.bring_home_by:
+    if summary.exit_code == ExitCode.RUN_AGAIN or summary.bring_home_by:
         lines.append(f"to continue, rerun the same command{_before(summary.bring_home_by)}")
     return "\n".join(lines)
 
@@ -83,7 +83,7 @@ def nothing_found(manifest: Manifest) -> list[str]:
 def trouble_words(summary: Summary) -> str:
     """What is said with -q: nothing where all went well."""
     lines = [summary.reason] if summary.reason else []
-    if summary.exit_code == 1:
+    if summary.exit_code == ExitCode.INCOMPLETE:
         lines += [_why(group) for group in summary.failures]
     lines += map(plain, _some(summary.audit.words()))
     return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))

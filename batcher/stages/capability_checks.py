@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
+from batcher.core.absence import FENCE, LISTING
 from batcher.errors import BadReply, Busy
 from batcher.ledger.ledger import Ledger
 from batcher.reducto.api_types import JOBS_PAGE_LIMIT, JobRow, JobsPage
 from batcher.reducto.client import Api
 
-LISTING = "listing"
-FENCE = "fence"
 # a million jobs: more than an account makes in the time that jobs are kept
 PAGES_AT_MOST: Final = 2_000
 TRIES_OF_PAGE: Final = 3

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from world import SimWriter
 
-from batcher.core import events, inflight, reservations
+from batcher.core import absence, events, inflight, reservations
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.errors import ServiceError
@@ -119,11 +119,11 @@ def _does_not_wait_to_settle() -> list[Patch]:
         await healthy(self, attempt, scan)
 
     healthy = Recovery._judge
-    return [(Recovery, "_judge", hasty), (Recovery, "_may_conclude", lambda *_: True)]
+    return [(Recovery, "_judge", hasty), (absence, "doubt", lambda *_: "")]
 
 
 def _trusts_a_listing_that_has_forgotten() -> list[Patch]:
-    return [(Recovery, "_is_out_of_reach", lambda *_: False)]
+    return [(absence, "is_out_of_reach", lambda *_: False)]
 
 
 def _says_saved_before_it_is() -> list[Patch]:
@@ -311,10 +311,15 @@ def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
 
 
 def _holds_without_a_look() -> list[Patch]:
-    def hopeless(self: Recovery, attempt: Any, scan: JobListScan) -> bool:
-        return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+    def hopeless(self: Recovery, *facts: Any) -> absence.Decision:
+        decision = healthy(self, *facts)
+        if decision.action is not absence.Action.WAIT:
+            return decision
+        is_all = self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+        return absence.Decision(absence.Action.HOLD, "perhaps paid") if is_all else decision
 
-    return [(Recovery, "_is_hopeless", hopeless)]
+    healthy = Recovery._conclusion
+    return [(Recovery, "_conclusion", hopeless)]
 
 
 def _reads_another_document_s_job() -> list[Patch]:

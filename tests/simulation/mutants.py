@@ -312,11 +312,13 @@ def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
 
 def _holds_without_a_look() -> list[Patch]:
     def hopeless(self: Recovery, *facts: Any) -> absence.Decision:
-        decision = healthy(self, *facts)
-        if decision.action is not absence.Action.WAIT:
-            return decision
         is_all = self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
-        return absence.Decision(absence.Action.HOLD, "perhaps paid") if is_all else decision
+        patient = absence.is_hopeless
+        absence.is_hopeless = lambda *_: is_all
+        try:
+            return healthy(self, *facts)
+        finally:
+            absence.is_hopeless = patient
 
     healthy = Recovery._conclusion
     return [(Recovery, "_conclusion", hopeless)]

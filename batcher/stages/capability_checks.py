@@ -7,12 +7,10 @@ Each is found out once for a service and key, and stored. Nothing here submits a
 from __future__ import annotations
 
 from batcher.adapters.rate_limits import RateLimiter
+from batcher.core.absence import FENCE, LISTING
 from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
 from batcher.stages.job_list import rows
-
-LISTING = "listing"
-FENCE = "fence"
 
 
 async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
+from batcher.core.absence import RETENTION_MARGIN
 from batcher.core.duplicate_jobs import age_of, fits, is_mute, marks_in, names_upload, preference
 from batcher.errors import ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
@@ -20,7 +21,6 @@ from batcher.reducto.api_types import JobRow, JobsPage
 from batcher.reducto.client import Api
 from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
-MARGIN: Final = 300.0  # seconds before the retention is over from which on a listing proves nothing
 # seconds that one page may take, its turn included: a Retry-After may be one of hours
 PAGE_AT_MOST: Final = 600.0
 OFF: Final = 600.0  # seconds by which a row's time may differ from ours
@@ -115,7 +115,7 @@ class JobListReader:
         now = self._clock()
         scan = JobListScan(asyncio.get_running_loop().time(), now)
         scan.unshown = self._ledger.accepted_jobs(
-            self._service, self._key_print, alive_at=now + MARGIN
+            self._service, self._key_print, alive_at=now + RETENTION_MARGIN
         )
         ranks: dict[int, Rank] = {}
         try:
@@ -154,7 +154,7 @@ class JobListReader:
         if not scan.unshown:
             return
         asked = list(scan.unshown)[:AGAIN_AT_MOST]
-        alive_at = self._clock() + MARGIN
+        alive_at = self._clock() + RETENTION_MARGIN
         still = self._ledger.still_accepted(
             self._service, self._key_print, asked, alive_at=alive_at
         )

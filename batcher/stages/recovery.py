@@ -1,22 +1,19 @@
-"""Finds out what became of submissions whose answer was lost, before anything is paid a second
-time.
+"""Finds out what became of submissions whose answer was lost, before anything is paid for twice.
 
-Look for it in the service's listing: found, it is adopted. Not found: fence it off by deleting its
-upload, let `settle` pass, look again; only then is it proven absent and may be sent anew, and only
-by a listing that shows all it must show of ours. Where the means can't be trusted, it is held, in
-bounded time.
+It looks for them in the service's job list. What is found is adopted. The upload of what is not
+found is deleted, and after `settle` the list is read again; only then may its absence be
+confirmed. `core.absence` decides; this stage gathers the facts and carries the decisions out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from batcher.adapters.rate_limits import RateLimits
-from batcher.common.formatting import pluralize
-from batcher.core import events
+from batcher.core import absence, events
+from batcher.core.absence import LISTING, Action, Decision
 from batcher.core.lifecycle import State
 from batcher.errors import (
     AttemptOpen,
@@ -31,23 +28,12 @@ from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.reducto.client import Api
 from batcher.stages.boundary import Boundary
-from batcher.stages.capability_checks import FENCE, LISTING, prove_fence
-from batcher.stages.job_list_scan import MARGIN, JobListReader, JobListScan
+from batcher.stages.capability_checks import prove_fence
+from batcher.stages.job_list_scan import JobListReader, JobListScan
 from batcher.stages.run_control import RunControl
 
-ABSENCES_AT_MOST: Final = 3
-# where so many others' submissions never arrive either, it's no fault of this one's
-ABSENCES_IN_BAD_TIMES: Final = 6
-BAD_TIMES: Final = 3
-# seconds at most, with nothing else to do, for a listing that can't be relied on
-PATIENCE: Final = 1800.0
-# times `settle`: nothing would show that such a listing lags, so it has longer than any other
-WITHOUT_WITNESS: Final = 10
-REST_AT_MOST: Final = 300.0  # seconds between two looks at a listing that can't be read
-# in a row, in one pass: whoever waits for the others' sake waits for the next one
-FENCES_IN_VAIN: Final = 3
-SLACK: Final = 0.01  # seconds
-_NO_FENCE: Final = "an input that is no upload can't be fenced off, so its absence can't be proven"
+UNDER_WAY: Final = (State.SENDING, State.WAITING, State.READY)
+TO_SUBMIT: Final = (State.QUEUED, State.UPLOADED)
 
 Judge = Callable[[Unknown, JobListScan], Awaitable[object]]
 
@@ -91,20 +77,17 @@ class Recovery:
             clock=clock,
         )
         self._has_looked_for_held = False
-        self._looked_since: dict[
-            str, float
-        ] = {}  # by nonce, in the loop's time, as all that follows
+        # By nonce, in the loop's time.
+        self._looked_since: dict[str, float] = {}
         self._fence_seen: dict[str, float] = {}
-        # documents whose submissions never arrived, in this run
+        # Documents whose submissions never arrived, in this run.
         self._never_arrived: set[int] = set()
-        # the service wouldn't delete their uploads, so they may yet arrive
+        # By nonce: the service refuses to delete their uploads, so they may still arrive.
         self._unfenced: set[str] = set()
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
-        self._late: dict[
-            str, float
-        ] = {}  # jobs of ours that weren't shown, and how old they were by then
-        self._lag = 0.0  # the most by which the listing was seen to be behind
+        self._lag = absence.ListingLag()
+        self._known = _Known()
         self._rest = 0.0  # seconds, longer from one failure of the listing to the next
 
     async def run(self) -> None:
@@ -123,13 +106,14 @@ class Recovery:
         return 0 if self._has_looked_for_held else 1
 
     def _next_in(self) -> float:
-        """Seconds to the next pass: it comes as soon as it may prove the absence of one that is
-        fenced.
-        """
+        """Seconds to the next pass."""
         fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
         settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
-        in_time = [span + SLACK for span in settled_in if span > 0]
-        return min(self._settle / 4, max(self._settle / 10, min(in_time, default=math.inf)))
+        return absence.next_pass_in(self._settle, settled_in)
+
+    @property
+    def _span(self) -> float:
+        return self._lag.span(self._settle)
 
     async def _look_for_held(self) -> None:
         """Once in a run: what an earlier one held may have turned up since.
@@ -139,7 +123,7 @@ class Recovery:
         held = [
             attempt
             for attempt in self._ledger.unknown(State.HELD)
-            if not self._is_out_of_reach(attempt)
+            if not absence.is_out_of_reach(self._age(attempt), self._retention)
         ]
         if held:
             await self._pass(held, self._adopt)
@@ -153,6 +137,7 @@ class Recovery:
         try:
             await self._prove_fence()
             scan = await self._look_through_listing(unknown)
+            self._known = self._known_of(scan)
             for attempt in unknown:
                 if self._boundary.has_stopped:
                     return  # it befalls all: the next run looks for the others
@@ -184,39 +169,38 @@ class Recovery:
             pass  # the next pass tries again; what the listing shows counts without it
 
     async def _judge(self, attempt: Unknown, scan: JobListScan) -> None:
-        if attempt.id in scan.jobs:
-            if not await self._adopt(attempt, scan):
-                words = (
-                    f"perhaps paid: its job {scan.jobs[attempt.id]} was answered to "
-                    "another document"
-                )
-                await self._ledger.record(events.Held(attempt.id, words))
-            return
-        if self._is_out_of_reach(attempt):
-            await self._ledger.record(
-                events.Held(attempt.id, "perhaps paid, and longer ago than the listing reaches")
-            )
-            return
-        if self._is_to_be_fenced(attempt, scan):
+        seen = self._scan_facts(attempt, scan)
+        facts = self._attempt_facts(attempt, scan)
+        decision = absence.first_decision(facts, seen, self._run_facts(attempt))
+        if decision is not None and decision.action is Action.FENCE:
             await self._fence(attempt)
-        if self._has_settled(attempt, scan) and self._may_conclude(attempt, scan):
-            await self._ledger.record(self._absent(attempt))
-        elif self._is_hopeless(attempt, scan):
-            await self._ledger.record(events.Held(attempt.id, self._what_lacks(attempt, scan)))
+            decision = None
+        if decision is None:
+            decision = self._conclusion(attempt, scan, seen)
+        await self._carry_out(decision, attempt, scan)
 
-    def _absent(self, attempt: Unknown) -> events.Event:
-        self._never_arrived.add(attempt.id)
-        most = ABSENCES_IN_BAD_TIMES if len(self._never_arrived) > BAD_TIMES else ABSENCES_AT_MOST
-        if attempt.absences + 1 >= most:
-            return events.GivenUp(
-                attempt.id, f"proven absent {most} times: its submissions never arrive"
-            )
-        return events.ProvenAbsent(attempt.id)
+    def _conclusion(self, attempt: Unknown, scan: JobListScan, seen: absence.ScanFacts) -> Decision:
+        waited = self._waited(attempt, scan)
+        facts = self._attempt_facts(attempt, scan, waited=waited)
+        return absence.conclusion(facts, seen, self._run_facts(attempt))
+
+    async def _carry_out(self, decision: Decision, attempt: Unknown, scan: JobListScan) -> None:
+        match decision.action:
+            case Action.ADOPT:
+                if not await self._adopt(attempt, scan):
+                    held = absence.answered_to_another(scan.jobs[attempt.id])
+                    await self._ledger.record(events.Held(attempt.id, held.reason))
+            case Action.CONFIRM_ABSENT:
+                self._never_arrived.add(attempt.id)
+                await self._ledger.record(events.ProvenAbsent(attempt.id))
+            case Action.GIVE_UP:
+                self._never_arrived.add(attempt.id)
+                await self._ledger.record(events.GivenUp(attempt.id, decision.reason))
+            case Action.HOLD:
+                await self._ledger.record(events.Held(attempt.id, decision.reason))
 
     async def _adopt(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """False where another attempt holds its job: somewhere on the way two answers were mixed
-        up.
-        """
+        """Return False where another attempt already holds its job."""
         job_id = scan.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._retention
@@ -228,25 +212,93 @@ class Recovery:
                 return False
         return True
 
+    # --- facts ------------------------------------------------------------------------------------
+
+    def _known_of(self, scan: JobListScan) -> _Known:
+        witness = self._ledger.witness(self._service, self._key_print, since=0.0)
+        return _Known(
+            proven=self._ledger.proven(self._service, self._key_print),
+            missing=scan.lacking(self._settle),
+            accepted_at=witness.accepted_at if witness else None,
+        )
+
+    def _attempt_facts(
+        self, attempt: Unknown, scan: JobListScan, *, waited: float = 0.0
+    ) -> absence.AttemptFacts:
+        return absence.AttemptFacts(
+            age=self._age(attempt),
+            has_upload=attempt.has_upload,
+            absences=attempt.absences,
+            fence=self._fence_facts(attempt, scan),
+            waited=waited,
+            witness_age=self._witness_age(attempt),
+        )
+
+    def _age(self, attempt: Unknown) -> float:
+        return self._clock() - attempt.sent_at
+
+    def _fence_facts(self, attempt: Unknown, scan: JobListScan) -> absence.FenceFacts:
+        seen = self._fence_seen.get(attempt.nonce)
+        failed = self._fence_fails.get(attempt.nonce)
+        return absence.FenceFacts(
+            settled_for=None if seen is None else scan.begun_at - seen,
+            is_refused=attempt.nonce in self._unfenced,
+            failure=failed.why if failed else None,
+            again_in=failed.again_at - _now() if failed else 0.0,
+        )
+
+    def _waited(self, attempt: Unknown, scan: JobListScan) -> float:
+        """Seconds since the first pass that could conclude something.
+
+        Waiting for the fence to settle doesn't count.
+        """
+        fenced = self._fence_seen.get(attempt.nonce)
+        if fenced is not None and scan.begun_at - fenced < self._span:
+            return 0.0
+        return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
+
+    def _witness_age(self, attempt: Unknown) -> float | None:
+        """Seconds since the latest acceptance that came after the fence."""
+        accepted_at = self._known.accepted_at
+        if accepted_at is None or accepted_at <= (attempt.fenced_at or 0.0):
+            return None
+        return self._clock() - accepted_at
+
+    def _scan_facts(self, attempt: Unknown, scan: JobListScan) -> absence.ScanFacts:
+        endpoint = self._endpoints.get(attempt.job, "")
+        return absence.ScanFacts(
+            job_id=scan.jobs.get(attempt.id),
+            part=scan.parts.get(attempt.id),
+            broken=scan.broken,
+            unreadable=scan.unreadable,
+            missing=self._known.missing,
+            anonymous=scan.anybodys(endpoint, attempt.sent_at),
+            lags=scan.lags_since(attempt.fenced_at or 0.0),
+            shows_ours=scan.shown_to is not None,
+        )
+
+    def _run_facts(self, attempt: Unknown) -> absence.RunFacts:
+        tally = self._ledger.tally
+        return absence.RunFacts(
+            settle=self._settle,
+            span=self._span,
+            retention=self._retention,
+            proven=self._known.proven,
+            never_arrived=len(self._never_arrived | {attempt.id}),
+            fences_in_vain=self._fences_in_vain,
+            under_way=sum(tally[state] for state in UNDER_WAY),
+            to_submit=sum(tally[state] for state in TO_SUBMIT),
+            submits=self._submits and not self._control.home,
+        )
+
     # --- the fence --------------------------------------------------------------------------------
 
-    def _is_to_be_fenced(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """Not where a part of its job shows that it has arrived, nor before the listing could be
-        looked through.
-        """
-        is_due = attempt.has_upload and attempt.nonce not in self._fence_seen
-        return is_due and attempt.id not in scan.parts and not scan.broken
-
     async def _fence(self, attempt: Unknown) -> None:
-        """Delete its upload: on record before, or a late job would seem to fail by the document's
-        own fault.
+        """Delete its upload.
 
-        What an earlier run has on record is deleted once more: nobody knows whether that run still
-        came to it.
+        It is recorded before, because a late job would seem to fail by the document's own fault.
+        What an earlier run recorded is deleted once more: that run may have died before it.
         """
-        failed = self._fence_fails.get(attempt.nonce)
-        if self._fences_in_vain >= FENCES_IN_VAIN or (failed and _now() < failed.again_at):
-            return
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
         await self._rate_limits.whole.acquire()
@@ -267,152 +319,21 @@ class Recovery:
     def _fence_later(self, attempt: Unknown, error: ServiceError) -> None:
         self._fences_in_vain += 1
         failed = self._fence_fails.get(attempt.nonce)
-        wait = min(REST_AT_MOST, 2 * failed.wait if failed else self._settle / 4)
+        wait = absence.fence_again_in(
+            failed.wait if failed else None,
+            self._settle,
+            came_too_soon=isinstance(error, Busy) and error.status == 429,
+        )
         asked_for = error.retry_after if isinstance(error, Busy) else None
-        if isinstance(error, Busy) and error.status == 429:
-            wait = self._settle / 8  # it only came too soon
-        self._fence_fails[attempt.nonce] = _Failed(
-            str(error), wait, _now() + max(wait, asked_for or 0.0)
-        )
-
-    # --- what may be concluded --------------------------------------------------------------------
-
-    def _is_out_of_reach(self, attempt: Unknown) -> bool:
-        """The service may have forgotten the job since: that it doesn't list it says nothing any
-        more.
-        """
-        return self._clock() - attempt.sent_at > self._retention - MARGIN
-
-    def _has_settled(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """Whether the listing was begun long enough after the fence, by the time of this run alone.
-
-        The machine's clock may have been set between two runs, so a fence of an earlier one counts
-        from our start.
-        """
-        fenced = self._fence_seen.get(attempt.nonce)
-        return fenced is not None and scan.begun_at - fenced >= self._span
-
-    @property
-    def _span(self) -> float:
-        """`settle`, or longer where the listing was seen to be further behind."""
-        return max(self._settle, min(2 * self._lag, PATIENCE))
-
-    def _may_conclude(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """Absence is proven by what must be there, those jobs of ours included that were accepted
-        just now.
-        """
-        return not self._doubt(attempt, scan)
-
-    def _doubt(self, attempt: Unknown, scan: JobListScan) -> str:
-        """Why this pass can't tell that its submission never arrived; empty where it can."""
-        return self._deficiency(attempt, scan) or self._too_early(attempt, scan)
-
-    def _deficiency(self, attempt: Unknown, scan: JobListScan) -> str:
-        """What is missing that time alone doesn't bring."""
-        not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
-        if scan.broken or not_proven or not attempt.has_upload:
-            return self._what_is_missing(attempt, scan, not_proven)
-        return self._shaky(attempt, scan) or self._not_fenced(attempt)
-
-    def _not_fenced(self, attempt: Unknown) -> str:
-        if attempt.nonce in self._fence_seen and attempt.nonce not in self._unfenced:
-            return ""
-        failed = self._fence_fails.get(attempt.nonce)
-        return f"its upload can't be deleted{f': {failed.why}' if failed else ''}"
-
-    def _what_is_missing(self, attempt: Unknown, scan: JobListScan, not_proven: set[str]) -> str:
-        if scan.broken:
-            return f"the listing can't be read to its end: {scan.broken}"
-        if not attempt.has_upload:
-            return _NO_FENCE
-        return f"not proven: {', '.join(sorted(not_proven))}"
-
-    def _shaky(self, attempt: Unknown, scan: JobListScan) -> str:
-        """What the listing shows too little of."""
-        if part := scan.parts.get(attempt.id):
-            return f"the listing shows job {part}, a part of its job, and not the job itself"
-        if scan.unreadable:
-            return (
-                f"{pluralize(scan.unreadable, 'row')} of the listing can't be read, and may be "
-                "its job's"
-            )
-        if job_id := scan.lacking(self._settle):
-            return f"the listing doesn't show job {job_id}, which the service accepted before"
-        if job_id := scan.anybodys(self._endpoints.get(attempt.job, ""), attempt.sent_at):
-            return f"the listing doesn't say what job {job_id} is of, so it may be its job"
-        return ""
-
-    def _too_early(self, attempt: Unknown, scan: JobListScan) -> str:
-        """What more there may be to see in a little while."""
-        if scan.lags_since(attempt.fenced_at or 0.0):
-            return "the listing shows no job that the service accepted since its upload was deleted"
-        waited = self._waited(attempt, scan)
-        if scan.shown_to is None and not (
-            waited > self._without_witness and self._is_alone(waited)
-        ):
-            return "the listing shows no job of ours"
-        return ""
-
-    @property
-    def _without_witness(self) -> float:
-        """Seconds after which a listing is believed that has no job of ours to show and none that
-        it must show.
-        """
-        return WITHOUT_WITNESS * self._settle
-
-    def _waited(self, attempt: Unknown, scan: JobListScan) -> float:
-        """Since this run first looked for it."""
-        return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
-
-    # --- what is given up on ----------------------------------------------------------------------
-
-    def _is_hopeless(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """Nothing else is left whose acceptance could still prove the listing, and it has had its
-        time.
-        """
-        if attempt.nonce in self._fence_seen and not self._has_settled(attempt, scan):
-            return False
-        waited = self._waited(attempt, scan)
-        is_enough = waited > self._patience(attempt, scan) and self._is_alone(waited)
-        return is_enough and not self._may_yet_be_shown(attempt)
-
-    def _patience(self, attempt: Unknown, scan: JobListScan) -> float:
-        """Longer where the service may come to itself."""
-        may_pass = scan.broken or attempt.nonce in self._fence_fails or self._shaky(attempt, scan)
-        only_a_witness = scan.shown_to is None and not self._deficiency(attempt, scan)
-        least = self._without_witness if only_a_witness else 3 * self._settle
-        return max(least, 2 * self._span, min(30 * self._settle, PATIENCE) if may_pass else 0.0)
-
-    def _is_alone(self, waited: float) -> bool:
-        """What is left waits for these, or for nothing; what is to be sent may be waiting for them
-        without a word.
-        """
-        tally = self._ledger.tally
-        company = tally[State.SENDING] + tally[State.WAITING] + tally[State.READY]
-        # else what is left to send is another run's
-        sends = self._submits and not self._control.home
-        if sends and waited <= PATIENCE:
-            company += tally[State.QUEUED] + tally[State.UPLOADED]
-        return company == 0
-
-    def _may_yet_be_shown(self, attempt: Unknown) -> bool:
-        """Whether the job by which the listing is to be proven is so young that the listing may
-        still lag behind it.
-        """
-        witness = self._ledger.witness(
-            self._service, self._key_print, since=attempt.fenced_at or 0.0
-        )
-        return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle
-
-    def _what_lacks(self, attempt: Unknown, scan: JobListScan) -> str:
-        return f"perhaps paid; {self._doubt(attempt, scan) or 'not proven: absence'}"
+        again_at = _now() + max(wait, asked_for or 0.0)
+        self._fence_fails[attempt.nonce] = _Failed(str(error), wait, again_at)
 
     # --- looking ----------------------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> JobListScan:
         scan = await self._look.through(unknown)
         if scan.broken:
-            self._rest = min(REST_AT_MOST, 2 * self._rest or self._settle / 8)
+            self._rest = absence.rest_after_failure(self._rest, self._settle)
             return scan
         self._rest = 0.0
         self._learn_lag(scan)
@@ -421,19 +342,20 @@ class Recovery:
         return scan
 
     def _learn_lag(self, scan: JobListScan) -> None:
-        """By how much the listing is behind is seen by what it shows in the end."""
-        shown = [
-            age
-            for job_id, age in self._late.items()
-            if job_id not in scan.unshown and age <= PATIENCE
-        ]
-        self._lag = max(self._lag, *shown, 0.0)
         ages = {job_id: scan.seen_at - accepted_at for job_id, accepted_at in scan.unshown.items()}
-        self._late = {job_id: age for job_id, age in ages.items() if age >= self._settle}
+        self._lag.learn(ages, self._settle)
+
+
+class _Known(NamedTuple):
+    """What is the same for all attempts of one pass, and costs a query or a walk to find out."""
+
+    proven: frozenset[str] = frozenset()
+    missing: str | None = None  # a job of ours that the listing must show and doesn't
+    accepted_at: float | None = None  # when the service last accepted a job of ours
 
 
 class _Failed(NamedTuple):
-    """Why; how long was waited; and when it is tried again, in the loop's time."""
+    """Why a deletion failed, how long it rests, and when it is tried again in the loop's time."""
 
     why: str
     wait: float

@@ -37,6 +37,7 @@ class Defect:
 
 
 RECOVERY: Final = "batcher/stages/recovery.py"
+ABSENCE: Final = "batcher/core/absence.py"
 PROOFS: Final = "tests/stages/test_capability_checks.py"
 
 DEFECTS: Final = (
@@ -48,7 +49,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "the fence is not proven",
-        RECOVERY,
+        ABSENCE,
         (("not_proven = {LISTING, FENCE} - ", "not_proven = {LISTING} - "),),
         f"{PROOFS}::test_without_proof_that_deleting_works_nothing_is_absent",
     ),
@@ -98,7 +99,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "four proven absences for three",
-        RECOVERY,
+        ABSENCE,
         (("ABSENCES_AT_MOST: Final = 3", "ABSENCES_AT_MOST: Final = 4"),),
         f"{PROOFS}::test_with_both_proofs_it_is_sent_anew_twice_and_then_given_up",
     ),

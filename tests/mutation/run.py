@@ -56,6 +56,12 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/reducto/test_results.py",
         "tests/reducto/test_client.py",
     ],
+    "batcher/core/absence.py": [
+        "tests/core/test_absence.py",
+        "tests/stages/test_recovery_times.py",
+        "tests/stages/test_capability_checks.py",
+        "tests/stages/test_recovery.py",
+    ],
     "batcher/stages/recovery.py": [
         "tests/stages/test_recovery_times.py",
         "tests/stages/test_capability_checks.py",

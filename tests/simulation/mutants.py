@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from world import SimWriter
 
-from batcher.core import events, inflight, reservations
+from batcher.core import absence, events, inflight, reservations
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.errors import ServiceError
@@ -22,7 +22,6 @@ from batcher.ledger import intake, run_spend
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Upstream
 from batcher.outputs.result_store import Item
-from batcher.runs import kinds as runs
 from batcher.stages import fetcher, scanner
 from batcher.stages import job_list_scan as scan
 from batcher.stages.auditor import Auditor
@@ -119,11 +118,11 @@ def _does_not_wait_to_settle() -> list[Patch]:
         await healthy(self, attempt, scan)
 
     healthy = Recovery._judge
-    return [(Recovery, "_judge", hasty), (Recovery, "_may_conclude", lambda *_: True)]
+    return [(Recovery, "_judge", hasty), (absence, "doubt", lambda *_: "")]
 
 
 def _trusts_a_listing_that_has_forgotten() -> list[Patch]:
-    return [(Recovery, "_is_out_of_reach", lambda *_: False)]
+    return [(absence, "is_out_of_reach", lambda *_: False)]
 
 
 def _says_saved_before_it_is() -> list[Patch]:
@@ -311,10 +310,17 @@ def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
 
 
 def _holds_without_a_look() -> list[Patch]:
-    def hopeless(self: Recovery, attempt: Any, scan: JobListScan) -> bool:
-        return self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+    def hopeless(self: Recovery, *facts: Any) -> absence.Decision:
+        is_all = self._ledger.open_documents == self._ledger.tally[State.UNKNOWN]
+        patient = absence.is_hopeless
+        absence.is_hopeless = lambda *_: is_all
+        try:
+            return healthy(self, *facts)
+        finally:
+            absence.is_hopeless = patient
 
-    return [(Recovery, "_is_hopeless", hopeless)]
+    healthy = Recovery._conclusion
+    return [(Recovery, "_conclusion", hopeless)]
 
 
 def _reads_another_document_s_job() -> list[Patch]:

@@ -11,12 +11,13 @@ from virtual import run_virtually
 
 from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
+from batcher.core.absence import FENCE, LISTING
 from batcher.core.lifecycle import State
 from batcher.errors import Refused
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto.fake_client import FakeClient, FakeService
-from batcher.stages.recovery import FENCE, LISTING, Recovery
+from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0

@@ -15,13 +15,14 @@ from house import House
 from virtual import run_virtually, unhurried
 
 from batcher.core import events
+from batcher.core.absence import FENCE, LISTING
 from batcher.core.lifecycle import State
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLostError, ServiceError
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto import api_types, responses
 from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
-from batcher.stages.recovery import FENCE, LISTING, Recovery
+from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0

@@ -10,6 +10,7 @@ from test_job_list_scan import Rows, accepted, lost, nonce_of, row, with_ledger
 from virtual import unhurried
 
 from batcher.core import events
+from batcher.core.absence import FENCE, LISTING
 from batcher.core.lifecycle import State
 from batcher.errors import (
     BadReply,
@@ -22,7 +23,7 @@ from batcher.errors import (
 )
 from batcher.ledger.ledger import Ledger
 from batcher.reducto import api_types
-from batcher.stages.recovery import FENCE, LISTING, Recovery
+from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0

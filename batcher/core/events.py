@@ -2,7 +2,7 @@
 ledger.
 
 `core.lifecycle` says what becomes of the document. Moments are seconds since the epoch by our own
-clock.
+clock. The `error_name` of a failure is the API's code for it; it is empty where there is none.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class UploadLapsed(Event, frozen=True):
 
     reason: str
     due_at: float = 0.0
+    error_name: str = ""
 
 
 class Postponed(Event, frozen=True):
@@ -73,6 +74,7 @@ class UpstreamFailed(Event, frozen=True):
 
     reason: str
     kind: str
+    error_name: str = ""
 
 
 # --- the submission -------------------------------------------------------------------------------
@@ -100,6 +102,7 @@ class RefusedForNow(Event, frozen=True):
 
     reason: str
     due_at: float
+    error_name: str = ""
 
 
 class Rejected(Event, frozen=True):
@@ -107,6 +110,7 @@ class Rejected(Event, frozen=True):
 
     reason: str
     kind: str
+    error_name: str = ""
 
 
 class ReplyLost(Event, frozen=True):
@@ -166,10 +170,11 @@ class Saved(Event, frozen=True):
 
 
 class JobFailed(Event, frozen=True):
-    """The service's own verdict; `kind` is the policy's class of the error `reason` begins with."""
+    """The service's own verdict; `kind` is the policy's class of the error `error_name`."""
 
     reason: str
     kind: str
+    error_name: str = ""
 
 
 class JobToRepeat(Event, frozen=True):
@@ -179,6 +184,7 @@ class JobToRepeat(Event, frozen=True):
 
     reason: str
     due_at: float
+    error_name: str = ""
 
 
 class JobVoided(Event, frozen=True):
@@ -187,10 +193,12 @@ class JobVoided(Event, frozen=True):
     """
 
     reason: str
+    error_name: str = ""
 
 
 class Expired(Event, frozen=True):
     reason: str
+    error_name: str = ""
 
 
 class Lost(Event, frozen=True):
@@ -288,3 +296,4 @@ class PayerFailed(Event, frozen=True):
 
     reason: str
     kind: str
+    error_name: str = ""

@@ -26,7 +26,6 @@ PATIENCE: Final = 120.0  # seconds that a completed job is given to show a resul
 # seconds in which asking for one job fails while others are answered, before that is its own
 SILENCE: Final = 900.0
 ASKED_AT_LEAST: Final = 3  # times in vain, however long that took
-RECALLED: Final = "a person wants it cancelled"  # how the ledger marks such an attempt
 
 
 class InFlightJob(NamedTuple):
@@ -67,7 +66,7 @@ def outcome_event(
     if answer.status == JobStatus.CANCELLED:
         return events.Cancelled(flight.document, said or "cancelled at the service")
     if (flight.fenced and name in WANTS_INPUT) or (flight.reads_job and name in WANTS_JOB):
-        return events.JobVoided(flight.document, f"{name}: {said}")
+        return events.JobVoided(flight.document, f"{name}: {said}", error_name=name)
     return policy.after_failure(flight.document, name, said, paid=flight.paid, now=now, rng=rng)
 
 
@@ -109,7 +108,14 @@ def unanswered(
 
 
 def absence(
-    flight: InFlightJob, said: str, *, misses: int, others_answer: bool, deleted: bool, now: float
+    flight: InFlightJob,
+    said: str,
+    *,
+    error_name: str = "",
+    misses: int,
+    others_answer: bool,
+    deleted: bool,
+    now: float,
 ) -> events.Event | None:
     """What follows from the `misses`-th 404 in a row. None: too soon to tell.
 
@@ -117,7 +123,7 @@ def absence(
     gone.
     """
     if now >= flight.deadline_at:
-        return events.Expired(flight.document, said)
+        return events.Expired(flight.document, said, error_name=error_name)
     if deleted:
         return events.Lost(flight.document, f"{said}; it was deleted at the service")
     if misses >= MISSES and others_answer and now - flight.accepted_at >= LAG:

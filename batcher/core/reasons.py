@@ -13,6 +13,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from batcher.core.events import Event
+from batcher.core.lifecycle import VERDICTS
+from batcher.reducto.api_types import ErrorName
 
 E = TypeVar("E", bound=Event)
 
@@ -24,6 +26,27 @@ _FOREIGN: Final = re.compile(
     r"|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{16,}\b",
     re.IGNORECASE,
 )
+
+# A failure's reason begins with the API's code, or with the call that was refused and its status.
+# Before that it may say whose verdict it shares.
+_FAILED_BY: Final = re.compile(
+    rf"(?:[^:]+ (?:{'|'.join(sorted(VERDICTS))}): )*"
+    r"(?P<call>[A-Z]+ /[^:]*: \d{3} )?(?P<name>[A-Z][A-Z0-9_]+)(?P<end>:|$)?"
+)
+
+
+def error_name_in(reason: str) -> str:
+    """The API's code in the words of a failure; empty where there is none.
+
+    Only for what was written before events and the ledger held the code by itself.
+    """
+    found = _FAILED_BY.match(reason)
+    if found is None:
+        return ""
+    name = found["name"]
+    if found["call"] is not None:
+        return name if name in set(ErrorName) else ""
+    return name if found["end"] is not None and name != "UNNAMED" else ""
 
 
 def unnamed(event: E, *ids: str) -> E:

@@ -54,8 +54,9 @@ class Policy:
         rule = self.rule(name)
         reason = f"{name or 'UNNAMED'}: {message}".rstrip(": ")
         if paid >= min(rule.attempts, PAID_ATTEMPTS_AT_MOST):
-            return JobFailed(document, reason, kind=rule.kind)
-        return JobToRepeat(document, reason, due_at=now + self.backoff.span(paid + 2, rng))
+            return JobFailed(document, reason, kind=rule.kind, error_name=name)
+        due_at = now + self.backoff.span(paid + 2, rng)
+        return JobToRepeat(document, reason, due_at=due_at, error_name=name)
 
     def after_refusal(
         self, document: int, refused: Refused, *, tries: int, now: float, rng: random.Random
@@ -63,14 +64,13 @@ class Policy:
         """What follows a submission that was surely not accepted."""
         match refused:
             case Busy():
-                return RefusedForNow(
-                    document, str(refused), due_at=now + self.patience_with(refused, tries, rng)
-                )
+                due_at = now + self.patience_with(refused, tries, rng)
+                return RefusedForNow(document, str(refused), due_at=due_at, error_name=refused.name)
             case NotFound():
-                return UploadLapsed(
-                    document, str(refused), due_at=now + self.backoff.span(tries, rng)
-                )
-        return Rejected(document, str(refused), kind=self.kind_of(refused))
+                due_at = now + self.backoff.span(tries, rng)
+                return UploadLapsed(document, str(refused), due_at=due_at, error_name=refused.name)
+        kind = self.kind_of(refused)
+        return Rejected(document, str(refused), kind=kind, error_name=refused.name)
 
     def patience_with(self, error: ServiceError, tries: int, rng: random.Random) -> float:
         """Seconds until a document whose call failed is due again.

@@ -19,6 +19,7 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     example: str
     waits: int = 0  # of the documents, those that the next run takes up by itself
     runs: int = 0  # that have tried these, at least
+    error_name: str | None = None  # the API's code of the failure, where there is one
 
 
 @dataclass(frozen=True, slots=True)

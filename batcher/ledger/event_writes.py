@@ -13,20 +13,22 @@ import msgspec
 
 from batcher.core import events as e
 from batcher.core.budget import Budget, Spend
-from batcher.core.inflight import RECALLED
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
 from batcher.core.reservations import Fear, Reservation, fear, listed
+from batcher.core.void_cause import CAUSES
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import run_spend
 from batcher.reducto.api_types import JOB
 from batcher.reducto.error_rules import PAID_ATTEMPTS_AT_MOST, ErrorClass
 
 _NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
-_VERDICT: Final = "reason = :reason, kind = :kind"
-_REASON: Final = "reason = :reason, kind = NULL"
+_ERROR_NAME: Final = "error_name = nullif(:error_name, '')"
+_VERDICT: Final = f"reason = :reason, kind = :kind, {_ERROR_NAME}"
+_FAILURE: Final = f"reason = :reason, kind = NULL, {_ERROR_NAME}"
+_REASON: Final = "reason = :reason, kind = NULL, error_name = NULL"
+_NO_REASON: Final = "reason = NULL, kind = NULL, error_name = NULL"
 _AGAIN: Final = (
-    f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, "
-    "reason = NULL, kind = NULL"
+    f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, {_NO_REASON}"
 )
 # Where its input was an earlier step's job: that can't be read any more, so the next input is an
 # upload of its own.
@@ -40,40 +42,42 @@ _PAID_FOR_ITSELF: Final = (
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Uploaded: "file_id = :file_id, uploaded_at = :at, tries = 0, due_at = 0",
-    e.UploadLapsed: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, due_at = :due_at",
+    e.UploadLapsed: f"{_PART_WAYS}, {_NO_UPLOAD}, {_FAILURE}, due_at = :due_at",
     e.Postponed: f"{_REASON}, due_at = :due_at, tries = :tries",
     e.SourceGone: _REASON,
     e.SourceChanged: _REASON,
     e.Unreadable: _REASON,
     e.Promoted: "payer = NULL",
     e.Follows: _AGAIN,
-    e.UpstreamSaved: "reason = NULL, kind = NULL, due_at = 0",
+    e.UpstreamSaved: f"{_NO_REASON}, due_at = 0",
     e.UpstreamFailed: _VERDICT,
-    e.Accepted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
-    e.RefusedForNow: f"{_REASON}, due_at = :due_at, tries = tries + 1",
+    e.Accepted: f"paid = paid + 1, tries = 0, {_NO_REASON}",
+    e.RefusedForNow: f"{_FAILURE}, due_at = :due_at, tries = tries + 1",
     e.Rejected: _VERDICT,
     e.ReplyLost: _REASON,
-    e.Adopted: "paid = paid + 1, tries = 0, reason = NULL, kind = NULL",
+    e.Adopted: f"paid = paid + 1, tries = 0, {_NO_REASON}",
     e.ProvenAbsent: f"{_NO_UPLOAD}, tries = tries + 1",
-    e.GivenUp: f"reason = :reason, kind = '{ErrorClass.TRANSIENT}'",
+    e.GivenUp: f"reason = :reason, kind = '{ErrorClass.TRANSIENT}', error_name = NULL",
     e.Held: _REASON,
-    e.Saved: "output = :output, output_sha256 = :sha256, output_size = :size, reason = NULL, kind "
-    "= NULL,"
-    f" payer = {_PAID_FOR_ITSELF}",
+    e.Saved: (
+        f"output = :output, output_sha256 = :sha256, output_size = :size, {_NO_REASON},"
+        f" payer = {_PAID_FOR_ITSELF}"
+    ),
     e.JobFailed: _VERDICT,
-    e.JobToRepeat: f"{_NO_UPLOAD}, {_REASON}, due_at = :due_at",
-    e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_REASON}, paid = max(paid - 1, 0)",
-    e.Expired: _REASON,
+    e.JobToRepeat: f"{_NO_UPLOAD}, {_FAILURE}, due_at = :due_at",
+    e.JobVoided: f"{_PART_WAYS}, {_NO_UPLOAD}, {_FAILURE}, paid = max(paid - 1, 0)",
+    e.Expired: _FAILURE,
     e.Lost: _REASON,
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
     e.FileMissed: _REASON,
-    e.Recalled: "paid = 0, reason = NULL, kind = NULL",
-    e.Rejoined: "payer = :payer, reason = NULL, kind = NULL",
+    e.Recalled: f"paid = 0, {_NO_REASON}",
+    e.Rejoined: f"payer = :payer, {_NO_REASON}",
     e.Retried: _AGAIN,
-    e.TakenUp: f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries "
-    "= 0, due_at = 0,"
-    " reason = NULL, kind = NULL",
+    e.TakenUp: (
+        f"{_NO_UPLOAD}, payer = NULL, paid = min(paid, {PAID_ATTEMPTS_AT_MOST - 1}), tries = 0,"
+        f" due_at = 0, {_NO_REASON}"
+    ),
     e.PayerFailed: _VERDICT,
     e.Superseded: "superseded_from = :before",
     e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}",
@@ -87,10 +91,28 @@ _DONE: Final = (  # the last one: a result that was lost on disk may have been p
     "'saved')"
 )
 _CLEANABLE: Final = f"{_DONE} AND job_id = :job_id AND cleaned_at IS NULL"
-_PAY_AGAIN: Final = "UPDATE attempts SET outcome = 'lost', why = 'a person decided to pay again'"
 _ACCEPTED: Final = (
     "outcome = 'accepted', job_id = :job_id, accepted_at = :at, deadline_at = :deadline_at"
 )
+_WHY: Final = "why = :reason"
+_UNPAID: Final = "cost = 0"
+_ENDED: Final = "ended_at = :at"
+
+
+def _closed(kind: type[e.Event], outcome: str, where: str, *columns: str) -> str:
+    """The statement by which an event of that `kind` ends an attempt without a result."""
+    changes = [
+        f"outcome = '{outcome}'",
+        f"void_cause = '{CAUSES[kind]}'",
+        "cancel_requested = 0",
+        *columns,
+    ]
+    return f"UPDATE attempts SET {', '.join(changes)} {where}"
+
+
+_PAID_AGAIN: Final = "why = 'a person decided to pay again'"
+_SUPERSEDED: Final = "why = 'superseded'"
+_MISSED: Final = f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL"
 
 ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Sending: """
@@ -100,55 +122,44 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
                :nonce, file_id, :service, :key_print, content, step, 'open', :cost, :at
         FROM documents WHERE id = :document""",
     e.Accepted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
-    e.RefusedForNow: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    e.ReplyLost: f"UPDATE attempts SET why = :reason {_OPEN}",
+    e.RefusedForNow: _closed(e.RefusedForNow, "void", _OPEN, _WHY, _ERROR_NAME, _UNPAID),
+    e.ReplyLost: f"UPDATE attempts SET {_WHY} {_OPEN}",
     e.Fenced: f"UPDATE attempts SET fenced_at = :fenced_at {_OPEN}",
     e.Adopted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
-    e.ProvenAbsent: "UPDATE attempts SET outcome = 'void', why = 'proven absent', cost = 0 "
-    f"{_OPEN}",
-    e.GivenUp: f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    e.Ended: "UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits,"
-    f" why = nullif(why, '{RECALLED}') {_OUT}",
-    e.Recalled: f"UPDATE attempts SET why = '{RECALLED}' {_OUT}",
-    e.JobFailed: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
-    e.JobToRepeat: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
-    e.JobVoided: "UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at, cost = 0 "
-    f"{_OUT}",
-    e.Cancelled: f"UPDATE attempts SET outcome = 'void', why = :reason, ended_at = :at {_OUT}",
-    e.Expired: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
-    e.Lost: f"UPDATE attempts SET outcome = 'lost', why = :reason, ended_at = :at {_OUT}",
+    e.ProvenAbsent: _closed(e.ProvenAbsent, "void", _OPEN, "why = 'proven absent'", _UNPAID),
+    e.GivenUp: _closed(e.GivenUp, "void", _OPEN, _WHY, _UNPAID),
+    e.Ended: (
+        "UPDATE attempts SET ended_at = :at, pages = :pages, credits = :credits,"
+        f" why = iif(cancel_requested, NULL, why), cancel_requested = 0 {_OUT}"
+    ),
+    e.Recalled: (
+        f"UPDATE attempts SET cancel_requested = 1, why = 'a person wants it cancelled' {_OUT}"
+    ),
+    e.JobFailed: _closed(e.JobFailed, "void", _OUT, _WHY, _ERROR_NAME, _ENDED),
+    e.JobToRepeat: _closed(e.JobToRepeat, "void", _OUT, _WHY, _ERROR_NAME, _ENDED),
+    e.JobVoided: _closed(e.JobVoided, "void", _OUT, _WHY, _ERROR_NAME, _ENDED, _UNPAID),
+    e.Cancelled: _closed(e.Cancelled, "void", _OUT, _WHY, _ENDED),
+    e.Expired: _closed(e.Expired, "lost", _OUT, _WHY, _ERROR_NAME, _ENDED),
+    e.Lost: _closed(e.Lost, "lost", _OUT, _WHY, _ENDED),
     e.JobExchanged: f"UPDATE attempts SET job_id = nullif(:job_id, '') {_DONE}",
     e.DeletionStarted: f"UPDATE attempts SET deletion_started_at = :at {_CLEANABLE}",
     e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_CLEANABLE}",
 }
 # Events that an attempt may or may not be under way for, by the state they come in.
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
-    (
-        State.SENDING,
-        e.Rejected,
-    ): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    (
-        State.SENDING,
-        e.UploadLapsed,
-    ): f"UPDATE attempts SET outcome = 'void', why = :reason, cost = 0 {_OPEN}",
-    (State.HELD, e.Retried): f"{_PAY_AGAIN} {_OPEN}",
-    (State.HELD, e.Follows): f"{_PAY_AGAIN} {_OPEN}",
-    (
-        State.SAVED,
-        e.FileMissed,
-    ): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
-    (
-        State.SUPERSEDED,
-        e.FileMissed,
-    ): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
+    (State.SENDING, e.Rejected): _closed(e.Rejected, "void", _OPEN, _WHY, _ERROR_NAME, _UNPAID),
+    (State.SENDING, e.UploadLapsed): _closed(
+        e.UploadLapsed, "void", _OPEN, _WHY, _ERROR_NAME, _UNPAID
+    ),
+    (State.HELD, e.Retried): _closed(e.Retried, "lost", _OPEN, _PAID_AGAIN),
+    (State.HELD, e.Follows): _closed(e.Follows, "lost", _OPEN, _PAID_AGAIN),
+    (State.SAVED, e.FileMissed): _MISSED,
+    (State.SUPERSEDED, e.FileMissed): _MISSED,
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
-    (
-        State.WAITING,
-        e.Superseded,
-    ): f"UPDATE attempts SET outcome = 'lost', why = 'superseded', ended_at = :at {_OUT}",
-    (State.READY, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
-    (State.STUCK, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OUT}",
-    (State.HELD, e.Superseded): f"UPDATE attempts SET outcome = 'lost', why = 'superseded' {_OPEN}",
+    (State.WAITING, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED, _ENDED),
+    (State.READY, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED),
+    (State.STUCK, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED),
+    (State.HELD, e.Superseded): _closed(e.Superseded, "lost", _OPEN, _SUPERSEDED),
 }
 _COPY: Final = frozenset({State.DUPLICATE})
 # What was found out in one moment may come too late in the next: a copy waits for no payer any more
@@ -336,6 +347,8 @@ def _detail(values: dict[str, Any]) -> str | None:
     told = {
         name: value
         for name, value in values.items()
-        if name not in _TOLD_ELSEWHERE and value is not None
+        if name not in _TOLD_ELSEWHERE
+        and value is not None
+        and not (name == "error_name" and value == "")
     }
     return msgspec.json.encode(told).decode() if told else None

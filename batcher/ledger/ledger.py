@@ -117,9 +117,12 @@ class Ledger(Queries):
         """The reasons of events are foreign words, and here every one of them passes on its way to
         whoever reads it.
         """
-        reason = getattr(event, "reason", None)
-        cut = self.secrets.cut(reason) if reason else reason
-        return event if cut == reason else msgspec.structs.replace(event, reason=cut)
+        for name in ("reason", "error_name"):
+            words = getattr(event, name, None)
+            cut = self.secrets.cut(words) if words else words
+            if cut != words:
+                event = msgspec.structs.replace(event, **{name: cut})
+        return event
 
     def _apply(
         self,

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlite_utils import Database, Migrations
 
+from batcher.core.reasons import error_name_in
 from batcher.ledger.schema import APPLICATION_ID, VERSION
 
 __all__ = ["APPLICATION_ID", "VERSION", "migrations"]
@@ -321,3 +322,68 @@ def deleting(db: Database) -> None:
     is on record.
     """
     db.execute("ALTER TABLE attempts ADD COLUMN deletion_started_at REAL")
+
+
+@migrations()
+def causes(db: Database) -> None:
+    """What decides anything stands in columns of its own; reasons are for people alone."""
+    db.conn.create_function("error_name_in", 1, error_name_in, deterministic=True)
+    for statement in _CAUSES:
+        db.execute(statement)
+
+
+# The event that ended an attempt, of those between its submission and the next one: the first.
+_ENDED_BY: Final = """
+    SELECT CASE e.event
+               WHEN 'RefusedForNow' THEN 'refused'
+               WHEN 'Rejected' THEN 'refused'
+               WHEN 'UploadLapsed' THEN 'input_lapsed'
+               WHEN 'GivenUp' THEN 'given_up'
+               WHEN 'JobFailed' THEN 'failed'
+               WHEN 'JobToRepeat' THEN 'failed'
+               WHEN 'JobVoided' THEN 'no_input'
+               WHEN 'Cancelled' THEN 'cancelled'
+               WHEN 'Expired' THEN 'expired'
+               WHEN 'Lost' THEN 'lost'
+           END
+    FROM events e
+    WHERE e.document = attempts.document
+      AND e.event IN ('RefusedForNow', 'Rejected', 'UploadLapsed', 'GivenUp', 'JobFailed',
+                      'JobToRepeat', 'JobVoided', 'Cancelled', 'Expired', 'Lost')
+      AND e.seq > (SELECT s.seq FROM events s
+                   WHERE s.document = attempts.document AND s.event = 'Sending'
+                     AND json_valid(s.detail)
+                     AND json_extract(s.detail, '$.nonce') = attempts.nonce)
+    ORDER BY e.seq LIMIT 1"""
+
+_CAUSES: Final = (
+    "ALTER TABLE attempts ADD COLUMN cancel_requested INTEGER NOT NULL DEFAULT 0",
+    """UPDATE attempts SET cancel_requested = 1
+       WHERE outcome = 'accepted' AND why = 'a person wants it cancelled'""",
+    "ALTER TABLE attempts ADD COLUMN void_cause TEXT",  # a `core.void_cause.VoidCause`
+    f"""UPDATE attempts SET void_cause =
+            CASE why
+                WHEN 'proven absent' THEN 'proven_absent'
+                WHEN 'superseded' THEN 'superseded'
+                WHEN 'a person decided to pay again' THEN 'paid_again'
+                ELSE ({_ENDED_BY})
+            END
+        WHERE outcome IN ('void', 'lost')""",
+    # The API's code of a failure, where it gave one.
+    "ALTER TABLE attempts ADD COLUMN error_name TEXT",
+    """UPDATE attempts SET error_name = nullif(error_name_in(why), '')
+       WHERE why IS NOT NULL
+         AND void_cause IN ('refused', 'input_lapsed', 'failed', 'no_input', 'expired')""",
+    "ALTER TABLE documents ADD COLUMN error_name TEXT",
+    """UPDATE documents SET error_name = nullif(error_name_in(reason), '')
+       WHERE reason IS NOT NULL
+         AND coalesce(superseded_from, state) IN ('queued', 'uploaded', 'failed', 'blocked',
+                                                  'expired')""",
+    "DROP VIEW failures",
+    """CREATE VIEW failures AS
+        SELECT state, kind, min(reason) AS reason, count(*) AS documents, min(source) AS example
+        FROM documents
+        WHERE current = 1 AND state NOT IN ('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
+                                            'duplicate', 'saved', 'superseded')
+        GROUP BY state, kind, error_name, iif(error_name IS NULL, reason, NULL) ORDER BY documents DESC""",
+)

@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from batcher.core.duplicate_jobs import AttemptRef
-from batcher.core.inflight import LAPSES, RECALLED, InFlightJob
+from batcher.core.inflight import LAPSES, InFlightJob
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, VERDICTS, State
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
+from batcher.core.void_cause import VoidCause
 from batcher.reducto.api_types import JOB, UPLOAD
 from batcher.reducto.error_rules import PASSING, RUNS
 
@@ -83,6 +84,7 @@ class Follower(NamedTuple):
     kind: str | None
     payer: int | None
     same: str | None
+    error_name: str | None = None
 
 
 class Unknown(NamedTuple):
@@ -185,6 +187,7 @@ class Copy(NamedTuple):
     payer_sha256: str | None
     payer_reason: str | None
     payer_kind: str | None
+    payer_error_name: str | None = None
 
 
 def reader(path: Path) -> sqlite3.Connection:
@@ -354,8 +357,8 @@ class Queries:
         """
         rows = self.reader.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
-            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND b.why = 'proven "
-            "absent' AND b.sent_at >="
+            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND"
+            f" b.void_cause = '{VoidCause.PROVEN_ABSENT}' AND b.sent_at >="
             " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN "
             "('Retried', 'TakenUp'))),"
             " d.job"
@@ -380,7 +383,7 @@ class Queries:
             "p.superseded_from, p.state),"
             " p.state <> 'superseded', (SELECT count(*) FROM attempts a WHERE a.document = p.id"
             " AND NOT (a.outcome = 'void' AND a.job_id IS NULL)), p.output, p.output_sha256, "
-            "p.reason, p.kind"
+            "p.reason, p.kind, p.error_name"
             " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND "
             "p.state NOT IN"
             f" ({listed(OPEN)}) ORDER BY d.id LIMIT ?",
@@ -404,7 +407,7 @@ class Queries:
         superseded by now.
         """
         row = self.reader.execute(
-            "SELECT p.id, p.superseded_from, p.reason, p.kind FROM documents d"
+            "SELECT p.id, p.superseded_from, p.reason, p.kind, p.error_name FROM documents d"
             " JOIN documents p ON p.content = d.content AND p.step = d.step AND p.id > ?"
             f" AND p.state = 'superseded' AND {COUNTS_STILL} WHERE d.id = ? ORDER BY p.id DESC "
             "LIMIT 1",
@@ -412,7 +415,12 @@ class Queries:
         ).fetchone()
         if row is None:
             return None
-        verdict = {"payer_state": State(row[1]), "payer_reason": row[2], "payer_kind": row[3]}
+        verdict = {
+            "payer_state": State(row[1]),
+            "payer_reason": row[2],
+            "payer_kind": row[3],
+            "payer_error_name": row[4],
+        }
         return copy._replace(payer=row[0], payer_current=False, payer_paid=1, **verdict)
 
     def still_at_service(
@@ -580,8 +588,8 @@ class Queries:
         return found
 
     def failures(self, *, passing: Sequence[tuple[int, int]] | None = None) -> list[FailureGroup]:
-        """The most frequent first; reasons that differ in somebody's ids alone are one, in the
-        words of the first.
+        """The most frequent first. Failures of the same state, class and error name are one group,
+        in the words of the first; where there is no name, reasons that differ in ids alone are one.
 
         `passing` as of the method; None: as it is by itself.
         """
@@ -589,7 +597,7 @@ class Queries:
         groups: dict[tuple[str, str | None, str], FailureGroup] = {}
         for row in self.reader.execute(_FAILURES, (waiting,)):
             group = FailureGroup(*row)
-            key = (group.state, group.kind, alike(group.reason or ""))
+            key = (group.state, group.kind, alike(group.error_name or group.reason or ""))
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
 
@@ -844,7 +852,7 @@ _ANSWERED = f"""
 _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
     f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' "
-    "|| d.step, NULL)"
+    "|| d.step, NULL), u.error_name"
     " FROM documents d JOIN documents u ON u.id = d.upstream"
     f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN ({listed(OPEN)})"
     " OR d.state = 'blocked' AND u.state = 'saved')"
@@ -874,10 +882,11 @@ _TO_COME = (
 # As the view `failures` has it, but by the states that are verdicts: an index leads to those.
 _FAILURES = f"""
     WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
-    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id), coalesce(min(w.runs), 0)
+    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id), coalesce(min(w.runs), 0),
+           error_name
     FROM documents d LEFT JOIN waiting w ON w.id = d.id
     WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
-    GROUP BY state, kind, reason ORDER BY documents DESC"""
+    GROUP BY state, kind, error_name, reason ORDER BY documents DESC"""
 _WITH_BLOCKED = """
     WITH RECURSIVE these(id) AS (
         SELECT value FROM json_each(?) UNION
@@ -922,7 +931,7 @@ _ACCEPTED = (  # and neither deleted by us, nor perhaps so
 )
 # Nor by the service, at its time or before: where somebody else's result is wanted by now, it
 # hasn't been asked.
-_ALIVE = "deadline_at > ? AND (outcome <> 'lost' OR why IS 'superseded')"
+_ALIVE = f"deadline_at > ? AND (outcome <> 'lost' OR void_cause IS '{VoidCause.SUPERSEDED}')"
 _LISTED = (  # at the service, of attempts that no audit has seen settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
     " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"
@@ -934,7 +943,7 @@ _FLIGHT = (
     f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
     "d.output,"
     # Between two runs only what was saved is ready: its file was missed.
-    f" a.file_id LIKE '{JOB}%', a.why IS '{RECALLED}', d.state = 'ready'"
+    f" a.file_id LIKE '{JOB}%', a.cancel_requested, d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
@@ -968,6 +977,6 @@ def _flight(
 
 
 def _follower(
-    row: tuple[int, str, str, str | None, str | None, int | None, str | None],
+    row: tuple[int, str, str, str | None, str | None, int | None, str | None, str | None],
 ) -> Follower:
     return Follower(row[0], row[1], State(row[2]), *row[3:])

@@ -157,16 +157,19 @@ _PHASES: Final = {
     "processing": "duration",
 }
 
+# The API's code where there is one; else how the reason begins.
 _NAME: Final = """
-    CASE WHEN {why} IS NULL THEN {otherwise}
+    CASE WHEN {error_name} IS NOT NULL THEN {error_name}
+         WHEN {why} IS NULL THEN {otherwise}
          WHEN instr({why}, ':') BETWEEN 2 AND 60 THEN substr({why}, 1, instr({why}, ':') - 1)
          ELSE substr({why}, 1, 60) END"""
 
 _ERRORS: Final = f"""
-    SELECT {_NAME.format(why="reason", otherwise="replace(state, '_', ' ')")} AS name, count(*), 0.0 FROM documents
+    SELECT {_NAME.format(error_name="error_name", why="reason", otherwise="replace(state, '_', ' ')")} AS name,
+           count(*), 0.0 FROM documents
     WHERE current = 1 AND state IN ({{states}}) GROUP BY name ORDER BY count(*) DESC, name"""
 _OVERCOME: Final = f"""
-    SELECT {_NAME.format(why="a.why", otherwise="'not said'")} AS name, count(*), 0.0
+    SELECT {_NAME.format(error_name="a.error_name", why="a.why", otherwise="'not said'")} AS name, count(*), 0.0
     FROM attempts a JOIN documents d ON d.id = a.document
     WHERE a.outcome = 'void' AND d.state = 'saved' GROUP BY name ORDER BY count(*) DESC, name"""
 _FOLDERS: Final = """

@@ -100,4 +100,6 @@ def _event(follower: Follower, payer: int | None) -> events.Event:
             else events.Rejoined(follower.id, payer)
         )
     reason = f"{follower.job} {follower.state}: {follower.reason or ''}".rstrip(": ")
-    return events.UpstreamFailed(follower.id, reason, follower.kind or follower.state)
+    return events.UpstreamFailed(
+        follower.id, reason, follower.kind or follower.state, error_name=follower.error_name or ""
+    )

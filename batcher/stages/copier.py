@@ -109,7 +109,9 @@ def _shared_verdict(copy: Copy) -> events.Event:
     ):
         return _on_its_own(copy)
     reason = f"the same document {verdict}: {copy.payer_reason or ''}".rstrip(": ")
-    return events.PayerFailed(copy.id, reason, copy.payer_kind or verdict)
+    return events.PayerFailed(
+        copy.id, reason, copy.payer_kind or verdict, error_name=copy.payer_error_name or ""
+    )
 
 
 def _on_its_own(copy: Copy) -> events.Event:

@@ -433,6 +433,7 @@ class Fetcher:
         event = absence(
             flight,
             str(error),
+            error_name=error.name,
             misses=watched.misses,
             others_answer=others,
             deleted=deleted,

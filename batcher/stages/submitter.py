@@ -431,7 +431,10 @@ class Submitter:
             due.tries + 1 >= UPLOAD_TRIES and not busy and not out
         ):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
-            await self._ledger.record(events.Rejected(due.id, str(error), kind=kind))
+            name = error.name if isinstance(error, Refused) else ""
+            await self._ledger.record(
+                events.Rejected(due.id, str(error), kind=kind, error_name=name)
+            )
             self._control.count(kind)
             return
         self._watch_silence(error)
@@ -601,20 +604,26 @@ class Submitter:
             self._control.stop(
                 str(error), ExitCode.SERVICE_FAILED, abort=isinstance(error, Unauthorised)
             )
-            return events.RefusedForNow(due.id, str(error), due_at=self._clock())
+            return events.RefusedForNow(
+                due.id, str(error), due_at=self._clock(), error_name=error.name
+            )
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
         elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
             # it has expired meanwhile, and an upload of its own may do
-            return events.UploadLapsed(due.id, str(error))
+            return events.UploadLapsed(due.id, str(error), error_name=error.name)
         elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
             # there is no upload to be made anew
-            return events.Rejected(due.id, str(error), kind=ErrorClass.DOCUMENT)
+            return events.Rejected(
+                due.id, str(error), kind=ErrorClass.DOCUMENT, error_name=error.name
+            )
         elif isinstance(error, NotFound) and not known_as.startswith(JOB):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
                 self._control.count(ErrorClass.CONFIGURATION)
-                return events.Rejected(due.id, str(error), kind=ErrorClass.CONFIGURATION)
+                return events.Rejected(
+                    due.id, str(error), kind=ErrorClass.CONFIGURATION, error_name=error.name
+                )
         event = self._policy.after_refusal(
             due.id, error, tries=due.tries, now=self._clock(), rng=self._rng
         )

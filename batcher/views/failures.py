@@ -138,12 +138,19 @@ def _advice(group: FailureGroup) -> str:
         return ADVICE.get(group.state, "")
     if group.kind == ErrorClass.TRANSIENT and _came_of_every_try(group.reason or ""):
         return _EVERY_TRY
-    named = (
-        _NAMES.search(group.reason or "")
-        if group.kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION)
-        else None
-    )
-    return (named and BY_NAME.get(ErrorName(named[1]))) or ADVICE.get(group.kind or "", "")
+    if group.kind in (ErrorClass.DOCUMENT, ErrorClass.CONFIGURATION):
+        name = _name(group)
+        if name in set(ErrorName) and ErrorName(name) in BY_NAME:
+            return BY_NAME[ErrorName(name)]
+    return ADVICE.get(group.kind or "", "")
+
+
+def _name(group: FailureGroup) -> str:
+    """The API's code. Where the service gave none, what was said may name one all the same."""
+    if group.error_name is not None:
+        return group.error_name
+    named = _NAMES.search(group.reason or "")
+    return "" if named is None else str(named[1])
 
 
 def _came_of_every_try(reason: str) -> bool:

@@ -12,7 +12,6 @@ from batcher.core.inflight import (
     LAG,
     LAPSES,
     MISSES,
-    RECALLED,
     InFlightJob,
     absence,
     is_overdue,
@@ -122,14 +121,17 @@ def test_a_cancelled_job_is_cancelled_whoever_did_it() -> None:
 def test_a_failed_job_follows_the_policy() -> None:
     """Its error's name, else its reason, is told; as often as it is worth it is sent again."""
     assert said(failed("DOCUMENT_CORRUPT")) == e.JobFailed(
-        3, "DOCUMENT_CORRUPT: why", kind="document"
+        3, "DOCUMENT_CORRUPT: why", kind="document", error_name="DOCUMENT_CORRUPT"
     )
     assert said(JobAnswer("Failed", reason="broke"), paid=3) == e.JobFailed(
         3, "UNNAMED: broke", kind="transient"
     )
-    assert said(failed("TIMEOUT", ""), paid=3) == e.JobFailed(3, "TIMEOUT", kind="transient")
+    assert said(failed("TIMEOUT", ""), paid=3) == e.JobFailed(
+        3, "TIMEOUT", kind="transient", error_name="TIMEOUT"
+    )
     again = said(failed("TIMEOUT"), paid=2)
     assert isinstance(again, e.JobToRepeat)
+    assert again.error_name == "TIMEOUT"
     assert again.due_at >= IN_TIME
     assert isinstance(said(failed("TIMEOUT"), paid=3), e.JobFailed)
 
@@ -146,8 +148,9 @@ def test_a_job_that_ends_for_want_of_its_input_counts_as_none(name: str) -> None
     fenced, reading, healthy = (
         said(failed(name), **way) for way in ({"fenced": True}, {"reads_job": True}, {})
     )
-    assert (fenced == e.JobVoided(3, f"{name}: why")) is (name in NO_INPUT)
-    assert (reading == e.JobVoided(3, f"{name}: why")) is (name in NO_JOB)
+    voided = e.JobVoided(3, f"{name}: why", error_name=name)
+    assert (fenced == voided) is (name in NO_INPUT)
+    assert (reading == voided) is (name in NO_JOB)
     assert not isinstance(healthy, e.JobVoided)
 
 
@@ -259,11 +262,6 @@ def test_an_upload_lapses_well_before_the_service_deletes_it() -> None:
     """A submission that waits its turn must still find its input: four hours are left to it."""
     assert UPLOAD_RETENTION == 24 * 3600.0
     assert LAPSES == 20 * 3600.0
-
-
-def test_the_mark_of_a_recalled_attempt_is_what_ledgers_hold() -> None:
-    """Ledgers of earlier versions are marked with these very words."""
-    assert RECALLED == "a person wants it cancelled"
 
 
 def test_a_flight_is_healthy_unless_said_otherwise() -> None:

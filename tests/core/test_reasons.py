@@ -3,7 +3,7 @@
 import pytest
 
 from batcher.core.events import Cleaned, Expired, Rejected
-from batcher.core.reasons import alike, unnamed, without
+from batcher.core.reasons import alike, error_name_in, unnamed, without
 
 JOB = "0f6f8f4e-6f2a-4a53-9a53-2a3df1c1f0aa"
 
@@ -51,3 +51,26 @@ def test_ids_of_requests_tell_no_reasons_apart() -> None:
     assert alike(f"INTERNAL_ERROR: request {JOB}") == alike(f"INTERNAL_ERROR: request {other}")
     assert alike("trace 00f067aa0ba902b7") == alike("trace 10f067aa0ba902b7")
     assert alike("page 12 of 1234567890123456") != alike("page 13 of 1234567890123457")
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        ("DOCUMENT_CORRUPT: why", "DOCUMENT_CORRUPT"),
+        ("JOB_STATE_ERROR", "JOB_STATE_ERROR"),
+        ("A_NAME_OF_TOMORROW: why", "A_NAME_OF_TOMORROW"),
+        ("POST /parse_async: 415 DOCUMENT_UNSUPPORTED no reader", "DOCUMENT_UNSUPPORTED"),
+        ("GET /job/…: 404 NOT_FOUND", "NOT_FOUND"),
+        ("the same document failed: TIMEOUT: why", "TIMEOUT"),
+        ("extract blocked: parse failed: TIMEOUT: why", "TIMEOUT"),
+        ("POST /parse_async: 413 Payload too large", ""),
+        ("POST /parse_async: 400 A_NAME unknown to the API", ""),
+        ("UNNAMED: why", ""),
+        ("PDF of 0 bytes", ""),
+        ("proven absent 3 times: its submissions never arrive", ""),
+        ("", ""),
+    ],
+)
+def test_the_name_of_an_older_failure_is_read_from_its_words(reason: str, name: str) -> None:
+    """Of a job's failure, of a refused call, and of whoever shares either."""
+    assert error_name_in(reason) == name

@@ -35,7 +35,12 @@ def test_no_error_is_paid_for_more_than_three_times(name: str) -> None:
 def test_a_document_error_is_a_verdict_at_once() -> None:
     """The same bytes will be as corrupt tomorrow."""
     after = Policy().after_failure(1, "DOCUMENT_CORRUPT", "cut off", paid=1, now=0.0, rng=RNG)
-    assert after == JobFailed(1, "DOCUMENT_CORRUPT: cut off", kind=ErrorClass.DOCUMENT)
+    assert after == JobFailed(
+        1,
+        "DOCUMENT_CORRUPT: cut off",
+        kind=ErrorClass.DOCUMENT,
+        error_name="DOCUMENT_CORRUPT",
+    )
 
 
 def test_a_passing_error_is_repeated_later() -> None:
@@ -49,7 +54,7 @@ def test_retry_after_is_honoured_whole() -> None:
     """Five minutes are five minutes: the documented wait of a full batch queue."""
     busy = Busy("POST /parse_async", "full", status=503, name="BATCH_QUEUE_FULL", retry_after=300.0)
     after = Policy().after_refusal(1, busy, tries=0, now=1000.0, rng=RNG)
-    assert after == RefusedForNow(1, str(busy), due_at=1300.0)
+    assert after == RefusedForNow(1, str(busy), due_at=1300.0, error_name="BATCH_QUEUE_FULL")
 
 
 @pytest.mark.parametrize(

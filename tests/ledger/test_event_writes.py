@@ -31,6 +31,7 @@ DOCUMENT: Final = (
     "paid",
     "reason",
     "kind",
+    "error_name",
     "file_id",
     "uploaded_at",
     "output",
@@ -49,6 +50,9 @@ ATTEMPT: Final = (
     "step",
     "outcome",
     "why",
+    "void_cause",
+    "cancel_requested",
+    "error_name",
     "cost",
     "sent_at",
     "fenced_at",
@@ -87,6 +91,7 @@ def _documents(db: sqlite3.Connection, state: str, **columns: Any) -> None:
     intake.admit(db, versions, AT - 100)
     db.execute("DELETE FROM events")
     tried = {"due_at": 5.0, "tries": 2, "paid": 2, "reason": "before", "kind": "earlier"}
+    tried |= {"error_name": "EARLIER"}
     tried |= {"file_id": "reducto://old", "uploaded_at": 1.0, "state": state}
     _set(db, 1, **(tried | columns))
     _set(db, 2, state="duplicate", payer=1, reason="waits")
@@ -148,9 +153,10 @@ def _difference(before: Rows, after: Rows) -> dict[tuple[str, int, int], Change]
 
 NOTHING: Final[Change] = {}
 NO_UPLOAD: Final[Change] = {"file_id": None, "uploaded_at": None}
-SAYS_WHY: Final[Change] = {"reason": "why", "kind": None}
-BY_KIND: Final[Change] = {"reason": "why", "kind": "document"}
-NO_REASON: Final[Change] = {"reason": None, "kind": None}
+SAYS_WHY: Final[Change] = {"reason": "why", "kind": None, "error_name": None}
+BY_KIND: Final[Change] = {"reason": "why", "kind": "document", "error_name": None}
+NAMED: Final[Change] = {"error_name": "NAME"}
+NO_REASON: Final[Change] = {"reason": None, "kind": None, "error_name": None}
 AFRESH: Final[Change] = {**NO_UPLOAD, **NO_REASON, "paid": 0, "tries": 0, "due_at": 0.0}
 PAID: Final[Change] = {**NO_REASON, "paid": 3, "tries": 0}
 IS_OUT: Final[Change] = {
@@ -161,6 +167,10 @@ IS_OUT: Final[Change] = {
 }
 CLOSED: Final[Change] = {"why": "why", "ended_at": AT}
 UNPAID: Final[Change] = {"outcome": "void", "why": "why", "cost": 0.0}
+REFUSED: Final[Change] = {**UNPAID, "void_cause": "refused"}
+
+
+REPLACED: Final[Change] = {"outcome": "lost", "why": "superseded", "void_cause": "superseded"}
 
 
 def _made_way(state: str) -> Change:
@@ -183,9 +193,9 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ),
     (
         "sending",
-        e.UploadLapsed(1, "why", 7.0),
-        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0},
-        UNPAID,
+        e.UploadLapsed(1, "why", 7.0, "NAME"),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, **NAMED, "due_at": 7.0},
+        {**UNPAID, **NAMED, "void_cause": "input_lapsed"},
     ),
     ("queued", e.Postponed(1, "why", 7.0, 6), {**SAYS_WHY, "due_at": 7.0, "tries": 6}, NOTHING),
     ("uploaded", e.Postponed(1, "why", 7.0, 6), {**SAYS_WHY, "due_at": 7.0, "tries": 6}, NOTHING),
@@ -194,16 +204,26 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("queued", e.Unreadable(1, "why"), {"state": "unreadable", **SAYS_WHY}, NOTHING),
     ("queued", e.Rejoined(1, 3), {"state": "duplicate", "payer": 3, **NO_REASON}, NOTHING),
     ("following", e.UpstreamSaved(1), {"state": "queued", **NO_REASON, "due_at": 0.0}, NOTHING),
-    ("following", e.UpstreamFailed(1, "why", "document"), {"state": "blocked", **BY_KIND}, NOTHING),
+    (
+        "following",
+        e.UpstreamFailed(1, "why", "document", "NAME"),
+        {"state": "blocked", **BY_KIND, **NAMED},
+        NOTHING,
+    ),
     ("sending", e.Accepted(1, "new", AT + 9), {"state": "waiting", **PAID}, IS_OUT),
     (
         "sending",
-        e.RefusedForNow(1, "why", 7.0),
-        {"state": "uploaded", **SAYS_WHY, "due_at": 7.0, "tries": 3},
-        UNPAID,
+        e.RefusedForNow(1, "why", 7.0, "NAME"),
+        {"state": "uploaded", **SAYS_WHY, **NAMED, "due_at": 7.0, "tries": 3},
+        {**REFUSED, **NAMED},
     ),
-    ("sending", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, UNPAID),
-    ("queued", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, NOTHING),
+    ("sending", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, REFUSED),
+    (
+        "queued",
+        e.Rejected(1, "why", "document", "NAME"),
+        {"state": "failed", **BY_KIND, **NAMED},
+        NOTHING,
+    ),
     ("uploaded", e.Rejected(1, "why", "document"), {"state": "failed", **BY_KIND}, NOTHING),
     ("sending", e.ReplyLost(1, "why"), {"state": "unknown", **SAYS_WHY}, {"why": "why"}),
     ("unknown", e.Fenced(1, AT - 3), NOTHING, {"fenced_at": AT - 3}),
@@ -213,9 +233,14 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         "unknown",
         e.ProvenAbsent(1),
         {"state": "queued", **NO_UPLOAD, "tries": 3},
-        {"outcome": "void", "why": "proven absent", "cost": 0.0},
+        {"outcome": "void", "why": "proven absent", "void_cause": "proven_absent", "cost": 0.0},
     ),
-    ("unknown", e.GivenUp(1, "why"), {"state": "failed", **SAYS_WHY, "kind": "transient"}, UNPAID),
+    (
+        "unknown",
+        e.GivenUp(1, "why"),
+        {"state": "failed", **SAYS_WHY, "kind": "transient"},
+        {**UNPAID, "void_cause": "given_up"},
+    ),
     ("unknown", e.Held(1, "why"), {"state": "held", **SAYS_WHY}, NOTHING),
     (
         "waiting",
@@ -225,47 +250,52 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ),
     (
         "waiting",
-        e.JobFailed(1, "why", "document"),
-        {"state": "failed", **BY_KIND},
-        {"outcome": "void", **CLOSED},
+        e.JobFailed(1, "why", "document", "NAME"),
+        {"state": "failed", **BY_KIND, **NAMED},
+        {"outcome": "void", **CLOSED, **NAMED, "void_cause": "failed"},
     ),
     (
         "ready",
-        e.JobToRepeat(1, "why", 7.0),
-        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "due_at": 7.0},
-        {"outcome": "void", **CLOSED},
+        e.JobToRepeat(1, "why", 7.0, "NAME"),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, **NAMED, "due_at": 7.0},
+        {"outcome": "void", **CLOSED, **NAMED, "void_cause": "failed"},
     ),
     (
         "waiting",
-        e.JobVoided(1, "why"),
-        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, "paid": 1},
-        {"outcome": "void", **CLOSED, "cost": 0.0},
+        e.JobVoided(1, "why", "NAME"),
+        {"state": "queued", **NO_UPLOAD, **SAYS_WHY, **NAMED, "paid": 1},
+        {"outcome": "void", **CLOSED, **NAMED, "cost": 0.0, "void_cause": "no_input"},
     ),
     (
         "waiting",
-        e.Expired(1, "why"),
-        {"state": "expired", **SAYS_WHY},
-        {"outcome": "lost", **CLOSED},
+        e.Expired(1, "why", "NAME"),
+        {"state": "expired", **SAYS_WHY, **NAMED},
+        {"outcome": "lost", **CLOSED, **NAMED, "void_cause": "expired"},
     ),
-    ("ready", e.Lost(1, "why"), {"state": "lost", **SAYS_WHY}, {"outcome": "lost", **CLOSED}),
+    (
+        "ready",
+        e.Lost(1, "why"),
+        {"state": "lost", **SAYS_WHY},
+        {"outcome": "lost", **CLOSED, "void_cause": "lost"},
+    ),
     ("waiting", e.Stuck(1, "why"), {"state": "stuck", **SAYS_WHY}, NOTHING),
     (
         "stuck",
         e.Recalled(1),
         {"state": "waiting", **NO_REASON, "paid": 0},
-        {"why": "a person wants it cancelled"},
+        {"cancel_requested": 1, "why": "a person wants it cancelled"},
     ),
     (
         "waiting",
         e.Cancelled(1, "why"),
         {"state": "cancelled", **SAYS_WHY},
-        {"outcome": "void", **CLOSED},
+        {"outcome": "void", **CLOSED, "void_cause": "cancelled"},
     ),
     (
         "stuck",
         e.Cancelled(1, "why"),
         {"state": "cancelled", **SAYS_WHY},
-        {"outcome": "void", **CLOSED},
+        {"outcome": "void", **CLOSED, "void_cause": "cancelled"},
     ),
     *(
         (s, e.Cancelled(1, "why"), {"state": "cancelled", **SAYS_WHY}, NOTHING)
@@ -302,7 +332,7 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
             "held",
             event,
             {"state": state, **AFRESH},
-            {"outcome": "lost", "why": "a person decided to pay again"},
+            {"outcome": "lost", "why": "a person decided to pay again", "void_cause": "paid_again"},
         )
         for event, state in ((e.Retried(1), "queued"), (e.Follows(1), "following"))
     ),
@@ -310,12 +340,9 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         "waiting",
         e.Superseded(1),
         _made_way("waiting"),
-        {"outcome": "lost", "why": "superseded", "ended_at": AT},
+        {**REPLACED, "ended_at": AT},
     ),
-    *(
-        (state, e.Superseded(1), _made_way(state), {"outcome": "lost", "why": "superseded"})
-        for state in ("ready", "stuck", "held")
-    ),
+    *((state, e.Superseded(1), _made_way(state), REPLACED) for state in ("ready", "stuck", "held")),
     *(
         (s, e.Superseded(1), _made_way(s), NOTHING)
         for s in ("queued", "failed", "saved", "source_gone")
@@ -352,8 +379,8 @@ def test_an_event_changes_what_it_should_and_nothing_else(
     assert _detail(logged[4]) == {
         name: getattr(event, name)
         for name in event.__struct_fields__
-        if name != "document" and getattr(event, name) is not None
-    }
+        if name != "document" and getattr(event, name) not in (None, "")
+    } | ({"job_id": ""} if event == e.JobExchanged(1, "") else {})
 
 
 def _detail(text: str | None) -> dict[str, Any]:
@@ -384,6 +411,7 @@ def test_a_submission_is_on_record_with_all_that_finds_it_again(db: sqlite3.Conn
             "content": "a",
             "step": "s",
             "outcome": "open",
+            "cancel_requested": 0,
             "cost": 1.5,
             "sent_at": AT,
         },
@@ -652,18 +680,36 @@ def test_of_two_paid_results_the_last_is_fetched_or_cleaned(db: sqlite3.Connecti
 
 
 @pytest.mark.parametrize(
-    ("why", "left"), [("a person wants it cancelled", None), ("by hand", "by hand"), (None, None)]
+    ("requested", "why", "left"), [(1, "words", None), (0, "words", "words"), (0, None, None)]
 )
 def test_a_recalled_job_that_completes_after_all_is_like_any_other(
-    why: str | None, left: str | None, db: sqlite3.Connection
+    requested: int, why: str | None, left: str | None, db: sqlite3.Connection
 ) -> None:
-    """The mark goes, and no other word."""
+    """The request goes with its words, and no other word does."""
     _documents(db, "waiting")
-    db.execute("UPDATE attempts SET why = ? WHERE document = 1 AND number = 2", (why,))
-    event_writes.apply(db, e.Ended(1, 1, 1.0), AT)
-    assert db.execute("SELECT why FROM attempts WHERE document = 1 AND number = 2").fetchone() == (
-        left,
+    db.execute(
+        "UPDATE attempts SET cancel_requested = ?, why = ? WHERE document = 1 AND number = 2",
+        (requested, why),
     )
+    event_writes.apply(db, e.Ended(1, 1, 1.0), AT)
+    assert db.execute(
+        "SELECT cancel_requested, why FROM attempts WHERE document = 1 AND number = 2"
+    ).fetchone() == (0, left)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [e.Cancelled(1, "why"), e.JobFailed(1, "why", "document"), e.Expired(1, "why")],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_has_ended_is_no_longer_to_be_cancelled(
+    event: e.Event, db: sqlite3.Connection
+) -> None:
+    """Nobody waits for the end of a job that has ended."""
+    _documents(db, "stuck")
+    event_writes.apply(db, e.Recalled(1), AT)
+    event_writes.apply(db, event, AT)
+    assert db.execute("SELECT max(cancel_requested) FROM attempts").fetchone() == (0,)
 
 
 def test_what_is_paid_never_falls_below_nothing(db: sqlite3.Connection) -> None:

@@ -80,7 +80,7 @@ def _frees_an_unknown_one(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(
         event_writes.ATTEMPT,
         e.ReplyLost,
-        event_writes.ATTEMPT[e.RefusedForNow].replace(", cost = 0", ""),
+        f"UPDATE attempts SET outcome = 'void', why = :reason {event_writes._OPEN}",
     )
 
 

@@ -10,17 +10,22 @@ import signal
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from commandline import batcher, rows, start
 from peer import Peer
 
+from batcher.core import events as e
 from batcher.ledger.filesystem import network_of
+from batcher.ledger.intake import Version
+from batcher.ledger.ledger import open_ledger
+from batcher.maintenance.rebuild import rebuild
 
 Words = tuple[object, ...]
 
 
-def lose(out: Path) -> None:
-    for path in (out / ".batcher").glob("ledger.db*"):
+def lose(out: Path, folder: str = ".batcher") -> None:
+    for path in (out / folder).glob("ledger.db*"):
         path.unlink()
 
 
@@ -213,6 +218,66 @@ def test_a_ledger_belongs_on_a_local_disk(tmp_path: Path) -> None:
     assert network_of(Path("/mnt/share/disk/batch"), mounts=mounts) is None
     assert network_of(Path("/mnt/shared"), mounts=mounts) is None
     assert network_of(Path("/"), mounts=tmp_path / "absent") is None
+
+
+async def test_a_journal_of_before_gives_the_same_columns(tmp_path: Path) -> None:
+    """Its lines say the API's code of a failure only in the words of the reason."""
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW)
+    await ledger.admit([_version(number) for number in range(1, len(ENDS) + 1)])
+    for number, ends in enumerate(ENDS, start=1):
+        sending = e.Sending(number, f"n{number}", "svc", "key", 1.0)
+        await ledger.record(e.Uploaded(number, f"reducto://{number}"), sending)
+        for event in ends:
+            await ledger.record(msgspec.structs.replace(event, document=number))
+    ledger.close()
+    before = _columns(path)
+    assert {row[2] for row in before} >= {"TIMEOUT", "DOCUMENT_UNSUPPORTED"}
+    lose(tmp_path, "")
+    journal = tmp_path / "ledger.journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        line["values"].pop("error_name", None)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert rebuild(path, batch="b").skipped == 0
+    assert _columns(path) == before
+
+
+NOW = 1_800_000_000.0
+STUCK = e.Stuck(0, "still running")
+REFUSED = "POST /parse_async: 415 DOCUMENT_UNSUPPORTED no reader"
+ENDS: tuple[tuple[e.Event, ...], ...] = (
+    (e.Accepted(0, "job-1", NOW), e.JobFailed(0, "TIMEOUT: why", "transient", "TIMEOUT")),
+    (e.Rejected(0, REFUSED, "document", "DOCUMENT_UNSUPPORTED"),),
+    (e.Accepted(0, "job-3", NOW), STUCK, e.Recalled(0)),
+    (e.ReplyLost(0, "reset"), e.ProvenAbsent(0)),
+    (e.Accepted(0, "job-5", NOW), e.JobFailed(0, "UNNAMED: why", "transient")),
+    (e.ReplyLost(0, "reset"), e.Held(0, "perhaps paid"), e.Retried(0)),
+)
+
+
+def _version(number: int) -> Version:
+    name = f"{number}.pdf"
+    return Version(
+        source=name,
+        folder="/in",
+        job="parse",
+        step="s",
+        content=f"c{number}",
+        size=1,
+        mtime_ns=0,
+        inode=0,
+        output=name,
+    )
+
+
+def _columns(path: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(path) as connection:
+        return connection.execute(
+            "SELECT a.nonce, a.outcome, a.error_name, a.void_cause, a.cancel_requested, a.why,"
+            " d.state, d.error_name, d.kind, d.reason"
+            " FROM attempts a JOIN documents d ON d.id = a.document ORDER BY a.nonce"
+        ).fetchall()
 
 
 async def _accepts_and_never_answers(peer: Peer, request: object) -> object:

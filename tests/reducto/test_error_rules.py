@@ -84,7 +84,9 @@ def test_it_is_paid_for_as_often_as_it_is_worth(name: str, kind: str, attempts: 
     ]
     assert repeated == [True] * (attempts - 1) + [False, False]
     assert Policy().rule(name).attempts == attempts
-    assert _after_failure(name, attempts) == JobFailed(1, f"{name}: why", kind=kind)
+    assert _after_failure(name, attempts) == JobFailed(
+        1, f"{name}: why", kind=kind, error_name=name
+    )
 
 
 def test_every_name_has_its_meaning() -> None:
@@ -98,7 +100,7 @@ def test_a_name_of_tomorrow_is_tried_twice() -> None:
     """Nobody knows what it means, so it gets one more chance and no more."""
     assert isinstance(_after_failure("SOMETHING_NEW", 1), JobToRepeat)
     assert _after_failure("SOMETHING_NEW", 2) == JobFailed(
-        1, "SOMETHING_NEW: why", kind="transient"
+        1, "SOMETHING_NEW: why", kind="transient", error_name="SOMETHING_NEW"
     )
     assert UNKNOWN_NAME.kind == "transient"
 

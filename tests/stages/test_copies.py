@@ -19,6 +19,7 @@ from batcher.outputs.result_store import Written
 from batcher.reducto import api_types
 from batcher.stages.chain import Chain
 from batcher.stages.copier import Copier
+from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture

@@ -13,7 +13,11 @@ from batcher.common.formatting import pluralize
 from batcher.reducto.api_types import ENDED, JobRow, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT
 
-OFF: Final = 60.0  # seconds by which the service's clock may differ from ours
+# Seconds by which the moments in the service's job list may differ from ours. Our clock is set by
+# the service's `Date` where the two are more than a minute apart, but a row may bear the time of
+# another machine, or of when it was queued. Each use errs towards doubt with a larger figure: more
+# rows are read, more may be ours, and fewer duplicates are called harmless.
+CLOCK_SKEW: Final = 600.0
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 _FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
 # What tells whose job a row is. Words alone don't: an option may hold any address, and what is
@@ -57,7 +61,7 @@ class DuplicateJob:
         """
         if self.attempt.fenced_at is None or self.status == JobStatus.COMPLETED:
             return False
-        came_after = self.made_at is not None and self.made_at > self.attempt.fenced_at + OFF
+        came_after = self.made_at is not None and self.made_at > self.attempt.fenced_at + CLOCK_SKEW
         return came_after or (self.status == JobStatus.FAILED and self.error in WANTS_INPUT)
 
     def __str__(self) -> str:

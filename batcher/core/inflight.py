@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from batcher.core import events
 from batcher.core.retry_policy import Policy
-from batcher.reducto.api_types import JobAnswer, JobStatus
+from batcher.reducto.api_types import UPLOAD_RETENTION, JobAnswer, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT, WANTS_JOB
 
 # seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
@@ -21,7 +21,8 @@ MISSES: Final = 3
 STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
 # seconds that a job still running is given to be cancelled, once that was asked for
 RECALL_TAKES: Final = 60.0
-LAPSES: Final = 20 * 3600.0  # seconds an upload may be old: the service keeps it for 24 h
+# Seconds that an upload may be old: its job may wait for some hours in the service's queue.
+LAPSES: Final = UPLOAD_RETENTION - 4 * 3600.0
 PATIENCE: Final = 120.0  # seconds that a completed job is given to show a result that can be read
 # seconds in which asking for one job fails while others are answered, before that is its own
 SILENCE: Final = 900.0

@@ -16,6 +16,7 @@ from batcher.errors import BatcherError, ManifestError, Stopped
 from batcher.exit_codes import RunEnd
 from batcher.manifest.certificates import trust_of
 from batcher.manifest.model import Manifest
+from batcher.stages.run_control import PATIENCE_WHEN_STOPPED
 
 _HOW: Final = {
     RunEnd.FINISHED: "finished",
@@ -23,7 +24,6 @@ _HOW: Final = {
     RunEnd.STOPPED: "stopped",
     RunEnd.FAILED: "failed",
 }
-PATIENCE_WHEN_STOPPED: Final = 3.0  # seconds: somebody waits for the run's end
 DIGEST: Final = 10  # groups of failures in a message; the summary has them all
 
 

@@ -18,7 +18,14 @@ from typing import Final, NamedTuple
 from batcher.adapters.rate_limits import RateLimits
 from batcher.common.formatting import pluralize
 from batcher.core import events
-from batcher.core.duplicate_jobs import AttemptRef, DuplicateJob, age_of, counts_as_twin, marks_in
+from batcher.core.duplicate_jobs import (
+    CLOCK_SKEW,
+    AttemptRef,
+    DuplicateJob,
+    age_of,
+    counts_as_twin,
+    marks_in,
+)
 from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
@@ -30,14 +37,12 @@ from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.reducto.client import Api
 from batcher.stages import job_list
 from batcher.stages.job_list import CircularListing, EndlessListing
-from batcher.stages.run_control import RunControl
+from batcher.stages.run_control import PATIENCE_WHEN_STOPPED, RunControl
 
 # seconds after which no request of ours can turn up any more: what is younger is looked at again
 LATE: Final = 600.0
 LAG: Final = 60.0  # seconds in which the listing may not show a job yet
-OFF: Final = 120.0  # seconds by which the service's clock may differ from ours
-PATIENCE: Final = 30.0  # seconds for the whole of it, and …
-PATIENCE_WHEN_STOPPED: Final = 3.0  # … of a run that was told to stop
+PATIENCE: Final = 30.0  # seconds for the whole audit, and …
 PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
 # a hundred thousand submissions of one run: more than that isn't worth a long wait
 OWN_PAGES_AT_MOST: Final = 200
@@ -143,7 +148,7 @@ class Auditor:
         if first_sent_at is None:
             return [], ()
         now = self._clock()
-        since = max(first_sent_at, now - self._retention) - OFF
+        since = max(first_sent_at, now - self._retention) - CLOCK_SKEW
         unseen = self._ledger.listed_jobs(
             self._service, self._key_print, accepted_before=now - LAG, alive_at=now
         )

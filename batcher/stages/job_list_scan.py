@@ -13,7 +13,15 @@ from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
 from batcher.core.absence import RETENTION_MARGIN
-from batcher.core.duplicate_jobs import age_of, fits, is_mute, marks_in, names_upload, preference
+from batcher.core.duplicate_jobs import (
+    CLOCK_SKEW,
+    age_of,
+    fits,
+    is_mute,
+    marks_in,
+    names_upload,
+    preference,
+)
 from batcher.errors import ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
 from batcher.ledger.queries import Holder
@@ -23,7 +31,6 @@ from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
 # seconds that one page may take, its turn included: a Retry-After may be one of hours
 PAGE_AT_MOST: Final = 600.0
-OFF: Final = 600.0  # seconds by which a row's time may differ from ours
 # jobs not shown that are asked for again in the ledger; so many are never deleted at once
 AGAIN_AT_MOST: Final = 1000
 
@@ -83,7 +90,7 @@ class JobListScan:
         """A job, of nobody knows what, that may be one that was sent then."""
         rows = [row for kind, row in self.mute.items() if not endpoint or kind in ("", endpoint)]
         made_at, job_id = max(rows, default=(0.0, ""))
-        return job_id if made_at >= sent_at - OFF else None
+        return job_id if made_at >= sent_at - CLOCK_SKEW else None
 
 
 class JobListReader:
@@ -136,7 +143,7 @@ class JobListReader:
         self, unknown: Sequence[Unknown], scan: JobListScan, ranks: dict[int, Rank]
     ) -> None:
         listing = pages(self._client, self._lane, tries=TRIES_OF_PAGE)
-        earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - OFF
+        earliest = min((attempt.sent_at for attempt in unknown), default=0.0) - CLOCK_SKEW
         newest_first = True
         while True:
             async with asyncio.timeout(PAGE_AT_MOST):

@@ -1,9 +1,8 @@
-"""Stands between the scanner and the ledger: what has been paid for isn't paid for again above a
-sum, unasked.
+"""Stands between the scanner and the ledger: nothing is paid for twice above a sum, unasked.
 
-New documents pass at once. A newer version of a saved one waits until all is known that would have
-to be paid again; then it passes, or somebody is asked, or it stays as it was. It sends nothing and
-knows no file.
+New documents pass at once. A newer version of a saved one waits until everything that would have to
+be paid for again is known; then it passes, or somebody is asked, or it stays as it was.
+`core.repayment` decides; this stage sends nothing and knows no file.
 """
 
 from __future__ import annotations
@@ -12,88 +11,95 @@ from collections.abc import Sequence
 from typing import Final
 
 from batcher.common.formatting import pluralize
-from batcher.core.lifecycle import State
+from batcher.core import repayment
+from batcher.core.repayment import NO_LIMIT, Answer, Repayment
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.stages.run_control import RunControl
 
-# versions in memory; beyond, they are only counted, and looked for again once agreed to
+# Versions kept in memory. Beyond, they are only counted, and looked for again once agreed to.
 HELD_AT_MOST: Final = 50_000
+GROUP: Final = 500  # versions admitted in one transaction
 
 
 class Consent:
-    """`unasked` in credits.
-
-    `documents` and `credits` are what would be paid for again, as far as the scan has come.
-    """
+    """`unasked` are the credits that may be paid again without asking."""
 
     def __init__(self, ledger: Ledger, control: RunControl, *, unasked: float) -> None:
         self._ledger = ledger
         self._control = control
         self._unasked = unasked
+        self._again = Repayment()  # as far as the scan has come
         self._counted: set[int] = set()
         self._held: dict[tuple[str, str], Version] = {}  # by source and job
         self._dropped = False
-        self.documents = 0
-        self.credits = 0.0
+
+    @property
+    def documents(self) -> int:
+        """How many documents would be paid for again, as far as the scan has come."""
+        return self._again.documents
+
+    @property
+    def credits(self) -> float:
+        """What those would cost, about."""
+        return self._again.credits
 
     async def admit(self, versions: Sequence[Version]) -> None:
-        """Those that cost nothing more than they would in any case pass; the others wait for
-        `settle`.
-        """
-        answered = self._ledger.answered([(v.content, v.step) for v in versions if v.replaces])
-        paying = [
-            v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered
-        ]
-        worth = self._ledger.worth([v.replaces for v in paying if v.replaces])
-        # a source whose files were still being written is walked twice
+        """Let pass those that cost nothing more than they would in any case; the others wait."""
+        replaced = [(version.content, version.step) for version in versions if version.replaces]
+        paying = repayment.to_be_paid(versions, self._ledger.answered(replaced))
+        worth = self._ledger.worth([version.replaces for version in paying if version.replaces])
+        self._count(worth)
+        passing, waiting = repayment.apart(versions, worth, self._unasked)
+        if passing:
+            await self._ledger.admit(passing)
+        self._hold(waiting)
+
+    def _count(self, worth: dict[int, float]) -> None:
+        """Count each document once: a source whose files change is walked twice."""
         new = worth.keys() - self._counted
         self._counted |= new
-        self.documents += len(new)
-        self.credits += sum(worth[document] for document in new)
-        waiting = {
-            v.source for v in versions if v.replaces in worth and self._unasked < float("inf")
-        }
-        free = [v for v in versions if v.source not in waiting]  # the steps of a source go together
-        if free:
-            await self._ledger.admit(free)
-        if len(free) == len(versions):
+        self._again = self._again.plus([worth[document] for document in new])
+
+    def _hold(self, waiting: Sequence[Version]) -> None:
+        if not waiting:
             return
-        again = [v for v in versions if v.source in waiting]
-        self._dropped = self._dropped or len(self._held) + len(again) > HELD_AT_MOST
-        self._held.update({(v.source, v.job): v for v in again if not self._dropped})
+        self._dropped = self._dropped or len(self._held) + len(waiting) > HELD_AT_MOST
+        if not self._dropped:
+            self._held.update({(version.source, version.job): version for version in waiting})
 
     async def settle(self) -> bool:
-        """All has been seen.
+        """Decide about what waits, for everything has been seen.
 
-        Whether some of it must be looked for again, for it was agreed to and not kept in mind.
+        Return whether some of it must be looked for again, because it was agreed to and is not in
+        memory.
         """
-        if self._unasked == float("inf") or not self.documents:
+        answer = repayment.when_all_is_seen(self._again, self._unasked)
+        if answer is Answer.NOTHING_WAITS:
             return False
-        if self.credits > self._unasked and not await self._agreed():
+        if answer is Answer.ASK and not await self._agreed():
             return False
-        lost = self._dropped
-        self._unasked = float("inf")
+        self._unasked = NO_LIMIT
         held = list(self._held.values())
         self._held = {}
-        for start in range(0, len(held), 500):
-            await self._ledger.admit(held[start : start + 500])
-        return lost
+        for start in range(0, len(held), GROUP):
+            await self._ledger.admit(held[start : start + GROUP])
+        return self._dropped
 
     async def agree_to_change(self, job: str, step: str) -> bool:
-        """Before anything is sent: other options or another service would pay for all that is saved
-        once more.
+        """Ask before anything is sent where other options, or another service, would pay again.
+
+        Return False where that was refused.
         """
         if self._ledger.last_step(job) == step:
             return True
-        self.documents, self.credits = self._ledger.worth_of_other_steps(job, step)
-        if self.credits > self._unasked and not await self._agreed():
+        self._again = Repayment(*self._ledger.worth_of_other_steps(job, step))
+        if repayment.ask_first(self._again, self._unasked) and not await self._agreed():
             return False
-        if self.documents:
-            self._unasked = float("inf")
-            self.documents = 0
-            self.credits = 0.0
+        if self._again.documents:
+            self._unasked = NO_LIMIT
+            self._again = Repayment()
         await self._ledger.note_step(job, step)
         return True
 
@@ -110,7 +116,7 @@ class Consent:
 
 def unasked(manifest: Manifest) -> float:
     """Credits that a run may spend again without asking. On the local service nothing is paid."""
-    return float("inf") if manifest.service.is_local else manifest.limits.pay_again
+    return NO_LIMIT if manifest.service.is_local else manifest.limits.pay_again
 
 
 def again_words(documents: int, credits: float) -> str:

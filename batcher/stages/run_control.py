@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from batcher.common.secrets import Secrets
 from batcher.exit_codes import ExitCode, RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
+
+# Seconds that the last duties of a run that was told to stop may take: somebody waits for its end.
+PATIENCE_WHEN_STOPPED: Final = 3.0
 
 
 @dataclass(slots=True)

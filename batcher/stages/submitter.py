@@ -1,8 +1,8 @@
 """Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST
 twice.
 
-What an error means is `core.retry_policy`'s; what happens to a submission whose answer is lost is
-`stages.recovery`'s.
+How much may be sent and what a refusal leads to is decided by `core.sending`, what an error means
+by `core.retry_policy`, and what becomes of a submission whose answer is lost by `stages.recovery`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
 from batcher.common.names import extension_of, identity
-from batcher.core import events
+from batcher.core import events, sending
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.lifecycle import TO_SUBMIT, State
@@ -34,7 +34,6 @@ from batcher.errors import (
     BatcherError,
     BudgetSpent,
     Busy,
-    NotFound,
     Outdated,
     Refused,
     ReplyLostError,
@@ -49,7 +48,7 @@ from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.api_types import JOB, METADATA_KEY, UPLOAD
 from batcher.reducto.client import Api
-from batcher.reducto.error_rules import WANTS_JOB, ErrorClass
+from batcher.reducto.error_rules import ErrorClass
 from batcher.reducto.job import Job
 from batcher.reducto.page_selection import asked_at_most, asked_of
 from batcher.reducto.rate_card import Measure, Rate
@@ -68,18 +67,9 @@ from batcher.stages.input_resolver import (
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.run_control import RunControl
 
-WIDTH = 48  # documents in hand at once; more connections only cost more
-AHEAD = 48  # documents that lie uploaded until there is a place for their jobs
-BACKLOG = 256  # jobs known to have ended and not yet fetched, above which nothing new is sent
-# near a limit: of what is in flight this part comes home before the next is tried
-BILLS_AT_A_TIME = 10
 IDLE = 15.0  # seconds between two looks at what is due when nothing changes
-TOO_LARGE_AT_MOST = 100  # documents passed over for what is left of a limit
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
-# uploads of one document that the service took and didn't know at once; then it is a verdict
-LAPSES_AT_MOST = 5
 Call = Callable[[], Awaitable[str]]
-UPLOAD_TRIES = 8  # in a row, across its back-off; then it is a verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +127,7 @@ class Submitter:
         self._posting = 0  # of those: with a submission on its way, or about to be
         self._ahead: set[int] = set()  # of those in hand: only uploaded for now
         self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
-        # near a limit: nothing is sent until fewer than so many are in flight
-        self._bills_wanted: int | None = None
-        # how many documents may be in hand at once: one where a limit is near, more as they fit
-        self._hands = WIDTH
+        self._mode: sending.Mode = sending.Freely()
         self._parked: dict[
             int, int
         ] = {}  # documents that wait for what another of their type will cost, and for which
@@ -233,17 +220,19 @@ class Submitter:
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
-        if self._bills_wanted is not None or self._parked:
+        if not isinstance(self._mode, sending.Freely) or self._parked:
             return  # what waits may fit yet
-        if error.cost <= least or len(self._too_large) >= TOO_LARGE_AT_MOST:
+        passed_over = len(self._too_large)
+        if sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
             self._control.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
         """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a
         place is free.
         """
-        room = self._room()
-        ahead = self._room_ahead(room)
+        hands = self._hands()
+        room = self._room(hands)
+        ahead = sending.room_ahead(hands, self._allowance, room=room)
         if room + ahead == 0:
             return [], []
         lying = self._ledger.tally[State.UPLOADED] if ahead else 0
@@ -252,38 +241,24 @@ class Submitter:
         free = [row for row in rows if row.id not in taken]
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
 
-    def _room(self) -> int:
-        """How many more may be submitted now; 0 too where few could be, for one query serves
-        many.
-        """
-        if self._jobs.backlog > BACKLOG:
-            return 0
-        in_hand = len(self._in_hand)
-        if self._bills_wanted is not None and (
-            in_hand or 0 < self._bills_wanted <= self._ledger.in_flight
-        ):
-            return 0
-        about_to_be_out = in_hand - len(self._ahead)
-        places = self._concurrency.left(self._clock(), self._ledger.in_flight + about_to_be_out)
-        if about_to_be_out and self._concurrency.breaker.open_until is not None:
-            return 0  # that one is to show how the service fares
-        if places and not self._allowance.left(1):
-            return 0 if in_hand else 1  # what comes of it, the purse says
-        width = min(self._hands, WIDTH - len(self._parked))
-        hands = self._allowance.left(max(0, width - in_hand))
-        places = self._allowance.left(places)
-        if places < hands:
-            return places  # no more may be out: what comes home is followed at once
-        return 0 if hands < WIDTH // 4 and in_hand else hands
+    def _hands(self) -> sending.Hands:
+        return sending.Hands(
+            mode=self._mode,
+            in_hand=len(self._in_hand),
+            only_uploaded=len(self._ahead),
+            lying=self._ledger.tally[State.UPLOADED],
+            parked=len(self._parked),
+            in_flight=self._ledger.in_flight,
+            backlog=self._jobs.backlog,
+        )
 
-    def _room_ahead(self, room: int) -> int:
-        """How many more are worth an upload though there is no place for their jobs."""
-        if self._jobs.backlog > BACKLOG or self._bills_wanted is not None:
+    def _room(self, hands: sending.Hands) -> int:
+        """How many more may be submitted now."""
+        if sending.is_closed(hands):
             return 0
-        lying = self._ledger.tally[State.UPLOADED] + len(self._ahead)
-        most = min(self._hands - len(self._parked) - len(self._in_hand) - room, AHEAD - lying)
-        most = self._allowance.left(room + lying + most) - room - lying
-        return most if most >= WIDTH // 4 else 0
+        places = self._concurrency.left(self._clock(), hands.in_flight + hands.being_sent)
+        on_trial = self._concurrency.breaker.open_until is not None
+        return sending.room(hands, self._allowance, places=places, on_trial=on_trial)
 
     async def _pause(self, *, refill: bool) -> None:
         if refill:
@@ -425,11 +400,7 @@ class Submitter:
         """For as long as the service says; it is a verdict only where the fault may be the
         document's own.
         """
-        busy = isinstance(error, Busy)
-        out = isinstance(error, Unreachable)
-        if (isinstance(error, Refused) and not busy) or (
-            due.tries + 1 >= UPLOAD_TRIES and not busy and not out
-        ):
+        if sending.is_upload_given_up(error, due.tries):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
             name = error.name if isinstance(error, Refused) else ""
             await self._ledger.record(
@@ -467,21 +438,15 @@ class Submitter:
         job = self._assignments[due.job]
         claim = await self._claim(due, chained=named.known_as.startswith(JOB))
         call = self._call(due, named, nonce)
-        sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
+        attempt = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
             # from here on a crash leaves a trace to follow
-            await self._ledger.record(*before, sending, claim=claim)
+            await self._ledger.record(*before, attempt, claim=claim)
         except BudgetSpent as error:
-            if not error.may_fit and error.probe is None:
-                raise
-            await self._wait_for_bills(due, error, *before)
+            await self._not_affordable(due, error, *before)
             return
         self._allowance.use(due.id)
-        # it did fit: so may the next ones
-        self._bills_wanted, self._hands = (
-            None,
-            min(WIDTH, 2 * self._hands),
-        )
+        self._mode = sending.after_fit(self._mode)
         event = await self._post(due, named.known_as, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
@@ -520,18 +485,16 @@ class Submitter:
             == "batch",  # its first bill may be half a day off
         )
 
-    async def _wait_for_bills(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
-        """What is out may turn out to cost less than it might: as jobs come home it is tried again,
-        one at a time.
-
-        What waits for a probe of its type alone holds up no other type.
-        """
-        if error.probe is not None:
-            self._parked[due.id] = error.probe
-        else:
-            out = self._ledger.in_flight
-            self._bills_wanted = out - out // BILLS_AT_A_TIME
-            self._hands = 1
+    async def _not_affordable(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
+        """Put it off until jobs in flight have their bills; raise where those can't help."""
+        match sending.after_limit(may_fit=error.may_fit, probe=error.probe):
+            case sending.Unaffordable.LEAVE:
+                raise error
+            case sending.Unaffordable.PARK:
+                assert error.probe is not None
+                self._parked[due.id] = error.probe
+            case sending.Unaffordable.WAIT_FOR_BILLS:
+                self._mode = sending.near_limit(self._ledger.in_flight)
         await self._ledger.record(
             *before, events.Postponed(due.id, str(error), self._clock(), due.tries)
         )
@@ -600,30 +563,29 @@ class Submitter:
         )
 
     def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
-        if isinstance(error, Unauthorised) or error.status == 402:
-            self._control.stop(
-                str(error), ExitCode.SERVICE_FAILED, abort=isinstance(error, Unauthorised)
-            )
-            return events.RefusedForNow(
-                due.id, str(error), due_at=self._clock(), error_name=error.name
-            )
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
-        elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
-            # it has expired meanwhile, and an upload of its own may do
-            return events.UploadLapsed(due.id, str(error), error_name=error.name)
-        elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
-            # there is no upload to be made anew
-            return events.Rejected(
-                due.id, str(error), kind=ErrorClass.DOCUMENT, error_name=error.name
-            )
-        elif isinstance(error, NotFound) and not known_as.startswith(JOB):
+        if sending.is_lapse(error, known_as):
             self._lapsed[due.id] += 1
-            if self._lapsed[due.id] >= LAPSES_AT_MOST:
-                self._control.count(ErrorClass.CONFIGURATION)
-                return events.Rejected(
-                    due.id, str(error), kind=ErrorClass.CONFIGURATION, error_name=error.name
-                )
+        words = str(error)
+        name = error.name
+        match sending.after_refusal(error, known_as, lapses=self._lapsed[due.id]):
+            case sending.Refusal.STOP_RUN:
+                abort = isinstance(error, Unauthorised)
+                self._control.stop(words, ExitCode.SERVICE_FAILED, abort=abort)
+                return events.RefusedForNow(due.id, words, due_at=self._clock(), error_name=name)
+            case sending.Refusal.NEW_UPLOAD:
+                return events.UploadLapsed(due.id, words, error_name=name)
+            case sending.Refusal.REJECT_DOCUMENT:
+                return events.Rejected(due.id, words, kind=ErrorClass.DOCUMENT, error_name=name)
+            case sending.Refusal.REJECT_CONFIGURATION:
+                kind = ErrorClass.CONFIGURATION
+                self._control.count(kind)
+                return events.Rejected(due.id, words, kind=kind, error_name=name)
+            case sending.Refusal.AS_POLICY_SAYS:
+                return self._by_policy(due, error)
+
+    def _by_policy(self, due: Due, error: Refused) -> events.Event:
         event = self._policy.after_refusal(
             due.id, error, tries=due.tries, now=self._clock(), rng=self._rng
         )

@@ -23,7 +23,7 @@ INSIDE = {
     "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend "
     "event_writes intake writer"
     " ledger remembered derived_outputs statistics history reader",
-    "runs": "preflight callback notifications wiring kinds running plan checks",
+    "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
 }
 IMPURE = {

@@ -1,8 +1,8 @@
 """The kinds of run, built of the stages: one that does it all, one that only brings home, one that
 cancels.
 
-Which stages belong together stands here, and when they are done; what each of them does is its own
-affair.
+Which stages belong together stands here, and which of them a run waits for; when it has ended is
+`end_of_run`'s rule, and what each stage does is its own affair.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
 from batcher.common.formatting import pluralize
-from batcher.core.lifecycle import OUT
+from batcher.core.lifecycle import OPEN, OUT
 from batcher.core.retry_policy import with_changes
 from batcher.core.summary import Audit
 from batcher.errors import BatcherError, MirrorError, first_of
@@ -29,6 +29,7 @@ from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
+from batcher.runs.end_of_run import Documents, has_ended
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
     assignment_of,
@@ -42,8 +43,10 @@ from batcher.sources.left_out import LeftOut
 from batcher.sources.passwords import Passwords
 from batcher.stages.auditor import Auditor
 from batcher.stages.boundary import kept
-from batcher.stages.canceller import Canceller
+from batcher.stages.callback_listener import CallbackListener
+from batcher.stages.canceller import Canceller, Recall
 from batcher.stages.chain import Chain
+from batcher.stages.copier import Copier
 from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import Fetcher
@@ -57,16 +60,16 @@ from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.second_tries import take_up
 from batcher.stages.sink import Sink
+from batcher.stages.stage import Outstanding, Stage
 from batcher.stages.submitter import Submitter
 from batcher.stages.time_limit import TimeLimit
 
-TICK: Final = 0.25  # how often the end of a run is looked for when nothing changes
+# seconds between two looks for the end of a run: a stage that lets go of its last document tells
+# nobody
+TICK: Final = 0.25
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
 # seconds after which all is looked at again though nothing seems to have changed
 A_WHILE: Final = 15.0
-
-Work = Callable[[], Coroutine[Any, Any, None]]
-
 
 _CAPITALS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -108,10 +111,12 @@ class CollectRun:
         self._tell_of_waits()
         schedule = schedule_of(ledger, manifest.service.result_retention)
         policy = with_changes(manifest.retry)
-        self.sink = Sink(
+        self.sink = Sink(ledger, store, control)
+        self.copier = Copier(
             ledger,
             store,
             control,
+            self.sink.placing,
             service=reached.identity,
             key_print=reached.key_print,
         )
@@ -210,8 +215,8 @@ class CollectRun:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(kept(work, self.control, _name(work)))
-                    for work in self.tasks()
+                    group.create_task(kept(stage.run, self.control, _name(stage)))
+                    for stage in self.stages()
                 ]
                 await self._end()
                 for task in tasks:
@@ -239,42 +244,39 @@ class CollectRun:
         """Which source has files of which `include` fits none; empty where there is none."""
         return ""
 
-    def tasks(self) -> Sequence[Work]:
-        stages = (
-            self.sink.run,
-            self.sink.copy_for_ever,
-            self.poller.run,
-            self.fetcher.run,
-            self.recovery.run,
-            self.deadline_monitor.run,
-            self.deriver.run,
-            self.canceller.recall,
-            *((self.cleaner.run,) if self.cleaner else ()),
-        )
-        return (*stages, self._heed_calls) if self._callback else stages
+    def stages(self) -> list[Stage]:
+        """All that work beside each other for as long as the run lasts."""
+        stages: list[Stage] = [
+            self.sink,
+            self.copier,
+            self.poller,
+            self.fetcher,
+            self.recovery,
+            self.deadline_monitor,
+            self.deriver,
+            Recall(self.canceller),
+        ]
+        if self.cleaner is not None:
+            stages.append(self.cleaner)
+        if self._callback is not None:
+            stages.append(CallbackListener(self._callback.receiver, self.poller))
+        return stages
 
-    async def _heed_calls(self) -> None:
-        """A webhook says that a job has ended: ask now.
+    def to_do(self) -> Sequence[Outstanding]:
+        """What has to come to its end before the run may: all that it has taken on."""
+        return self.out()
 
-        A lost one costs time only, for the poller looks anyway.
-        """
-        while self._callback is not None:
-            self.poller.ask_now(await self._callback.receiver.next_job())
+    def out(self) -> Sequence[Outstanding]:
+        """What a stopped run still waits for that brings home what it has paid for."""
+        return (self.recovery, Documents(self.ledger, OUT), self.copier)
 
-    def is_over(self) -> bool:
-        return self.all_fetched()
+    def being_sent(self) -> int:
+        """Submissions that any stopped run waits for."""
+        return 0
 
-    def is_tidy(self) -> bool:
-        """Whether nothing is left to be deleted at the service."""
-        return self.cleaner is None or self.cleaner.idle
-
-    def all_fetched(self) -> bool:
-        """Whether nothing is out any more, and no copy waits for what came home."""
-        out = any(self.ledger.tally[state] for state in OUT)
-        return self.recovery.has_looked_for_held and not out and not self.ledger.copies(1)
-
-    async def what_is_being_sent(self) -> None:
-        """Returns when no submission waits for its answer any more."""
+    def tidying(self) -> Sequence[Outstanding]:
+        """What follows once all results are on disk; no stopped run waits for the cleaner."""
+        return (self.deriver,) if self.cleaner is None else (self.deriver, self.cleaner)
 
     async def _end(self) -> None:
         """Returns when everything has come to its end, or all that a stopped run still owes is
@@ -287,24 +289,29 @@ class CollectRun:
         finally:
             over.cancel()
             stopped.cancel()
-        if not self.is_over():
+        if not has_ended(self.to_do()):
             await self._wind_up()
-        if self.control.home and self.is_complete and self.is_over():
+        if self.control.home and self.is_complete and has_ended(self.to_do()):
             self.control.finished()
 
     async def _wind_up(self) -> None:
         self.rate_limits.submit.close()
         self.rate_limits.upload.close()
-        await self.what_is_being_sent()
+        while not self.control.abort and self.being_sent():
+            await self.ledger.change(within=TICK)
+        await self._wait_for_what_is_out()
+        if not self.control.abort:
+            await self._bring_home()
+
+    async def _wait_for_what_is_out(self) -> None:
+        """However long it takes, where the run was stopped in a way that asks for that."""
         began = asyncio.get_running_loop().time()
         is_told = False
-        while self.control.home and not self.control.abort and not self.all_fetched():
+        while self.control.home and not self.control.abort and not has_ended(self.out()):
             await self.ledger.change(within=TICK)
             if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
                 self._tell_of_homecoming()
                 is_told = True
-        if not self.control.abort:
-            await self._bring_home()
 
     def _tell_of_homecoming(self) -> None:
         """Nothing is sent any more, and jobs may take hours."""
@@ -315,9 +322,16 @@ class CollectRun:
         )
 
     async def _until_over(self) -> None:
-        while not (self.is_over() and self.deriver.finish() and self.is_tidy()):
+        """Return when nothing that the run has taken on is outstanding, nor what follows from it.
+
+        Only then is what is made of the results hurried: before, more company may come.
+        """
+        while not has_ended(self.to_do()):
             self.look_ahead()
             await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
+        await self.deriver.finish()
+        while not has_ended([*self.to_do(), *self.tidying()]):
+            await self.ledger.change(within=TICK)
 
     def look_ahead(self) -> None:
         """Stop where nothing that is left could ever be sent."""
@@ -333,8 +347,22 @@ class CollectRun:
         self.poller.look_at_all()
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(TICK)
-        while not self.control.abort and self._is_bringing_home() and not self._is_silent(began):
-            await self.ledger.change(within=TICK)
+        bringing = asyncio.create_task(self._until_brought_home())
+        try:
+            while not (bringing.done() or self.control.abort or self._is_silent(began)):
+                await asyncio.wait({bringing}, timeout=TICK)
+            if bringing.done():
+                bringing.result()  # raises what nobody foresaw
+        finally:
+            bringing.cancel()
+
+    async def _until_brought_home(self) -> None:
+        """Return when all is fetched that can be now, is written, and all is made of it."""
+        arriving = (self.poller, self.fetcher, self.sink)
+        while not has_ended((*arriving, self.deriver)):
+            while not has_ended(arriving):
+                await self.ledger.change(within=TICK)
+            await self.deriver.finish()
 
     def _is_silent(self, since: float) -> bool:
         """Whether nothing has come for a while, and nothing that came is still on its way to the
@@ -346,12 +374,8 @@ class CollectRun:
             self.rate_limits.list.answered_at,
             self.sink.wrote_at,
         )
-        return self.sink.idle and asyncio.get_running_loop().time() - heard_at > SILENCE
-
-    def _is_bringing_home(self) -> bool:
-        return (
-            self.poller.busy or self.fetcher.busy or not self.sink.idle or not self.deriver.finish()
-        )
+        is_quiet = asyncio.get_running_loop().time() - heard_at > SILENCE
+        return is_quiet and has_ended([self.sink])
 
 
 class Run(CollectRun):
@@ -453,40 +477,36 @@ class Run(CollectRun):
     def unmatched(self) -> str:
         return self.scanner.unmatched
 
-    def tasks(self) -> Sequence[Work]:
+    def stages(self) -> list[Stage]:
         self.time_limit.look()
         self.is_complete = not self.control.stopped.is_set()
-        tasks = (*super().tasks(), self.submitter.run, *((self.chain.run,) if self.chain else ()))
-        if not self.is_complete:
-            self.scanner.done.set()  # what isn't sent needn't be found either
-            return tasks
-        return (*tasks, self.scanner.run, self.time_limit.run)
+        stages = [*super().stages(), self.submitter]
+        if self.chain is not None:
+            stages.append(self.chain)
+        if self.is_complete:
+            return [*stages, self.scanner, self.time_limit]
+        self.scanner.done.set()  # what isn't sent needn't be found either
+        return stages
 
-    def is_over(self) -> bool:
-        done = self.scanner.done.is_set() and self.recovery.has_looked_for_held
-        return (
-            done
-            and self.ledger.open_documents == 0
-            and self.submitter.idle
-            and (not self.chain or self.chain.idle)
-        )
+    def to_do(self) -> Sequence[Outstanding]:
+        to_do: list[Outstanding] = [self.scanner, self.recovery, Documents(self.ledger, OPEN)]
+        to_do.append(self.submitter)
+        if self.chain is not None:
+            to_do.append(self.chain)
+        return to_do
 
-    def all_fetched(self) -> bool:
-        return super().all_fetched() and self.submitter.idle
+    def out(self) -> Sequence[Outstanding]:
+        return (*super().out(), self.submitter)
 
     def look_ahead(self) -> None:
         if self.scanner.done.is_set():
             self.submitter.stop_if_nothing_fits()
 
-    async def what_is_being_sent(self) -> None:
-        while not self.control.abort and self._is_sending():
-            await self.ledger.change(within=TICK)
-
-    def _is_sending(self) -> bool:
+    def being_sent(self) -> int:
         """An upload under way is worth its end only where the run goes on to bring home what is
         out.
         """
-        return not self.submitter.idle if self.control.home else self.submitter.posts
+        return self.submitter.outstanding() if self.control.home else self.submitter.posting
 
 
 class Cancellation(CollectRun):
@@ -498,10 +518,10 @@ class Cancellation(CollectRun):
         await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again
         await super().to_its_end()
 
-    def tasks(self) -> Sequence[Work]:
-        return (*super().tasks(), self.canceller.run)
+    def stages(self) -> list[Stage]:
+        return [*super().stages(), self.canceller]
 
 
-def _name(work: Work) -> str:
-    stage = type(getattr(work, "__self__", work)).__name__
-    return f"running the {_CAPITALS.sub(' ', stage).lower()}"
+def _name(stage: Stage) -> str:
+    name = _CAPITALS.sub(" ", type(stage).__name__).lower()
+    return f"running the {name}"

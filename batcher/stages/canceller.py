@@ -18,6 +18,23 @@ from batcher.stages.job_tracker import JobTracker
 TRIES: Final = 10
 
 
+class Recall:
+    """The part of cancelling that every run does: what a person wants cancelled before it is sent
+    again.
+    """
+
+    def __init__(self, canceller: Canceller) -> None:
+        self._canceller = canceller
+
+    async def run(self) -> None:
+        """Return when all of them have been asked for."""
+        await self._canceller.recall()
+
+    def outstanding(self) -> int:
+        """Jobs that were not asked to be cancelled yet."""
+        return len(self._canceller.recalled())
+
+
 class Canceller:
     def __init__(
         self, ledger: Ledger, client: Api, rate_limits: RateLimits, jobs: JobTracker
@@ -37,14 +54,22 @@ class Canceller:
                 await self._cancel(document)
             await self._ledger.change(within=1.0)
 
+    def outstanding(self) -> int:
+        """Jobs that are out and were not asked to be cancelled yet."""
+        return len(self._left())
+
     async def recall(self) -> None:
         """Returns when all have been asked for that a person wants cancelled before they are sent
         again.
         """
         await self._jobs.caught_up.wait()
-        while recalled := [document for document in self._left() if self._is_recalled(document)]:
+        while recalled := self.recalled():
             for document in recalled:
                 await self._cancel(document)
+
+    def recalled(self) -> list[int]:
+        """The documents whose jobs a person wants cancelled, and that were not asked for yet."""
+        return [document for document in self._left() if self._is_recalled(document)]
 
     def _left(self) -> list[int]:
         return [document for document in self._jobs.documents() if document not in self._asked]

@@ -30,12 +30,11 @@ class Chain:
         self._heard = asyncio.Event()
         self._looking = asyncio.Lock()  # one look and what follows from it at a time
 
-    @property
-    def idle(self) -> bool:
-        """Whether no step may go on that hasn't been told: what ended last may open what was
+    def outstanding(self) -> int:
+        """Steps that ended and whose followers haven't been told: what ended last may open what was
         blocked.
         """
-        return not self._ended and not self._looking.locked()
+        return len(self._ended) + self._looking.locked()
 
     async def run(self) -> None:
         """For as long as the run lasts."""

@@ -66,12 +66,12 @@ class Cleaner:
             dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0)
         )
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is left that may be deleted as things stand: a run that sends nothing
-        never changes that.
+    def outstanding(self) -> int:
+        """Jobs that may be deleted as things stand: a run that sends nothing never changes what has
+        to wait.
         """
-        return (not self._pending or self._must_wait()) and not self._in_hand
+        pending = 0 if self._must_wait() else len(self._pending)
+        return pending + self._in_hand
 
     async def run(self) -> None:
         """For as long as the run lasts."""

@@ -52,6 +52,10 @@ class DeadlineMonitor:
             self._notice_setting(self._wall() - self._clock())
             self._notice_time()
 
+    def outstanding(self) -> int:
+        """Nothing, ever: no run waits for this."""
+        return 0
+
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
             self._control.warn(

@@ -87,19 +87,33 @@ class Deriver:
         self._closing = closing
         self._saved = 0  # results since the beginning
         self._closed_at = -1  # and how many of them there were when all was concluded
-        self._made = asyncio.Event()
+        self._progress = asyncio.Event()
 
-    def finish(self) -> bool:
-        """From now on nobody waits for company. Whether all is made."""
-        if not self._ending:
-            self._ending = True
-            self._wake()
-        if not self._ready or any(bench.due or bench.busy for bench in self._benches):
-            return False
-        if self._closing is None or self._closed_at == self._saved:
-            return True
-        self._made.set()
-        return False
+    def outstanding(self) -> int:
+        """Documents of which something is still to be made, and what is to be concluded then."""
+        is_concluded = self._closing is None or self._closed_at == self._saved
+        return self._unmade() + (0 if is_concluded else 1)
+
+    async def finish(self) -> None:
+        """Make what is left, and wait for no company from now on.
+
+        Returns when all is made and concluded; never where the disk refuses.
+        """
+        self._ending = True
+        self._wake()
+        self._progress.set()  # for what concludes
+        while self.outstanding():
+            await self._step_forward()
+
+    def _unmade(self) -> int:
+        if not self._ready:
+            return 1
+        return sum(max(len(bench.due), bench.busy) for bench in self._benches)
+
+    async def _step_forward(self) -> None:
+        """Return once something has been made, given up or concluded."""
+        self._progress.clear()
+        await self._progress.wait()
 
     def still_fetches(self, document: int) -> bool:
         """Whether something that its result links to is still to be fetched from the service."""
@@ -115,6 +129,7 @@ class Deriver:
             await self._prepare(bench)
         self._ready = True
         self._wake()
+        self._progress.set()
         async with asyncio.TaskGroup() as group:
             for bench in self._benches:
                 group.create_task(self._work(bench))
@@ -146,14 +161,15 @@ class Deriver:
 
     async def _close(self, closing: Closing) -> None:
         while True:
-            await self._made.wait()
-            self._made.clear()
+            while not self._ending or self._unmade() or self._closed_at == self._saved:
+                await self._step_forward()
             saved = self._saved
             try:
                 await closing.conclude()
             except MirrorError as error:
                 self._control.stop(str(error), ExitCode.RUN_AGAIN)
             self._closed_at = saved
+            self._progress.set()
 
     async def _work(self, bench: _Bench) -> None:
         while True:
@@ -187,6 +203,7 @@ class Deriver:
             self._wake()
         finally:
             bench.busy = False
+            self._progress.set()
 
     async def _try(self, bench: _Bench, documents: Sequence[int]) -> None:
         try:

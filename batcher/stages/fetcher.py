@@ -109,15 +109,13 @@ class Fetcher:
         # when the service last knew a job: what a 404 is held against
         self._answered_at = float("-inf")
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is still to be fetched, or on its way.
+    def outstanding(self) -> int:
+        """Jobs that are being asked for, or soon will be.
 
         What has to wait for long doesn't count.
         """
-        return self._asking > 0 or (
-            self._jobs.backlog > 0 and self._rate_limits.fetch.held_for < LONGEST_LAST_WAIT
-        )
+        waits_long = self._rate_limits.fetch.held_for >= LONGEST_LAST_WAIT
+        return self._asking + (0 if waits_long else self._jobs.backlog)
 
     async def run(self) -> None:
         """For as long as the run lasts."""

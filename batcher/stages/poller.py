@@ -76,10 +76,9 @@ class Poller:
             self._jobs.caught_up.set()
             await self._jobs.until_due()
 
-    @property
-    def busy(self) -> bool:
+    def outstanding(self) -> int:
         """Whether a look is due, or under way."""
-        return self._looking or self._jobs.has_due
+        return int(self._looking or self._jobs.has_due)
 
     def look_at_all(self) -> None:
         """One look at all that is out, whenever it was due: for a run that is about to stop."""

@@ -90,7 +90,7 @@ class Recovery:
             endpoints=self._endpoints,
             clock=clock,
         )
-        self.has_looked_for_held = False
+        self._has_looked_for_held = False
         self._looked_since: dict[
             str, float
         ] = {}  # by nonce, in the loop's time, as all that follows
@@ -118,6 +118,10 @@ class Recovery:
             else:
                 await self._ledger.change()
 
+    def outstanding(self) -> int:
+        """Whether it still has to look for what an earlier run held."""
+        return 0 if self._has_looked_for_held else 1
+
     def _next_in(self) -> float:
         """Seconds to the next pass: it comes as soon as it may prove the absence of one that is
         fenced.
@@ -139,7 +143,7 @@ class Recovery:
         ]
         if held:
             await self._pass(held, self._adopt)
-        self.has_looked_for_held = True
+        self._has_looked_for_held = True
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
         """What can't be judged keeps no other from being judged, nor does a listing that can't be

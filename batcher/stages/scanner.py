@@ -105,6 +105,10 @@ class Scanner:
         )
         return "; ".join(told)
 
+    def outstanding(self) -> int:
+        """Whether there may be more to find."""
+        return 0 if self.done.is_set() else 1
+
     async def run(self) -> None:
         """Walk every source once; `done` is set when the last of it is in the ledger.
 

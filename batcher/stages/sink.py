@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Final
 
 from batcher.common.names import elsewhere
 from batcher.core import events
-from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
-from batcher.errors import Outdated, OutputError
+from batcher.core.lifecycle import IN_FLIGHT
+from batcher.errors import OutputError
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Copy, Ledger
+from batcher.ledger.ledger import Ledger
 from batcher.outputs.result_store import (
     Item,
     Store,
@@ -97,15 +96,8 @@ class Sink:
         ledger: Ledger,
         store: Store,
         control: RunControl,
-        *,
-        service: str,
-        key_print: str,
     ) -> None:
         self.room = ByteBudget()
-        self._account = (
-            service,
-            key_print,
-        )  # whose jobs can be asked for results that are missing
         self._ledger = ledger
         self._store = store
         self._control = control
@@ -114,15 +106,15 @@ class Sink:
         self._writing = False
         self.wrote_at = float("-inf")  # by the loop's time
         # results and copies: one after the other, so that the newer stands
-        self._placing = asyncio.Lock()
+        self.placing = asyncio.Lock()
 
     def put(self, result: FetchedResult) -> None:
         self._results.append(result)
         self._arrived.set()
 
-    @property
-    def idle(self) -> bool:
-        return not self._results and not self._writing
+    def outstanding(self) -> int:
+        """Results that are not on record yet; 1 stands for those that are being written."""
+        return len(self._results) + self._writing
 
     async def run(self) -> None:
         """For as long as the run lasts."""
@@ -138,7 +130,7 @@ class Sink:
                 self.wrote_at = asyncio.get_running_loop().time()
 
     async def _write(self, group: Sequence[FetchedResult]) -> None:
-        async with self._placing:
+        async with self.placing:
             places = self._ledger.places_of([result.ended.document for result in group])
             known = self._ledger.hashes_of(list(places.values()))
             items = [_item(result, places.get(result.ended.document), known) for result in group]
@@ -151,7 +143,7 @@ class Sink:
                 # what wasn't written is still at the service
                 self._control.stop(str(outcome), ExitCode.RUN_AGAIN, abort=True)
             else:
-                happened += [result.ended, _saved(result.ended.document, outcome)]
+                happened += [result.ended, saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
         # only now: till here all of it lies in memory
         self.room.give(sum(result.reserved for result in group))
@@ -184,78 +176,6 @@ class Sink:
         """
         self._control.stop(str(trouble(output, error)), ExitCode.RUN_AGAIN, abort=True)
 
-    async def copy_for_ever(self) -> None:
-        """Give every copy the end that its payer came to."""
-        while True:
-            if not await self._copy_some():
-                await self._ledger.change()
-
-    async def _copy_some(self) -> bool:
-        """Whether there may be more to copy: what came in while these were copied has woken
-        nobody.
-        """
-        copies = self._ledger.copies(GROUP)
-        for copy in copies:
-            async with self._placing:
-                if not self._ledger.is_copy(copy.id):
-                    continue  # superseded meanwhile: a newer result may stand at its place
-                try:
-                    happened = await self._end_of(copy)
-                except OutputError as error:
-                    self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
-                    return False
-            try:
-                await self._ledger.record(*happened)
-            except Outdated:
-                continue  # its payer made way just now: somebody else pays, perhaps this one
-            if not isinstance(happened[-1], events.Saved | events.PayerFailed):
-                return True  # the others wait for this one now, or for the job that is asked again
-        return bool(copies)
-
-    async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
-        """Raises OutputError where the disk refuses."""
-        for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
-            with suppress(
-                FileNotFoundError
-            ):  # no longer what was saved there: the same may lie elsewhere
-                return [_saved(copy.id, await self._copy_file(copy, output, digest))]
-        now = self._ledger.clock()
-        asked = (
-            self._ledger.still_at_service(copy.id, *self._account, now=now)
-            if copy.payer_sha256
-            else None
-        )
-        if asked is None:
-            return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
-        missed = events.FileMissed(
-            asked, "no longer on disk as it was saved, and wanted for a copy"
-        )
-        return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
-
-    async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
-        known = self._ledger.hashes_at(copy.output)
-        return await asyncio.to_thread(
-            self._store.copy, output, copy.output, sha256=digest, known=known
-        )
-
-
-def _shared_verdict(copy: Copy) -> events.Event:
-    """What its payer came to is the copy's too, unless that one never had a say: then the copy
-    stands for itself.
-    """
-    verdict = copy.payer_state
-    if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (
-        copy.payer_current or copy.payer_paid
-    ):
-        return _on_its_own(copy)
-    reason = f"the same document {verdict}: {copy.payer_reason or ''}".rstrip(": ")
-    return events.PayerFailed(copy.id, reason, copy.payer_kind or verdict)
-
-
-def _on_its_own(copy: Copy) -> events.Event:
-    """It pays for itself now, and for the other copies."""
-    return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)
-
 
 def _item(
     result: FetchedResult, place: str | None, known: Mapping[str, frozenset[str]]
@@ -275,5 +195,6 @@ def _item(
     return Item(place, result.body, known.get(place, frozenset()), elsewhere(place))
 
 
-def _saved(document: int, written: Written) -> events.Saved:
+def saved(document: int, written: Written) -> events.Saved:
+    """The event that says where `written` lies."""
     return events.Saved(document, written.output, written.sha256, written.size)

@@ -184,9 +184,9 @@ class Submitter:
         self._ahead.discard(due.id)
         self._allowance.withdraw(due.id)
 
-    @property
-    def idle(self) -> bool:
-        return not self._in_hand
+    def outstanding(self) -> int:
+        """Documents in hand, from the look at their bytes to the answer that is on record."""
+        return len(self._in_hand)
 
     @property
     def has_sent_its_number(self) -> bool:
@@ -194,9 +194,9 @@ class Submitter:
         return self._allowance.used_up
 
     @property
-    def posts(self) -> bool:
-        """Whether a submission waits for its answer: to cut it off would leave its fate unknown."""
-        return self._posting > 0
+    def posting(self) -> int:
+        """Submissions that wait for their answers: to cut one off would leave its fate unknown."""
+        return self._posting
 
     def stop_if_nothing_fits(self) -> None:
         """Where all that is left to send is too large for what is left of a limit.
@@ -208,7 +208,7 @@ class Submitter:
             self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
         ):
             return  # what comes after those may fit
-        if not self._too_large or not self.idle:
+        if not self._too_large or self._in_hand:
             return
         # the others made way for newer versions, which may fit
         left = self._ledger.to_submit(list(self._too_large))
@@ -306,7 +306,7 @@ class Submitter:
         )
         if (
             is_told
-            or not self.idle
+            or self._in_hand
             or tally[State.QUEUED] + tally[State.UPLOADED] <= len(self._too_large)
         ):
             return

@@ -39,6 +39,10 @@ class TimeLimit:
             await asyncio.sleep(min(GLANCE, max(0.0, left)))
             self.look()
 
+    def outstanding(self) -> int:
+        """Nothing, ever: no run waits for this."""
+        return 0
+
     def _left(self) -> float:
         return min(self._left_of_duration(), self._left_of_night())
 

@@ -170,8 +170,7 @@ async def mirrored(shelf: Shelf, url: str) -> RunControl:
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
-        while not deriver.finish():
-            await shelf.ledger.change(within=0.02)
+        await deriver.finish()
         task.cancel()
     return control
 

@@ -18,8 +18,8 @@ from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.outputs.result_store import Written
 from batcher.reducto import api_types
 from batcher.stages.chain import Chain
+from batcher.stages.copier import Copier
 from batcher.stages.run_control import RunControl
-from batcher.stages.sink import Sink
 
 
 @pytest.fixture
@@ -184,9 +184,7 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
         ledger.listeners.append(
             lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")])))
         )
-        copying = asyncio.create_task(
-            Sink(ledger, Shelf(), RunControl(), service="twin", key_print="none").copy_for_ever()
-        )
+        copying = asyncio.create_task(copier(ledger, Shelf()).run())
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 11:
                 await ledger.change()
@@ -206,9 +204,7 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
         ledger.listeners.append(
             lambda _: late or late.append(asyncio.create_task(ledger.admit([edited])))
         )
-        copying = asyncio.create_task(
-            Sink(ledger, shelf, RunControl(), service="twin", key_print="none").copy_for_ever()
-        )
+        copying = asyncio.create_task(copier(ledger, shelf).run())
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:
                 await ledger.change()
@@ -216,6 +212,11 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
         assert shelf.put == [f"b{number}.pdf.json" for number in range(8)]
 
     run_virtually(work())
+
+
+def copier(ledger: Ledger, shelf: Shelf) -> Copier:
+    account = {"service": "twin", "key_print": "none"}
+    return Copier(ledger, shelf, RunControl(), asyncio.Lock(), **account)  # type: ignore[arg-type]
 
 
 async def _with_nine_copies() -> Ledger:

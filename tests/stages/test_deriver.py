@@ -74,8 +74,7 @@ def deriver_of(
 
 
 async def until_made(deriver: Deriver, shelf: Shelf) -> None:
-    while not deriver.finish():
-        await shelf.ledger.change(within=0.02)
+    await deriver.finish()
 
 
 def lines(shelf: Shelf, name: str = "results.jsonl") -> list[dict[str, Any]]:
@@ -383,10 +382,11 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(makers.derived_files, "append_lines", full)
         deriver = deriver_of(shelf, ("jsonl",), control, Job())
-        deriver.finish()
-        task = asyncio.create_task(deriver.run())
+        running = asyncio.create_task(deriver.run())
+        finishing = asyncio.create_task(deriver.finish())
         await control.stopped.wait()
-        task.cancel()
+        running.cancel()
+        finishing.cancel()
     assert control.exit_code == 3 and "make room" in control.reason
     await derive(shelf, "jsonl")
     assert len(lines(shelf)) == 1
@@ -423,8 +423,10 @@ async def made_by(shelf: Shelf, control: RunControl, *ones: Maker) -> None:
     deriver = Deriver(shelf.ledger, control, ones)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(deriver.run())
-        while not deriver.finish() and not control.abort:
+        finishing = group.create_task(deriver.finish())
+        while not finishing.done() and not control.abort:
             await shelf.ledger.change(within=0.02)
+        finishing.cancel()
         task.cancel()
 
 

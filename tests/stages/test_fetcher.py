@@ -107,7 +107,7 @@ class Bench:
         self.client, self.rate_limits, self.control = Scripted(), unhurried(), RunControl()
         self.jobs, self.schedule = JobTracker(), PollSchedule()
         self.concurrency = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
-        self.sink = Sink(self.ledger, Store(folder), self.control, service="twin", key_print="none")
+        self.sink = Sink(self.ledger, Store(folder), self.control)
         self.fetcher = Fetcher(
             self.ledger,
             self.client,
@@ -145,7 +145,7 @@ class Bench:
             self.rate_limits.fetch.shorten(0.0)
             self.jobs.fetch(document)
             for _ in range(1000):
-                if not self.fetcher.busy and not (
+                if not self.fetcher.outstanding() and not (
                     self.jobs.get(document) is watched and watched.fetching
                 ):
                     break
@@ -229,16 +229,16 @@ def test_it_is_busy_with_what_is_asked_and_what_can_soon_be(tmp_path: Path) -> N
     """What has to wait for five seconds or more doesn't keep a run from its end."""
 
     async def work(bench: Bench) -> None:
-        assert not bench.fetcher.busy
+        assert not bench.fetcher.outstanding()
         bench.client.takes = 3.0
         bench.client.said["job-1"] = RUNNING
         await bench.out(1)
         bench.jobs.fetch(1)
-        assert bench.fetcher.busy
+        assert bench.fetcher.outstanding()
         await asyncio.sleep(1.0)
-        assert bench.jobs.backlog == 0 and bench.fetcher.busy
+        assert bench.jobs.backlog == 0 and bench.fetcher.outstanding()
         await asyncio.sleep(3.0)
-        assert not bench.fetcher.busy
+        assert not bench.fetcher.outstanding()
 
     at_work(work, tmp_path)
 
@@ -251,9 +251,9 @@ def test_a_lane_that_is_held_for_long_is_not_waited_for(
         bench = Bench(tmp_path)
         await bench.out(1)
         bench.rate_limits.fetch.pause(held)
-        assert not bench.fetcher.busy
+        assert not bench.fetcher.outstanding()
         bench.jobs.fetch(1)
-        assert bench.fetcher.busy == busy
+        assert bench.fetcher.outstanding() == busy
 
     run_virtually(work(), start=NOW)
 
@@ -918,7 +918,7 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
         assert bench.ledger.state_of(5) == State.STUCK and bench.ledger.state_of(6) == State.WAITING
-        assert not bench.fetcher.busy
+        assert not bench.fetcher.outstanding()
 
     at_work(work, tmp_path)
 

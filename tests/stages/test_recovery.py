@@ -223,7 +223,7 @@ def test_what_was_held_and_is_edited_while_it_is_looked_for_ends_no_run() -> Non
         recovery = _recovery(ledger, EditedMeanwhile(service, ledger))
         running = asyncio.create_task(recovery.run())
         await asyncio.sleep(SETTLE)
-        assert not running.done() and recovery.has_looked_for_held
+        assert not running.done() and not recovery.outstanding()
         running.cancel()
         assert +ledger.tally == {State.QUEUED: 1, State.SUPERSEDED: 1}
 

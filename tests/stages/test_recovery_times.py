@@ -250,7 +250,7 @@ def test_what_an_earlier_run_held_is_looked_for_once_within_the_listing_s_reach(
         running = asyncio.create_task(looking.run())
         await asyncio.sleep(100.0)
         assert len(client.asked["jobs"]) == is_looked_for
-        assert looking.has_looked_for_held and ledger.state_of(1) == State.HELD
+        assert not looking.outstanding() and ledger.state_of(1) == State.HELD
         running.cancel()
 
     with_ledger(work)

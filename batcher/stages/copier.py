@@ -1,0 +1,117 @@
+"""Gives every copy of a document the end that its payer came to: the same result on disk, or the
+same verdict. It fetches nothing and pays for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from batcher.core import events
+from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
+from batcher.errors import Outdated, OutputError
+from batcher.exit_codes import ExitCode
+from batcher.ledger.ledger import Copy, Ledger
+from batcher.outputs.result_store import Store, Written
+from batcher.stages.run_control import RunControl
+from batcher.stages.sink import GROUP, saved
+
+
+class Copier:
+    """`placing` is the sink's: results and copies are placed one after the other, so that the newer
+    stands.
+
+    `service` and `key_print` say whose jobs can be asked for results that are missing.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        control: RunControl,
+        placing: asyncio.Lock,
+        *,
+        service: str,
+        key_print: str,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._control = control
+        self._placing = placing
+        self._account = (service, key_print)
+
+    def outstanding(self) -> int:
+        """Whether any copy's payer has come to an end and the copy has not."""
+        return len(self._ledger.copies(1))
+
+    async def run(self) -> None:
+        """Work for as long as the run lasts."""
+        while True:
+            if not await self._copy_some():
+                await self._ledger.change()
+
+    async def _copy_some(self) -> bool:
+        """Whether there may be more to copy: what came in while these were copied has woken
+        nobody.
+        """
+        copies = self._ledger.copies(GROUP)
+        for copy in copies:
+            async with self._placing:
+                if not self._ledger.is_copy(copy.id):
+                    continue  # superseded meanwhile: a newer result may stand at its place
+                try:
+                    happened = await self._end_of(copy)
+                except OutputError as error:
+                    self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
+                    return False
+            try:
+                await self._ledger.record(*happened)
+            except Outdated:
+                continue  # its payer made way just now: somebody else pays, perhaps this one
+            if not isinstance(happened[-1], events.Saved | events.PayerFailed):
+                return True  # the others wait for this one now, or for the job that is asked again
+        return bool(copies)
+
+    async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
+        """Raises OutputError where the disk refuses."""
+        for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
+            # it may be no longer what was saved there, and the same may lie elsewhere
+            with suppress(FileNotFoundError):
+                return [saved(copy.id, await self._copy_file(copy, output, digest))]
+        now = self._ledger.clock()
+        asked = (
+            self._ledger.still_at_service(copy.id, *self._account, now=now)
+            if copy.payer_sha256
+            else None
+        )
+        if asked is None:
+            return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
+        missed = events.FileMissed(
+            asked, "no longer on disk as it was saved, and wanted for a copy"
+        )
+        return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
+
+    async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
+        known = self._ledger.hashes_at(copy.output)
+        return await asyncio.to_thread(
+            self._store.copy, output, copy.output, sha256=digest, known=known
+        )
+
+
+def _shared_verdict(copy: Copy) -> events.Event:
+    """What its payer came to is the copy's too, unless that one never had a say: then the copy
+    stands for itself.
+    """
+    verdict = copy.payer_state
+    if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (
+        copy.payer_current or copy.payer_paid
+    ):
+        return _on_its_own(copy)
+    reason = f"the same document {verdict}: {copy.payer_reason or ''}".rstrip(": ")
+    return events.PayerFailed(copy.id, reason, copy.payer_kind or verdict)
+
+
+def _on_its_own(copy: Copy) -> events.Event:
+    """It pays for itself now, and for the other copies."""
+    return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)

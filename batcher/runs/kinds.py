@@ -46,10 +46,11 @@ from batcher.stages.boundary import kept
 from batcher.stages.callback_listener import CallbackListener
 from batcher.stages.canceller import Canceller, Recall
 from batcher.stages.chain import Chain
+from batcher.stages.context import StageContext
 from batcher.stages.copier import Copier
 from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
-from batcher.stages.fetcher import Fetcher
+from batcher.stages.fetcher import Fetcher, ResultRules
 from batcher.stages.input_resolver import InputResolver
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for
@@ -102,44 +103,38 @@ class CollectRun:
         manifest, ledger, store, reached, control, clock, rng, rate_limits, self._callback = means
         self.ledger = ledger
         self.control = control
-        self.client, self.rate_limits, self.jobs = (
-            reached.client,
-            rate_limits or rate_limits_of(manifest),
-            JobTracker(),
-        )
+        self.client = reached.client
+        self.rate_limits = rate_limits or rate_limits_of(manifest)
+        self.jobs = JobTracker()
         self._clock = clock
         self._tell_of_waits()
+        context = StageContext(
+            ledger=ledger,
+            client=self.client,
+            rate_limits=self.rate_limits,
+            control=control,
+            jobs=self.jobs,
+            clock=clock,
+            rng=rng,
+        )
         schedule = schedule_of(ledger, manifest.service.result_retention)
-        policy = with_changes(manifest.retry)
-        self.sink = Sink(ledger, store, control)
+        self.sink = Sink(context, store)
         self.copier = Copier(
-            ledger,
+            context,
             store,
-            control,
             self.sink.placing,
             service=reached.identity,
             key_print=reached.key_print,
         )
         self.concurrency = concurrency_of(manifest)
-        self.poller = Poller(
-            ledger, self.client, self.rate_limits, control, self.jobs, schedule, clock=clock
-        )
-        self.fetcher = Fetcher(
-            ledger,
-            self.client,
-            self.rate_limits,
-            control,
-            self.jobs,
-            schedule,
-            self.sink,
-            self.concurrency,
-            manifest.prices,
-            manifest.jobs,
-            policy=policy,
+        self.poller = Poller(context, schedule)
+        rules = ResultRules(
+            prices=manifest.prices,
+            steps=manifest.jobs,
+            policy=with_changes(manifest.retry),
             deletes=manifest.output.clean == "saved",
-            clock=clock,
-            rng=rng,
         )
+        self.fetcher = Fetcher(context, schedule, self.sink, self.concurrency, rules)
         self.deadline_monitor = DeadlineMonitor(
             ledger,
             control,
@@ -166,16 +161,7 @@ class CollectRun:
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
         self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
-        self.cleaner = cleaner_of(
-            manifest,
-            reached,
-            self.rate_limits,
-            control,
-            store,
-            self.deriver,
-            ledger=ledger,
-            clock=clock,
-        )
+        self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver)
         self.auditor = Auditor(
             ledger,
             self.client,

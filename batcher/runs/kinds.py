@@ -231,7 +231,7 @@ class CollectRun:
         return ""
 
     def stages(self) -> list[Stage]:
-        """All that work beside each other for as long as the run lasts."""
+        """All that work beside each other from the run's beginning to its end."""
         stages: list[Stage] = [
             self.sink,
             self.copier,
@@ -265,8 +265,8 @@ class CollectRun:
         return (self.deriver,) if self.cleaner is None else (self.deriver, self.cleaner)
 
     async def _end(self) -> None:
-        """Returns when everything has come to its end, or all that a stopped run still owes is
-        done.
+        """Return when everything has come to its end, or when a stopped run has done what it still
+        owes.
         """
         over = asyncio.create_task(self._until_over())
         stopped = asyncio.create_task(self.control.stopped.wait())
@@ -422,6 +422,10 @@ class Run(CollectRun):
                 self.taken_up = await take_up(self.ledger, runs=self._runs)
         else:
             self.control.stop(self.control.refused, ExitCode.USAGE, home=True)
+        self.time_limit.look()
+        self.is_complete = not self.control.stopped.is_set()
+        if not self.is_complete:
+            self.scanner.done.set()  # what isn't sent needn't be found either
         try:
             await super().to_its_end()
         finally:
@@ -464,15 +468,10 @@ class Run(CollectRun):
         return self.scanner.unmatched
 
     def stages(self) -> list[Stage]:
-        self.time_limit.look()
-        self.is_complete = not self.control.stopped.is_set()
         stages = [*super().stages(), self.submitter]
         if self.chain is not None:
             stages.append(self.chain)
-        if self.is_complete:
-            return [*stages, self.scanner, self.time_limit]
-        self.scanner.done.set()  # what isn't sent needn't be found either
-        return stages
+        return [*stages, self.scanner, self.time_limit] if self.is_complete else stages
 
     def to_do(self) -> Sequence[Outstanding]:
         to_do: list[Outstanding] = [self.scanner, self.recovery, Documents(self.ledger, OPEN)]

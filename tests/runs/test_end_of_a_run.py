@@ -77,7 +77,9 @@ def run_of(kind: type[CollectRun], folder: Path, *, steps: int = 1) -> CollectRu
     store = Store(folder)
     rng = random.Random(1)
     means = RunContext(manifest, ledger, store, reached, RunControl(), clock, rng, unhurried())
-    return kind(means)
+    run = kind(means)
+    run.is_complete = kind is Run  # as it is once the run has begun
+    return run
 
 
 def settled(run: CollectRun) -> CollectRun:

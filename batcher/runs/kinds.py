@@ -46,10 +46,11 @@ from batcher.stages.boundary import kept
 from batcher.stages.callback_listener import CallbackListener
 from batcher.stages.canceller import Canceller, Recall
 from batcher.stages.chain import Chain
+from batcher.stages.context import StageContext
 from batcher.stages.copier import Copier
 from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
-from batcher.stages.fetcher import Fetcher
+from batcher.stages.fetcher import Fetcher, ResultRules
 from batcher.stages.input_resolver import InputResolver
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for
@@ -100,44 +101,38 @@ class CollectRun:
         manifest, ledger, store, reached, control, clock, rng, rate_limits, self._callback = means
         self.ledger = ledger
         self.control = control
-        self.client, self.rate_limits, self.jobs = (
-            reached.client,
-            rate_limits or rate_limits_of(manifest),
-            JobTracker(),
-        )
+        self.client = reached.client
+        self.rate_limits = rate_limits or rate_limits_of(manifest)
+        self.jobs = JobTracker()
         self._clock = clock
         self._tell_of_waits()
+        context = StageContext(
+            ledger=ledger,
+            client=self.client,
+            rate_limits=self.rate_limits,
+            control=control,
+            jobs=self.jobs,
+            clock=clock,
+            rng=rng,
+        )
         schedule = schedule_of(ledger, manifest.service.result_retention)
-        policy = with_changes(manifest.retry)
-        self.sink = Sink(ledger, store, control)
+        self.sink = Sink(context, store)
         self.copier = Copier(
-            ledger,
+            context,
             store,
-            control,
             self.sink.placing,
             service=reached.identity,
             key_print=reached.key_print,
         )
         self.concurrency = concurrency_of(manifest)
-        self.poller = Poller(
-            ledger, self.client, self.rate_limits, control, self.jobs, schedule, clock=clock
-        )
-        self.fetcher = Fetcher(
-            ledger,
-            self.client,
-            self.rate_limits,
-            control,
-            self.jobs,
-            schedule,
-            self.sink,
-            self.concurrency,
-            manifest.prices,
-            manifest.jobs,
-            policy=policy,
+        self.poller = Poller(context, schedule)
+        rules = ResultRules(
+            prices=manifest.prices,
+            steps=manifest.jobs,
+            policy=with_changes(manifest.retry),
             deletes=manifest.output.clean == "saved",
-            clock=clock,
-            rng=rng,
         )
+        self.fetcher = Fetcher(context, schedule, self.sink, self.concurrency, rules)
         self.deadline_monitor = DeadlineMonitor(
             ledger,
             control,
@@ -164,16 +159,7 @@ class CollectRun:
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
         self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
-        self.cleaner = cleaner_of(
-            manifest,
-            reached,
-            self.rate_limits,
-            control,
-            store,
-            self.deriver,
-            ledger=ledger,
-            clock=clock,
-        )
+        self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver)
         self.auditor = Auditor(
             ledger,
             self.client,
@@ -248,7 +234,7 @@ class CollectRun:
         return ""
 
     def stages(self) -> list[Stage]:
-        """All that work beside each other for as long as the run lasts."""
+        """All that work beside each other from the run's beginning to its end."""
         stages: list[Stage] = [
             self.sink,
             self.copier,
@@ -282,8 +268,8 @@ class CollectRun:
         return (self.deriver,) if self.cleaner is None else (self.deriver, self.cleaner)
 
     async def _end(self) -> None:
-        """Returns when everything has come to its end, or all that a stopped run still owes is
-        done.
+        """Return when everything has come to its end, or when a stopped run has done what it still
+        owes.
         """
         over = asyncio.create_task(self._until_over())
         stopped = asyncio.create_task(self.control.stopped.wait())
@@ -435,6 +421,10 @@ class Run(CollectRun):
             await self.scanner.sort_out()
         else:
             self.control.stop(self.control.refused, ExitCode.USAGE, home=True)
+        self.time_limit.look()
+        self.is_complete = not self.control.stopped.is_set()
+        if not self.is_complete:
+            self.scanner.done.set()  # what isn't sent needn't be found either
         try:
             await super().to_its_end()
         finally:
@@ -481,15 +471,10 @@ class Run(CollectRun):
         return self.scanner.unmatched
 
     def stages(self) -> list[Stage]:
-        self.time_limit.look()
-        self.is_complete = not self.control.stopped.is_set()
         stages = [*super().stages(), self.submitter]
         if self.chain is not None:
             stages.append(self.chain)
-        if self.is_complete:
-            return [*stages, self.scanner, self.time_limit]
-        self.scanner.done.set()  # what isn't sent needn't be found either
-        return stages
+        return [*stages, self.scanner, self.time_limit] if self.is_complete else stages
 
     def to_do(self) -> Sequence[Outstanding]:
         to_do: list[Outstanding] = [self.scanner, self.recovery, Documents(self.ledger, OPEN)]

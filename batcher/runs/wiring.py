@@ -18,11 +18,11 @@ from batcher.outputs.result_store import Store
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import rate
 from batcher.runs.callback import Callback
-from batcher.runs.preflight import Clock, Connection
+from batcher.runs.preflight import Connection
 from batcher.stages.cleaner import Cleaner
+from batcher.stages.context import StageContext
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH
-from batcher.stages.run_control import RunControl
 from batcher.stages.submitter import JobTemplate
 
 HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
@@ -47,27 +47,19 @@ def rate_limits_of(manifest: Manifest) -> RateLimits:
 def cleaner_of(
     manifest: Manifest,
     reached: Connection,
-    rate_limits: RateLimits,
-    control: RunControl,
+    context: StageContext,
     store: Store,
     deriver: Deriver,
-    *,
-    ledger: Ledger,
-    clock: Clock,
 ) -> Cleaner | None:
     if manifest.output.clean == "never":
         return None
     return Cleaner(
-        ledger,
-        reached.client,
-        rate_limits,
-        control,
+        context,
         store,
         service=reached.identity,
         key_print=reached.key_print,
         in_the_end=len(manifest.jobs) > 1,
         is_wanted=deriver.still_fetches,
-        clock=clock,
     )
 
 

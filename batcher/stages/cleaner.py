@@ -12,16 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
-from batcher.ledger.ledger import Ledger, Transition
+from batcher.ledger.ledger import Transition
 from batcher.ledger.queries import Finished
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import UPLOAD
-from batcher.reducto.client import Api
-from batcher.stages.run_control import RunControl
+from batcher.stages.context import StageContext
 
 WIDTH: Final = 8  # jobs at once
 TRIES: Final = 3  # in one run, beside those of each call
@@ -37,25 +35,21 @@ class Cleaner:
 
     def __init__(
         self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
+        context: StageContext,
         store: Store,
         *,
         service: str,
         key_print: str,
         in_the_end: bool,
         is_wanted: Callable[[int], bool],
-        clock: Callable[[], float],
     ) -> None:
+        ledger = context.ledger
         self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
         self._store = store
         self._in_the_end = in_the_end
-        self._clock = clock
         self._is_wanted = is_wanted
         self._pending: dict[int, int] = {}  # tries so far, by document
         self._in_hand = 0
@@ -63,7 +57,7 @@ class Cleaner:
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
         self._pending.update(
-            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0)
+            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=context.clock()), 0)
         )
 
     def outstanding(self) -> int:

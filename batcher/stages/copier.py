@@ -12,9 +12,9 @@ from batcher.core import events
 from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Copy, Ledger
+from batcher.ledger.ledger import Copy
 from batcher.outputs.result_store import Store, Written
-from batcher.stages.run_control import RunControl
+from batcher.stages.context import StageContext
 from batcher.stages.sink import GROUP, saved
 
 
@@ -27,17 +27,16 @@ class Copier:
 
     def __init__(
         self,
-        ledger: Ledger,
+        context: StageContext,
         store: Store,
-        control: RunControl,
         placing: asyncio.Lock,
         *,
         service: str,
         key_print: str,
     ) -> None:
-        self._ledger = ledger
+        self._ledger = context.ledger
         self._store = store
-        self._control = control
+        self._control = context.control
         self._placing = placing
         self._account = (service, key_print)
 

@@ -188,7 +188,7 @@ class Deriver:
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
         group = list[int]()
         size = 0
-        limit = bench.maker.abort
+        limit = bench.maker.at_a_time
         for document, amount in ready:
             group.append(document)
             size += amount

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
@@ -43,10 +42,8 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Ledger
 from batcher.outputs.result_store import Streamed, concerns_one, trouble
 from batcher.reducto.api_types import JobAnswer, JobStatus
-from batcher.reducto.client import Api
 from batcher.reducto.job import Job
 from batcher.reducto.links_within import Link, links_within
 from batcher.reducto.rate_card import Prices, billed
@@ -55,8 +52,8 @@ from batcher.reducto.result_links import Asked, asked
 from batcher.reducto.results import Buffer
 from batcher.stages import splicing
 from batcher.stages.boundary import Boundary
-from batcher.stages.job_tracker import JobTracker, Watched
-from batcher.stages.run_control import RunControl
+from batcher.stages.context import StageContext
+from batcher.stages.job_tracker import Watched
 from batcher.stages.sink import FetchedResult, Loan, Sink
 
 WIDTH: Final = 16  # answers at once
@@ -65,44 +62,42 @@ LONGEST_LAST_WAIT: Final = 5.0  # seconds that a run which is about to end waits
 LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is being cancelled
 
 
-class Fetcher:
-    """`deletes`: whether jobs of the batch are deleted at the service once their result is
-    saved.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRules:
+    """What the manifest says of results.
+
+    `prices` say what they cost, `steps` what they were asked for by, and `policy` when a job that
+    failed is tried again. `deletes` says whether jobs of the batch are deleted at the service once
+    their result is saved.
     """
 
+    prices: Prices
+    steps: Sequence[Job]
+    policy: Policy
+    deletes: bool
+
+
+class Fetcher:
     def __init__(
         self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
-        jobs: JobTracker,
+        context: StageContext,
         schedule: PollSchedule,
         sink: Sink,
         concurrency: ConcurrencyLimit,
-        prices: Prices,
-        steps: Sequence[Job] = (),
-        *,
-        policy: Policy,
-        deletes: bool,
-        clock: Callable[[], float],
-        rng: random.Random,
+        rules: ResultRules,
     ) -> None:
-        self._deletes = deletes
-        self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
-        self._jobs = jobs
+        self._ledger = context.ledger
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
+        self._jobs = context.jobs
+        self._clock = context.clock
+        self._rng = context.rng
         self._schedule = schedule
         self._sink = sink
         self._concurrency = concurrency
-        self._prices = prices
-        self._steps = steps  # as the manifest has them
-        self._policy = policy
-        self._clock = clock
-        self._rng = rng
-        self._boundary = Boundary(control, "fetching", abort=True)
+        self._rules = rules
+        self._boundary = Boundary(context.control, "fetching", abort=True)
         self._asking = 0
         # one at a time takes a turn, or turns would be kept for later, and used at once
         self._choosing = asyncio.Lock()
@@ -207,7 +202,7 @@ class Fetcher:
             await self._settle(event)
             return
         self._ask_later(
-            watched, within=self._policy.backoff.first if _is_too_fast(error) else math.inf
+            watched, within=self._rules.policy.backoff.first if _is_too_fast(error) else math.inf
         )
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
             # others were answered meanwhile: no reason for these to wait
@@ -234,7 +229,7 @@ class Fetcher:
     def _ask_later(self, watched: Watched, *, within: float = math.inf) -> None:
         watched.failures += 1
         watched.failed_at = _now()
-        span = self._policy.backoff.span(watched.failures, self._rng)
+        span = self._rules.policy.backoff.span(watched.failures, self._rng)
         self._jobs.look_in(watched.flight.document, min(span, within))
 
     async def _answered(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
@@ -244,7 +239,7 @@ class Fetcher:
         loan.give_back()
         watched.failures = 0
         event = outcome_event(
-            watched.flight, answer, policy=self._policy, now=self._clock(), rng=self._rng
+            watched.flight, answer, policy=self._rules.policy, now=self._clock(), rng=self._rng
         )
         if event is None:
             self._still_running(watched)
@@ -252,7 +247,9 @@ class Fetcher:
         if answer.ended and answer.status != JobStatus.CANCELLED:
             self._learn(watched, None)
         if answer.error is not None:
-            self._concurrency.breaker.note(self._policy.rule(answer.error.name).kind, self._clock())
+            self._concurrency.breaker.note(
+                self._rules.policy.rule(answer.error.name).kind, self._clock()
+            )
         await self._settle(event, *self._afterwards(watched, event))
 
     def _still_running(self, watched: Watched) -> None:
@@ -371,7 +368,9 @@ class Fetcher:
         document = watched.flight.document
         self._learn(watched, head.duration)
         self._jobs.forget(document)
-        ended = events.Ended(document, head.pages, billed(head.usage, self._prices), head.duration)
+        ended = events.Ended(
+            document, head.pages, billed(head.usage, self._rules.prices), head.duration
+        )
         self._sink.put(FetchedResult(ended, watched.flight.output, body, reserved, streamed))
 
     def _learn(self, watched: Watched, work: float | None) -> None:
@@ -388,7 +387,7 @@ class Fetcher:
         knows.
         """
         name, options = self._ledger.asked_by(document)
-        job = next((job for job in self._steps if job.name == name), None)
+        job = next((job for job in self._rules.steps if job.name == name), None)
         return (
             Asked()
             if job is None
@@ -429,7 +428,7 @@ class Fetcher:
         others = self._answered_at > watched.missed_at or await self._is_another_known(
             flight.job_id
         )
-        deleted = isinstance(error, Gone) or (flight.was_saved and self._deletes)
+        deleted = isinstance(error, Gone) or (flight.was_saved and self._rules.deletes)
         event = absence(
             flight,
             str(error),

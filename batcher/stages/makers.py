@@ -78,7 +78,7 @@ class Pictures:
 
     format = "images"
     after = None
-    abort = Limit(documents=8)
+    at_a_time = Limit(documents=8)
 
     def __init__(
         self, ledger: Ledger, store: Store, client: Api, control: RunControl, jobs: Sequence[Job]
@@ -184,7 +184,7 @@ class Markdown:
 
     format = "markdown"
     after = "images"
-    abort = Limit()
+    at_a_time = Limit()
 
     def __init__(self, ledger: Ledger, store: Store, control: RunControl) -> None:
         self._ledger = ledger
@@ -211,7 +211,7 @@ class LinesMaker:
 
     format = "jsonl"
     after = None
-    abort = Limit()
+    at_a_time = Limit()
 
     def __init__(self, ledger: Ledger, store: Store, control: RunControl, *, chunks: bool) -> None:
         self._ledger = ledger
@@ -255,7 +255,7 @@ class Parts:
 
     format = "parquet"
     after = None
-    abort = Limit(documents=5_000, size=64 << 20, patient=True)
+    at_a_time = Limit(documents=5_000, size=64 << 20, patient=True)
 
     def __init__(
         self, ledger: Ledger, store: Store, control: RunControl, jobs: Sequence[Job]

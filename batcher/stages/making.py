@@ -38,7 +38,7 @@ class Maker(Protocol):
         """Which other one goes first, for the same document."""
 
     @property
-    def abort(self) -> Limit: ...
+    def at_a_time(self) -> Limit: ...
 
     async def prepare(self) -> None:
         """Look after what a crash left, or a person changed."""

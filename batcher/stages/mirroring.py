@@ -40,7 +40,7 @@ class Mirrored:
     """
 
     format = "mirror"
-    abort = Limit(documents=16)
+    at_a_time = Limit(documents=16)
 
     def __init__(
         self,

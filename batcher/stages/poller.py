@@ -8,24 +8,22 @@ one by one, where the look and the fetch are the same request. Whichever costs f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.inflight import is_overdue
 from batcher.core.poll_schedule import SHORT, PollSchedule
 from batcher.errors import BatcherError, ServiceError, Unauthorised
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Ledger, Transition
+from batcher.ledger.ledger import Transition
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow
-from batcher.reducto.client import Api
 from batcher.stages import job_list
 from batcher.stages.boundary import Boundary
+from batcher.stages.context import StageContext
 from batcher.stages.job_list import EndlessListing
-from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, JobTracker, Watched
-from batcher.stages.run_control import RunControl
+from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched
 
 FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
 # at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
@@ -41,28 +39,18 @@ EARLY: Final = 1000  # jobs that ended before their acceptance was on record her
 
 
 class Poller:
-    def __init__(
-        self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
-        jobs: JobTracker,
-        schedule: PollSchedule,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
-        self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
-        self._jobs = jobs
+    def __init__(self, context: StageContext, schedule: PollSchedule) -> None:
+        self._ledger = context.ledger
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
+        self._jobs = context.jobs
+        self._clock = context.clock
         self._schedule = schedule
-        self._clock = clock
         # what the last sweep took: the account's listing may hold other people's jobs
         self._pages = 1
         self._in_vain = 0
-        self._boundary = Boundary(control, "looking at jobs", abort=True)
+        self._boundary = Boundary(context.control, "looking at jobs", abort=True)
         self._looking = False
         self._early: dict[str, None] = {}
         self._accepted: list[int] = []

@@ -20,7 +20,6 @@ from batcher.core import events
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.errors import OutputError
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Ledger
 from batcher.outputs.result_store import (
     Item,
     Store,
@@ -31,7 +30,7 @@ from batcher.outputs.result_store import (
     trouble,
 )
 from batcher.reducto.results import Buffer
-from batcher.stages.run_control import RunControl
+from batcher.stages.context import StageContext
 
 GROUP: Final = 128  # results made durable together
 ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much
@@ -91,16 +90,11 @@ class FetchedResult:
 
 
 class Sink:
-    def __init__(
-        self,
-        ledger: Ledger,
-        store: Store,
-        control: RunControl,
-    ) -> None:
+    def __init__(self, context: StageContext, store: Store) -> None:
         self.room = ByteBudget()
-        self._ledger = ledger
+        self._ledger = context.ledger
         self._store = store
-        self._control = control
+        self._control = context.control
         self._results: deque[FetchedResult] = deque()
         self._arrived = asyncio.Event()
         self._writing = False

@@ -5,6 +5,8 @@ happens.
 import asyncio
 from pathlib import Path
 
+from contexts import context_of
+
 from batcher.adapters.rate_limits import RateLimiter, RateLimits
 from batcher.core import events
 from batcher.core.poll_schedule import PollSchedule
@@ -13,7 +15,6 @@ from batcher.ledger.ledger import memory_ledger
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import RunControl
 
 NOW = 1_800_000_000.0
 LETTER = Version("a.txt", "/in", "parse", "step", "hash", 10, 1, 1, "a.txt.json")
@@ -28,7 +29,7 @@ async def to_fetch(path: Path, *calls_and_events: str | events.Event) -> int:
     schedule = PollSchedule(first={0: 1000.0})
     client = FakeClient(FakeService(lambda: NOW, work=lambda job: (0.0, None)))
     rate_limits = RateLimits(*(RateLimiter() for _ in range(4)))
-    poller = Poller(ledger, client, rate_limits, RunControl(), jobs, schedule, clock=lambda: NOW)
+    poller = Poller(context_of(ledger, client, rate_limits=rate_limits, jobs=jobs), schedule)
     await ledger.admit([LETTER])
     await ledger.record(
         events.Uploaded(1, "reducto://1"), events.Sending(1, "n", "local", "local", 1.0)

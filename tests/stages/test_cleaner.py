@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contexts import context_of
 from house import House
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import NotFound, ReplyLostError
@@ -25,7 +25,6 @@ from batcher.maintenance.verify import repair
 from batcher.outputs.result_store import Store
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture
@@ -257,16 +256,12 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
         )
         client = FakeClient(FakeService(clock))
         cleaner = Cleaner(
-            ledger,
-            client,
-            RateLimits(),
-            RunControl(),
+            context_of(ledger, client),
             Store(Path("absent")),
             service="twin",
             key_print="none",
             in_the_end=True,
             is_wanted=lambda document: False,
-            clock=clock,
         )
         assert ledger.uncleaned("twin", "none", alive_at=clock()) == [1]
         assert cleaner.outstanding() == 0

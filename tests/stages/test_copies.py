@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from contexts import context_of
 from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
@@ -19,7 +20,6 @@ from batcher.outputs.result_store import Written
 from batcher.reducto import api_types
 from batcher.stages.chain import Chain
 from batcher.stages.copier import Copier
-from batcher.stages.run_control import RunControl
 
 
 @pytest.fixture
@@ -216,7 +216,8 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
 
 def copier(ledger: Ledger, shelf: Shelf) -> Copier:
     account = {"service": "twin", "key_print": "none"}
-    return Copier(ledger, shelf, RunControl(), asyncio.Lock(), **account)  # type: ignore[arg-type]
+    context = context_of(ledger, client=None)
+    return Copier(context, shelf, asyncio.Lock(), **account)  # type: ignore[arg-type]
 
 
 async def _with_nine_copies() -> Ledger:

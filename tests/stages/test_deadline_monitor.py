@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from contexts import context_of
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.poll_schedule import PollSchedule
 from batcher.ledger.intake import Version
@@ -44,15 +44,8 @@ async def told(*changes: tuple[str, float]) -> list[str]:
         events.Sending(1, "n", "twin", "none", 1.0),
         events.Accepted(1, "job-1", time.clock() + 10_000.0),
     )
-    poller = Poller(
-        ledger,
-        FakeClient(FakeService(time.clock)),
-        RateLimits(),
-        control,
-        jobs,
-        PollSchedule(),
-        clock=time.clock,
-    )
+    client = FakeClient(FakeService(time.clock))
+    poller = Poller(context_of(ledger, client, control=control, jobs=jobs), PollSchedule())
     deadline_monitor = DeadlineMonitor(
         ledger, control, poller, retention=10_000.0, clock=time.clock, wall=time.wall
     )

@@ -398,7 +398,7 @@ class Sickly:
     """
 
     after = None
-    abort = Limit()
+    at_a_time = Limit()
 
     def __init__(self, shelf: Shelf, error: Exception, format: str = "markdown") -> None:
         self.format = format

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from contexts import context_of
 from test_job_list_scan import accepted
 from virtual import run_virtually, unhurried
 
@@ -43,7 +44,7 @@ from batcher.reducto.client import Around, ResponseBudget
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import Prices
-from batcher.stages.fetcher import Fetcher
+from batcher.stages.fetcher import Fetcher, ResultRules
 from batcher.stages.job_tracker import JobTracker, Watched
 from batcher.stages.run_control import RunControl
 from batcher.stages.sink import Sink
@@ -107,23 +108,17 @@ class Bench:
         self.client, self.rate_limits, self.control = Scripted(), unhurried(), RunControl()
         self.jobs, self.schedule = JobTracker(), PollSchedule()
         self.concurrency = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
-        self.sink = Sink(self.ledger, Store(folder), self.control)
-        self.fetcher = Fetcher(
+        context = context_of(
             self.ledger,
             self.client,
-            self.rate_limits,
-            self.control,
-            self.jobs,
-            self.schedule,
-            self.sink,
-            self.concurrency,
-            Prices(),
-            steps,
-            policy=Policy(backoff=Backoff(first=1.0, most=300.0)),
-            deletes=deletes,
-            clock=now,
-            rng=random.Random(1),
+            rate_limits=self.rate_limits,
+            control=self.control,
+            jobs=self.jobs,
         )
+        self.sink = Sink(context, Store(folder))
+        policy = Policy(backoff=Backoff(first=1.0, most=300.0))
+        rules = ResultRules(prices=Prices(), steps=steps, policy=policy, deletes=deletes)
+        self.fetcher = Fetcher(context, self.schedule, self.sink, self.concurrency, rules)
 
     async def out(
         self, document: int, *, alive_for: float = 12 * HOUR, age: float = 0.0, **facts: Any

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from contexts import context_of
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core.inflight import InFlightJob
 from batcher.core.poll_schedule import PollSchedule
 from batcher.ledger.ledger import memory_ledger
@@ -13,7 +13,6 @@ from batcher.reducto import api_types
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import RunControl
 
 
 class Overtaken(FakeClient):
@@ -38,9 +37,7 @@ def test_a_job_that_comes_home_while_the_listing_is_read_is_looked_for_no_more()
         tracker = JobTracker()
         ledger = memory_ledger(Path("absent.db"), batch="b", clock=clock)
         client = Overtaken(FakeService(clock), tracker)
-        poller = Poller(
-            ledger, client, RateLimits(), RunControl(), tracker, PollSchedule(), clock=clock
-        )
+        poller = Poller(context_of(ledger, client, jobs=tracker), PollSchedule())
         for number in (1, 2):
             flight = InFlightJob(
                 number,

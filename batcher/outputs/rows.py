@@ -98,7 +98,10 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
     whole = body if is_readable(body) else mended(body)
     if whole is None:
         (left_out if left_out is not None else []).append("its result, for it isn't JSON")
-        yield b'null,"note":"the saved result isn\'t JSON that others could read; it is on disk as it came"}\n'
+        yield (
+            b'null,"note":"the saved result isn\'t JSON that others could read; '
+            b'it is on disk as it came"}\n'
+        )
         return
     for start in range(0, len(whole), _PIECE):
         yield bytes(whole[start : start + _PIECE]).translate(_NO_LINE_ENDS)

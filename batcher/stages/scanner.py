@@ -123,16 +123,15 @@ class Scanner:
     def _tell_of_what_differs(self) -> None:
         if self.withdrawn:
             self._tell(
-                f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not be "
-                "sent: the manifest and "
-                "its sources no longer ask for them"
+                f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not "
+                "be sent: the manifest and its sources no longer ask for them"
             )
         if self._namesakes:
             name, folder = next(iter(self._namesakes.items()))
             self._tell(
-                f"{pluralize(len(self._namesakes), 'document')} have the same names as other documents "
-                f"of {folder}, "
-                f"e.g. {name}: both results are kept, the new ones with a tag in their names"
+                f"{pluralize(len(self._namesakes), 'document')} have the same names as other "
+                f"documents of {folder}, e.g. {name}: both results are kept, the new ones with a "
+                "tag in their names"
             )
 
     def _look_at_options(self, overrides: Overrides) -> None:
@@ -244,7 +243,7 @@ class Scanner:
         }
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
-        for step in self._steps:  # noqa: SIM110
+        for step in self._steps:
             if not self._is_same(found, step, known[step.name].get(found.name)):
                 return False
         return True

@@ -32,7 +32,8 @@ _NUMBERED: Final = re.compile(
     r"(?P<label>.*\b(?:no|nr|number|id|ref)\b\.?|.*[#№])\s*(?P<value>(?=.*\d)\S.*)$", re.IGNORECASE
 )
 _DATED: Final = re.compile(
-    r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
+    r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+"
+    r"(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
 )
 _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s?%)\)?\s*$")
 

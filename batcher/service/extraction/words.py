@@ -57,7 +57,8 @@ PHRASES: Final = (  # as regular expressions over plain lower-case words, tried 
     (r"\bbestellnummer\b", "order number"),
     (r"\brechnungsdatum\b", "invoice date"),
     (
-        r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance|echeance)\b",
+        r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance"
+        r"|echeance)\b",
         "due date",
     ),
     (r"\b(?:total|montant) ht\b", "subtotal"),

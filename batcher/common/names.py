@@ -1,5 +1,4 @@
-"""What a document is called and what makes it the same document: names, outputs, content keys, step
-hashes.
+"""What a document is called and what makes it the same document: names, outputs, content keys.
 
 A name is a relative path as text that reads well, stores anywhere and turns back into the very same
 bytes.
@@ -7,12 +6,10 @@ bytes.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of one file name, on every file system we write to
 # bytes below the output directory: Linux takes 4,095 in all, and pictures lie deeper
@@ -20,32 +17,6 @@ LONGEST_PATH: Final = 3000
 # seconds a file must have been left alone before it is read: it may still be being copied
 SETTLING: Final = 2.0
 OWN_FOLDER: Final = ".batcher"
-
-# What the hosted service reads, by its documentation, and HTML, which stands in its price list
-# alone.
-HOSTED_TYPES: Final = frozenset(
-    """
-    pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
-    png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
-    """.split()
-)
-# What the local service reads: it has fewer of the old formats, and more of others.
-LOCAL_TYPES: Final = frozenset(
-    """
-    pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
-    xlsx xlsm xlsb xls xltx xltm ods csv tsv pptx
-    png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
-    """.split()
-)
-# Of one and the same bytes these make no other result, so they aren't part of what makes two
-# documents the same.
-_NOT_OF_THE_RESULT: Final = (
-    ("settings", "persist_results"),
-    ("settings", "document_password"),
-    ("parsing", "settings", "persist_results"),
-    ("parsing", "settings", "document_password"),
-    ("queue_priority",),
-)
 
 
 def name_of(raw: bytes) -> str:
@@ -63,16 +34,6 @@ def path_of(name: str) -> bytes:
     if "\\" not in name:
         return name.encode()
     return b"".join(_unescape(part) for part in _ESCAPES.split(name))
-
-
-def types_taken(service: str) -> frozenset[str]:
-    """Extensions that are worth sending to `service`.
-
-    One known by its URL alone may be either, and judges itself.
-    """
-    if service == "local":
-        return LOCAL_TYPES
-    return HOSTED_TYPES if service else HOSTED_TYPES | LOCAL_TYPES
 
 
 def extension_of(name: str) -> str:
@@ -141,26 +102,6 @@ def collision_key(output: str) -> str:
     return unicodedata.normalize("NFC", output).casefold()
 
 
-def step_hash(
-    endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
-) -> str:
-    """16 hex digits of what is asked for, and of whom; what only changes how (queue, retention,
-    password) is left out.
-
-    So a result of one service, the local one above all, never counts as another's.
-    """
-    asked = options
-    for path in _NOT_OF_THE_RESULT:
-        asked = _without(asked, path)
-    canonical = json.dumps(
-        [endpoint, asked, upstream, service],
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
-    return sha256(canonical.encode()).hexdigest()[:16]
-
-
 def settled(mtime_ns: int, now: float) -> bool:
     """Whether a file has been left alone long enough.
 
@@ -217,16 +158,3 @@ def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
 
 
 _ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")
-
-
-def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """`asked` less what stands at `path`, and less the tables that held nothing else."""
-    first, *rest = path
-    if first not in asked:
-        return asked
-    others = {name: value for name, value in asked.items() if name != first}
-    if not rest:
-        return others
-    below = asked[first]
-    left = _without(below, tuple(rest)) if isinstance(below, Mapping) else below
-    return asked if left is below else {**others, first: left} if left else others

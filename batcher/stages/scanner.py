@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from batcher.common.formatting import pluralize
-from batcher.common.names import SETTLING, content_key, settled, types_taken
+from batcher.common.names import SETTLING, content_key, settled
 from batcher.core.chain import Overrides, Step, steps_of
 from batcher.core.lifecycle import State
 from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
@@ -20,6 +20,7 @@ from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
 from batcher.manifest.model import Manifest, Source
+from batcher.reducto.api_types import types_taken
 from batcher.reducto.option_checks import REFUSE, unknown_in, unknown_options
 from batcher.sources import directory, listing, object_store
 from batcher.sources.directory import Found

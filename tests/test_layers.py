@@ -177,7 +177,14 @@ VENDORS_WORDS_ELSEWHERE: Final[dict[str, dict[str | int, str]]] = {
     ),
     "manifest.keys": {"queue_priority": "a key of the manifest, which people write"},
     "core.cost_estimate": {"queue_priority": "names the manifest's key to people"},
+    "ledger.migrations": dict.fromkeys(
+        ("reducto://", "jobid://"),
+        "reads the inputs of earlier versions, whatever they are called by then",
+    ),
     # Rewritten at the moment; the words go when that is done.
+    "core.sending": dict.fromkeys(
+        (402, 404, 410), "a submission's refusal belongs into `reducto.error_rules`"
+    ),
     "stages.recovery": {429: "`Busy.is_too_fast` says it"},
     "stages.submitter": {
         "queue_priority": "tells whether the first bill may be half a day off",

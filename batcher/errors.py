@@ -235,12 +235,17 @@ class Gone(Refused):
 
 class Busy(Refused):
     @property
+    def is_too_fast(self) -> bool:
+        """Whether the call only came too soon; otherwise the service itself is unwell."""
+        return self.status == 429
+
+    @property
     def is_of_all_calls(self) -> bool:
         """Whether it met the limit that all calls share.
 
         The API tells that by a code among its words.
         """
-        return self.status == 429 and "[CODE 1000]" in self.said
+        return self.is_too_fast and "[CODE 1000]" in self.said
 
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:

@@ -146,7 +146,7 @@ class RateLimiter:
         asked_for = error.retry_after if isinstance(error, Busy) else None
         if asked_for is not None:
             self.pause(min(asked_for, most))
-        if not isinstance(error, Busy) or error.status != 429:
+        if not isinstance(error, Busy) or not error.is_too_fast:
             self._failed(FIRST_HOLD, rests=asked_for is None)
         elif error.is_of_all_calls and self._whole is not None:
             self._whole._too_fast(rests=asked_for is None)

@@ -6,12 +6,10 @@ the same bytes.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 LONGEST_COMPONENT: Final = 255  # bytes of a file name, on every file system in use
 # Bytes below the output directory. Linux allows 4,095 in all, and pictures are in a folder below.
@@ -19,30 +17,6 @@ LONGEST_PATH: Final = 3000
 # Seconds for which a file must be unchanged before it is read: it may still be being copied.
 SETTLING: Final = 2.0
 OWN_FOLDER: Final = ".batcher"
-
-# The types that the hosted service's documentation lists, and HTML, which only its price list has.
-HOSTED_TYPES: Final = frozenset(
-    """
-    pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
-    png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
-    """.split()
-)
-# The types that the local service reads: fewer of the old formats, and some others.
-LOCAL_TYPES: Final = frozenset(
-    """
-    pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
-    xlsx xlsm xlsb xls xltx xltm ods csv tsv pptx
-    png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
-    """.split()
-)
-# Options that don't change the result, and so aren't part of what identifies it.
-_NOT_OF_THE_RESULT: Final = (
-    ("settings", "persist_results"),
-    ("settings", "document_password"),
-    ("parsing", "settings", "persist_results"),
-    ("parsing", "settings", "document_password"),
-    ("queue_priority",),
-)
 
 
 def name_of(raw: bytes) -> str:
@@ -61,16 +35,6 @@ def path_of(name: str) -> bytes:
     if "\\" not in name:
         return name.encode()
     return b"".join(_unescape(part) for part in _ESCAPES.split(name))
-
-
-def types_taken(service: str) -> frozenset[str]:
-    """Return the extensions that are worth sending to `service`.
-
-    A service that is known only by its URL, "", may be either, and judges for itself.
-    """
-    if service == "local":
-        return LOCAL_TYPES
-    return HOSTED_TYPES if service else HOSTED_TYPES | LOCAL_TYPES
 
 
 def extension_of(name: str) -> str:
@@ -141,26 +105,6 @@ def collision_key(output: str) -> str:
     return unicodedata.normalize("NFC", output).casefold()
 
 
-def step_hash(
-    endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
-) -> str:
-    """Return 16 hex digits that identify what is asked for, of which service and after which step.
-
-    Options that don't change the result, such as the queue and the password, are left out. The
-    service counts, so that a result of the local one is never taken for one of another.
-    """
-    asked = options
-    for path in _NOT_OF_THE_RESULT:
-        asked = _without(asked, path)
-    canonical = json.dumps(
-        [endpoint, asked, upstream, service],
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
-    return sha256(canonical.encode()).hexdigest()[:16]
-
-
 def settled(mtime_ns: int, now: float) -> bool:
     """Tell whether a file has been unchanged for `SETTLING` seconds at the time `now`.
 
@@ -213,16 +157,3 @@ def _within(folders: list[str], room: int, *, tag: str) -> list[str]:
 
 
 _ESCAPE_TAIL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[0-9a-f]?)?$")
-
-
-def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return `asked` without what is at `path`, and without tables that held nothing else."""
-    first, *rest = path
-    if first not in asked:
-        return asked
-    others = {name: value for name, value in asked.items() if name != first}
-    if not rest:
-        return others
-    below = asked[first]
-    left = _without(below, tuple(rest)) if isinstance(below, Mapping) else below
-    return asked if left is below else {**others, first: left} if left else others

@@ -248,7 +248,8 @@ def _without_beginning(words: str, secret: str, instead: str) -> str:
 def _any_form(character: str) -> str:
     """Return a pattern for a character, plain or escaped, once or several times."""
     if character == " ":
-        return r"(?:\s|\\+[nrtfv]|\+|(?i:%(?:25)*(?:20|0[9ad])|\\+u00(?:20|0[9ad])|&(?:amp;)*#(?:x20|32);))+"
+        escaped = r"%(?:25)*(?:20|0[9ad])|\\+u00(?:20|0[9ad])|&(?:amp;)*#(?:x20|32);"
+        return rf"(?:\s|\\+[nrtfv]|\+|(?i:{escaped}))+"
     code = ord(character)
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
     utf16 = character.encode("utf-16-be", "surrogatepass")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.common.names import output_name, step_hash
+from batcher.common.names import output_name
 from batcher.reducto.api_types import READS_JOBS
-from batcher.reducto.job import Job
+from batcher.reducto.job import Job, step_hash
 
 # what single documents ask for beside the job's options, by name of the job
 Overrides = Mapping[str, Mapping[str, Any]]

@@ -56,9 +56,8 @@ class CostEstimate:
         if self.at_most > self.dollars:
             lines.append(f"{format_usd(self.at_most)} if every page is dense: tables, figures")
         if self.batch_lane is not None:
-            lines.append(
-                f'{format_usd(self.batch_lane)} with queue_priority = "batch", which may take up to 12 h'
-            )
+            price = format_usd(self.batch_lane)
+            lines.append(f'{price} with queue_priority = "batch", which may take up to 12 h')
         if prices.card == "credits" and not prices.dollars_per_page:
             lines.append(f"{format_usd(self.by_list)} for accounts from {AS_OF} on, by the list")
         return lines

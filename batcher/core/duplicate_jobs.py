@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from batcher.common.formatting import pluralize
-from batcher.reducto.api_types import ENDED, JobRow, JobStatus
+from batcher.reducto.api_types import ENDED, JobRow, JobStatus, uploads_in
 from batcher.reducto.error_rules import WANTS_INPUT
 
 # Seconds by which the moments in the service's job list may differ from ours. Our clock is set by
@@ -19,12 +19,6 @@ from batcher.reducto.error_rules import WANTS_INPUT
 # rows are read, more may be ours, and fewer duplicates are called harmless.
 CLOCK_SKEW: Final = 600.0
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
-_FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
-# What tells whose job a row is. Words alone don't: an option may hold any address, and what is
-# secret is blotted out.
-_TELLING: Final = re.compile(
-    r'(?:reducto|jobid)://|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w'
-)
 
 
 class AttemptRef(NamedTuple):
@@ -82,7 +76,7 @@ class DuplicateJob:
 def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
     """What may be nonces and file ids in the request that the row echoes."""
     text = row.text()
-    return _NONCE.findall(text), _FILE_ID.findall(text)
+    return _NONCE.findall(text), uploads_in(text)
 
 
 def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:
@@ -120,8 +114,7 @@ def names_upload(text: str, file_id: str) -> bool:
 
 def is_mute(row: JobRow) -> bool:
     """Whether the request that it echoes says nothing by which it could be told whose job it is."""
-    at_an_address = isinstance(row.source, str) and row.source.startswith(("http://", "https://"))
-    return not at_an_address and _TELLING.search(row.text()) is None
+    return not row.names_its_input()
 
 
 def age_of(created_at: str) -> float | None:

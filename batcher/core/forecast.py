@@ -63,10 +63,8 @@ def _time(
             f"about {format_duration(seconds)}, at {speed:.3g} documents a second as of late",
         )
     if ceiling:
-        return (
-            None,
-            f"at least {format_duration(documents / ceiling)}: service.requests_per_second = {ceiling:g}",
-        )
+        least = format_duration(documents / ceiling)
+        return None, f"at least {least}: service.requests_per_second = {ceiling:g}"
     return None, "not known before a first run; `--sample 20` tells"
 
 
@@ -77,21 +75,23 @@ def _risks(manifest: Manifest, took: float | None, nearest_deadline_in: float | 
         risks.append("jobs in flight have passed their deadline: some results may be gone")
     elif nearest_deadline_in is not None:
         risks.append(
-            f"the first result of a job in flight is deleted in "
+            "the first result of a job in flight is deleted in "
             f"{format_duration(nearest_deadline_in)}: run before that"
         )
     if any(job.queue_priority == "batch" for job in manifest.jobs):
         risks.append(
-            f"batch lane: jobs may end late in their {format_duration(RETENTION)}; keep a run or --collect "
-            "going"
+            f"batch lane: jobs may end late in their {format_duration(RETENTION)}; keep a run or "
+            "--collect going"
         )
     elif took is not None and took > SHARE * retention:
         risks.append(
-            f"jobs took up to {format_duration(took)} of the {format_duration(retention)} that results are kept"
+            f"jobs took up to {format_duration(took)} of the {format_duration(retention)} that "
+            "results are kept"
         )
     if any(map(asks_to_persist, manifest.jobs)):
         risks.append(
-            f"persist_results may keep results beyond {format_duration(retention)}; a run doesn't rely on it"
+            f"persist_results may keep results beyond {format_duration(retention)}; a run doesn't "
+            "rely on it"
         )
     safe = format_duration(SHARE * retention)
     return risks or [f"none, unless this machine is offline for more than {safe}"]

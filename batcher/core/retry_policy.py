@@ -80,7 +80,7 @@ class Policy:
         """
         if isinstance(error, Busy) and error.retry_after is not None:
             return error.retry_after
-        if isinstance(error, Busy) and error.status == 429:
+        if isinstance(error, Busy) and error.is_too_fast:
             return rng.uniform(0.0, self.backoff.first)
         return self.backoff.span(tries, rng)
 

@@ -117,7 +117,8 @@ _MISSED: Final = f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_
 ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Sending: """
         INSERT INTO attempts
-               (document, number, nonce, file_id, service, key_print, content, step, outcome, cost, sent_at)
+               (document, number, nonce, file_id, service, key_print, content, step, outcome, cost,
+                sent_at)
         SELECT id, (SELECT count(*) + 1 FROM attempts WHERE document = :document),
                :nonce, file_id, :service, :key_print, content, step, 'open', :cost, :at
         FROM documents WHERE id = :document""",
@@ -191,7 +192,8 @@ _FOLLOW: Final[dict[type[e.Event], str]] = {
 }
 _TWIN: Final = """
     INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
-    SELECT service, :job_id, document, nonce, :status, :credits, :at FROM attempts WHERE nonce = :nonce"""
+    SELECT service, :job_id, document, nonce, :status, :credits, :at
+    FROM attempts WHERE nonce = :nonce"""
 # in columns of their own
 _TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"

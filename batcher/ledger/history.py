@@ -48,7 +48,8 @@ def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
 
 # A step before those that read it.
 _VERSIONS = """
-    SELECT d.*, payer.source AS paid_by FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
+    SELECT d.*, payer.source AS paid_by
+    FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
     WHERE {} ORDER BY min(d.id) OVER (PARTITION BY d.job), d.id DESC"""
 _LYING_THERE = _VERSIONS.format(
     "d.source = ?1 OR d.output = ?1 OR d.folder || '/' || coalesce(d.place, d.source) = ?2"

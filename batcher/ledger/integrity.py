@@ -25,17 +25,24 @@ GROUP: Final = 500
 # Each names the rows that can't be; only what is open is read, so that a start takes no time.
 _RULES: Final = {
     "document {} is {}, and no submission of it is under way": """
-        SELECT d.id, d.state FROM documents d WHERE d.state IN ('sending', 'unknown', 'waiting', 'ready')
-        AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.document = d.id
-                        AND a.outcome = iif(d.state IN ('sending', 'unknown'), 'open', 'accepted'))""",
+        SELECT d.id, d.state FROM documents d
+        WHERE d.state IN ('sending', 'unknown', 'waiting', 'ready')
+        AND NOT EXISTS (
+            SELECT 1 FROM attempts a WHERE a.document = d.id
+            AND a.outcome = iif(d.state IN ('sending', 'unknown'), 'open', 'accepted')
+        )""",
     "a submission of document {} is under way, and the document is {}": """
         SELECT a.document, d.state FROM attempts a LEFT JOIN documents d ON d.id = a.document
         WHERE a.outcome IN ('open', 'accepted')
-        AND NOT coalesce(d.state IN ('sending', 'unknown', 'held') AND a.outcome = 'open'
-                         OR d.state IN ('waiting', 'ready', 'stuck') AND a.outcome = 'accepted', 0)""",
+        AND NOT coalesce(
+            d.state IN ('sending', 'unknown', 'held') AND a.outcome = 'open'
+            OR d.state IN ('waiting', 'ready', 'stuck') AND a.outcome = 'accepted',
+            0
+        )""",
     "document {} waits for job {}, which can't be": """
         SELECT a.document, a.job_id FROM attempts a
-        WHERE a.outcome IN ('open', 'accepted') AND a.outcome = 'accepted' AND coalesce(a.job_id, '') = ''""",
+        WHERE a.outcome IN ('open', 'accepted')
+        AND a.outcome = 'accepted' AND coalesce(a.job_id, '') = ''""",
 }
 
 

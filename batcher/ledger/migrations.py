@@ -240,7 +240,8 @@ def cleaning(db: Database) -> None:
 
 _COSTS_OF_TWINS: Final = """
         UNION ALL
-        SELECT d.source, d.job, NULL, 'twin', t.job_id, NULL, NULL, t.credits, datetime(t.found_at, 'unixepoch')
+        SELECT d.source, d.job, NULL, 'twin', t.job_id, NULL, NULL, t.credits,
+               datetime(t.found_at, 'unixepoch')
         FROM twins t JOIN documents d ON d.id = t.document"""
 
 _VIEWS: Final = {
@@ -249,8 +250,10 @@ _VIEWS: Final = {
         WHERE current = 1 GROUP BY state ORDER BY documents DESC""",
     "failures": """
         SELECT state, kind, reason, count(*) AS documents, min(source) AS example FROM documents
-        WHERE current = 1 AND state NOT IN ('queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate',
-                                            'saved', 'superseded')
+        WHERE current = 1 AND state NOT IN (
+            'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready', 'duplicate', 'saved',
+            'superseded'
+        )
         GROUP BY state, kind, reason ORDER BY documents DESC""",
     "costs": """
         SELECT d.source, d.job, a.number AS attempt, a.outcome, a.job_id, a.pages, a.credits,
@@ -276,8 +279,10 @@ _CHAINS: Final = (
     "DROP VIEW failures",
     """CREATE VIEW failures AS
         SELECT state, kind, reason, count(*) AS documents, min(source) AS example FROM documents
-        WHERE current = 1 AND state NOT IN ('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
-                                            'duplicate', 'saved', 'superseded')
+        WHERE current = 1 AND state NOT IN (
+            'following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
+            'duplicate', 'saved', 'superseded'
+        )
         GROUP BY state, kind, reason ORDER BY documents DESC""",
     """CREATE VIEW steps AS
         SELECT job, state, count(*) AS documents, sum(size) AS bytes FROM documents
@@ -383,7 +388,9 @@ _CAUSES: Final = (
     """CREATE VIEW failures AS
         SELECT state, kind, min(reason) AS reason, count(*) AS documents, min(source) AS example
         FROM documents
-        WHERE current = 1 AND state NOT IN ('following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
-                                            'duplicate', 'saved', 'superseded')
-        GROUP BY state, kind, error_name, iif(error_name IS NULL, reason, NULL) ORDER BY documents DESC""",
+        WHERE current = 1 AND state NOT IN (
+            'following', 'queued', 'uploaded', 'sending', 'unknown', 'waiting', 'ready',
+            'duplicate', 'saved', 'superseded')
+        GROUP BY state, kind, error_name, iif(error_name IS NULL, reason, NULL)
+        ORDER BY documents DESC""",
 )

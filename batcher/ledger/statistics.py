@@ -145,11 +145,14 @@ _TOOK: Final = """
     CREATE TEMP TABLE took AS
     SELECT d.id, d.source, d.job, d.size, a.pages, a.credits, a.cost,
            a.sent_at, a.accepted_at, a.ended_at, a.deadline_at,
-           (SELECT max(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Saved') AS saved_at,
-           (SELECT min(e.at) FROM events e WHERE e.document = d.id AND e.event = 'Found') AS found_at,
+           (SELECT max(e.at) FROM events e
+            WHERE e.document = d.id AND e.event = 'Saved') AS saved_at,
+           (SELECT min(e.at) FROM events e
+            WHERE e.document = d.id AND e.event = 'Found') AS found_at,
            (SELECT max(json_extract(e.detail, '$.duration')) FROM events e
             WHERE e.document = d.id AND e.event = 'Ended') AS duration
-    FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'saved' WHERE a.accepted_at IS NOT NULL"""
+    FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'saved'
+    WHERE a.accepted_at IS NOT NULL"""
 
 _PHASES: Final = {
     "waits here to be sent": "sent_at - found_at",
@@ -165,11 +168,14 @@ _NAME: Final = """
          ELSE substr({why}, 1, 60) END"""
 
 _ERRORS: Final = f"""
-    SELECT {_NAME.format(error_name="error_name", why="reason", otherwise="replace(state, '_', ' ')")} AS name,
-           count(*), 0.0 FROM documents
+    SELECT {_NAME.format(
+        error_name="error_name", why="reason", otherwise="replace(state, '_', ' ')"
+    )} AS name, count(*), 0.0
+    FROM documents
     WHERE current = 1 AND state IN ({{states}}) GROUP BY name ORDER BY count(*) DESC, name"""
 _OVERCOME: Final = f"""
-    SELECT {_NAME.format(error_name="a.error_name", why="a.why", otherwise="'not said'")} AS name, count(*), 0.0
+    SELECT {_NAME.format(error_name="a.error_name", why="a.why", otherwise="'not said'")} AS name,
+           count(*), 0.0
     FROM attempts a JOIN documents d ON d.id = a.document
     WHERE a.outcome = 'void' AND d.state = 'saved' GROUP BY name ORDER BY count(*) DESC, name"""
 _FOLDERS: Final = """
@@ -179,7 +185,8 @@ _FOLDERS: Final = """
     FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome IN ('saved', 'lost')
     GROUP BY name ORDER BY paid DESC, name"""
 _DAYS: Final = """
-    SELECT date(a.sent_at, 'unixepoch', 'localtime') AS name, count(*), total(coalesce(a.credits, a.cost))
+    SELECT date(a.sent_at, 'unixepoch', 'localtime') AS name, count(*),
+           total(coalesce(a.credits, a.cost))
     FROM attempts a WHERE a.outcome IN ('saved', 'lost') GROUP BY name ORDER BY name"""
 
 
@@ -203,10 +210,12 @@ def _dollars(db: sqlite3.Connection) -> float:
 def _runs(db: sqlite3.Connection) -> list[RunRow]:
     sql = """
         SELECT r.id, r.started_at, r.ended_at, r.exit_code,
-               (SELECT count(*) FROM temp.took t WHERE t.saved_at BETWEEN r.started_at AND coalesce(r.next_at, 1e12)),
+               (SELECT count(*) FROM temp.took t
+                WHERE t.saved_at BETWEEN r.started_at AND coalesce(r.next_at, 1e12)),
                (SELECT total(coalesce(t.credits, t.cost)) FROM temp.took t
                 WHERE t.saved_at BETWEEN r.started_at AND coalesce(r.next_at, 1e12))
-        FROM (SELECT *, lead(started_at) OVER (ORDER BY id) AS next_at FROM runs) r ORDER BY r.id DESC LIMIT 30"""
+        FROM (SELECT *, lead(started_at) OVER (ORDER BY id) AS next_at FROM runs) r
+        ORDER BY r.id DESC LIMIT 30"""
     db.execute("CREATE INDEX temp.took_saved ON took(saved_at)")
     return [RunRow._make(row) for row in db.execute(sql)][::-1]
 
@@ -286,7 +295,8 @@ def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[StateChange
     if not runs:
         return []
     sql = """
-        SELECT e.state, count(DISTINCT e.document), min(d.source) FROM events e JOIN documents d ON d.id = e.document
+        SELECT e.state, count(DISTINCT e.document), min(d.source)
+        FROM events e JOIN documents d ON d.id = e.document
         WHERE e.seq > coalesce((SELECT max(seq) FROM events WHERE at < ?), 0) AND e.state = d.state
         GROUP BY e.state ORDER BY 2 DESC"""
     return [StateChange(*row) for row in db.execute(sql, (runs[-1].started_at,))]

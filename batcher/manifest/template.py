@@ -78,7 +78,9 @@ _FORMATS: Final = (
     '# formats = ["json", "markdown"]   # also jsonl, parquet; json is always written\n'
 )
 
-_PASSWORDS: Final = '# passwords_env = "PASSWORDS"      # a variable with what opens protected documents, a line each\n'
+_PASSWORDS: Final = """\
+# passwords_env = "PASSWORDS"      # a variable with what opens protected documents, a line each
+"""
 
 _TEMPLATE: Final = """\
 # A batch for batcher. Only what differs from a default is needed; paths are relative to this file.
@@ -99,18 +101,22 @@ endpoint = {endpoint}
 
 [output]
 directory = {output}
-{formats}# access = "group"                 # results may be read by the folder's group too; default: by you alone
+{formats}\
+# access = "group"                 # results may be read by the folder's group too; default: by \
+you alone
 
 # [limits]                         # of one run; it stops before a cap and brings home what is out
 # max_documents = 5000             # also max_pages, max_credits, max_cost (dollars)
 # max_duration = "7h"              # or stop_at = "06:00", by the local clock
 # [prices]                         # what the account pays, for plans and max_cost
-# card = "list"                    # accounts from 2026-09-01 on; earlier ones: "credits", the default
+# card = "list"                    # accounts from 2026-09-01 on; earlier ones: "credits", the \
+default
 # [retry]                          # of what fails for a passing reason, and isn't paid for
 # runs = 3                         # how many runs try it by themselves
 # [notify]                         # how each run ended, posted as JSON
 # url = "https://hooks.example.com/batcher"
-# [webhook]                        # the service says when a job has ended; mode = "svix" for signed ones
+# [webhook]                        # the service says when a job has ended; mode = "svix" for \
+signed ones
 # public_url = "https://hooks.example.com/reducto"
 # listen = "127.0.0.1:8090"
 """

@@ -282,5 +282,7 @@ def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
 
 
 def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
-    """Return those of `group` whose result is on disk as it was saved; `verify` reports the others."""
+    """Return those of `group` whose result is on disk as it was saved; `verify` reports the
+    others.
+    """
     return [one for one in group if store.digest(one.output) == one.sha256]

@@ -61,7 +61,8 @@ class Mirror:
             raise MirrorError(f"{self.url}: {_said(error)}") from error
         with suppress(
             MirrorError
-            # Permission to write need not include deleting; then the next check overwrites the object.
+            # Permission to write need not include deleting; then the next check overwrites the
+            # object.
         ):
             await self.remove(MARK)
 
@@ -84,7 +85,9 @@ class Mirror:
             ) from error
 
     async def answers(self) -> bool:
-        """Tell whether the store can be listed; if it can, an error of `put` concerns one object."""
+        """Tell whether the store can be listed; if it can, an error of `put` concerns one
+        object.
+        """
         try:
             async for _ in self._list(self._store, chunk_size=1):
                 break
@@ -110,5 +113,7 @@ def _beginning(path: Path, length: int) -> Iterator[bytes]:
 
 
 def _said(error: Exception) -> str:
-    """Return the error's first line; obstore's further lines quote the configuration of its client."""
+    """Return the error's first line; obstore's further lines quote the configuration of its
+    client.
+    """
     return " ".join(str(error).split("\n")[0].split())[:300] or type(error).__name__

@@ -408,7 +408,9 @@ class Store:
 
     @cached_property
     def _room(self) -> int:
-        """Bytes that a path below the root may have so that it can be opened by its absolute path."""
+        """Bytes that a path below the root may have so that it can be opened by its absolute
+        path.
+        """
         with suppress(OSError, ValueError):
             return (
                 os.pathconf(self._root, "PC_PATH_MAX")
@@ -418,7 +420,9 @@ class Store:
         return LONGEST_PATH
 
     def _mode_of(self, folder: bytes) -> int:
-        """Return the mode for a new folder; batcher's own, with the ledger, is always the owner's."""
+        """Return the mode for a new folder; batcher's own, with the ledger, is always the
+        owner's.
+        """
         is_own = folder == _OWN or folder.startswith(_OWN + b"/")
         return FOLDERS["owner" if is_own else self._access]
 
@@ -501,7 +505,9 @@ def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
 
 
 def _hash_of(name: bytes, folder: int) -> str | None:
-    """Return the file's SHA-256, None if there is none, "" if it is no regular file or unreadable."""
+    """Return the file's SHA-256, None if there is none, "" if it is no regular file or
+    unreadable.
+    """
     try:
         fd = _open_file(name, folder)
     except FileNotFoundError:

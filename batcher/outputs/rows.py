@@ -96,7 +96,10 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
     whole = body if is_readable(body) else mended(body)
     if whole is None:
         (left_out if left_out is not None else []).append("its result, for it isn't JSON")
-        yield b'null,"note":"the saved result isn\'t JSON that others could read; it is on disk as it came"}\n'
+        yield (
+            b'null,"note":"the saved result isn\'t JSON that others could read; '
+            b'it is on disk as it came"}\n'
+        )
         return
     for start in range(0, len(whole), _PIECE):
         yield bytes(whole[start : start + _PIECE]).translate(_NO_LINE_ENDS)
@@ -104,7 +107,9 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 
 
 def metadata_of(origin: Origin) -> bytes | None:
-    """Return the document's metadata from the listing as JSON; as a JSON string if it isn't JSON."""
+    """Return the document's metadata from the listing as JSON; as a JSON string if it isn't
+    JSON.
+    """
     if not origin.metadata:
         return None
     said = origin.metadata.encode("utf-8", "replace")
@@ -191,7 +196,9 @@ def fitted(row: Row, columns: Columns) -> Row:
 
 
 def flat(value: Mapping[str, Any]) -> Row:
-    """Return nested objects with dotted names, and lists as JSON, since they don't fit in one row."""
+    """Return nested objects with dotted names, and lists as JSON, since they don't fit in one
+    row.
+    """
     row: Row = {}
     for name, inner in _flat(value, "", 1):
         row[_free(row, name)] = inner
@@ -212,7 +219,9 @@ def _flat(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[s
 
 
 def _free(row: Row, name: str) -> str:
-    """Return `name`, with underscores if the row has it: {"a": {"b": 1}, "a.b": 2} has two "a.b"."""
+    """Return `name`, with underscores if the row has it: {"a": {"b": 1}, "a.b": 2} has two
+    "a.b".
+    """
     while name in row:
         name += "_"
     return name

@@ -7,6 +7,7 @@ where.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -26,12 +27,41 @@ DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes throu
 PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
 UNITS_AT_MOST: Final = 1e12  # pages or credits of one result; beyond, it's no bill but a mistake
 JOBS_PAGE_LIMIT: Final = 500
+LIST_JOBS: Final = "GET /jobs"  # the call, as errors name it
 UPLOAD: Final = "reducto://"  # how an input begins that is an upload …
 JOB: Final = "jobid://"  # … and one that is an earlier job's result
 # endpoints that go on from a parse job, whose pages aren't paid twice
 READS_JOBS: Final = frozenset({"extract", "split"})
 # where a submission's own {batch, document, attempt, nonce} stand in its metadata
 METADATA_KEY: Final = "batcher"
+
+
+# What the hosted service reads, by its documentation, and HTML, which stands in its price list
+# alone.
+HOSTED_TYPES: Final = frozenset(
+    """
+    pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
+    png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
+    """.split()
+)
+# What the local service reads: it has fewer of the old formats, and more of others.
+LOCAL_TYPES: Final = frozenset(
+    """
+    pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
+    xlsx xlsm xlsb xls xltx xltm ods csv tsv pptx
+    png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
+    """.split()
+)
+
+
+def types_taken(service: str) -> frozenset[str]:
+    """Extensions that are worth sending to `service`.
+
+    One known by its URL alone may be either, and judges itself.
+    """
+    if service == "local":
+        return LOCAL_TYPES
+    return HOSTED_TYPES if service else HOSTED_TYPES | LOCAL_TYPES
 
 
 class JobStatus(StrEnum):
@@ -165,6 +195,12 @@ class ResultHead(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_UPLOADS: Final = re.compile(rf"{UPLOAD}[\w.~-]+")
+_NAMES_INPUT: Final = re.compile(
+    rf'{UPLOAD}|{JOB}|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w'
+)
+
+
 class JobRow(msgspec.Struct):
     """One row of `GET /jobs`.
 
@@ -194,6 +230,20 @@ class JobRow(msgspec.Struct):
         slash.
         """
         return f"{_as_text(self.raw_config)} {_as_text(self.source)}".replace("\\/", "/")
+
+    def names_its_input(self) -> bool:
+        """Whether anything in the request tells whose job it is.
+
+        Words alone don't: an option may hold any address, and what is secret is blotted out.
+        """
+        if isinstance(self.source, str) and self.source.startswith(("http://", "https://")):
+            return True
+        return _NAMES_INPUT.search(self.text()) is not None
+
+
+def uploads_in(text: str) -> list[str]:
+    """What may be the file ids of uploads in the text of a request."""
+    return _UPLOADS.findall(text)
 
 
 class JobsPage(msgspec.Struct):

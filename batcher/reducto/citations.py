@@ -3,7 +3,8 @@
 The API's description leaves citations open; as it answers, and as its documentation has it, they
 stand
 
-- around each value, as {"value": …, "citations": […]}, in the place of every leaf of the result (v3_extract);
+- around each value, as {"value": …, "citations": […]}, in the place of every leaf of the result
+  (v3_extract);
 - beside the result, in `citations`, under the names that the values have there (extract).
 
 A citation has its place in a `bbox`, and the block it was read from in `parentBlock`, a parse's

@@ -335,7 +335,8 @@ class ReductoClient:
         return await self._repeat(lambda: self._read_jobs(query))
 
     async def _read_jobs(self, query: str) -> api_types.JobsPage:
-        return responses.read_jobs("GET /jobs", 200, await self._exchange("GET", f"/jobs{query}"))
+        body = await self._exchange("GET", f"/jobs{query}")
+        return responses.read_jobs(api_types.LIST_JOBS, 200, body)
 
     async def cancel(self, job_id: str) -> None:
         await self._repeat(lambda: self._exchange("POST", f"/cancel/{_segment(job_id)}"))

@@ -4,10 +4,22 @@ queued.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+# Options that change how a job is done and not what its result is, so they are no part of what
+# makes two submissions the same.
+_NOT_OF_THE_RESULT: Final = (
+    ("settings", "persist_results"),
+    ("settings", "document_password"),
+    ("parsing", "settings", "persist_results"),
+    ("parsing", "settings", "document_password"),
+    ("queue_priority",),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +33,45 @@ class Job:
     unknown_options: str = "refuse"
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def queued_options(self) -> Mapping[str, Any]:
+        """The options of a request, with the queue where the job names one."""
+        if self.queue_priority == "auto":
+            return self.options
+        return {**self.options, "queue_priority": self.queue_priority}
+
+
+def step_hash(
+    endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
+) -> str:
+    """16 hex digits that stand for what is asked for, and of which service.
+
+    What only changes how it is done (queue, retention, password) is left out. A result of one
+    service, the local one above all, never counts as another's.
+    """
+    asked = options
+    for path in _NOT_OF_THE_RESULT:
+        asked = _without(asked, path)
+    canonical = json.dumps(
+        [endpoint, asked, upstream, service],
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    return sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    """`asked` less what stands at `path`, and less the tables that held nothing else."""
+    first, *rest = path
+    if first not in asked:
+        return asked
+    others = {name: value for name, value in asked.items() if name != first}
+    if not rest:
+        return others
+    below = asked[first]
+    left = _without(below, tuple(rest)) if isinstance(below, Mapping) else below
+    if left is below:
+        return asked
+    return {**others, first: left} if left else others

@@ -8,7 +8,8 @@ extract's result has the names of the caller's schema, and its values are whatev
 author wrote, who may well write an address:
 
 - it is a link only if it has no other keys than a link's;
-- without `result_id` (as a recorded v3 answer had it) only if the schema is known and hasn't these names itself;
+- without `result_id` (as a recorded v3 answer had it) only if the schema is known and hasn't these
+  names itself;
 - not if the schema has these names itself, unless `force_url_result` was asked for.
 
 Where that stays open it is the result, saved as it came: a request that nobody should have sent

@@ -205,10 +205,10 @@ async def _reached(
         await _first_answer(client, control, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
         if off:
+            side = "ahead of" if off > 0 else "behind"
             control.warn(
-                f"this machine's clock is {format_duration(abs(off))} {'ahead of' if off > 0 else 'behind'} "
-                "the service's, "
-                "which this run goes by"
+                f"this machine's clock is {format_duration(abs(off))} {side} the service's, which "
+                "this run goes by"
             )
         yield Connection(client, service.identity, key_print, _token_key(key))
 

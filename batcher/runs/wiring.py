@@ -91,11 +91,10 @@ def settle_of(manifest: Manifest) -> float:
 def assignment_of(
     manifest: Manifest, job: Job, reached: Connection, callback: Callback | None
 ) -> JobTemplate:
-    queue = {} if job.queue_priority == "auto" else {"queue_priority": job.queue_priority}
     return JobTemplate(
         batch=manifest.batch,
         endpoint=job.endpoint,
-        options={**job.options, **queue},
+        options=job.queued_options,
         metadata=job.metadata,
         priority=job.priority,
         service=reached.identity,

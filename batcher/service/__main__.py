@@ -59,7 +59,9 @@ def serve(options: LocalOptions, *, key: str | None) -> None:
 
 
 def _silence_warnings() -> None:
-    """Silence warnings about malformed uploads: the client gets an error, the terminal needs none."""
+    """Silence warnings about malformed uploads: the client gets an error, the terminal needs
+    none.
+    """
     for category in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
         warnings.simplefilter("ignore", category)
 
@@ -91,7 +93,9 @@ async def _serve_parent(options: LocalOptions) -> None:
 
 
 def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Wait for the end of stdin, which means that the parent ended; then stop, by force if need be."""
+    """Wait for the end of stdin, which means that the parent ended; then stop, by force if need
+    be.
+    """
     while os.read(0, 4096):
         pass
     with contextlib.suppress(RuntimeError):  # the loop may have ended already
@@ -101,7 +105,9 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
 
 
 def _ask_for_descriptors() -> None:
-    """Raise the limit of open files to what the connections need; many systems allow 256 or 1,024."""
+    """Raise the limit of open files to what the connections need; many systems allow 256 or
+    1,024.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

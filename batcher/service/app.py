@@ -151,7 +151,9 @@ class Routes:
         return await self._rooms.queue.submit(job)
 
     async def _outcome(self, request: web.Request, job_id: str) -> web.Response:
-        """Return a synchronous call's answer: the bare result, or the job's error with its status."""
+        """Return a synchronous call's answer: the bare result, or the job's error with its
+        status.
+        """
         row = self._rooms.jobs.find(job_id)
         if row["status"] == JobStatus.COMPLETED:
             result = await self._rooms.results.read(
@@ -212,7 +214,9 @@ class Routes:
         return as_json({})
 
     async def delete_job(self, request: web.Request) -> web.Response:
-        """`DELETE /job/{job_id}`: delete the job and its result, a persisted one only if asked to."""
+        """`DELETE /job/{job_id}`: delete the job and its result, a persisted one only if asked
+        to.
+        """
         job_id = request.match_info["job_id"]
         with_persisted = flag(request, "include_persisted")
         row = self._rooms.jobs.find(job_id)

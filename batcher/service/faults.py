@@ -46,7 +46,9 @@ REMEMBERED: Final = 10_000  # the latest faults that `GET /__chaos` returns
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An ordered fault: its probability (0 to 1) or calls per second, and its duration in seconds."""
+    """An ordered fault: its probability (0 to 1) or calls per second, and its duration in
+    seconds.
+    """
 
     rate: float
     seconds: float

@@ -105,9 +105,8 @@ def _read(status: int, content: bytes) -> Reply:
             message="The model's answer was cut off at its length limit",
         )
     if not choice.message.content:
-        return _failed(
-            f"it gave no content{': ' if choice.message.refusal else ''}{choice.message.refusal or ''}"
-        )
+        refusal = choice.message.refusal
+        return _failed(f"it gave no content: {refusal}" if refusal else "it gave no content")
     return Reply(text=choice.message.content)
 
 

@@ -56,7 +56,9 @@ class OlderLargeTables(msgspec.Struct):
 
 
 class Advanced(msgspec.Struct):
-    """`advanced_options`, without the `table_output_format` "ai_json", which the API no longer has."""
+    """`advanced_options`, without the `table_output_format` "ai_json", which the API no longer
+    has.
+    """
 
     ocr_system: (
         Literal["highres", "multilingual", "combined", "reducto", "reducto-v2", "legacy"] | None

@@ -1,4 +1,6 @@
-"""Read the parts of a request outside its body the way FastAPI does: numbers, flags, own address."""
+"""Read the parts of a request outside its body the way FastAPI does: numbers, flags, own
+address.
+"""
 
 from __future__ import annotations
 

@@ -298,7 +298,9 @@ class Queue:
             log.exception("job %s has ended, and its webhook is not sent", live.job.job_id)
 
     async def _written(self, live: LiveJob, end: End) -> None:
-        """Write until it succeeds: a disk that is full for a while must not end the worker's loop."""
+        """Write until it succeeds: a disk that is full for a while must not end the worker's
+        loop.
+        """
         while True:
             try:
                 return await end()

@@ -104,7 +104,9 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """Return the usage, with `not_served` only if there are notes, since the API has no such key."""
+    """Return the usage, with `not_served` only if there are notes, since the API has no such
+    key.
+    """
     usage = {"num_pages": answer.num_pages, "credits": answer.credits}
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 

@@ -123,7 +123,9 @@ def found_at(path: bytes, name: str) -> Found:
 
 
 def facts(status: os.stat_result) -> tuple[int, int, int]:
-    """Return size, modification time and inode, by which a file is recognised, as 64-bit integers."""
+    """Return size, modification time and inode, by which a file is recognised, as 64-bit
+    integers.
+    """
     return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
 
 

@@ -401,7 +401,9 @@ class _Unreadable(str):
 
 
 def _values(column: Any) -> list[Any]:
-    """Convert a whole column at once, which is fast; one by one if Python can't represent a value."""
+    """Convert a whole column at once, which is fast; one by one if Python can't represent a
+    value.
+    """
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):

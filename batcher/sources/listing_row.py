@@ -1,4 +1,7 @@
-"""Read a row of a listing: its document, its options beside those of the job, its metadata. Pure."""
+"""Read a row of a listing: its document, its options beside those of the job, its metadata.
+
+Pure.
+"""
 
 from __future__ import annotations
 

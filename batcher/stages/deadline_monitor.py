@@ -59,7 +59,8 @@ class DeadlineMonitor:
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
             self._control.warn(
-                f"the machine was asleep for {format_duration(asleep)}: everything is looked at again"
+                f"the machine was asleep for {format_duration(asleep)}: everything is looked at "
+                "again"
             )
             self._poller.look_at_all()
 
@@ -67,8 +68,8 @@ class DeadlineMonitor:
         if abs(off - self._set_by) > ASLEEP:
             how = "forward" if off > self._set_by else "back"
             words = (
-                f"this machine's clock was set {how} by {format_duration(abs(off - self._set_by))}: this "
-                "run keeps its own time"
+                f"this machine's clock was set {how} by "
+                f"{format_duration(abs(off - self._set_by))}: this run keeps its own time"
             )
             self._control.warn(words)
             self._set_by = off
@@ -88,4 +89,7 @@ class DeadlineMonitor:
 def _words(mark: float, left: float) -> str:
     if mark >= 1.0:
         return "the time of the oldest job that is out is over: its result may be gone"
-    return f"{mark:.0%} of its time is over for the oldest job that is out: {format_duration(left)} are left"
+    return (
+        f"{mark:.0%} of its time is over for the oldest job that is out: {format_duration(left)} "
+        "are left"
+    )

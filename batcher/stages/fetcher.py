@@ -478,7 +478,7 @@ def _is_definite(error: ServiceError) -> bool:
 
 
 def _is_too_fast(error: ServiceError) -> bool:
-    return isinstance(error, Busy) and error.status == 429
+    return isinstance(error, Busy) and error.is_too_fast
 
 
 def _now() -> float:

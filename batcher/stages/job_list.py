@@ -8,7 +8,7 @@ from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
 from batcher.errors import BadReply, Busy
-from batcher.reducto.api_types import JOBS_PAGE_LIMIT, JobRow, JobsPage
+from batcher.reducto.api_types import JOBS_PAGE_LIMIT, LIST_JOBS, JobRow, JobsPage
 from batcher.reducto.client import Api
 
 # a million jobs: more than an account makes in the time that jobs are kept
@@ -34,7 +34,7 @@ async def rows(client: Api, lane: RateLimiter) -> AsyncIterator[JobRow]:
     """
     async for page in pages(client, lane, tries=TRIES_OF_PAGE):
         if page.unreadable:
-            raise BadReply("GET /jobs", f"{page.unreadable} rows that can't be read", status=200)
+            raise BadReply(LIST_JOBS, f"{page.unreadable} rows that can't be read", status=200)
         for row in page.jobs:
             yield row
 
@@ -66,10 +66,10 @@ async def pages(
             return
         if cursor in seen:
             raise CircularListing(
-                "GET /jobs", f"after {len(seen)} pages the same cursor again", status=200
+                LIST_JOBS, f"after {len(seen)} pages the same cursor again", status=200
             )
         seen.add(cursor)
-    raise EndlessListing("GET /jobs", f"more than {most} pages", status=200)
+    raise EndlessListing(LIST_JOBS, f"more than {most} pages", status=200)
 
 
 async def _page(
@@ -82,7 +82,7 @@ async def _page(
                 cursor=cursor, limit=JOBS_PAGE_LIMIT, exclude_configs=not with_requests
             )
         except Busy as error:
-            if error.status != 429 or error.retry_after is not None or not tries_left:
+            if not error.is_too_fast or error.retry_after is not None or not tries_left:
                 raise
             lane.hold(error)
             await lane.acquire()

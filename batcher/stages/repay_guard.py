@@ -121,7 +121,9 @@ def unasked(manifest: Manifest) -> float:
 
 def again_words(documents: int, credits: float) -> str:
     return (
-        f"{pluralize(documents, 'document')} that {'are' if documents != 1 else 'is'} saved would be"
-        f" paid for again, about {pluralize(credits, 'credit')}: files, options or the service have "
+        f"{pluralize(documents, 'document')} that {'are' if documents != 1 else 'is'} saved "
+        "would be"
+        f" paid for again, about {pluralize(credits, 'credit')}: files, options or the service "
+        "have "
         "changed"
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from batcher.common.formatting import pluralize
-from batcher.common.names import SETTLING, content_key, settled, types_taken
+from batcher.common.names import SETTLING, content_key, settled
 from batcher.core.chain import Overrides, Step, steps_of
 from batcher.core.lifecycle import State
 from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
@@ -20,6 +20,7 @@ from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries import Known
 from batcher.manifest.model import Manifest, Source
+from batcher.reducto.api_types import types_taken
 from batcher.reducto.option_checks import REFUSE, unknown_in, unknown_options
 from batcher.sources import directory, listing, object_store
 from batcher.sources.directory import Found
@@ -133,16 +134,15 @@ class Scanner:
     def _tell_of_what_differs(self) -> None:
         if self.withdrawn:
             self._tell(
-                f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not be "
-                "sent: the manifest and "
-                "its sources no longer ask for them"
+                f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not "
+                "be sent: the manifest and its sources no longer ask for them"
             )
         if self._namesakes:
             name, folder = next(iter(self._namesakes.items()))
             self._tell(
-                f"{pluralize(len(self._namesakes), 'document')} have the same names as other documents "
-                f"of {folder}, "
-                f"e.g. {name}: both results are kept, the new ones with a tag in their names"
+                f"{pluralize(len(self._namesakes), 'document')} have the same names as other "
+                f"documents of {folder}, e.g. {name}: both results are kept, the new ones with a "
+                "tag in their names"
             )
 
     def _look_at_options(self, overrides: Overrides) -> None:
@@ -254,7 +254,7 @@ class Scanner:
         }
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
-        for step in self._steps:  # noqa: SIM110
+        for step in self._steps:
             if not self._is_same(found, step, known[step.name].get(found.name)):
                 return False
         return True

@@ -1,8 +1,8 @@
 """Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches
 nothing.
 
-What has been fetched and not yet written is bounded in bytes (`ByteBudget`), however many results that
-is.
+What has been fetched and not yet written is bounded in bytes (`ByteBudget`), however many results
+that is.
 """
 
 from __future__ import annotations

@@ -77,7 +77,8 @@ def table(
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     lines = "".join(_row(row, shares[n] if shares else None) for n, row in enumerate(rows))
     lines = lines or f'<tr><td class="none" colspan="{len(head)}">Nothing yet.</td></tr>'
-    return f"<div class='scroll'><table>{top}<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table></div>"
+    table = f"<table>{top}<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>"
+    return f"<div class='scroll'>{table}</div>"
 
 
 def _row(row: Sequence[str], share: float | None) -> str:
@@ -94,7 +95,8 @@ def _row(row: Sequence[str], share: float | None) -> str:
 
 
 def _frame(title: str, caption: str, inside: str) -> str:
-    return f"<figure><h3>{escape(title)}</h3>{inside}<figcaption>{escape(caption)}</figcaption></figure>"
+    below = f"<figcaption>{escape(caption)}</figcaption>"
+    return f"<figure><h3>{escape(title)}</h3>{inside}{below}</figure>"
 
 
 def _upright(bar: Bar, number: int, of: int, top: float) -> str:
@@ -104,7 +106,8 @@ def _upright(bar: Bar, number: int, of: int, top: float) -> str:
     x = LEFT + (number + 0.5) * step - width / 2
     y = HEIGHT - BOTTOM - height
     tip = f"<title>{escape(bar.label)}: {escape(bar.said)}</title>"
-    return f'<rect class="b" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">{tip}</rect>'
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="b" {place}>{tip}</rect>'
 
 
 def _grid(top: float) -> str:
@@ -132,9 +135,8 @@ def _labels(bars: Sequence[Bar]) -> str:
             anchor = "middle"
         elif x + widest > WIDTH:
             break
-        texts.append(
-            f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(bars[number].label)}</text>'
-        )
+        place = f'x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}"'
+        texts.append(f"<text {place}>{escape(bars[number].label)}</text>")
     return "".join(texts)
 
 

@@ -41,7 +41,8 @@ def report_page(found: Statistics, *, made_at: float) -> str:
 
 def _section(title: str, parts: Iterator[str]) -> str:
     name = title.lower().replace(",", "").replace(" ", "-")
-    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{"".join(parts)}</section>'
+    head = f'<h2 id="{name}">{escape(title)}</h2>'
+    return f'<section aria-labelledby="{name}">{head}{"".join(parts)}</section>'
 
 
 # --- how far --------------------------------------------------------------------------------------

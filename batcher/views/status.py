@@ -28,17 +28,16 @@ SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
 def end_words(summary: Summary, manifest: Manifest) -> str:
     """What is said when a run ends."""
     states = dict(summary.documents)
-    lines = [
-        f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {format_duration(summary.seconds)}'
-    ]
+    took = format_duration(summary.seconds)
+    lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}']
     lines += step_lines(summary.steps) if states else nothing_found(manifest)
     lines += [f"  {failed(group)}" for group in summary.failures]
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.taken_up:
         lines.append(
-            f"  {pluralize(summary.taken_up, 'document')} that had failed for a passing reason, tried "
-            "again"
+            f"  {pluralize(summary.taken_up, 'document')} that had failed for a passing reason, "
+            "tried again"
         )
     if summary.pages:
         lines.append(f"  {pluralize(summary.pages, 'page')}, {_spent(summary)}")

@@ -43,14 +43,17 @@ def _tell(used: dict[str, list[Used]], documents: int) -> None:
     first = [one.cpu for one in next(iter(used.values()))]
     print(f"{documents} documents; medians of {len(first)} rounds in turn")
     print(
-        f"{'':22}{'wall s':>8}{'CPU ms/doc':>12}{'ratio':>7}{'peak MB':>9}{'requests/doc':>14}{'stub ms/doc':>13}"
+        f"{'':22}{'wall s':>8}{'CPU ms/doc':>12}{'ratio':>7}{'peak MB':>9}{'requests/doc':>14}"
+        f"{'stub ms/doc':>13}"
     )
     for name, rounds in used.items():
         cpu = median(one.cpu for one in rounds)
         ratio = median(one.cpu / other for one, other in zip(rounds, first, strict=True))
         print(
-            f"{name:22}{median(one.wall for one in rounds):8.2f}{cpu / documents * 1e3:12.2f}{ratio:7.2f}"
-            f"{max(one.peak for one in rounds) / 1e6:9.0f}{median(one.requests for one in rounds) / documents:14.2f}"
+            f"{name:22}{median(one.wall for one in rounds):8.2f}"
+            f"{cpu / documents * 1e3:12.2f}{ratio:7.2f}"
+            f"{max(one.peak for one in rounds) / 1e6:9.0f}"
+            f"{median(one.requests for one in rounds) / documents:14.2f}"
             f"{median(one.stub_cpu for one in rounds) / documents * 1e3:13.2f}"
         )
 

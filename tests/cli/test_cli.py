@@ -155,7 +155,8 @@ async def test_what_is_said_of_a_directory_is_not_ignored_beside_a_manifest(
     """
     path = tmp_path / "batch.toml"
     path.write_text(
-        f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
+        f'service = {{ url = "{peer.url}" }}\n'
+        '[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
     )
     for words, key in (
         (("--service", "local"), "-S service="),
@@ -176,7 +177,8 @@ async def test_results_come_home_also_while_the_inbox_is_away(
     """
     path = tmp_path / "batch.toml"
     path.write_text(
-        f'service = {{ url = "{peer.url}" }}\n[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
+        f'service = {{ url = "{peer.url}" }}\n'
+        '[source]\ndirectory = "inbox"\n[output]\ndirectory = "out"\n'
     )
     assert (await batcher("run", path)).code == 0
     inbox.rename(tmp_path / "away")

@@ -11,7 +11,6 @@ from batcher.common.names import (
     output_name,
     path_of,
     settled,
-    step_hash,
     with_tag,
 )
 
@@ -82,25 +81,6 @@ def test_another_place_for_a_result_lies_in_no_folder() -> None:
 def test_the_same_bytes_under_another_type_are_another_document() -> None:
     """The service reads by extension, in whatever case it is written."""
     assert content_key("ab", "x.PDF") == content_key("ab", "y.pdf") != content_key("ab", "x.txt")
-
-
-def test_the_step_hash_ignores_how_it_is_asked() -> None:
-    """Queue, retention and passwords make no other result; options and endpoint do."""
-    plain = step_hash("parse", {"settings": {"page_range": [1]}})
-    secret = {
-        "settings": {"document_password": "s", "persist_results": True, "page_range": [1]},
-        "queue_priority": "batch",
-    }
-    assert step_hash("parse", secret) == plain
-    assert step_hash("parse", {"settings": {"document_password": "s"}}) == step_hash("parse", {})
-    within = {"parsing": {"settings": {"document_password": "s"}}}
-    assert step_hash("extract", within) == step_hash("extract", {})
-    assert within == {"parsing": {"settings": {"document_password": "s"}}}, "it is still to be sent"
-    assert (
-        step_hash("parse", {"settings": {"page_range": [2]}})
-        != plain
-        != step_hash("extract", {"settings": {"page_range": [1]}})
-    )
 
 
 def test_a_young_file_waits_and_one_from_the_future_does_not() -> None:

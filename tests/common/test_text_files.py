@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.common.names import HOSTED_TYPES, path_of
+from batcher.common.names import path_of
 from batcher.common.text_files import Lines, NotText, text_of
 from batcher.errors import ManifestError, SourceUnreadableError
 from batcher.manifest.loading import load
 from batcher.manifest.model import Source
+from batcher.reducto.api_types import HOSTED_TYPES
 from batcher.sources import listing as listings
 from batcher.sources.directory import IGNORE_LIMIT, walk
 from batcher.sources.passwords import Passwords

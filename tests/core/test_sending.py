@@ -108,7 +108,9 @@ def test_as_many_are_sent_as_hands_and_places_are_free(
 
 
 def test_a_cap_on_the_number_is_kept_and_the_ledger_has_the_last_word() -> None:
-    """Where it is reached one is tried all the same: a refused one may have given back its place."""
+    """Where it is reached one is tried all the same: a refused one may have given back its
+    place.
+    """
     allowance = Allowance(3)
     assert room(IDLE, allowance, places=1000, on_trial=False) == 3
     for document in range(3):

@@ -3,7 +3,8 @@ service misbehaves.
 
     python tests/crash/kills.py --kills 500
     python tests/crash/kills.py --documents 400 --kills 5 --batches 1 --chaos lost-reply=0.15
-    python tests/crash/kills.py --documents 400 --kills 0 --batches 1 --chaos late-acceptance=0.15:3 --settle 1
+    python tests/crash/kills.py --documents 400 --kills 0 --batches 1 \\
+        --chaos late-acceptance=0.15:3 --settle 1
 
 The service's own book is the witness: one job that got its input for each document, and every
 result on disk the right one. Exit code 1 where it isn't so.

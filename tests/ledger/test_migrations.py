@@ -18,12 +18,12 @@ from batcher.ledger.migrations import APPLICATION_ID, migrations
 
 NOW = 1_800_000_000.0
 _DOCUMENT = """
-    INSERT INTO documents (id, source, folder, job, step, content, size, state, superseded_from, current, reason,
-                           kind, output, output_key)
+    INSERT INTO documents (id, source, folder, job, step, content, size, state, superseded_from,
+                           current, reason, kind, output, output_key)
     VALUES (?, ?, '/in', 'parse', 's', ?, 1, ?, ?, ?, ?, ?, ?, ?)"""
 _ATTEMPT = """
-    INSERT INTO attempts (document, number, nonce, file_id, service, key_print, content, step, outcome, why, cost,
-                          sent_at, job_id, accepted_at, deadline_at)
+    INSERT INTO attempts (document, number, nonce, file_id, service, key_print, content, step,
+                          outcome, why, cost, sent_at, job_id, accepted_at, deadline_at)
     VALUES (?, ?, ?, 'reducto://1', 'svc', 'key', ?, 's', ?, ?, 1.0, ?, ?, ?, ?)"""
 _EVENT = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 

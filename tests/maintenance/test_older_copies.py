@@ -19,7 +19,8 @@ def manifest(inbox: Path, out: Path, peer: Peer) -> Path:
     path = inbox.parent / "letters.toml"
     path.write_text(
         f'[service]\nurl = "{peer.url}"\nsettle = "1s"\n'
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n[output]\ndirectory = "{out}"\n'
+        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
+        f'[output]\ndirectory = "{out}"\n'
     )
     return path
 

@@ -21,7 +21,8 @@ def manifest(inbox: Path, out: Path, peer: Peer) -> Path:
     path = inbox.parent / "letters.toml"
     path.write_text(
         f'[service]\nurl = "{peer.url}"\nsettle = "1s"\n'
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n[output]\ndirectory = "{out}"\n'
+        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
+        f'[output]\ndirectory = "{out}"\n'
     )
     return path
 
@@ -193,7 +194,10 @@ async def test_what_a_torn_journal_lacks_the_listing_adds(
 
 async def test_steps_of_a_chain_find_their_jobs(manifest: Path, peer: Peer, out: Path) -> None:
     """Each step's own, though its input was another job."""
-    extract = '[[job]]\nname = "extract"\nendpoint = "extract"\noptions.instructions.schema = {type = "object"}'
+    extract = (
+        '[[job]]\nname = "extract"\nendpoint = "extract"\n'
+        'options.instructions.schema = {type = "object"}'
+    )
     text = manifest.read_text().replace(
         '[job]\nendpoint = "parse"', f'[[job]]\nname = "parse"\n{extract}'
     )
@@ -211,7 +215,8 @@ async def test_the_local_service_s_own_listing_will_do(inbox: Path, out: Path) -
     """Embedded, with documents that it really reads."""
     manifest = inbox.parent / "local.toml"
     manifest.write_text(
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n[output]\ndirectory = "{out}"\n'
+        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
+        f'[output]\ndirectory = "{out}"\n'
     )
     assert (await batcher("run", manifest)).code == 0
     lose(out)

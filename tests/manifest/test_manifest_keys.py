@@ -396,7 +396,8 @@ def test_the_same_manifest_in_three_languages(tmp_path: Path) -> None:
     """
     (tmp_path / "in").mkdir()
     (tmp_path / "m.toml").write_text(
-        'batch = "no"\n[source]\ndirectory = "in"\ninclude = ["*.pdf"]\n[output]\ndirectory = "out"\n'
+        'batch = "no"\n[source]\ndirectory = "in"\ninclude = ["*.pdf"]\n'
+        '[output]\ndirectory = "out"\n'
     )
     (tmp_path / "m.json").write_text(
         json.dumps({**GOOD, "batch": "no", "source": {"directory": "in", "include": ["*.pdf"]}})

@@ -177,7 +177,8 @@ class OtherSql(Textual):
         (r", \w+ = [^,'\"]+$", ""),
         (r"^\w+ = [^,'\"]+?, ", ""),
         (
-            r" (AND|OR) [\w.]+ (=|<|>|IS|IS NOT|NOT IN|IN) ('\w+'|[:?]\w*|NULL|\d+|[\w.]+|\([^()]*\))",
+            r" (AND|OR) [\w.]+ (=|<|>|IS|IS NOT|NOT IN|IN) "
+            r"('\w+'|[:?]\w*|NULL|\d+|[\w.]+|\([^()]*\))",
             "",
         ),
         (r" NOT ", " "),

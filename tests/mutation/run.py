@@ -48,6 +48,7 @@ TESTS: Final[dict[str, list[str]]] = {
     "batcher/reducto/api_types.py": [
         "tests/reducto/test_api_types.py",
         "tests/reducto/test_error_rules.py",
+        "tests/stages/test_job_list_scan.py",
     ],
     "batcher/core/inflight.py": ["tests/core/test_inflight.py"],
     "batcher/reducto/responses.py": [

@@ -123,8 +123,8 @@ def test_an_odd_value_in_a_result_goes_on_byte_for_byte(text: bytes) -> None:
     unreadable.
     """
     inner = (
-        b'{"job_id": "j", "usage": {"num_pages": 2}, "duration": NaN, "result": {"type": "full", "x": %b}}'
-        % text
+        b'{"job_id": "j", "usage": {"num_pages": 2}, "duration": NaN, '
+        b'"result": {"type": "full", "x": %b}}' % text
     )
     answer = read_job(
         "GET /job", 200, b'{"status": "Completed", "score": NaN, "result": %b}' % inner
@@ -148,7 +148,10 @@ def test_odd_words_beside_a_result_are_passed_over() -> None:
     )
     head = read_head(body, "j")
     assert (head.pages, head.duration, head.response_type) == (None, None, "")
-    failed = b'{"status": "Failed", "result": NaN, "error": {"name": "\\ud83d", "message": ["\\udc00", 1e999]}}'
+    failed = (
+        b'{"status": "Failed", "result": NaN, '
+        b'"error": {"name": "\\ud83d", "message": ["\\udc00", 1e999]}}'
+    )
     error = read_job("GET /job", 200, failed).error
     assert error is not None
     assert (error.name + error.message).encode()

@@ -107,9 +107,8 @@ def test_odd_results_are_no_error(odd: bytes) -> None:
 def test_markdown_says_whose_it_is() -> None:
     """In front matter that YAML and JSON read alike."""
     text = "".join(markdown_of(body(PARSE), ORIGIN))
-    assert (
-        text
-        == '---\nsource: "in/a b.pdf"\njob: "parse"\njob_id: "j"\npages: 2\ncredits: 2.5\n---\n\n# A\n'
+    assert text == (
+        '---\nsource: "in/a b.pdf"\njob: "parse"\njob_id: "j"\npages: 2\ncredits: 2.5\n---\n\n# A\n'
     )
 
 
@@ -218,8 +217,10 @@ HALVES: dict[str, bytes] = {
     "name": b'{"response_type":"extract","result":[{"\\udc00":"\\ud83d\\ude00"}]}',
     "bytes that are no "
     "UTF-8": b'{"response_type":"parse","result":{"chunks":[{"content":"x \xff y"}]}}',
-    "a mark before it": b'\xef\xbb\xbf{"response_type":"parse","result":{"chunks":[{"content":"x y"}]}}',
-    "a control character": b'{"response_type":"parse","result":{"chunks":[{"content":"x \x01\n y"}]}}',
+    "a mark before it": b"\xef\xbb\xbf"
+    b'{"response_type":"parse","result":{"chunks":[{"content":"x y"}]}}',
+    "a control character": b'{"response_type":"parse",'
+    b'"result":{"chunks":[{"content":"x \x01\n y"}]}}',
     "more digits than a number has": b'{"response_type":"extract","result":[{"a":'
     + b"9" * 5000
     + b"}]}",
@@ -234,8 +235,8 @@ HALVES: dict[str, bytes] = {
     "none": b'{"response_type":"split","result":{"splits":[{"name":"a","partitions":5}]}}',
     "citations around all "
     "of it": b'{"response_type":"extract","result":{"value":"x","citations":[]}}',
-    "names that say "
-    "nothing": b'{"response_type":"extract","result":[{"":1,"\\u0000":2,"source":3,"row":4,"other":5}]}',
+    "names that say nothing": b'{"response_type":"extract",'
+    b'"result":[{"":1,"\\u0000":2,"source":3,"row":4,"other":5}]}',
     "names within names": b'{"response_type":"extract","result":[{"a":{"b":1},"a.b":2,"A.B":3}]}',
     "names that are there twice": b'{"response_type":"extract","result":[{"a":1,"a":2}]}',
     "450 levels": DEEP,

@@ -82,7 +82,8 @@ async def test_a_source_that_cannot_be_is_told_in_words(
     (tmp_path / "file").write_text("a file")
     manifest = tmp_path / "m.toml"
     manifest.write_text(
-        f'service = {{url = "{peer.url}"}}\n[source]\ndirectory = "{name}"\n[output]\ndirectory = "o"\n'
+        f'service = {{url = "{peer.url}"}}\n'
+        f'[source]\ndirectory = "{name}"\n[output]\ndirectory = "o"\n'
     )
     for words in (("run", tmp_path / name, "-o", out), ("run", manifest)):
         said = await batcher(*words)

@@ -8,8 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from batcher.common.names import LOCAL_TYPES
-from batcher.reducto.api_types import JobType
+from batcher.reducto.api_types import LOCAL_TYPES, JobType
 from batcher.service.faults import FAULTS
 from batcher.service.unserved import BY_KIND, UNSERVED
 

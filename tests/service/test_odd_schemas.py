@@ -75,9 +75,10 @@ WORDS = st.sampled_from(
     ]
 )
 TEXTS = st.lists(WORDS, max_size=12).map(" ".join)
-BLOCKS = st.lists(TEXTS.map(block) | st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=3).map(
+GRIDS = st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=3).map(
     lambda rows: grid(*rows)
-), max_size=5)  # fmt: skip
+)
+BLOCKS = st.lists(TEXTS.map(block) | GRIDS, max_size=5)
 
 
 def fits(value: Any, field: Field) -> bool:

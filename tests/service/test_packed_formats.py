@@ -15,7 +15,8 @@ To: Ben <ben@example.org>
 Subject: =?utf-8?q?Lamp_oil_=E2=80=93_again?=
 Content-Type: text/html; charset=iso-8859-1
 
-<h1>Order</h1><p>Two litres for the caf\xe9.</p><table><tr><th>part</th></tr><tr><td>wick</td></tr></table>
+<h1>Order</h1><p>Two litres for the caf\xe9.</p>
+<table><tr><th>part</th></tr><tr><td>wick</td></tr></table>
 """
 ODT = """<o:document-content xmlns:o='urn:oasis:names:tc:opendocument:xmlns:office:1.0'
  xmlns:text='urn:oasis:names:tc:opendocument:xmlns:text:1.0'
@@ -26,7 +27,8 @@ ODT = """<o:document-content xmlns:o='urn:oasis:names:tc:opendocument:xmlns:offi
 <table:table-row><table:table-cell><text:p>tin</text:p></table:table-cell></table:table-row></table:table>
 </o:document-content>"""
 CONTAINER = "<container><rootfiles><rootfile full-path='book/package.opf'/></rootfiles></container>"
-PACKAGE = """<package><manifest><item id='a' href='one%20more.html'/><item id='b' href='two.html'/></manifest>
+PACKAGE = """<package><manifest>
+<item id='a' href='one%20more.html'/><item id='b' href='two.html'/></manifest>
 <spine><itemref idref='b'/><itemref idref='a'/></spine></package>"""
 
 

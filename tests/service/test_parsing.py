@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batcher.common.names import HOSTED_TYPES, LOCAL_TYPES, types_taken
+from batcher.reducto.api_types import HOSTED_TYPES, LOCAL_TYPES, types_taken
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.kinds import EXTENSIONS
 from batcher.service.parsing.pages import DocumentProblem

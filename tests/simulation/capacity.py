@@ -2,8 +2,8 @@
 virtual time, no loop.
 
 `Line` is the service: it works off a queue, as fast as it can at the moment. `Night` is the run: it
-submits as much as `ConcurrencyLimit` lets it, looks at its jobs when `PollSchedule` says so, and takes home what
-has ended, if it isn't deleted by then.
+submits as much as `ConcurrencyLimit` lets it, looks at its jobs when `PollSchedule` says so, and
+takes home what has ended, if it isn't deleted by then.
 """
 
 from __future__ import annotations

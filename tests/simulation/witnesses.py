@@ -357,7 +357,8 @@ def _not_tried_as_often_as_promised(world: World, inboxes: Sequence[Inbox]) -> I
         if event == "TakenUp" and tries >= RUNS:
             yield f"what begins with {content[:8]} is taken up by more than {RUNS} runs"
     sql = (
-        "SELECT d.folder, d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN documents u ON "
+        "SELECT d.folder, d.source, d.content, d.step, d.kind FROM documents d LEFT JOIN "
+        "documents u ON "
         "u.id = d.upstream"
         " WHERE d.state = 'failed' AND d.current = 1 AND (u.id IS NULL OR u.state = 'saved') AND "
         "NOT EXISTS (SELECT 1"

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.common.names import HOSTED_TYPES, path_of
+from batcher.common.names import path_of
 from batcher.errors import ManifestError, SourceChangedError, SourceGoneError, SourceUnreadableError
 from batcher.manifest.loading import for_directory
 from batcher.manifest.model import Source
+from batcher.reducto.api_types import HOSTED_TYPES
 from batcher.sources import directory
 from batcher.sources.directory import Found, facts, moment, walk
 from batcher.sources.left_out import LeftOut, Reason

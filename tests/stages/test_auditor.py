@@ -126,8 +126,8 @@ def test_a_second_job_that_still_runs_is_cancelled_and_told_of_once(house: House
 
 
 def test_a_late_job_whose_upload_was_fenced_off_is_as_it_should_be(house: House) -> None:
-    """Confirmed absent, sent again, and then the first POST arrives: there is no input that it could
-    have read, and nobody is told.
+    """Confirmed absent, sent again, and then the first POST arrives: there is no input that it
+    could have read, and nobody is told.
     """
 
     async def work() -> None:

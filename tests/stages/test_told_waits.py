@@ -116,7 +116,8 @@ def test_who_waits_for_jobs_after_a_limit_is_told_until_when(house: House) -> No
         assert (await house.run())["saved"] == 1
         (told,) = house.control.warnings
         assert re.match(
-            r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; limits.max_documents",
+            r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; "
+            r"limits.max_documents",
             told,
         )
 

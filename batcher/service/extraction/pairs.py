@@ -33,7 +33,8 @@ _NUMBERED: Final = re.compile(
     r"(?P<label>.*\b(?:no|nr|number|id|ref)\b\.?|.*[#№])\s*(?P<value>(?=.*\d)\S.*)$", re.IGNORECASE
 )
 _DATED: Final = re.compile(
-    r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
+    r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+"
+    r"(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
 )
 _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s?%)\)?\s*$")
 
@@ -272,7 +273,9 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """Yield the pairs of a form's cells, which hold a label in small print and the value below it."""
+    """Yield the pairs of a form's cells, which hold a label in small print and the value below
+    it.
+    """
     cells = {cell for row in grid.rows for cell in row}
     inside = [piece for piece in evidence.pieces if piece.spot.block is grid.spot.block]
     inside.sort(key=lambda piece: piece.spot.box[1])

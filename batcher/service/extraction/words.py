@@ -57,7 +57,8 @@ PHRASES: Final = (  # regular expressions over plain lower-case words, applied i
     (r"\bbestellnummer\b", "order number"),
     (r"\brechnungsdatum\b", "invoice date"),
     (
-        r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance|echeance)\b",
+        r"\b(?:zahlbar bis|fallig am|fallig bis|falligkeitsdatum|falligkeit|date d echeance"
+        r"|echeance)\b",
         "due date",
     ),
     (r"\b(?:total|montant) ht\b", "subtotal"),
@@ -205,7 +206,9 @@ def spelled(text: str) -> str:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the plain words of a text without stop words, or all of them if nothing else is left."""
+    """Return the plain words of a text without stop words, or all of them if nothing else is
+    left.
+    """
     words = spelled(text).split()
     return tuple(word for word in words if word not in STOP and word not in FORMS) or tuple(words)
 

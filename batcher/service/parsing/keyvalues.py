@@ -16,7 +16,8 @@ LONGEST: Final = 600  # characters; a longer block is a paragraph
 FEWEST: Final = 2  # lines
 _HINT: Final = re.compile(r"\w:\s|\d[.,]\d\d(?!\d)")
 _LINE: Final = re.compile(
-    r"[^\W\d_][^:]{0,48}:\s+\S.*|[^\W\d_][^:.;]{0,48}\s[^\w\s]?\d[\d.,'’ ]*(?:\s?[%€$£]|\s[A-Z]{3})?"
+    r"[^\W\d_][^:]{0,48}:\s+\S.*"
+    r"|[^\W\d_][^:.;]{0,48}\s[^\w\s]?\d[\d.,'’ ]*(?:\s?[%€$£]|\s[A-Z]{3})?"
 )
 
 

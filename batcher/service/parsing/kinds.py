@@ -1,4 +1,6 @@
-"""Choose the reader for a file: by its first bytes if they show a type, otherwise by its extension."""
+"""Choose the reader for a file: by its first bytes if they show a type, otherwise by its
+extension.
+"""
 
 from __future__ import annotations
 

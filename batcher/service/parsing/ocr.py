@@ -28,7 +28,9 @@ GAP: Final = 0.7  # fraction of a line's height; a wider gap above a line begins
 
 
 def tessdata() -> str | None:
-    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of Tesseract."""
+    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of
+    Tesseract.
+    """
     told = os.environ.get("TESSDATA_PREFIX")
     if told and Path(told, "eng.traineddata").is_file():
         return told

@@ -141,6 +141,10 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
         State.SUPERSEDED,
         e.FileMissed,
     ): f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL",
+    (
+        State.WAITING,
+        e.JobExchanged,
+    ): f"UPDATE attempts SET job_id = nullif(:job_id, '') {_OUT}",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (
         State.WAITING,

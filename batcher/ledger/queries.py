@@ -593,9 +593,7 @@ class Queries:
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
 
-    def passing(
-        self, *, runs: int | None = None, scan: int | None = None
-    ) -> list[tuple[int, int]]:
+    def passing(self, *, runs: int | None = None, scan: int | None = None) -> list[tuple[int, int]]:
         """(document, runs that have tried it) of those that the next run takes up by itself.
 
         What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as
@@ -816,6 +814,20 @@ class Queries:
             (*nonces, service, key_print),
         ).fetchone()
         return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
+
+    def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
+        """The attempt of another document that `nonces` name, found in what is said to be the
+        request of this document's job; None where they name its own, or none of ours.
+        """
+        sql = (
+            "SELECT nonce, service, key_print FROM attempts WHERE document = ?"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        row = self.reader.execute(sql, (document,)).fetchone()
+        if row is None or row[0] in nonces:
+            return None
+        named = self.attempt_of(row[1], row[2], nonces)
+        return named if named is not None and named.document != document else None
 
     def nearest_deadline_at(self) -> float | None:
         sql = (

@@ -76,7 +76,12 @@ class DuplicateJob:
 def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
     """What may be nonces and file ids in the request that the row echoes."""
     text = row.text()
-    return _NONCE.findall(text), uploads_in(text)
+    return nonces_in(text), uploads_in(text)
+
+
+def nonces_in(request: str) -> list[str]:
+    """What may be nonces of ours in a request."""
+    return _NONCE.findall(request)
 
 
 def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:

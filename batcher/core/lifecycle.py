@@ -177,7 +177,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         GivenUp: State.FAILED,
         Held: State.HELD,
     },
-    State.WAITING: _JOB_OUT,
+    State.WAITING: {**_JOB_OUT, JobExchanged: State.WAITING},
     State.READY: {**_JOB_OUT, Saved: State.SAVED},
     State.DUPLICATE: {
         Saved: State.SAVED,

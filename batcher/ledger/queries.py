@@ -823,6 +823,20 @@ class Queries:
         ).fetchone()
         return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
 
+    def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
+        """The attempt of another document that `nonces` name, found in what is said to be the
+        request of this document's job; None where they name its own, or none of ours.
+        """
+        sql = (
+            "SELECT nonce, service, key_print FROM attempts WHERE document = ?"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        row = self.reader.execute(sql, (document,)).fetchone()
+        if row is None or row[0] in nonces:
+            return None
+        named = self.attempt_of(row[1], row[2], nonces)
+        return named if named is not None and named.document != document else None
+
     def nearest_deadline_at(self) -> float | None:
         sql = (
             "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND "

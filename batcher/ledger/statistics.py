@@ -168,9 +168,9 @@ _NAME: Final = """
          ELSE substr({why}, 1, 60) END"""
 
 _ERRORS: Final = f"""
-    SELECT {_NAME.format(
-        error_name="error_name", why="reason", otherwise="replace(state, '_', ' ')"
-    )} AS name, count(*), 0.0
+    SELECT {
+    _NAME.format(error_name="error_name", why="reason", otherwise="replace(state, '_', ' ')")
+} AS name, count(*), 0.0
     FROM documents
     WHERE current = 1 AND state IN ({{states}}) GROUP BY name ORDER BY count(*) DESC, name"""
 _OVERCOME: Final = f"""

@@ -169,6 +169,8 @@ class JobAnswer(msgspec.Struct):
     """`GET /job/{id}`.
 
     `result` is the slice of the body as it came, undecoded: a re-dump is never byte-identical.
+    `raw_config` holds the request as JSON in a string, in the larger of the two shapes that the API
+    describes; which one an account gets is undocumented.
     """
 
     status: str
@@ -176,10 +178,15 @@ class JobAnswer(msgspec.Struct):
     progress: float | None = None
     reason: str | None = None
     error: ErrorDetail | None = None
+    raw_config: Any = None
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    def request(self) -> str:
+        """The request that it echoes, in whatever form; empty where it echoes none."""
+        return "" if self.raw_config is None else _as_text(self.raw_config)
 
 
 class ResultHead(msgspec.Struct):

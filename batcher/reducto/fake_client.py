@@ -63,6 +63,8 @@ class FakeService:
     bill: Callable[[FakeJob], tuple[int, float]] | None = None
     capacity: float | None = None
     read_addresses: bool = False  # whether an address leads to something: itself
+    # whether `GET /job` echoes the request: the API describes both shapes
+    echoes: bool = True
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     _free_at: float = 0.0  # when all that was accepted has ended, where there is a capacity
@@ -209,14 +211,16 @@ class FakeClient:
         if job is None:
             raise NotFound("GET /job", "Job not found", status=404, name="NOT_FOUND")
         status = self.service.status(job)
+        request = job.config if self.service.echoes else None
         if status is JobStatus.COMPLETED:
-            return api_types.JobAnswer(status, result=msgspec.Raw(self.service.result(job)))
+            result = msgspec.Raw(self.service.result(job))
+            return api_types.JobAnswer(status, result, raw_config=request)
         error = (
             api_types.ErrorDetail(job.error, message="as ordered")
             if job.error and status is JobStatus.FAILED
             else None
         )
-        return api_types.JobAnswer(status, error=error)
+        return api_types.JobAnswer(status, error=error, raw_config=request)
 
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False

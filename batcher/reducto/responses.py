@@ -220,6 +220,7 @@ class _Job(msgspec.Struct):
     progress: Any = None
     reason: Any = None
     error: Any = None
+    raw_config: Any = None
 
 
 _JOB: Final = msgspec.json.Decoder(_Job)
@@ -243,7 +244,7 @@ def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
     progress = _units(job.progress)
     reason = None if job.reason is None else _clip(job.reason)
     return api_types.JobAnswer(
-        _status(job.status), result, progress, reason, _error_detail(job.error)
+        _status(job.status), result, progress, reason, _error_detail(job.error), job.raw_config
     )
 
 

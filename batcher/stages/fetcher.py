@@ -16,6 +16,7 @@ from typing import Final
 from batcher.core import events
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
+from batcher.core.duplicate_jobs import AttemptRef, nonces_in
 from batcher.core.inflight import (
     LAG,
     PATIENCE,
@@ -26,16 +27,18 @@ from batcher.core.inflight import (
     unanswered,
     unread,
 )
-from batcher.core.lifecycle import IN_FLIGHT
+from batcher.core.lifecycle import IN_FLIGHT, Impossible
 from batcher.core.poll_schedule import PollSchedule
 from batcher.core.reasons import unnamed
 from batcher.core.retry_policy import Policy
 from batcher.errors import (
+    AttemptOpen,
     BadReply,
     BatcherError,
     Busy,
     Gone,
     NotFound,
+    Outdated,
     OutputError,
     Refused,
     ServiceError,
@@ -155,9 +158,10 @@ class Fetcher:
             )
 
     async def _ask(self, watched: Watched) -> None:
+        job_id = watched.flight.job_id
         try:
             began = _now()
-            answer, reserved = await self._client.job(watched.flight.job_id, room=self._sink.room)
+            answer, reserved = await self._client.job(job_id, room=self._sink.room)
         except Unauthorised as error:
             self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
         except (NotFound, Gone) as error:
@@ -173,9 +177,72 @@ class Fetcher:
             watched.misses = watched.silences = 0
             loan = Loan(self._sink.room, reserved)
             try:
-                await self._answered(watched, answer, loan)
+                if watched.flight.job_id != job_id:  # exchanged meanwhile: it is another's answer
+                    self._jobs.look_in(watched.flight.document, 0.0)
+                elif not await self._is_another_s(watched, answer, loan):
+                    await self._answered(watched, answer, loan)
             finally:
                 loan.give_back()
+
+    async def _is_another_s(self, watched: Watched, answer: JobAnswer, loan: Loan) -> bool:
+        """Whether the answer says that this job was submitted for another document, so that nothing
+        follows from it.
+
+        Where two submissions were answered crosswise each document gets its own job. Otherwise a
+        result is asked for again, and anything else is believed. An answer that doesn't echo the
+        request says nothing of whose it is.
+        """
+        named = self._named_instead(watched, answer)
+        if named is None:
+            return False
+        loan.give_back()
+        if await self._exchange(watched, named):
+            return True
+        if answer.status != JobStatus.COMPLETED:
+            return False
+        await self._unread(watched, f"its answer is about a job of {named.source}")
+        return True
+
+    def _named_instead(self, watched: Watched, answer: JobAnswer) -> AttemptRef | None:
+        nonces = nonces_in(answer.request())
+        if not nonces:
+            return None
+        return self._ledger.named_instead(watched.flight.document, nonces)
+
+    async def _exchange(self, watched: Watched, named: AttemptRef) -> bool:
+        """Whether both documents have their own jobs now: only where the other one's job names this
+        document, for an answer may be mixed up as well.
+        """
+        flight = watched.flight
+        other = self._jobs.get(named.document)
+        if other is None or other.flight.job_id != named.job_id:
+            return False
+        try:
+            answer, reserved = await self._client.job(other.flight.job_id, room=self._sink.room)
+        except ServiceError:
+            return False
+        self._sink.room.give(reserved)
+        named_by_other = self._named_instead(other, answer)
+        if named_by_other is None or named_by_other.document != flight.document:
+            return False
+        if watched.flight is not flight or other.flight.job_id != named.job_id:
+            return True  # whoever asked for the other one was quicker
+        try:
+            await self._ledger.record(
+                # No job may be held by two attempts, not even for a moment.
+                events.JobExchanged(flight.document, ""),
+                events.JobExchanged(named.document, flight.job_id),
+                events.JobExchanged(flight.document, named.job_id),
+            )
+        except (Impossible, AttemptOpen, Outdated):
+            return False
+        for document, job_id in (
+            (flight.document, named.job_id),
+            (named.document, flight.job_id),
+        ):
+            if self._jobs.get(document) is not None:
+                self._jobs.exchange(document, job_id)
+        return True
 
     async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
         """The lane waits where the service is unwell; this job waits in any case, so that it holds

@@ -133,6 +133,13 @@ class JobTracker:
         watched = self._jobs.pop(document)
         self._by_job.pop(watched.flight.job_id, None)
 
+    def exchange(self, document: int, job_id: str) -> None:
+        """Its job is `job_id` after all: look at that one at once."""
+        watched = self._jobs[document]
+        watched.flight = watched.flight._replace(job_id=job_id)
+        self._by_job[job_id] = document
+        self.look_in(document, 0.0)
+
     def look_in(self, document: int, span: float, *, punctual: bool = False) -> None:
         """Look at it `span` seconds from now, and not before; where that is to be `punctual`,
         without company.

@@ -107,7 +107,8 @@ LIVES: Final[dict[str, Rules]] = {
         ("failed", e.TakenUp): "queued"
     },
     "two that were answered each other's job are given their own back": {
-        ("saved", e.JobExchanged): "saved"
+        ("waiting", e.JobExchanged): "waiting",
+        ("saved", e.JobExchanged): "saved",
     },
     "a copy stands for itself where its payer can't, and shares its payer's verdict": {
         ("duplicate", e.Promoted): "queued",

@@ -317,6 +317,8 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("saved", e.FileMissed(1, "why"), {"state": "ready", **SAYS_WHY}, {"outcome": "accepted"}),
     ("saved", e.DeletionStarted(1, "job-2"), NOTHING, {"deletion_started_at": AT}),
     ("saved", e.Cleaned(1, "job-2"), NOTHING, {"cleaned_at": AT}),
+    ("waiting", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
+    ("waiting", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
     ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
     *(

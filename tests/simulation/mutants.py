@@ -26,6 +26,7 @@ from batcher.stages import fetcher, scanner
 from batcher.stages import job_list_scan as scan
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
+from batcher.stages.fetcher import Fetcher
 from batcher.stages.job_list_scan import JobListScan
 from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
@@ -372,6 +373,10 @@ def _asks_nobody_whose_job_it_has() -> list[Patch]:
     return [(Auditor, "_crossed", lambda *_: None)]
 
 
+def _believes_whatever_is_answered() -> list[Patch]:
+    return [(Fetcher, "_named_instead", lambda *_: None)]
+
+
 def _takes_up_what_fails_for_ever() -> list[Patch]:
     passing = Ledger.passing
 
@@ -438,6 +443,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "writes down what is quoted": _writes_down_what_is_quoted,
     "tells what is quoted": _tells_what_is_quoted,
     "asks nobody whose job it has": _asks_nobody_whose_job_it_has,
+    "believes an answer about another's job": _believes_whatever_is_answered,
     "takes up for ever what fails": _takes_up_what_fails_for_ever,
     "takes up nothing that failed": _takes_up_nothing,
     "pays again for what can't be read": _pays_again_for_what_cannot_be_read,

@@ -260,10 +260,13 @@ def _is_told_or_unseen(world: World, data: bytes) -> bool:
     """Whether two submissions were answered crosswise, and that was told of, or nobody could see
     it.
 
-    Only the listing says whose a job is. Where it is deleted, or its time is up, before an audit
-    has seen it there, each of the two looks as it should: that is counted, for it is a weakness. So
-    are copies, which bear other names.
+    Where the answers about jobs echo the requests they say whose each is, so no wrong result is
+    ever saved. Elsewhere only the listing says whose a job is. Where it is deleted, or its time is
+    up, before an audit has seen it there, each of the two looks as it should: that is counted, for
+    it is a weakness. So are copies, which bear other names.
     """
+    if world.service.echoes:
+        return False
     try:
         job_id = json.loads(data)["job_id"]
     except ValueError:  # torn: it is nobody's result

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from batcher.common.formatting import pluralize
-from batcher.reducto.api_types import ENDED, JobRow, JobStatus
+from batcher.reducto.api_types import ENDED, JOB, UPLOAD, JobRow, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT
 
 OFF: Final = 60.0  # seconds by which the service's clock may differ from ours
 _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
-_FILE_ID: Final = re.compile(r"reducto://[\w.~-]+")
+_FILE_ID: Final = re.compile(rf"{re.escape(UPLOAD)}[\w.~-]+")
 # What tells whose job a row is. Words alone don't: an option may hold any address, and what is
 # secret is blotted out.
 _TELLING: Final = re.compile(
-    r'(?:reducto|jobid)://|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w'
+    rf'{re.escape(UPLOAD)}|{re.escape(JOB)}|"(?:input|document_url)"\s*:\s*\[?\s*"https?://|"nonce"\s*:\s*"\w'
 )
 
 

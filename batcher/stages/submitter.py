@@ -46,9 +46,10 @@ from batcher.errors import (
 from batcher.ledger.ledger import Due, Ledger
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
-from batcher.reducto.api_types import JOB, METADATA_KEY, UPLOAD
+from batcher.reducto.api_types import METADATA_KEY
 from batcher.reducto.client import Api
 from batcher.reducto.error_rules import WANTS_JOB, ErrorClass
+from batcher.reducto.inputs import Address, Input, Upload, UpstreamJob
 from batcher.reducto.job import Job
 from batcher.reducto.page_selection import asked_at_most, asked_of
 from batcher.reducto.rate_card import Measure, Rate
@@ -377,12 +378,12 @@ class Submitter:
             await self._send(due, replace(_named_again(due, content), password=password))
             return
         if self._allowance.exceeded or self._too_large:
-            chained = isinstance(content, Named) and content.known_as.startswith(JOB)
+            chained = isinstance(content, Named) and isinstance(content.input, UpstreamJob)
             await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
-        uploaded = events.Uploaded(due.id, named.known_as)
+        uploaded = events.Uploaded(due.id, named.input.known_as)
         if due.id in self._ahead:
             await self._ledger.record(uploaded)
         else:
@@ -418,7 +419,7 @@ class Submitter:
             return None
         self._rate_limits.upload.answered()
         self._silent_since = None
-        return Named(upload.file_id, upload.file_id)
+        return Named(Upload(upload.file_id))
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
         """For as long as the service says; it is a verdict only where the fault may be the
@@ -464,7 +465,7 @@ class Submitter:
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        claim = await self._claim(due, chained=named.known_as.startswith(JOB))
+        claim = await self._claim(due, chained=isinstance(named.input, UpstreamJob))
         call = self._call(due, named, nonce)
         sending = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
@@ -481,10 +482,10 @@ class Submitter:
             None,
             min(WIDTH, 2 * self._hands),
         )
-        event = await self._post(due, named.known_as, call)
+        event = await self._post(due, named.input, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
-        await self._book(due, unnamed(event, named.known_as))
+        await self._book(due, unnamed(event, named.input.known_as))
 
     async def _claim(self, due: Due, *, chained: bool) -> Reservation:
         """What is known of what it will cost; the ledger holds that against the limits."""
@@ -567,22 +568,23 @@ class Submitter:
         if job.token_key is not None:
             mark["token"] = shown = token(job.token_key, nonce)
             self._ledger.secrets.keep_for_now([shown])
+        source = named.input.source
         return partial(
             self._client.run_job,
             job.endpoint,
-            named.source if isinstance(named.source, str) else list(named.source),
+            source if isinstance(source, str) else list(source),
             options,
             metadata={**job.metadata, **metadata, METADATA_KEY: mark},
             priority=job.priority,
             webhook=job.webhook,
         )
 
-    async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
+    async def _post(self, due: Due, input: Input, call: Call) -> events.Event:
         """The one POST, and what came of it as an event."""
         try:
             job_id = await call()
         except Refused as error:
-            return self._refused(due, known_as, error)
+            return self._refused(due, input, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._rate_limits.submit.hold(error)
@@ -598,7 +600,7 @@ class Submitter:
             due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention
         )
 
-    def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
+    def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:
         if isinstance(error, Unauthorised) or error.status == 402:
             self._control.stop(str(error), 4, abort=isinstance(error, Unauthorised))
             return events.RefusedForNow(
@@ -606,15 +608,17 @@ class Submitter:
             )
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
-        elif known_as.startswith(JOB) and (error.name in WANTS_JOB or error.status in (404, 410)):
+        elif isinstance(input, UpstreamJob) and (
+            error.name in WANTS_JOB or error.status in (404, 410)
+        ):
             # it has expired meanwhile, and an upload of its own may do
             return events.UploadLapsed(due.id, str(error), error_name=error.name)
-        elif not known_as.startswith((JOB, UPLOAD)) and isinstance(error, NotFound):
+        elif isinstance(input, Address) and isinstance(error, NotFound):
             # there is no upload to be made anew
             return events.Rejected(
                 due.id, str(error), kind=ErrorClass.DOCUMENT, error_name=error.name
             )
-        elif isinstance(error, NotFound) and not known_as.startswith(JOB):
+        elif isinstance(error, NotFound) and not isinstance(input, UpstreamJob):
             self._lapsed[due.id] += 1
             if self._lapsed[due.id] >= LAPSES_AT_MOST:
                 self._control.count(ErrorClass.CONFIGURATION)
@@ -668,6 +672,10 @@ def _named_again(due: Due, content: Content) -> Named:
 
     Raises SourceError where its address can't be had any more.
     """
-    if isinstance(content, SourceError) and not str(due.file_id).startswith((UPLOAD, JOB)):
+    if isinstance(content, Named):
+        return content
+    known = due.input
+    if isinstance(content, SourceError) and not isinstance(known, Upload | UpstreamJob):
         raise content
-    return content if isinstance(content, Named) else Named(str(due.file_id), str(due.file_id))
+    assert known is not None, f"document {due.id} is uploaded, and nothing says as what"
+    return Named(known)

@@ -18,9 +18,8 @@ ORDER = (
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_checks citations results result_links links_within webhook_signature address_lists "
-    "responses client"
-    " fake_client",
+    " option_checks citations results result_links links_within webhook_signature address_lists"
+    " inputs responses client fake_client",
     "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend "
     "event_writes intake writer"
     " ledger remembered derived_outputs statistics history reader",

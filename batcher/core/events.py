@@ -20,8 +20,8 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Uploaded(Event, frozen=True):
-    """Its input is there to be named: an upload's `file_id`, or `jobid://` and the job of the step
-    before it.
+    """Its input is there to be named. `file_id` is what is written down of it, as
+    `reducto.inputs` has it.
     """
 
     file_id: str

@@ -14,14 +14,14 @@ import msgspec
 
 from batcher.core.events import Event
 from batcher.core.lifecycle import VERDICTS
-from batcher.reducto.api_types import ErrorName
+from batcher.reducto.api_types import JOB, UPLOAD, ErrorName
 
 E = TypeVar("E", bound=Event)
 
 SOME: Final = "…"  # in an id's place
 _SHORTEST: Final = 6  # characters: a shorter id may be a number that means something else
 _FOREIGN: Final = re.compile(
-    r"\b(?:reducto|jobid)://[^\s\"',;)]+"
+    rf"\b(?:{re.escape(UPLOAD)}|{re.escape(JOB)})[^\s\"',;)]+"
     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{16,}\b",
     re.IGNORECASE,

@@ -11,8 +11,8 @@ from typing import Final
 
 from batcher.core.submission_quota import Allowance
 from batcher.errors import Busy, NotFound, Refused, ServiceError, Unauthorised, Unreachable
-from batcher.reducto.api_types import JOB, UPLOAD
 from batcher.reducto.error_rules import WANTS_JOB
+from batcher.reducto.inputs import InputKind
 
 WIDTH: Final = 48  # documents in hand at once; more connections only cost more
 AHEAD: Final = 48  # documents that lie uploaded until there is a place for their jobs
@@ -168,26 +168,26 @@ class Refusal(Enum):
     AS_POLICY_SAYS = auto()
 
 
-def after_refusal(error: Refused, known_as: str, *, lapses: int) -> Refusal:
-    """`known_as` is the input as it was sent; `lapses` counts its uploads that were not known."""
+def after_refusal(error: Refused, kind: InputKind, *, lapses: int) -> Refusal:
+    """`kind` is its input's; `lapses` counts its uploads that were not known."""
     if isinstance(error, Unauthorised) or error.status == 402:
         return Refusal.STOP_RUN
     if isinstance(error, Busy):
         return Refusal.AS_POLICY_SAYS
-    if known_as.startswith(JOB):
+    if kind is InputKind.JOB:
         # The job has expired meanwhile, and an upload of the document itself may do.
         is_gone = error.name in WANTS_JOB or error.status in (404, 410)
         return Refusal.NEW_UPLOAD if is_gone else Refusal.AS_POLICY_SAYS
     if not isinstance(error, NotFound):
         return Refusal.AS_POLICY_SAYS
-    if not known_as.startswith(UPLOAD):
+    if kind is not InputKind.UPLOAD:
         return Refusal.REJECT_DOCUMENT  # it is an address: there is no upload to be made again
     return Refusal.REJECT_CONFIGURATION if lapses >= LAPSES_AT_MOST else Refusal.AS_POLICY_SAYS
 
 
-def is_lapse(error: Refused, known_as: str) -> bool:
+def is_lapse(error: Refused, kind: InputKind) -> bool:
     """Return whether the service doesn't know an upload that it took."""
-    return isinstance(error, NotFound) and known_as.startswith(UPLOAD)
+    return isinstance(error, NotFound) and kind is InputKind.UPLOAD
 
 
 def is_upload_given_up(error: ServiceError, tries: int) -> bool:

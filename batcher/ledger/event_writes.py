@@ -18,10 +18,10 @@ from batcher.core.reservations import Fear, Reservation, fear, listed
 from batcher.core.void_cause import CAUSES
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import run_spend
-from batcher.reducto.api_types import JOB
 from batcher.reducto.error_rules import PAID_ATTEMPTS_AT_MOST, ErrorClass
+from batcher.reducto.inputs import InputKind, kind_of
 
-_NO_UPLOAD: Final = "file_id = NULL, uploaded_at = NULL"
+_NO_UPLOAD: Final = "file_id = NULL, input_kind = NULL, uploaded_at = NULL"
 _ERROR_NAME: Final = "error_name = nullif(:error_name, '')"
 _VERDICT: Final = f"reason = :reason, kind = :kind, {_ERROR_NAME}"
 _FAILURE: Final = f"reason = :reason, kind = NULL, {_ERROR_NAME}"
@@ -32,7 +32,7 @@ _AGAIN: Final = (
 )
 # Where its input was an earlier step's job: that can't be read any more, so the next input is an
 # upload of its own.
-_PART_WAYS: Final = f"on_its_own = max(on_its_own, coalesce(file_id LIKE '{JOB}%', 0))"
+_PART_WAYS: Final = f"on_its_own = max(on_its_own, input_kind IS '{InputKind.JOB}')"
 # What was lost on disk and is made again from a copy's file is no copy: it was paid for itself.
 _PAID_FOR_ITSELF: Final = (
     "CASE WHEN payer IS NOT NULL AND NOT EXISTS"
@@ -41,7 +41,9 @@ _PAID_FOR_ITSELF: Final = (
 )
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
-    e.Uploaded: "file_id = :file_id, uploaded_at = :at, tries = 0, due_at = 0",
+    e.Uploaded: (
+        "file_id = :file_id, input_kind = :input_kind, uploaded_at = :at, tries = 0, due_at = 0"
+    ),
     e.UploadLapsed: f"{_PART_WAYS}, {_NO_UPLOAD}, {_FAILURE}, due_at = :due_at",
     e.Postponed: f"{_REASON}, due_at = :due_at, tries = :tries",
     e.SourceGone: _REASON,
@@ -117,10 +119,11 @@ _MISSED: Final = f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_
 ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Sending: """
         INSERT INTO attempts
-               (document, number, nonce, file_id, service, key_print, content, step, outcome, cost,
-                sent_at)
+               (document, number, nonce, file_id, input_kind, service, key_print, content, step,
+                outcome, cost, sent_at)
         SELECT id, (SELECT count(*) + 1 FROM attempts WHERE document = :document),
-               :nonce, file_id, :service, :key_print, content, step, 'open', :cost, :at
+               :nonce, file_id, input_kind, :service, :key_print, content, step, 'open',
+               :cost, :at
         FROM documents WHERE id = :document""",
     e.Accepted: f"UPDATE attempts SET {_ACCEPTED} {_OPEN}",
     e.RefusedForNow: _closed(e.RefusedForNow, "void", _OPEN, _WHY, _ERROR_NAME, _UNPAID),
@@ -240,6 +243,8 @@ def apply(
     values["at"] = at  # plain: sqlite3 is slow at others
     values["state"] = after.value
     values["before"] = before.value
+    if isinstance(event, e.Uploaded):
+        values["input_kind"] = kind_of(event.file_id).value
     connection.execute(_UPDATE.get(type(event), _STATE_ONLY), values)
     _follow_attempt(connection, event, before, values)
     connection.execute(_LOG, (at, event.document, type(event).__name__, after.value, told))

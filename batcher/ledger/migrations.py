@@ -394,3 +394,20 @@ _CAUSES: Final = (
         GROUP BY state, kind, error_name, iif(error_name IS NULL, reason, NULL)
         ORDER BY documents DESC""",
 )
+
+
+@migrations()
+def input_kinds(db: Database) -> None:
+    """What the service finds an input by, so that nobody has to tell it from the input's name."""
+    for table in ("documents", "attempts"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN input_kind TEXT")
+        db.execute(
+            f"""UPDATE {table} SET input_kind =
+                    CASE
+                        WHEN file_id LIKE 'reducto://%' THEN 'upload'
+                        WHEN file_id LIKE 'jobid://%' THEN 'job'
+                        WHEN file_id LIKE '[%' THEN 'addresses'
+                        ELSE 'address'
+                    END
+                WHERE file_id IS NOT NULL"""
+        )

@@ -20,8 +20,8 @@ from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, STATES, TO_SUBMIT, 
 from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
 from batcher.core.void_cause import VoidCause
-from batcher.reducto.api_types import JOB, UPLOAD
 from batcher.reducto.error_rules import PASSING, RUNS
+from batcher.reducto.inputs import Input, InputKind, recorded
 
 
 class Known(NamedTuple):
@@ -61,6 +61,11 @@ class Due(NamedTuple):
     place: str | None  # where it is, if not by its name in `folder`
     step: str
 
+    @property
+    def input(self) -> Input | None:
+        """What was made ready for it, as far as it is written down."""
+        return None if self.file_id is None else recorded(self.file_id)
+
 
 class Upstream(NamedTuple):
     """The job that saved a document, as a later step may read it."""
@@ -99,11 +104,12 @@ class Unknown(NamedTuple):
     fenced_at: float | None
     absences: int
     job: str = ""
+    input_kind: str | None = None
 
     @property
     def has_upload(self) -> bool:
         """Whether its input was an upload of its own, by which it can be found and fenced off."""
-        return self.file_id is not None and self.file_id.startswith(UPLOAD)
+        return self.input_kind == InputKind.UPLOAD
 
 
 class KnownJob(NamedTuple):
@@ -166,6 +172,12 @@ class Finished(NamedTuple):
     output: str
     sha256: str
     deletion_started: bool
+    input_kind: str | None = None
+
+    @property
+    def has_upload(self) -> bool:
+        """Whether its input was an upload of its own, which is to be deleted as well."""
+        return self.input_kind == InputKind.UPLOAD
 
 
 class Copy(NamedTuple):
@@ -361,7 +373,7 @@ class Queries:
             f" b.void_cause = '{VoidCause.PROVEN_ABSENT}' AND b.sent_at >="
             " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN "
             "('Retried', 'TakenUp'))),"
-            " d.job"
+            " d.job, a.input_kind"
             " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE "
             "d.state = ?",
             (state.value,),
@@ -742,7 +754,7 @@ class Queries:
         """
         row = self.reader.execute(
             "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT "
-            "NULL"
+            "NULL, a.input_kind"
             " FROM documents d JOIN attempts a"
             " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' "
             "AND d.current = 1"
@@ -957,7 +969,7 @@ _FLIGHT = (
     f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
     "d.output,"
     # Between two runs only what was saved is ready: its file was missed.
-    f" a.file_id LIKE '{JOB}%', a.cancel_requested, d.state = 'ready'"
+    f" a.input_kind IS '{InputKind.JOB}', a.cancel_requested, d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 

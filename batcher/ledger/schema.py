@@ -24,7 +24,7 @@ from batcher.ledger.queries import reader
 
 # "batc", so that `file` and we can tell a ledger from any other database
 APPLICATION_ID: Final = 0x62617463
-VERSION: Final = 10  # PRAGMA user_version; one more with each migration
+VERSION: Final = 11  # PRAGMA user_version; one more with each migration
 
 
 @contextmanager

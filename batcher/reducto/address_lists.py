@@ -16,7 +16,7 @@ from typing import Any, Final
 from batcher.common.urls import is_url, strip_query, url_key
 from batcher.reducto.api_types import JOB, UPLOAD
 
-Input = str | tuple[str, ...]  # what a submission names: one address, or several in their order
+Source = str | tuple[str, ...]  # what a submission names: one address, or several in their order
 
 # endpoints that the API lets have several documents
 TAKERS: Final = frozenset({"parse", "extract", "split", "pipeline"})
@@ -78,7 +78,7 @@ def documents_in(content: str) -> int:
     return int(many[1]) if many else 1
 
 
-def known_as(source: Input) -> str:
+def known_as(source: Source) -> str:
     """As much of an input as may be written down."""
     if isinstance(source, str):
         return strip_query(source) if is_url(source) else source

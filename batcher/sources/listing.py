@@ -21,7 +21,7 @@ import msgspec
 from batcher.common.names import path_of
 from batcher.common.text_files import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChangedError, SourceGoneError
-from batcher.reducto.address_lists import Input
+from batcher.reducto.address_lists import Source
 from batcher.sources.directory import Found, found_at
 from batcher.sources.listing_row import ListingRow, read_place, read_row
 
@@ -126,7 +126,7 @@ def walk(
             yield _found(listing, place, entry)
 
 
-def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> Input:
+def address(listing: Path, place: str, name: str, *, ignore: Collection[str] = ()) -> Source:
     """Return the URL of the row at `place`, or its list of URLs, as the listing has it now.
 
     Raises SourceGoneError if the listing can't be read, and SourceChangedError if the row is

@@ -16,7 +16,7 @@ from batcher.common.json_values import as_json
 from batcher.common.names import name_of
 from batcher.common.urls import is_url, url_key, url_name
 from batcher.core.chain import Overrides
-from batcher.reducto.address_lists import EXAMPLE, Input, check_list, list_key, read_list
+from batcher.reducto.address_lists import EXAMPLE, Source, check_list, list_key, read_list
 from batcher.reducto.api_types import METADATA_KEY
 from batcher.reducto.option_checks import partial_problems
 
@@ -37,7 +37,7 @@ class ListingRow:
 
     name: str
     path: str | None = None
-    url: Input | None = field(default=None, repr=False)
+    url: Source | None = field(default=None, repr=False)
     content: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)

@@ -18,7 +18,6 @@ from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Transition
 from batcher.ledger.queries import Finished
 from batcher.outputs.result_store import Store
-from batcher.reducto.api_types import UPLOAD
 from batcher.stages.context import StageContext
 
 WIDTH: Final = 8  # jobs at once
@@ -137,5 +136,5 @@ class Cleaner:
     async def _delete(self, finished: Finished) -> None:
         with suppress(NotFound, Gone):  # done before, or by the service itself
             await self._client.delete_job(finished.job_id, include_persisted=True)
-        if finished.file_id is not None and finished.file_id.startswith(UPLOAD):
-            await self._client.delete_upload(finished.file_id)
+        if finished.has_upload:
+            await self._client.delete_upload(str(finished.file_id))

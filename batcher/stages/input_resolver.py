@@ -17,9 +17,8 @@ from batcher.core.inflight import LAPSES
 from batcher.core.lifecycle import State
 from batcher.errors import DocumentLocked, SourceChangedError, SourceError, SourceGoneError
 from batcher.ledger.ledger import Due, Ledger
-from batcher.reducto.address_lists import Input, known_as
-from batcher.reducto.api_types import JOB, UPLOAD
 from batcher.reducto.error_rules import ErrorClass
+from batcher.reducto.inputs import Address, Input, UpstreamJob, address
 from batcher.sources import directory, listing, object_store
 from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
@@ -36,14 +35,12 @@ LEFT: Final = 1 / 8
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An input that the service finds by itself. `source` may be a secret; `known_as` is what is
-    written down of it.
+    """An input that the service can read.
 
     `password` opens it, and is written down nowhere.
     """
 
-    known_as: str
-    source: Input = field(repr=False)
+    input: Input
     password: str | None = field(default=None, repr=False)
 
 
@@ -86,14 +83,15 @@ class InputResolver:
             lambda: [
                 (
                     document,
-                    Named(job, job) if job else _content(document, self._parts, self._ignored),
+                    Named(job) if job else _content(document, self._parts, self._ignored),
                 )
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
         for _, content in contents:
             if isinstance(content, Named):
-                for one in (content.source,) if isinstance(content.source, str) else content.source:
+                source = content.input.source
+                for one in (source,) if isinstance(source, str) else source:
                     self._ledger.secrets.keep_address(one)
         return contents
 
@@ -103,10 +101,11 @@ class InputResolver:
         Raises DocumentLocked where none that is named does.
         """
         named = self._passwords.of(due.folder, due.source, due.place)
-        if not named or (due.file_id or "").startswith(JOB) or isinstance(content, SourceError):
+        if not named or isinstance(due.input, UpstreamJob) or isinstance(content, SourceError):
             return None
         if isinstance(content, Named):
-            return None if content.known_as.startswith(JOB) else named[0]  # nobody reads it here
+            # nobody reads it here
+            return None if isinstance(content.input, UpstreamJob) else named[0]
         return await asyncio.to_thread(self._opening, due, content, named)
 
     def _opening(
@@ -126,7 +125,7 @@ class InputResolver:
             if there is not content:
                 _remove(there)
 
-    def from_upstream(self, due: Due) -> str | None:
+    def from_upstream(self, due: Due) -> UpstreamJob | None:
         """The job of the step before it, where this service can still be asked to read it."""
         if due.upstream is None or due.on_its_own:
             return None
@@ -137,17 +136,14 @@ class InputResolver:
             or self._clock() > job.deadline_at - self._left
         ):
             return None
-        return JOB + job.job_id
+        return UpstreamJob(job.job_id)
 
     def lapse(self, due: Due) -> str | None:
         """Why the input that was made ready earlier won't do any more; None where it will."""
-        if due.file_id is not None and due.file_id.startswith(JOB):
-            return (
-                None
-                if due.file_id == self.from_upstream(due)
-                else "the job it was to read is about to expire"
-            )
-        if due.file_id is not None and not due.file_id.startswith(UPLOAD):
+        if isinstance(due.input, UpstreamJob):
+            is_good = due.input == self.from_upstream(due)
+            return None if is_good else "the job it was to read is about to expire"
+        if isinstance(due.input, Address):
             return None
         if due.uploaded_at is None or self._clock() - due.uploaded_at > LAPSES:
             return "the upload is too old"
@@ -197,13 +193,14 @@ def _address(due: Due, ignored: Mapping[str, Collection[str]]) -> Named | None:
     None of what we fetch.
     """
     if due.place == SIGNED:
-        return Named(f"{due.folder}/{due.source}", object_store.signed(due.folder, due.source))
+        signed = object_store.signed(due.folder, due.source)
+        return Named(Address(f"{due.folder}/{due.source}", signed))
     if due.place is None:
         return None
     url = listing.address(
         Path(due.folder), due.place, due.source, ignore=ignored.get(due.folder, ())
     )
-    return Named(known_as(url), url)
+    return Named(address(url))
 
 
 def _remove(content: Content) -> None:

@@ -46,9 +46,10 @@ from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Due, Ledger
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
-from batcher.reducto.api_types import JOB, METADATA_KEY, UPLOAD
+from batcher.reducto.api_types import METADATA_KEY
 from batcher.reducto.client import Api
 from batcher.reducto.error_rules import ErrorClass
+from batcher.reducto.inputs import Input, Upload, UpstreamJob
 from batcher.reducto.job import Job
 from batcher.reducto.page_selection import asked_at_most, asked_of
 from batcher.reducto.rate_card import Measure, Rate
@@ -353,12 +354,12 @@ class Submitter:
             await self._send(due, replace(_named_again(due, content), password=password))
             return
         if self._allowance.exceeded or self._too_large:
-            chained = isinstance(content, Named) and content.known_as.startswith(JOB)
+            chained = isinstance(content, Named) and isinstance(content.input, UpstreamJob)
             await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
-        uploaded = events.Uploaded(due.id, named.known_as)
+        uploaded = events.Uploaded(due.id, named.input.known_as)
         if due.id in self._ahead:
             await self._ledger.record(uploaded)
         else:
@@ -394,7 +395,7 @@ class Submitter:
             return None
         self._rate_limits.upload.answered()
         self._silent_since = None
-        return Named(upload.file_id, upload.file_id)
+        return Named(Upload(upload.file_id))
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
         """For as long as the service says; it is a verdict only where the fault may be the
@@ -436,7 +437,7 @@ class Submitter:
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._assignments[due.job]
-        claim = await self._claim(due, chained=named.known_as.startswith(JOB))
+        claim = await self._claim(due, chained=isinstance(named.input, UpstreamJob))
         call = self._call(due, named, nonce)
         attempt = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
         try:
@@ -447,10 +448,10 @@ class Submitter:
             return
         self._allowance.use(due.id)
         self._mode = sending.after_fit(self._mode)
-        event = await self._post(due, named.known_as, call)
+        event = await self._post(due, named.input, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
-        await self._book(due, unnamed(event, named.known_as))
+        await self._book(due, unnamed(event, named.input.known_as))
 
     async def _claim(self, due: Due, *, chained: bool) -> Reservation:
         """What is known of what it will cost; the ledger holds that against the limits."""
@@ -531,22 +532,23 @@ class Submitter:
         if job.token_key is not None:
             mark["token"] = shown = token(job.token_key, nonce)
             self._ledger.secrets.keep_for_now([shown])
+        source = named.input.source
         return partial(
             self._client.run_job,
             job.endpoint,
-            named.source if isinstance(named.source, str) else list(named.source),
+            source if isinstance(source, str) else list(source),
             options,
             metadata={**job.metadata, **metadata, METADATA_KEY: mark},
             priority=job.priority,
             webhook=job.webhook,
         )
 
-    async def _post(self, due: Due, known_as: str, call: Call) -> events.Event:
+    async def _post(self, due: Due, input: Input, call: Call) -> events.Event:
         """The one POST, and what came of it as an event."""
         try:
             job_id = await call()
         except Refused as error:
-            return self._refused(due, known_as, error)
+            return self._refused(due, input, error)
         except Unreachable as error:
             self._watch_silence(error)
             self._rate_limits.submit.hold(error)
@@ -562,14 +564,14 @@ class Submitter:
             due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention
         )
 
-    def _refused(self, due: Due, known_as: str, error: Refused) -> events.Event:
+    def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:
         if isinstance(error, Busy):
             self._rate_limits.submit.hold(error)
-        if sending.is_lapse(error, known_as):
+        if sending.is_lapse(error, input.kind):
             self._lapsed[due.id] += 1
         words = str(error)
         name = error.name
-        match sending.after_refusal(error, known_as, lapses=self._lapsed[due.id]):
+        match sending.after_refusal(error, input.kind, lapses=self._lapsed[due.id]):
             case sending.Refusal.STOP_RUN:
                 abort = isinstance(error, Unauthorised)
                 self._control.stop(words, ExitCode.SERVICE_FAILED, abort=abort)
@@ -635,6 +637,10 @@ def _named_again(due: Due, content: Content) -> Named:
 
     Raises SourceError where its address can't be had any more.
     """
-    if isinstance(content, SourceError) and not str(due.file_id).startswith((UPLOAD, JOB)):
+    if isinstance(content, Named):
+        return content
+    known = due.input
+    if isinstance(content, SourceError) and not isinstance(known, Upload | UpstreamJob):
         raise content
-    return content if isinstance(content, Named) else Named(str(due.file_id), str(due.file_id))
+    assert known is not None, f"document {due.id} is uploaded, and nothing says as what"
+    return Named(known)

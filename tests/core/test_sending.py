@@ -32,7 +32,8 @@ from batcher.core.sending import (
 )
 from batcher.core.submission_quota import Allowance
 from batcher.errors import Busy, Gone, NotFound, Refused, ServiceError, Unauthorised, Unreachable
-from batcher.reducto.api_types import JOB, UPLOAD, ErrorName
+from batcher.reducto.api_types import ErrorName
+from batcher.reducto.inputs import InputKind
 
 IDLE = Hands(mode=Freely(), in_hand=0, only_uploaded=0, lying=0, parked=0, in_flight=0, backlog=0)
 UNLIMITED = Allowance(None)
@@ -174,36 +175,36 @@ def refused(kind: type[Refused], status: int, name: str = "") -> Refused:
 
 
 @pytest.mark.parametrize(
-    ("error", "known_as", "lapses", "outcome"),
+    ("error", "kind", "lapses", "outcome"),
     [
-        (refused(Unauthorised, 401), UPLOAD, 0, Refusal.STOP_RUN),
-        (refused(Refused, 402), UPLOAD, 0, Refusal.STOP_RUN),
-        (refused(Busy, 429), UPLOAD, 0, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), JOB, 0, Refusal.NEW_UPLOAD),
-        (refused(Gone, 410), JOB, 0, Refusal.NEW_UPLOAD),
-        (refused(Refused, 400, ErrorName.JOB_DELETED), JOB, 0, Refusal.NEW_UPLOAD),
-        (refused(Refused, 422), JOB, 0, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), "https://a.example/b.pdf", 0, Refusal.REJECT_DOCUMENT),
-        (refused(Refused, 422), "https://a.example/b.pdf", 0, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), UPLOAD, LAPSES_AT_MOST - 1, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), UPLOAD, LAPSES_AT_MOST, Refusal.REJECT_CONFIGURATION),
-        (refused(Refused, 422), UPLOAD, LAPSES_AT_MOST, Refusal.AS_POLICY_SAYS),
+        (refused(Unauthorised, 401), InputKind.UPLOAD, 0, Refusal.STOP_RUN),
+        (refused(Refused, 402), InputKind.UPLOAD, 0, Refusal.STOP_RUN),
+        (refused(Busy, 429), InputKind.UPLOAD, 0, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.JOB, 0, Refusal.NEW_UPLOAD),
+        (refused(Gone, 410), InputKind.JOB, 0, Refusal.NEW_UPLOAD),
+        (refused(Refused, 400, ErrorName.JOB_DELETED), InputKind.JOB, 0, Refusal.NEW_UPLOAD),
+        (refused(Refused, 422), InputKind.JOB, 0, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.ADDRESS, 0, Refusal.REJECT_DOCUMENT),
+        (refused(Refused, 422), InputKind.ADDRESS, 0, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.UPLOAD, LAPSES_AT_MOST - 1, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.UPLOAD, LAPSES_AT_MOST, Refusal.REJECT_CONFIGURATION),
+        (refused(Refused, 422), InputKind.UPLOAD, LAPSES_AT_MOST, Refusal.AS_POLICY_SAYS),
     ],
 )
 def test_what_a_refusal_leads_to(
-    error: Refused, known_as: str, lapses: int, outcome: Refusal
+    error: Refused, kind: InputKind, lapses: int, outcome: Refusal
 ) -> None:
     """It depends on what was sent: an upload, a job, or an address."""
-    assert after_refusal(error, f"{known_as}x", lapses=lapses) is outcome
+    assert after_refusal(error, kind, lapses=lapses) is outcome
 
 
 def test_only_an_upload_lapses() -> None:
     """Neither a job nor an address was uploaded by us."""
     lost = refused(NotFound, 404)
-    assert is_lapse(lost, f"{UPLOAD}x")
-    assert not is_lapse(lost, f"{JOB}x")
-    assert not is_lapse(lost, "https://a.example/b.pdf")
-    assert not is_lapse(refused(Refused, 422), f"{UPLOAD}x")
+    assert is_lapse(lost, InputKind.UPLOAD)
+    assert not is_lapse(lost, InputKind.JOB)
+    assert not is_lapse(lost, InputKind.ADDRESS)
+    assert not is_lapse(refused(Refused, 422), InputKind.UPLOAD)
 
 
 @pytest.mark.parametrize(

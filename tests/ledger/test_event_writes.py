@@ -33,6 +33,7 @@ DOCUMENT: Final = (
     "kind",
     "error_name",
     "file_id",
+    "input_kind",
     "uploaded_at",
     "output",
     "output_sha256",
@@ -44,6 +45,7 @@ DOCUMENT: Final = (
 ATTEMPT: Final = (
     "nonce",
     "file_id",
+    "input_kind",
     "service",
     "key_print",
     "content",
@@ -92,7 +94,8 @@ def _documents(db: sqlite3.Connection, state: str, **columns: Any) -> None:
     db.execute("DELETE FROM events")
     tried = {"due_at": 5.0, "tries": 2, "paid": 2, "reason": "before", "kind": "earlier"}
     tried |= {"error_name": "EARLIER"}
-    tried |= {"file_id": "reducto://old", "uploaded_at": 1.0, "state": state}
+    tried |= {"file_id": "reducto://old", "input_kind": "upload", "uploaded_at": 1.0}
+    tried["state"] = state
     _set(db, 1, **(tried | columns))
     _set(db, 2, state="duplicate", payer=1, reason="waits")
     _set(db, 3, state="waiting", paid=1)
@@ -117,6 +120,7 @@ def _attempt(
         "number": number,
         "nonce": f"n{document}.{number}",
         "file_id": "reducto://old",
+        "input_kind": "upload",
         "service": "s",
         "key_print": "k",
         "content": "abc"[document - 1],
@@ -152,7 +156,7 @@ def _difference(before: Rows, after: Rows) -> dict[tuple[str, int, int], Change]
 
 
 NOTHING: Final[Change] = {}
-NO_UPLOAD: Final[Change] = {"file_id": None, "uploaded_at": None}
+NO_UPLOAD: Final[Change] = {"file_id": None, "input_kind": None, "uploaded_at": None}
 SAYS_WHY: Final[Change] = {"reason": "why", "kind": None, "error_name": None}
 BY_KIND: Final[Change] = {"reason": "why", "kind": "document", "error_name": None}
 NAMED: Final[Change] = {"error_name": "NAME"}
@@ -181,8 +185,15 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     # state before, event, what becomes of the document, what of its attempt
     (
         "queued",
-        e.Uploaded(1, "new"),
-        {"state": "uploaded", "file_id": "new", "uploaded_at": AT, "tries": 0, "due_at": 0.0},
+        e.Uploaded(1, "jobid://new"),
+        {
+            "state": "uploaded",
+            "file_id": "jobid://new",
+            "input_kind": "job",
+            "uploaded_at": AT,
+            "tries": 0,
+            "due_at": 0.0,
+        },
         {},
     ),
     (
@@ -408,6 +419,7 @@ def test_a_submission_is_on_record_with_all_that_finds_it_again(db: sqlite3.Conn
         ("attempt", 1, 2): {
             "nonce": "n-new",
             "file_id": "reducto://old",
+            "input_kind": "upload",
             "service": "svc",
             "key_print": "print",
             "content": "a",
@@ -570,14 +582,14 @@ def test_what_comes_back_to_the_queue_and_was_not_found_is_withdrawn(
     ids=["uploaded", "sending", "waiting"],
 )
 @pytest.mark.parametrize(
-    ("file_id", "had", "has"),
-    [("jobid://1", 0, 1), ("reducto://1", 0, 0), ("reducto://1", 1, 1), (None, 0, 0)],
+    ("kind", "had", "has"),
+    [("job", 0, 1), ("upload", 0, 0), ("upload", 1, 1), (None, 0, 0)],
 )
 def test_who_can_not_read_the_job_before_it_goes_on_with_an_upload_of_its_own(
-    state: str, event: e.Event, file_id: str | None, had: int, has: int, db: sqlite3.Connection
+    state: str, event: e.Event, kind: str | None, had: int, has: int, db: sqlite3.Connection
 ) -> None:
     """For good, until a person begins it anew."""
-    _documents(db, state, file_id=file_id, on_its_own=had)
+    _documents(db, state, input_kind=kind, on_its_own=had)
     event_writes.apply(db, event, AT)
     assert db.execute("SELECT on_its_own FROM documents WHERE id = 1").fetchone() == (has,)
 

@@ -15,6 +15,7 @@ from batcher.core.lifecycle import State
 from batcher.ledger.journal import JournalEntry, retold
 from batcher.ledger.ledger import Ledger, open_ledger
 from batcher.ledger.migrations import APPLICATION_ID, migrations
+from batcher.reducto.inputs import kind_of
 
 NOW = 1_800_000_000.0
 _DOCUMENT = """
@@ -151,6 +152,37 @@ def test_what_the_words_decided_is_decided_as_before(ledger: Ledger) -> None:
     alive = ledger.accepted_jobs("svc", "key", alive_at=NOW)
     assert set(alive) == {"job-1", "job-3", "job-8", "job-9", "job-10"}
     assert ledger.tally[State.FAILED] == 5
+
+
+@pytest.mark.parametrize(
+    ("file_id", "kind"),
+    [
+        ("reducto://1.pdf", "upload"),
+        ("jobid://1", "job"),
+        ("https://example.com/1.pdf", "address"),
+        ("s3://bucket/1.pdf", "address"),
+        ('["https://example.com/1.pdf", "reducto://2"]', "addresses"),
+    ],
+)
+def test_the_kind_of_an_older_input_is_the_one_that_it_would_have_today(
+    file_id: str, kind: str, tmp_path: Path
+) -> None:
+    """The migration and the room that knows the service's names agree."""
+    path = tmp_path / "ledger.db"
+    old_ledger(path)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("UPDATE attempts SET file_id = ?", (file_id,))
+        old.execute("UPDATE documents SET file_id = ? WHERE id = 1", (file_id,))
+    ledger = open_ledger(path, batch="b", clock=lambda: NOW, inline=True)
+    rows = ledger.reader.execute("SELECT DISTINCT input_kind FROM attempts").fetchall()
+    documents = dict(ledger.reader.execute("SELECT id, input_kind FROM documents WHERE id < 3"))
+    (flight,) = ledger.flights()
+    (unknown,) = ledger.unknown()
+    ledger.close()
+    assert rows == [(kind,)]
+    assert documents == {1: kind, 2: None}
+    assert kind_of(file_id) == kind
+    assert (flight.reads_job, unknown.has_upload) == (kind == "job", kind == "upload")
 
 
 def test_a_journal_line_without_a_name_has_the_one_in_its_reason() -> None:

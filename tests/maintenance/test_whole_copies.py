@@ -171,7 +171,8 @@ def _bring_to(house: House, state: str) -> None:
     outcome = {"held": "open", "stuck": "accepted", "expired": "lost"}[state]
     of = "(SELECT id FROM documents WHERE source = 'a.txt')"
     forgets = (
-        ", job_id = NULL, nonce = 'unheard of', file_id = 'jobid://nowhere', sent_at = 1"
+        ", job_id = NULL, nonce = 'unheard of', file_id = 'jobid://nowhere',"
+        " input_kind = 'job', sent_at = 1"
         if state == "held"
         else ""
     )

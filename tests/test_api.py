@@ -205,7 +205,7 @@ def test_the_queries_for_datasette_are_queries(tmp_path: Path) -> None:
     """Each runs on a ledger as it is, read-only."""
     from ledgers import make_ledger
 
-    from batcher.ledger.queries import reader
+    from batcher.ledger.connection import reader
 
     told = json.loads((EXAMPLES / "datasette" / "metadata.json").read_text())
     connection = reader(make_ledger(tmp_path / "ledger.db", 60))

@@ -271,7 +271,7 @@ class CollectRun:
     def all_fetched(self) -> bool:
         """Whether nothing is out any more, and no copy waits for what came home."""
         out = any(self.ledger.tally[state] for state in OUT)
-        return self.recovery.has_looked_for_held and not out and not self.ledger.copies(1)
+        return self.recovery.has_looked_for_held and not out and not self.ledger.sharing.copies(1)
 
     async def what_is_being_sent(self) -> None:
         """Returns when no submission waits for its answer any more."""
@@ -308,7 +308,7 @@ class CollectRun:
 
     def _tell_of_homecoming(self) -> None:
         """Nothing is sent any more, and jobs may take hours."""
-        until = self.ledger.nearest_deadline_at() or self._clock()
+        until = self.ledger.tracking.nearest_deadline_at() or self._clock()
         what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
         self.control.warn_of_wait(
             what, datetime.fromtimestamp(until), f"at the latest; {self.control.reason}"

@@ -17,7 +17,7 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Ledger, Transition
-from batcher.ledger.queries import Finished
+from batcher.ledger.queries.rows import Finished
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import UPLOAD
 from batcher.reducto.client import Api
@@ -63,7 +63,7 @@ class Cleaner:
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
         self._pending.update(
-            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0)
+            dict.fromkeys(ledger.tracking.uncleaned(service, key_print, alive_at=clock()), 0)
         )
 
     @property
@@ -112,7 +112,7 @@ class Cleaner:
         )
 
     async def _clean(self, document: int, tries: int) -> None:
-        finished = self._ledger.finished(document)
+        finished = self._ledger.tracking.finished(document)
         if finished is None:  # superseded meanwhile, or missed: its job is still somebody's
             return
         if await asyncio.to_thread(self._store.digest, finished.output) != finished.sha256:

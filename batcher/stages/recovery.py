@@ -110,7 +110,7 @@ class Recovery:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
         await self._look_for_held()
         while True:
-            unknown = self._ledger.unknown()
+            unknown = self._ledger.audit.unknown()
             if unknown and not self._boundary.has_stopped:
                 await self._pass(unknown, self._judge)
                 await asyncio.sleep(max(self._next_in(), self._rest))
@@ -121,7 +121,7 @@ class Recovery:
         """Seconds to the next pass: it comes as soon as it may prove the absence of one that is
         fenced.
         """
-        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
+        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.audit.unknown()]
         settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
         in_time = [span + SLACK for span in settled_in if span > 0]
         return min(self._settle / 4, max(self._settle / 10, min(in_time, default=math.inf)))
@@ -133,7 +133,7 @@ class Recovery:
         """
         held = [
             attempt
-            for attempt in self._ledger.unknown(State.HELD)
+            for attempt in self._ledger.audit.unknown(State.HELD)
             if not self._is_out_of_reach(attempt)
         ]
         if held:
@@ -162,7 +162,7 @@ class Recovery:
         except BatcherError:
             raise
         except Exception as error:
-            self._boundary.caught(error, about=self._ledger.source_of(attempt.id))
+            self._boundary.caught(error, about=self._ledger.tracking.source_of(attempt.id))
             if not self._boundary.has_stopped:
                 words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
                 await self._ledger.record(events.Held(attempt.id, words))
@@ -304,7 +304,7 @@ class Recovery:
 
     def _deficiency(self, attempt: Unknown, scan: JobListScan) -> str:
         """What is missing that time alone doesn't bring."""
-        not_proven = {LISTING, FENCE} - self._ledger.proven(self._service, self._key_print)
+        not_proven = {LISTING, FENCE} - self._ledger.audit.proven(self._service, self._key_print)
         if scan.broken or not_proven or not attempt.has_upload:
             return self._what_is_missing(attempt, scan, not_proven)
         return self._shaky(attempt, scan) or self._not_fenced(attempt)
@@ -394,7 +394,7 @@ class Recovery:
         """Whether the job by which the listing is to be proven is so young that the listing may
         still lag behind it.
         """
-        witness = self._ledger.witness(
+        witness = self._ledger.audit.witness(
             self._service, self._key_print, since=attempt.fenced_at or 0.0
         )
         return witness is not None and self._clock() - witness.accepted_at <= 3 * self._settle

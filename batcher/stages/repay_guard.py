@@ -42,11 +42,13 @@ class Consent:
         """Those that cost nothing more than they would in any case pass; the others wait for
         `settle`.
         """
-        answered = self._ledger.answered([(v.content, v.step) for v in versions if v.replaces])
+        answered = self._ledger.sharing.answered(
+            [(v.content, v.step) for v in versions if v.replaces]
+        )
         paying = [
             v for v in versions if v.state is State.QUEUED and (v.content, v.step) not in answered
         ]
-        worth = self._ledger.worth([v.replaces for v in paying if v.replaces])
+        worth = self._ledger.sending.worth([v.replaces for v in paying if v.replaces])
         # a source whose files were still being written is walked twice
         new = worth.keys() - self._counted
         self._counted |= new
@@ -87,7 +89,7 @@ class Consent:
         """
         if self._ledger.last_step(job) == step:
             return True
-        self.documents, self.credits = self._ledger.worth_of_other_steps(job, step)
+        self.documents, self.credits = self._ledger.sending.worth_of_other_steps(job, step)
         if self.credits > self._unasked and not await self._agreed():
             return False
         if self.documents:

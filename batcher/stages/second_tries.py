@@ -7,16 +7,15 @@ It sends nothing: what it puts back in the queue is sent where this run's scan f
 from __future__ import annotations
 
 from batcher.core import events
-from batcher.ledger.ledger import Ledger
-from batcher.ledger.payers import candidates, groups, payers_of
+from batcher.ledger.ledger import Ledger, groups
 
 
 async def take_up(ledger: Ledger, *, runs: int) -> int:
     """How many documents are in the queue again, their copies included: of those that fewer than
     `runs` have tried.
     """
-    tried = dict(ledger.passing(runs=runs))
-    payers = payers_of(ledger, candidates(ledger, list(tried)))
+    tried = dict(ledger.reporting.passing(runs=runs))
+    payers = ledger.repair.payers_of(ledger.repair.candidates(list(tried)))
     paying = [
         events.TakenUp(document, tried[document])
         for document, payer in payers.items()

@@ -138,8 +138,8 @@ class Sink:
 
     async def _write(self, group: Sequence[FetchedResult]) -> None:
         async with self._placing:
-            places = self._ledger.places_of([result.ended.document for result in group])
-            known = self._ledger.hashes_of(list(places.values()))
+            places = self._ledger.tracking.places_of([result.ended.document for result in group])
+            known = self._ledger.tracking.hashes_of(list(places.values()))
             items = [_item(result, places.get(result.ended.document), known) for result in group]
             outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
@@ -163,7 +163,7 @@ class Sink:
         self._control.warn(str(refusal))
         return (
             [events.Stuck(document, str(refusal))]
-            if self._ledger.state_of(document) in IN_FLIGHT
+            if self._ledger.tracking.state_of(document) in IN_FLIGHT
             else []
         )
 
@@ -193,10 +193,10 @@ class Sink:
         """Whether there may be more to copy: what came in while these were copied has woken
         nobody.
         """
-        copies = self._ledger.copies(GROUP)
+        copies = self._ledger.sharing.copies(GROUP)
         for copy in copies:
             async with self._placing:
-                if not self._ledger.is_copy(copy.id):
+                if not self._ledger.sharing.is_copy(copy.id):
                     continue  # superseded meanwhile: a newer result may stand at its place
                 try:
                     happened = await self._end_of(copy)
@@ -213,26 +213,26 @@ class Sink:
 
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
         """Raises OutputError where the disk refuses."""
-        for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
+        for output, digest in self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ():
             with suppress(
                 FileNotFoundError
             ):  # no longer what was saved there: the same may lie elsewhere
                 return [_saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
         asked = (
-            self._ledger.still_at_service(copy.id, *self._account, now=now)
+            self._ledger.sharing.still_at_service(copy.id, *self._account, now=now)
             if copy.payer_sha256
             else None
         )
         if asked is None:
-            return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
+            return [_shared_verdict(self._ledger.sharing.later_verdict(copy) or copy)]
         missed = events.FileMissed(
             asked, "no longer on disk as it was saved, and wanted for a copy"
         )
         return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
 
     async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
-        known = self._ledger.hashes_at(copy.output)
+        known = self._ledger.tracking.hashes_at(copy.output)
         return await asyncio.to_thread(
             self._store.copy, output, copy.output, sha256=digest, known=known
         )

@@ -129,7 +129,7 @@ class Bench:
         self, document: int, *, alive_for: float = 12 * HOUR, age: float = 0.0, **facts: Any
     ) -> Watched:
         await accepted(self.ledger, document, alive_for=alive_for)
-        (flight,) = self.ledger.flights_of([document])
+        (flight,) = self.ledger.tracking.in_flight_of([document])
         self.jobs.add(flight._replace(accepted_at=now() - age, **facts), look_in=FAR)
         watched = self.jobs.get(document)
         assert watched is not None
@@ -270,7 +270,7 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
             True,
             str(error),
         )
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -398,7 +398,7 @@ def test_a_silence_about_one_job_alone_is_its_own_trouble(
                 await bench.ask(2, RUNNING)
             await asyncio.sleep(wait)
             await bench.ask(1, DOWN)
-        assert bench.ledger.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
         if is_stuck:
             assert bench.reason() == f"no answer about its job, though others get theirs: {DOWN}"
 
@@ -484,7 +484,7 @@ def test_what_a_person_wanted_anew_is_sent_anew_when_it_ends(
     async def work(bench: Bench) -> None:
         await bench.out(1, recalled=recalled)
         await bench.ask(1, failed("DOCUMENT_CORRUPT"))
-        assert {str(bench.ledger.state_of(1))} == ends
+        assert {str(bench.ledger.tracking.state_of(1))} == ends
 
     at_work(work, tmp_path)
 
@@ -494,7 +494,7 @@ def test_a_step_that_is_wanted_anew_waits_for_the_step_before_it(tmp_path: Path)
         await bench.out(1, recalled=True)
         bench.ledger.reader.execute("UPDATE documents SET upstream = 1 WHERE id = 1")
         await bench.ask(1, failed("DOCUMENT_CORRUPT"))
-        assert bench.ledger.state_of(1) == State.FOLLOWING
+        assert bench.ledger.tracking.state_of(1) == State.FOLLOWING
 
     at_work(work, tmp_path)
 
@@ -511,7 +511,7 @@ def test_a_result_is_saved_as_it_came_with_what_it_cost(tmp_path: Path) -> None:
         bench.client.said["job-1"] = answer
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == State.SAVED
+        assert bench.ledger.tracking.state_of(1) == State.SAVED
         assert (tmp_path / "1.json").read_bytes() == bytes(answer.result or b"")
         row = bench.ledger.reader.execute("SELECT pages, credits, job_id FROM attempts").fetchone()
         assert row == (3, 4.5, "job-1")
@@ -547,7 +547,7 @@ def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(
         assert watched.unread_since == pytest.approx(now() - 87.0, abs=0.2)
         assert bench.span(1) <= 35.0
         await bench.ask(1, UNREAD[words], times=2, every=50.0)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
         assert bench.reason().startswith(f"completed, but {words}")
         assert bench.taken == 0
 
@@ -569,7 +569,7 @@ def test_the_last_look_at_what_can_not_be_read_comes_when_its_time_is_over(tmp_p
             assert bench.span(1) <= 21.1
         await asyncio.sleep(19.9 + 0.2)
         await bench.ask(1, NO_RESULT)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
 
     at_work(work, tmp_path)
 
@@ -585,7 +585,7 @@ def test_once_its_time_is_over_it_is_asked_for_as_often_as_it_must_be_a_second_a
         await bench.ask(1, NO_RESULT)
         assert bench.span(1) == pytest.approx(1.0, abs=0.05)
         await bench.ask(1, NO_RESULT)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
 
     at_work(work, tmp_path)
 
@@ -594,7 +594,7 @@ def test_what_a_person_wanted_anew_and_can_not_be_read_is_sent_anew(tmp_path: Pa
     async def work(bench: Bench) -> None:
         await bench.out(1, recalled=True)
         await bench.ask(1, NO_RESULT, times=3, every=61.0)
-        assert bench.ledger.state_of(1) == State.QUEUED
+        assert bench.ledger.tracking.state_of(1) == State.QUEUED
 
     at_work(work, tmp_path)
 
@@ -611,7 +611,7 @@ def test_what_a_result_links_to_stands_in_the_link_s_place(tmp_path: Path) -> No
         saved = json.loads((tmp_path / "1.json").read_bytes())
         assert saved["result"] == {"type": "full", "chunks": [1]} and saved["job_id"] == "job-1"
         assert bench.client.asked == ["job-1", LINK["url"]]
-        assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
+        assert (bench.ledger.tracking.state_of(1), bench.taken) == (State.SAVED, 0)
 
     at_work(work, tmp_path)
 
@@ -638,7 +638,7 @@ def test_a_definite_no_to_a_link_counts_and_an_outage_is_waited_out(
         bench.client.linked = error
         watched = await bench.out(1)
         await bench.ask(1, result(inner=LINK), times=3, every=61.0)
-        assert bench.ledger.state_of(1) == (State.STUCK if counts else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.STUCK if counts else State.WAITING)
         assert list(_parts(tmp_path)) == []
         assert bench.taken == 0
         if not counts:
@@ -672,7 +672,7 @@ def test_a_disk_that_gives_up_in_the_middle_of_a_download_stops_the_run(tmp_path
         await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (3, True)
         assert "1.json" in bench.control.reason
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -697,7 +697,7 @@ def test_what_the_parts_of_a_pipeline_link_to_stands_in_the_links_places(tmp_pat
         assert [one["result"] for one in parses] == [
             {"type": "full", "chunks": [{"content": "a"}]}
         ] * 2
-        assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
+        assert (bench.ledger.tracking.state_of(1), bench.taken) == (State.SAVED, 0)
         (saved,) = bench.ledger.reader.execute(
             "SELECT output_sha256, output_size FROM documents"
         ).fetchall()
@@ -737,7 +737,7 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
         await bench.out(1)
         await bench.ask(1, _pipeline())
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == (State.SAVED if is_saved else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.SAVED if is_saved else State.WAITING)
         assert list(_parts(tmp_path)) == []
         assert ["can't be had" in warning for warning in bench.control.warnings] == [
             True
@@ -792,7 +792,7 @@ def test_a_404_of_a_young_job_says_nothing(tmp_path: Path) -> None:
             await bench.ask(2, RUNNING)
             await bench.ask(1, MISSING)
             assert watched.misses == 1 and bench.span(1) < 1.0
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -817,7 +817,7 @@ def test_three_404s_of_an_older_job_are_a_loss_where_others_are_answered(
         assert bench.span(1) == pytest.approx(60.0, abs=0.05)
         assert (watched.misses, watched.missed_at) == (2, missed_at)
         await bench.ask(1, MISSING)
-        assert bench.ledger.state_of(1) == state
+        assert bench.ledger.tracking.state_of(1) == state
 
     at_work(work, tmp_path)
 
@@ -841,7 +841,7 @@ def test_another_job_of_ours_is_asked_for_where_nobody_else_was(
         await bench.out(2, age=100.0)
         bench.client.said["job-1"] = said
         await bench.ask(2, NotFound("GET /job", "no", status=404), times=3)
-        assert bench.ledger.state_of(2) == state
+        assert bench.ledger.tracking.state_of(2) == state
         assert bench.client.asked == ["job-2", "job-1"] * 3
         assert bench.taken == 0
 
@@ -867,7 +867,7 @@ def test_a_404_that_is_explained_is_a_verdict_at_once(
     async def work(bench: Bench) -> None:
         await bench.out(1, age=100.0, **facts)
         await bench.ask(1, error)
-        assert bench.ledger.state_of(1) == state
+        assert bench.ledger.tracking.state_of(1) == state
 
     at_work(work, tmp_path, deletes=deletes)
 
@@ -905,7 +905,8 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
         for document in (1, 2):
             await bench.ask(document, _stumble)
             assert (
-                bench.ledger.state_of(document) == State.STUCK and bench.jobs.get(document) is None
+                bench.ledger.tracking.state_of(document) == State.STUCK
+                and bench.jobs.get(document) is None
             )
             assert "internal error while fetching: ZeroDivisionError" in bench.reason(document)
         await bench.ask(3, RUNNING)
@@ -917,7 +918,10 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             bench.jobs.fetch(document)
             await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
-        assert bench.ledger.state_of(5) == State.STUCK and bench.ledger.state_of(6) == State.WAITING
+        assert (
+            bench.ledger.tracking.state_of(5) == State.STUCK
+            and bench.ledger.tracking.state_of(6) == State.WAITING
+        )
         assert not bench.fetcher.busy
 
     at_work(work, tmp_path)
@@ -937,7 +941,7 @@ def test_what_is_no_longer_out_is_given_up_by_nobody(tmp_path: Path) -> None:
         bench.client.said["job-1"] = cancelled
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == State.CANCELLED
+        assert bench.ledger.tracking.state_of(1) == State.CANCELLED
         assert not bench.control.stopped.is_set()
 
     at_work(work, tmp_path)
@@ -959,6 +963,6 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
         await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
         assert "internal error while fetching" in bench.control.reason
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)

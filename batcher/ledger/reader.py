@@ -115,11 +115,12 @@ class LedgerReader:
             for document in ledger.documents(State.FAILED):
                 print(document.source, document.reason)
 
-    Each method is one query, and shows the ledger as it is when the query starts. Every method
-    raises sqlite3.Error if the file can't be read at that moment.
+    Each call shows the ledger as it is at that moment, while a run may go on writing. Every method
+    raises sqlite3.Error if the file can't be read then.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take over a connection that can only read; `open` makes one."""
         self._connection = connection
         self._reporting = ReportingQueries(connection)
 
@@ -137,6 +138,7 @@ class LedgerReader:
         return cls(readable(file))
 
     def __enter__(self) -> Self:
+        """Return the ledger itself."""
         return self
 
     def __exit__(
@@ -145,6 +147,7 @@ class LedgerReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the file, whether the block ended well or not."""
         self.close()
 
     def close(self) -> None:

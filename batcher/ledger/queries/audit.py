@@ -1,4 +1,4 @@
-"""What the ledger holds against the service's list of jobs: attempts in doubt, known jobs, duplicate jobs."""
+"""What the ledger holds against the service's job list: attempts in doubt, jobs, duplicate jobs."""
 
 from __future__ import annotations
 

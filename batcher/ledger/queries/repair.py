@@ -1,4 +1,4 @@
-"""What `retry`, `verify` and `rebuild` ask: documents to do again, who pays for them, saved results."""
+"""What `retry`, `verify` and `rebuild` ask: what to do again, who pays for it, saved results."""
 
 from __future__ import annotations
 

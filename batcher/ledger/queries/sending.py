@@ -1,4 +1,4 @@
-"""What may be sent now, and what each document needs for that: its version, its step, the step before it."""
+"""What may be sent now, and what is needed for that: version, step, and the step before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents with the same bytes and step: which of them pays, and whose result the others can take."""
+"""Documents with the same bytes and step: which of them pays, whose result the others take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batcher.ledger.queries.rows import (
 
 
 class SharingQueries:
-    """Among documents of the same bytes and step, one is paid for and the others copy its result."""
+    """One document of the same bytes and step is paid for; the others copy its result."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -275,7 +275,7 @@ class _Life:
             for output, sha256 in rows
             if self.world.disk.digest(output) != sha256
         ]
-        remedies = remedies_for(ledger, self.world.disk.digest, broken, ledger.clock())
+        remedies = remedies_for(ledger.repair, self.world.disk.digest, broken, ledger.clock())
         self._pardon(ledger, [*remedies.paid, *(c for c, _ in remedies.copied)])
         await ledger.record(*remedies.events())
 

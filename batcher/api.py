@@ -68,7 +68,7 @@ def manifest_of(batch: Batch) -> Manifest:
 def _teller(on_event: Callable[[Happened], object]) -> Callable[[Ledger], None]:
     def watch(ledger: Ledger) -> None:
         def tell(change: Transition) -> None:
-            source = ledger.source_of(change.event.document)
+            source = ledger.tracking.source_of(change.event.document)
             on_event(Happened(source, change.event, change.before, change.after))
 
         ledger.listeners.append(tell)

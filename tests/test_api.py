@@ -105,6 +105,20 @@ async def test_the_ledger_is_read_as_values(manifest: dict[str, Any], out: Path)
         everything = list(ledger.events())
         assert list(ledger.events(after=everything[9].seq)) == everything[10:]
         assert ledger.counts() == {State.SAVED: 6}
+        (saved,) = ledger.progress()
+        assert saved == (State.SAVED, 6, sum(document.size for document in documents))
+        assert ledger.failures() == []
+        costs = list(ledger.costs())
+        assert {cost.job_id for cost in costs} == {one.job_id for one in ledger.attempts()}
+
+
+def test_the_ledger_offers_what_its_help_says_and_nothing_else() -> None:
+    """Each public method of `Ledger` has a docstring, and no query of ours shows through."""
+    public = {name for name in dir(Ledger) if not name.startswith("_")}
+    assert public == set(
+        "open close documents attempts events counts progress failures costs".split()
+    )
+    assert all(getattr(Ledger, name).__doc__ for name in public)
 
 
 def test_a_ledger_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -205,7 +219,7 @@ def test_the_queries_for_datasette_are_queries(tmp_path: Path) -> None:
     """Each runs on a ledger as it is, read-only."""
     from ledgers import make_ledger
 
-    from batcher.ledger.queries import reader
+    from batcher.ledger.connection import reader
 
     told = json.loads((EXAMPLES / "datasette" / "metadata.json").read_text())
     connection = reader(make_ledger(tmp_path / "ledger.db", 60))

@@ -19,10 +19,10 @@ from sqlite_utils import Database
 
 from batcher.core import events
 from batcher.core.inflight import InFlightJob
+from batcher.ledger.connection import reader
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.migrations import migrations
-from batcher.ledger.queries import reader
 from batcher.ledger.writer import group_writer
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import Summary, run_batch

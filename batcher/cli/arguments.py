@@ -13,7 +13,8 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from batcher.ledger.queries import Queries
+    import sqlite3
+
     from batcher.manifest.model import Manifest
 
 
@@ -145,13 +146,12 @@ def as_named(path: str) -> str:
 
 
 @contextmanager
-def reading(place: Place) -> Iterator[Queries]:
-    """What the ledger can be asked, also while a run writes it.
+def reading(place: Place) -> Iterator[sqlite3.Connection]:
+    """A connection that reads the ledger, also while a run writes it.
 
     Raises LedgerError where there is none to be read.
     """
     from batcher.ledger import schema
-    from batcher.ledger.queries import Queries
 
     with schema.reading(place.ledger) as connection:
-        yield Queries(connection)
+        yield connection

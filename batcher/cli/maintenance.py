@@ -40,8 +40,8 @@ def why(what: Path, path: str, as_json: bool) -> None:
     from batcher.ledger.history import story
     from batcher.views.history_view import story_words
 
-    with reading(place_of(what)) as ledger:
-        versions = story(ledger, as_named(path))
+    with reading(place_of(what)) as connection:
+        versions = story(connection, as_named(path))
     click.echo(json.dumps(versions) if as_json else story_words(versions))
 
 
@@ -57,10 +57,11 @@ def failures(what: Path, as_json: bool) -> None:
     """
     import msgspec
 
+    from batcher.ledger.queries.reporting import ReportingQueries
     from batcher.views.failures import failure_words
 
-    with reading(place_of(what)) as ledger:
-        groups = ledger.failures()
+    with reading(place_of(what)) as connection:
+        groups = ReportingQueries(connection).failures()
     click.echo(msgspec.json.encode(groups) if as_json else failure_words(groups, what))
 
 
@@ -132,6 +133,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     batcher verify manifests/nightly.toml
     batcher verify results/nightly --repair
     """
+    from batcher.ledger.queries.repair import RepairQueries
     from batcher.maintenance.verify import prospects
     from batcher.maintenance.verify import repair as set_right
     from batcher.maintenance.verify import verify as hold_against
@@ -142,9 +144,10 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
         found, requeued, kept = complete(set_right(place.ledger, place.output))
         said = repair_words(requeued, kept, again(what))
     else:
-        with reading(place) as ledger:
-            found = hold_against(ledger, place.output, place.ledger)
-            said = prospect_words(*prospects(ledger, place.output, found, time.time()), what)
+        with reading(place) as connection:
+            found = hold_against(connection, place.output, place.ledger)
+            free, paid = prospects(RepairQueries(connection), place.output, found, time.time())
+            said = prospect_words(free, paid, what)
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))
     if said:
         click.echo(said, err=True)

@@ -47,9 +47,9 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     from batcher.maintenance.export import export as write
 
     place = place_of(what)
-    with reading(place) as ledger:
+    with reading(place) as connection:
         done = write(
-            ledger,
+            connection,
             place.output,
             output,
             what=table,
@@ -91,8 +91,8 @@ def report(what: Path, output: Path) -> None:
     from batcher.views.report import report_page
 
     place = place_of(what)
-    with reading(place) as ledger:
-        html = report_page(statistics(ledger), made_at=time.time())
+    with reading(place) as connection:
+        html = report_page(statistics(connection), made_at=time.time())
     with unfinished(output, access_of(what)) as part:
         part.write_text(html, "utf-8")
     click.echo(f"wrote {output}", err=True)

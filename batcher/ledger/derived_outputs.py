@@ -6,12 +6,13 @@ It can all be lost: each is made again from the results on disk, for nothing.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from batcher.core.columns import Columns, ColumnType
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.queries import Queries
+from batcher.ledger.queries.notes import noted
 
 
 class Derivable(NamedTuple):
@@ -60,52 +61,54 @@ _DERIVABLE: Final = (
 )
 
 
-def missing(ledger: Queries, format: str) -> list[tuple[int, int]]:
+def missing(connection: sqlite3.Connection, format: str) -> list[tuple[int, int]]:
     """(document, bytes of its result) of those that are saved and of which `format` hasn't been
     made yet.
     """
     sql = (
         f"SELECT d.id, d.output_size FROM documents d WHERE {_SAVED} AND NOT {_MADE} ORDER BY d.id"
     )
-    return ledger.reader.execute(sql, (format,)).fetchall()
+    return connection.execute(sql, (format,)).fetchall()
 
 
-def derivable(ledger: Queries, format: str, documents: Sequence[int]) -> list[Derivable]:
+def derivable(
+    connection: sqlite3.Connection, format: str, documents: Sequence[int]
+) -> list[Derivable]:
     """Those of `documents` that `missing` would name."""
     marks = ",".join("?" * len(documents))
     sql = f"{_DERIVABLE} WHERE d.id IN ({marks}) AND {_SAVED} AND NOT {_MADE} ORDER BY d.id"
-    return [Derivable._make(row) for row in ledger.reader.execute(sql, (*documents, format))]
+    return [Derivable._make(row) for row in connection.execute(sql, (*documents, format))]
 
 
-def results(ledger: Queries) -> Iterator[Derivable]:
+def results(connection: sqlite3.Connection) -> Iterator[Derivable]:
     """All current results, by source."""
-    rows = ledger.reader.execute(f"{_DERIVABLE} WHERE {_SAVED} ORDER BY d.source, d.job")
+    rows = connection.execute(f"{_DERIVABLE} WHERE {_SAVED} ORDER BY d.source, d.job")
     return (Derivable._make(row) for row in rows)
 
 
-def hashes_of(ledger: Queries, file: str) -> frozenset[str]:
+def hashes_of(connection: sqlite3.Connection, file: str) -> frozenset[str]:
     """Of everything ever made under that name: what may be replaced."""
     sql = "SELECT sha256 FROM derived WHERE file = ? AND sha256 IS NOT NULL"
-    return frozenset(row[0] for row in ledger.reader.execute(sql, (file,)))
+    return frozenset(row[0] for row in connection.execute(sql, (file,)))
 
 
-def files(ledger: Queries, format: str) -> dict[str, int]:
+def files(connection: sqlite3.Connection, format: str) -> dict[str, int]:
     """The files of a format and how far each is known."""
     sql = "SELECT file, max(start + size) FROM derived WHERE format = ? AND file <> ? GROUP BY file"
-    return dict(ledger.reader.execute(sql, (format, NOTHING)))
+    return dict(connection.execute(sql, (format, NOTHING)))
 
 
-def unmade(ledger: Queries) -> list[tuple[str, str, str]]:
+def unmade(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
     """(format, source, why) of what the last run couldn't make of current results."""
     sql = (
         "SELECT x.format, d.source, x.note FROM derived x JOIN documents d ON d.id = x.document"
         f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file = ? ORDER BY x.format, "
         "d.source"
     )
-    return ledger.reader.execute(sql, (NOTHING,)).fetchall()
+    return connection.execute(sql, (NOTHING,)).fetchall()
 
 
-def outdated(ledger: Queries, format: str) -> list[str]:
+def outdated(connection: sqlite3.Connection, format: str) -> list[str]:
     """Files that hold something of a document which is no longer saved as it was, or has a newer
     version.
     """
@@ -114,63 +117,63 @@ def outdated(ledger: Queries, format: str) -> list[str]:
         "x.format = ? AND x.file <> ?"
         f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
     )
-    return [row[0] for row in ledger.reader.execute(sql, (format, NOTHING))]
+    return [row[0] for row in connection.execute(sql, (format, NOTHING))]
 
 
-def all_made(ledger: Queries) -> Iterator[Derived]:
+def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
     """Of current results, in the order of their files."""
     sql = (
         "SELECT x.* FROM derived x JOIN documents d ON d.id = x.document"
         f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file <> ? ORDER BY "
         "x.format, x.file, x.start"
     )
-    return (Derived._make(row) for row in ledger.reader.execute(sql, (NOTHING,)))
+    return (Derived._make(row) for row in connection.execute(sql, (NOTHING,)))
 
 
-def made_of(ledger: Queries, document: int, format: str) -> str | None:
+def made_of(connection: sqlite3.Connection, document: int, format: str) -> str | None:
     """The file of that format, whose document it is."""
     sql = "SELECT file FROM derived WHERE document = ? AND format = ? AND file <> ?"
-    row = ledger.reader.execute(sql, (document, format, NOTHING)).fetchone()
+    row = connection.execute(sql, (document, format, NOTHING)).fetchone()
     return row and str(row[0])
 
 
-def knows(ledger: Queries, file: str) -> bool:
+def knows(connection: sqlite3.Connection, file: str) -> bool:
     """Whether something was made under that name, now or earlier."""
     return (
-        ledger.reader.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone()
+        connection.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone()
         is not None
     )
 
 
-def lines_file(ledger: Queries) -> str | None:
+def lines_file(connection: sqlite3.Connection) -> str | None:
     """The file whose lines are ours, even where it holds none that count."""
-    return ledger.noted("lines")
+    return noted(connection, "lines")
 
 
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
     await ledger.note("lines", name)
 
 
-def columns_of(ledger: Queries, job: str) -> Columns | None:
+def columns_of(connection: sqlite3.Connection, job: str) -> Columns | None:
     """Of the Parquet files of that job, as the last run that knew what it asks for had them."""
-    text = ledger.noted(f"columns of {job}")
+    text = noted(connection, f"columns of {job}")
     return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
 
-def found_columns_of(ledger: Queries, job: str) -> Columns | None:
+def found_columns_of(connection: sqlite3.Connection, job: str) -> Columns | None:
     """Of the Parquet files of a job whose rows alone can tell, as far as they have told."""
-    text = ledger.noted(f"columns found in {job}")
+    text = noted(connection, f"columns found in {job}")
     return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
 
 async def note_found_columns(ledger: Ledger, job: str, columns: Columns) -> None:
-    if columns != found_columns_of(ledger, job):
+    if columns != found_columns_of(ledger.reader, job):
         await ledger.note(f"columns found in {job}", json.dumps(columns))
 
 
 async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> None:
     """None: only its rows can tell."""
-    if columns != columns_of(ledger, job):
+    if columns != columns_of(ledger.reader, job):
         await ledger.note(f"columns of {job}", None if columns is None else json.dumps(columns))
 
 
@@ -185,7 +188,7 @@ class DataSet(NamedTuple):
     mark: str
 
 
-def data_sets(ledger: Queries) -> list[DataSet]:
+def data_sets(connection: sqlite3.Connection) -> list[DataSet]:
     """The files of lines and of Parquet."""
     sql = (
         "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet') "
@@ -194,13 +197,13 @@ def data_sets(ledger: Queries) -> list[DataSet]:
     )
     return [
         DataSet(file, length, f"{length} {sha256}")
-        for file, length, sha256 in ledger.reader.execute(sql)
+        for file, length, sha256 in connection.execute(sql)
     ]
 
 
-def mirrored_sets(ledger: Queries) -> dict[str, str]:
+def mirrored_sets(connection: sqlite3.Connection) -> dict[str, str]:
     """Their marks as they were put into an object store last, by the whole address."""
-    return dict(json.loads(ledger.noted("mirrored sets") or "{}"))
+    return dict(json.loads(noted(connection, "mirrored sets") or "{}"))
 
 
 async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from batcher.common.names import name_of
 from batcher.errors import BatcherError
-from batcher.ledger.queries import Queries
 
 
-def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
+def story(connection: sqlite3.Connection, path: str) -> list[dict[str, Any]]:
     """Every version of the document at `path` with attempts and events, by step, newest first.
     Raises BatcherError.
 
     `path` is its name in the batch; else it is looked for as a file that lies there, or as the
     result of one.
     """
-    rows = _rows(ledger, _VERSIONS.format("d.source = ?"), path) or _rows(
-        ledger, _LYING_THERE, *_elsewhere(path)
+    rows = _rows(connection, _VERSIONS.format("d.source = ?"), path) or _rows(
+        connection, _LYING_THERE, *_elsewhere(path)
     )
     if not rows:
         near = _rows(
-            ledger,
+            connection,
             "SELECT source FROM documents WHERE source LIKE ? LIMIT 3",
             f"%{path.rpartition('/')[2]}%",
         )
@@ -35,13 +35,13 @@ def story(ledger: Queries, path: str) -> list[dict[str, Any]]:
         raise BatcherError(f"{path}: the ledger knows no such document{hint}")
     for row in rows:
         row["attempts"] = _rows(
-            ledger, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"]
+            connection, "SELECT * FROM attempts WHERE document = ? ORDER BY number", row["id"]
         )
         row["twins"] = _rows(
-            ledger, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"]
+            connection, "SELECT * FROM twins WHERE document = ? ORDER BY found_at", row["id"]
         )
         row["events"] = _rows(
-            ledger, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"]
+            connection, "SELECT at, event, state, detail FROM events WHERE document = ?", row["id"]
         )
     return rows
 
@@ -65,7 +65,7 @@ def _elsewhere(path: str) -> tuple[str, str]:
     return name_of(os.fsencode(typed)), posixpath.normpath(name_of(os.fsencode(full)))
 
 
-def _rows(ledger: Queries, sql: str, *values: object) -> list[dict[str, Any]]:
-    cursor = ledger.reader.execute(sql, values)
+def _rows(connection: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, values)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -19,7 +19,7 @@ from batcher.common.names import collision_key, with_tag
 from batcher.core.events import Superseded
 from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.ledger import event_writes
-from batcher.ledger.queries import COUNTS_STILL, listed
+from batcher.ledger.queries.fragments import COUNTS_STILL, listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +29,20 @@ from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.reservations import Reservation
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 from batcher.ledger import event_writes, intake, integrity, run_spend, schema
+from batcher.ledger.connection import reader
 from batcher.ledger.journal import Journal, journal_of, mark
 from batcher.ledger.lock import lock
-from batcher.ledger.queries import Copy, Due, Queries, Unknown, reader
+from batcher.ledger.queries.audit import AuditQueries
+from batcher.ledger.queries.notes import noted
+from batcher.ledger.queries.repair import RepairQueries
+from batcher.ledger.queries.reporting import ReportingQueries
+from batcher.ledger.queries.rows import Copy, Due, Unknown
+from batcher.ledger.queries.sending import SendingQueries
+from batcher.ledger.queries.sharing import SharingQueries
+from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.writer import InlineWriter, Writer, group_writer
 
-__all__ = ["Copy", "Due", "Ledger", "Transition", "Unknown", "lock"]
+__all__ = ["Copy", "Due", "Ledger", "Transition", "Unknown", "groups", "lock"]
 
 Clock = Callable[[], float]
 T = TypeVar("T")
@@ -61,7 +69,7 @@ class Seen(NamedTuple):
     id: int
 
 
-WITHDRAWN_TOGETHER: Final = 500  # in one transaction: nobody waits long for it
+WRITTEN_TOGETHER: Final = 500  # in one transaction: nobody waits long for it
 _CONFIRM: Final = "UPDATE documents SET scan = ? WHERE id IN (SELECT value FROM json_each(?))"
 _TOUCH: Final = (
     "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, "
@@ -69,8 +77,11 @@ _TOUCH: Final = (
 )
 
 
-class Ledger(Queries):
-    """`tally` counts documents by state as of the last commit; `listeners` hear of every committed
+class Ledger:
+    """Writes what happened, and holds the groups of questions it can be asked: `sending`,
+    `tracking`, `sharing`, `audit`, `repair` and `reporting`.
+
+    `tally` counts documents by state as of the last commit; `listeners` hear of every committed
     change.
 
     Nothing of `secrets` is ever written down here, and no listener hears of it.
@@ -84,10 +95,16 @@ class Ledger(Queries):
         clock: Clock,
         journal: Journal | None = None,
     ) -> None:
-        super().__init__(reader)
+        self.reader = reader
+        self.sending = SendingQueries(reader)
+        self.tracking = TrackingQueries(reader)
+        self.sharing = SharingQueries(reader)
+        self.audit = AuditQueries(reader)
+        self.repair = RepairQueries(reader)
+        self.reporting = ReportingQueries(reader)
         self._journal = journal
         self.clock = clock
-        self.tally: Counter[State] = self.counts()
+        self.tally: Counter[State] = self.tracking.counts()
         self.listeners: list[Callable[[Transition], None]] = []
         self._writer = writer
         self._budget: Budget | None = None
@@ -184,7 +201,7 @@ class Ledger(Queries):
         total = 0
         while True:
             moved = await self._writer.do(
-                lambda c: intake.withdraw(c, self.clock(), scan=self.scan, limit=WITHDRAWN_TOGETHER)
+                lambda c: intake.withdraw(c, self.clock(), scan=self.scan, limit=WRITTEN_TOGETHER)
             )
             self._take_over(moved)
             total += moved.withdrawn
@@ -234,6 +251,14 @@ class Ledger(Queries):
         )
         await self._writer.do(lambda c: c.execute(sql, (last, sent_before)))
 
+    def noted(self, key: str) -> str | None:
+        """What the batch as a whole has on record under `key`."""
+        return noted(self.reader, key)
+
+    def last_step(self, job: str) -> str | None:
+        """What the batch's `job` asked for last; None where that isn't on record."""
+        return self.noted(f"step of {job}")
+
     async def note_step(self, job: str, step: str) -> None:
         """What the batch's `job` asks for from now on."""
         await self.note(f"step of {job}", step)
@@ -251,7 +276,7 @@ class Ledger(Queries):
         """At the start of a run: whatever was being sent when the last one ended has an unknown
         fate.
         """
-        for document in self.in_state(State.SENDING):
+        for document in self.tracking.in_state(State.SENDING):
             await self.record(ReplyLost(document, "interrupted before the answer was on record"))
 
     async def begin_run(self, *, version: str, service: str, manifest: str) -> int:
@@ -297,7 +322,9 @@ class Ledger(Queries):
         """
         self._called_off = reason
         for state in sorted(UNSENT):
-            await self.record(*(Cancelled(document, reason) for document in self.in_state(state)))
+            await self.record(
+                *(Cancelled(document, reason) for document in self.tracking.in_state(state))
+            )
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
         values = (self.clock(), exit_code, summary, run)
@@ -337,6 +364,12 @@ class Ledger(Queries):
         # first, so that the writer's end is the last one and folds the WAL into the file
         self.reader.close()
         self._writer.close()
+
+
+def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`items` in portions of at most `WRITTEN_TOGETHER`: one commit serves many."""
+    for start in range(0, len(items), WRITTEN_TOGETHER):
+        yield items[start : start + WRITTEN_TOGETHER]
 
 
 # --- opening --------------------------------------------------------------------------------------

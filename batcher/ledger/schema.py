@@ -20,7 +20,7 @@ from batcher.errors import (
     LedgerOlder,
     OutputError,
 )
-from batcher.ledger.queries import reader
+from batcher.ledger.connection import reader
 
 # "batc", so that `file` and we can tell a ledger from any other database
 APPLICATION_ID: Final = 0x62617463

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
-from batcher.ledger.queries import Queries
+from batcher.ledger.queries.reporting import ReportingQueries
 
 BUCKETS: Final = 48  # of a run's time
 TOP: Final = 10  # of the slowest, the largest, the most frequent
@@ -99,12 +99,12 @@ class Statistics:
     left_out: str  # by the latest run that has looked everywhere, in words
 
 
-def statistics(ledger: Queries) -> Statistics:
-    db = ledger.reader
+def statistics(db: sqlite3.Connection) -> Statistics:
+    reporting = ReportingQueries(db)
     db.execute("BEGIN")  # one state of the ledger, while a run may go on writing
     try:
         db.execute(_TOOK)
-        pages, credits = ledger.spent()
+        pages, credits = reporting.spent()
         runs = _runs(db)
         return Statistics(
             batch=str(
@@ -135,7 +135,7 @@ def statistics(ledger: Queries) -> Statistics:
             slowest=_slow(db, "saved_at - accepted_at"),
             largest=_slow(db, "size"),
             changes=_changes(db, runs),
-            left_out=str(ledger.left_out().get("words", "")),
+            left_out=str(reporting.left_out().get("words", "")),
         )
     finally:
         db.execute("ROLLBACK")

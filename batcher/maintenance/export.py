@@ -12,6 +12,7 @@ import csv
 import io
 import os
 import re
+import sqlite3
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -27,22 +28,13 @@ from batcher.common.private_files import make_file
 from batcher.core.columns import Columns, ColumnType
 from batcher.errors import BatcherError, OutputError
 from batcher.ledger.derived_outputs import Derivable, results
-from batcher.ledger.queries import Queries
+from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.outputs import derived_files, parquet
 from batcher.outputs.result_store import Store
 from batcher.outputs.rows import ORIGIN, Row, fitted, line_of, lines_of, widen
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 WHAT: Final = ("results", "documents", "attempts", "costs")
-TABLES: Final = {
-    "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",
-    "attempts": (
-        "SELECT d.source, d.job, d.current, a.* FROM attempts a JOIN documents d ON d.id = "
-        "a.document"
-        " ORDER BY a.document, a.number"
-    ),
-    "costs": "SELECT * FROM costs ORDER BY sent_at, source",
-}
 # as OWASP lists them
 _FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
@@ -60,7 +52,7 @@ class Exported:
 
 
 def export(
-    ledger: Queries,
+    connection: sqlite3.Connection,
     output: Path,
     target: Path | None,
     *,
@@ -76,72 +68,75 @@ def export(
     Raises BatcherError.
     """
     exported = Exported()
-    ledger.reader.execute("BEGIN")  # one state of the ledger, for as long as it takes
+    connection.execute("BEGIN")  # one state of the ledger, for as long as it takes
     try:
         if format == "parquet":
-            _write_parquet(_needed(target), _rows(ledger, output, what, exported), exported, access)
+            _write_parquet(
+                _needed(target), _rows(connection, output, what, exported), exported, access
+            )
         else:
             with _opened(target, access) as file:
-                for piece in _pieces(ledger, output, what, format, chunks, exported):
+                for piece in _pieces(connection, output, what, format, chunks, exported):
                     file.write(piece)
     finally:
-        ledger.reader.execute("ROLLBACK")
+        connection.execute("ROLLBACK")
     return exported
 
 
 def _pieces(
-    ledger: Queries, output: Path, what: str, format: str, chunks: bool, exported: Exported
+    connection: sqlite3.Connection,
+    output: Path,
+    what: str,
+    format: str,
+    chunks: bool,
+    exported: Exported,
 ) -> Iterator[bytes]:
     if format == "csv":
-        return _csv(_rows(ledger, output, what, exported), exported)
+        return _csv(_rows(connection, output, what, exported), exported)
     if what == "results":
         return (
-            _chunks(ledger, Store(output), exported)
+            _chunks(connection, Store(output), exported)
             if chunks
-            else _results(ledger, Store(output), exported)
+            else _results(connection, Store(output), exported)
         )
-    return _counted((_line(row) for row in _table(ledger, TABLES[what])), exported)
+    return _counted((_line(row) for row in _table(connection, what)), exported)
 
 
 # --- what -----------------------------------------------------------------------------------------
 
 
-def _rows(ledger: Queries, output: Path, what: str, exported: Exported) -> Rows:
+def _rows(connection: sqlite3.Connection, output: Path, what: str, exported: Exported) -> Rows:
     if what != "results":
-        return lambda: _table(ledger, TABLES[what])
+        return lambda: _table(connection, what)
     store = Store(output)
-    return lambda: derived_files.rows(store, _there(ledger, store, exported))
+    return lambda: derived_files.rows(store, _there(connection, store, exported))
 
 
-def _there(ledger: Queries, store: Store, exported: Exported) -> Iterator[Derivable]:
+def _there(connection: sqlite3.Connection, store: Store, exported: Exported) -> Iterator[Derivable]:
     exported.missing.clear()
-    for one in results(ledger):
+    for one in results(connection):
         if derived_files.whole(store, [one]):
             yield one
         else:
             exported.missing.append(one.source)
 
 
-def _results(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
-    for one in _there(ledger, store, exported):
+def _results(connection: sqlite3.Connection, store: Store, exported: Exported) -> Iterator[bytes]:
+    for one in _there(connection, store, exported):
         exported.rows += 1
         yield from line_of(store.read(one.output), derived_files.origin_of(one))
 
 
-def _chunks(ledger: Queries, store: Store, exported: Exported) -> Iterator[bytes]:
-    for one in _there(ledger, store, exported):
+def _chunks(connection: sqlite3.Connection, store: Store, exported: Exported) -> Iterator[bytes]:
+    for one in _there(connection, store, exported):
         yield from _counted(
             lines_of(store.read(one.output), derived_files.origin_of(one)), exported
         )
 
 
-def _table(ledger: Queries, sql: str) -> Iterator[Row]:
-    cursor = ledger.reader.execute(sql)
-    names = [column[0] for column in cursor.description]
-    for values in cursor:
-        yield {
-            name: value for name, value in zip(names, values, strict=True) if name not in _SECRET
-        }
+def _table(connection: sqlite3.Connection, what: str) -> Iterator[Row]:
+    for row in ReportingQueries(connection).table(what):
+        yield {name: value for name, value in row.items() if name not in _SECRET}
 
 
 # --- how ------------------------------------------------------------------------------------------

@@ -22,9 +22,11 @@ from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.errors import AttemptOpen, LedgerError
 from batcher.ledger import event_writes, intake
+from batcher.ledger.connection import reader
 from batcher.ledger.journal import Journal, JournalEntry, discontinuity, entries, journal_of, retold
 from batcher.ledger.ledger import healthy, lock, open_ledger
-from batcher.ledger.queries import reader
+from batcher.ledger.queries.repair import RepairQueries
+from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
 
@@ -144,11 +146,9 @@ def _replay(made: Path, told: Iterable[JournalEntry]) -> int:
 def _folded(made: Path) -> dict[str, int]:
     """Documents by state, and all of it in one file."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
-        rows = connection.execute(
-            "SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state"
-        ).fetchall()
+        documents = RepairQueries(connection).current_by_state()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return dict(rows)
+        return documents
 
 
 def _set_aside(ledger: Path) -> str | None:
@@ -198,35 +198,28 @@ class Replay:
 
     def _document(self, facts: dict[str, Any], at: float) -> int:
         """The document with these facts: the known one, or a new version of its source."""
-        sql = (
-            "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = "
-            "? AND current = 1"
-        )
-        row = self._connection.execute(
-            sql, (facts["source"], facts["job"], facts["folder"])
-        ).fetchone()
+        asked = RepairQueries(self._connection)
+        row = asked.current_version(facts["source"], facts["job"], facts["folder"])
         if row is not None and row[1:] == (facts["content"], facts["step"]):
-            return int(row[0])
+            return row[0]
         values = {name: value for name, value in facts.items() if name != "file_id"}
         intake.admit(self._connection, [intake.Version(**values, replaces=row and row[0])], at)
-        return int(self._connection.execute("SELECT max(id) FROM documents").fetchone()[0])
+        return asked.last_document()
 
     def _bring_to_upload(self, document: int, entry: JournalEntry) -> None:
         """Uploads aren't in the journal: they are free, and their id stands with the submission."""
-        (state,) = self._connection.execute(
-            "SELECT state FROM documents WHERE id = ?", (document,)
-        ).fetchone()
-        if State(state) is State.STUCK:
+        state = TrackingQueries(self._connection).state_of(document)
+        if state is State.STUCK:
             event_writes.apply(self._connection, events.Lost(document, "sent again"), entry.at)
-        if State(state) in VERDICTS | {
+        if state in VERDICTS | {
             State.SAVED
         }:  # a later step, or a copy: what put it back isn't in the journal
             event_writes.apply(self._connection, events.Retried(document), entry.at)
-        elif State(state) is State.DUPLICATE:
+        elif state is State.DUPLICATE:
             event_writes.apply(self._connection, events.Promoted(document), entry.at)
-        elif State(state) is State.FOLLOWING:
+        elif state is State.FOLLOWING:
             event_writes.apply(self._connection, events.UpstreamSaved(document), entry.at)
-        elif State(state) is State.UPLOADED:
+        elif state is State.UPLOADED:
             event_writes.apply(
                 self._connection, events.UploadLapsed(document, "a newer upload"), entry.at
             )

@@ -26,9 +26,8 @@ from batcher.core import events as e
 from batcher.core.duplicate_jobs import age_of
 from batcher.core.lifecycle import State
 from batcher.errors import BadReply
-from batcher.ledger.ledger import Ledger, lock, open_ledger
+from batcher.ledger.ledger import Ledger, groups, lock, open_ledger
 from batcher.maintenance import rebuild
-from batcher.maintenance.candidates import groups
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.reducto.address_lists import known_as
@@ -147,7 +146,7 @@ async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:
 async def _listed(manifest: Manifest, books: Ledger, reached: Connection) -> _Jobs:
     """What the journal told of stays with the attempt that it told of."""
     jobs = _Jobs()
-    known = {nonce for (nonce,) in books.reader.execute("SELECT nonce FROM attempts")}
+    known = books.repair.nonces()
     async for row in rows(reached.client, RateLimiter()):
         config = _as_object(row.raw_config)
         mark = _mark_in(config)
@@ -170,13 +169,8 @@ def _sent(source: Any) -> str:
 
 def _unsent(books: Ledger) -> Iterator[_Unsent]:
     """In order of number: an earlier step before those that follow it."""
-    sql = (
-        "SELECT id, content, step, output, state FROM documents"
-        " WHERE current = 1 AND state IN ('queued', 'following') AND content IS NOT NULL ORDER "
-        "BY id"
-    )
-    for number, content, step, output, state in books.reader.execute(sql):
-        yield _Unsent(number, identity(content, step), output, State(state))
+    for number, content, step, output, state in books.repair.unsent():
+        yield _Unsent(number, identity(content, step), output, state)
 
 
 class _Taking:

@@ -11,18 +11,10 @@ from typing import Final
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import BatcherError
-from batcher.ledger.ledger import Ledger
-from batcher.ledger.queries import Queries
-from batcher.maintenance.candidates import (
-    Candidate,
-    Requeued,
-    again,
-    groups,
-    opened,
-    payers_of,
-    price,
-    with_verdict,
-)
+from batcher.ledger.ledger import Ledger, groups
+from batcher.ledger.queries.repair import RepairQueries
+from batcher.ledger.queries.rows import Candidate
+from batcher.maintenance.candidates import Requeued, again, opened
 from batcher.reducto.error_rules import ErrorClass
 
 # What `--only` may name, and the states and classes it stands for.
@@ -48,12 +40,12 @@ async def retry(
     that may be tried.
     """
     with opened(ledger_path) as ledger:
-        chosen = with_dependents(ledger, _chosen(ledger, only, paths))
+        chosen = with_dependents(ledger.repair, _chosen(ledger.repair, only, paths))
         return await requeue(ledger, chosen)
 
 
-def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Candidate]:
-    found = [c for c in with_verdict(ledger) if not paths or c.source in paths]
+def _chosen(repair: RepairQueries, only: str | None, paths: Sequence[str]) -> list[Candidate]:
+    found = [c for c in repair.with_verdict() if not paths or c.source in paths]
     if unknown := set(paths) - {c.source for c in found}:
         raise BatcherError(
             f"{sorted(unknown)[0]}: no such document with a verdict; see `batcher failures`"
@@ -64,14 +56,14 @@ def _chosen(ledger: Ledger, only: str | None, paths: Sequence[str]) -> list[Cand
     return found if paths else [c for c in found if c.state in UNASKED]
 
 
-def with_dependents(ledger: Queries, chosen: list[Candidate]) -> list[Candidate]:
+def with_dependents(repair: RepairQueries, chosen: list[Candidate]) -> list[Candidate]:
     """And what shared the fate of one of them, or of one of those: its copies, and the later steps
     it had blocked.
     """
     taken = {c.id for c in chosen}
     left = [
         c
-        for c in with_verdict(ledger)
+        for c in repair.with_verdict()
         if c.state in (State.BLOCKED, State.FAILED) and c.id not in taken
     ]
     while found := [
@@ -85,7 +77,7 @@ def with_dependents(ledger: Queries, chosen: list[Candidate]) -> list[Candidate]
 
 async def requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     """Those that pay for themselves first, so that their copies may wait for them again."""
-    payers = payers_of(ledger, chosen)
+    payers = ledger.repair.payers_of(chosen)
     paying = [c for c in chosen if payers[c.id] == c.id]
     copies = [events.Rejoined(c.id, payers[c.id]) for c in chosen if payers[c.id] != c.id]
     for group in groups([*map(again, paying), *copies]):
@@ -93,4 +85,4 @@ async def requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
     at_risk, recalled = (
         sum(c.state is state for c in paying) for state in (State.HELD, State.STUCK)
     )
-    return Requeued(len(chosen), sum(price(ledger, c.id) for c in paying), at_risk, recalled)
+    return Requeued(len(chosen), sum(ledger.repair.price(c.id) for c in paying), at_risk, recalled)

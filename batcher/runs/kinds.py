@@ -304,7 +304,7 @@ class CollectRun:
 
     def _tell_of_homecoming(self) -> None:
         """Nothing is sent any more, and jobs may take hours."""
-        until = self.ledger.nearest_deadline_at() or self._clock()
+        until = self.ledger.tracking.nearest_deadline_at() or self._clock()
         what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
         self.control.warn_of_wait(
             what, datetime.fromtimestamp(until), f"at the latest; {self.control.reason}"

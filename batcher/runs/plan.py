@@ -24,7 +24,8 @@ from batcher.core.reservations import by_size
 from batcher.core.summary import FailureGroup
 from batcher.errors import DocumentLocked
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.ledger.queries import Queries
+from batcher.ledger.queries.sending import SendingQueries
+from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.manifest.model import Manifest
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.job import Job
@@ -95,9 +96,9 @@ async def make_plan(manifest: Manifest) -> Plan:
         await scanner.sort_out()
         await scanner.run()
         sizes, guesses = await asyncio.to_thread(
-            _measured, ledger, {job.name: job for job in manifest.jobs}
+            _measured, ledger.sending, {job.name: job for job in manifest.jobs}
         )
-        locked = await asyncio.to_thread(_locked, ledger, passwords)
+        locked = await asyncio.to_thread(_locked, ledger.sending, passwords)
         left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
         plan = replace(plan, left_out=left.values(), taken_up=scanner.taken_up)
@@ -128,19 +129,19 @@ def _plan(
         again=again.documents,
         again_credits=again.credits,
         asks=again.credits > unasked(manifest),
-        size=_size_to_send(ledger),
+        size=ledger.sending.size(),
         cost=_cost(manifest, sizes),
         forecast=forecast(
             manifest,
             to_send,
-            speed=ledger.speed(),
-            took=ledger.longest_took(),
-            nearest_deadline_in=_time_left(ledger, time.time()),
+            speed=ledger.reporting.speed(),
+            took=ledger.reporting.longest_took(),
+            nearest_deadline_in=_time_left(ledger.tracking, time.time()),
         ),
         prices=manifest.prices,
-        uncounted=_uncounted(ledger),
+        uncounted=ledger.sending.number_elsewhere(),
         locked=locked,
-        refusals=ledger.failures(passing=ledger.passing(runs=manifest.runs)),
+        refusals=ledger.reporting.failures(passing=ledger.reporting.passing(runs=manifest.runs)),
         steps={name: len(of_step) for name, of_step in sizes.items()}
         if len(manifest.jobs) > 1
         else {},
@@ -159,7 +160,7 @@ def _cost(manifest: Manifest, sizes: Sizes) -> CostEstimate:
     return sum(others, first)
 
 
-def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
+def _measured(sending: SendingQueries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
     """(extension, measure) of each document to send, by step; a file is measured once, however many
     steps it takes.
 
@@ -169,10 +170,7 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int
     sizes: Sizes = {}
     guesses: list[int] = []
     last: tuple[Path | None, Measure] = None, Measure()
-    rows = ledger.reader.execute(
-        f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id"
-    )
-    for name, folder, source, place, content, options, size in rows:
+    for name, folder, source, place, content, options, size in sending.to_measure():
         path = path_at(folder, source, place)
         if path != last[0]:  # an address can't be measured, and counts with a page
             last = path, measure(path)
@@ -190,12 +188,9 @@ def _measured(ledger: Queries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int
     return sizes, guesses
 
 
-def _locked(ledger: Queries, passwords: Passwords) -> int:
+def _locked(sending: SendingQueries, passwords: Passwords) -> int:
     """Files to send that can be tried here, and that nothing opens."""
-    rows = ledger.reader.execute(
-        f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'"
-    )
-    return sum(not _opens(passwords, *row) for row in rows)
+    return sum(not _opens(passwords, *row) for row in sending.local_files())
 
 
 def _opens(passwords: Passwords, folder: str, source: str, place: str | None) -> bool:
@@ -206,24 +201,6 @@ def _opens(passwords: Passwords, folder: str, source: str, place: str | None) ->
     return True
 
 
-def _size_to_send(ledger: Queries) -> int:
-    """Bytes that are certainly to be uploaded."""
-    return int(ledger.reader.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
-
-
-def _uncounted(ledger: Queries) -> int:
-    """Documents in an object store or behind an address."""
-    sql = (
-        f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE "
-        "'%://%')"
-    )
-    return int(ledger.reader.execute(sql).fetchone()[0])
-
-
-def _time_left(ledger: Queries, now: float) -> float | None:
-    deadline = ledger.nearest_deadline_at()
+def _time_left(tracking: TrackingQueries, now: float) -> float | None:
+    deadline = tracking.nearest_deadline_at()
     return None if deadline is None else deadline - now
-
-
-_TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
-_TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"

@@ -112,7 +112,7 @@ def _holds_anything(ledger: Path) -> bool:
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Connection) -> None:
-    for service, number in ledger.foreign_attempts(reached.identity, reached.key_print):
+    for service, number in ledger.tracking.foreign_attempts(reached.identity, reached.key_print):
         raise LedgerForeign(
             f"{number} submissions are still out at {service}, or under another key, and only "
             "there can be found "

@@ -118,7 +118,7 @@ async def _to_its_end(
         callback = await stack.enter_async_context(
             calling_back(manifest, token_key=reached.token_key, clock=clock)
         )
-        mark = ledger.last_event()
+        mark = ledger.reporting.last_event()
         number = await ledger.begin_run(
             version=batcher.__version__,
             service=reached.identity,
@@ -187,14 +187,14 @@ def _summarise(
     *,
     seconds: float,
 ) -> Summary:
-    passing = ledger.passing(runs=manifest.runs)
+    passing = ledger.reporting.passing(runs=manifest.runs)
     waiting = [document for document, _ in passing]
-    failed = ledger.verdicts_since(mark, but=waiting)
-    waits = bool(waiting) and ledger.verdicts_since(mark)
-    tally: Counter[State] = +ledger.counts()
+    failed = ledger.reporting.verdicts_since(mark, but=waiting)
+    waits = bool(waiting) and ledger.reporting.verdicts_since(mark)
+    tally: Counter[State] = +ledger.tracking.counts()
     del tally[State.SUPERSEDED]
-    pages, credits = ledger.spent()
-    saved_now, credits_now = ledger.since(mark)
+    pages, credits = ledger.reporting.spent()
+    saved_now, credits_now = ledger.reporting.since(mark)
     price = manifest.prices.dollars_per_credit
     exit_code = exit_code_of(
         stopped=control.exit_code,
@@ -207,7 +207,7 @@ def _summarise(
     return Summary(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
-        failures=tuple(ledger.failures(passing=passing)),
+        failures=tuple(ledger.reporting.failures(passing=passing)),
         waiting=len(waiting),
         goes_on=exit_code == ExitCode.RUN_AGAIN and not control.exit_code,
         pages=pages,
@@ -218,11 +218,11 @@ def _summarise(
         reason=control.reason
         or control.refused
         or (_waits(len(waiting)) if exit_code == ExitCode.RUN_AGAIN else ""),
-        steps=ledger.steps() if len(manifest.jobs) > 1 else {},
-        bring_home_by=ledger.nearest_deadline_at() if out else None,
+        steps=ledger.reporting.steps() if len(manifest.jobs) > 1 else {},
+        bring_home_by=ledger.tracking.nearest_deadline_at() if out else None,
         warnings=tuple(control.warnings),
         saved_in_run=saved_now,
-        withdrawn=ledger.withdrawn_since(mark),
+        withdrawn=ledger.reporting.withdrawn_since(mark),
         credits_in_run=credits_now,
         dollars=round(credits * price, 6),
         dollars_in_run=round(credits_now * price, 6),

@@ -65,7 +65,7 @@ def cleaner_of(
 
 def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
     schedule = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
-    for size, took in ledger.took():
+    for size, took in ledger.reporting.took():
         schedule.seed(size, took)
     return schedule
 

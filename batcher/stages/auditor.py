@@ -31,7 +31,7 @@ from batcher.core.summary import Audit
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
 from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.queries import Holder
+from batcher.ledger.queries.rows import Holder
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
 from batcher.reducto.client import Api
@@ -103,7 +103,7 @@ class Auditor:
         self._retention = retention
         self._endpoints = endpoints
         self._clock = clock
-        self._since = ledger.last_event()
+        self._since = ledger.reporting.last_event()
         self._mixed_up: tuple[str, ...] = ()
         # by upload, read when a row shows no nonce of ours
         self._nonces: dict[str, str] | None = None
@@ -134,7 +134,7 @@ class Auditor:
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Results saved by this run that aren't there any more, or not as long as they were."""
-        saved = self._ledger.saved_since(self._since)
+        saved = self._ledger.reporting.saved_since(self._since)
         sizes = await asyncio.to_thread(lambda: [self._store.size(output) for output, _ in saved])
         return tuple(
             output for (output, size), found in zip(saved, sizes, strict=True) if found != size
@@ -144,16 +144,16 @@ class Auditor:
 
     async def _twins(self) -> tuple[list[DuplicateJob], tuple[str, ...]]:
         """The new ones, and what has to be said of the listing."""
-        last, first_sent_at = self._ledger.unaudited()
+        last, first_sent_at = self._ledger.audit.unaudited()
         if first_sent_at is None:
             return [], ()
         now = self._clock()
         since = max(first_sent_at, now - self._retention) - CLOCK_SKEW
-        unseen = self._ledger.listed_jobs(
+        unseen = self._ledger.audit.listed_jobs(
             self._service, self._key_print, accepted_before=now - LAG, alive_at=now
         )
         # the newest stand before those
-        ours = self._ledger.number_listed(self._service, self._key_print, alive_at=now)
+        ours = self._ledger.audit.number_listed(self._service, self._key_print, alive_at=now)
         own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:
@@ -202,10 +202,10 @@ class Auditor:
         looking.is_whole = True
 
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
-        known = self._ledger.known_jobs(self._service, [row.job_id for row in rows])
+        known = self._ledger.audit.known_jobs(self._service, [row.job_id for row in rows])
         looking.unseen -= known
         looking.shows_ours = looking.shows_ours or bool(known)
-        holders = self._ledger.holders(self._service, list(known))
+        holders = self._ledger.audit.holders(self._service, list(known))
         for row in rows:
             if row.job_id not in known and (twin := self._twin_of(row)) is not None:
                 looking.twins.append(twin)
@@ -220,8 +220,8 @@ class Auditor:
         nonces, _ = marks_in(row)
         if holder.nonce in nonces:
             return None
-        named = self._ledger.attempt_of(self._service, self._key_print, nonces)
-        own = self._ledger.attempt_of(self._service, self._key_print, [holder.nonce])
+        named = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
+        own = self._ledger.audit.attempt_of(self._service, self._key_print, [holder.nonce])
         return None if named is None or own is None else Crossed(own, named)
 
     async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
@@ -263,7 +263,7 @@ class Auditor:
         copies = [
             events.Rejoined(copy, payer)
             for payer in pair
-            for copy in self._ledger.saved_copies(payer)
+            for copy in self._ledger.sharing.saved_copies(payer)
         ]
         reason = f"{holder.source} and {named.source} had each other's results"
         try:
@@ -286,9 +286,9 @@ class Auditor:
         attempt in doubt.
         """
         nonces, file_ids = marks_in(row)
-        attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        attempt = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
         if attempt is None and (nonce := self._by_upload(file_ids)) is not None:
-            attempt = self._ledger.attempt_of(self._service, self._key_print, [nonce])
+            attempt = self._ledger.audit.attempt_of(self._service, self._key_print, [nonce])
         if attempt is None or not counts_as_twin(
             row, attempt, self._endpoints.get(attempt.job, "")
         ):
@@ -297,7 +297,7 @@ class Auditor:
 
     def _by_upload(self, file_ids: Sequence[str]) -> str | None:
         if self._nonces is None:
-            self._nonces = self._ledger.nonces_by_upload()
+            self._nonces = self._ledger.audit.nonces_by_upload()
         return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
 
     async def _settled(self, twin: DuplicateJob) -> DuplicateJob | None:

@@ -17,7 +17,7 @@ async def prove_fence(ledger: Ledger, client: Api, service: str, key_print: str)
     """Delete a spare upload: the fence is worth something only where that answers 200 and then
     404.
     """
-    if FENCE in ledger.proven(service, key_print):
+    if FENCE in ledger.audit.proven(service, key_print):
         return True
     spare = await client.upload(b"spare", name="spare.txt")
     if not await client.delete_upload(spare.file_id) or await client.delete_upload(spare.file_id):
@@ -33,9 +33,9 @@ async def prove_listing(
 
     False where there is none.
     """
-    if LISTING in ledger.proven(service, key_print):
+    if LISTING in ledger.audit.proven(service, key_print):
         return True
-    witness = ledger.witness(service, key_print, since=0.0)
+    witness = ledger.audit.witness(service, key_print, since=0.0)
     if witness is None:
         return False
     async for row in rows(client, lane):

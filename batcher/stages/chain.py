@@ -13,7 +13,7 @@ from typing import Final
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.ledger.ledger import Ledger, Transition
-from batcher.ledger.queries import Follower
+from batcher.ledger.queries.rows import Follower
 
 GROUP: Final = 256
 _ENDS: Final = VERDICTS | {State.SAVED}
@@ -50,7 +50,7 @@ class Chain:
             self._ended.append(change.event.document)
             self._heard.set()
         elif change.after is State.FOLLOWING:
-            upstream = self._ledger.upstream_of(change.event.document)
+            upstream = self._ledger.sending.upstream_of(change.event.document)
             assert upstream is not None, f"document {change.event.document} follows nothing"
             self._ended.append(upstream)  # it may have ended long ago
             self._heard.set()
@@ -62,14 +62,14 @@ class Chain:
             while self._ended:
                 upstreams = [self._ended.popleft() for _ in range(min(GROUP, len(self._ended)))]
                 async with self._looking:
-                    await self._release(self._ledger.followers(upstreams))
+                    await self._release(self._ledger.sending.followers(upstreams))
 
     async def _look_through(self) -> None:
         """All that waits, in groups: what ended while nobody listened."""
         after = 0
         while True:
             async with self._looking:
-                followers = self._ledger.ready_to_follow(after=after, limit=GROUP)
+                followers = self._ledger.sending.ready_to_follow(after=after, limit=GROUP)
                 await self._release(followers)
             if not followers:
                 return

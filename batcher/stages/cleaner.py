@@ -16,7 +16,7 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Transition
-from batcher.ledger.queries import Finished
+from batcher.ledger.queries.rows import Finished
 from batcher.outputs.result_store import Store
 from batcher.stages.context import StageContext
 
@@ -56,7 +56,9 @@ class Cleaner:
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
         self._pending.update(
-            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=context.clock()), 0)
+            dict.fromkeys(
+                ledger.tracking.uncleaned(service, key_print, alive_at=context.clock()), 0
+            )
         )
 
     def outstanding(self) -> int:
@@ -105,7 +107,7 @@ class Cleaner:
         )
 
     async def _clean(self, document: int, tries: int) -> None:
-        finished = self._ledger.finished(document)
+        finished = self._ledger.tracking.finished(document)
         if finished is None:  # superseded meanwhile, or missed: its job is still somebody's
             return
         if await asyncio.to_thread(self._store.digest, finished.output) != finished.sha256:

@@ -42,7 +42,7 @@ class Copier:
 
     def outstanding(self) -> int:
         """Whether any copy's payer has come to an end and the copy has not."""
-        return len(self._ledger.copies(1))
+        return len(self._ledger.sharing.copies(1))
 
     async def run(self) -> None:
         """Work for as long as the run lasts."""
@@ -54,10 +54,10 @@ class Copier:
         """Whether there may be more to copy: what came in while these were copied has woken
         nobody.
         """
-        copies = self._ledger.copies(GROUP)
+        copies = self._ledger.sharing.copies(GROUP)
         for copy in copies:
             async with self._placing:
-                if not self._ledger.is_copy(copy.id):
+                if not self._ledger.sharing.is_copy(copy.id):
                     continue  # superseded meanwhile: a newer result may stand at its place
                 try:
                     happened = await self._end_of(copy)
@@ -74,25 +74,25 @@ class Copier:
 
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
         """Raises OutputError where the disk refuses."""
-        for output, digest in self._ledger.results_like(copy) if copy.payer_sha256 else ():
+        for output, digest in self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ():
             # it may be no longer what was saved there, and the same may lie elsewhere
             with suppress(FileNotFoundError):
                 return [saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
         asked = (
-            self._ledger.still_at_service(copy.id, *self._account, now=now)
+            self._ledger.sharing.still_at_service(copy.id, *self._account, now=now)
             if copy.payer_sha256
             else None
         )
         if asked is None:
-            return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
+            return [_shared_verdict(self._ledger.sharing.later_verdict(copy) or copy)]
         missed = events.FileMissed(
             asked, "no longer on disk as it was saved, and wanted for a copy"
         )
         return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
 
     async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
-        known = self._ledger.hashes_at(copy.output)
+        known = self._ledger.tracking.hashes_at(copy.output)
         return await asyncio.to_thread(
             self._store.copy, output, copy.output, sha256=digest, known=known
         )

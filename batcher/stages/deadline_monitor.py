@@ -75,7 +75,7 @@ class DeadlineMonitor:
             self._set_by = off
 
     def _notice_time(self) -> None:
-        deadline = self._ledger.nearest_deadline_at()
+        deadline = self._ledger.tracking.nearest_deadline_at()
         if deadline is None:
             self._told = 0.0
             return

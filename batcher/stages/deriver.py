@@ -144,7 +144,7 @@ class Deriver:
         except (OSError, OutputError) as error:  # a folder where a file was, and the like
             self._close_bench(bench, f"what there is of it can't be looked after: {error}")
         else:
-            bench.due |= missing(self._ledger, bench.maker.format)
+            bench.due |= missing(self._ledger.reader, bench.maker.format)
 
     def _hear(self, change: Transition) -> None:
         if isinstance(change.event, events.Saved):
@@ -207,7 +207,7 @@ class Deriver:
 
     async def _try(self, bench: _Bench, documents: Sequence[int]) -> None:
         try:
-            await bench.maker.make(derivable(self._ledger, bench.maker.format, documents))
+            await bench.maker.make(derivable(self._ledger.reader, bench.maker.format, documents))
         except MirrorError as error:
             bench.close()
             # the disk goes on taking results: what is out comes home
@@ -244,7 +244,7 @@ class Deriver:
             trace_of(error, f"{format} of document {document} could not be made: {why}")
         )
         try:
-            for one in derivable(self._ledger, format, [document]):
+            for one in derivable(self._ledger.reader, format, [document]):
                 await give_up(self._ledger, one, format, why)
                 self._control.warn(
                     f"{one.source}: {format} could not be made of its result, which is saved: {why}"

@@ -144,17 +144,17 @@ class Fetcher:
 
         Its job is paid for, so it stays on record for a person to say.
         """
-        reason = self._boundary.caught(error, about=self._ledger.source_of(document))
+        reason = self._boundary.caught(error, about=self._ledger.tracking.source_of(document))
         if self._control.abort:
             return  # it befalls all: none of them is given up, and the next run looks at them again
         try:
             if self._jobs.get(document) is not None:
                 self._jobs.forget(document)
-            if self._ledger.state_of(document) in IN_FLIGHT:
+            if self._ledger.tracking.state_of(document) in IN_FLIGHT:
                 await self._ledger.record(events.Stuck(document, reason))
         except Exception as another:
             self._boundary.stop(
-                self._boundary.caught(another, about=self._ledger.source_of(document))
+                self._boundary.caught(another, about=self._ledger.tracking.source_of(document))
             )
 
     async def _ask(self, watched: Watched) -> None:
@@ -207,7 +207,7 @@ class Fetcher:
         nonces = nonces_in(answer.request())
         if not nonces:
             return None
-        return self._ledger.named_instead(watched.flight.document, nonces)
+        return self._ledger.audit.named_instead(watched.flight.document, nonces)
 
     async def _exchange(self, watched: Watched, named: AttemptRef) -> bool:
         """Whether both documents have their own jobs now: only where the other one's job names this
@@ -453,7 +453,7 @@ class Fetcher:
         """What tells an extract from a link: of a step that the manifest has no more, nobody
         knows.
         """
-        name, options = self._ledger.asked_by(document)
+        name, options = self._ledger.sending.asked_by(document)
         job = next((job for job in self._rules.steps if job.name == name), None)
         return (
             Asked()
@@ -515,7 +515,7 @@ class Fetcher:
         """Whether the service answers for another job of ours that it must know: else it has
         forgotten them all.
         """
-        other = self._ledger.another_job(job_id, alive_at=self._clock())
+        other = self._ledger.sending.another_job(job_id, alive_at=self._clock())
         if other is None:
             return False
         try:
@@ -529,7 +529,7 @@ class Fetcher:
         """What a person had asked for stands on record together with the end it waited for."""
         if not is_wanted_anew(watched.flight, event):
             return ()
-        follows = self._ledger.upstream_of(event.document) is not None
+        follows = self._ledger.sending.upstream_of(event.document) is not None
         return (events.Follows(event.document) if follows else events.Retried(event.document),)
 
     async def _settle(self, event: events.Event, *after: events.Event) -> None:

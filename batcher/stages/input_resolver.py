@@ -129,7 +129,7 @@ class InputResolver:
         """The job of the step before it, where this service can still be asked to read it."""
         if due.upstream is None or due.on_its_own:
             return None
-        job = self._ledger.upstream_job(due.upstream)
+        job = self._ledger.sending.upstream_job(due.upstream)
         if (
             job is None
             or (job.service, job.key_print) != self._home

@@ -24,7 +24,7 @@ from batcher.core.duplicate_jobs import (
 )
 from batcher.errors import ServiceError, Unauthorised
 from batcher.ledger.ledger import Ledger, Unknown
-from batcher.ledger.queries import Holder
+from batcher.ledger.queries.rows import Holder
 from batcher.reducto.api_types import JobRow, JobsPage
 from batcher.reducto.client import Api
 from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
@@ -121,7 +121,7 @@ class JobListReader:
         """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
         now = self._clock()
         scan = JobListScan(asyncio.get_running_loop().time(), now)
-        scan.unshown = self._ledger.accepted_jobs(
+        scan.unshown = self._ledger.audit.accepted_jobs(
             self._service, self._key_print, alive_at=now + RETENTION_MARGIN
         )
         ranks: dict[int, Rank] = {}
@@ -162,7 +162,7 @@ class JobListReader:
             return
         asked = list(scan.unshown)[:AGAIN_AT_MOST]
         alive_at = self._clock() + RETENTION_MARGIN
-        still = self._ledger.still_accepted(
+        still = self._ledger.audit.still_accepted(
             self._service, self._key_print, asked, alive_at=alive_at
         )
         for job_id in asked:
@@ -179,7 +179,7 @@ class JobListReader:
         ranks: dict[int, Rank],
     ) -> None:
         scan.unreadable += page.unreadable
-        holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
+        holders = self._ledger.audit.holders(self._service, [row.job_id for row in page.jobs])
         for row in page.jobs:
             holder = holders.get(row.job_id)
             if holder is not None:
@@ -227,7 +227,7 @@ class JobListReader:
         nonces, _ = marks_in(row)
         if not nonces:
             return False
-        attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        attempt = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
         return attempt is not None and attempt.nonce != nonce
 
     def _claim(
@@ -248,7 +248,11 @@ class JobListReader:
         """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
         against it.
         """
-        known = self._ledger.known_jobs(self._service, [row.job_id for row in rows]) if rows else ()
+        known = (
+            self._ledger.audit.known_jobs(self._service, [row.job_id for row in rows])
+            if rows
+            else ()
+        )
         for row in rows:
             if row.job_id not in known:
                 made_at = age_of(row.created_at)

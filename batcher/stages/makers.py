@@ -130,7 +130,7 @@ class Pictures:
 
     def _has_citations(self, one: Derivable) -> bool:
         """As far as the manifest tells, and a listing beside it."""
-        name, options = self._ledger.asked_by(one.document)
+        name, options = self._ledger.sending.asked_by(one.document)
         job = self._jobs.get(name)
         return job is not None and asks_for_citations(
             job.endpoint, merged(job.options, json.loads(options or "{}"))
@@ -196,7 +196,8 @@ class Markdown:
 
     async def make(self, group: Sequence[Derivable]) -> None:
         known = {
-            name: hashes_of(self._ledger, name) for name in map(derived_files.markdown_name, group)
+            name: hashes_of(self._ledger.reader, name)
+            for name in map(derived_files.markdown_name, group)
         }
         rows = await in_thread(derived_files.write_markdown, self._store, group, known)
         await remember(self._ledger, rows)
@@ -223,8 +224,8 @@ class LinesMaker:
 
     async def prepare(self) -> None:
         """Where the file is gone, or shorter than it was, all of it is written again."""
-        self._file = derived_outputs.lines_file(self._ledger) or ""
-        self._length = derived_outputs.files(self._ledger, self.format).get(self._file, 0)
+        self._file = derived_outputs.lines_file(self._ledger.reader) or ""
+        self._length = derived_outputs.files(self._ledger.reader, self.format).get(self._file, 0)
         path = self._store.path(self._file)
         if self._length and not (path.is_file() and path.stat().st_size >= self._length):
             await derived_outputs.forget(self._ledger, self.format, [self._file])
@@ -270,10 +271,10 @@ class Parts:
             await derived_outputs.note_columns(
                 self._ledger, job.name, columns_for(job.endpoint, job.options)
             )
-        names = derived_outputs.files(self._ledger, self.format)
+        names = derived_outputs.files(self._ledger.reader, self.format)
         gone = [name for name in names if not self._store.path(name).is_file()]
         outdated = {
-            *derived_outputs.outdated(self._ledger, self.format),
+            *derived_outputs.outdated(self._ledger.reader, self.format),
             *filter(self._has_its_own_columns, names),
         }
         for name in outdated:
@@ -286,8 +287,8 @@ class Parts:
         """
         job = name.split("/")[1]
         return (
-            derived_outputs.columns_of(self._ledger, job) is None
-            and derived_outputs.found_columns_of(self._ledger, job) is None
+            derived_outputs.columns_of(self._ledger.reader, job) is None
+            and derived_outputs.found_columns_of(self._ledger.reader, job) is None
         )
 
     async def make(self, group: Sequence[Derivable]) -> None:
@@ -302,9 +303,9 @@ class Parts:
         """Of all the step's files: by what it asks for, or else by what its rows have held so
         far.
         """
-        columns = derived_outputs.columns_of(self._ledger, job)
+        columns = derived_outputs.columns_of(self._ledger.reader, job)
         if columns is None:
-            known = derived_outputs.found_columns_of(self._ledger, job)
+            known = derived_outputs.found_columns_of(self._ledger.reader, job)
             columns = await in_thread(derived_files.found_columns, self._store, there, known)
             # before there is a file that has them
             await derived_outputs.note_found_columns(self._ledger, job, columns)

@@ -63,11 +63,11 @@ class Mirrored:
         """What was put elsewhere is put here again."""
         elsewhere = [
             name
-            for name in derived_outputs.files(self._ledger, self.format)
+            for name in derived_outputs.files(self._ledger.reader, self.format)
             if not name.startswith(f"{self._mirror.url}/")
         ]
         await derived_outputs.forget(self._ledger, self.format, elsewhere)
-        self._has_taken = bool(derived_outputs.files(self._ledger, self.format))
+        self._has_taken = bool(derived_outputs.files(self._ledger.reader, self.format))
 
     async def make(self, group: Sequence[Derivable]) -> None:
         there = await in_thread(derived_files.whole, self._store, group)
@@ -101,7 +101,7 @@ class Mirrored:
             return Missed(one, error)
 
     async def _put(self, one: Derivable) -> Derived:
-        markdown = derived_outputs.made_of(self._ledger, one.document, "markdown")
+        markdown = derived_outputs.made_of(self._ledger.reader, one.document, "markdown")
         for name in await in_thread(derived_files.names_of, self._store, one, markdown):
             await self._mirror.put(name, self._store.path(name))
         place = f"{self._mirror.url}/{one.output}"
@@ -125,9 +125,10 @@ class MirroredSets:
         Raises MirrorError, the first, once the others have been tried.
         """
         sets = {
-            f"{self._mirror.url}/{one.name}": one for one in derived_outputs.data_sets(self._ledger)
+            f"{self._mirror.url}/{one.name}": one
+            for one in derived_outputs.data_sets(self._ledger.reader)
         }
-        known = derived_outputs.mirrored_sets(self._ledger)
+        known = derived_outputs.mirrored_sets(self._ledger.reader)
         errors = list[MirrorError]()
         for place, one in sets.items():
             if known.get(place) != one.mark and self._store.path(one.name).is_file():

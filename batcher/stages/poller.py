@@ -58,7 +58,7 @@ class Poller:
     async def run(self) -> None:
         """For as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
-        for flight in self._ledger.flights():
+        for flight in self._ledger.tracking.in_flight():
             self._jobs.add(flight, look_in=0.0, age=max(0.001, self._clock() - flight.accepted_at))
         while True:
             self._looking = True
@@ -97,7 +97,7 @@ class Poller:
             self._accepted.append(change.event.document)
 
     def _watch_accepted(self) -> None:
-        for flight in self._ledger.flights_of(self._accepted):
+        for flight in self._ledger.tracking.in_flight_of(self._accepted):
             span = self._schedule.first_delay(flight.size)
             self._jobs.add(
                 flight, look_in=span, punctual=span < SHORT and self._schedule.is_learned

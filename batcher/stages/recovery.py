@@ -94,7 +94,7 @@ class Recovery:
         """For as long as the run lasts: one pass over the listing serves all that is unknown."""
         await self._look_for_held()
         while True:
-            unknown = self._ledger.unknown()
+            unknown = self._ledger.audit.unknown()
             if unknown and not self._boundary.has_stopped:
                 await self._pass(unknown, self._judge)
                 await asyncio.sleep(max(self._next_in(), self._rest))
@@ -107,7 +107,7 @@ class Recovery:
 
     def _next_in(self) -> float:
         """Seconds to the next pass."""
-        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.unknown()]
+        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.audit.unknown()]
         settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
         return absence.next_pass_in(self._settle, settled_in)
 
@@ -122,7 +122,7 @@ class Recovery:
         """
         held = [
             attempt
-            for attempt in self._ledger.unknown(State.HELD)
+            for attempt in self._ledger.audit.unknown(State.HELD)
             if not absence.is_out_of_reach(self._age(attempt), self._retention)
         ]
         if held:
@@ -152,7 +152,7 @@ class Recovery:
         except BatcherError:
             raise
         except Exception as error:
-            self._boundary.caught(error, about=self._ledger.source_of(attempt.id))
+            self._boundary.caught(error, about=self._ledger.tracking.source_of(attempt.id))
             if not self._boundary.has_stopped:
                 words = f"perhaps paid; internal error: {type(error).__name__}: {error}"
                 await self._ledger.record(events.Held(attempt.id, words))
@@ -215,9 +215,9 @@ class Recovery:
     # --- facts ------------------------------------------------------------------------------------
 
     def _known_of(self, scan: JobListScan) -> _Known:
-        witness = self._ledger.witness(self._service, self._key_print, since=0.0)
+        witness = self._ledger.audit.witness(self._service, self._key_print, since=0.0)
         return _Known(
-            proven=self._ledger.proven(self._service, self._key_print),
+            proven=self._ledger.audit.proven(self._service, self._key_print),
             missing=scan.lacking(self._settle),
             accepted_at=witness.accepted_at if witness else None,
         )

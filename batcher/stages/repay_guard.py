@@ -48,8 +48,10 @@ class Consent:
     async def admit(self, versions: Sequence[Version]) -> None:
         """Let pass those that cost nothing more than they would in any case; the others wait."""
         replaced = [(version.content, version.step) for version in versions if version.replaces]
-        paying = repayment.to_be_paid(versions, self._ledger.answered(replaced))
-        worth = self._ledger.worth([version.replaces for version in paying if version.replaces])
+        paying = repayment.to_be_paid(versions, self._ledger.sharing.answered(replaced))
+        worth = self._ledger.sending.worth(
+            [version.replaces for version in paying if version.replaces]
+        )
         self._count(worth)
         passing, waiting = repayment.apart(versions, worth, self._unasked)
         if passing:
@@ -94,7 +96,7 @@ class Consent:
         """
         if self._ledger.last_step(job) == step:
             return True
-        self._again = Repayment(*self._ledger.worth_of_other_steps(job, step))
+        self._again = Repayment(*self._ledger.sending.worth_of_other_steps(job, step))
         if repayment.ask_first(self._again, self._unasked) and not await self._agreed():
             return False
         if self._again.documents:

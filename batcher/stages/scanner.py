@@ -18,7 +18,7 @@ from batcher.core.lifecycle import State
 from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, Seen
-from batcher.ledger.queries import Known
+from batcher.ledger.queries.rows import Known
 from batcher.manifest.model import Manifest, Source
 from batcher.reducto.api_types import types_taken
 from batcher.reducto.option_checks import REFUSE, unknown_in, unknown_options
@@ -87,7 +87,7 @@ class Scanner:
                     raise ManifestError(self._manifest.where, [Problem("source.transfer", why)])
                 await asyncio.to_thread(object_store.check, source)
         await self._ledger.begin_scan()
-        self._tried = dict(self._ledger.passing(runs=self._manifest.runs))
+        self._tried = dict(self._ledger.reporting.passing(runs=self._manifest.runs))
 
     @property
     def steps(self) -> dict[str, str]:
@@ -249,7 +249,7 @@ class Scanner:
             other for other in (one.folder for one in self._manifest.sources) if other != folder
         ]
         return {
-            step.name: self._ledger.known(names, step.name, folder=folder, others=others)
+            step.name: self._ledger.sending.known(names, step.name, folder=folder, others=others)
             for step in self._steps
         }
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from batcher.core import events
-from batcher.ledger.ledger import Ledger
-from batcher.ledger.payers import candidates, groups, payers_of
+from batcher.ledger.ledger import Ledger, groups
 
 
 async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> int:
@@ -19,9 +18,9 @@ async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> in
     `before` says by how many runs each document had been tried when this one began: what has failed
     since then has been tried by this run. Return the number of documents, their copies included.
     """
-    passing = ledger.passing(runs=runs, scan=ledger.scan)
+    passing = ledger.reporting.passing(runs=runs, scan=ledger.scan)
     tried = {document: number for document, number in passing if before.get(document) == number}
-    payers = payers_of(ledger, candidates(ledger, list(tried)))
+    payers = ledger.repair.payers_of(ledger.repair.candidates(list(tried)))
     paying = [
         events.TakenUp(document, tried[document])
         for document, payer in payers.items()

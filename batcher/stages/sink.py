@@ -125,8 +125,8 @@ class Sink:
 
     async def _write(self, group: Sequence[FetchedResult]) -> None:
         async with self.placing:
-            places = self._ledger.places_of([result.ended.document for result in group])
-            known = self._ledger.hashes_of(list(places.values()))
+            places = self._ledger.tracking.places_of([result.ended.document for result in group])
+            known = self._ledger.tracking.hashes_of(list(places.values()))
             items = [_item(result, places.get(result.ended.document), known) for result in group]
             outcomes = await asyncio.to_thread(self._store.write_group, items)
         happened: list[events.Event] = []
@@ -150,7 +150,7 @@ class Sink:
         self._control.warn(str(refusal))
         return (
             [events.Stuck(document, str(refusal))]
-            if self._ledger.state_of(document) in IN_FLIGHT
+            if self._ledger.tracking.state_of(document) in IN_FLIGHT
             else []
         )
 

@@ -199,7 +199,7 @@ class Submitter:
         if not self._too_large or self._in_hand:
             return
         # the others made way for newer versions, which may fit
-        left = self._ledger.to_submit(list(self._too_large))
+        left = self._ledger.sending.to_submit(list(self._too_large))
         self._too_large = {
             document: why for document, why in self._too_large.items() if document in left
         }
@@ -209,7 +209,7 @@ class Submitter:
     def _unpark(self) -> None:
         """Let those go on whose probe has its bill by now, or won't have one."""
         if self._parked:
-            awaited = self._ledger.on_their_way(set(self._parked.values()))
+            awaited = self._ledger.sending.on_their_way(set(self._parked.values()))
             self._parked = {
                 document: probe for document, probe in self._parked.items() if probe in awaited
             }
@@ -238,7 +238,9 @@ class Submitter:
             return [], []
         lying = self._ledger.tally[State.UPLOADED] if ahead else 0
         taken = {*self._in_hand, *self._too_large, *self._parked}
-        rows = self._ledger.due(self._clock(), len(taken) + room + ahead + lying)
+        rows = self._ledger.sending.due(
+            self._clock(), len(taken) + room + ahead + lying, scan=self._ledger.scan
+        )
         free = [row for row in rows if row.id not in taken]
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
 
@@ -267,7 +269,7 @@ class Submitter:
             return
         now = self._clock()
         # what is due already is in hand, or waits for a change
-        next_at = self._ledger.next_due_at(after=now)
+        next_at = self._ledger.sending.next_due_at(after=now, scan=self._ledger.scan)
         self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
@@ -325,7 +327,7 @@ class Submitter:
         """
         reason = self._boundary.caught(error, about=due.source)
         try:
-            state = self._ledger.state_of(due.id)
+            state = self._ledger.tracking.state_of(due.id)
             if state in TO_SUBMIT:
                 await self._ledger.record(events.Rejected(due.id, reason, kind=INTERNAL))
             elif state is State.SENDING:
@@ -337,7 +339,7 @@ class Submitter:
         """Another document of the same bytes and step has a submission out: what becomes of that is
         this one's too.
         """
-        other = self._ledger.who_has_sent(due.id)
+        other = self._ledger.sharing.who_has_sent(due.id)
         if other is not None and other != due.id:
             await self._ledger.record(events.Rejoined(due.id, other))
             return
@@ -462,7 +464,7 @@ class Submitter:
         most = None
         if job.counts_pages:
             read = (
-                self._ledger.pages_of(due.upstream)
+                self._ledger.sending.pages_of(due.upstream)
                 if chained and due.upstream is not None
                 else None
             )

@@ -28,7 +28,7 @@ class Log:
 
     def _hear(self, change: Transition) -> None:
         told = {
-            "source": self._ledger.source_of(change.event.document),
+            "source": self._ledger.tracking.source_of(change.event.document),
             "from": change.before,
             "state": change.after,
         }

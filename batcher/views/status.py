@@ -5,6 +5,7 @@ Reads; never asks the service.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from batcher.common.formatting import format_duration, format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
 from batcher.exit_codes import ExitCode, RunEnd
-from batcher.ledger.queries import Queries
+from batcher.ledger.queries.reporting import ReportingQueries
+from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
@@ -100,24 +102,26 @@ def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
     Raises LedgerError where there is no ledger to be read.
     """
     with reading(ledger) as connection:
-        return _values(Queries(connection), under_way=under_way)
+        return _values(connection, under_way=under_way)
 
 
-def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
+def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any]:
+    reporting = ReportingQueries(connection)
+    tracking = TrackingQueries(connection)
     documents = {
         str(state): number
-        for state, number in with_ledger.counts().items()
+        for state, number in tracking.counts().items()
         if state is not State.SUPERSEDED
     }
-    account = with_ledger.account()
-    price = float(with_ledger.prices().get("dollars_per_credit", 0.015))
-    deadline = with_ledger.nearest_deadline()
-    last = with_ledger.last_summary()
-    speed = with_ledger.speed(latest=500) if under_way else None
+    account = reporting.account()
+    price = float(reporting.prices().get("dollars_per_credit", 0.015))
+    deadline = tracking.nearest_deadline()
+    last = reporting.last_summary()
+    speed = reporting.speed(latest=500) if under_way else None
     to_do = sum(number for state, number in documents.items() if State(state) in OPEN)
     return {
         "documents": documents,
-        "steps": with_ledger.steps(),
+        "steps": reporting.steps(),
         "under_way": under_way,
         "documents_per_second": speed,
         "seconds_left": to_do / speed if speed and to_do else None,
@@ -126,8 +130,8 @@ def _values(with_ledger: Queries, *, under_way: bool) -> dict[str, Any]:
         "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
         "nearest_deadline_at": deadline and deadline[1],
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
-        "failures": with_ledger.failures(),
-        "left_out": with_ledger.left_out(),
+        "failures": reporting.failures(),
+        "left_out": reporting.left_out(),
         "last_run": {name: last[name] for name in ("ended", "exit_code", "reason") if name in last},
     }
 

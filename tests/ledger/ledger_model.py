@@ -425,7 +425,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         documents = self.model.documents
-        assert self.ledger.counts() == self.model.counts()
+        assert self.ledger.tracking.counts() == self.model.counts()
         assert +self.ledger.tally == self.model.counts()
         assert self._documents() == {
             n: (d.state, d.current, d.payer, d.paid) for n, d in documents.items()
@@ -447,11 +447,11 @@ class LedgerMachine(RuleBasedStateMachine):
             if d.current and d.state in ("queued", "uploaded") and d.due_at <= NOW
         ]
         due = {n for n, d in waiting if d.scan == self.model.scan}
-        assert {row.id for row in self.ledger.due(NOW, 100)} == due
-        assert {row.id for row in self.ledger.unknown()} == {
+        assert {row.id for row in self.ledger.sending.due(NOW, 100, scan=self.ledger.scan)} == due
+        assert {row.id for row in self.ledger.audit.unknown()} == {
             n for n, d in documents if d.state is State.UNKNOWN
         }
-        assert {row.document for row in self.ledger.flights()} == {
+        assert {row.document for row in self.ledger.tracking.in_flight()} == {
             n for n, d in documents if d.state in (State.WAITING, State.READY)
         }
 

@@ -47,7 +47,7 @@ def put(ledger: Ledger, document: int, **columns: Any) -> None:
         f"UPDATE documents SET {names} WHERE id = :id", {**columns, "id": document}
     )
     ledger.tally.clear()
-    ledger.tally.update(ledger.counts())
+    ledger.tally.update(ledger.tracking.counts())
 
 
 # --- as they were found ---------------------------------------------------------------------------
@@ -106,7 +106,7 @@ async def test_a_document_is_what_the_scanner_found(ledger: Ledger) -> None:
     assert story == [(NOW, 1, "Found", "queued", None), (NOW, 2, "Found", "unsupported", "a film")]
     await ledger.admit([version("c")])
     assert ledger.reader.execute("SELECT count(*) FROM events").fetchone() == (3,)
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 async def test_no_two_documents_are_written_to_one_place(ledger: Ledger) -> None:
@@ -252,7 +252,7 @@ async def test_a_copy_waits_for_whoever_pays_for_these_bytes(state: str, ledger:
     await ledger.admit([version("b", content="same")])
     expected = ("duplicate", 1) if state in PAYS else ("queued", None)
     assert rows(ledger, "state, payer")[1] == expected
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 @pytest.mark.parametrize("state", STILL_OUT)
@@ -402,7 +402,7 @@ async def test_an_older_version_makes_way_unless_its_job_is_out(state: str, ledg
     await ledger.admit([version("a", content="newer", replaces=1)])
     old = state if state in STILL_OUT else "superseded"
     assert rows(ledger, "state, current") == [(old, 0), ("queued", 1)]
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ async def test_copies_of_what_makes_way_pay_for_themselves_unless_it_came_to_som
         ("cancelled", 1),
         *(shared if came_to_something else alone),
     ]
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 async def test_what_nobody_waits_for_makes_way_alone(ledger: Ledger) -> None:
@@ -549,7 +549,7 @@ async def test_what_a_scan_does_not_find_is_withdrawn(ledger: Ledger) -> None:
         True,
         None,
     ]
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
     assert await scan(ledger, 2, 4) == 0
 
 
@@ -571,7 +571,7 @@ async def test_a_copy_of_what_is_withdrawn_is_asked_for_by_itself(ledger: Ledger
         ("queued", None),
         ("duplicate", 2),
     ]
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 async def test_who_was_called_off_by_a_newer_version_tells_so(ledger: Ledger) -> None:

@@ -77,13 +77,13 @@ async def test_a_document_goes_all_the_way(ledger: Ledger) -> None:
     saved.
     """
     await ledger.admit([version("a.pdf")])
-    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf"]
+    assert [due.source for due in ledger.sending.due(NOW, 10, scan=ledger.scan)] == ["a.pdf"]
     await bring_to_waiting(ledger, 1)
-    assert [flight.job_id for flight in ledger.flights()] == ["job-1"]
+    assert [flight.job_id for flight in ledger.tracking.in_flight()] == ["job-1"]
     await ledger.record(e.Ended(1, 3, 3.0), e.Saved(1, "a.pdf.json", "abc", 7))
     assert ledger.tally == Counter({State.SAVED: 1})
-    assert ledger.spent() == (3, 3.0)
-    assert ledger.hashes_of(["a.pdf.json", "b.pdf.json"]) == {
+    assert ledger.reporting.spent() == (3, 3.0)
+    assert ledger.tracking.hashes_of(["a.pdf.json", "b.pdf.json"]) == {
         "a.pdf.json": {"abc"},
         "b.pdf.json": frozenset(),
     }
@@ -109,7 +109,7 @@ async def test_the_tally_is_what_the_tables_say(ledger: Ledger) -> None:
     await ledger.admit(
         [version("2.pdf", content="other", replaces=3), version("5.pdf", content="new", replaces=6)]
     )
-    assert +ledger.tally == +ledger.counts()
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(
@@ -124,7 +124,7 @@ async def test_an_impossible_event_changes_nothing_and_takes_no_other_with_it(
     )
     assert isinstance(outcomes[0], Impossible)
     assert outcomes[1] is None
-    assert ledger.counts() == Counter({State.QUEUED: 1, State.UPLOADED: 1})
+    assert ledger.tracking.counts() == Counter({State.QUEUED: 1, State.UPLOADED: 1})
 
 
 async def test_the_schema_refuses_a_second_open_attempt_for_the_same_bytes(ledger: Ledger) -> None:
@@ -164,11 +164,11 @@ async def test_a_fourth_paid_attempt_is_refused(ledger: Ledger) -> None:
 async def test_copies_wait_for_their_payer(ledger: Ledger) -> None:
     """Three files of the same bytes: one is sent, two are copies of it."""
     await ledger.admit([version(name, content="same") for name in ("a.pdf", "b.pdf", "c.pdf")])
-    assert [due.source for due in ledger.due(NOW, 10)] == ["a.pdf"]
-    assert ledger.copies(10) == []
+    assert [due.source for due in ledger.sending.due(NOW, 10, scan=ledger.scan)] == ["a.pdf"]
+    assert ledger.sharing.copies(10) == []
     await bring_to_waiting(ledger, 1)
     await ledger.record(e.Ended(1, 1, 1.0), e.Saved(1, "a.pdf.json", "abc", 7))
-    assert [(copy.output, copy.payer_output) for copy in ledger.copies(10)] == [
+    assert [(copy.output, copy.payer_output) for copy in ledger.sharing.copies(10)] == [
         ("b.pdf.json", "a.pdf.json"),
         ("c.pdf.json", "a.pdf.json"),
     ]
@@ -178,8 +178,11 @@ async def test_when_the_payer_changes_the_first_copy_pays(ledger: Ledger) -> Non
     """A superseded payer brings nothing home that a copy could use."""
     await ledger.admit([version(name, content="same") for name in ("a.pdf", "b.pdf", "c.pdf")])
     await ledger.admit([version("a.pdf", content="edited", replaces=1)])
-    assert [due.source for due in ledger.due(NOW, 10)] == ["b.pdf", "a.pdf"]
-    assert +ledger.tally == +ledger.counts()
+    assert [due.source for due in ledger.sending.due(NOW, 10, scan=ledger.scan)] == [
+        "b.pdf",
+        "a.pdf",
+    ]
+    assert +ledger.tally == +ledger.tracking.counts()
 
 
 async def test_outputs_that_some_file_system_takes_for_one_are_told_apart(ledger: Ledger) -> None:
@@ -198,7 +201,7 @@ async def test_what_was_being_sent_is_unknown_after_a_restart(path: Path) -> Non
     ledger.close()
     ledger = open_ledger(path, batch="b", clock=lambda: NOW)
     await ledger.interrupted()
-    assert [(u.nonce, u.file_id) for u in ledger.unknown()] == [("the nonce", "reducto://1")]
+    assert [(u.nonce, u.file_id) for u in ledger.audit.unknown()] == [("the nonce", "reducto://1")]
     ledger.close()
 
 
@@ -274,7 +277,7 @@ async def test_a_copy_in_memory_leaves_the_ledger_alone(ledger: Ledger, path: Pa
     await copy.admit([version("b.pdf")])
     assert copy.tally[State.QUEUED] == 2
     copy.close()
-    assert ledger.counts() == Counter({State.QUEUED: 1})
+    assert ledger.tracking.counts() == Counter({State.QUEUED: 1})
 
 
 async def test_an_older_ledger_is_copied_before_it_is_migrated(path: Path) -> None:
@@ -328,9 +331,10 @@ async def test_an_older_ledger_is_kept_and_migrated(path: Path) -> None:
     old.close()
     ledger = open_ledger(path, batch="b", clock=lambda: NOW)
     try:
-        assert [(due.source, due.upstream, due.on_its_own) for due in ledger.due(NOW, 10)] == [
-            ("a.pdf", None, 0)
-        ]
+        assert [
+            (due.source, due.upstream, due.on_its_own)
+            for due in ledger.sending.due(NOW, 10, scan=ledger.scan)
+        ] == [("a.pdf", None, 0)]
         await bring_to_waiting(ledger, 1)
         assert ledger.tally == Counter({State.WAITING: 1})
     finally:
@@ -357,7 +361,7 @@ async def test_what_is_called_off_never_comes_back_to_the_queue(what: str, ledge
     ledger.listeners.append(lambda change: seen.append(change.after))
     await ledger.call_off("by a person")
     await ledger.record(*BACK[what])
-    assert +ledger.counts() == +ledger.tally == {State.CANCELLED: 2}
+    assert +ledger.tracking.counts() == +ledger.tally == {State.CANCELLED: 2}
     assert State.QUEUED not in seen
 
 
@@ -385,6 +389,6 @@ async def test_an_upload_that_was_old_when_its_job_came_to_be_excuses_its_absenc
     await ledger.record(e.Uploaded(1, "reducto://1"), sending(1))
     now += hours * 3600.0
     await ledger.record(e.Accepted(1, "job-1", now + 43200.0))
-    (flight,) = ledger.flights()
+    (flight,) = ledger.tracking.in_flight()
     assert flight.fenced is excused
     ledger.close()

@@ -17,6 +17,7 @@ from batcher.core import events as e
 from batcher.core.lifecycle import State
 from batcher.ledger import event_writes, intake
 from batcher.ledger.ledger import Ledger
+from batcher.ledger.queries.sending import SendingQueries
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
 
@@ -67,8 +68,10 @@ def _joins_only_current_ones(connection: Any, last: int) -> None:
 healthy = intake._join_copies
 
 
-def _all_are_due(self: Ledger, now: float, limit: int) -> list[Any]:
-    rows = self.reader.execute("SELECT id FROM documents WHERE state IN ('queued', 'uploaded')")
+def _all_are_due(self: SendingQueries, now: float, limit: int, *, scan: int) -> list[Any]:
+    rows = self._connection.execute(
+        "SELECT id FROM documents WHERE state IN ('queued', 'uploaded')"
+    )
     return [type("Row", (), {"id": row[0]}) for row in rows]
 
 
@@ -117,7 +120,7 @@ def _forgets_what_superseded_documents_left(patch: pytest.MonkeyPatch) -> None:
 
 
 def _takes_superseded_for_due(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "due", _all_are_due)
+    patch.setattr(SendingQueries, "due", _all_are_due)
 
 
 @pytest.mark.parametrize(

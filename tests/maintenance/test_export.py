@@ -16,7 +16,7 @@ import pytest
 from commandline import batcher
 from shelf import Shelf, parsed
 
-from batcher.ledger.queries import Queries, reader
+from batcher.ledger.connection import reader
 from batcher.maintenance.export import export
 
 EXTRACT = {
@@ -166,7 +166,7 @@ async def test_forty_megabytes_of_results_pass_through_a_few(tmp_path: Path, for
             f"{number}.pdf", parsed(*(f"{number} {chunk} " + "x" * 100_000 for chunk in range(4)))
         )
     shelf.ledger.close()
-    ledger = Queries(reader(tmp_path / "out" / ".batcher" / "ledger.db"))
+    ledger = reader(tmp_path / "out" / ".batcher" / "ledger.db")
     tracemalloc.start(1)
     try:
         done = export(ledger, tmp_path / "out", tmp_path / "x", what="results", format=format)

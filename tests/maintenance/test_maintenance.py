@@ -16,9 +16,9 @@ from ledgers import make_ledger
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, says
 from sqlite_utils import Database
 
+from batcher.ledger.connection import reader
 from batcher.ledger.migrations import APPLICATION_ID, migrations
-from batcher.ledger.queries import Queries, reader
-from batcher.maintenance.candidates import with_verdict
+from batcher.ledger.queries.repair import RepairQueries
 from batcher.maintenance.retry import with_dependents
 from batcher.maintenance.verify import prospects, verify
 from batcher.reducto.api_types import ErrorName
@@ -356,15 +356,15 @@ def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
     """Of 20,000 documents each is found by an index, and none is held against all others."""
     ledger = make_ledger(tmp_path / "ledger.db", 20_000)
     with closing(reader(ledger)) as connection:
-        books = Queries(connection)
+        asked = RepairQueries(connection)
         began = time.process_time()
-        found = verify(books, tmp_path / "out")
-        free, paid = prospects(books, tmp_path / "out", found, now=0.0)
+        found = verify(connection, tmp_path / "out")
+        free, paid = prospects(asked, tmp_path / "out", found, now=0.0)
         assert free + paid.documents == len(found.missing) > 19_000
     with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
         connection.execute("UPDATE documents SET state = 'failed'")
-        books = Queries(connection)
-        assert len(with_dependents(books, list(with_verdict(books)))) == 20_000
+        asked = RepairQueries(connection)
+        assert len(with_dependents(asked, list(asked.with_verdict()))) == 20_000
     assert time.process_time() - began < 10
 
 

@@ -17,8 +17,9 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core.lifecycle import State
+from batcher.ledger.connection import reader
 from batcher.ledger.ledger import Ledger
-from batcher.ledger.queries import Queries, reader
+from batcher.ledger.queries.repair import RepairQueries
 from batcher.maintenance.candidates import Requeued
 from batcher.maintenance.retry import retry
 from batcher.maintenance.verify import prospects, repair, verify
@@ -155,8 +156,8 @@ def _repaired(house: House) -> tuple[int, Requeued]:
     same.
     """
     with closing(reader(_ledger(house))) as connection:
-        found = verify(Queries(connection), house.out)
-        said = prospects(Queries(connection), house.out, found, time.time())
+        found = verify(connection, house.out)
+        said = prospects(RepairQueries(connection), house.out, found, time.time())
     _, paid, free = asyncio.run(repair(_ledger(house), house.out))
     assert said == (free, paid)
     return said

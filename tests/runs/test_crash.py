@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from batcher.ledger.queries import Queries, reader
+from batcher.ledger.connection import reader
 from batcher.maintenance.verify import verify
 
 DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "200"))
@@ -80,7 +80,7 @@ def _everything_made_of_them_is_there_once(out: Path) -> None:
     table = pyarrow.parquet.read_table(out / "results.parquet").column("source").to_pylist()
     assert sorted(table) == sorted(sources)
     assert len(list(out.rglob("*.txt.md"))) == DOCUMENTS
-    assert verify(Queries(reader(out / ".batcher" / "ledger.db")), out).strays == ()
+    assert verify(reader(out / ".batcher" / "ledger.db"), out).strays == ()
 
 
 def _completed_by_document(out: Path) -> Counter[int]:

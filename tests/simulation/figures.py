@@ -39,7 +39,7 @@ def suspend(documents: int, inbox: Path) -> bool:
     )
     tally = run_virtually(night.pass_(inbox))
     print(f"{len(night.doomed)} were out when it fell asleep; told: {'; '.join(night.warnings)}")
-    as_doomed = set(night.ledger.in_state("expired")) == night.doomed  # type: ignore[arg-type]
+    as_doomed = set(night.ledger.tracking.in_state("expired")) == night.doomed  # type: ignore[arg-type]
     return _told(night, tally) and as_doomed and tally["saved"] == documents - len(night.doomed)
 
 

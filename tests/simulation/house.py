@@ -118,7 +118,7 @@ class House:
         if not task.cancelled():
             before_audit()
             self.audit = await run.audit()
-        tally = {str(state): number for state, number in (+ledger.counts()).items()}
+        tally = {str(state): number for state, number in (+ledger.tracking.counts()).items()}
         ledger.close()
         return tally
 

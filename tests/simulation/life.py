@@ -27,7 +27,7 @@ from batcher.adapters.clock import TOLERANCE
 from batcher.core.lifecycle import OPEN, UNSENT
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger, memory_ledger
-from batcher.maintenance.candidates import Candidate, of_result, with_verdict
+from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.retry import requeue
 from batcher.maintenance.verify import remedies_for
 from batcher.manifest.model import Limits, Manifest, Output, Service, Source
@@ -273,7 +273,7 @@ class _Life:
         paid again.
         """
         self.world.faults["retry"] += 1
-        chosen = list(with_verdict(ledger))
+        chosen = list(ledger.repair.with_verdict())
         self._pardon(ledger, chosen)
         await requeue(ledger, chosen)
 
@@ -282,11 +282,11 @@ class _Life:
         sql = "SELECT output, output_sha256 FROM documents WHERE current = 1 AND state = 'saved'"
         rows = ledger.reader.execute(sql).fetchall()
         broken = [
-            of_result(ledger, output)
+            ledger.repair.of_result(output)
             for output, sha256 in rows
             if self.world.disk.digest(output) != sha256
         ]
-        remedies = remedies_for(ledger, self.world.disk.digest, broken, ledger.clock())
+        remedies = remedies_for(ledger.repair, self.world.disk.digest, broken, ledger.clock())
         self._pardon(ledger, [*remedies.paid, *(c for c, _ in remedies.copied)])
         await ledger.record(*remedies.events())
 

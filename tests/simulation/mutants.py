@@ -20,7 +20,9 @@ from batcher.core.summary import Audit
 from batcher.errors import ServiceError
 from batcher.ledger import intake, run_spend
 from batcher.ledger.ledger import Ledger, Unknown
-from batcher.ledger.queries import Upstream
+from batcher.ledger.queries.rows import Upstream
+from batcher.ledger.queries.sending import SendingQueries
+from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.outputs.result_store import Item
 from batcher.stages import fetcher, scanner
 from batcher.stages import job_list_scan as scan
@@ -76,7 +78,7 @@ def _takes_unknown_for_refused() -> list[Patch]:
 
 def _forgets_what_was_being_sent() -> list[Patch]:
     async def forget(self: Ledger) -> None:
-        for document in self.in_state(State.SENDING):
+        for document in self.tracking.in_state(State.SENDING):
             await self.record(events.RefusedForNow(document, "forgotten", due_at=0.0))
 
     return [(Ledger, "interrupted", forget)]
@@ -193,7 +195,7 @@ def _forgets_to_clean() -> list[Patch]:
     def silent(self: Cleaner, change: Any) -> None:
         """Hears nothing."""
 
-    return [(Cleaner, "_hear", silent), (Ledger, "uncleaned", lambda *_, **__: [])]
+    return [(Cleaner, "_hear", silent), (TrackingQueries, "uncleaned", lambda *_, **__: [])]
 
 
 def _commits_without_sync() -> list[Patch]:
@@ -265,11 +267,13 @@ def _takes_any_result_for_its_own() -> list[Patch]:
 
 
 def _lets_old_versions_overwrite() -> list[Patch]:
-    def everywhere(self: Ledger, documents: Sequence[int]) -> dict[int, str]:
+    def everywhere(self: TrackingQueries, documents: Sequence[int]) -> dict[int, str]:
         marks = ",".join(map(str, documents))
-        return dict(self.reader.execute(f"SELECT id, output FROM documents WHERE id IN ({marks})"))
+        return dict(
+            self._connection.execute(f"SELECT id, output FROM documents WHERE id IN ({marks})")
+        )
 
-    return [(Ledger, "places_of", everywhere)]
+    return [(TrackingQueries, "places_of", everywhere)]
 
 
 def _forgets_what_superseded_documents_left() -> list[Patch]:
@@ -295,12 +299,12 @@ def _sends_what_nobody_asks_for() -> list[Patch]:
 
 
 def _takes_a_name_in_another_folder_for_the_same() -> list[Patch]:
-    def known(self: Ledger, names: Any, job: str, *, folder: str, others: Any = ()) -> Any:
+    def known(self: SendingQueries, names: Any, job: str, *, folder: str, others: Any = ()) -> Any:
         found = healthy(self, names, job, folder=folder, others=others)
         return {name: one._replace(folder=folder) for name, one in found.items()}
 
-    healthy = Ledger.known
-    return [(Ledger, "known", known)]
+    healthy = SendingQueries.known
+    return [(SendingQueries, "known", known)]
 
 
 def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
@@ -332,18 +336,18 @@ def _reads_another_document_s_job() -> list[Patch]:
         "a.deadline_at DESC LIMIT 1"
     )
 
-    def latest(self: Ledger, upstream: int) -> Upstream | None:
-        row = self.reader.execute(sql).fetchone()
+    def latest(self: SendingQueries, upstream: int) -> Upstream | None:
+        row = self._connection.execute(sql).fetchone()
         return row and Upstream(*row)
 
-    return [(Ledger, "upstream_job", latest)]
+    return [(SendingQueries, "upstream_job", latest)]
 
 
 def _pays_again_for_the_step_before() -> list[Patch]:
     afterwards = fetcher.Fetcher._afterwards
 
     def from_the_start(self: Any, watched: Any, event: events.Event) -> Sequence[events.Event]:
-        upstream = self._ledger.upstream_of(event.document)
+        upstream = self._ledger.sending.upstream_of(event.document)
         sql = "SELECT state FROM documents WHERE id = ?"
         whole = (
             upstream and self._ledger.reader.execute(sql, (upstream,)).fetchone()[0] == State.SAVED

@@ -181,7 +181,7 @@ class Night:
             self.weather.out_when_away = self.ledger.in_flight
 
     def _sleep(self, span: float) -> None:
-        self.doomed = {flight.document for flight in self.ledger.flights()}
+        self.doomed = {flight.document for flight in self.ledger.tracking.in_flight()}
         self.asleep += span
 
 

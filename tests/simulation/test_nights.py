@@ -100,5 +100,5 @@ def test_a_machine_asleep_for_thirteen_hours_loses_what_was_out_and_nothing_else
     tally = run_virtually(night.pass_(inbox))
     assert 100 < len(night.doomed) <= 400
     assert tally == {"saved": DOCUMENTS - len(night.doomed), "expired": len(night.doomed)}
-    assert set(night.ledger.in_state(State.EXPIRED)) == night.doomed
+    assert set(night.ledger.tracking.in_state(State.EXPIRED)) == night.doomed
     assert "asleep for 13 h" in night.warnings[0]

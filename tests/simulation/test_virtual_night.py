@@ -63,6 +63,6 @@ async def _night(manifest: Manifest) -> tuple[dict[State, int], FakeService, flo
         )
     )
     await run.to_its_end()
-    tally = {state: number for state, number in ledger.counts().items() if number}
+    tally = {state: number for state, number in ledger.tracking.counts().items() if number}
     ledger.close()
     return tally, service, (clock() - began) / 3600

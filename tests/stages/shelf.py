@@ -38,7 +38,7 @@ class Shelf:
         await self.ledger.record(e.Uploaded(document, f"reducto://{document}"), sending)
         await self.ledger.record(e.Accepted(document, f"job {document}", NOW + 43_200))
         (written,) = self.store.write_group(
-            [Item(f"{source}.json", body, self.ledger.hashes_at(f"{source}.json"))]
+            [Item(f"{source}.json", body, self.ledger.tracking.hashes_at(f"{source}.json"))]
         )
         assert isinstance(written, Written)
         saved = e.Saved(document, written.output, written.sha256, written.size)

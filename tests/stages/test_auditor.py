@@ -15,9 +15,9 @@ from virtual import run_virtually
 
 from batcher.core import events
 from batcher.errors import ReplyLostError
+from batcher.ledger.connection import reader
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import healthy, open_ledger
-from batcher.ledger.queries import reader
 from batcher.reducto import api_types
 from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job

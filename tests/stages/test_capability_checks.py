@@ -127,7 +127,7 @@ def test_without_proof_that_deleting_works_nothing_is_absent() -> None:
         await case.prove(LISTING)
         await case.recover(DeletesNothing(case.service))
         assert +case.ledger.tally == {State.HELD: 1}
-        assert FENCE not in case.ledger.proven("twin", "none")
+        assert FENCE not in case.ledger.audit.proven("twin", "none")
 
     virtually(work)
 
@@ -146,7 +146,7 @@ def test_with_both_proofs_it_is_sent_anew_twice_and_then_given_up() -> None:
         await case.lose("nonce-3")
         await case.recover(FakeClient(case.service))
         assert +case.ledger.tally == {State.FAILED: 1}
-        (failed,) = case.ledger.failures()
+        (failed,) = case.ledger.reporting.failures()
         assert failed.reason and "proven absent 3 times" in failed.reason
 
     virtually(work)
@@ -163,7 +163,7 @@ def test_a_job_is_known_by_its_nonce_or_by_its_upload() -> None:
         found = case.service.accept("parse", case.file_id, "{}")
         await case.recover(FakeClient(case.service))
         assert +case.ledger.tally == {State.WAITING: 1}
-        assert [out.job_id for out in case.ledger.flights()] == [found.job_id]
+        assert [out.job_id for out in case.ledger.tracking.in_flight()] == [found.job_id]
 
     async def by_nonce(case: Case) -> None:
         await case.prove(LISTING, FENCE)
@@ -171,7 +171,7 @@ def test_a_job_is_known_by_its_nonce_or_by_its_upload() -> None:
         config = '{"async": {"metadata": {"batcher": {"nonce": "nonce-1"}}}}'
         found = case.service.accept("parse", "elsewhere", config)
         await case.recover(FakeClient(case.service))
-        assert [out.job_id for out in case.ledger.flights()] == [found.job_id]
+        assert [out.job_id for out in case.ledger.tracking.in_flight()] == [found.job_id]
 
     virtually(work)
     virtually(by_nonce)
@@ -187,7 +187,7 @@ def test_an_adopted_job_expires_by_its_submission_not_by_its_adoption() -> None:
         case.service.accept("parse", case.file_id, "nonce-1")
         await asyncio.sleep(5 * HOUR)
         await case.recover(FakeClient(case.service))
-        (out,) = case.ledger.flights()
+        (out,) = case.ledger.tracking.in_flight()
         assert out.deadline_at == sent_at + RETENTION
         assert out.accepted_at == case.ledger.clock()
 

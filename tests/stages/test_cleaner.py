@@ -17,9 +17,9 @@ from virtual import run_virtually
 from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.errors import NotFound, ReplyLostError
+from batcher.ledger.connection import reader
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import memory_ledger
-from batcher.ledger.queries import reader
 from batcher.maintenance.retry import retry
 from batcher.maintenance.verify import repair
 from batcher.outputs.result_store import Store
@@ -263,7 +263,7 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
             in_the_end=True,
             is_wanted=lambda document: False,
         )
-        assert ledger.uncleaned("twin", "none", alive_at=clock()) == [1]
+        assert ledger.tracking.uncleaned("twin", "none", alive_at=clock()) == [1]
         assert cleaner.outstanding() == 0
 
     run_virtually(work())

@@ -102,7 +102,7 @@ async def test_each_format_is_made_once_of_each_result(shelf: Shelf) -> None:
     assert sorted(line["source"] for line in lines(shelf)) == ["0.pdf", "1.pdf", "2.pdf"]
     assert Counter(row["source"] for row in table(shelf)) == {"0.pdf": 2, "1.pdf": 2, "2.pdf": 2}
     assert "text 1\n\nmore" in (shelf.root / "1.pdf.md").read_text()
-    assert verify(shelf.ledger, shelf.root).strays == ()
+    assert verify(shelf.ledger.reader, shelf.root).strays == ()
 
 
 async def test_a_line_holds_the_result_as_it_came(shelf: Shelf) -> None:
@@ -172,7 +172,7 @@ async def test_what_a_crash_leaves_is_neither_lost_nor_doubled(
         assert Counter(row["source"] for row in found) == dict.fromkeys(
             ("0.pdf", "1.pdf", "2.pdf", "3.pdf"), 1
         )
-    found_now = verify(shelf.ledger, shelf.root)
+    found_now = verify(shelf.ledger.reader, shelf.root)
     assert found_now.is_whole and found_now.strays == ()
 
 
@@ -190,7 +190,7 @@ async def test_what_was_spoiled_is_noticed_and_made_again(shelf: Shelf, what: st
         await shelf.save(f"{number}.pdf", parsed(f"text {number}"))
     await derive(shelf)
     SPOILED[what](shelf.root)
-    found = verify(shelf.ledger, shelf.root)
+    found = verify(shelf.ledger.reader, shelf.root)
     assert not found.is_whole and len(found.unmade) == 1
     shelf.ledger.reader.execute("PRAGMA query_only")
     connection = sqlite3.connect(shelf.root / ".batcher" / "ledger.db")
@@ -198,7 +198,7 @@ async def test_what_was_spoiled_is_noticed_and_made_again(shelf: Shelf, what: st
     connection.commit()
     connection.close()
     await derive(shelf)
-    assert verify(shelf.ledger, shelf.root).unmade == ()
+    assert verify(shelf.ledger.reader, shelf.root).unmade == ()
     assert len(table(shelf)) == 3
     assert (shelf.root / "1.pdf.md").exists()
 
@@ -256,7 +256,7 @@ async def test_linked_pictures_lie_beside_the_result(shelf: Shelf, folder: str) 
     assert [
         f"{folder}a.pdf: pictures: 1 of 2 missing" in warning for warning in control.warnings
     ] == [True]
-    found = verify(shelf.ledger, shelf.root)
+    found = verify(shelf.ledger.reader, shelf.root)
     assert found.is_whole and found.strays == ()
 
 
@@ -287,7 +287,7 @@ async def test_the_pdf_of_a_document_lies_beside_its_pictures(shelf: Shelf, wrap
     await shelf.save("b.docx", result("http://h/missing.pdf"))
     await derive(shelf, "markdown", control=control, job=job)
     assert ["b.docx: pictures: 1 of 2 missing" in warning for warning in control.warnings] == [True]
-    found = verify(shelf.ledger, shelf.root)
+    found = verify(shelf.ledger.reader, shelf.root)
     assert found.is_whole and found.strays == ()
 
 
@@ -307,7 +307,7 @@ async def test_what_charts_were_read_as_lies_beside_the_result(shelf: Shelf) -> 
         ".json",
         b"http://h/chart?sign=1",
     )
-    found = verify(shelf.ledger, shelf.root)
+    found = verify(shelf.ledger.reader, shelf.root)
     assert found.is_whole and found.strays == ()
 
 
@@ -333,7 +333,7 @@ async def test_pictures_that_an_extract_cites_lie_beside_the_result(
     await derive(shelf, "markdown", job=job)
     pictures = [path.read_bytes() for path in (shelf.root / "a.pdf.images").glob("*")]
     assert pictures == ([b"http://h/1.png"] if enabled else [])
-    assert verify(shelf.ledger, shelf.root).is_whole
+    assert verify(shelf.ledger.reader, shelf.root).is_whole
 
 
 async def test_an_extract_has_the_columns_of_its_schema(shelf: Shelf) -> None:
@@ -467,12 +467,12 @@ async def test_what_fails_of_one_document_is_its_own(shelf: Shelf, error: Except
     assert type(error).__name__ in str(notes["bad.pdf"])
     assert [warning.startswith("bad.pdf: markdown") for warning in control.warnings] == [True]
     assert not control.stopped.is_set() and maker.tried.count(("bad.pdf",)) == 1
-    assert [f for f, _ in verify(shelf.ledger, shelf.root).unmade] == ["markdown"]
+    assert [f for f, _ in verify(shelf.ledger.reader, shelf.root).unmade] == ["markdown"]
     again = Sickly(shelf, error)
     await made_by(shelf, RunControl(), again)
     assert again.tried == [("bad.pdf",)]
     await derive(shelf, "markdown")
-    assert verify(shelf.ledger, shelf.root).unmade == ()
+    assert verify(shelf.ledger.reader, shelf.root).unmade == ()
 
 
 async def test_three_in_a_row_that_fail_alike_end_what_is_made_and_not_the_run(
@@ -557,7 +557,7 @@ async def test_a_link_that_is_no_address_is_noted_and_the_other_pictures_are_the
     assert found == ["0001.gif", "0002.svg", "0008.png", "0009.png"]
     assert (shelf.root / "a.pdf.images").glob("0002*").__next__().read_bytes() == b"<svg/>"
     assert "5 of 9 missing" in str(made(shelf, "images")["a.pdf"])
-    assert verify(shelf.ledger, shelf.root).is_whole
+    assert verify(shelf.ledger.reader, shelf.root).is_whole
 
 
 ODD = {
@@ -622,7 +622,7 @@ async def test_whatever_was_saved_all_that_can_be_is_made_of_it(shelf: Shelf, sc
     }
     assert not [note for note in made(shelf, "parquet").values() if note and "Error" in note]
     assert any("cut off.pdf: jsonl: left out" in warning for warning in control.warnings)
-    assert verify(shelf.ledger, shelf.root).is_whole
+    assert verify(shelf.ledger.reader, shelf.root).is_whole
 
 
 def extracted(**fields: Any) -> dict[str, Any]:

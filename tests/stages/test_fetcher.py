@@ -124,7 +124,7 @@ class Bench:
         self, document: int, *, alive_for: float = 12 * HOUR, age: float = 0.0, **facts: Any
     ) -> Watched:
         await accepted(self.ledger, document, alive_for=alive_for)
-        (flight,) = self.ledger.flights_of([document])
+        (flight,) = self.ledger.tracking.in_flight_of([document])
         self.jobs.add(flight._replace(accepted_at=now() - age, **facts), look_in=FAR)
         watched = self.jobs.get(document)
         assert watched is not None
@@ -265,7 +265,7 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
             True,
             str(error),
         )
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -393,7 +393,7 @@ def test_a_silence_about_one_job_alone_is_its_own_trouble(
                 await bench.ask(2, RUNNING)
             await asyncio.sleep(wait)
             await bench.ask(1, DOWN)
-        assert bench.ledger.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
         if is_stuck:
             assert bench.reason() == f"no answer about its job, though others get theirs: {DOWN}"
 
@@ -479,7 +479,7 @@ def test_what_a_person_wanted_anew_is_sent_anew_when_it_ends(
     async def work(bench: Bench) -> None:
         await bench.out(1, recalled=recalled)
         await bench.ask(1, failed("DOCUMENT_CORRUPT"))
-        assert {str(bench.ledger.state_of(1))} == ends
+        assert {str(bench.ledger.tracking.state_of(1))} == ends
 
     at_work(work, tmp_path)
 
@@ -489,7 +489,7 @@ def test_a_step_that_is_wanted_anew_waits_for_the_step_before_it(tmp_path: Path)
         await bench.out(1, recalled=True)
         bench.ledger.reader.execute("UPDATE documents SET upstream = 1 WHERE id = 1")
         await bench.ask(1, failed("DOCUMENT_CORRUPT"))
-        assert bench.ledger.state_of(1) == State.FOLLOWING
+        assert bench.ledger.tracking.state_of(1) == State.FOLLOWING
 
     at_work(work, tmp_path)
 
@@ -506,7 +506,7 @@ def test_a_result_is_saved_as_it_came_with_what_it_cost(tmp_path: Path) -> None:
         bench.client.said["job-1"] = answer
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == State.SAVED
+        assert bench.ledger.tracking.state_of(1) == State.SAVED
         assert (tmp_path / "1.json").read_bytes() == bytes(answer.result or b"")
         row = bench.ledger.reader.execute("SELECT pages, credits, job_id FROM attempts").fetchone()
         assert row == (3, 4.5, "job-1")
@@ -542,7 +542,7 @@ def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(
         assert watched.unread_since == pytest.approx(now() - 87.0, abs=0.2)
         assert bench.span(1) <= 35.0
         await bench.ask(1, UNREAD[words], times=2, every=50.0)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
         assert bench.reason().startswith(f"completed, but {words}")
         assert bench.taken == 0
 
@@ -564,7 +564,7 @@ def test_the_last_look_at_what_can_not_be_read_comes_when_its_time_is_over(tmp_p
             assert bench.span(1) <= 21.1
         await asyncio.sleep(19.9 + 0.2)
         await bench.ask(1, NO_RESULT)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
 
     at_work(work, tmp_path)
 
@@ -580,7 +580,7 @@ def test_once_its_time_is_over_it_is_asked_for_as_often_as_it_must_be_a_second_a
         await bench.ask(1, NO_RESULT)
         assert bench.span(1) == pytest.approx(1.0, abs=0.05)
         await bench.ask(1, NO_RESULT)
-        assert bench.ledger.state_of(1) == State.STUCK
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
 
     at_work(work, tmp_path)
 
@@ -589,7 +589,7 @@ def test_what_a_person_wanted_anew_and_can_not_be_read_is_sent_anew(tmp_path: Pa
     async def work(bench: Bench) -> None:
         await bench.out(1, recalled=True)
         await bench.ask(1, NO_RESULT, times=3, every=61.0)
-        assert bench.ledger.state_of(1) == State.QUEUED
+        assert bench.ledger.tracking.state_of(1) == State.QUEUED
 
     at_work(work, tmp_path)
 
@@ -606,7 +606,7 @@ def test_what_a_result_links_to_stands_in_the_link_s_place(tmp_path: Path) -> No
         saved = json.loads((tmp_path / "1.json").read_bytes())
         assert saved["result"] == {"type": "full", "chunks": [1]} and saved["job_id"] == "job-1"
         assert bench.client.asked == ["job-1", LINK["url"]]
-        assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
+        assert (bench.ledger.tracking.state_of(1), bench.taken) == (State.SAVED, 0)
 
     at_work(work, tmp_path)
 
@@ -633,7 +633,7 @@ def test_a_definite_no_to_a_link_counts_and_an_outage_is_waited_out(
         bench.client.linked = error
         watched = await bench.out(1)
         await bench.ask(1, result(inner=LINK), times=3, every=61.0)
-        assert bench.ledger.state_of(1) == (State.STUCK if counts else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.STUCK if counts else State.WAITING)
         assert list(_parts(tmp_path)) == []
         assert bench.taken == 0
         if not counts:
@@ -667,7 +667,7 @@ def test_a_disk_that_gives_up_in_the_middle_of_a_download_stops_the_run(tmp_path
         await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (3, True)
         assert "1.json" in bench.control.reason
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -692,7 +692,7 @@ def test_what_the_parts_of_a_pipeline_link_to_stands_in_the_links_places(tmp_pat
         assert [one["result"] for one in parses] == [
             {"type": "full", "chunks": [{"content": "a"}]}
         ] * 2
-        assert (bench.ledger.state_of(1), bench.taken) == (State.SAVED, 0)
+        assert (bench.ledger.tracking.state_of(1), bench.taken) == (State.SAVED, 0)
         (saved,) = bench.ledger.reader.execute(
             "SELECT output_sha256, output_size FROM documents"
         ).fetchall()
@@ -732,7 +732,7 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
         await bench.out(1)
         await bench.ask(1, _pipeline())
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == (State.SAVED if is_saved else State.WAITING)
+        assert bench.ledger.tracking.state_of(1) == (State.SAVED if is_saved else State.WAITING)
         assert list(_parts(tmp_path)) == []
         assert ["can't be had" in warning for warning in bench.control.warnings] == [
             True
@@ -787,7 +787,7 @@ def test_a_404_of_a_young_job_says_nothing(tmp_path: Path) -> None:
             await bench.ask(2, RUNNING)
             await bench.ask(1, MISSING)
             assert watched.misses == 1 and bench.span(1) < 1.0
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)
 
@@ -812,7 +812,7 @@ def test_three_404s_of_an_older_job_are_a_loss_where_others_are_answered(
         assert bench.span(1) == pytest.approx(60.0, abs=0.05)
         assert (watched.misses, watched.missed_at) == (2, missed_at)
         await bench.ask(1, MISSING)
-        assert bench.ledger.state_of(1) == state
+        assert bench.ledger.tracking.state_of(1) == state
 
     at_work(work, tmp_path)
 
@@ -836,7 +836,7 @@ def test_another_job_of_ours_is_asked_for_where_nobody_else_was(
         await bench.out(2, age=100.0)
         bench.client.said["job-1"] = said
         await bench.ask(2, NotFound("GET /job", "no", status=404), times=3)
-        assert bench.ledger.state_of(2) == state
+        assert bench.ledger.tracking.state_of(2) == state
         assert bench.client.asked == ["job-2", "job-1"] * 3
         assert bench.taken == 0
 
@@ -862,7 +862,7 @@ def test_a_404_that_is_explained_is_a_verdict_at_once(
     async def work(bench: Bench) -> None:
         await bench.out(1, age=100.0, **facts)
         await bench.ask(1, error)
-        assert bench.ledger.state_of(1) == state
+        assert bench.ledger.tracking.state_of(1) == state
 
     at_work(work, tmp_path, deletes=deletes)
 
@@ -900,7 +900,8 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
         for document in (1, 2):
             await bench.ask(document, _stumble)
             assert (
-                bench.ledger.state_of(document) == State.STUCK and bench.jobs.get(document) is None
+                bench.ledger.tracking.state_of(document) == State.STUCK
+                and bench.jobs.get(document) is None
             )
             assert "internal error while fetching: ZeroDivisionError" in bench.reason(document)
         await bench.ask(3, RUNNING)
@@ -912,7 +913,10 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
             bench.jobs.fetch(document)
             await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
-        assert bench.ledger.state_of(5) == State.STUCK and bench.ledger.state_of(6) == State.WAITING
+        assert (
+            bench.ledger.tracking.state_of(5) == State.STUCK
+            and bench.ledger.tracking.state_of(6) == State.WAITING
+        )
         assert not bench.fetcher.outstanding()
 
     at_work(work, tmp_path)
@@ -932,7 +936,7 @@ def test_what_is_no_longer_out_is_given_up_by_nobody(tmp_path: Path) -> None:
         bench.client.said["job-1"] = cancelled
         bench.jobs.fetch(1)
         await asyncio.sleep(1.0)
-        assert bench.ledger.state_of(1) == State.CANCELLED
+        assert bench.ledger.tracking.state_of(1) == State.CANCELLED
         assert not bench.control.stopped.is_set()
 
     at_work(work, tmp_path)
@@ -954,6 +958,6 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
         await asyncio.sleep(1.0)
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
         assert "internal error while fetching" in bench.control.reason
-        assert bench.ledger.state_of(1) == State.WAITING
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
 
     at_work(work, tmp_path)

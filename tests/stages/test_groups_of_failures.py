@@ -62,7 +62,7 @@ def groups(house: House) -> list[tuple[str, int]]:
     ledger = open_ledger(
         house.out / ".batcher" / "ledger.db", batch="b", clock=lambda: 2e9, inline=True
     )
-    found = [(group.state, group.documents) for group in ledger.failures()]
+    found = [(group.state, group.documents) for group in ledger.reporting.failures()]
     ledger.close()
     return found
 

@@ -180,7 +180,7 @@ def look(
     looking = JobListReader(
         *means, service="twin", key_print="none", endpoints=told, clock=ledger.clock
     )
-    return looking.through(ledger.unknown())
+    return looking.through(ledger.audit.unknown())
 
 
 def test_what_it_shows_and_does_not_show_of_ours() -> None:

@@ -86,12 +86,12 @@ def test_a_person_s_retry_gives_three_more_chances() -> None:
             await ledger.record(events.ProvenAbsent(1))
             await asyncio.sleep(1.0)
             await _sent_in_vain(ledger, number)
-        assert [attempt.absences for attempt in ledger.unknown()] == [2]
+        assert [attempt.absences for attempt in ledger.audit.unknown()] == [2]
         await ledger.record(events.GivenUp(1, "proven absent 3 times"))
         await asyncio.sleep(1.0)
         await ledger.record(events.Retried(1))
         await _sent_in_vain(ledger, 4)
-        assert [attempt.absences for attempt in ledger.unknown()] == [0]
+        assert [attempt.absences for attempt in ledger.audit.unknown()] == [0]
 
     run_virtually(work())
 
@@ -125,7 +125,7 @@ def test_that_an_upload_is_to_be_deleted_is_on_record_before_it_is() -> None:
         await asyncio.sleep(SETTLE / 8)
         running.cancel()
         assert not service.uploads
-        assert [attempt.fenced_at is not None for attempt in ledger.unknown()] == [True]
+        assert [attempt.fenced_at is not None for attempt in ledger.audit.unknown()] == [True]
 
     run_virtually(work())
 
@@ -158,7 +158,7 @@ def test_a_listing_without_an_end_proves_no_absence(new_cursors: bool) -> None:
         client = BrokenListing(service, new_cursors=new_cursors)
         await _decided(ledger, client)
         assert +ledger.tally == {State.HELD: 1}
-        (held,) = ledger.failures()
+        (held,) = ledger.reporting.failures()
         assert held.reason and "listing can't be read to its end" in held.reason
 
     run_virtually(work())
@@ -751,7 +751,7 @@ def test_an_adopted_job_s_time_counts_from_its_submission() -> None:
         sent_at = _now()
         await asyncio.sleep(6 * HOUR)
         await _decided(ledger, FakeClient(service))
-        assert [flight.deadline_at for flight in ledger.flights()] == [sent_at + 43200.0]
+        assert [flight.deadline_at for flight in ledger.tracking.in_flight()] == [sent_at + 43200.0]
 
     _with_ledger(work)
 
@@ -865,7 +865,7 @@ def test_of_a_pipeline_its_own_job_is_adopted(
         client.order = order
         client.types = types
         await _decided(ledger, client, endpoints=endpoints)
-        assert [flight.job_id for flight in ledger.flights()] == list(service.jobs)
+        assert [flight.job_id for flight in ledger.tracking.in_flight()] == list(service.jobs)
 
     _with_ledger(work)
 
@@ -938,7 +938,7 @@ def test_of_two_lost_submissions_of_one_upload_each_is_found_by_its_own_nonce() 
             ledger, FakeClient(service), endpoints={"parse": "parse", "extract": "extract"}
         )
         assert +ledger.tally == {State.WAITING: 1, State.QUEUED: 1}
-        assert [flight.document for flight in ledger.flights()] == [1]
+        assert [flight.document for flight in ledger.tracking.in_flight()] == [1]
 
     _with_ledger(work)
 
@@ -966,7 +966,7 @@ def test_of_two_jobs_of_one_submission_the_one_that_came_further_is_adopted(
     async def work(ledger: Ledger, service: FakeService) -> None:
         await _lost(ledger, service)
         await _decided(ledger, Twice(service))
-        assert [flight.job_id for flight in ledger.flights()] == [f"{statuses[1]} one"]
+        assert [flight.job_id for flight in ledger.tracking.in_flight()] == [f"{statuses[1]} one"]
 
     _with_ledger(work)
 
@@ -995,7 +995,9 @@ def _now() -> float:
 
 
 def _reason(ledger: Ledger) -> str:
-    return next(group.reason or "" for group in ledger.failures() if group.state == State.HELD)
+    return next(
+        group.reason or "" for group in ledger.reporting.failures() if group.state == State.HELD
+    )
 
 
 def _config(nonce: str) -> str:

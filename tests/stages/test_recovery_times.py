@@ -97,7 +97,7 @@ async def goes_on(
     told = list[tuple[float, State]]()
     running = asyncio.create_task(recovery(ledger, client, control, **more).run())
     while now() < began + seconds:
-        state = ledger.state_of(1)
+        state = ledger.tracking.state_of(1)
         if state != State.UNKNOWN and (not told or told[-1][1] != state):
             told.append((now() - began, state))
         await ledger.change(within=1.0)
@@ -111,7 +111,9 @@ async def proven(ledger: Ledger, *proofs: str) -> None:
 
 
 def reason(ledger: Ledger) -> str:
-    return next(group.reason or "" for group in ledger.failures() if group.state == State.HELD)
+    return next(
+        group.reason or "" for group in ledger.reporting.failures() if group.state == State.HELD
+    )
 
 
 def shown(*documents: int) -> list[api_types.JobRow]:
@@ -225,7 +227,7 @@ def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(
         await lost(ledger, 1)
         await accepted(ledger, 2)
         await goes_on(ledger, Service(*rows), 1.0)
-        assert (LISTING in ledger.proven("twin", "none")) == is_proven
+        assert (LISTING in ledger.audit.proven("twin", "none")) == is_proven
 
     with_ledger(work)
 
@@ -251,7 +253,7 @@ def test_what_an_earlier_run_held_is_looked_for_once_within_the_listing_s_reach(
         running = asyncio.create_task(looking.run())
         await asyncio.sleep(100.0)
         assert len(client.asked["jobs"]) == is_looked_for
-        assert not looking.outstanding() and ledger.state_of(1) == State.HELD
+        assert not looking.outstanding() and ledger.tracking.state_of(1) == State.HELD
         running.cancel()
 
     with_ledger(work)
@@ -312,10 +314,10 @@ def test_absence_is_concluded_one_settle_after_the_fence() -> None:
         await proven(ledger)
         began = now()
         running = asyncio.create_task(recovery(ledger, Service(*shown(3))).run())
-        while ledger.state_of(2) == State.UNKNOWN:
+        while ledger.tracking.state_of(2) == State.UNKNOWN:
             await ledger.change(within=1.0)
         running.cancel()
-        assert ledger.state_of(2) == State.QUEUED
+        assert ledger.tracking.state_of(2) == State.QUEUED
         assert is_about(now() - began, 60.0)
 
     with_ledger(work)
@@ -636,9 +638,9 @@ def test_a_deletion_is_on_record_with_the_moment_at_which_it_was_done() -> None:
         client.deleting_takes = 10.0
         running = asyncio.create_task(recovery(ledger, client).run())
         await asyncio.sleep(5.0)
-        (before,) = ledger.unknown()
+        (before,) = ledger.audit.unknown()
         await asyncio.sleep(8.0)
-        (after,) = ledger.unknown()
+        (after,) = ledger.audit.unknown()
         running.cancel()
         assert before.fenced_at == pytest.approx(began, abs=0.1)
         assert after.fenced_at == pytest.approx(began + 10.0, abs=0.1)

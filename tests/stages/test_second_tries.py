@@ -18,7 +18,6 @@ from virtual import run_virtually
 
 from batcher.errors import BadReply, Refused, ReplyLostError
 from batcher.ledger.ledger import Ledger, open_ledger
-from batcher.maintenance.candidates import with_verdict
 from batcher.maintenance.retry import requeue
 from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
@@ -39,7 +38,7 @@ def ledger_of(house: House) -> Iterator[Ledger]:
 def waiting(house: House) -> list[tuple[int, int]]:
     """(document, runs that have tried it) of those that the next run takes up."""
     with ledger_of(house) as ledger:
-        return ledger.passing()
+        return ledger.reporting.passing()
 
 
 def fails(name: str | None) -> Callable[[FakeJob], tuple[float, str | None]]:
@@ -198,8 +197,11 @@ def test_the_steps_that_follow_come_after(house: House) -> None:
         house.service.work = fails("TIMEOUT")
         assert await house.run() == {"failed": 1, "blocked": 2}
         with ledger_of(house) as ledger:
-            waits = [document for document, _ in ledger.passing()]
-            assert (ledger.verdicts_since(0), ledger.verdicts_since(0, but=waits)) == (3, 0)
+            waits = [document for document, _ in ledger.reporting.passing()]
+            assert (
+                ledger.reporting.verdicts_since(0),
+                ledger.reporting.verdicts_since(0, but=waits),
+            ) == (3, 0)
         house.service.work = lambda job: (30.0, "TIMEOUT" if job.endpoint == "extract" else None)
         assert await house.run() == {"saved": 2, "failed": 1}
         house.service.work = fails(None)
@@ -292,7 +294,7 @@ def test_a_person_s_retry_begins_the_count_anew(house: House) -> None:
             await house.run()
         assert waiting(house) == []
         with ledger_of(house) as ledger:
-            await requeue(ledger, list(with_verdict(ledger)))
+            await requeue(ledger, list(ledger.repair.with_verdict()))
         await house.run()
         assert [tried for _, tried in waiting(house)] == [1]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ledgers import ODD, make_ledger
 
-from batcher.ledger.queries import Queries, reader
+from batcher.ledger.connection import reader
 from batcher.ledger.statistics import Statistics, statistics
 from batcher.views.report import report_page
 
@@ -26,7 +26,7 @@ SIZES = (0, 1, 10, 1_000)
 
 
 def found(path: Path) -> Statistics:
-    return statistics(Queries(reader(path)))
+    return statistics(reader(path))
 
 
 def page(path: Path) -> str:

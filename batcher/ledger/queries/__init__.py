@@ -1,0 +1,1 @@
+"""Every question the ledger is asked, in groups by who asks; each reads over one connection."""

@@ -1,0 +1,170 @@
+"""What the ledger holds against the service's job list: attempts in doubt, jobs, duplicate jobs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from batcher.core.duplicate_jobs import AttemptRef
+from batcher.core.lifecycle import State
+from batcher.core.void_cause import VoidCause
+from batcher.ledger.queries.fragments import EACH
+from batcher.ledger.queries.rows import (
+    Holder,
+    KnownJob,
+    Unknown,
+)
+
+
+class AuditQueries:
+    """What recovery, the auditor and the capability checks compare with the list of jobs."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def unknown(self, state: State = State.UNKNOWN) -> list[Unknown]:
+        """Attempts in doubt: those that are looked for, or with `state` held those that were given
+        up on.
+        """
+        rows = self._connection.execute(
+            "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
+            " (SELECT count(*) FROM attempts b WHERE b.document = d.id AND"
+            f" b.void_cause = '{VoidCause.PROVEN_ABSENT}' AND b.sent_at >="
+            " (SELECT coalesce(max(at), 0) FROM events WHERE document = d.id AND event IN "
+            "('Retried', 'TakenUp'))),"
+            " d.job, a.input_kind"
+            " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'open' WHERE "
+            "d.state = ?",
+            (state.value,),
+        )
+        return [Unknown(*row) for row in rows]
+
+    def witness(self, service: str, key_print: str, *, since: float) -> KnownJob | None:
+        """The latest attempt of ours accepted there after `since`."""
+        sql = (
+            f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY "
+            "accepted_at DESC LIMIT 1"
+        )
+        row = self._connection.execute(sql, (service, key_print, since)).fetchone()
+        return row and KnownJob(*row)
+
+    def accepted_jobs(self, service: str, key_print: str, *, alive_at: float) -> dict[str, float]:
+        """Jobs of ours that the service still has, as far as we know, and when each was
+        accepted.
+        """
+        sql = f"SELECT job_id, accepted_at {_ACCEPTED} AND {_ALIVE}"
+        return dict(self._connection.execute(sql, (service, key_print, alive_at)))
+
+    def still_accepted(
+        self, service: str, key_print: str, job_ids: Sequence[str], *, alive_at: float
+    ) -> frozenset[str]:
+        """Those of `job_ids` that it still has."""
+        sql = f"SELECT job_id {_ACCEPTED} AND {_ALIVE} AND job_id IN ({EACH})"
+        values = (service, key_print, alive_at, json.dumps(job_ids))
+        return frozenset(row[0] for row in self._connection.execute(sql, values))
+
+    def holders(self, service: str, job_ids: Sequence[str]) -> dict[str, Holder]:
+        """The attempts that hold those of `job_ids` that are ours."""
+        sql = (
+            f"SELECT job_id, nonce, file_id FROM attempts WHERE service = ? AND job_id IN ({EACH})"
+        )
+        rows = self._connection.execute(sql, (service, json.dumps(job_ids)))
+        return {row[0]: Holder(*row[1:]) for row in rows}
+
+    def proven(self, service: str, key_print: str) -> frozenset[str]:
+        sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
+        return frozenset(row[0] for row in self._connection.execute(sql, (service, key_print)))
+
+    def unaudited(self) -> tuple[int, float | None]:
+        """The last attempt by row, and when the first was sent of those that no audit has seen
+        settled.
+        """
+        sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {_AUDITED}"
+        last, first = self._connection.execute(sql).fetchone()
+        return int(last), first
+
+    def listed_jobs(
+        self, service: str, key_print: str, *, accepted_before: float, alive_at: float
+    ) -> set[str]:
+        """Jobs of unaudited attempts that the service's listing has to show."""
+        sql = f"SELECT job_id {_LISTED} AND accepted_at < ?"
+        return {
+            row[0]
+            for row in self._connection.execute(
+                sql, (service, key_print, alive_at, accepted_before)
+            )
+        }
+
+    def number_listed(self, service: str, key_print: str, *, alive_at: float) -> int:
+        """How many of them there are, those included that it may not show yet."""
+        sql = f"SELECT count(*) {_LISTED}"
+        return int(self._connection.execute(sql, (service, key_print, alive_at)).fetchone()[0])
+
+    def known_jobs(self, service: str, job_ids: Sequence[str]) -> set[str]:
+        """Those of `job_ids` that an attempt holds, or that are on record as twins."""
+        marks = ",".join("?" * len(job_ids))
+        sql = " UNION ALL ".join(
+            f"SELECT job_id FROM {table} WHERE service = ? AND job_id IN ({marks})"
+            for table in ("attempts", "twins")
+        )
+        return {row[0] for row in self._connection.execute(sql, (service, *job_ids) * 2)}
+
+    def twins(self) -> list[tuple[str, str, float]]:
+        """(source, job, credits) of second jobs that any audit found."""
+        sql = (
+            "SELECT source, job_id, credits FROM twins t JOIN documents d ON d.id = t.document "
+            "ORDER BY found_at"
+        )
+        return list(self._connection.execute(sql))
+
+    def nonces_by_upload(self) -> dict[str, str]:
+        """Of the unaudited attempts, for a listing that doesn't echo nonces."""
+        return dict(
+            self._connection.execute(
+                f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"
+            )
+        )
+
+    def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> AttemptRef | None:
+        """The attempt that was made there with one of `nonces`."""
+        marks = ",".join("?" * len(nonces))
+        row = self._connection.execute(
+            "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
+            " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE "
+            "b.document = d.id))"
+            " FROM attempts a JOIN documents d ON d.id = a.document"
+            f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
+            (*nonces, service, key_print),
+        ).fetchone()
+        return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
+
+    def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
+        """The attempt of another document that `nonces` name, found in what is said to be the
+        request of this document's job; None where they name its own, or none of ours.
+        """
+        sql = (
+            "SELECT nonce, service, key_print FROM attempts WHERE document = ?"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        row = self._connection.execute(sql, (document,)).fetchone()
+        if row is None or row[0] in nonces:
+            return None
+        named = self.attempt_of(row[1], row[2], nonces)
+        return named if named is not None and named.document != document else None
+
+
+_AUDITED = (
+    "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
+)
+_ACCEPTED = (  # and neither deleted by us, nor perhaps so
+    "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
+    " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
+)
+# Nor by the service, at its time or before: where somebody else's result is wanted by now, it
+# hasn't been asked.
+_ALIVE = f"deadline_at > ? AND (outcome <> 'lost' OR void_cause IS '{VoidCause.SUPERSEDED}')"
+_LISTED = (  # at the service, of attempts that no audit has seen settled
+    f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
+    " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"
+)

@@ -1,0 +1,155 @@
+"""What `retry`, `verify` and `rebuild` ask: what to do again, who pays for it, saved results."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
+from batcher.ledger.queries.fragments import listed
+from batcher.ledger.queries.rows import Candidate
+
+
+class RepairQueries:
+    """Questions about a batch that stands still. `rebuild` asks them of a ledger it is writing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    # --- documents to do again --------------------------------------------------------------------
+
+    def candidates(self, documents: Sequence[int]) -> list[Candidate]:
+        """Those of `documents` that there are, by number."""
+        sql = f"{_CANDIDATE} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        rows = self._connection.execute(sql, (json.dumps(documents),))
+        return [_candidate(row) for row in rows]
+
+    def with_verdict(self) -> Iterator[Candidate]:
+        """All current documents that came to a verdict other than saved, by number."""
+        sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)}) ORDER BY id"
+        yield from map(_candidate, self._connection.execute(sql))
+
+    def of_result(self, output: str) -> Candidate:
+        """The document whose result is to lie there."""
+        # as the index has it
+        sql = f"{_CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"
+        return _candidate(self._connection.execute(sql, (output,)).fetchone())
+
+    def payers_of(self, chosen: Sequence[Candidate]) -> dict[int, int]:
+        """By document the one that pays for its bytes and step, or has, or perhaps has: itself, for
+        one of each among them.
+
+        What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an
+        open submission.
+        """
+        again = {c.id for c in chosen}
+        payers = dict[int, int]()
+        first = dict[tuple[str, str], int]()
+        for candidate in sorted(
+            chosen, key=lambda c: (c.state not in _IN_DOUBT, c.payer is not None, c.id)
+        ):
+            same = self._connection.execute(
+                "SELECT content, step FROM documents WHERE id = ?", (candidate.id,)
+            ).fetchone()
+            others = (row[0] for row in self._connection.execute(_OTHERS, (candidate.id,)))
+            other = next((document for document in others if document not in again), None)
+            payers[candidate.id] = first.setdefault(same, candidate.id) if other is None else other
+        return payers
+
+    def price(self, document: int) -> float:
+        """What its last attempt cost, or a page's worth; in credits."""
+        sql = (
+            "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC "
+            "LIMIT 1"
+        )
+        row = self._connection.execute(sql, (document,)).fetchone()
+        return float(row[0]) if row and row[0] else 1.0
+
+    # --- results on disk --------------------------------------------------------------------------
+
+    def saved(self) -> Iterator[tuple[str, str, str]]:
+        """(source, output, sha256) of each current result, by number of the document."""
+        sql = (
+            "SELECT source, output, output_sha256 FROM documents WHERE current = 1 AND state = "
+            "'saved' ORDER BY id"
+        )
+        yield from self._connection.execute(sql)
+
+    def results_of_same_bytes(self, document: int) -> Iterator[tuple[int, str, str]]:
+        """(document, output, sha256) of other results of the same bytes and step."""
+        yield from self._connection.execute(_WITH_A_RESULT, (document,))
+
+    def is_kept(self, document: int, now: float) -> bool:
+        """Whether the service still has the result that its last saved attempt brought."""
+        sql = (
+            "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND "
+            "cleaned_at IS NULL"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        row = self._connection.execute(sql, (document,)).fetchone()
+        return row is not None and row[0] > now
+
+    def has_saved_at(self, output: str) -> bool:
+        """Whether a result was ever saved at `output`."""
+        sql = "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
+        return self._connection.execute(sql, (output,)).fetchone() is not None
+
+    # --- a ledger that is made again --------------------------------------------------------------
+
+    def current_by_state(self) -> dict[str, int]:
+        """How many current documents are in each state."""
+        rows = self._connection.execute(
+            "SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state"
+        )
+        return dict(rows.fetchall())
+
+    def current_version(self, source: str, job: str, folder: str) -> tuple[int, str, str] | None:
+        """(document, content, step) of the current version of a source in one job."""
+        sql = (
+            "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = "
+            "? AND current = 1"
+        )
+        row = self._connection.execute(sql, (source, job, folder)).fetchone()
+        return row and (int(row[0]), row[1], row[2])
+
+    def last_document(self) -> int:
+        """The highest number that a document has."""
+        return int(self._connection.execute("SELECT max(id) FROM documents").fetchone()[0])
+
+    def nonces(self) -> set[str]:
+        """The nonces of all attempts."""
+        return {nonce for (nonce,) in self._connection.execute("SELECT nonce FROM attempts")}
+
+    def unsent(self) -> Iterator[tuple[int, str, str, str, State]]:
+        """(document, content, step, output, state) of what no attempt is known of.
+
+        By number, so that an earlier step comes before those that follow it.
+        """
+        sql = (
+            "SELECT id, content, step, output, state FROM documents"
+            " WHERE current = 1 AND state IN ('queued', 'following') AND content IS NOT NULL ORDER "
+            "BY id"
+        )
+        for number, content, step, output, state in self._connection.execute(sql):
+            yield number, content, step, output, State(state)
+
+
+_CANDIDATE: Final = "SELECT id, source, state, kind, payer, upstream FROM documents"
+_IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
+# Of the same bytes and step. None that waits for the document itself: both would wait for ever.
+_OTHERS: Final = f"""
+    SELECT o.id FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
+    WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
+    AND (o.state IN ({listed(OUT)}) OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
+    ORDER BY o.id"""
+_WITH_A_RESULT: Final = """
+    SELECT o.id, o.output, o.output_sha256
+    FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
+    WHERE d.id = ? AND o.state IN ('saved', 'superseded') AND o.output_sha256 IS NOT NULL
+    ORDER BY o.current DESC, o.id"""
+
+
+def _candidate(row: tuple[int, str, str, str | None, int | None, int | None]) -> Candidate:
+    return Candidate(row[0], row[1], State(row[2]), *row[3:])

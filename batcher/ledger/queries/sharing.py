@@ -1,0 +1,124 @@
+"""Documents with the same bytes and step: which of them pays, whose result the others take."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, State
+from batcher.ledger.queries.fragments import COUNTS_STILL, listed
+from batcher.ledger.queries.rows import (
+    Copy,
+)
+
+
+class SharingQueries:
+    """One document of the same bytes and step is paid for; the others copy its result."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def is_copy(self, document: int) -> bool:
+        """Whether it still waits for another's result."""
+        sql = "SELECT 1 FROM documents WHERE id = ? AND current = 1 AND state = 'duplicate'"
+        return self._connection.execute(sql, (document,)).fetchone() is not None
+
+    def copies(self, limit: int) -> list[Copy]:
+        """Copies whose payer has come to an end."""
+        rows = self._connection.execute(
+            "SELECT d.id, d.upstream, d.output, p.id, iif(p.state = 'superseded', "
+            "p.superseded_from, p.state),"
+            " p.state <> 'superseded', (SELECT count(*) FROM attempts a WHERE a.document = p.id"
+            " AND NOT (a.outcome = 'void' AND a.job_id IS NULL)), p.output, p.output_sha256, "
+            "p.reason, p.kind, p.error_name"
+            " FROM documents d JOIN documents p ON p.id = d.payer WHERE d.state = 'duplicate' AND "
+            "p.state NOT IN"
+            f" ({listed(OPEN)}) ORDER BY d.id LIMIT ?",
+            (limit,),
+        )
+        return [Copy._make((*row[:4], State(row[4]), bool(row[5]), *row[6:])) for row in rows]
+
+    def saved_copies(self, payer: int) -> list[int]:
+        """What has its result from that document's."""
+        sql = (
+            "SELECT id FROM documents WHERE payer = ? AND state = 'saved' AND current = 1 AND "
+            "id <> payer"
+        )
+        return [row[0] for row in self._connection.execute(sql, (payer,))]
+
+    def results_like(self, copy: Copy) -> list[tuple[str, str]]:
+        """(output, sha256) of some results of the same bytes and step, that of its payer first."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT o.output, o.output_sha256 FROM documents d"
+            " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 "
+            "IS NOT NULL"
+            " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
+            (copy.id, copy.payer),
+        )
+        return list(rows)
+
+    def later_verdict(self, copy: Copy) -> Copy | None:
+        """`copy`, with what the same bytes came to by a job after its payer, in a document
+        superseded by now.
+        """
+        row = self._connection.execute(
+            "SELECT p.id, p.superseded_from, p.reason, p.kind, p.error_name FROM documents d"
+            " JOIN documents p ON p.content = d.content AND p.step = d.step AND p.id > ?"
+            f" AND p.state = 'superseded' AND {COUNTS_STILL} WHERE d.id = ? ORDER BY p.id DESC "
+            "LIMIT 1",
+            (copy.payer, copy.id),
+        ).fetchone()
+        if row is None:
+            return None
+        verdict = {
+            "payer_state": State(row[1]),
+            "payer_reason": row[2],
+            "payer_kind": row[3],
+            "payer_error_name": row[4],
+        }
+        return copy._replace(payer=row[0], payer_current=False, payer_paid=1, **verdict)
+
+    def still_at_service(
+        self, document: int, service: str, key_print: str, *, now: float
+    ) -> int | None:
+        """The document whose job brought a result of the same bytes and step, and can be asked for
+        it once more.
+        """
+        row = self._connection.execute(
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
+            "a.step = d.step"
+            " AND a.outcome = 'saved' JOIN documents o ON o.id = a.document AND o.state IN "
+            "('saved', 'superseded')"
+            " WHERE d.id = ? AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND "
+            "a.deadline_at > ?"
+            " AND a.number = (SELECT max(b.number) FROM attempts b WHERE b.document = o.id AND "
+            "b.outcome = 'saved')"
+            " ORDER BY a.deadline_at DESC LIMIT 1",
+            (document, service, key_print, now),
+        ).fetchone()
+        return row and int(row[0])
+
+    def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
+        """Those pairs of content and step for which a result or a job is there, or a verdict that
+        still counts.
+        """
+        pairs = json.dumps([pair for pair in wanted if pair[0]])
+        return {(row[0], row[1]) for row in self._connection.execute(_ANSWERED, (pairs,))}
+
+    def who_has_sent(self, document: int) -> int | None:
+        """The document whose submission of the same bytes and step is out, or may be."""
+        row = self._connection.execute(
+            "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
+            "a.step = d.step"
+            " WHERE d.id = ? AND a.outcome IN ('open', 'accepted')",
+            (document,),
+        ).fetchone()
+        return row and int(row[0])
+
+
+_ANSWERED = f"""
+    SELECT w.value ->> 0, w.value ->> 1 FROM json_each(?) w
+    WHERE EXISTS (SELECT 1 FROM documents d WHERE d.content = w.value ->> 0 AND d.step = w.value ->> 1
+                  AND (d.state IN ({listed(OUT)}) OR d.output_sha256 IS NOT NULL
+                       OR coalesce(d.superseded_from, d.state) IN ({listed(MAY_HAVE_COST)})))"""

@@ -1,0 +1,164 @@
+"""Where each document stands: states, jobs in flight, deadlines, and the files of results."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from batcher.core.inflight import LAPSES, InFlightJob
+from batcher.core.lifecycle import State
+from batcher.ledger.queries.fragments import EACH
+from batcher.ledger.queries.rows import (
+    Finished,
+)
+from batcher.reducto.inputs import InputKind
+
+
+class TrackingQueries:
+    """What is asked of single documents, and of jobs that the service is working on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def counts(self) -> Counter[State]:
+        rows = self._connection.execute("SELECT state, count(*) FROM documents GROUP BY state")
+        return Counter({State(state): number for state, number in rows})
+
+    def in_state(self, state: State) -> list[int]:
+        return [
+            row[0]
+            for row in self._connection.execute(
+                "SELECT id FROM documents WHERE state = ? ORDER BY id", (state,)
+            )
+        ]
+
+    def state_of(self, document: int) -> State:
+        return State(
+            self._connection.execute(
+                "SELECT state FROM documents WHERE id = ?", (document,)
+            ).fetchone()[0]
+        )
+
+    def source_of(self, document: int) -> str:
+        return str(
+            self._connection.execute(
+                "SELECT source FROM documents WHERE id = ?", (document,)
+            ).fetchone()[0]
+        )
+
+    def in_flight(self) -> Iterator[InFlightJob]:
+        return (
+            _flight(row)
+            for row in self._connection.execute(f"{_FLIGHT} WHERE d.state IN ('waiting', 'ready')")
+        )
+
+    def in_flight_of(self, documents: Sequence[int]) -> list[InFlightJob]:
+        sql = f"{_FLIGHT} WHERE d.id IN ({EACH})"
+        return [_flight(row) for row in self._connection.execute(sql, (json.dumps(documents),))]
+
+    def nearest_deadline(self) -> tuple[float, float] | None:
+        """(acceptance, deadline) of the result that has the least time left, of those that are
+        out.
+        """
+        sql = (
+            "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON "
+            "a.document = d.id"
+            " AND a.outcome = 'accepted' WHERE d.state IN ('waiting', 'ready')"
+        )
+        accepted_at, deadline_at = self._connection.execute(sql).fetchone()
+        return None if deadline_at is None else (accepted_at, deadline_at)
+
+    def nearest_deadline_at(self) -> float | None:
+        sql = (
+            "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND "
+            "a.outcome = 'accepted'"
+            " WHERE d.state IN ('waiting', 'ready')"
+        )
+        moment: float | None = self._connection.execute(sql).fetchone()[0]
+        return moment
+
+    def places_of(self, documents: Sequence[int]) -> Mapping[int, str]:
+        """Where the results of those of `documents` go that are current; a superseded one has no
+        place of its own.
+
+        Asked at the last moment, for a newer version may have taken its place at any time.
+        """
+        own = f"SELECT id, output FROM documents WHERE id IN ({EACH}) AND current = 1"
+        return dict(self._connection.execute(own, (json.dumps(documents),)))
+
+    def hashes_at(self, output: str) -> frozenset[str]:
+        """Of every file the ledger ever put at `output`: those a newer result may take the place
+        of.
+        """
+        return self.hashes_of([output])[output]
+
+    def hashes_of(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """The same for each of `outputs`."""
+        sql = (
+            f"SELECT output, output_sha256 FROM documents WHERE output IN ({EACH}) AND "
+            "output_sha256 IS NOT NULL"
+        )
+        hashes = dict.fromkeys(outputs, frozenset[str]())
+        for output, sha256 in self._connection.execute(sql, (json.dumps(outputs),)):
+            hashes[output] |= {sha256}
+        return hashes
+
+    def uncleaned(self, service: str, key_print: str, *, alive_at: float) -> list[int]:
+        """Saved documents whose job the service still has, as far as we know."""
+        sql = (
+            "SELECT a.document FROM attempts a JOIN documents d ON d.id = a.document WHERE "
+            "a.outcome = 'saved'"
+            " AND a.cleaned_at IS NULL AND a.service = ? AND a.key_print = ? AND a.deadline_at > ?"
+            " AND d.state = 'saved' AND d.current = 1"
+        )
+        return [row[0] for row in self._connection.execute(sql, (service, key_print, alive_at))]
+
+    def finished(self, document: int) -> Finished | None:
+        """The saved document and its job; None where it's no longer saved, or its job was
+        deleted.
+        """
+        row = self._connection.execute(
+            "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT "
+            "NULL, a.input_kind"
+            " FROM documents d JOIN attempts a"
+            " ON a.document = d.id AND a.outcome = 'saved' WHERE d.id = ? AND d.state = 'saved' "
+            "AND d.current = 1"
+            " AND a.cleaned_at IS NULL ORDER BY a.number DESC LIMIT 1",
+            (document,),
+        ).fetchone()
+        return row and Finished._make(row)
+
+    def foreign_attempts(self, service: str, key_print: str) -> list[tuple[str, int]]:
+        """(service, number) of open attempts that were made elsewhere or under another key."""
+        rows = self._connection.execute(
+            "SELECT service, count(*) FROM attempts WHERE outcome IN ('open', 'accepted')"
+            " AND NOT (service = ? AND key_print = ?) GROUP BY service",
+            (service, key_print),
+        )
+        return list(rows)
+
+
+_FLIGHT = (
+    "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"
+    # An upload that old may have been gone: the machine slept between the first byte of the POST
+    # and its end.
+    f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
+    "d.output,"
+    # Between two runs only what was saved is ready: its file was missed.
+    f" a.input_kind IS '{InputKind.JOB}', a.cancel_requested, d.state = 'ready'"
+    " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
+)
+
+
+def _flight(
+    row: tuple[int, str, int, float, float, int, float | None, str, int | None, int, int],
+) -> InFlightJob:
+    fenced = row[6] is not None
+    reads_job = bool(row[8])
+    recalled = bool(row[9])
+    was_saved = bool(row[10])
+    return InFlightJob(
+        *row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved
+    )

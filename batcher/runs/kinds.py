@@ -31,6 +31,7 @@ from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
+    account_of,
     assignment_of,
     cleaner_of,
     concurrency_of,
@@ -112,8 +113,7 @@ class CollectRun:
             ledger,
             store,
             control,
-            service=reached.identity,
-            key_print=reached.key_print,
+            account=account_of(manifest, reached),
         )
         self.concurrency = concurrency_of(manifest)
         self.poller = Poller(
@@ -152,9 +152,7 @@ class CollectRun:
             self.client,
             self.rate_limits,
             control,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             settle=settle_of(manifest),
             clock=clock,
             submits=self.submits,
@@ -177,9 +175,7 @@ class CollectRun:
             self.rate_limits,
             control,
             store,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             endpoints={job.name: job.endpoint for job in manifest.jobs},
             clock=clock,
         )
@@ -376,9 +372,7 @@ class Run(CollectRun):
         inputs = InputResolver(
             ledger,
             self.passwords,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             parts=manifest.output.directory / ".batcher" / "parts",
             ignored={str(source.listing): source.ignore for source in manifest.sources},
             clock=clock,

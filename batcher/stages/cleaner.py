@@ -14,6 +14,7 @@ from typing import Final
 
 from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Ledger, Transition
@@ -43,8 +44,7 @@ class Cleaner:
         control: RunControl,
         store: Store,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
         in_the_end: bool,
         is_wanted: Callable[[int], bool],
         clock: Callable[[], float],
@@ -62,9 +62,8 @@ class Cleaner:
         self._failures = 0  # in a row
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
-        self._pending.update(
-            dict.fromkeys(ledger.uncleaned(service, key_print, alive_at=clock()), 0)
-        )
+        uncleaned = ledger.uncleaned(account.service, account.key_fingerprint, alive_at=clock())
+        self._pending.update(dict.fromkeys(uncleaned, 0))
 
     @property
     def idle(self) -> bool:

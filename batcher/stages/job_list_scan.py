@@ -13,6 +13,7 @@ from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
 from batcher.core.absence import RETENTION_MARGIN
+from batcher.core.account import Account
 from batcher.core.duplicate_jobs import (
     CLOCK_SKEW,
     age_of,
@@ -104,16 +105,14 @@ class JobListReader:
         client: Api,
         lane: RateLimiter,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
         endpoints: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._client = client
         self._lane = lane
-        self._service = service
-        self._key_print = key_print
+        self._account = account
         self._endpoints = endpoints
         self._clock = clock
 
@@ -122,7 +121,7 @@ class JobListReader:
         now = self._clock()
         scan = JobListScan(asyncio.get_running_loop().time(), now)
         scan.unshown = self._ledger.accepted_jobs(
-            self._service, self._key_print, alive_at=now + RETENTION_MARGIN
+            self._account.service, self._account.key_fingerprint, alive_at=now + RETENTION_MARGIN
         )
         ranks: dict[int, Rank] = {}
         try:
@@ -163,7 +162,7 @@ class JobListReader:
         asked = list(scan.unshown)[:AGAIN_AT_MOST]
         alive_at = self._clock() + RETENTION_MARGIN
         still = self._ledger.still_accepted(
-            self._service, self._key_print, asked, alive_at=alive_at
+            self._account.service, self._account.key_fingerprint, asked, alive_at=alive_at
         )
         for job_id in asked:
             if job_id not in still:
@@ -179,7 +178,7 @@ class JobListReader:
         ranks: dict[int, Rank],
     ) -> None:
         scan.unreadable += page.unreadable
-        holders = self._ledger.holders(self._service, [row.job_id for row in page.jobs])
+        holders = self._ledger.holders(self._account.service, [row.job_id for row in page.jobs])
         for row in page.jobs:
             holder = holders.get(row.job_id)
             if holder is not None:
@@ -227,7 +226,9 @@ class JobListReader:
         nonces, _ = marks_in(row)
         if not nonces:
             return False
-        attempt = self._ledger.attempt_of(self._service, self._key_print, nonces)
+        attempt = self._ledger.attempt_of(
+            self._account.service, self._account.key_fingerprint, nonces
+        )
         return attempt is not None and attempt.nonce != nonce
 
     def _claim(
@@ -248,7 +249,11 @@ class JobListReader:
         """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
         against it.
         """
-        known = self._ledger.known_jobs(self._service, [row.job_id for row in rows]) if rows else ()
+        known = (
+            self._ledger.known_jobs(self._account.service, [row.job_id for row in rows])
+            if rows
+            else ()
+        )
         for row in rows:
             if row.job_id not in known:
                 made_at = age_of(row.created_at)

@@ -18,6 +18,7 @@ from typing import Final
 
 from batcher.common.names import elsewhere
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import IN_FLIGHT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
 from batcher.ledger.ledger import Copy, Ledger
@@ -97,14 +98,10 @@ class Sink:
         store: Store,
         control: RunControl,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
     ) -> None:
         self.room = ByteBudget()
-        self._account = (
-            service,
-            key_print,
-        )  # whose jobs can be asked for results that are missing
+        self._account = account  # whose jobs can be asked for results that are missing
         self._ledger = ledger
         self._store = store
         self._control = control
@@ -219,11 +216,11 @@ class Sink:
             ):  # no longer what was saved there: the same may lie elsewhere
                 return [_saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
-        asked = (
-            self._ledger.still_at_service(copy.id, *self._account, now=now)
-            if copy.payer_sha256
-            else None
-        )
+        asked = None
+        if copy.payer_sha256:
+            asked = self._ledger.still_at_service(
+                copy.id, self._account.service, self._account.key_fingerprint, now=now
+            )
         if asked is None:
             return [_shared_verdict(self._ledger.later_verdict(copy) or copy)]
         missed = events.FileMissed(

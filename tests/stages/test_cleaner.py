@@ -15,6 +15,7 @@ from virtual import run_virtually
 
 from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import NotFound, ReplyLostError
 from batcher.ledger.intake import Version
@@ -262,8 +263,7 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
             RateLimits(),
             RunControl(),
             Store(Path("absent")),
-            service="twin",
-            key_print="none",
+            account=Account("twin", "none", 43_200.0),
             in_the_end=True,
             is_wanted=lambda document: False,
             clock=clock,

@@ -11,6 +11,7 @@ from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import Outdated
 from batcher.ledger.intake import Version
@@ -185,7 +186,9 @@ def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
             lambda _: late or late.append(asyncio.create_task(ledger.admit([_same("d.pdf")])))
         )
         copying = asyncio.create_task(
-            Sink(ledger, Shelf(), RunControl(), service="twin", key_print="none").copy_for_ever()
+            Sink(
+                ledger, Shelf(), RunControl(), account=Account("twin", "none", 43_200.0)
+            ).copy_for_ever()
         )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 11:
@@ -207,7 +210,9 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
             lambda _: late or late.append(asyncio.create_task(ledger.admit([edited])))
         )
         copying = asyncio.create_task(
-            Sink(ledger, shelf, RunControl(), service="twin", key_print="none").copy_for_ever()
+            Sink(
+                ledger, shelf, RunControl(), account=Account("twin", "none", 43_200.0)
+            ).copy_for_ever()
         )
         async with asyncio.timeout(3600.0):
             while ledger.tally[State.SAVED] < 9 or ledger.tally[State.DUPLICATE]:

@@ -18,6 +18,7 @@ from test_job_list_scan import accepted
 from virtual import run_virtually, unhurried
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.breaker import WINDOW
 from batcher.core.completion_rate import CompletionRate
 from batcher.core.concurrency_limit import ConcurrencyLimit
@@ -107,7 +108,9 @@ class Bench:
         self.client, self.rate_limits, self.control = Scripted(), unhurried(), RunControl()
         self.jobs, self.schedule = JobTracker(), PollSchedule()
         self.concurrency = ConcurrencyLimit(Drain(16), CompletionRate(12 * HOUR))
-        self.sink = Sink(self.ledger, Store(folder), self.control, service="twin", key_print="none")
+        self.sink = Sink(
+            self.ledger, Store(folder), self.control, account=Account("twin", "none", 43_200.0)
+        )
         self.fetcher = Fetcher(
             self.ledger,
             self.client,

@@ -15,6 +15,7 @@ from batcher.adapters.rate_limits import RateLimiter
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
+from batcher.runs.wiring import account_of
 from batcher.stages.capability_checks import prove_fence, prove_listing
 from batcher.stages.job_list import EndlessListing
 from batcher.stages.run_control import RunControl
@@ -53,10 +54,10 @@ async def check(manifest: Manifest) -> Checked:
         Store(manifest.output.directory, manifest.output.access).check_writable()
         reached = await stack.enter_async_context(reach(manifest, control, clock))
         refuse_foreign_attempts(ledger, reached)
-        who = (reached.identity, reached.key_print)
-        fence = await prove_fence(ledger, reached.client, *who)
+        account = account_of(manifest, reached)
+        fence = await prove_fence(ledger, reached.client, account)
         try:
-            listing = await prove_listing(ledger, reached.client, RateLimiter(), *who)
+            listing = await prove_listing(ledger, reached.client, RateLimiter(), account)
         except EndlessListing as error:
             control.warn(str(error))
             listing = False

@@ -32,6 +32,7 @@ from batcher.runs.callback import Callback
 from batcher.runs.end_of_run import Documents, has_ended
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
+    account_of,
     assignment_of,
     cleaner_of,
     concurrency_of,
@@ -121,8 +122,7 @@ class CollectRun:
             context,
             store,
             self.sink.placing,
-            service=reached.identity,
-            key_print=reached.key_print,
+            account=account_of(manifest, reached),
         )
         self.concurrency = concurrency_of(manifest)
         self.poller = Poller(context, schedule)
@@ -150,9 +150,7 @@ class CollectRun:
             self.client,
             self.rate_limits,
             control,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             settle=settle_of(manifest),
             clock=clock,
             submits=self.submits,
@@ -166,9 +164,7 @@ class CollectRun:
             self.rate_limits,
             control,
             store,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             endpoints={job.name: job.endpoint for job in manifest.jobs},
             clock=clock,
         )
@@ -388,9 +384,7 @@ class Run(CollectRun):
         inputs = InputResolver(
             ledger,
             self.passwords,
-            service=reached.identity,
-            key_print=reached.key_print,
-            retention=manifest.service.result_retention,
+            account=account_of(manifest, reached),
             parts=manifest.output.directory / ".batcher" / "parts",
             ignored={str(source.listing): source.ignore for source in manifest.sources},
             clock=clock,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter, RateLimits
+from batcher.core.account import Account
 from batcher.core.budget import Budget
 from batcher.core.completion_rate import WAIT, CompletionRate
 from batcher.core.concurrency_limit import ConcurrencyLimit
@@ -56,8 +57,7 @@ def cleaner_of(
     return Cleaner(
         context,
         store,
-        service=reached.identity,
-        key_print=reached.key_print,
+        account=account_of(manifest, reached),
         in_the_end=len(manifest.jobs) > 1,
         is_wanted=deriver.still_fetches,
     )
@@ -82,6 +82,10 @@ def concurrency_of(manifest: Manifest) -> ConcurrencyLimit:
     )
 
 
+def account_of(manifest: Manifest, reached: Connection) -> Account:
+    return Account(reached.identity, reached.key_print, manifest.service.result_retention)
+
+
 def settle_of(manifest: Manifest) -> float:
     if manifest.service.settle is not None:
         return manifest.service.settle
@@ -97,9 +101,7 @@ def assignment_of(
         options=job.queued_options,
         metadata=job.metadata,
         priority=job.priority,
-        service=reached.identity,
-        key_print=reached.key_print,
-        retention=manifest.service.result_retention,
+        account=account_of(manifest, reached),
         patience=manifest.service.patience,
         rate=rate(job, manifest.prices),
         chained_rate=rate(job, manifest.prices, chained=True),

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from batcher.adapters.rate_limits import RateLimits
 from batcher.common.formatting import pluralize
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.duplicate_jobs import (
     CLOCK_SKEW,
     AttemptRef,
@@ -87,9 +88,7 @@ class Auditor:
         control: RunControl,
         store: Store,
         *,
-        service: str,
-        key_print: str,
-        retention: float,
+        account: Account,
         endpoints: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
@@ -98,9 +97,7 @@ class Auditor:
         self._rate_limits = rate_limits
         self._control = control
         self._store = store
-        self._service = service
-        self._key_print = key_print
-        self._retention = retention
+        self._account = account
         self._endpoints = endpoints
         self._clock = clock
         self._since = ledger.reporting.last_event()
@@ -148,12 +145,17 @@ class Auditor:
         if first_sent_at is None:
             return [], ()
         now = self._clock()
-        since = max(first_sent_at, now - self._retention) - CLOCK_SKEW
+        since = max(first_sent_at, now - self._account.retention) - CLOCK_SKEW
         unseen = self._ledger.audit.listed_jobs(
-            self._service, self._key_print, accepted_before=now - LAG, alive_at=now
+            self._account.service,
+            self._account.key_fingerprint,
+            accepted_before=now - LAG,
+            alive_at=now,
         )
         # the newest stand before those
-        ours = self._ledger.audit.number_listed(self._service, self._key_print, alive_at=now)
+        ours = self._ledger.audit.number_listed(
+            self._account.service, self._account.key_fingerprint, alive_at=now
+        )
         own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
         looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
         try:
@@ -182,7 +184,7 @@ class Auditor:
         if not doubts:  # else the next run looks again, as long as these jobs are kept
             # A listing that shows nothing of ours may be an empty one: then only what it has
             # forgotten is settled.
-            within = LATE if looking.shows_ours else self._retention
+            within = LATE if looking.shows_ours else self._account.retention
             await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
 
@@ -202,10 +204,10 @@ class Auditor:
         looking.is_whole = True
 
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
-        known = self._ledger.audit.known_jobs(self._service, [row.job_id for row in rows])
+        known = self._ledger.audit.known_jobs(self._account.service, [row.job_id for row in rows])
         looking.unseen -= known
         looking.shows_ours = looking.shows_ours or bool(known)
-        holders = self._ledger.audit.holders(self._service, list(known))
+        holders = self._ledger.audit.holders(self._account.service, list(known))
         for row in rows:
             if row.job_id not in known and (twin := self._twin_of(row)) is not None:
                 looking.twins.append(twin)
@@ -220,8 +222,12 @@ class Auditor:
         nonces, _ = marks_in(row)
         if holder.nonce in nonces:
             return None
-        named = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
-        own = self._ledger.audit.attempt_of(self._service, self._key_print, [holder.nonce])
+        named = self._ledger.audit.attempt_of(
+            self._account.service, self._account.key_fingerprint, nonces
+        )
+        own = self._ledger.audit.attempt_of(
+            self._account.service, self._account.key_fingerprint, [holder.nonce]
+        )
         return None if named is None or own is None else Crossed(own, named)
 
     async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
@@ -286,9 +292,13 @@ class Auditor:
         attempt in doubt.
         """
         nonces, file_ids = marks_in(row)
-        attempt = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
+        attempt = self._ledger.audit.attempt_of(
+            self._account.service, self._account.key_fingerprint, nonces
+        )
         if attempt is None and (nonce := self._by_upload(file_ids)) is not None:
-            attempt = self._ledger.audit.attempt_of(self._service, self._key_print, [nonce])
+            attempt = self._ledger.audit.attempt_of(
+                self._account.service, self._account.key_fingerprint, [nonce]
+            )
         if attempt is None or not counts_as_twin(
             row, attempt, self._endpoints.get(attempt.job, "")
         ):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import Gone, NotFound, ServiceError
 from batcher.ledger.ledger import Transition
@@ -37,8 +38,7 @@ class Cleaner:
         context: StageContext,
         store: Store,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
         in_the_end: bool,
         is_wanted: Callable[[int], bool],
     ) -> None:
@@ -55,11 +55,10 @@ class Cleaner:
         self._failures = 0  # in a row
         self.left = 0  # for the next run
         ledger.listeners.append(self._hear)
-        self._pending.update(
-            dict.fromkeys(
-                ledger.tracking.uncleaned(service, key_print, alive_at=context.clock()), 0
-            )
+        left = ledger.tracking.uncleaned(
+            account.service, account.key_fingerprint, alive_at=context.clock()
         )
+        self._pending.update(dict.fromkeys(left, 0))
 
     def outstanding(self) -> int:
         """Jobs that may be deleted as things stand: a run that sends nothing never changes what has

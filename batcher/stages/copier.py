@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
 from batcher.exit_codes import ExitCode
@@ -31,14 +32,13 @@ class Copier:
         store: Store,
         placing: asyncio.Lock,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
     ) -> None:
         self._ledger = context.ledger
         self._store = store
         self._control = context.control
         self._placing = placing
-        self._account = (service, key_print)
+        self._account = account
 
     def outstanding(self) -> int:
         """Whether any copy's payer has come to an end and the copy has not."""
@@ -80,7 +80,9 @@ class Copier:
                 return [saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
         asked = (
-            self._ledger.sharing.still_at_service(copy.id, *self._account, now=now)
+            self._ledger.sharing.still_at_service(
+                copy.id, self._account.service, self._account.key_fingerprint, now=now
+            )
             if copy.payer_sha256
             else None
         )

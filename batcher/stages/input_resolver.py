@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.inflight import LAPSES
 from batcher.core.lifecycle import State
 from batcher.errors import DocumentLocked, SourceChangedError, SourceError, SourceGoneError
@@ -54,17 +55,15 @@ class InputResolver:
         ledger: Ledger,
         passwords: Passwords,
         *,
-        service: str,
-        key_print: str,
-        retention: float,
+        account: Account,
         parts: Path,
         ignored: Mapping[str, Collection[str]],
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._passwords = passwords
-        self._home = (service, key_print)
-        self._left = LEFT * retention
+        self._account = account
+        self._left = LEFT * account.retention
         self._parts = parts  # where large objects wait to be uploaded
         self._ignored = ignored  # parameters that tell no addresses apart, by listing
         self._clock = clock
@@ -130,11 +129,9 @@ class InputResolver:
         if due.upstream is None or due.on_its_own:
             return None
         job = self._ledger.sending.upstream_job(due.upstream)
-        if (
-            job is None
-            or (job.service, job.key_print) != self._home
-            or self._clock() > job.deadline_at - self._left
-        ):
+        if job is None or not self._account.made(job.service, job.key_print):
+            return None
+        if self._clock() > job.deadline_at - self._left:
             return None
         return UpstreamJob(job.job_id)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from batcher.adapters.rate_limits import RateLimiter
 from batcher.core.absence import RETENTION_MARGIN
+from batcher.core.account import Account
 from batcher.core.duplicate_jobs import (
     CLOCK_SKEW,
     age_of,
@@ -104,16 +105,14 @@ class JobListReader:
         client: Api,
         lane: RateLimiter,
         *,
-        service: str,
-        key_print: str,
+        account: Account,
         endpoints: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._client = client
         self._lane = lane
-        self._service = service
-        self._key_print = key_print
+        self._account = account
         self._endpoints = endpoints
         self._clock = clock
 
@@ -122,7 +121,7 @@ class JobListReader:
         now = self._clock()
         scan = JobListScan(asyncio.get_running_loop().time(), now)
         scan.unshown = self._ledger.audit.accepted_jobs(
-            self._service, self._key_print, alive_at=now + RETENTION_MARGIN
+            self._account.service, self._account.key_fingerprint, alive_at=now + RETENTION_MARGIN
         )
         ranks: dict[int, Rank] = {}
         try:
@@ -163,7 +162,7 @@ class JobListReader:
         asked = list(scan.unshown)[:AGAIN_AT_MOST]
         alive_at = self._clock() + RETENTION_MARGIN
         still = self._ledger.audit.still_accepted(
-            self._service, self._key_print, asked, alive_at=alive_at
+            self._account.service, self._account.key_fingerprint, asked, alive_at=alive_at
         )
         for job_id in asked:
             if job_id not in still:
@@ -179,7 +178,9 @@ class JobListReader:
         ranks: dict[int, Rank],
     ) -> None:
         scan.unreadable += page.unreadable
-        holders = self._ledger.audit.holders(self._service, [row.job_id for row in page.jobs])
+        holders = self._ledger.audit.holders(
+            self._account.service, [row.job_id for row in page.jobs]
+        )
         for row in page.jobs:
             holder = holders.get(row.job_id)
             if holder is not None:
@@ -227,7 +228,9 @@ class JobListReader:
         nonces, _ = marks_in(row)
         if not nonces:
             return False
-        attempt = self._ledger.audit.attempt_of(self._service, self._key_print, nonces)
+        attempt = self._ledger.audit.attempt_of(
+            self._account.service, self._account.key_fingerprint, nonces
+        )
         return attempt is not None and attempt.nonce != nonce
 
     def _claim(
@@ -249,7 +252,7 @@ class JobListReader:
         against it.
         """
         known = (
-            self._ledger.audit.known_jobs(self._service, [row.job_id for row in rows])
+            self._ledger.audit.known_jobs(self._account.service, [row.job_id for row in rows])
             if rows
             else ()
         )

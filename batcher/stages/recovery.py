@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from batcher.adapters.rate_limits import RateLimits
 from batcher.core import absence, events
 from batcher.core.absence import LISTING, Action, Decision
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import (
     AttemptOpen,
@@ -46,9 +47,7 @@ class Recovery:
         rate_limits: RateLimits,
         control: RunControl,
         *,
-        service: str,
-        key_print: str,
-        retention: float,
+        account: Account,
         settle: float,
         clock: Callable[[], float],
         submits: bool = True,
@@ -59,9 +58,7 @@ class Recovery:
         self._client = client
         self._rate_limits = rate_limits
         self._control = control
-        self._service = service
-        self._key_print = key_print
-        self._retention = retention
+        self._account = account
         self._settle = settle
         self._clock = clock
         self._submits = submits
@@ -71,8 +68,7 @@ class Recovery:
             ledger,
             client,
             rate_limits.list,
-            service=service,
-            key_print=key_print,
+            account=account,
             endpoints=self._endpoints,
             clock=clock,
         )
@@ -123,7 +119,7 @@ class Recovery:
         held = [
             attempt
             for attempt in self._ledger.audit.unknown(State.HELD)
-            if not absence.is_out_of_reach(self._age(attempt), self._retention)
+            if not absence.is_out_of_reach(self._age(attempt), self._account.retention)
         ]
         if held:
             await self._pass(held, self._adopt)
@@ -162,7 +158,7 @@ class Recovery:
         shows is still ours.
         """
         try:
-            await prove_fence(self._ledger, self._client, self._service, self._key_print)
+            await prove_fence(self._ledger, self._client, self._account)
         except Unauthorised:
             raise
         except ServiceError:
@@ -203,7 +199,7 @@ class Recovery:
         """Return False where another attempt already holds its job."""
         job_id = scan.jobs.get(attempt.id)
         if job_id is not None:
-            deadline = attempt.sent_at + self._retention
+            deadline = attempt.sent_at + self._account.retention
             try:
                 await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
             except Outdated:
@@ -215,9 +211,11 @@ class Recovery:
     # --- facts ------------------------------------------------------------------------------------
 
     def _known_of(self, scan: JobListScan) -> _Known:
-        witness = self._ledger.audit.witness(self._service, self._key_print, since=0.0)
+        witness = self._ledger.audit.witness(
+            self._account.service, self._account.key_fingerprint, since=0.0
+        )
         return _Known(
-            proven=self._ledger.audit.proven(self._service, self._key_print),
+            proven=self._ledger.audit.proven(self._account.service, self._account.key_fingerprint),
             missing=scan.lacking(self._settle),
             accepted_at=witness.accepted_at if witness else None,
         )
@@ -282,7 +280,7 @@ class Recovery:
         return absence.RunFacts(
             settle=self._settle,
             span=self._span,
-            retention=self._retention,
+            retention=self._account.retention,
             proven=self._known.proven,
             never_arrived=len(self._never_arrived | {attempt.id}),
             fences_in_vain=self._fences_in_vain,
@@ -338,7 +336,7 @@ class Recovery:
         self._rest = 0.0
         self._learn_lag(scan)
         if scan.shown_to is not None or scan.jobs:
-            await self._ledger.prove(self._service, self._key_print, LISTING)
+            await self._ledger.prove(self._account.service, self._account.key_fingerprint, LISTING)
         return scan
 
     def _learn_lag(self, scan: JobListScan) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
 from batcher.common.names import extension_of, identity
 from batcher.core import events, sending
+from batcher.core.account import Account
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.lifecycle import TO_SUBMIT, State
@@ -82,9 +83,7 @@ class JobTemplate:
     options: Mapping[str, Any]
     metadata: Mapping[str, Any]
     priority: bool
-    service: str
-    key_print: str
-    retention: float
+    account: Account
     patience: float
     rate: Rate  # what a page of it costs
     chained_rate: Rate  # … where its input is a job, parsed already
@@ -441,7 +440,10 @@ class Submitter:
         job = self._assignments[due.job]
         claim = await self._claim(due, chained=isinstance(named.input, UpstreamJob))
         call = self._call(due, named, nonce)
-        attempt = events.Sending(due.id, nonce, job.service, job.key_print, claim.cost)
+        account = job.account
+        attempt = events.Sending(
+            due.id, nonce, account.service, account.key_fingerprint, claim.cost
+        )
         try:
             # from here on a crash leaves a trace to follow
             await self._ledger.record(*before, attempt, claim=claim)
@@ -563,7 +565,7 @@ class Submitter:
         self._rate_limits.submit.answered()
         self._concurrency.breaker.answered(self._clock())
         return events.Accepted(
-            due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].retention
+            due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].account.retention
         )
 
     def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:

@@ -79,8 +79,8 @@ DEFECTS: Final = (
         RECOVERY,
         (
             (
-                "deadline = attempt.sent_at + self._retention",
-                "deadline = self._clock() + self._retention",
+                "deadline = attempt.sent_at + self._account.retention",
+                "deadline = self._clock() + self._account.retention",
             ),
         ),
         f"{PROOFS}::test_an_adopted_job_expires_by_its_submission_not_by_its_adoption",

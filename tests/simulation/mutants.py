@@ -166,7 +166,8 @@ def _submits_without_a_trace() -> list[Patch]:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, named.input, self._call(due, named, nonce))
         job = self._assignments[due.job]
-        sending = events.Sending(due.id, nonce, job.service, job.key_print, 1.0)
+        account = job.account
+        sending = events.Sending(due.id, nonce, account.service, account.key_fingerprint, 1.0)
         await record(self._ledger, *before, sending)
         await record(self._ledger, event)
 

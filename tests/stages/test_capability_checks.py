@@ -12,6 +12,7 @@ from virtual import run_virtually
 from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.absence import FENCE, LISTING
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import Refused
 from batcher.ledger.intake import Version
@@ -55,9 +56,7 @@ class Case:
             client,
             RateLimits(),
             RunControl(),
-            service="twin",
-            key_print="none",
-            retention=RETENTION,
+            account=Account("twin", "none", RETENTION),
             settle=SETTLE,
             clock=self.ledger.clock,
         )

@@ -15,6 +15,7 @@ from house import House
 from virtual import run_virtually
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import NotFound, ReplyLostError
 from batcher.ledger.connection import reader
@@ -258,8 +259,7 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
         cleaner = Cleaner(
             context_of(ledger, client),
             Store(Path("absent")),
-            service="twin",
-            key_print="none",
+            account=Account("twin", "none", 43_200.0),
             in_the_end=True,
             is_wanted=lambda document: False,
         )

@@ -12,6 +12,7 @@ from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import Outdated
 from batcher.ledger.intake import Version
@@ -215,9 +216,9 @@ def test_a_copy_that_is_superseded_while_others_are_made_is_written_nowhere() ->
 
 
 def copier(ledger: Ledger, shelf: Shelf) -> Copier:
-    account = {"service": "twin", "key_print": "none"}
+    account = Account("twin", "none", 43_200.0)
     context = context_of(ledger, client=None)
-    return Copier(context, shelf, asyncio.Lock(), **account)  # type: ignore[arg-type]
+    return Copier(context, shelf, asyncio.Lock(), account=account)  # type: ignore[arg-type]
 
 
 async def _with_nine_copies() -> Ledger:

@@ -11,6 +11,7 @@ from virtual import run_virtually, unhurried
 
 from batcher.adapters.rate_limits import RateLimiter
 from batcher.core import events
+from batcher.core.account import Account
 from batcher.errors import BadReply, Busy, ServiceError, Unauthorised
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
@@ -178,7 +179,7 @@ def look(
     means = (ledger, client, lane or unhurried().list)
     told = {"parse": "parse"} if endpoints is None else endpoints
     looking = JobListReader(
-        *means, service="twin", key_print="none", endpoints=told, clock=ledger.clock
+        *means, account=Account("twin", "none", 43_200.0), endpoints=told, clock=ledger.clock
     )
     return looking.through(ledger.audit.unknown())
 

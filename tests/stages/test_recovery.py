@@ -16,6 +16,7 @@ from virtual import run_virtually, unhurried
 
 from batcher.core import events
 from batcher.core.absence import FENCE, LISTING
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLostError, ServiceError
 from batcher.ledger.intake import Version
@@ -1010,9 +1011,7 @@ def _recovery(ledger: Ledger, client: FakeClient, **more: Any) -> Recovery:
         client,
         unhurried(),
         RunControl(),
-        service="twin",
-        key_print="none",
-        retention=43200.0,
+        account=Account("twin", "none", 43_200.0),
         settle=SETTLE,
         clock=ledger.clock,
         **{"endpoints": {"parse": "parse"}, **more},

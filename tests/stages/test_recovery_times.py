@@ -11,6 +11,7 @@ from virtual import unhurried
 
 from batcher.core import events
 from batcher.core.absence import FENCE, LISTING
+from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import (
     BadReply,
@@ -79,9 +80,9 @@ class Service(Rows):
 def recovery(
     ledger: Ledger, client: Service, control: RunControl | None = None, **more: Any
 ) -> Recovery:
-    facts = {"retention": RETENTION, "settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
+    facts = {"settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
     means = (ledger, client, unhurried(), control or RunControl())
-    return Recovery(*means, service="twin", key_print="none", clock=ledger.clock, **facts)
+    return Recovery(*means, account=Account("twin", "none", RETENTION), clock=ledger.clock, **facts)
 
 
 async def goes_on(

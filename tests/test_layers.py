@@ -20,8 +20,9 @@ INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
     " option_checks citations results result_links links_within webhook_signature address_lists"
     " inputs responses client fake_client",
-    "ledger": "filesystem lock queries payers schema migrations journal integrity run_spend "
-    "event_writes intake writer"
+    "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
+    " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
+    " queries.reporting schema migrations journal integrity run_spend event_writes intake writer"
     " ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",

@@ -140,9 +140,11 @@ _CANDIDATE: Final = "SELECT id, source, state, kind, payer, upstream FROM docume
 _IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
 # Of the same bytes and step. None that waits for the document itself: both would wait for ever.
 _OTHERS: Final = f"""
-    SELECT o.id FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
+    SELECT o.id FROM documents d
+    JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
     WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
-    AND (o.state IN ({listed(OUT)}) OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
+    AND (o.state IN ({listed(OUT)})
+         OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
     ORDER BY o.id"""
 _WITH_A_RESULT: Final = """
     SELECT o.id, o.output, o.output_sha256

@@ -233,7 +233,8 @@ _TO_COME = (
 # As the view `failures` has it, but by the states that are verdicts: an index leads to those.
 _FAILURES = f"""
     WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
-    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id), coalesce(min(w.runs), 0),
+    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id),
+           coalesce(min(w.runs), 0),
            error_name
     FROM documents d LEFT JOIN waiting w ON w.id = d.id
     WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
@@ -254,10 +255,12 @@ _PASSING = f"""
     happened AS MATERIALIZED (
         SELECT s.content, s.step, e.seq, e.at, e.event IN ('Retried', 'Follows') AS decided
         FROM (SELECT DISTINCT content, step FROM failed) s
-        JOIN documents o ON o.content = s.content AND o.step = s.step JOIN events e ON e.document = o.id
+        JOIN documents o ON o.content = s.content AND o.step = s.step
+        JOIN events e ON e.document = o.id
         WHERE e.event IN ('Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected')),
     decision AS MATERIALIZED (
-        SELECT content, step, max(seq) AS seq, max(at) AS at FROM happened WHERE decided GROUP BY content, step),
+        SELECT content, step, max(seq) AS seq, max(at) AS at FROM happened
+        WHERE decided GROUP BY content, step),
     tried AS MATERIALIZED (
         SELECT h.content, h.step, count(*) AS runs, coalesce(d.at, 0) AS since
         FROM happened h LEFT JOIN decision d ON d.content = h.content AND d.step = h.step
@@ -265,7 +268,8 @@ _PASSING = f"""
     SELECT f.id, t.runs FROM failed f JOIN tried t ON t.content = f.content AND t.step = f.step
     WHERE t.runs < :runs AND NOT EXISTS (
         SELECT 1 FROM documents o JOIN attempts a ON a.document = o.id
-        WHERE o.content = f.content AND o.step = f.step AND a.outcome <> 'void' AND a.sent_at >= t.since)
+        WHERE o.content = f.content AND o.step = f.step
+        AND a.outcome <> 'void' AND a.sent_at >= t.since)
     ORDER BY f.id"""
 _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
 

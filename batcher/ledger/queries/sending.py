@@ -184,7 +184,8 @@ class SendingQueries:
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"
 _WHO_PAYS = f"""
-    SELECT min(o.id) FROM documents o WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
+    SELECT min(o.id) FROM documents o
+    WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
     AND o.payer IS NOT d.id AND (o.state IN ({listed(OUT)})
     OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})}))"""
 _FOLLOWER = (

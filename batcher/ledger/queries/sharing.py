@@ -119,6 +119,7 @@ class SharingQueries:
 
 _ANSWERED = f"""
     SELECT w.value ->> 0, w.value ->> 1 FROM json_each(?) w
-    WHERE EXISTS (SELECT 1 FROM documents d WHERE d.content = w.value ->> 0 AND d.step = w.value ->> 1
+    WHERE EXISTS (
+        SELECT 1 FROM documents d WHERE d.content = w.value ->> 0 AND d.step = w.value ->> 1
                   AND (d.state IN ({listed(OUT)}) OR d.output_sha256 IS NOT NULL
                        OR coalesce(d.superseded_from, d.state) IN ({listed(MAY_HAVE_COST)})))"""

@@ -66,6 +66,4 @@ async def _hello(process: asyncio.subprocess.Process) -> str:
         return msgspec.json.decode(line, type=_Hello).url
     except (TimeoutError, msgspec.MsgspecError) as error:
         process.kill()
-        raise ServiceUnusable(
-            "the local service didn't start; what it said stands above"
-        ) from error
+        raise ServiceUnusable("the local service didn't start; see its messages above") from error

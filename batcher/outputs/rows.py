@@ -82,8 +82,8 @@ def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
     """Yield the result as one line of JSON Lines, in pieces: its origin and the result as it came.
 
-    If strict readers of JSON wouldn't accept the result, it is repaired; if it isn't JSON, null and
-    a note stand in its place, and `left_out` is told.
+    If strict readers of JSON wouldn't accept the result, it is repaired. If it isn't JSON, it is
+    null with a note, and that is appended to `left_out`.
     """
     facts = {
         "source": sound(origin.source),

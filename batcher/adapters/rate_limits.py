@@ -27,8 +27,8 @@ FIRST_HOLD: Final = 0.5
 FIRST_HOLD_OF_TOO_FAST: Final = 0.1
 LONGEST_HOLD: Final = 60.0
 STIRS: Final = 60.0  # seconds between checks whether a pause was shortened
-# Length of a wait from which it is reported.
-WORTH_A_WORD: Final = 60.0  # seconds
+# Seconds; a longer wait is reported.
+WORTH_A_WORD: Final = 60.0
 JUDGED_BY: Final = 10  # the last calls by which failures are judged …
 JUDGED_FOR: Final = 5.0  # … within so many seconds
 # Fraction of them that must fail before the limiter pauses; single failures delay nothing.

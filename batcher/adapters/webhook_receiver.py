@@ -92,9 +92,7 @@ class Receiver:
         return 204
 
     def _is_in_time(self) -> bool:
-        """Tell whether the rate allows a message: a token bucket of size `burst`, filled at
-        `rate`.
-        """
+        """Take a token for a message from a bucket of size `burst`, filled at `rate`."""
         now = asyncio.get_running_loop().time()
         self._allowance = min(self._burst, self._allowance + (now - self._counted_at) * self._rate)
         self._counted_at = now

@@ -112,9 +112,7 @@ class Lines:
         return encoding
 
     def _line(self) -> bytes:
-        """Return the bytes up to a newline; in UTF-16 and UTF-32 a byte 0x0a alone is no
-        newline.
-        """
+        """Return the bytes up to a newline; in UTF-16 and UTF-32 a lone byte 0x0a is none."""
         line = b""
         width = self.encoding.width
         while part := self._file.readline():

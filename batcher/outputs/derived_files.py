@@ -160,7 +160,7 @@ def picture_in(url: str) -> bytes | None:
     content = unquote_to_bytes(text)
     picture = b64decode(content) if kind.endswith(";base64") else content
     if not comma or not picture:
-        raise ValueError("a picture in its own address, of which nothing can be read")
+        raise ValueError("a data: address without a picture that can be read")
     return picture
 
 
@@ -282,7 +282,5 @@ def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
 
 
 def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
-    """Return those of `group` whose result is on disk as it was saved; `verify` reports the
-    others.
-    """
+    """Return the results that are on disk as they were saved; `verify` reports the others."""
     return [one for one in group if store.digest(one.output) == one.sha256]

@@ -81,13 +81,12 @@ class Mirror:
             )
         except Exception as error:  # errors of obstore and of the system, which have no common base
             raise MirrorError(
-                f"{self.url}/{name}: {_said(error)}; what is on disk stays, run again"
+                f"{self.url}/{name}: {_said(error)}; the files on disk are kept; "
+                "rerun the same command"
             ) from error
 
     async def answers(self) -> bool:
-        """Tell whether the store can be listed; if it can, an error of `put` concerns one
-        object.
-        """
+        """Tell whether the store can be listed, so that an error of `put` concerns one object."""
         try:
             async for _ in self._list(self._store, chunk_size=1):
                 break
@@ -113,7 +112,5 @@ def _beginning(path: Path, length: int) -> Iterator[bytes]:
 
 
 def _said(error: Exception) -> str:
-    """Return the error's first line; obstore's further lines quote the configuration of its
-    client.
-    """
+    """Return the error's first line; obstore's other lines quote its client's configuration."""
     return " ".join(str(error).split("\n")[0].split())[:300] or type(error).__name__

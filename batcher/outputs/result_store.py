@@ -64,13 +64,13 @@ _PLACE_ALONE: Final = frozenset(  # errors that concern this path only, not othe
 )
 # What to do about an error.
 _NEXT: Final = {
-    errno.EMFILE: "let it have more files open (ulimit -n)",
-    errno.ENFILE: "the system has too many files open: let it have more",
-    errno.EFBIG: "it is larger than files may be there: raise `ulimit -f`, or name an output on "
+    errno.EMFILE: "allow this process more open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files",
+    errno.EFBIG: "the file is larger than allowed: raise `ulimit -f`, or choose an output on "
     "another disk",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
-    errno.EROFS: "mount it writable, or name another output directory",
+    errno.EROFS: "mount it writable, or choose another output directory",
     errno.EACCES: "make it writable for this user",
     errno.EPERM: "make it writable for this user",
 }
@@ -408,9 +408,7 @@ class Store:
 
     @cached_property
     def _room(self) -> int:
-        """Bytes that a path below the root may have so that it can be opened by its absolute
-        path.
-        """
+        """Bytes that a path below the root may have to be opened by its absolute path."""
         with suppress(OSError, ValueError):
             return (
                 os.pathconf(self._root, "PC_PATH_MAX")
@@ -420,9 +418,7 @@ class Store:
         return LONGEST_PATH
 
     def _mode_of(self, folder: bytes) -> int:
-        """Return the mode for a new folder; batcher's own, with the ledger, is always the
-        owner's.
-        """
+        """Return the mode for a new folder; batcher's own is always the owner's."""
         is_own = folder == _OWN or folder.startswith(_OWN + b"/")
         return FOLDERS["owner" if is_own else self._access]
 
@@ -505,9 +501,7 @@ def _link_or_move(name: bytes, folder: int, kept: bytes, into: int) -> None:
 
 
 def _hash_of(name: bytes, folder: int) -> str | None:
-    """Return the file's SHA-256, None if there is none, "" if it is no regular file or
-    unreadable.
-    """
+    """Return the file's SHA-256, None if there is none, "" if it can't be read."""
     try:
         fd = _open_file(name, folder)
     except FileNotFoundError:

@@ -82,8 +82,8 @@ def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> Iterator[bytes]:
     """Yield the result as one line of JSON Lines, in pieces: its origin and the result as it came.
 
-    If strict readers of JSON wouldn't accept the result, it is repaired; if it isn't JSON, null and
-    a note stand in its place, and `left_out` is told.
+    If strict readers of JSON wouldn't accept the result, it is repaired. If it isn't JSON, it is
+    null with a note, and that is appended to `left_out`.
     """
     facts = {
         "source": sound(origin.source),
@@ -107,9 +107,7 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
 
 
 def metadata_of(origin: Origin) -> bytes | None:
-    """Return the document's metadata from the listing as JSON; as a JSON string if it isn't
-    JSON.
-    """
+    """Return the document's metadata as JSON; as a JSON string if it isn't JSON."""
     if not origin.metadata:
         return None
     said = origin.metadata.encode("utf-8", "replace")
@@ -196,9 +194,7 @@ def fitted(row: Row, columns: Columns) -> Row:
 
 
 def flat(value: Mapping[str, Any]) -> Row:
-    """Return nested objects with dotted names, and lists as JSON, since they don't fit in one
-    row.
-    """
+    """Return nested objects with dotted names, and lists as JSON, which fits in one row."""
     row: Row = {}
     for name, inner in _flat(value, "", 1):
         row[_free(row, name)] = inner
@@ -219,8 +215,9 @@ def _flat(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[s
 
 
 def _free(row: Row, name: str) -> str:
-    """Return `name`, with underscores if the row has it: {"a": {"b": 1}, "a.b": 2} has two
-    "a.b".
+    """Return `name` with underscores added while the row has it.
+
+    {"a": {"b": 1}, "a.b": 2} has two columns "a.b".
     """
     while name in row:
         name += "_"

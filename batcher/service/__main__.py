@@ -59,9 +59,7 @@ def serve(options: LocalOptions, *, key: str | None) -> None:
 
 
 def _silence_warnings() -> None:
-    """Silence warnings about malformed uploads: the client gets an error, the terminal needs
-    none.
-    """
+    """Silence warnings about malformed uploads, for which the client gets an error."""
     for category in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
         warnings.simplefilter("ignore", category)
 
@@ -93,9 +91,7 @@ async def _serve_parent(options: LocalOptions) -> None:
 
 
 def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Wait for the end of stdin, which means that the parent ended; then stop, by force if need
-    be.
-    """
+    """Wait until stdin ends, which means that the parent ended; then stop, by force if needed."""
     while os.read(0, 4096):
         pass
     with contextlib.suppress(RuntimeError):  # the loop may have ended already
@@ -105,8 +101,9 @@ def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
 
 
 def _ask_for_descriptors() -> None:
-    """Raise the limit of open files to what the connections need; many systems allow 256 or
-    1,024.
+    """Raise the limit of open files, since each connection takes one.
+
+    Many systems allow 256 or 1,024 unless asked.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)

@@ -49,6 +49,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def answer(self) -> web.Response:
+        """Return the error as an HTTP response."""
         error = {"code": self.code, "name": self.name, "message": self.message}
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
         return as_json({"error": error, "detail": self.message}, status=self.code, headers=headers)
@@ -70,12 +71,14 @@ class InvalidRequest(Exception):
         return cls({"type": type, "loc": list(loc), "msg": msg, "input": None})
 
     def answer(self, *, status: int = 422) -> web.Response:
+        """Return the error as an HTTP response."""
         return as_json({"detail": list(self.problems)}, status=status)
 
 
 def as_json(
     value: Any, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
+    """Return a response with `value` as JSON."""
     return web.Response(
         body=msgspec.json.encode(value),
         status=status,
@@ -93,4 +96,5 @@ def html_page(status: int, reason: str) -> web.Response:
 
 
 def job_not_found() -> ApiError:
+    """Return the error for a job that is unknown or expired."""
     return ApiError(ErrorName.NOT_FOUND, "Job not found")

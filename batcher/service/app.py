@@ -92,6 +92,7 @@ class Routes:
         self._rooms = rooms
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the routes of submissions and jobs."""
         return [
             *(web.post(f"/{name}", self._sync(type)) for name, type in ENDPOINTS.items()),
             *(web.post(f"/{name}_async", self._async(type)) for name, type in ENDPOINTS.items()),
@@ -151,9 +152,7 @@ class Routes:
         return await self._rooms.queue.submit(job)
 
     async def _outcome(self, request: web.Request, job_id: str) -> web.Response:
-        """Return a synchronous call's answer: the bare result, or the job's error with its
-        status.
-        """
+        """Return a synchronous call's answer: the bare result, or the job's error."""
         row = self._rooms.jobs.find(job_id)
         if row["status"] == JobStatus.COMPLETED:
             result = await self._rooms.results.read(
@@ -214,9 +213,7 @@ class Routes:
         return as_json({})
 
     async def delete_job(self, request: web.Request) -> web.Response:
-        """`DELETE /job/{job_id}`: delete the job and its result, a persisted one only if asked
-        to.
-        """
+        """`DELETE /job/{job_id}`: delete a job, and a persisted one only if asked to."""
         job_id = request.match_info["job_id"]
         with_persisted = flag(request, "include_persisted")
         row = self._rooms.jobs.find(job_id)
@@ -247,6 +244,7 @@ class Routes:
         return as_json(self._rooms.chaos.account())
 
     async def version(self, request: web.Request) -> web.Response:
+        """`GET /version`: the version of the API that is imitated."""
         return as_json(VERSION)
 
 

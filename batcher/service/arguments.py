@@ -25,7 +25,7 @@ def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
     """Convert `12h`, `30m`, `45s`, `2d` or plain seconds into seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None or not float(match[1]):
-        raise click.BadParameter(f"{text!r} is no span of time; write 45s, 30m or 12h")
+        raise click.BadParameter(f"{text!r} is no duration; write 45s, 30m or 12h")
     return float(match[1]) * SECONDS_IN[match[2]]
 
 
@@ -62,7 +62,7 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         "hosts",
         multiple=True,
         metavar="NAME",
-        help="A Host header to answer to, beside loopback's.",
+        help="A Host header to accept, besides loopback's.",
     ),
     click.option(
         "--data-dir",
@@ -104,7 +104,7 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--pipelines",
         type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
-        help="A folder of pipelines, one TOML file each; those that ship are there, too.",
+        help="A folder of pipelines, one TOML file each, besides those that ship with batcher.",
     ),
     click.option(
         "--llm-url",
@@ -122,13 +122,13 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--llm-key-env",
         metavar="NAME",
-        help="The variable that holds the key for it, if it wants one.",
+        help="The environment variable with its key, if it needs one.",
     ),
     click.option(
         "--allow-urls", is_flag=True, help="Fetch documents from public http(s) addresses."
     ),
     click.option(
-        "--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine, too."
+        "--allow-loopback-urls", is_flag=True, help="With --allow-urls: from this machine as well."
     ),
     click.option(
         "--webhook",
@@ -141,14 +141,14 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         default=SECRET_VARIABLE,
         show_default=True,
         metavar="NAME",
-        help="The variable that holds their secret: whsec_ and Base64.",
+        help="The environment variable with their secret: whsec_ and Base64.",
     ),
     click.option(
         "--chaos",
         callback=_orders,
         default="",
         metavar="NAME=RATE[:SECONDS],…",
-        help="Faults to make, for rehearsals; GET /__chaos tells which were made. NAME: "
+        help="Faults to inject, for rehearsals; GET /__chaos lists those injected. NAME: "
         f"{FAULT_NAMES}.",
     ),
     click.option(

@@ -58,9 +58,7 @@ def copied(answer: Answer) -> Assembled:
 
 
 def free(answer: Answer) -> Answer:
-    """Return the answer without credits, for a step over pages that an earlier step was paid
-    for.
-    """
+    """Return the answer without credits, for a step whose pages are paid for already."""
     return Assembled(answer.result, answer.num_pages)
 
 
@@ -73,9 +71,7 @@ def noted(answer: Answer, notes: list[str]) -> Answer:
 
 
 def without_places(answer: Answer, options: Mapping[str, Any]) -> Answer:
-    """Return the answer as the client asked for it, without OCR data that only the service
-    needed.
-    """
+    """Return the answer without OCR data that only the service needed."""
     if (options.get("settings") or {}).get("return_ocr_data"):
         return answer
     bare = noted(answer, own_notes(answer, options))

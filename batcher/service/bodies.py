@@ -47,11 +47,13 @@ class WebhookRequest(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            # msgspec's words, so told like any other
+            # In msgspec's words, so that `requests` explains it like its other errors.
             raise ValueError("Object missing required field `url`")
 
 
 class AsyncOptions(msgspec.Struct):
+    """What every submission may carry: metadata, priority and a webhook."""
+
     metadata: Any = None
     priority: bool = False
     webhook: WebhookRequest | None = None
@@ -167,6 +169,8 @@ class Settings(msgspec.Struct):
 
 
 class ParseOptions(msgspec.Struct):
+    """The parse options, as they stand under `parsing` in other bodies."""
+
     enhance: Enhance | None = None
     retrieval: Retrieval | None = None
     formatting: Formatting | None = None
@@ -188,6 +192,8 @@ class Body(msgspec.Struct, kw_only=True):
 
 
 class ParseBody(Body, kw_only=True):
+    """The body of /parse."""
+
     enhance: Enhance | None = None
     retrieval: Retrieval | None = None
     formatting: Formatting | None = None
@@ -233,6 +239,8 @@ class ExtractSettings(msgspec.Struct):
 
 
 class ExtractBody(ParsingBody, kw_only=True):
+    """The body of /extract."""
+
     instructions: Instructions | None = None
     settings: ExtractSettings | None = None
 
@@ -252,16 +260,22 @@ class SplitSettings(msgspec.Struct):
 
 
 class SplitBody(ParsingBody, kw_only=True):
+    """The body of /split."""
+
     split_description: list[SplitCategory]
     split_rules: str | None = None
     settings: SplitSettings | None = None
 
 
 class PipelineSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """The only settings that refuse unknown keys, as the description says."""
+
     document_password: str | None = None
 
 
 class PipelineBody(Body, kw_only=True):
+    """The body of /pipeline."""
+
     pipeline_id: str
     settings: PipelineSettings | None = None
 
@@ -272,6 +286,8 @@ class Category(msgspec.Struct):
 
 
 class ClassifyBody(Body, kw_only=True):
+    """The body of /classify."""
+
     model: Literal["default", "accurate"] | None = None
     priority: bool = True
     force_url_result: bool = False

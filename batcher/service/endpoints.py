@@ -42,9 +42,7 @@ class Endpoint:
 
 
 class Endpoints:
-    """All endpoints: declared ones live as long as the service, the portal's are in its
-    database.
-    """
+    """All endpoints; declared ones are in memory, those of the portal in the database."""
 
     def __init__(self, database: Database, declared: Sequence[Endpoint], *, clock: Clock) -> None:
         self._database = database

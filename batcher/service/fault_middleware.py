@@ -61,9 +61,7 @@ def disturb(chaos: Chaos, errands: Errands) -> Middleware:
 
 
 def _counts(request: web.Request, limit: str) -> bool:
-    """Tell whether a call counts for a limit; signed addresses and the service's own paths
-    don't.
-    """
+    """Tell whether a call counts for a limit; signed addresses and own paths don't."""
     if limit == "limit-2000":
         return _kind(request) == "job"
     return not request.path.startswith((*OPEN, "/__"))

@@ -46,8 +46,9 @@ REMEMBERED: Final = 10_000  # the latest faults that `GET /__chaos` returns
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An ordered fault: its probability (0 to 1) or calls per second, and its duration in
-    seconds.
+    """An ordered fault.
+
+    `rate` is a probability from 0 to 1, or a limit's calls per second; `seconds` is its duration.
     """
 
     rate: float

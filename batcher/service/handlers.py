@@ -116,9 +116,7 @@ def _pipeline(desk: Desk) -> Work:
 def _pipeline_extract(
     desk: Desk, recipe: Recipe, whole: Answer, split: Mapping[str, Any] | None
 ) -> Any:
-    """Return the extract of the whole document, or one for each partition of each split with
-    one.
-    """
+    """Return the document's extract, or one for each partition of each split that has one."""
     if not recipe.extracts:
         return None
     if split is None:

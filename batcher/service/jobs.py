@@ -163,9 +163,7 @@ class Jobs:
         return [_revive(row) for row in rows]
 
     def page(self, *, limit: int, before: int | None) -> tuple[list[sqlite3.Row], int | None]:
-        """Return the newest `limit` jobs accepted before `before`, and the cursor of the next
-        page.
-        """
+        """Return `limit` jobs accepted before `before`, the newest first, and the next cursor."""
         rows = self._database.all(
             "SELECT * FROM jobs WHERE seq < ? AND deleted_at IS NULL"
             " AND (persist OR status = 'Pending' OR created_at > ?) ORDER BY seq DESC LIMIT ?",

@@ -30,6 +30,7 @@ class Model:
 
     @property
     def address(self) -> str:
+        """The address of chat completions."""
         base = self.url.rstrip("/")
         return f"{base}/chat/completions" if base.endswith("/v1") else f"{base}/v1/chat/completions"
 

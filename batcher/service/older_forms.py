@@ -56,9 +56,7 @@ class OlderLargeTables(msgspec.Struct):
 
 
 class Advanced(msgspec.Struct):
-    """`advanced_options`, without the `table_output_format` "ai_json", which the API no longer
-    has.
-    """
+    """`advanced_options`, without the `table_output_format` "ai_json", which is gone."""
 
     ocr_system: (
         Literal["highres", "multilingual", "combined", "reducto", "reducto-v2", "legacy"] | None
@@ -101,11 +99,13 @@ class OlderWebhook(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.mode == "direct" and self.url is None:
-            # msgspec's words, so told like any other
+            # In msgspec's words, so that `requests` explains it like its other errors.
             raise ValueError("Object missing required field `url`")
 
 
 class Older(msgspec.Struct, kw_only=True):
+    """What all bodies of the older form have in common."""
+
     document_url: str | list[str] | UploadAnswer
     webhook: OlderWebhook = msgspec.field(default_factory=OlderWebhook)
     priority: bool = False

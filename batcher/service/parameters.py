@@ -1,5 +1,6 @@
-"""Read the parts of a request outside its body the way FastAPI does: numbers, flags, own
-address.
+"""Read the parts of a request outside its body the way FastAPI does.
+
+These are numbers and flags in the query, and the address by which the service was reached.
 """
 
 from __future__ import annotations

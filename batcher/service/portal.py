@@ -23,9 +23,9 @@ PAGE: Final = """<!doctype html><meta charset="utf-8"><title>Webhooks</title>
 td,th{{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}}
 </style>
 <h1>Webhooks</h1>
-<p>Jobs submitted with <code>"webhook": {{"mode": "svix"}}</code> are told here as they end, signed
-as Svix signs. Endpoints can also be named when the service is started:
-<code>batcher serve --webhook URL</code>.
+<p>Jobs submitted with <code>"webhook": {{"mode": "svix"}}</code> send a message to each
+endpoint when they end, signed as by Svix.
+Endpoints can also be named when the service is started: <code>batcher serve --webhook URL</code>.
 <table><tr><th>endpoint<th>channels<th>signing secret<th>state<th></tr>{rows}</table>
 {trouble}<form method="post"><h2>Add an endpoint</h2>
 <p><label>URL <input name="url" type="url" required size="50"></label>

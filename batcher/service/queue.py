@@ -252,7 +252,7 @@ class Queue:
         )
         if report.name != ErrorName.SUBPROCESS_CRASHED:
             return report
-        message = f"The document ended two processes that were reading it. {report.message}"
+        message = f"Two processes died while they were reading the document. {report.message}"
         return Report(name=ErrorName.DOCUMENT_CORRUPT, code=415, message=message)
 
     def _task(self, job: StoredJob, request: dict[str, Any], sources: list[TaskInput]) -> Task:
@@ -298,15 +298,13 @@ class Queue:
             log.exception("job %s has ended, and its webhook is not sent", live.job.job_id)
 
     async def _written(self, live: LiveJob, end: End) -> None:
-        """Write until it succeeds: a disk that is full for a while must not end the worker's
-        loop.
-        """
+        """Write until it succeeds, since a full disk must not end the worker's loop."""
         while True:
             try:
                 return await end()
             except sqlite3.Error as refusal:
                 log.warning(
-                    "job %s: its end can't be written down, tried again: %s",
+                    "job %s: its end can't be written, trying again: %s",
                     live.job.job_id,
                     refusal,
                 )

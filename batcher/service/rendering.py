@@ -104,9 +104,7 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    """Return the usage, with `not_served` only if there are notes, since the API has no such
-    key.
-    """
+    """Return the usage; `not_served`, a key that the API doesn't have, only if there are notes."""
     usage = {"num_pages": answer.num_pages, "credits": answer.credits}
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 

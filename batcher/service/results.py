@@ -30,9 +30,7 @@ class Results:
         return self._folder / f"{job_id}.json"
 
     def attachments(self, job_id: str) -> Path:
-        """Return the folder of the files that the result links to; the worker creates it if
-        needed.
-        """
+        """Return the folder of the files that the result links to; it may not exist."""
         return self._folder / job_id
 
     async def read(self, job_id: str, *, address: str | None) -> bytes:

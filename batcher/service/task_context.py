@@ -96,7 +96,7 @@ class Desk:
         except Exception as bug:
             if is_of_the_machine(bug):
                 raise
-            raise corrupt(f"its reader stumbles over it: {type(bug).__name__}: {bug}") from bug
+            raise corrupt(f"its reader failed: {type(bug).__name__}: {bug}") from bug
         return answer
 
     def _chosen(self, answer: Answer, source: TaskInput, asked: Any) -> Answer:

@@ -19,9 +19,7 @@ class TaskInput(msgspec.Struct, frozen=True):
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """What the service has besides documents: a folder of pipelines, and whether there is a
-    model.
-    """
+    """What a service has besides documents: a folder of pipelines, and perhaps a model."""
 
     pipelines: str = ""
     model: bool = False

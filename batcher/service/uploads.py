@@ -106,9 +106,7 @@ class Uploads:
         )
 
     def readable(self, file_id: str) -> tuple[Path, StoredUpload] | None:
-        """Return the file of an id; None if it is unknown, deleted, expired, or incomplete on
-        disk.
-        """
+        """Return the file of an id; None if it is unknown, deleted, expired, or incomplete."""
         upload = self.find(file_id)
         if upload is None:
             return None

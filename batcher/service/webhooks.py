@@ -80,9 +80,7 @@ class Webhooks:
         self._pauses = pauses
 
     def announce(self, job: StoredJob, status: JobStatus) -> None:
-        """Start the deliveries that the job's request asks for, if its status is one to
-        announce.
-        """
+        """Start the deliveries that the job's request asks for when it ends with `status`."""
         asked = (asked_of(job, job.raw_config).get("async") or {}) if status in TOLD else {}
         wish = asked.get("webhook")
         if wish is None:

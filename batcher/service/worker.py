@@ -105,7 +105,7 @@ def _stumbled(bug: Exception) -> Report:
             code=503,
             message=f"The service's disk refuses: {what}",
         )
-    message = f"The document was read, and this can't be done with it: {what}"
+    message = f"The document was read, but the request failed: {what}"
     return Report(name=ErrorName.DOCUMENT_UNSUPPORTED, code=415, message=message)
 
 

@@ -64,6 +64,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> Path:
+        """Where the file is."""
         return path_at(self.folder, self.name, self.place)
 
 
@@ -123,8 +124,9 @@ def found_at(path: bytes, name: str) -> Found:
 
 
 def facts(status: os.stat_result) -> tuple[int, int, int]:
-    """Return size, modification time and inode, by which a file is recognised, as 64-bit
-    integers.
+    """Return size, modification time and inode, by which a file is recognised.
+
+    They are integers of 64 bits, which a ledger can hold.
     """
     return status.st_size, moment(status.st_mtime_ns), _signed(status.st_ino)
 

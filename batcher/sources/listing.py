@@ -219,12 +219,14 @@ def _table(listing: Path) -> Table:
     kind = TABLES.get(listing.suffix.lower())
     if kind is None:
         raise ManifestError(
-            str(listing), [Problem("source.listing", "a .csv, .jsonl or .parquet file is wanted")]
+            str(listing), [Problem("source.listing", "it must be a .csv, .jsonl or .parquet file")]
         )
     return kind(listing)
 
 
 class CsvTable:
+    """A CSV file with a header; a row's place is its offset in bytes."""
+
     is_text = True
     word = "line"
 
@@ -271,7 +273,7 @@ class CsvTable:
         else:
             said = ""
         if not {"path", "url"} & set(header) or len(set(header)) < len(header):
-            what = f"its first line is to name the columns, each once, path or url among them{said}"
+            what = f"its first line must name the columns, each once, path or url among them{said}"
             raise ManifestError(str(self._path), [Problem("source.listing", what)])
         return header
 
@@ -283,6 +285,8 @@ def _named(header: list[str], values: list[str]) -> Row | str:
 
 
 class JsonTable:
+    """A JSON Lines file; a row's place is its offset in bytes."""
+
     is_text = False
     word = "line"
 
@@ -326,6 +330,11 @@ def _object(line: str) -> Row | str:
 
 
 class ParquetTable:
+    """A Parquet file; a row's place is its index. Needs the extra `parquet`.
+
+    Creating it raises ManifestError if pyarrow isn't installed or the file can't be used.
+    """
+
     is_text = False
     word = "row"
 
@@ -348,7 +357,7 @@ class ParquetTable:
         if len(set(names)) < len(names):
             raise ManifestError(
                 str(path),
-                [Problem("source.listing", "its columns are to have a name of their own")],
+                [Problem("source.listing", "its columns must have distinct names")],
             )
 
     def rows(self) -> Iterator[tuple[int, int, Row | str]]:
@@ -366,7 +375,7 @@ class ParquetTable:
             yield from self._file.iter_batches(batch_size=PARQUET_ROWS)
         except (ArrowException, OSError) as error:
             problem = Problem(
-                "source.listing", f"damaged: {str(error).splitlines()[0]}", "write it anew"
+                "source.listing", f"damaged: {str(error).splitlines()[0]}", "write it again"
             )
             raise ManifestError(str(self._path), [problem]) from error
 
@@ -401,9 +410,7 @@ class _Unreadable(str):
 
 
 def _values(column: Any) -> list[Any]:
-    """Convert a whole column at once, which is fast; one by one if Python can't represent a
-    value.
-    """
+    """Convert a whole column at once, or one by one if it has values that Python lacks."""
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Read a row of a listing: its document, its options beside those of the job, its metadata.
+"""Read a row of a listing: its document, its options, its metadata. Pure.
 
-Pure.
+The options are those that the row sets beside its job's.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _value(text: Any, column: str) -> Any:
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is none in JSON")
+    raise ValueError(f"{word} is no number in JSON")
 
 
 def _check(endpoint: str, options: Mapping[str, Any], *, tolerant: bool) -> None:

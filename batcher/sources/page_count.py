@@ -80,13 +80,16 @@ class Effort:
 
     @property
     def is_late(self) -> bool:
+        """Whether the time is used up."""
         return self._clock() > self._until
 
     @property
     def is_spent(self) -> bool:
+        """Whether time or one of the amounts of bytes is used up."""
         return self._fed <= 0 or self._unpacked <= 0 or self.is_late
 
     def spend(self, fed: int, unpacked: int) -> None:
+        """Deduct bytes fed to a decompressor and bytes that it returned."""
         self._fed -= fed
         self._unpacked -= unpacked
 

@@ -63,18 +63,14 @@ def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str
 
 
 def _shares(values: list[float]) -> list[float]:
-    """Return each value's share of the sum of squares; a lead of two to one is a confidence of
-    0.8.
-    """
+    """Return each value's share of the sum of squares: two to one gives 0.8."""
     squares = [value * value for value in values]
     whole = sum(squares)
     return [square / whole if whole else 0.0 for square in squares]
 
 
 def _met(category: Mapping[str, Any], text: Text) -> float:
-    """Return a factor: scattered words make no category, so at least one criterion should be
-    met.
-    """
+    """Return a factor below 1 if no criterion is met, as scattered words make no category."""
     return (
         1.0
         if any(_speaks_for(topic("", criterion), text) for criterion in category["criteria"])

@@ -92,9 +92,7 @@ def _stem(word: str) -> str:
 
 
 def scores(texts: Sequence[Text], topics: Sequence[Topic]) -> list[list[float]]:
-    """Return one row for each text with its score for each topic; comparable only within one
-    call.
-    """
+    """Return a row for each text with its score for each topic, comparable within one call."""
     weights = _weights(texts, topics)
     average = sum(text.counts.total() for text in texts) / max(1, len(texts)) or 1.0
     return [[_score(text, one, weights, average) for one in topics] for text in texts]
@@ -113,8 +111,9 @@ def covered(one: Topic, text: Text) -> float:
 
 
 def support(one: Topic, text: Text) -> float:
-    """Return how much of a topic's description a text has, from 0 to 1, whatever the other
-    topics.
+    """Return how much of a topic's description a text has, from 0 to 1.
+
+    It doesn't depend on the other topics.
     """
     found = sum(_standing(term, text) for term in one.terms if term in text.counts)
     return min(1.0, covered(one, text) / ENOUGH) if found >= min(WORDS, len(one.terms)) else 0.0

@@ -139,6 +139,7 @@ class _Seeker:
         self._customs = customs_of(text for _, text in self._places)
 
     def tree(self, field: Field, answer: Any) -> Any:
+        """Return the answer in the schema's shape, with a `Value` at each leaf."""
         match field.kind:
             case "object":
                 return {

@@ -243,6 +243,7 @@ def _grids(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Grid]:
 
 
 def spot_of_block(block: Mapping[str, Any]) -> Spot:
+    """Return the place of a whole block."""
     return Spot(block["bbox"]["page"], box_of(block["bbox"]), block)
 
 

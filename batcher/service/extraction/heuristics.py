@@ -102,9 +102,7 @@ class Unlabelled:
         return Value(dates.pop(), LETTERHEAD, (whole[0],)) if len(dates) == 1 else Value()
 
     def _letterhead(self, leaf: Field) -> Value:
-        """Return the name at the top of a business paper, unless it is a heading such as
-        "Invoice".
-        """
+        """Return the name at the top of a business paper, but no heading such as "Invoice"."""
         found = self._first_block(
             leaf, ("Title", "Header", "Section Header", "Text"), score=LETTERHEAD
         )

@@ -41,6 +41,8 @@ _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s
 
 @dataclass(frozen=True, slots=True)
 class Pair:
+    """A label and a value with the value's place; `strength` is from 0 to 1."""
+
     label: str
     value: str
     strength: float
@@ -273,9 +275,7 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 
 
 def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
-    """Yield the pairs of a form's cells, which hold a label in small print and the value below
-    it.
-    """
+    """Yield the pairs of a form's cells, which hold a label and the value below it."""
     cells = {cell for row in grid.rows for cell in row}
     inside = [piece for piece in evidence.pieces if piece.spot.block is grid.spot.block]
     inside.sort(key=lambda piece: piece.spot.box[1])

@@ -38,6 +38,7 @@ class Field:
 
     @property
     def name(self) -> str:
+        """The name of the property, "" for the root."""
         return self.path[-1] if self.path else ""
 
     def leaves(self) -> Iterator[Field]:
@@ -79,6 +80,8 @@ def invalid(where: str, problem: str) -> DocumentProblem:
 
 
 class _Reading:
+    """Reads one schema, counting its fields against `MOST`."""
+
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._left = MOST

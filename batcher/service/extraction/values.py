@@ -115,13 +115,17 @@ def cast(text: str, field: Field, customs: Customs) -> Any:
 
 
 def is_percent(text: str) -> bool:
+    """Tell whether a text is a number with a percent sign or word."""
     return (
         re.fullmatch(rf"{NUMBER}\s*(%|per ?cent|percent)", text.strip(), re.IGNORECASE) is not None
     )
 
 
 def looks_like_value(text: str) -> bool:
-    """A number, an amount, a date or a time: what a label may be followed by without a colon."""
+    """Tell whether a text is a number, an amount, a date or a time.
+
+    Such text may follow a label without a colon.
+    """
     anyhow = Customs(".", True)
     return (
         _number(text, anyhow) is not MISSING

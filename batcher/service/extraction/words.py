@@ -206,9 +206,7 @@ def spelled(text: str) -> str:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the plain words of a text without stop words, or all of them if nothing else is
-    left.
-    """
+    """Return the plain words of a text without stop words, or all if there are no others."""
     words = spelled(text).split()
     return tuple(word for word in words if word not in STOP and word not in FORMS) or tuple(words)
 

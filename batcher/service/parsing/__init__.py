@@ -66,7 +66,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     Raises DocumentProblem, with the API's error name, if the document or an option can't be served.
     """
     if path.stat().st_size == 0:
-        raise empty("the file has no bytes")
+        raise empty("the file is empty")
     settings = options.get("settings") or {}
     kind = kind_of(path, settings.get("force_file_extension") or extension)
     if kind is None:

@@ -1,6 +1,4 @@
-"""Choose the reader for a file: by its first bytes if they show a type, otherwise by its
-extension.
-"""
+"""Choose the reader for a file, by its first bytes or else by its extension."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ GAP: Final = 0.7  # fraction of a line's height; a wider gap above a line begins
 
 
 def tessdata() -> str | None:
-    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of
-    Tesseract.
-    """
+    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of it."""
     told = os.environ.get("TESSDATA_PREFIX")
     if told and Path(told, "eng.traineddata").is_file():
         return told
@@ -46,6 +44,7 @@ def tessdata() -> str | None:
 
 
 def has_rapidocr() -> bool:
+    """Tell whether RapidOCR and its runtime are installed."""
     try:
         import onnxruntime  # noqa: F401
         import rapidocr  # noqa: F401
@@ -80,6 +79,7 @@ def paragraphs_of(lines: Sequence[Word]) -> list[PageBlock]:
 
 
 def surely(confidences: Sequence[float]) -> bool:
+    """Tell whether recognised text with these confidences counts as sure; True without any."""
     return not confidences or statistics.fmean(confidences) >= SURE
 
 

@@ -102,28 +102,34 @@ class DocumentProblem(Exception):
 
 
 def empty(message: str) -> DocumentProblem:
+    """Return the error for a document without content."""
     return DocumentProblem(ErrorName.DOCUMENT_EMPTY, message, 422)
 
 
 def corrupt(message: str) -> DocumentProblem:
+    """Return the error for a document that can't be read."""
     return DocumentProblem(ErrorName.DOCUMENT_CORRUPT, message, 415)
 
 
 def unsupported(message: str) -> DocumentProblem:
+    """Return the error for a document of a type that isn't read here."""
     return DocumentProblem(ErrorName.DOCUMENT_UNSUPPORTED, message, 415)
 
 
-def protected(message: str = "the document wants a password") -> DocumentProblem:
+def protected(message: str = "the document needs a password") -> DocumentProblem:
+    """Return the error for a document that needs another password, or one at all."""
     return DocumentProblem(ErrorName.DOCUMENT_PASSWORD_PROTECTED, message, 442)
 
 
 def misconfigured(message: str) -> DocumentProblem:
+    """Return the error for an option that can't be honoured."""
     return DocumentProblem(ErrorName.INVALID_CONFIG, message, 400)
 
 
 def table(
     rows: Rows, box: Box = WHOLE_PAGE, places: list[list[Box | None]] | None = None
 ) -> PageBlock:
+    """Return a Table block with its content as Markdown."""
     return PageBlock("Table", markdown_table(rows), box, rows=rows, places=places)
 
 

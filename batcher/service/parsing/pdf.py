@@ -108,9 +108,7 @@ def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
 
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any]:
-    """Run liteparse on the bytes: given a path it would go by the extension, and uploads have
-    none.
-    """
+    """Run liteparse on the bytes; by path it would rely on the extension, which uploads lack."""
     import liteparse
 
     try:
@@ -263,9 +261,7 @@ def _table(raw: Any, page: Any, box: Box) -> PageBlock | None:
 
 
 def _box(box: Any, page: Any) -> Box:
-    """Convert a box in points from the top left into fractions of the page, cut off at its
-    edges.
-    """
+    """Convert a box in points from the top left into fractions of the page, clipped to it."""
     wide = page.width or 1.0
     high = page.height or 1.0
     left = _share(box.x / wide)

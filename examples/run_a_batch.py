@@ -1,4 +1,4 @@
-"""A batch from Python: its manifest as a dictionary, a line for each document that comes home.
+"""A batch from Python: its manifest as a dictionary, a line for each document that is saved.
 
 python examples/run_a_batch.py [OUTPUT]
 """

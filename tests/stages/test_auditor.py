@@ -569,6 +569,7 @@ def test_answers_about_two_jobs_that_are_mixed_up_lead_nowhere(house: House) -> 
         assert await house.run() == {"saved": 2}
         assert digest_of("1") in house.result("a")
         assert digest_of("2") in house.result("b")
+        assert _rows(house, "SELECT * FROM events WHERE event = 'JobExchanged'") == []
         assert house.audit.agrees and house.paid() == 2
 
     run_virtually(work())

@@ -63,6 +63,8 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/stages/test_capability_checks.py",
         "tests/stages/test_recovery.py",
     ],
+    "batcher/core/sending.py": ["tests/core/test_sending.py"],
+    "batcher/core/repayment.py": ["tests/core/test_repayment.py"],
     "batcher/stages/recovery.py": [
         "tests/stages/test_recovery_times.py",
         "tests/stages/test_capability_checks.py",

@@ -428,6 +428,18 @@ def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked)
     return Head(response_type, pages, usage, place, url, _units(head.duration))
 
 
+def is_about(answer: api_types.JobAnswer, job_id: str) -> bool:
+    """Whether the answer carries a result that names this job: nothing else in it says which job it
+    is about.
+    """
+    if answer.result is None:
+        return False
+    try:
+        return bool(_HEAD.decode(answer.result).job_id == job_id)
+    except _MISFITS:
+        return False
+
+
 def _link(inner: msgspec.Raw, response_type: str, was_asked: Callable[[], Asked]) -> str | None:
     if len(memoryview(inner)) > LOOKED_AT:
         return None

@@ -50,7 +50,7 @@ from batcher.reducto.api_types import JobAnswer, JobStatus
 from batcher.reducto.job import Job
 from batcher.reducto.links_within import Link, links_within
 from batcher.reducto.rate_card import Prices, billed
-from batcher.reducto.responses import Head, around, read_head
+from batcher.reducto.responses import Head, around, is_about, read_head
 from batcher.reducto.result_links import Asked, asked
 from batcher.reducto.results import Buffer
 from batcher.stages import splicing
@@ -195,8 +195,11 @@ class Fetcher:
         named = self._named_instead(watched, answer)
         if named is None:
             return False
+        flight = watched.flight
+        proof = is_about(answer, flight.job_id)
         loan.give_back()
-        if await self._exchange(watched, named):
+        await self._exchange(watched, named, proof=proof)
+        if watched.flight is not flight:  # by this look, or by the other document's
             return True
         if answer.status != JobStatus.COMPLETED:
             return False
@@ -209,40 +212,40 @@ class Fetcher:
             return None
         return self._ledger.audit.named_instead(watched.flight.document, nonces)
 
-    async def _exchange(self, watched: Watched, named: AttemptRef) -> bool:
-        """Whether both documents have their own jobs now: only where the other one's job names this
-        document, for an answer may be mixed up as well.
+    async def _exchange(self, watched: Watched, named: AttemptRef, *, proof: bool) -> None:
+        """Give both documents their own jobs, where the other one's job names this document.
+
+        Answers to looks may be mixed up as well, and then name each other's jobs, too. So one of
+        the two has to prove which job it is about.
         """
         flight = watched.flight
         other = self._jobs.get(named.document)
         if other is None or other.flight.job_id != named.job_id:
-            return False
+            return
+        others_flight = other.flight
         try:
-            answer, reserved = await self._client.job(other.flight.job_id, room=self._sink.room)
+            answer, reserved = await self._client.job(others_flight.job_id, room=self._sink.room)
         except ServiceError:
-            return False
+            return
         self._sink.room.give(reserved)
-        named_by_other = self._named_instead(other, answer)
-        if named_by_other is None or named_by_other.document != flight.document:
-            return False
-        if watched.flight is not flight or other.flight.job_id != named.job_id:
-            return True  # whoever asked for the other one was quicker
+        back = self._named_instead(other, answer)
+        if back is None or back.document != flight.document:
+            return
+        if not (proof or is_about(answer, others_flight.job_id)):
+            return
+        if watched.flight is not flight or other.flight is not others_flight:
+            return
         try:
             await self._ledger.record(
                 # No job may be held by two attempts, not even for a moment.
                 events.JobExchanged(flight.document, ""),
                 events.JobExchanged(named.document, flight.job_id),
-                events.JobExchanged(flight.document, named.job_id),
+                events.JobExchanged(flight.document, others_flight.job_id),
             )
         except (Impossible, AttemptOpen, Outdated):
-            return False
-        for document, job_id in (
-            (flight.document, named.job_id),
-            (named.document, flight.job_id),
-        ):
-            if self._jobs.get(document) is not None:
-                self._jobs.exchange(document, job_id)
-        return True
+            return
+        self._jobs.exchange(flight.document, others_flight.job_id)
+        self._jobs.exchange(named.document, flight.job_id)
 
     async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
         """The lane waits where the service is unwell; this job waits in any case, so that it holds

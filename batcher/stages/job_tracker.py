@@ -134,8 +134,10 @@ class JobTracker:
         self._by_job.pop(watched.flight.job_id, None)
 
     def exchange(self, document: int, job_id: str) -> None:
-        """Its job is `job_id` after all: look at that one at once."""
-        watched = self._jobs[document]
+        """Its job is `job_id` after all, if it is still watched: look at that one at once."""
+        watched = self._jobs.get(document)
+        if watched is None:
+            return
         watched.flight = watched.flight._replace(job_id=job_id)
         self._by_job[job_id] = document
         self.look_in(document, 0.0)

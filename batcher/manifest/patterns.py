@@ -1,6 +1,6 @@
-"""Patterns of file names, as .gitignore has them, but for the case of an extension:
+"""Patterns of file names as in .gitignore, except that the case of an extension is ignored.
 
-`*.pdf` takes SCAN.PDF as well.
+`*.pdf` also matches SCAN.PDF.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _EXTENSION: Final = re.compile(r"(?<=[^/\\!])\.([^/.\[\]\\\s]+)(?=\s*$)")
 
 
 def bad_pattern(patterns: Iterable[str]) -> str | None:
-    """The first of them that means nothing at all, as a message shows it."""
+    """Return the first pattern that is invalid, quoted for a message; None if there is none."""
     for pattern in patterns:
         try:
             pattern_spec([pattern])

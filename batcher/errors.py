@@ -45,6 +45,8 @@ from batcher.exit_codes import ExitCode
 
 
 class BatcherError(Exception):
+    """The base class of all errors that batcher raises."""
+
     exit_code = ExitCode.USAGE
 
 
@@ -69,6 +71,8 @@ class Problem:
 
 
 class ManifestError(BatcherError):
+    """`where` identifies the manifest; `problems` are all that were found in it."""
+
     def __init__(self, where: str, problems: list[Problem]) -> None:
         super().__init__("\n".join(f"{where}: {problem}" for problem in problems))
         self.where = where

@@ -32,6 +32,7 @@ _WEIGHT = {how: weight for weight, how in enumerate(RunEnd)}
 
 
 def heavier(one: RunEnd, other: RunEnd) -> RunEnd:
+    """Return the one of two that prevails."""
     return max(one, other, key=_WEIGHT.__getitem__)
 
 
@@ -42,7 +43,7 @@ def exit_code_of(
 
     `stopped` is the code with which it was stopped, or SUCCESS if it wasn't. `refused` means that
     nobody agreed to pay again. `failed` means that a document failed in this run. `waits` means
-    that the next run takes up the remaining documents by itself. `lacks` means that some document
+    that the next run takes up the remaining documents unasked. `lacks` means that some document
     isn't saved and the caller asked to be told so.
     """
     if stopped != ExitCode.SUCCESS:

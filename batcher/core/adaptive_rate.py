@@ -55,6 +55,7 @@ class AdaptiveRate:
     _best_since: float = -math.inf
 
     def answered(self, at: float) -> None:
+        """Take in a call that was answered, at the moment `at` in seconds."""
         self._answers.append(at)
         of_late = _in_last_second(self._answers, at)
         self._remember_best(of_late, at)

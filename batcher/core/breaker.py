@@ -44,6 +44,7 @@ class Outcomes:
             self._since = now
 
     def nearly_all_fail(self, now: float) -> bool:
+        """Whether nearly all recent outcomes are failures, by share or by failures in a row."""
         while self._all and now - self._all[0][0] > WINDOW:
             self._all.popleft()
         failed = sum(failed for _, failed in self._all)

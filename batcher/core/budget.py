@@ -71,6 +71,8 @@ class Surprise(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
+    """The limits of one run, against which each submission is checked before it is made."""
+
     limits: Limits
     dollars_per_credit: float = 0.015
 
@@ -110,6 +112,7 @@ class Budget:
         return self._passed(spend, spend.out_pages, spend.out_credits, fear.pages, fear.credits)
 
     def overruns(self, spend: Spend, last: Surprise | None) -> list[Overrun]:
+        """Return the exceeded caps; each names `last` if its bill was higher than expected."""
         found: list[Overrun] = []
         price = self.dollars_per_credit
         bills = (last.pages, last.credits, last.credits * price) if last else ()

@@ -45,6 +45,7 @@ class CostEstimate:
         )
 
     def words(self, prices: Prices) -> list[str]:
+        """Return the estimate as lines for people."""
         if prices.dollars_per_page:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
         else:

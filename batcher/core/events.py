@@ -46,23 +46,29 @@ class Postponed(Event, frozen=True):
 
 
 class SourceGone(Event, frozen=True):
+    """The source no longer exists."""
+
     reason: str
 
 
 class SourceChanged(Event, frozen=True):
+    """The source's bytes are not the ones that were hashed when it was found."""
+
     reason: str
 
 
 class Unreadable(Event, frozen=True):
+    """The source can't be read: permission denied, I/O error, or not a regular file."""
+
     reason: str
 
 
 class Promoted(Event, frozen=True):
-    """The document that was to pay for this one can't, so this one is processed by itself."""
+    """The document that was to pay for this copy can't, so the copy is submitted itself."""
 
 
 class Follows(Event, frozen=True):
-    """It is processed by itself (again), after its upstream step."""
+    """It is submitted itself instead of waiting for another's result, after its upstream step."""
 
 
 class UpstreamSaved(Event, frozen=True):
@@ -93,6 +99,8 @@ class Sending(Event, frozen=True):
 
 
 class Accepted(Event, frozen=True):
+    """The service accepted the submission. The result is expected to exist until `deadline_at`."""
+
     job_id: str
     deadline_at: float
 
@@ -114,6 +122,8 @@ class Rejected(Event, frozen=True):
 
 
 class ReplyLost(Event, frozen=True):
+    """The POST was sent and no complete answer came back, so it may be paid for."""
+
     reason: str
 
 
@@ -146,6 +156,8 @@ class GivenUp(Event, frozen=True):
 
 
 class Held(Event, frozen=True):
+    """Nobody can tell whether it is paid for, so a person decides."""
+
     reason: str
 
 
@@ -199,11 +211,15 @@ class JobVoided(Event, frozen=True):
 
 
 class Expired(Event, frozen=True):
+    """The service deleted the result after its retention, before it was fetched."""
+
     reason: str
     error_name: str = ""
 
 
 class Lost(Event, frozen=True):
+    """The service says that the job is gone, before its retention was over."""
+
     reason: str
 
 
@@ -217,6 +233,8 @@ class Stuck(Event, frozen=True):
 
 
 class Cancelled(Event, frozen=True):
+    """A person cancelled the document, or its job was cancelled at the service."""
+
     reason: str
 
 

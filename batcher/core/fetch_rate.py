@@ -24,6 +24,7 @@ class Drain:
     span: float | None = None  # seconds
 
     def learn(self, span: float) -> None:
+        """Take in that a fetch took `span` seconds."""
         self.span = span if self.span is None else self.span + SMOOTH * (span - self.span)
 
     def bound(self, retention: float) -> int:

@@ -56,6 +56,8 @@ from batcher.core.events import (
 
 
 class State(StrEnum):
+    """The states of a document. The values are stored in the ledger."""
+
     FOLLOWING = "following"  # a later step of a chain: waits for the end of the previous step
     QUEUED = "queued"  # to be uploaded
     UPLOADED = "uploaded"  # uploaded; its submission is due, or was refused for now
@@ -217,7 +219,7 @@ VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
 # document is superseded: a source that was missing for one night must not be paid for again without
 # a person's consent.
 MAY_HAVE_COST: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD})
-# Nothing is paid for such a document any more, so a copy that waits for it is processed by itself,
+# Nothing is paid for such a document any more, so a copy that waits for it is submitted itself,
 # and no copy joins it.
 PAYS_FOR_NOBODY: Final = frozenset(
     {

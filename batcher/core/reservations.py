@@ -86,6 +86,7 @@ class Fear(NamedTuple):
 
 
 def fear(claim: Reservation, taught: Lessons) -> Fear:
+    """Return the expected and the maximum cost of a submission, given what bills have taught."""
     return _of_counted(claim, taught) if claim.counted else _of_guessed(claim, taught)
 
 

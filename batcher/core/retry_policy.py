@@ -33,15 +33,19 @@ class Backoff:
     most: float = 300.0
 
     def span(self, tries: int, rng: random.Random) -> float:
+        """Return a random delay in seconds after `tries` failures in a row."""
         return rng.uniform(0.0, min(self.most, self.first * 2.0 ** min(tries, 30)))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """What follows from an error: the rules by error name, and the delays between attempts."""
+
     rules: Mapping[str, Rule] = field(default_factory=lambda: RULES)
     backoff: Backoff = field(default_factory=Backoff)
 
     def rule(self, name: str) -> Rule:
+        """Return the rule for an error name; unknown names have a rule of their own."""
         return self.rules.get(name, UNKNOWN_NAME)
 
     def after_failure(
@@ -85,6 +89,7 @@ class Policy:
         return self.backoff.span(tries, rng)
 
     def kind_of(self, refused: Refused) -> ErrorClass:
+        """Return the class of a refusal, by its error name if known, or else by its status."""
         if refused.name in self.rules:
             return self.rules[refused.name].kind
         return STATUSES.get(refused.status, ErrorClass.DOCUMENT)

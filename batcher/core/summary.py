@@ -19,7 +19,7 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     reason: str | None
     documents: int
     example: str
-    waits: int = 0  # how many of the documents the next run takes up by itself
+    waits: int = 0  # how many of the documents the next run takes up automatically
     runs: int = 0  # how many runs have tried these, at least
     error_name: str | None = None  # the API's code of the failure, if there is one
 
@@ -78,7 +78,7 @@ class Summary:
     withdrawn: int = 0  # documents that an earlier run queued and that are no longer asked for
     # documents that failed in an earlier run for a passing reason and that this run tried again
     taken_up: int = 0
-    # documents that failed for a passing reason and that the next run takes up by itself
+    # documents that failed for a passing reason and that the next run takes up automatically
     waiting: int = 0
     # whether only the next run's turn is needed to complete the waiting documents
     goes_on: bool = False

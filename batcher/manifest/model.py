@@ -85,6 +85,7 @@ class Source:
         return str(self.directory or self.url)
 
     def outline(self) -> dict[str, Any]:
+        """Return the keys that identify this source, as a manifest has them."""
         if self.url is not None:
             return {"url": self.url}
         if self.directory is not None:
@@ -104,6 +105,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
+    """Where results and the ledger are written, and in which form."""
+
     directory: Path
     # json is always written, since everything else is made from it
     formats: tuple[str, ...] = ("json",)
@@ -202,6 +205,7 @@ LINKED: Final = (
 
 
 def fetches_pictures(manifest: Manifest) -> bool:
+    """Whether linked files are fetched: by the manifest's setting, or if a job asks for any."""
     asked = manifest.output.images
     return any(wants_pictures(job.options) for job in manifest.jobs) if asked is None else asked
 

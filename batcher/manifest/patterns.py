@@ -25,6 +25,7 @@ def bad_pattern(patterns: Iterable[str]) -> str | None:
 
 
 def pattern_spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    """Compile the patterns. Raises ValueError if one is invalid."""
     return GitIgnoreSpec.from_lines(_EXTENSION.sub(_in_any_case, pattern) for pattern in patterns)
 
 

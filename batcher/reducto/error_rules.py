@@ -15,6 +15,8 @@ from batcher.reducto.api_types import ErrorName
 
 
 class ErrorClass(StrEnum):
+    """Whom or what an error concerns, which decides what follows from it."""
+
     TRANSIENT = "transient"  # about this document, and may pass
     PROVIDER = "provider"  # the service as a whole is unwell: opens the circuit breaker
     # The request is wrong, so the next document will fail in the same way.

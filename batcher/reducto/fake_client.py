@@ -150,6 +150,8 @@ class FakeService:
 
 
 class FakeClient:
+    """Implements `client.Api` with a `FakeService`. `latency` is the seconds for each exchange."""
+
     def __init__(self, service: FakeService, *, latency: float = 0.01) -> None:
         self.service = service
         self.latency = latency

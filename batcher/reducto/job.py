@@ -22,6 +22,8 @@ _NOT_OF_THE_RESULT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """One step of a batch. `options` go into the request's body, and `metadata` with each job."""
+
     name: str = "parse"
     endpoint: str = "parse"
     schema_file: Path | None = None

@@ -105,6 +105,7 @@ class Rate:
         return bool(self.cells and measure.cells and extension in SHEETS)
 
     def likely(self, measure: Measure, extension: str) -> float:
+        """Return the cost of a document, in credits, if its pages are as usual."""
         return max(
             self.least,
             self._sum(measure, extension, self.text if extension in TEXTS else self.page),
@@ -139,6 +140,7 @@ def rate(job: Job, prices: Prices, *, chained: bool = False) -> Rate:
 
 
 def by_credits(job: Job, *, chained: bool = False) -> Rate:
+    """Return a job's rate by the card in credits. `chained` means that the parse is paid for."""
     parsing = _Asked.of(job)
     asked = job.options.get("settings") or {}
     if job.endpoint == "classify":
@@ -160,6 +162,7 @@ def by_credits(job: Job, *, chained: bool = False) -> Rate:
 
 
 def by_list(job: Job, prices: Prices) -> Rate:
+    """Return a job's rate by the price list in dollars, converted to credits."""
     parsing = _Asked.of(job)
     asked = job.options.get("settings") or {}
     deep = "Deep " if asked.get("deep_extract") or asked.get("deep_split") else ""

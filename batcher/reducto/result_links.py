@@ -48,6 +48,7 @@ class Asked:
 
 
 def asked(endpoint: str, options: Mapping[str, Any]) -> Asked:
+    """Return what distinguishes a link from a result, for a job of these options."""
     settings = options.get("settings")
     instructions = options.get("instructions")
     forced = isinstance(settings, Mapping) and bool(settings.get("force_url_result"))

@@ -45,6 +45,8 @@ class Origin:
 
 
 class Block(msgspec.Struct):
+    """A block of a parse's chunk. Fields accept any type, so an odd one doesn't lose the rest."""
+
     type: Any = None
     content: Any = None
     bbox: Any = None
@@ -81,6 +83,8 @@ class Block(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
+    """A chunk of a parse: its text, its text for embedding, and its blocks."""
+
     content: Any = ""
     embed: Any = None
     blocks: list[Block] = msgspec.field(default_factory=list)

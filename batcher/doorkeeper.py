@@ -221,9 +221,7 @@ def terse(name: str) -> logging.Logger:
 
 
 class _Terse(logging.Filter):
-    """Shortens malformed requests. The tracebacks of other errors are kept, as they are our
-    defects.
-    """
+    """Shortens malformed requests. Tracebacks of other errors are kept: those are our defects."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
-"""Every exception that batcher raises, as one tree. What can happen to a single document while it
-is processed is an event (`core.events`), not an exception.
+"""Every exception that batcher raises, as one tree.
+
+What can happen to a single document while it is processed is an event, not an exception.
 
     BatcherError
     ├── ManifestError             the manifest is invalid; lists every problem at once

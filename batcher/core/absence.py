@@ -138,9 +138,7 @@ def conclusion(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Decisio
 
 
 def answered_to_another(job_id: str | None) -> Decision:
-    """Return what follows if its job already belongs to another document: two answers were mixed
-    up.
-    """
+    """Return what follows if its job belongs to another document: two answers were mixed up."""
     reason = f"perhaps paid: its job {job_id} was answered to another document"
     return Decision(Action.HOLD, reason)
 
@@ -241,9 +239,7 @@ def _without_witness(run: RunFacts) -> float:
 
 
 def is_hopeless(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
-    """Whether its time is up, and no job is left whose acceptance could show that the list is
-    complete.
-    """
+    """Whether its time is up, and no job of ours can still show that the list is complete."""
     is_settling = attempt.fence.settled_for is not None and not has_settled(attempt, run)
     if is_settling or attempt.waited <= _patience(attempt, scan, run):
         return False
@@ -270,7 +266,7 @@ def _is_alone(waited: float, run: RunFacts) -> bool:
 
 
 def _may_yet_be_shown(attempt: AttemptFacts, run: RunFacts) -> bool:
-    """Whether the job that could show that the list is complete is young enough to be missing
+    """Whether the job that could prove the list complete is so young that it may be missing
     still.
     """
     return attempt.witness_age is not None and attempt.witness_age <= 3 * run.settle
@@ -290,9 +286,7 @@ def next_pass_in(settle: float, settled_in: Iterable[float]) -> float:
 
 
 def rest_after_failure(rest: float, settle: float) -> float:
-    """Return the seconds to wait after the job list couldn't be read; `rest` is the previous
-    wait.
-    """
+    """Return the seconds to wait after the job list couldn't be read; `rest` was the last wait."""
     return min(REST_AT_MOST, 2 * rest or settle / 8)
 
 
@@ -305,9 +299,7 @@ def fence_again_in(waited: float | None, settle: float, *, came_too_soon: bool) 
 
 @dataclass(slots=True)
 class ListingLag:
-    """Learns by how many seconds the job list lags, from the age at which jobs first appear in
-    it.
-    """
+    """Learns how many seconds the job list lags, from the age at which jobs first appear."""
 
     seconds: float = 0.0  # the longest lag seen
     # Those of our jobs that weren't in the list, with the age of each at that time.

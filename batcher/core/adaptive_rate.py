@@ -112,9 +112,7 @@ class AdaptiveRate:
         self._best = max(self._best, float(of_late))
 
     def _forget_best(self, at: float) -> None:
-        """Forget the best second, since what a burst was granted doesn't show what can be
-        sustained.
-        """
+        """Forget the best second: what a burst was granted doesn't show what can be sustained."""
         self._best = 0.0
         self._best_before = 0.0
         self._best_since = at

@@ -1,5 +1,4 @@
-"""Whether one more submission stays within the limits of a run, and when the run's time is up.
-Pure.
+"""Whether one more submission stays within a run's limits, and when the run's time is up. Pure.
 
 A cap is never exceeded by what can be counted. Jobs in flight count with their maximum cost (see
 `core.reservations`) until the bill takes its place, so a job that turns out cheaper makes room.

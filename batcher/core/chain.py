@@ -37,9 +37,7 @@ class Step:
         return self.job.name
 
     def hash_with(self, overrides: Overrides) -> str:
-        """Return a hash that is equal for documents of the same bytes exactly if their results
-        are.
-        """
+        """Return a hash that is equal for the same bytes exactly if the results are equal."""
         return (
             self.hash if not overrides else _hash(self.job, self.upstream, self.service, overrides)
         )

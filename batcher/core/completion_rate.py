@@ -75,8 +75,10 @@ class CompletionRate:
         self._is_idle = not out
 
     def learn(self, now: float, *, age: float, since: float, work: float | None = None) -> None:
-        """Take in that a job submitted `age` seconds ago has ended, which it hadn't `since` seconds
-        ago.
+        """Take in that a job has ended.
+
+        It was submitted `age` seconds ago, and `since` seconds ago it hadn't ended yet. `work` is
+        how many seconds the service worked on it, if known.
         """
         if self._busy is None:
             return  # an earlier run submitted it, and it may have ended at any time
@@ -131,9 +133,7 @@ class CompletionRate:
         self._slice = latest
 
     def _leave_out(self, span: float) -> None:
-        """Leave out the last `span` seconds, as far as nothing was found in them: we were
-        absent.
-        """
+        """Leave out the last `span` seconds, unless something was found in them: we were absent."""
         assert self._busy is not None
         self._busy = min(self._busy, max(self._seen, self._busy - span))
         latest = int(self._busy / self._width)
@@ -142,9 +142,7 @@ class CompletionRate:
         self._slice = latest
 
     def _rate(self, busy: float) -> float:
-        """Return recent completions per second, from as long a past as it takes to have enough of
-        them.
-        """
+        """Return recent completions per second, from a past that is long enough to have several."""
         least = self._longest * SHORTEST
         count = 0.0
         start = busy

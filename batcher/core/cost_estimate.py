@@ -1,6 +1,4 @@
-"""What a batch would cost in the standard and the batch lane, by the rates in use and by the
-list.
-"""
+"""What a batch would cost in the standard and the batch lane, by the card and by the list."""
 
 from __future__ import annotations
 
@@ -67,8 +65,9 @@ class CostEstimate:
 def quote(
     documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False
 ) -> CostEstimate:
-    """Estimate the cost of (extension, measure) pairs. `chained` means that the job reads parse
-    jobs.
+    """Estimate the cost of documents, given as (extension, measure).
+
+    `chained` means that the job reads parse jobs.
     """
     lane = replace(job, queue_priority="batch")
     asked = rate(job, prices, chained=chained)

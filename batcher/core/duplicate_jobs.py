@@ -96,9 +96,7 @@ def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:
 
 
 def fits(row: JobRow, endpoint: str) -> bool:
-    """Whether the row is a complete job of that endpoint, and not a part, of another type, of
-    one.
-    """
+    """Whether the row is a complete job of that endpoint; its parts have other types."""
     return row.type.lower() in ("", endpoint)
 
 
@@ -112,9 +110,7 @@ def preference(row: JobRow) -> tuple[bool, bool]:
 
 
 def names_upload(text: str, file_id: str) -> bool:
-    """Whether `text` names exactly that upload, and not one whose id merely begins with
-    `file_id`.
-    """
+    """Whether `text` names exactly that upload, and not one whose id merely begins like it."""
     start = text.find(file_id)
     while start >= 0:
         following = text[start + len(file_id) :][:1]

@@ -1,8 +1,8 @@
-"""Everything that can happen to a document, as past facts that stages report and the ledger
-records.
+"""Everything that can happen to a document, as past facts.
 
-`core.lifecycle` says which state follows. Moments are seconds since the epoch by our own clock. The
-`error_name` of a failure is the API's code for it, or empty if there is none.
+Stages report events and the ledger records them; `core.lifecycle` says which state follows. Moments
+are seconds since the epoch by our own clock. The `error_name` of a failure is the API's code for
+it, or empty if there is none.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Uploaded(Event, frozen=True):
-    """Its input can be named in a request. `file_id` is recorded in the form of
-    `reducto.inputs`.
-    """
+    """Its input can be named in a request; `file_id` is the form that `reducto.inputs` records."""
 
     file_id: str
 
@@ -36,9 +34,7 @@ class UploadLapsed(Event, frozen=True):
 
 
 class Postponed(Event, frozen=True):
-    """Preparing it failed. `tries` counts the attempts in a row, and `due_at` is when the next is
-    due.
-    """
+    """Preparing it failed, `tries` times in a row so far; the next attempt is due at `due_at`."""
 
     reason: str
     due_at: float
@@ -144,9 +140,7 @@ class Adopted(Event, frozen=True):
 
 
 class ProvenAbsent(Event, frozen=True):
-    """The service never received it: its upload was deleted, and a later job list doesn't show
-    it.
-    """
+    """The service never received it: its upload was deleted, and no later job list shows it."""
 
 
 class GivenUp(Event, frozen=True):
@@ -246,7 +240,7 @@ class Retried(Event, frozen=True):
 
 
 class TakenUp(Event, frozen=True):
-    """A later run tries it again, after `runs` have: its failure may have passed and cost
+    """A later run tries it again, after `runs` have: the failure may have passed and cost
     nothing.
     """
 
@@ -254,9 +248,7 @@ class TakenUp(Event, frozen=True):
 
 
 class Recalled(Event, frozen=True):
-    """A person wants its stuck job cancelled. It is sent again only if that ends without a
-    result.
-    """
+    """A person wants its stuck job cancelled; it is sent again only if that brings no result."""
 
 
 class Rejoined(Event, frozen=True):
@@ -306,9 +298,7 @@ class Withdrawn(Event, frozen=True):
 
 
 class PayerFailed(Event, frozen=True):
-    """The document that was to pay for this copy came to a verdict, which applies to this one
-    too.
-    """
+    """The document that was to pay for this copy came to a verdict, which is the copy's too."""
 
     reason: str
     kind: str

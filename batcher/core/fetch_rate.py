@@ -16,7 +16,7 @@ SMOOTH: Final = 0.1
 
 @dataclass(slots=True)
 class Drain:
-    """Learns how long one fetch takes, including waits for the disk; `width` fetches run in
+    """Learns how long a fetch takes, waits for the disk included; `width` fetches run in
     parallel.
     """
 

@@ -143,9 +143,7 @@ def _patience_with(flight: InFlightJob, answer: JobAnswer, now: float) -> events
 
 
 def is_overdue(flight: InFlightJob, now: float) -> bool:
-    """Whether the job should have ended long ago, so that it is worth a request of its own each
-    time.
-    """
+    """Whether the job should have ended long ago, and is worth a request of its own each time."""
     return now >= flight.deadline_at + STUCK_AFTER
 
 

@@ -57,15 +57,13 @@ class PollSchedule:
         )
 
     def next_delay(self, age: float) -> float:
-        """Return the seconds to the next query, for a job that was still running at `age`
+        """Return the seconds to the next query, for a job still running at the age of `age`
         seconds.
         """
         return min(LATEST, max(SOONEST, share(PATIENCE, age)))
 
     def learn(self, size: int, age: float, *, done: bool, first: bool = True) -> None:
-        """Take in what a query found about a job of that size, `age` seconds after its
-        acceptance.
-        """
+        """Take in what a query found, `age` seconds after the acceptance of a job of that size."""
         if first:
             self.too_soon += SMOOTH * ((not done) - self.too_soon)
         elif not done:
@@ -75,8 +73,8 @@ class PollSchedule:
         self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, (here + aim) / 2))
 
     def seed(self, size: int, took: float) -> None:
-        """Take in that an earlier run's job took so many seconds, unless more is known of its
-        size.
+        """Take in that an earlier run's job took so many seconds, unless its size is known
+        better.
         """
         self.first.setdefault(size_class(size), min(LATEST_FIRST, max(SOONEST, took)))
 

@@ -66,9 +66,7 @@ def without(words: str, *ids: str) -> str:
 
 
 def alike(words: str) -> str:
-    """Return the text with `SOME` in place of anything that looks like an id, for comparison
-    only.
-    """
+    """Return the text with `SOME` in place of all that looks like an id, for comparison only."""
     return _FOREIGN.sub(SOME, words)
 
 

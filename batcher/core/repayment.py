@@ -76,8 +76,7 @@ def to_be_paid(versions: Iterable[V], answered: Set[tuple[str, str]]) -> list[V]
 
 
 def apart(versions: Sequence[V], worth: Collection[int], unasked: float) -> tuple[list[V], list[V]]:
-    """Return the versions that pass at once, and those that are held back until all files are
-    found.
+    """Return the versions that pass at once, and those held back until all files are found.
 
     `worth` are the documents that would be paid for again. All steps of a source stay together.
     """

@@ -146,9 +146,7 @@ def _guessed_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
 
 
 def by_size(extension: str, size: int) -> tuple[float, float]:
-    """Return the usual and the largest number of pages of a document of which only the size is
-    known.
-    """
+    """Return the usual and the largest number of pages of a document, given only its size."""
     if not size:
         return 1.0, PAGES_UNSEEN
     usual, densest = BYTES_OF_A_PAGE.get(extension, PACKED)

@@ -54,9 +54,7 @@ Mode = Freely | OneAtATime | AfterBills
 
 
 def near_limit(in_flight: int) -> Mode:
-    """Return the mode after a document didn't fit. Bills may turn out lower than what was
-    reserved.
-    """
+    """Return the mode after a document didn't fit: bills may turn out lower than reserved."""
     below = in_flight - in_flight // BILLS_AT_A_TIME
     return AfterBills(below) if below else OneAtATime()
 

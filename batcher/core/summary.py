@@ -10,7 +10,7 @@ import msgspec
 
 
 class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
-    """Documents that came to the same verdict for the same reason, with one of them as an
+    """Documents that came to the same verdict for the same reason, and one of them as an
     example.
     """
 

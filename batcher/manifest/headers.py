@@ -1,6 +1,4 @@
-"""Checks the headers that a manifest adds to requests, and finds those that refer to variables.
-Pure.
-"""
+"""Checks the headers that a manifest adds to requests, and finds references to variables. Pure."""
 
 from __future__ import annotations
 

@@ -440,9 +440,7 @@ class _Reading:
         return service
 
     def source(self, data: Any) -> dict[str, Any]:
-        """Read a source. Its `identity` is a separate table, which applies if there may be
-        addresses.
-        """
+        """Read a source. Its `identity` is a separate table, which applies to addresses."""
         source = self.table(data, SOURCE, "source.")
         if "identity" not in source:
             return source
@@ -577,7 +575,7 @@ class _Reading:
             )
 
     def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        """Check each job, and that those of a chain have different names, which are also file
+        """Check each job, and that a chain's jobs have different names, which are also file
         names.
         """
         names = [job.get("name", "") for job in jobs]

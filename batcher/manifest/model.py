@@ -53,8 +53,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where documents come from: one of `directory`, `listing`, and `url`, which is in an object
-    store.
+    """Where documents come from: one of `directory`, `listing`, and `url` (an object store).
 
     Sizes are in bytes, ages in seconds.
     """
@@ -168,9 +167,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Where to report the end of a run. `on` are the ends to report, in the words of
-    `exit_codes`.
-    """
+    """Where to report the end of a run; `on` lists the ends to report, as in `exit_codes`."""
 
     url: str
     on: tuple[str, ...] = tuple(RunEnd)
@@ -178,9 +175,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A manifest. `where` identifies it in messages: its path, or the command line it stands
-    for.
-    """
+    """A manifest. `where` identifies it in messages: its path, or a command line."""
 
     batch: str
     service: Service

@@ -102,9 +102,7 @@ def passwords_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(path: str, ignore: Collection[str]) -> set[str]:
-    """Return the names that its document may have; for an address, also the name that batcher
-    shows.
-    """
+    """Return the names that its document may have, with the shown name of an address."""
     if is_url(path):
         return {url_name(path, ignore=ignore), strip_query(path), path}
     return {name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))}

@@ -90,7 +90,7 @@ class JobType(StrEnum):
 
 
 class ErrorName(StrEnum):
-    """The 44 names of the API's `ErrorCode`. The list has grown before: any other string is
+    """The 44 names of the API's `ErrorCode`; it has grown before, so any other string is
     possible.
     """
 

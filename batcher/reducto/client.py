@@ -185,9 +185,7 @@ class ReductoClient:
 
     @property
     def service_time(self) -> float | None:
-        """The service's clock at the last answer, in seconds since the epoch; None if it didn't
-        say.
-        """
+        """The service's clock at the last answer, in seconds since the epoch; None if unknown."""
         return responses.http_date(self._date)
 
     # --- uploads ----------------------------------------------------------------------------------
@@ -258,9 +256,7 @@ class ReductoClient:
         return upload
 
     async def delete_upload(self, file_id: str) -> bool:
-        """Delete an upload at once and for good. Return False if the service knows no such
-        upload.
-        """
+        """Delete an upload at once and for good. Return False if the service doesn't know it."""
         try:
             await self._repeat(lambda: self._exchange("DELETE", f"/upload/{_segment(file_id)}"))
         except NotFound:
@@ -303,8 +299,7 @@ class ReductoClient:
     async def run(
         self, endpoint: str, source: str | list[str], options: Mapping[str, Any] | None = None
     ) -> bytes:
-        """Make the synchronous call: wait until the job is done, and return the bytes of its
-        result.
+        """Make the synchronous call: wait for the end of the job, and return its result's bytes.
 
         The request is sent once.
         """
@@ -521,9 +516,7 @@ class ReductoClient:
         return body.replace(self._key, b"[the key]") if self._key else body
 
     async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make `call`, and repeat it if its failure is likely to pass. Never used for a
-        submission.
-        """
+        """Make `call`, and repeat it if its failure is likely to pass. Not for submissions."""
         try:
             return await call()
         except (Unreachable, ReplyLostError, BadReply, Busy) as error:
@@ -545,8 +538,8 @@ class ReductoClient:
 async def _write_chunks(
     content: aiohttp.StreamReader, file: Any, around: Around | None
 ) -> tuple[str, int]:
-    """Write all chunks and what goes around them to the file; return its (sha256, size in
-    bytes).
+    """Write all chunks and what goes around them; return the (sha256, size in bytes) of the
+    file.
     """
     digest = hashlib.sha256()
     size = 0
@@ -565,8 +558,9 @@ async def _write_chunks(
 
 
 def _is_json(path: Path) -> bool:
-    """Whether the file is complete JSON. It is memory-mapped, so only the part being read is in
-    memory.
+    """Whether the file is complete JSON.
+
+    It is memory-mapped, so only the part being read is in memory.
     """
     if path.stat().st_size == 0:
         return False

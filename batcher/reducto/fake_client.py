@@ -96,9 +96,7 @@ class FakeService:
         return job
 
     def content(self, source: str) -> bytes | None:
-        """Return the bytes that a job with this input reads: an upload's, or those of an earlier
-        parse.
-        """
+        """Return the bytes that a job with this input reads: an upload's, or an earlier parse's."""
         if source.startswith("["):
             parts = [self.content(part) for part in json.loads(source)]
             return None if None in parts else b" ".join(filter(None, parts))

@@ -59,8 +59,9 @@ def links_within(body: Buffer, response_type: str) -> list[Link]:
 
 
 def enclosed(link: Link, first: bytes) -> tuple[bytes, bytes]:
-    """Return what goes before and after the linked content, which may be a parse's bare chunk
-    list.
+    """Return what goes before and after the linked content.
+
+    The content of a parse may be the bare list of its chunks.
     """
     return (
         (b'{"type":"full","chunks":', b"}") if link.of == "parse" and first == b"[" else (b"", b"")
@@ -109,7 +110,7 @@ def _link(view: memoryview, span: Span | None, of: str) -> Iterator[Link]:
 
 
 def _fields(view: memoryview, span: Span | None) -> dict[str, Span]:
-    """Return where the values of an object are, by name; the last one of each, as JSON readers
+    """Return where the values of an object are, by name; of several, the last, as JSON readers
     do.
     """
     if span is None or bytes(view[span[0] : span[0] + 1]) != b"{":

@@ -33,9 +33,7 @@ def asked_of(size: Measure, job: Job, extension: str) -> Measure:
 
 
 def asked_at_most(job: Job, extension: str) -> int | None:
-    """Return how many pages of any document the job asks for; None if that depends on the
-    document.
-    """
+    """Return how many pages the job asks for; None if that depends on the document."""
     most = asked_of(Measure(LONG), job, extension).pages
     return most if most < LONG // 2 else None
 
@@ -46,9 +44,7 @@ def _numbers(asked: Mapping[str, Any], pages: int) -> Iterable[int]:
 
 
 def _ranges(job: Job) -> Any:
-    """Return the `page_range`; an extract's own `settings` take precedence over those of its
-    parse.
-    """
+    """Return the `page_range`; an extract's own `settings` come before those of its parse."""
     options = job.options
     if job.endpoint == "classify":
         return options.get("page_range")

@@ -55,9 +55,7 @@ def is_on_this_machine(url: str) -> bool:
 
 
 class Resolver(ThreadedResolver):
-    """Resolves the names in links; raises Elsewhere if an address is one to which no link may
-    lead.
-    """
+    """Resolves the names in links; raises Elsewhere if no link may lead to an address found."""
 
     def __init__(self, base: str) -> None:
         super().__init__()

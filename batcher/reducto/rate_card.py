@@ -82,9 +82,7 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Credits for a page of a job: as a rule, if it is `dense` (tables, figures), and if plain
-    `text`.
-    """
+    """Credits for a page of a job: as a rule, if `dense` (tables, figures), and if plain `text`."""
 
     page: float
     dense: float
@@ -259,9 +257,7 @@ class _Asked:
 
 
 def leaves_model_open(job: Job) -> bool:
-    """Whether the service chooses the parsing model; its choice is announced to change on
-    2026-12-07.
-    """
+    """Whether the service chooses the parsing model, which it announced to change on 2026-12-07."""
     return job.endpoint in ("parse", "extract", "split") and _Asked.of(job).model is None
 
 

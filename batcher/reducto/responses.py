@@ -125,9 +125,7 @@ def explanation(body: bytes) -> tuple[str, str]:
 
 
 def _validation(detail: Any) -> Any:
-    """Return FastAPI's `detail` as text: it is a string, or a list of problems with their
-    places.
-    """
+    """Return FastAPI's `detail` as text: it is a string, or a list of problems and places."""
     if not isinstance(detail, list):
         return detail
     problems = [item for item in detail if isinstance(item, dict)]
@@ -238,7 +236,7 @@ def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T])
 
 
 def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
-    """Return a job's answer. Its `result` is a slice of `body`, byte for byte; None if it is
+    """Return a job's answer. Its `result` is an unchanged slice of `body`, or None if it is
     null.
     """
     job = _leniently(call, status, body, _JOB, _Job)
@@ -280,9 +278,7 @@ def _leniently(
 
 
 def _parts(body: Buffer) -> dict[str, bytes]:
-    """Return the values of an object by name, undecoded, whatever their condition. Raises
-    NotWhole.
-    """
+    """Return the values of an object by name, undecoded, in any condition. Raises NotWhole."""
     return {
         _name(quoted): bytes(memoryview(body)[start:end])
         for quoted, start, end in json_syntax.members(body)

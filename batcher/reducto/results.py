@@ -30,8 +30,7 @@ EXTRACTS: Final = ("extract", "v3_extract")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of a result, as the ledger knows it, which is stated beside everything made from
-    it.
+    """The origin of a result, which is stated beside everything made from it.
 
     A copy costs 0 credits. `metadata` is what a source list says about the document, as JSON.
     """
@@ -75,7 +74,7 @@ class Block(msgspec.Struct):
 
     @property
     def charts(self) -> list[str]:
-        """Addresses of the data that was read from a chart. Items that are no address are the data
+        """Addresses of the data read from a chart. Items that are no address are the data
         itself.
         """
         said = self.chart_data if isinstance(self.chart_data, list) else []
@@ -155,9 +154,7 @@ class Result:
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
-    """Read the outer part of a result. If it can't be read, its kind is empty and so is its
-    content.
-    """
+    """Read the outer part of a result. If that fails, the result is empty and has no kind."""
     left_out = [] if left_out is None else left_out
     try:
         top = _decoded(_TOP, body)
@@ -172,9 +169,7 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
 
 
 def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
-    """Yield the chunks of a parse, or of the parses within a pipeline's result, in reading
-    order.
-    """
+    """Yield the chunks of a parse, or of the parses in a pipeline's result, in reading order."""
     if result.kind == "pipeline":
         for part in _parts(result, depth).parse:
             yield from chunks_of(part, depth + 1)

@@ -1,7 +1,6 @@
-"""batcher: every document through the API once, every result on disk before it expires.
+"""batcher: send every document through the API once, and save every result before it expires.
 
-The names below are the Python API. Each is loaded when it is first used, so that importing batcher
-costs nothing.
+The names below are the Python API. Each is loaded on first use, so that importing batcher is cheap.
 """
 
 from __future__ import annotations
@@ -57,8 +56,7 @@ __all__ = [
     "run_batch_sync",
 ]
 
-# Where each name lives, and what it is called there where that differs; the errors all live in one
-# place.
+# The module of each name, and its name there if that differs. All errors are in one module.
 _HOMES = {
     "Happened": "api",
     "Ledger": "ledger.reader:LedgerReader",

@@ -1,7 +1,7 @@
-"""Running a batch from Python: a manifest as a file, a dictionary or a value; what happens, as it
-happens.
+"""Run a batch from Python, with the manifest as a file, a dictionary or a `Manifest`.
 
-It does what `batcher run` does, no more: the same ledger, the same resuming, the same errors.
+This does what `batcher run` does and no more, with the same ledger, the same resumption and the
+same errors. A callback can follow each change of a document.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Batch = Manifest | Mapping[str, Any] | str | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A change of one document, durable by now.
+    """A change of one document, already durable.
 
-    `event` is one of `batcher.core.events`, with its facts.
+    `event` is one of the events in `batcher.core.events`.
     """
 
     source: str
@@ -40,13 +40,14 @@ class Happened:
 async def run_batch(
     batch: Batch, *, on_event: Callable[[Happened], object] | None = None
 ) -> Summary:
-    """Start the batch, or go on with it, to its end. `on_event` hears of every change, on the event
-    loop.
+    """Start or resume the batch and return its summary at the end.
 
-    A path is a manifest's; a dictionary has a manifest's keys, its paths relative to the working
-    directory. Cancelling the task stops at once: nothing is lost, and the same call goes on from
-    there. What came to a verdict other than saved is no error but stands in the summary. Raises
-    BatcherError where the run can't begin or go on.
+    A path names a manifest. A dictionary has the keys of a manifest, and its paths are relative to
+    the working directory. `on_event` is called on the event loop after every change of a document.
+
+    Cancelling the task stops the run at once; nothing is lost, and the same call resumes it. A
+    document that ends unsaved raises nothing: the summary lists it. Raises BatcherError if the run
+    can't start or continue.
     """
     return await conduct(manifest_of(batch), watch=None if on_event is None else _teller(on_event))
 
@@ -54,12 +55,12 @@ async def run_batch(
 def run_batch_sync(
     batch: Batch, *, on_event: Callable[[Happened], object] | None = None
 ) -> Summary:
-    """`run_batch`, for where no event loop runs."""
+    """Call `run_batch` where no event loop is running."""
     return asyncio.run(run_batch(batch, on_event=on_event))
 
 
 def manifest_of(batch: Batch) -> Manifest:
-    """Raises ManifestError."""
+    """Return the manifest, which is loaded if need be. Raises ManifestError."""
     if isinstance(batch, Manifest):
         return batch
     return of_values(batch) if isinstance(batch, Mapping) else load(Path(batch))

@@ -1,7 +1,8 @@
-"""Connections to a server of ours: how many may be open at once, and how long each may dawdle.
+"""Limits the connections to our own servers: how many are open, and how slow each may be.
 
-Stands between the listening socket and the protocol that reads the bytes. Knows nothing of HTTP but
-that a request begins once its header is there whole, which whoever answers it says by `attending`.
+This stands between the listening socket and the protocol that parses the bytes. It knows nothing of
+HTTP, except that a request begins once its whole header has arrived, which the code that answers
+the request reports through `attending`.
 """
 
 from __future__ import annotations
@@ -19,31 +20,37 @@ from typing import Final, cast
 
 Make = Callable[[], asyncio.Protocol]
 
-# bytes that a body must bring within `stalled`; a byte now and then is no transfer
+# A body must bring this many bytes within `stalled` seconds: a byte now and then is no transfer.
 PROGRESS: Final = 1024
-MOST_DESCRIPTORS: Final = 16_384  # more than we ever use, where the system names no limit
-PARSERS: Final = ("aiohttp.http", "aiohttp.web_protocol")  # where what a peer did wrong is raised
-# seconds between two lines about malformed requests: who sends them may send many
+MOST_DESCRIPTORS: Final = 16_384  # more than we ever use, if the system sets no limit
+# These modules raise the errors that a peer's malformed bytes cause.
+PARSERS: Final = ("aiohttp.http", "aiohttp.web_protocol")
+# Seconds between two log lines about malformed requests, since one peer may send many.
 LINE_EVERY: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Seconds each, save `connections`.
+    """The limits of one server. All are in seconds except `connections`.
 
-    Where too many are open, a body younger than `body` is left to come in.
+    When too many connections are open, a request body is cut off only if it has taken longer than
+    `body`.
     """
 
     connections: int
-    header: float = 10.0  # from its first byte, or from the connection's first moment
-    # between two requests; clients keep connections for less, so that none is cut in their hands
+    header: float = 10.0  # from its first byte, or from when the connection was made
+    # Between two requests. Clients keep idle connections for less, so that none is cut while a
+    # client is about to use it.
     idle: float = 75.0
-    stalled: float = 60.0  # a body that doesn't come, an answer that isn't taken
+    stalled: float = 60.0  # a body that doesn't arrive, or an answer that isn't read
     body: float = math.inf
 
 
 class Doorkeeper:
-    """`watch` beside the server. `dropped` counts what was hung up on, by reason."""
+    """Admits and drops connections. Run `watch` as a task beside the server.
+
+    `dropped` counts the connections that were closed, by reason.
+    """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.dropped: Counter[str] = Counter()
@@ -52,20 +59,24 @@ class Doorkeeper:
 
     @property
     def backlog(self) -> int:
-        """For the listening socket: as many are accepted at a stroke, before any of them can be
-        turned away.
+        """The backlog for the listening socket.
+
+        The event loop accepts this many connections at once, before any of them can be dropped.
         """
         return self._limits.connections
 
     def guarding(self, make: Make) -> Make:
-        """The factory of protocols to listen with, instead of `make`."""
+        """Return the protocol factory to listen with in the place of `make`."""
         return lambda: _Connection(make(), self)
 
     @contextmanager
     def attending(
         self, transport: asyncio.BaseTransport | None, is_fed: Callable[[], bool]
     ) -> Iterator[None]:
-        """While a request is answered. `is_fed` tells whether its body has come in whole."""
+        """Mark the connection as busy while the block answers a request.
+
+        `is_fed` tells whether the request's body has arrived completely.
+        """
         connection = self._open.get(transport) if transport else None
         if connection is None:
             yield
@@ -77,7 +88,7 @@ class Doorkeeper:
             connection.end()
 
     async def watch(self) -> None:
-        """Hang up on those that take too long, until cancelled."""
+        """Close the connections that take too long, until cancelled."""
         pause = min(1.0, self._limits.header / 4, self._limits.stalled / 4)
         while True:
             await asyncio.sleep(pause)
@@ -87,8 +98,9 @@ class Doorkeeper:
                     self._drop(connection, why)
 
     def admit(self, connection: _Connection) -> None:
-        """Where it is one too many, the least loss makes room; where all others are at work, it
-        goes itself.
+        """Register a connection; if that is one too many, drop the least valuable one.
+
+        If all others are busy, the new connection itself is dropped.
         """
         self._open[connection.transport] = connection
         if len(self._open) > self._limits.connections:
@@ -106,7 +118,7 @@ class Doorkeeper:
 
 
 class _Connection(asyncio.Protocol):
-    """Hands everything through, and remembers since when what is due has not come."""
+    """Passes all calls on to `inner` and records since when expected bytes have been missing."""
 
     transport: asyncio.Transport
 
@@ -114,13 +126,13 @@ class _Connection(asyncio.Protocol):
         self._inner = inner
         self._keeper = keeper
         self._is_fed: Callable[[], bool] | None = None  # of the request that is being answered
-        self._heard = True  # bytes of a header, or a connection that is to begin with one
+        self._heard = True  # part of a header has arrived, or the connection is new and one is due
         self._since = self._moved_at = time.monotonic()
         self._received = self._counted = 0
         self._unsent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is no subclass
         self._inner.connection_made(transport)
         self._keeper.admit(self)
 
@@ -154,19 +166,21 @@ class _Connection(asyncio.Protocol):
         self._since = self._moved_at = time.monotonic()
 
     def may_go(self, limits: ConnectionLimits) -> bool:
-        """Whether no answer is lost by hanging up now."""
+        """Whether the connection can be closed without the loss of an answer."""
         if self._is_fed is None:
             return not self.transport.get_write_buffer_size()
         return not self._is_fed() and time.monotonic() - self._since > limits.body
 
     def worth(self) -> tuple[bool, bool, float]:
-        """Half a header is worth less than a client that may come back, that less than half a body;
-        old ones least.
+        """Return a sort key: the connection with the lowest one is dropped first.
+
+        Half a header is worth less than an idle client that may return, which is worth less than
+        half a body. Among equals, the oldest is worth least.
         """
         return self._is_fed is not None, not self._heard, self._since
 
     def overdue(self, limits: ConnectionLimits) -> str:
-        """Why it is to be hung up on; empty: it is in time."""
+        """Return the reason for which to close the connection; empty while it is in time."""
         now = time.monotonic()
         if self._is_moving():
             self._moved_at = now
@@ -179,13 +193,13 @@ class _Connection(asyncio.Protocol):
         return "header" if self._heard else "idle"
 
     def _is_moving(self) -> bool:
-        """Whether it does what it is to do, or there is nothing for it to do."""
+        """Whether bytes have moved since the last check, or the peer owes none."""
         before = self._unsent
         self._unsent = self.transport.get_write_buffer_size()
         if self._unsent:
             return self._unsent != before
         if self._is_fed is None or self._is_fed() or not self.transport.is_reading():
-            return True  # it is we who are slow
+            return True  # the delay is on our side
         if self._received - self._counted < PROGRESS:
             return False
         self._counted = self._received
@@ -193,13 +207,13 @@ class _Connection(asyncio.Protocol):
 
 
 def descriptors() -> int:
-    """How many files and connections this process may have open."""
+    """Return how many files and connections this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MOST_DESCRIPTORS)
 
 
 def terse(name: str) -> logging.Logger:
-    """A logger for an HTTP server, in which a malformed request is a line and no traceback."""
+    """Return an HTTP server's logger that logs a malformed request in one line, not a traceback."""
     logger = logging.getLogger(name)
     if not any(isinstance(one, _Terse) for one in logger.filters):
         logger.addFilter(_Terse())
@@ -207,7 +221,7 @@ def terse(name: str) -> logging.Logger:
 
 
 class _Terse(logging.Filter):
-    """Traces of other errors pass as they are: those are ours."""
+    """Shortens malformed requests. Tracebacks of other errors are kept: those are our defects."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,40 +1,41 @@
-"""Every error batcher raises, drawn as one tree. What a document can meet on its way is an event,
-not an error.
+"""Every exception that batcher raises, as one tree.
+
+What can happen to a single document while it is processed is an event, not an exception.
 
     BatcherError
-    ├── ManifestError        what the manifest says can't be done; every problem at once
-    ├── ServiceUnusable      the local service can't start here
-    │   └── PlaceUnusable    its folder or its port can't be had: name another one
-    ├── ReceiverUnusable     nobody can call back: the address for webhooks can't be had
-    ├── BudgetSpent          one more submission would pass a limit of the manifest's
-    ├── Stopped              somebody stopped the run before it had begun
-    ├── LedgerError          the ledger can't be used as it stands
-    │   ├── LedgerLocked     another run holds it
-    │   ├── LedgerForeign    it belongs to another batch, service or key
-    │   ├── LedgerNewer      a later version of batcher wrote it
-    │   ├── LedgerOlder      an earlier one did, and nothing has brought it up to date yet
-    │   ├── LedgerDamaged    its bytes are not what SQLite wrote
-    │   ├── AttemptOpen      the same bytes and step are out already, for another document
-    │   └── Outdated         a newer version stands in the document's place: it is not to be sent
-    ├── SourceError          one document can't be read as it was planned
-    │   ├── SourceGone       it is no longer there
-    │   ├── SourceChanged    its bytes are not the ones that were hashed
-    │   ├── SourceUnreadable permission, I/O error, not a regular file
-    │   └── DocumentLocked   it wants a password that nobody named
-    ├── OutputError          the disk refuses: full, read-only, failing
-    │   └── MirrorError      the object store does; what is on disk is safe
-    └── ServiceError         a call to the service did not end in an answer that counts
-        ├── Unreachable      not one byte was sent: DNS, connect, TLS
-        ├── ReplyLost        it was sent, and no answer came back whole
-        ├── BadReply         an answer came that breaks the contract
-        └── Refused          the service said no: status, error name, Retry-After
-            ├── Unauthorised 401, 403: no key, or one the service doesn't take
-            ├── NotFound     404: unknown, or deleted after its retention
-            ├── Gone         409, 410: deletion under way, or done on request
-            └── Busy         429, 503: later, perhaps
+    ├── ManifestError             the manifest is invalid; lists every problem at once
+    ├── ServiceUnusable           the local service can't start on this machine
+    │   └── PlaceUnusable         its folder or its port isn't available: name another one
+    ├── ReceiverUnusable          the address on which to receive webhooks isn't available
+    ├── BudgetSpent               one more submission would exceed a limit of the manifest
+    ├── Stopped                   the run was stopped before it had begun
+    ├── LedgerError               the ledger can't be used in its present state
+    │   ├── LedgerLocked          another run holds it
+    │   ├── LedgerForeign         it belongs to another batch, service or key
+    │   ├── LedgerNewer           a later version of batcher wrote it
+    │   ├── LedgerOlder           an earlier version wrote it, and it isn't migrated yet
+    │   ├── LedgerDamaged         its bytes are not what SQLite wrote
+    │   ├── AttemptOpen           the same bytes and step are in flight for another document
+    │   └── Outdated              a newer version replaced the document, which must not be sent
+    ├── SourceError               one document can't be read as planned
+    │   ├── SourceGoneError       it no longer exists
+    │   ├── SourceChangedError    its bytes are not the ones that were hashed
+    │   ├── SourceUnreadableError permission denied, I/O error, or not a regular file
+    │   └── DocumentLocked        it needs a password, and none was given
+    ├── OutputError               writing to the disk failed: full, read-only or defective
+    │   └── MirrorError           writing to the object store failed; what is on disk is safe
+    └── ServiceError              a call to the service brought no usable answer
+        ├── Unreachable           not one byte was sent: DNS, connect or TLS failed
+        ├── ReplyLostError        the request was sent, and no complete answer came back
+        ├── BadReply              the answer breaks the API's contract
+        └── Refused               the service refused: status, error name, Retry-After
+            ├── Unauthorised      401, 403: no key, or one that the service doesn't accept
+            ├── NotFound          404: unknown, or deleted after its retention
+            ├── Gone              409, 410: being deleted, or deleted on request
+            └── Busy              429, 503: a later call may succeed
 
-Facts are attributes; nobody parses a message. `exit_code` is the process's, should the error end
-it.
+Facts are attributes, so that no code parses a message. `exit_code` is the exit code of the process
+if the exception ends it.
 """
 
 from __future__ import annotations
@@ -45,15 +46,18 @@ from batcher.exit_codes import ExitCode
 
 
 class BatcherError(Exception):
+    """The base class of all errors that batcher raises."""
+
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a manifest: which `key` (dotted; empty: the whole file), what, and what
-    to do about it.
+    """One problem with a manifest.
 
-    `unknown` to the API's description that batcher holds options against: a newer one may know it.
+    `key` is the dotted key concerned, or empty if the problem concerns the whole file. `hint` says
+    what to do about it. `unknown` means that the key is missing from the description of the API
+    against which batcher checks options; a newer API may know it.
     """
 
     key: str
@@ -68,6 +72,8 @@ class Problem:
 
 
 class ManifestError(BatcherError):
+    """`where` identifies the manifest; `problems` are all that were found in it."""
+
     def __init__(self, where: str, problems: list[Problem]) -> None:
         super().__init__("\n".join(f"{where}: {problem}" for problem in problems))
         self.where = where
@@ -87,11 +93,11 @@ class ReceiverUnusable(BatcherError):
 
 
 class BudgetSpent(BatcherError):
-    """`cost` is the estimate that didn't fit, in credits; `may_fit` once the bills of what is out
-    are known.
+    """Raised when one more submission would exceed a limit.
 
-    `probe` is the document whose bill is to show what documents of this type cost: no other is sent
-    before that.
+    `cost` is the estimate that didn't fit, in credits. `may_fit` says whether it may fit once the
+    bills of the jobs in flight are known. `probe` is the document whose bill will show what
+    documents of this type cost: no other document of the type is sent before.
     """
 
     exit_code = ExitCode.RUN_AGAIN
@@ -162,7 +168,7 @@ class DocumentLocked(SourceError):
 
 
 class OutputError(BatcherError):
-    """`errno` is what the system said; 0 where it wasn't the system."""
+    """`errno` is the operating system's error number; 0 if the error came from elsewhere."""
 
     exit_code = ExitCode.RUN_AGAIN
 
@@ -176,7 +182,7 @@ class MirrorError(OutputError):
 
 
 class ServiceError(BatcherError):
-    """`call` says which one, as in "POST /parse_async"."""
+    """`call` is the method and path of the call that failed, such as "POST /parse_async"."""
 
     exit_code = ExitCode.SERVICE_FAILED
 
@@ -201,8 +207,10 @@ class BadReply(ServiceError):
 
 
 class Refused(ServiceError):
-    """`status` is HTTP's; `name` one of the API's 44, or empty; `retry_after` in seconds, None
-    where unsaid.
+    """Raised when the service answered with an error.
+
+    `status` is the HTTP status. `name` is one of the API's 44 error names, or empty. `retry_after`
+    is in seconds, or None if the answer doesn't say.
     """
 
     def __init__(
@@ -236,20 +244,20 @@ class Gone(Refused):
 class Busy(Refused):
     @property
     def is_too_fast(self) -> bool:
-        """Whether the call only came too soon; otherwise the service itself is unwell."""
+        """Whether the call only came too soon (429); otherwise the service itself is unwell."""
         return self.status == 429
 
     @property
     def is_of_all_calls(self) -> bool:
-        """Whether it met the limit that all calls share.
+        """Whether the call exceeded the limit that all calls share.
 
-        The API tells that by a code among its words.
+        The API shows this by a code in the text of its message.
         """
         return self.is_too_fast and "[CODE 1000]" in self.said
 
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
-    """What tasks that went together failed of, as one error with its own words."""
+    """Return the first single error in a group that several tasks raised."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,8 +1,8 @@
-"""A local Reducto for the tests of whoever builds on the API: `from batcher.testing import
-local_reducto`.
+"""A pytest fixture that starts a local Reducto, for testing code that uses the API.
 
-A process of its own that reads documents for real, on loopback, with a key and data that are gone
-afterwards. It needs pytest, and neither account nor network.
+Import it with `from batcher.testing import local_reducto`. The service is a separate process on
+loopback that really reads documents. Its key and data are discarded afterwards. It requires pytest,
+but neither an account nor a network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["LocalReducto", "local_reducto", "serving"]
 
 @dataclass(frozen=True, slots=True)
 class LocalReducto:
-    """Where it is reached, and the bearer token it takes."""
+    """The address of the service, and the bearer token that it accepts."""
 
     url: str
     key: str = field(repr=False)
@@ -29,16 +29,16 @@ class LocalReducto:
 
 @pytest.fixture(scope="session")
 def local_reducto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalReducto]:
-    """One service for the whole session of tests; it starts when the first test asks for it."""
+    """Provide one service for the whole test session, started when a test first asks for it."""
     with serving(tmp_path_factory.mktemp("reducto")) as service:
         yield service
 
 
 @contextmanager
 def serving(data_dir: Path, *, chaos: str = "") -> Iterator[LocalReducto]:
-    """A service that runs for as long as the block does.
+    """Run a service for the duration of the `with` block.
 
-    `chaos`: faults to make, as `batcher run --chaos` takes them. Raises ServiceUnusable.
+    `chaos` names the faults to inject, as `batcher run --chaos` takes them. Raises ServiceUnusable.
     """
     with local_process.serving(data_dir, chaos=chaos) as (url, key):
         yield LocalReducto(url, key)

@@ -1,1 +1,1 @@
-"""The rules of a document's life, pure: no clock, no I/O; randomness comes in as an argument."""
+"""The rules of a document's life, as pure functions: no clock, no I/O, randomness passed in."""

@@ -1,6 +1,6 @@
 """Decides what becomes of a submission whose answer was lost, before it may be paid for again.
 
-`stages.recovery` gathers the facts and carries the decisions out; nothing here asks or records.
+`stages.recovery` gathers the facts and carries out the decisions; nothing here performs I/O.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ LISTING: Final = "listing"  # the job list shows our jobs, with the nonces that 
 FENCE: Final = "fence"  # an upload that was deleted is gone
 
 ABSENCES_AT_MOST: Final = 3
-# Where the submissions of many documents never arrive, the fault is not this document's.
+# If the submissions of many documents never arrive, the fault is not this document's.
 ABSENCES_IN_BAD_TIMES: Final = 6
 BAD_TIMES: Final = 3
 # Seconds that a run with nothing else to do waits, at most, for a job list it can't rely on.
 PATIENCE: Final = 1800.0
-# This multiple of `settle` must pass where no job of ours could show that the job list lags.
+# This multiple of `settle` must pass if we have no job that could show that the job list lags.
 WITHOUT_WITNESS: Final = 10
 REST_AT_MOST: Final = 300.0  # seconds between two readings of a job list that can't be read
-# After so many failures in a row the rest of the pass deletes nothing: the next pass goes on.
+# After this many failures in a row nothing more is deleted in this pass; the next one continues.
 FENCES_IN_VAIN: Final = 3
 # Seconds before the end of the retention from which on a job list proves nothing: the service may
 # forget a job a little early.
@@ -42,15 +42,15 @@ class Action(Enum):
 
     ADOPT = auto()  # the job list shows its job
     FENCE = auto()  # its upload is to be deleted, so that no late submission can read it
-    WAIT = auto()  # a later pass may tell
+    WAIT = auto()  # a later pass may know more
     CONFIRM_ABSENT = auto()  # it never arrived, and may be sent again
     GIVE_UP = auto()  # it never arrived, too often
-    HOLD = auto()  # nobody can tell whether it is paid: a person decides
+    HOLD = auto()  # nobody can tell whether it is paid, so a person decides
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` is for people, and empty where the action says everything."""
+    """What to do. `reason` is for people, and empty if the action says everything."""
 
     action: Action
     reason: str = ""
@@ -63,12 +63,12 @@ class FenceFacts:
     # Seconds from the deletion to the beginning of the pass; None before it was deleted.
     settled_for: float | None = None
     is_refused: bool = False  # the service said that it will never delete it
-    failure: str | None = None  # why the last try failed, where it may succeed later
+    failure: str | None = None  # why the last attempt failed, if a later one may succeed
     again_in: float = 0.0  # seconds until it may be tried again
 
     @property
     def is_up(self) -> bool:
-        """Whether no submission of it can arrive any more."""
+        """Whether no submission that reads the upload can arrive any more."""
         return self.settled_for is not None and not self.is_refused
 
 
@@ -78,11 +78,12 @@ class AttemptFacts:
 
     age: float  # since it was sent
     has_upload: bool = True
-    absences: int = 0  # how often earlier attempts of its document were confirmed absent
+    absences: int = 0  # how many earlier attempts of its document were confirmed absent
     fence: FenceFacts = FenceFacts()
-    # Since the first pass that could have concluded something of it.
+    # Since the first pass that could have come to a conclusion about it.
     waited: float = 0.0
-    # Since the service last accepted a job of ours that was sent after the fence; None without one.
+    # Since the service last accepted a job of ours that was sent after the fence; None if there is
+    # none.
     witness_age: float | None = None
 
 
@@ -90,13 +91,13 @@ class AttemptFacts:
 class ScanFacts:
     """What one pass over the job list showed, as far as it concerns one attempt."""
 
-    job_id: str | None = None  # its job
-    part: str | None = None  # a job that is only a part of its job
+    job_id: str | None = None  # the attempt's own job
+    part: str | None = None  # a job that is only a part of the attempt's job
     broken: str = ""  # why the job list could not be read to its end
-    unreadable: int = 0  # rows
-    missing: str | None = None  # a job of ours that it must show and doesn't
+    unreadable: int = 0  # rows that can't be read
+    missing: str | None = None  # a job of ours that must be in the list and isn't
     anonymous: str | None = None  # a job that may be this attempt's or anybody's
-    lags: bool = False  # it shows none of the jobs accepted since the fence
+    lags: bool = False  # none of the jobs accepted since the fence is in the list
     shows_ours: bool = True
 
 
@@ -109,14 +110,14 @@ class RunFacts:
     retention: float
     proven: Set[str] = frozenset()
     never_arrived: int = 1  # documents whose submissions never arrived, this one included
-    fences_in_vain: int = 0  # failures in a row, in this pass
+    fences_in_vain: int = 0  # failed deletions in a row, in this pass
     under_way: int = 0  # documents being sent, in flight, or ready to be fetched
     to_submit: int = 0  # documents queued or uploaded
     submits: bool = True  # whether this run still sends anything
 
 
 def first_decision(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Decision | None:
-    """Adopt, hold or fence; None where there is nothing to do before a conclusion is drawn."""
+    """Return whether to adopt, hold or fence; None if a conclusion can be drawn without that."""
     if scan.job_id is not None:
         return Decision(Action.ADOPT)
     if is_out_of_reach(attempt.age, run.retention):
@@ -127,7 +128,7 @@ def first_decision(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Dec
 
 
 def conclusion(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Decision:
-    """Confirm its absence, give up, hold or wait, once the fence has had its turn."""
+    """Return whether to confirm its absence, give up, hold or wait, after `first_decision`."""
     if has_settled(attempt, run) and not doubt(attempt, scan, run):
         return _absent(attempt, run)
     if is_hopeless(attempt, scan, run):
@@ -137,7 +138,7 @@ def conclusion(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Decisio
 
 
 def answered_to_another(job_id: str | None) -> Decision:
-    """What follows where its job is already another document's: two answers were mixed up."""
+    """Return what follows if its job belongs to another document: two answers were mixed up."""
     reason = f"perhaps paid: its job {job_id} was answered to another document"
     return Decision(Action.HOLD, reason)
 
@@ -150,8 +151,8 @@ def is_out_of_reach(age: float, retention: float) -> bool:
 def _is_to_be_fenced(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
     """Whether its upload is to be deleted now.
 
-    It is not where a part of its job shows that it has arrived, and not before the job list could
-    be read to its end: its job may be in the rest.
+    It is kept if a part of its job shows that it has arrived, and until the job list has been read
+    to its end, since its job may be in the rest.
     """
     if not attempt.has_upload or attempt.fence.settled_for is not None:
         return False
@@ -181,12 +182,12 @@ def has_settled(attempt: AttemptFacts, run: RunFacts) -> bool:
 
 
 def doubt(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
-    """Why this pass can't tell that the submission never arrived; empty where it can."""
+    """Return why this pass can't tell whether the submission arrived; empty if it can."""
     return _deficiency(attempt, scan, run) or _too_early(attempt, scan, run)
 
 
 def _deficiency(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
-    """What is missing that time alone doesn't bring."""
+    """Return what is missing that time alone won't bring."""
     not_proven = {LISTING, FENCE} - run.proven
     if scan.broken:
         return f"the listing can't be read to its end: {scan.broken}"
@@ -198,7 +199,7 @@ def _deficiency(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
 
 
 def _untrustworthy(scan: ScanFacts) -> str:
-    """Why the rows of the job list don't suffice."""
+    """Return why the rows of the job list don't suffice as evidence."""
     if scan.part is not None:
         return f"the listing shows job {scan.part}, a part of its job, and not the job itself"
     if scan.unreadable:
@@ -219,7 +220,7 @@ def _not_fenced(fence: FenceFacts) -> str:
 
 
 def _too_early(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
-    """What there may be to see in a little while."""
+    """Return why a later pass may see more."""
     if scan.lags:
         return "the listing shows no job that the service accepted since its upload was deleted"
     if scan.shows_ours:
@@ -230,15 +231,15 @@ def _too_early(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
 
 
 def _without_witness(run: RunFacts) -> float:
-    """Seconds after which a job list is believed that has no job of ours to show."""
+    """Return the seconds after which a job list is believed even though no job of ours is in it."""
     return WITHOUT_WITNESS * run.settle
 
 
-# --- what is given up on --------------------------------------------------------------------------
+# --- what is given up -----------------------------------------------------------------------------
 
 
 def is_hopeless(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
-    """Whether it has had its time, and no job is left whose acceptance could prove the list."""
+    """Whether its time is up, and no job of ours can still show that the list is complete."""
     is_settling = attempt.fence.settled_for is not None and not has_settled(attempt, run)
     if is_settling or attempt.waited <= _patience(attempt, scan, run):
         return False
@@ -246,7 +247,7 @@ def is_hopeless(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
 
 
 def _patience(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> float:
-    """Seconds that it is waited for: longer where the service may recover."""
+    """Return the seconds for which to wait for it: longer if the service may recover."""
     may_pass = bool(scan.broken or _untrustworthy(scan)) or attempt.fence.failure is not None
     only_a_witness = not scan.shows_ours and not _deficiency(attempt, scan, run)
     least = _without_witness(run) if only_a_witness else 3 * run.settle
@@ -257,37 +258,40 @@ def _patience(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> float:
 def _is_alone(waited: float, run: RunFacts) -> bool:
     """Whether nothing else in the run can still bring a job of ours into the list.
 
-    What is to be submitted counts for a limited time only: it may itself be waiting for this
-    attempt. In a run that submits nothing it doesn't count at all.
+    Documents that are yet to be submitted count only for a limited time, since they may themselves
+    be waiting for this attempt. In a run that submits nothing they don't count at all.
     """
     may_submit = run.submits and waited <= PATIENCE
     return run.under_way + (run.to_submit if may_submit else 0) == 0
 
 
 def _may_yet_be_shown(attempt: AttemptFacts, run: RunFacts) -> bool:
-    """Whether the job that is to prove the list is so young that the list may still lag behind."""
+    """Whether the job that could prove the list complete is so young that it may be missing
+    still.
+    """
     return attempt.witness_age is not None and attempt.witness_age <= 3 * run.settle
 
 
-# --- when the next look is due --------------------------------------------------------------------
+# --- when the next pass is due --------------------------------------------------------------------
 
 
 def next_pass_in(settle: float, settled_in: Iterable[float]) -> float:
-    """Seconds to the next pass, which comes as soon as it may confirm an absence.
+    """Return the seconds to the next pass, which comes as soon as it may confirm an absence.
 
-    `settled_in` are the seconds until each fence has settled; those in the past don't count.
+    `settled_in` holds the seconds until each fence has settled; fences that have settled are
+    ignored.
     """
     in_time = [span + SLACK for span in settled_in if span > 0]
     return min(settle / 4, max(settle / 10, min(in_time, default=math.inf)))
 
 
 def rest_after_failure(rest: float, settle: float) -> float:
-    """Seconds without a look after the job list could not be read; `rest` are those before."""
+    """Return the seconds to wait after the job list couldn't be read; `rest` was the last wait."""
     return min(REST_AT_MOST, 2 * rest or settle / 8)
 
 
 def fence_again_in(waited: float | None, settle: float, *, came_too_soon: bool) -> float:
-    """Seconds until a deletion that failed is tried again; `waited` are those before this try."""
+    """Return the seconds until a failed deletion is tried again; `waited` is the previous wait."""
     if came_too_soon:
         return settle / 8
     return min(REST_AT_MOST, settle / 4 if waited is None else 2 * waited)
@@ -295,14 +299,14 @@ def fence_again_in(waited: float | None, settle: float, *, came_too_soon: bool) 
 
 @dataclass(slots=True)
 class ListingLag:
-    """Learns by how much the job list is behind: what it shows at last was late by its age."""
+    """Learns how many seconds the job list lags, from the age at which jobs first appear."""
 
-    seconds: float = 0.0  # the most that was seen
-    # The jobs of ours that weren't shown, and how old each was by then.
+    seconds: float = 0.0  # the longest lag seen
+    # Those of our jobs that weren't in the list, with the age of each at that time.
     _late: Mapping[str, float] = field(default_factory=dict)
 
     def learn(self, ages: Mapping[str, float], settle: float) -> None:
-        """`ages` are those of our jobs that one whole pass didn't show."""
+        """Take in the ages, in seconds, of those of our jobs that one complete pass didn't show."""
         shown = [
             age for job_id, age in self._late.items() if job_id not in ages and age <= PATIENCE
         ]
@@ -310,5 +314,5 @@ class ListingLag:
         self._late = {job_id: age for job_id, age in ages.items() if age >= settle}
 
     def span(self, settle: float) -> float:
-        """Seconds that a fence has to settle."""
+        """Return the seconds that a fence needs to settle."""
         return max(settle, min(2 * self.seconds, PATIENCE))

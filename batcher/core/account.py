@@ -1,4 +1,4 @@
-"""Whose jobs are meant: the service, the key, and for how long results are kept there."""
+"""Identifies whose jobs are meant: the service, the key, and how long results are kept there."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""How many calls a second a service takes, learned from what it answers and what it refuses. Pure:
-times are passed in.
+"""Learns how many calls per second a service accepts, from its answers and refusals.
 
-Only a share of refusals that its own pace explains makes it slower: a service that refuses at
-random, whatever the pace, would otherwise bring it to a standstill.
+Pure: times are passed in. The rate drops only if the share of refusals can be explained by our own
+pace: otherwise a service that refuses at random, at any pace, would bring us to a standstill.
 """
 
 from __future__ import annotations
@@ -12,49 +11,51 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-SLOWER: Final = 0.95  # times what was answered in the second before a refusal
-LEAST_OF_BEST: Final = 0.85  # times the best second of late: no slower for a few refusals
-MUCH_SLOWER: Final = 0.5  # times its own rate, at most, in one step
-WAVE: Final = 6  # refusals in a second: fewer may be chance
-# refused for each one that was answered in the last second: the limit is met
+SLOWER: Final = 0.95  # times the calls answered in the second before a refusal
+LEAST_OF_BEST: Final = 0.85  # times the best recent second, below which a few refusals don't cut
+MUCH_SLOWER: Final = 0.5  # the largest cut in one step, as a factor of the current rate
+WAVE: Final = 6  # Refusals in one second; fewer may be chance.
+# Refusals for each call answered in the last second, from which on the limit counts as reached.
 TOO_FAST: Final = 0.15
-FAR_TOO_FAST: Final = 0.25  # the same: what was answered meanwhile is the limit
+FAR_TOO_FAST: Final = 0.25  # from here on, the answers of the last second are the limit
 SLOWEST: Final = 0.2  # calls per second
 FASTEST: Final = 1000.0  # the API's limit for one key
-# calls per second that are left after a first refusal, however few were asked for before it
+# Calls per second that remain after a first refusal, however few were made before it.
 AT_FIRST: Final = 10.0
-FEW: Final = 5.0  # calls per second: with so few, those of one second say nothing
+FEW: Final = 5.0  # calls per second; with so few, those of one second mean nothing
 SLOWER_OF_FEW: Final = 0.7
-ONE_WAVE: Final = 1.0  # seconds in which further refusals belong to the first
-FASTER: Final = 1.01  # times the rate after an answer, while nothing has ever been refused
-# calls per second more after an answer, until the limit was met: seventy per cent in each second
+ONE_WAVE: Final = 1.0  # seconds during which further refusals belong to the first one
+FASTER: Final = 1.01  # factor for the rate after an answer, until the first refusal
+# Calls per second added after each answer until the limit is found: seventy per cent per second.
 TO_FIND: Final = 0.7
-STEADILY: Final = 0.01  # the same near the limit: one per cent in each second …
-# … and twice as many for so many seconds without a refusal: the limit may be another by now
+STEADILY: Final = 0.01  # the same near the limit: one per cent per second …
+# … and doubled after each span of this many seconds without a refusal: the limit may have changed.
 DOUBLES_IN: Final = 10.0
 MOST_DOUBLINGS: Final = 4.0
-IN_USE: Final = 0.7  # share of the rate that calls must make use of before it grows
-BEST_OF: Final = 15.0  # seconds; the best second is of the last one or two such spans
+IN_USE: Final = 0.7  # share of the rate that calls must use before it grows
+BEST_OF: Final = 15.0  # seconds; the best second is taken from the last one or two such spans
 
 
 @dataclass(slots=True)
 class AdaptiveRate:
-    """`now` is calls per second; None: as fast as they come, for nothing was refused yet.
+    """The rate of calls to one service, adjusted after each answer and refusal.
 
-    Never above `ceiling`.
+    `now` is in calls per second, or None as long as nothing was refused, when calls aren't limited.
+    It never exceeds `ceiling`.
     """
 
     now: float | None = None
     ceiling: float = FASTEST
     _cut_at: float | None = None
     _has_met_limit: bool = False
-    _answers: deque[float] = field(default_factory=deque)  # of the last second
+    _answers: deque[float] = field(default_factory=deque)  # times within the last second
     _refusals: deque[float] = field(default_factory=deque)
     _best: float = 0.0
     _best_before: float = 0.0
     _best_since: float = -math.inf
 
     def answered(self, at: float) -> None:
+        """Take in a call that was answered, at the moment `at` in seconds."""
         self._answers.append(at)
         of_late = _in_last_second(self._answers, at)
         self._remember_best(of_late, at)
@@ -62,7 +63,7 @@ class AdaptiveRate:
             self.now = min(self._faster(self.now, of_late, at), self.ceiling)
 
     def refused(self, at: float) -> None:
-        """It was too fast, or so the service says."""
+        """Take in a call that was refused as too fast."""
         self._refusals.append(at)
         of_late = _in_last_second(self._answers, at)
         refused = _in_last_second(self._refusals, at)
@@ -83,7 +84,7 @@ class AdaptiveRate:
         elif is_wave and refused >= FAR_TOO_FAST * of_late:
             self._cut(min(self.now, of_late) * SLOWER, at)
             self._forget_best(at)
-        elif of_late + refused >= IN_USE * self.now:  # else it wasn't our pace
+        elif of_late + refused >= IN_USE * self.now:  # otherwise our pace wasn't the cause
             self._cut(max(of_late * SLOWER, max(self._best, self._best_before) * LEAST_OF_BEST), at)
 
     def _faster(self, rate: float, of_late: int, at: float) -> float:
@@ -111,7 +112,7 @@ class AdaptiveRate:
         self._best = max(self._best, float(of_late))
 
     def _forget_best(self, at: float) -> None:
-        """What a burst was granted before says nothing of what lasts."""
+        """Forget the best second: what a burst was granted doesn't show what can be sustained."""
         self._best = 0.0
         self._best_before = 0.0
         self._best_since = at

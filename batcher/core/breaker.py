@@ -1,8 +1,7 @@
-"""A circuit breaker for submissions: where the service itself is unwell, the next document would
-fare no better.
+"""A circuit breaker for submissions: pauses them while the service itself is unwell.
 
-It judges by shares: a service that fails now and then is no service that is down. Only failures of
-the provider's class count. It never holds back what brings results home.
+It judges by shares, as a service that fails now and then isn't down. Only failures of the
+provider's class count. It never delays the fetching of results.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from typing import Final
 
 from batcher.reducto.error_rules import ErrorClass
 
-WINDOW: Final = 10.0  # seconds by which it judges
-AT_LEAST: Final = 20  # outcomes in that time, so that a share says something
-SHARE: Final = 0.9  # of them failed: it isn't a bad day, it is down
-# failures and nothing else all that time: where few are sent, their share never says anything
+WINDOW: Final = 10.0  # seconds of the past that are judged
+AT_LEAST: Final = 20  # outcomes within that time, for a share to be meaningful
+SHARE: Final = 0.9  # of them failed: the service isn't just having a bad day, it is down
+# Failures and nothing else during that time: with few submissions, a share would never be
+# meaningful.
 IN_A_ROW: Final = 5
-# seconds until one document may try again; twice as long after each that fails
+# Seconds until one document may be tried; doubled after each one that fails.
 FIRST_REST: Final = 15.0
 LONGEST_REST: Final = 600.0
 REMEMBERED: Final = 500  # outcomes
@@ -26,12 +26,12 @@ REMEMBERED: Final = 500  # outcomes
 
 @dataclass(slots=True)
 class Outcomes:
-    """Of one kind of thing, in the order in which they became known."""
+    """Outcomes of one kind of operation, in the order in which they became known."""
 
-    # when; whether it failed
+    # (moment, whether it failed)
     _all: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _in_a_row: int = 0  # failures
-    _since: float = 0.0  # the first of those
+    _in_a_row: int = 0  # failures since the last success
+    _since: float = 0.0  # the moment of the first of those
 
     def succeeded(self, now: float) -> None:
         self._all.append((now, False))
@@ -44,6 +44,7 @@ class Outcomes:
             self._since = now
 
     def nearly_all_fail(self, now: float) -> bool:
+        """Whether nearly all recent outcomes are failures, by share or by failures in a row."""
         while self._all and now - self._all[0][0] > WINDOW:
             self._all.popleft()
         failed = sum(failed for _, failed in self._all)
@@ -58,11 +59,10 @@ class Outcomes:
 
 @dataclass(slots=True)
 class Breaker:
-    """Closed while all is well; open where nearly all fail of late; half open, for one document,
-    after a rest.
+    """Closed while all is well, open while nearly everything fails, half open after a pause.
 
-    Submissions and jobs are judged apart: that one was accepted says nothing of how those fare that
-    were before.
+    When half open, one document is tried. Submissions and jobs are judged separately: that a
+    submission was accepted says nothing about how earlier jobs fare.
     """
 
     rests: int = 0
@@ -70,10 +70,10 @@ class Breaker:
     _submissions: Outcomes = field(default_factory=Outcomes)
     _jobs: Outcomes = field(default_factory=Outcomes)
     _opened_by: Outcomes | None = None
-    _tries: bool = False  # the one document is on its way
+    _tries: bool = False  # the document that is tried is on its way
 
     def answered(self, now: float) -> None:
-        """A submission was, with a job id."""
+        """Take in that a submission was answered with a job id."""
         self._submissions.succeeded(now)
         if self._opened_by is self._submissions:
             self._close_if_well(now)
@@ -83,7 +83,7 @@ class Breaker:
         self._open_if_unwell(self._submissions, now)
 
     def note(self, kind: str | None, now: float) -> None:
-        """Take in how a job ended: the class of its error, or None where there was none."""
+        """Take in how a job ended: the class of its error, or None if there was none."""
         if kind == ErrorClass.PROVIDER:
             self._jobs.failed(now)
             self._open_if_unwell(self._jobs, now)
@@ -92,15 +92,15 @@ class Breaker:
             self._close_if_well(now)
 
     def room(self, now: float) -> int | None:
-        """How many more documents may be submitted; None: as many as there are."""
+        """Return how many more documents may be submitted; None if there is no limit."""
         if self.open_until is None:
             return None
         return 0 if self._is_resting(now) else 1
 
     def admits(self, now: float) -> bool:
-        """Whether a document may leave at this moment.
+        """Whether a document may be sent at this moment.
 
-        While the breaker isn't closed, one does in each rest.
+        While the breaker isn't closed, one is admitted after each pause.
         """
         if self.open_until is None:
             return True
@@ -116,7 +116,7 @@ class Breaker:
                 return
             self._opened_by = outcomes
         elif self._is_resting(now) and not self._tries:
-            return  # it was out before
+            return  # it was submitted before the breaker opened
         else:
             self.rests += 1
         self.open_until = now + self._rest()

@@ -1,11 +1,12 @@
-"""Whether one more submission keeps within the limits of a run, and when its time is up. Pure.
+"""Whether one more submission stays within a run's limits, and when the run's time is up. Pure.
 
-Caps are met from below. What is out counts with what it may cost at most (see `core.reservations`),
-and as its bill comes in the bill takes that place: so what turns out cheaper makes room. While all
-of that fits, submissions go side by side. Where it doesn't, the next one waits for bills as long as
-any is to come; when none is, it goes alone, if what it is expected to cost fits. What was counted
-then meets the cap; what had to be guessed may pass it, by as much as that one document costs beyond
-what was expected of it, and no more: nothing else is out with it that could surprise.
+A cap is never exceeded by what can be counted. Jobs in flight count with their maximum cost (see
+`core.reservations`) until the bill takes its place, so a job that turns out cheaper makes room.
+While all of that fits, submissions proceed in parallel. Once it doesn't, the next one waits for
+bills as long as any is due; when none is, it is submitted alone if its expected cost fits. A
+document whose pages were counted then stays within the cap. One whose pages had to be guessed may
+exceed it, but only by the difference between its bill and its expected cost: nothing else is in
+flight with it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ ROUNDING: Final = 1e-6
 
 
 class Spend(NamedTuple):
-    """Of the submissions of one run that weren't refused: what was billed, and what those that are
-    out may cost.
+    """What the submissions of one run come to, except for refused ones.
+
+    The first fields are the number of submissions and what was billed; `out_pages` and
+    `out_credits` are what the jobs in flight may cost.
     """
 
     submissions: int = 0
@@ -34,7 +37,7 @@ class Spend(NamedTuple):
 
 
 class Overrun(NamedTuple):
-    """A cap that was passed, and the document whose bill did it, if it can be named."""
+    """A cap that was exceeded, and the document whose bill exceeded it, if it can be named."""
 
     name: str
     cap: float
@@ -56,7 +59,7 @@ class Overrun(NamedTuple):
 
 
 class Surprise(NamedTuple):
-    """A document whose bill wasn't what was expected of it."""
+    """A document whose bill differed from what was expected."""
 
     source: str
     pages: float
@@ -67,16 +70,18 @@ class Surprise(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
+    """The limits of one run, against which each submission is checked before it is made."""
+
     limits: Limits
     dollars_per_credit: float = 0.015
 
     @property
     def counts_pages(self) -> bool:
-        """Whether it matters how many pages a document has."""
+        """Whether the number of pages of a document matters."""
         return any((self.limits.max_pages, self.limits.max_credits, self.limits.max_cost))
 
     def beyond_number(self, spend: Spend) -> str | None:
-        """Why no more documents may be sent at all, whatever they cost."""
+        """Return why no more documents may be sent at all, whatever they cost; None if some may."""
         most = self.limits.max_documents
         if most is None or spend.submissions + 1 <= most:
             return None
@@ -86,7 +91,7 @@ class Budget:
         )
 
     def beside_others(self, spend: Spend, fear: Fear) -> bool:
-        """Whether it fits though all that is out, and it too, cost what they may."""
+        """Whether it fits even if it and all jobs in flight cost their maximum."""
         return (
             self._passed(
                 spend, spend.out_pages, spend.out_credits, fear.most_pages, fear.most_credits
@@ -95,16 +100,18 @@ class Budget:
         )
 
     def in_any_case(self, spend: Spend, fear: Fear) -> str | None:
-        """Why it wouldn't fit even if what is out were to cost nothing; None where it might."""
+        """Return why it wouldn't fit even if all jobs in flight cost nothing; None if it might."""
         return self._passed(spend, 0.0, 0.0, fear.pages, fear.credits)
 
     def alone(self, spend: Spend, fear: Fear) -> str | None:
-        """Why it doesn't fit, at what is expected of it, beside what is out and will never be
-        billed; or None.
+        """Return why it doesn't fit at its expected cost, or None.
+
+        The jobs in flight count too: their bills will never arrive.
         """
         return self._passed(spend, spend.out_pages, spend.out_credits, fear.pages, fear.credits)
 
     def overruns(self, spend: Spend, last: Surprise | None) -> list[Overrun]:
+        """Return the exceeded caps; each names `last` if its bill was higher than expected."""
         found: list[Overrun] = []
         price = self.dollars_per_credit
         bills = (last.pages, last.credits, last.credits * price) if last else ()
@@ -132,7 +139,7 @@ class Budget:
         return None
 
     def _caps(self, pages: float, credits: float) -> list[tuple[str, float | None, float]]:
-        """(key, cap, what these come to) for each limit on what is billed."""
+        """Return (key, cap, amount) for each limit on what is billed."""
         limits = self.limits
         return [
             ("max_pages", limits.max_pages, pages),
@@ -153,11 +160,10 @@ def _words(name: str, cap: float, spent: float, more: float) -> str:
 
 
 def next_occurrence(stop_at: time, now: datetime) -> datetime:
-    """The moment nearest to `now` at which the clock shows `stop_at`: at most twelve hours off,
-    either way.
+    """Return the moment nearest to `now` at which the clock shows `stop_at`.
 
-    So a night that begins late, after its own end, is over at once, and doesn't run through the
-    day.
+    It is at most twelve hours away, in the past or in the future. So an overnight run that begins
+    late, after its own end, ends at once, and doesn't continue through the day.
     """
     today = datetime.combine(now.date(), stop_at)
     return min((today - A_DAY, today, today + A_DAY), key=lambda moment: abs(moment - now))

@@ -1,7 +1,6 @@
-"""The steps of a manifest as documents go through them: what each asks for, and which earlier one
-it goes on from.
+"""The steps of a manifest: what each one asks for, and which earlier step it reads.
 
-A step that can read a parse job goes on from the nearest one before it; any other starts from the
+A step that can read a parse job reads the nearest one before it; any other step starts from the
 document itself.
 """
 
@@ -15,20 +14,22 @@ from batcher.common.names import output_name
 from batcher.reducto.api_types import READS_JOBS
 from batcher.reducto.job import Job, step_hash
 
-# what single documents ask for beside the job's options, by name of the job
+# What single documents ask for in addition to the job's options, by the job's name.
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`upstream` is the earlier step whose job this one reads; `suffix` ends the names of its
+    """One step of a manifest.
+
+    `upstream` is the earlier step whose job this one reads. `suffix` ends the file names of its
     results.
     """
 
     job: Job
     upstream: Step | None
     suffix: str
-    service: str  # results of one service never count as another's
+    service: str  # results of one service never count as those of another
     hash: str
 
     @property
@@ -36,7 +37,7 @@ class Step:
         return self.job.name
 
     def hash_with(self, overrides: Overrides) -> str:
-        """Equal for two documents of the same bytes exactly where their results are the same."""
+        """Return a hash that is equal for the same bytes exactly if the results are equal."""
         return (
             self.hash if not overrides else _hash(self.job, self.upstream, self.service, overrides)
         )
@@ -46,7 +47,7 @@ class Step:
 
 
 def steps_of(jobs: Sequence[Job], *, service: str = "") -> tuple[Step, ...]:
-    """In the order in which a document takes them."""
+    """Return the steps in the order in which a document goes through them."""
     steps: list[Step] = []
     for job in jobs:
         suffix = f".{job.name}.json" if len(jobs) > 1 else ".json"
@@ -56,7 +57,7 @@ def steps_of(jobs: Sequence[Job], *, service: str = "") -> tuple[Step, ...]:
 
 
 def merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` with `more` laid over them, table by table."""
+    """Return `options` overridden by `more`, with nested tables merged."""
     laid = dict(options)
     for name, value in more.items():
         below = laid.get(name)

@@ -1,4 +1,4 @@
-"""The columns of a table of results, and what stands in each."""
+"""The columns of a table of results, and their types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Columns = Mapping[str, "ColumnType"]
 
 
 class ColumnType(StrEnum):
-    """What stands in a column."""
+    """The type of a column's values."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"

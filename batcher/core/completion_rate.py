@@ -1,21 +1,22 @@
-"""How fast the service ends our jobs, and so how many may be out: those that surely end before
-their results go.
+"""How fast the service completes our jobs, and so how many of them may be in flight.
 
-A result's time runs from the submission, and a job waits behind those that are out already: with
-`n` out and `c` ended a second, a new one has ended after `n / c` seconds. So no more may be out
-than the service ends within a share of the retention; what is left of it is for outages and for
-hours in which the service is slower. Where results tell how long the service worked on them, the
-rest of a job's time was waiting, and no more of that is wanted than keeps the service busy: then
-even a service that becomes many times slower still ends all that is out.
+Each must end before its result expires. A result's time runs from the submission, and a job waits
+behind those already in flight: with `n` in flight and `c` ending per second, a new one has ended
+after `n / c` seconds. So no more may be in flight than the service completes within a share of the
+retention; the rest of the retention is a reserve for outages and for hours in which the service is
+slower. If results say how long the service worked on them, the rest of a job's time was waiting,
+and no more waiting is wanted than keeps the service busy: then even a service that becomes many
+times slower completes all that is in flight.
 
-Nothing is known at first, so it begins as though the slowest service worth waiting for had been
-watched for a moment: a probe whose size follows from the retention. Soon what really ends outweighs
-it. A service that works on many jobs side by side ends the more the more are out, so the bound
-grows with each round; one whose capacity is reached doesn't, and there the bound stays. Time in
-which nothing was out, or we were away, says nothing of the service and isn't counted; what ended
-while we were away isn't either, for nobody knows when it did.
+Nothing is known at first, so it starts as if the slowest acceptable service had been observed for a
+moment: a probe whose size follows from the retention. Soon the observed completions outweigh it. A
+service that processes many jobs in parallel completes more the more are in flight, so the bound
+grows with each round; at a service whose capacity is reached, the bound stays. Time in which
+nothing was in flight, or in which this machine was offline or asleep, says nothing about the
+service and isn't counted; nor are jobs that ended during that absence, as nobody knows when they
+did.
 
-Pure: the clock is the caller's. How fast we fetch is `core.fetch_rate`'s.
+Pure: the caller passes the time. How fast results are fetched is the subject of `core.fetch_rate`.
 """
 
 from __future__ import annotations
@@ -26,41 +27,46 @@ from typing import Final
 
 from batcher.core.fetch_rate import SHARE
 
-# of the retention all that is out is to end: a third more may yet be met with half of it left
+# Share of the retention in which all jobs in flight are to end: a third more can still be met with
+# half of it left.
 WITHIN: Final = 3 / 8
-WAIT: Final = 1 / 16  # of it may go by in the service's queue, where results tell what was waiting
-# times the work on a job: a little more than is out, to find out whether more are worked on at once
+# share of the retention that may be spent in the service's queue, if results tell it
+WAIT: Final = 1 / 16
+# Factor on the work on a job: slightly more than is in flight, to find out whether more jobs are
+# processed in parallel.
 OWN: Final = 1.25
-SLOWEST: Final = 0.01  # jobs a second that a service is trusted to end before it has ended any …
-WATCHED: Final = 100.0  # … and the seconds of watching that this guess is worth
-# so many more may be out for each that ended: the first ones may have failed at once
+# jobs per second that a service is assumed to complete before it has completed any …
+SLOWEST: Final = 0.01
+WATCHED: Final = 100.0  # … and the seconds of observation that this guess is worth
+# How many more jobs may be in flight for each that ended: the first ones may have failed at once.
 VOUCHES: Final = 16
-SMALLEST: Final = 2  # one that is worked on, and one whose turn is next
-ENOUGH: Final = 64  # ends that tell a rate; where there are fewer, it is looked back further
-SLICES: Final = 256  # of the longest look back, in which ends are counted
-SHORTEST: Final = 1 / 4  # of the longest look back
-# of the longest look back: where no look came through for longer than that, we were away
+SMALLEST: Final = 2  # one job in progress, and one that is next
+ENOUGH: Final = 64  # completions that suffice for a rate; with fewer, a longer past is taken
+SLICES: Final = 256  # of the longest past that is considered, in which completions are counted
+SHORTEST: Final = 1 / 4  # of the longest past that is considered
+# Of the longest past that is considered: a longer gap between two calls of `look` means that we
+# were absent.
 AWAY: Final = 1 / 8
 SMOOTH: Final = 0.05
 
 
 @dataclass(slots=True)
 class CompletionRate:
-    """Learns from each job that ended. Moments are the caller's, in seconds."""
+    """Learns from each job that ends. The caller passes moments, in seconds."""
 
     retention: float
-    work: float | None = None  # seconds that the service works on a job, where it tells
+    work: float | None = None  # seconds that the service works on a job, if it says so
     ended: int = 0
-    _busy: float | None = None  # seconds in which anything was out, and we weren't away
-    _seen: float = 0.0  # of these, when an end was last found
+    _busy: float | None = None  # seconds with anything in flight and without absences
+    _seen: float = 0.0  # the value of `_busy` when a completion was last found
     _looked_at: float = 0.0
     _is_idle: bool = True
-    # of ends; the last is now's
+    # completions in each slice; the last slice is the current one
     _counts: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=SLICES))
-    _slice: int = 0  # the number of the last one
+    _slice: int = 0  # the number of the last slice
 
     def look(self, now: float, out: int) -> None:
-        """Take in how many are out."""
+        """Take in that `out` jobs are in flight at `now`."""
         if self._busy is None:
             self._busy = 0.0 if out else None
         elif not self._is_idle:
@@ -69,11 +75,13 @@ class CompletionRate:
         self._is_idle = not out
 
     def learn(self, now: float, *, age: float, since: float, work: float | None = None) -> None:
-        """A job submitted `age` seconds ago was found to have ended; `since` seconds ago it
-        hadn't.
+        """Take in that a job has ended.
+
+        It was submitted `age` seconds ago, and `since` seconds ago it hadn't ended yet. `work` is
+        how many seconds the service worked on it, if known.
         """
         if self._busy is None:
-            return  # an earlier run left it out, and it may have ended at any time
+            return  # an earlier run submitted it, and it may have ended at any time
         self._advance(now)
         self.ended += 1
         weight = max(1 / self.ended, SMOOTH)
@@ -87,7 +95,7 @@ class CompletionRate:
         self._seen = self._busy
 
     def bound(self) -> int:
-        """How many may be out, as of the last look."""
+        """Return how many jobs may be in flight, as of the last `look`."""
         probe = self._probe
         if self._busy is None:
             return probe
@@ -98,7 +106,7 @@ class CompletionRate:
 
     @property
     def _longest(self) -> float:
-        """Seconds that are looked back at most."""
+        """The longest past that is considered, in seconds."""
         return self.retention * SHARE
 
     @property
@@ -107,7 +115,7 @@ class CompletionRate:
 
     @property
     def _horizon(self) -> float:
-        """Seconds within which all that is out is to have ended."""
+        """The seconds within which all jobs in flight are to end."""
         if self.work is None:
             return self.retention * WITHIN
         return min(self.retention * WITHIN, self.retention * WAIT + self.work * OWN)
@@ -125,7 +133,7 @@ class CompletionRate:
         self._slice = latest
 
     def _leave_out(self, span: float) -> None:
-        """The last `span` seconds, as far as nothing was found in them: we were away."""
+        """Leave out the last `span` seconds, unless something was found in them: we were absent."""
         assert self._busy is not None
         self._busy = min(self._busy, max(self._seen, self._busy - span))
         latest = int(self._busy / self._width)
@@ -134,7 +142,7 @@ class CompletionRate:
         self._slice = latest
 
     def _rate(self, busy: float) -> float:
-        """Ends a second of late: as far back as it takes to have seen enough."""
+        """Return recent completions per second, from a past that is long enough to have several."""
         least = self._longest * SHORTEST
         count = 0.0
         start = busy
@@ -145,5 +153,5 @@ class CompletionRate:
                 return count / (busy - start)
         if len(self._counts) == SLICES:
             return count / (busy - start)
-        watched = min(WATCHED, self._longest / 4)  # it all began not long ago
+        watched = min(WATCHED, self._longest / 4)  # the observation began recently
         return (count + self._probe / self._horizon * watched) / (busy + watched)

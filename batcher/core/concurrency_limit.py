@@ -1,6 +1,7 @@
 """How many more documents may be submitted now.
 
-By what ends in time, by what is brought home in time, and by how the service fares.
+That depends on how many jobs end in time, how many results are fetched in time, and whether the
+service is well.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from batcher.core.fetch_rate import CEILING, Drain
 
 @dataclass(slots=True)
 class ConcurrencyLimit:
-    """`most` is a manifest's own bound on what is out.
+    """All limits on the number of jobs in flight.
 
-    The batch lane is `exempt` from those of time.
+    `most` is the manifest's own limit. `exempt` lifts the limits that follow from time, for the
+    batch lane.
     """
 
     drain: Drain
@@ -26,7 +28,7 @@ class ConcurrencyLimit:
     breaker: Breaker = field(default_factory=Breaker)
 
     def left(self, now: float, out: int) -> int:
-        """`out` counts what is in flight and what is about to be."""
+        """Return how many more may be submitted. `out` counts jobs in flight or about to be."""
         self.completion_rate.look(now, out)
         bounds = [CEILING if self.most is None else min(CEILING, self.most)]
         if not self.exempt:

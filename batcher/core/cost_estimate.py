@@ -1,6 +1,4 @@
-"""What a batch would cost, in the standard lane and in the batch lane, by the card in use and by
-the list.
-"""
+"""What a batch would cost in the standard and the batch lane, by the card and by the list."""
 
 from __future__ import annotations
 
@@ -14,9 +12,9 @@ from batcher.reducto.rate_card import AS_OF, Measure, Prices, by_list, rate
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """Dollars, but for `credits`.
+    """An estimate in dollars, except for `credits`.
 
-    `at_most`: were every page dense. `batch_lane`: None where there is no such lane.
+    `at_most` is the cost if every page is dense. `batch_lane` is None if there is no such lane.
     """
 
     pages: int = 0
@@ -27,9 +25,9 @@ class CostEstimate:
     by_list: float = 0.0
 
     def __add__(self, other: CostEstimate) -> CostEstimate:
-        """Of two steps of a chain.
+        """Add the estimates of two steps of a chain.
 
-        The batch lane takes one of them perhaps; the other stays as it is.
+        If the batch lane takes only one of them, the other counts at its standard price.
         """
         lanes = (self.batch_lane, other.batch_lane)
         both = (self.dollars if lanes[0] is None else lanes[0]) + (
@@ -45,6 +43,7 @@ class CostEstimate:
         )
 
     def words(self, prices: Prices) -> list[str]:
+        """Return the estimate as lines for people."""
         if prices.dollars_per_page:
             basis = f"by the manifest's own prices{f' of {prices.as_of}' if prices.as_of else ''}"
         else:
@@ -66,7 +65,10 @@ class CostEstimate:
 def quote(
     documents: Iterable[tuple[str, Measure]], job: Job, prices: Prices, *, chained: bool = False
 ) -> CostEstimate:
-    """Of (extension, measure) each. `chained`: the job reads parse jobs."""
+    """Estimate the cost of documents, given as (extension, measure).
+
+    `chained` means that the job reads parse jobs.
+    """
     lane = replace(job, queue_priority="batch")
     asked = rate(job, prices, chained=chained)
     batch = rate(lane, prices, chained=chained)

@@ -1,5 +1,6 @@
-"""Jobs of ours that the ledger doesn't hold: how a row of the listing shows whose it is, and when
-it's one too many.
+"""Finds jobs of ours that the ledger doesn't hold: second jobs for one submission.
+
+This says how a row of the service's job list shows whose job it is, and which rows are duplicates.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _NONCE: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])")
 
 
 class AttemptRef(NamedTuple):
-    """An attempt of ours. `credits` as billed, or as estimated."""
+    """An attempt of ours, as the ledger holds it. `credits` are those billed, or else estimated."""
 
     document: int
     source: str
@@ -36,9 +37,9 @@ class AttemptRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DuplicateJob:
-    """`job_id` at the service is a second job of `attempt`.
+    """A second job of `attempt` that the service lists.
 
-    All else is the service's word; `error` is a name.
+    All other fields are the service's statements; `error` is the API's name of an error.
     """
 
     job_id: str
@@ -49,9 +50,10 @@ class DuplicateJob:
 
     @property
     def is_harmless(self) -> bool:
-        """Its upload was deleted before it could be read, as the fence wants it: nothing was paid.
+        """Whether the job cost nothing because its upload had been deleted before it could be read.
 
-        A job that was there before the fence may have read it first, whatever became of it then.
+        A job that existed before the deletion may have read the upload first, no matter how it
+        ended.
         """
         if self.attempt.fenced_at is None or self.status == JobStatus.COMPLETED:
             return False
@@ -74,40 +76,41 @@ class DuplicateJob:
 
 
 def marks_in(row: JobRow) -> tuple[list[str], list[str]]:
-    """What may be nonces and file ids in the request that the row echoes."""
+    """Return possible nonces and file ids in the request that the row echoes."""
     text = row.text()
     return nonces_in(text), uploads_in(text)
 
 
 def nonces_in(request: str) -> list[str]:
-    """What may be nonces of ours in a request."""
+    """Return what may be nonces of ours in a request."""
     return _NONCE.findall(request)
 
 
 def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:
-    """Not the job of an attempt in doubt, which is to be adopted, and not a part, of another type,
-    of a job of ours.
+    """Whether the row is a second job of the attempt.
+
+    The job of an attempt in doubt isn't, since it is to be adopted. Nor is a row of another type,
+    which is only a part of a job of ours.
     """
     return attempt.outcome != "open" and fits(row, endpoint)
 
 
 def fits(row: JobRow, endpoint: str) -> bool:
-    """Whether it is a whole job of that endpoint, and no part, of another type, of one."""
+    """Whether the row is a complete job of that endpoint; its parts have other types."""
     return row.type.lower() in ("", endpoint)
 
 
 def preference(row: JobRow) -> tuple[bool, bool]:
-    """Of several jobs of one submission the lowest is its own: its type is told, and it may bring a
-    result.
+    """Return a sort key for several jobs of one submission; the lowest is the submission's own job.
 
-    What repeats a POST once its upload is gone makes a job that fails, and stands above the one
-    that is paid.
+    The preferred job has a type and may bring a result. A POST that is repeated after its upload
+    was deleted makes a job that fails, and that is listed above the one that is paid for.
     """
     return (not row.type, row.status in (JobStatus.FAILED, JobStatus.CANCELLED))
 
 
 def names_upload(text: str, file_id: str) -> bool:
-    """Whether `text` names that very upload, and not one whose id only begins like it."""
+    """Whether `text` names exactly that upload, and not one whose id merely begins like it."""
     start = text.find(file_id)
     while start >= 0:
         following = text[start + len(file_id) :][:1]
@@ -118,12 +121,15 @@ def names_upload(text: str, file_id: str) -> bool:
 
 
 def is_mute(row: JobRow) -> bool:
-    """Whether the request that it echoes says nothing by which it could be told whose job it is."""
+    """Whether the request that the row echoes has nothing that shows whose job it is."""
     return not row.names_its_input()
 
 
 def age_of(created_at: str) -> float | None:
-    """Seconds since the epoch; a moment without a zone is UTC. None where it can't be read."""
+    """Return the moment in seconds since the epoch, or None if it can't be parsed.
+
+    A moment without a zone is taken to be UTC.
+    """
     try:
         moment = datetime.fromisoformat(created_at)
     except ValueError:

@@ -1,8 +1,8 @@
-"""What can happen to a document, as past facts. Each is reported by a stage and written down by the
-ledger.
+"""Everything that can happen to a document, as past facts.
 
-`core.lifecycle` says what becomes of the document. Moments are seconds since the epoch by our own
-clock. The `error_name` of a failure is the API's code for it; it is empty where there is none.
+Stages report events and the ledger records them; `core.lifecycle` says which state follows. Moments
+are seconds since the epoch by our own clock. The `error_name` of a failure is the API's code for
+it, or empty if there is none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that has happened to `document`, the ledger's number of it."""
+    """Something that has happened to `document`, which is the document's number in the ledger."""
 
     document: int
 
@@ -20,9 +20,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Uploaded(Event, frozen=True):
-    """Its input is there to be named. `file_id` is what is written down of it, as
-    `reducto.inputs` has it.
-    """
+    """Its input can be named in a request; `file_id` is the form that `reducto.inputs` records."""
 
     file_id: str
 
@@ -36,9 +34,7 @@ class UploadLapsed(Event, frozen=True):
 
 
 class Postponed(Event, frozen=True):
-    """Nothing came of it this time; `tries` in a row so far, and `due_at` is the moment of the
-    next.
-    """
+    """Preparing it failed, `tries` times in a row so far; the next attempt is due at `due_at`."""
 
     reason: str
     due_at: float
@@ -46,31 +42,37 @@ class Postponed(Event, frozen=True):
 
 
 class SourceGone(Event, frozen=True):
+    """The source no longer exists."""
+
     reason: str
 
 
 class SourceChanged(Event, frozen=True):
+    """The source's bytes are not the ones that were hashed when it was found."""
+
     reason: str
 
 
 class Unreadable(Event, frozen=True):
+    """The source can't be read: permission denied, I/O error, or not a regular file."""
+
     reason: str
 
 
 class Promoted(Event, frozen=True):
-    """The document that was to pay for this one can't; this one stands for itself."""
+    """The document that was to pay for this copy can't, so the copy is submitted itself."""
 
 
 class Follows(Event, frozen=True):
-    """It stands for itself (again), and comes after its upstream step."""
+    """It is submitted itself instead of waiting for another's result, after its upstream step."""
 
 
 class UpstreamSaved(Event, frozen=True):
-    """The step before it is saved: now it is its turn."""
+    """The previous step is saved, so that this one can start."""
 
 
 class UpstreamFailed(Event, frozen=True):
-    """The step before it came to a verdict; `kind` is the class of that one, or its state."""
+    """The previous step came to a verdict; `kind` is that verdict's class, or the step's state."""
 
     reason: str
     kind: str
@@ -81,9 +83,9 @@ class UpstreamFailed(Event, frozen=True):
 
 
 class Sending(Event, frozen=True):
-    """An attempt is about to be made: on record before the first byte of the POST leaves.
+    """An attempt is about to be made; this is recorded before the first byte of the POST is sent.
 
-    `cost` in credits.
+    `cost` is in credits.
     """
 
     nonce: str
@@ -93,12 +95,14 @@ class Sending(Event, frozen=True):
 
 
 class Accepted(Event, frozen=True):
+    """The service accepted the submission. The result is expected to exist until `deadline_at`."""
+
     job_id: str
     deadline_at: float
 
 
 class RefusedForNow(Event, frozen=True):
-    """Surely not accepted, and worth another try at `due_at`: nothing was paid."""
+    """It certainly wasn't accepted, so nothing was paid; it may be sent again from `due_at` on."""
 
     reason: str
     due_at: float
@@ -106,7 +110,7 @@ class RefusedForNow(Event, frozen=True):
 
 
 class Rejected(Event, frozen=True):
-    """Surely not accepted, and never will be: nothing was paid."""
+    """It certainly wasn't accepted and never will be, so nothing was paid."""
 
     reason: str
     kind: str
@@ -114,36 +118,40 @@ class Rejected(Event, frozen=True):
 
 
 class ReplyLost(Event, frozen=True):
+    """The POST was sent and no complete answer came back, so it may be paid for."""
+
     reason: str
 
 
 class Fenced(Event, frozen=True):
     """Its upload is deleted, so that a late POST can only end as a job without input.
 
-    `fenced_at` by our own clock.
+    `fenced_at` is by our own clock.
     """
 
     fenced_at: float
 
 
 class Adopted(Event, frozen=True):
-    """Found again in the service's listing."""
+    """Its job was found in the service's job list."""
 
     job_id: str
     deadline_at: float
 
 
 class ProvenAbsent(Event, frozen=True):
-    """Fenced, waited for and listed again: the service never took it."""
+    """The service never received it: its upload was deleted, and no later job list shows it."""
 
 
 class GivenUp(Event, frozen=True):
-    """Proven absent as often as an attempt may be."""
+    """It was proven absent as many times as is allowed."""
 
     reason: str
 
 
 class Held(Event, frozen=True):
+    """Nobody can tell whether it is paid for, so a person decides."""
+
     reason: str
 
 
@@ -153,7 +161,8 @@ class Held(Event, frozen=True):
 class Ended(Event, frozen=True):
     """The job completed.
 
-    Units as the service bills them, `duration` its own seconds; None where it doesn't say.
+    `pages` and `credits` are as billed, and `duration` is in seconds as the service measured it;
+    each is None if the service doesn't say.
     """
 
     pages: int | None
@@ -162,7 +171,7 @@ class Ended(Event, frozen=True):
 
 
 class Saved(Event, frozen=True):
-    """`output`, relative to the output directory, is on disk, durable, with these bytes."""
+    """`output`, relative to the output directory, is durably on disk with these bytes."""
 
     output: str
     sha256: str
@@ -178,9 +187,7 @@ class JobFailed(Event, frozen=True):
 
 
 class JobToRepeat(Event, frozen=True):
-    """The service's own verdict was one that another attempt, from `due_at` on, may well not
-    meet.
-    """
+    """The service's own verdict, which another attempt from `due_at` on may well avoid."""
 
     reason: str
     due_at: float
@@ -188,8 +195,9 @@ class JobToRepeat(Event, frozen=True):
 
 
 class JobVoided(Event, frozen=True):
-    """A job whose input we had fenced off, or that had expired meanwhile, ended for want of it:
-    nothing was paid.
+    """A job ended because its input was missing, so nothing was paid.
+
+    We had deleted the input, or it had expired meanwhile.
     """
 
     reason: str
@@ -197,24 +205,30 @@ class JobVoided(Event, frozen=True):
 
 
 class Expired(Event, frozen=True):
+    """The service deleted the result after its retention, before it was fetched."""
+
     reason: str
     error_name: str = ""
 
 
 class Lost(Event, frozen=True):
+    """The service says that the job is gone, before its retention was over."""
+
     reason: str
 
 
 class Stuck(Event, frozen=True):
-    """Its job is paid for and still on record, and its result wasn't to be had.
+    """Its job is paid for and still on record, but its result couldn't be obtained.
 
-    Only a person sends it again.
+    It is sent again only if a person asks for that.
     """
 
     reason: str
 
 
 class Cancelled(Event, frozen=True):
+    """A person cancelled the document, or its job was cancelled at the service."""
+
     reason: str
 
 
@@ -226,73 +240,65 @@ class Retried(Event, frozen=True):
 
 
 class TakenUp(Event, frozen=True):
-    """It failed for a reason that may have passed, and nothing was paid: a later run tries again,
-    after `runs` did.
+    """A later run tries it again, after `runs` have: the failure may have passed and cost
+    nothing.
     """
 
     runs: int
 
 
 class Recalled(Event, frozen=True):
-    """A person wants its stuck job cancelled; should that come to nothing, it is sent again, and
-    not before.
-    """
+    """A person wants its stuck job cancelled; it is sent again only if that brings no result."""
 
 
 class Rejoined(Event, frozen=True):
-    """A copy waits (again) for the document that pays for it, or has: `payer`."""
+    """A copy waits (again) for `payer`, the document that pays for it or has paid."""
 
     payer: int
 
 
 class FileMissed(Event, frozen=True):
-    """Its result is no longer on disk as it was saved; the service still has it."""
+    """Its result on disk is missing or has changed; the service still has it."""
 
     reason: str
 
 
 class JobExchanged(Event, frozen=True):
-    """Two answers were mixed up on their way:
+    """Two answers were mixed up on their way.
 
-    `job_id` is its own job after all. Empty: for the moment none is.
+    `job_id` is its own job after all, or empty if none is for the moment.
     """
 
     job_id: str
 
 
 class DeletionStarted(Event, frozen=True):
-    """Its job is about to be deleted at the service: from here on nobody may expect to see it
-    there.
-    """
+    """Its job is about to be deleted at the service, and can no longer be expected there."""
 
     job_id: str
 
 
 class Cleaned(Event, frozen=True):
-    """Its job and its upload are deleted at the service; the result on disk was read again before
-    that.
-    """
+    """Its job and upload are deleted at the service, after its result on disk was read back."""
 
     job_id: str
 
 
 class Superseded(Event, frozen=True):
-    """A newer version of its source, or of its step, stands in its place, and no job is out for
-    it.
-    """
+    """A newer version of its source or step took its place, and no job is in flight for it."""
 
 
 class Withdrawn(Event, frozen=True):
-    """It isn't sent yet, and nothing asks for it any more.
+    """It isn't sent yet and is no longer asked for.
 
-    Should it be asked for again, it is found anew.
+    If it is asked for again, the scan finds it as a new document.
     """
 
     reason: str
 
 
 class PayerFailed(Event, frozen=True):
-    """The document that was to pay for this copy came to a verdict, which is this one's too."""
+    """The document that was to pay for this copy came to a verdict, which is the copy's too."""
 
     reason: str
     kind: str

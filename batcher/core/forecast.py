@@ -1,7 +1,7 @@
-"""How long a batch would take and what could expire, from what its earlier runs took. Pure.
+"""How long a batch would take and which results could expire, judged by its earlier runs. Pure.
 
-Where nothing ran yet it says so: how fast a service works off an account's jobs is known only by
-trying.
+Before a first run it says that nothing is known: how fast a service processes an account's jobs can
+only be found out by trying.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from batcher.manifest.model import Manifest
 from batcher.reducto.api_types import RETENTION
 from batcher.reducto.rate_card import asks_to_persist, leaves_model_open
 
-# announced: from then on the service parses with r-1 where a request names no model
+# Announced: from then on the service parses with r-1 if a request names no model.
 CHANGES_ON = "2026-12-07"
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`seconds` None: not known. `risks` and `warnings` in words."""
+    """A forecast in words; `seconds` is None if unknown."""
 
     seconds: float | None
     basis: str
@@ -44,7 +44,11 @@ def forecast(
     took: float | None,
     nearest_deadline_in: float | None,
 ) -> Forecast:
-    """`speed`: documents a second of late; `took`: seconds of the longest job of late."""
+    """Return the forecast for so many documents.
+
+    `speed` is in documents per second, recently; `took` is the duration of the longest recent job
+    in seconds, and `nearest_deadline_in` the seconds until the first result expires.
+    """
     seconds, basis = _time(manifest, documents, speed, took)
     risks = tuple(_risks(manifest, took, nearest_deadline_in))
     return Forecast(seconds, basis, risks, tuple(_warnings(manifest)))

@@ -1,7 +1,6 @@
-"""A job that is out, and what the service's word about it means: the event to report, or that it is
-still running.
+"""What the service's answers about a job in flight mean: an event, or that the job still runs.
 
-Time alone never declares a result lost: only the service does.
+Time alone never makes a result count as lost: only the service's answer does.
 """
 
 from __future__ import annotations
@@ -14,27 +13,31 @@ from batcher.core.retry_policy import Policy
 from batcher.reducto.api_types import UPLOAD_RETENTION, JobAnswer, JobStatus
 from batcher.reducto.error_rules import WANTS_INPUT, WANTS_JOB
 
-# seconds after acceptance in which a 404 only means that the service hasn't caught up with itself
+# Seconds after acceptance during which a 404 only means that the service isn't consistent yet.
 LAG: Final = 60.0
-# 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone
+# 404s in a row, `LAG` apart, before a job that isn't due to expire counts as gone.
 MISSES: Final = 3
-STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job still running is given
-# seconds that a job still running is given to be cancelled, once that was asked for
+STUCK_AFTER: Final = 600.0  # seconds past its deadline that a job may still be running
+# Seconds that a running job has for being cancelled after that was requested.
 RECALL_TAKES: Final = 60.0
-# Seconds that an upload may be old: its job may wait for some hours in the service's queue.
+# Age in seconds up to which an upload may be submitted: its job may wait in the service's queue for
+# some hours.
 LAPSES: Final = UPLOAD_RETENTION - 4 * 3600.0
-PATIENCE: Final = 120.0  # seconds that a completed job is given to show a result that can be read
-# seconds in which asking for one job fails while others are answered, before that is its own
+PATIENCE: Final = 120.0  # seconds that a completed job has to show a readable result
+# Seconds for which asking about one job fails while others are answered, before the fault counts as
+# this job's own.
 SILENCE: Final = 900.0
-ASKED_AT_LEAST: Final = 3  # times in vain, however long that took
+ASKED_AT_LEAST: Final = 3  # failed queries, however long they took
 
 
 class InFlightJob(NamedTuple):
-    """`document` by the ledger's number; `size` of its source in bytes; `fenced`: its upload was
-    deleted meanwhile, or may have been gone when the job came to be; `reads_job`: its input is an
-    earlier job, which may have expired meanwhile; `recalled`: a person wants it cancelled, as the
-    service was asked at `recalled_at`; `was_saved`: its result was on disk before, and is fetched
-    once more.
+    """A job at the service that has not been fetched.
+
+    `document` is the document's number in the ledger, and `size` the size of its source in bytes.
+    `fenced`: its upload was deleted meanwhile, or may have been gone when the job was created.
+    `reads_job`: its input is an earlier job, which may have expired meanwhile. `recalled`: a person
+    wants it cancelled, and the service was asked to at `recalled_at`. `was_saved`: its result was
+    on disk before, and is being fetched again.
     """
 
     document: int
@@ -54,11 +57,10 @@ class InFlightJob(NamedTuple):
 def outcome_event(
     flight: InFlightJob, answer: JobAnswer, *, policy: Policy, now: float, rng: random.Random
 ) -> events.Event | None:
-    """What follows from an answer of a job that didn't complete. None: it is still running, or so
-    the service says.
+    """Return what follows from an answer about a job that didn't complete; None if it still runs.
 
-    One that completed may have been paid for, whatever its answer lacks: what follows is `unread`'s
-    to say.
+    A job that completed may have been paid for, no matter what its answer lacks: `unread` decides
+    what follows.
     """
     if answer.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         return _patience_with(flight, answer, now)
@@ -72,11 +74,10 @@ def outcome_event(
 
 
 def unread(flight: InFlightJob, why: str, *, asked: int, span: float) -> events.Event | None:
-    """What follows where a job completed, and for `span` seconds and `asked` times its result
-    couldn't be read.
+    """Return what follows if the result of a completed job can't be read; None to ask again.
 
-    None: ask again. It is paid for, so never another job by itself; only where a person has asked
-    for one already.
+    `asked` and `span` say how often, and for how many seconds, it was tried. The job is paid for,
+    so it is never replaced automatically, but only if a person has already asked for that.
     """
     if asked < ASKED_AT_LEAST or span < PATIENCE:
         return None
@@ -91,11 +92,11 @@ def unread(flight: InFlightJob, why: str, *, asked: int, span: float) -> events.
 def unanswered(
     flight: InFlightJob, why: str, *, asked: int, span: float, alone: int, now: float
 ) -> events.Event | None:
-    """What follows where asking for a job has failed for `span` seconds and `asked` times. None:
-    ask again.
+    """Return what follows if asking about a job keeps failing; None to ask again.
 
-    An outage is waited out till the job's time is up. Where others were answered meanwhile, `alone`
-    times in a row, it is this job's own trouble.
+    `asked` and `span` say how often, and for how many seconds. An outage is waited out until the
+    job's time is up. If other jobs were answered meanwhile, `alone` times in a row, the fault is
+    this job's own.
     """
     if asked < ASKED_AT_LEAST or span < PATIENCE:
         return None
@@ -118,10 +119,10 @@ def absence(
     deleted: bool,
     now: float,
 ) -> events.Event | None:
-    """What follows from the `misses`-th 404 in a row. None: too soon to tell.
+    """Return what follows from the `misses`-th 404 in a row; None if it is too early to conclude.
 
-    `deleted`: that somebody, perhaps batcher itself, had the service delete it explains why it is
-    gone.
+    `deleted` means that the job's absence is explained: somebody, perhaps batcher itself, had it
+    deleted.
     """
     if now >= flight.deadline_at:
         return events.Expired(flight.document, said, error_name=error_name)
@@ -142,15 +143,11 @@ def _patience_with(flight: InFlightJob, answer: JobAnswer, now: float) -> events
 
 
 def is_overdue(flight: InFlightJob, now: float) -> bool:
-    """Whether it should have ended long ago, so that its own answer is worth a request each
-    time.
-    """
+    """Whether the job should have ended long ago, and is worth a request of its own each time."""
     return now >= flight.deadline_at + STUCK_AFTER
 
 
 def is_wanted_anew(flight: InFlightJob, event: events.Event) -> bool:
-    """Whether a person wants another attempt after `event`: its recalled job has ended, and brought
-    nothing.
-    """
+    """Whether a person wants another attempt: the recalled job has ended without a result."""
     ends = events.Cancelled | events.JobFailed | events.Expired | events.Lost
     return flight.recalled and isinstance(event, ends)

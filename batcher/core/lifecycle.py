@@ -1,8 +1,7 @@
-"""The life of a document: every state, and the one table that says which event leads from which to
-which.
+"""The life of a document: every state, and the table of which event leads from which to which.
 
-Stages report events; `advance` decides what becomes of the document; the ledger writes both in one
-transaction. Nothing here knows when, where or why an event came about.
+Stages report events, `advance` decides the new state, and the ledger writes both in one
+transaction. Nothing here knows when, where or why an event happened.
 """
 
 from __future__ import annotations
@@ -57,40 +56,40 @@ from batcher.core.events import (
 
 
 class State(StrEnum):
-    FOLLOWING = "following"  # a later step of a chain: waits for the end of the one before it
-    QUEUED = "queued"  # its upload is to be made
-    UPLOADED = "uploaded"  # its upload is there, its submission is due or was refused for now
+    """The states of a document. The values are stored in the ledger."""
+
+    FOLLOWING = "following"  # a later step of a chain: waits for the end of the previous step
+    QUEUED = "queued"  # to be uploaded
+    UPLOADED = "uploaded"  # uploaded; its submission is due, or was refused for now
     SENDING = "sending"  # an attempt is on record and the POST may have left
-    UNKNOWN = "unknown"  # the POST left, its answer didn't come: perhaps paid
+    UNKNOWN = "unknown"  # the POST was sent and its answer lost: perhaps paid
     WAITING = "waiting"  # accepted: the service has a job for it
-    READY = "ready"  # the job has completed, its result isn't on disk yet
-    DUPLICATE = "duplicate"  # same bytes, same step as another document: waits for that one's end
+    READY = "ready"  # the job has completed, and its result isn't on disk yet
+    DUPLICATE = "duplicate"  # same bytes and step as another document, whose end it awaits
     SAVED = "saved"
     FAILED = "failed"
-    # the step before it came to a verdict, so that there is nothing to go on with
+    # The previous step came to a verdict, so there is nothing to continue with.
     BLOCKED = "blocked"
     EXPIRED = "expired"  # the service deleted the result before it was fetched
-    LOST = "lost"  # the service says the result is gone, and its time wasn't up
-    # its job is paid for, and its result wasn't to be had: it runs still, or can't be read
+    LOST = "lost"  # the service says that the result is gone before its time was up
+    # Its job is paid for, but brought no result: it still runs, or the result can't be read.
     STUCK = "stuck"
-    HELD = "held"  # perhaps paid, can't be proven: a person decides
+    HELD = "held"  # perhaps paid, which can't be proven: a person decides
     UNSUPPORTED = "unsupported"
     UNREADABLE = "unreadable"
     SOURCE_GONE = "source_gone"
     SOURCE_CHANGED = "source_changed"
     CANCELLED = "cancelled"
-    # a newer version of its source took its place, or nobody asks for it any more
+    # A newer version of its source took its place, or it is no longer asked for.
     SUPERSEDED = "superseded"
 
 
-# a look-up costs a tenth of what the enumeration takes for it
+# A look-up costs a tenth of what a call of the enumeration does.
 STATES: Final = {state.value: state for state in State}
 
 
 class Impossible(AssertionError):
-    """An event that can't happen in that state: a defect in batcher, never in the world around
-    it.
-    """
+    """An event that can't happen in that state, which is a defect in batcher itself."""
 
 
 _FROM_SOURCE: Final[dict[type[Event], State]] = {
@@ -117,7 +116,7 @@ _JOB_OUT: Final[dict[type[Event], State]] = {
     Stuck: State.STUCK,
     Cancelled: State.CANCELLED,
 }
-# What was under way for a document when a newer version took its place; none of it leads anywhere.
+# Events under way for a document when a newer version took its place; none changes its state.
 _LATE: Final = (
     Uploaded,
     UploadLapsed,
@@ -182,7 +181,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.DUPLICATE: {
         Saved: State.SAVED,
         Promoted: State.QUEUED,
-        Rejoined: State.DUPLICATE,  # another one has what it waits for
+        Rejoined: State.DUPLICATE,  # another document has what it waits for
         Follows: State.FOLLOWING,
         PayerFailed: State.FAILED,
         Cancelled: State.CANCELLED,
@@ -206,21 +205,22 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.SOURCE_GONE: _AGAIN,
     State.SOURCE_CHANGED: _AGAIN,
     State.CANCELLED: _AGAIN,
-    # What was paid for it is still fetched where somebody with the same bytes wants it.
+    # A result that was paid for is still fetched if another document with the same bytes wants it.
     State.SUPERSEDED: {**dict.fromkeys(_LATE, State.SUPERSEDED), FileMissed: State.READY},
 }
 
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
 IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
-OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have
+OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have it
 UNSENT: Final = TO_SUBMIT | {State.DUPLICATE, State.FOLLOWING}
 OPEN: Final = UNSENT | OUT
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}
-# Verdicts that may have cost something. What has the same bytes shares them, even once the document
-# is superseded: a source that was away for a night is not paid for again behind a person's back.
+# Verdicts that may have cost something. Documents with the same bytes share them, even once the
+# document is superseded: a source that was missing for one night must not be paid for again without
+# a person's consent.
 MAY_HAVE_COST: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD})
-# For such a document nothing is paid any more, so a copy that waits for it stands for itself, and
-# none joins it.
+# Nothing is paid for such a document any more, so a copy that waits for it is submitted itself,
+# and no copy joins it.
 PAYS_FOR_NOBODY: Final = frozenset(
     {
         State.SOURCE_GONE,
@@ -235,7 +235,7 @@ PAYS_FOR_NOBODY: Final = frozenset(
 
 
 def advance(state: State, event: Event) -> State:
-    """The state that follows, or `Impossible`."""
+    """Return the state that follows; raise `Impossible` if there is none."""
     try:
         return TABLE[state][type(event)]
     except KeyError:
@@ -245,8 +245,9 @@ def advance(state: State, event: Event) -> State:
 
 
 def diagram() -> str:
-    """The main road through the table as text: for batcher/README.md, which is
-    checked against it.
+    """Return the main path through the table as text.
+
+    It stands in batcher/README.md, which is checked against it.
     """
     road = (State.QUEUED, State.UPLOADED, State.SENDING, State.WAITING, State.READY, State.SAVED)
     lines = [

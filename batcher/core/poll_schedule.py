@@ -1,6 +1,6 @@
-"""When to look at a job next: learned from how long jobs of that size took.
+"""When to ask about a job next, learned from how long jobs of its size took.
 
-Pure: the clock is the caller's.
+Pure: the caller passes the time.
 """
 
 from __future__ import annotations
@@ -8,41 +8,41 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-# seconds after acceptance; a first look earlier than that only finds the job queued
+# Seconds after acceptance; an earlier query only finds the job queued.
 SOONEST: Final = 0.02
-LATEST: Final = 60.0  # between two looks, however long the job has been running
-LATEST_FIRST: Final = 900.0  # jobs of a size that has always taken long aren't asked about before
+LATEST: Final = 60.0  # between two queries, however long the job has been running
+LATEST_FIRST: Final = 900.0  # for jobs of a size that has always taken long
 DEFAULT_FIRST_DELAY: Final = 0.5  # before anything is known of jobs of a size
-# a look that finds the job done makes for a first one at this share of its age …
+# A query that finds the job done moves the first query to this share of the job's age …
 ON_HIT: Final = 0.97
-# … and a first one too soon for one at this: the two balance near two hits in three
+# … and a first query that came too early moves it to this: the two balance near two hits in three.
 ON_MISS: Final = 1.05
-SMOOTH: Final = 0.05  # how much one first look moves `too_soon`
-PATIENCE: Final = 0.1  # after a look too soon, the next one comes after this share of the job's age
-# seconds: of a job as young as that half a share, for there a place is worth more than a request
+SMOOTH: Final = 0.05  # the weight of one first query in `too_soon`
+# after a query that came too early, the next one follows after this share of the job's age
+PATIENCE: Final = 0.1
+# Seconds: at this age the share is halved, since for short jobs a free place is worth more than a
+# request.
 SHORT: Final = 3.0
 
 
 def size_class(size: int) -> int:
-    """Doubling classes of bytes: 0 for up to 64 KiB."""
+    """Return the class of a size in bytes; classes double, and 0 is up to 64 KiB."""
     return max(0, (size >> 16).bit_length())
 
 
 def share(of_age: float, age: float) -> float:
-    """That share of `age` in seconds, and less of the age of jobs that take a few seconds
-    altogether.
-    """
+    """Return that share of `age` in seconds, and less for jobs that take only a few seconds."""
     return of_age * age * age / (age + SHORT)
 
 
 @dataclass(slots=True)
 class PollSchedule:
-    """The span from acceptance to the first look, for each class of sizes."""
+    """The time from acceptance to the first query, for each class of sizes."""
 
     first: dict[int, float] = field(default_factory=dict)
-    # less where results are soon deleted: what isn't found is still out
+    # Lower if results are soon deleted, since a result not yet found is still in flight.
     latest_first: float = LATEST_FIRST
-    too_soon: float = 0.5  # share of first looks, of late, that found a job still running
+    too_soon: float = 0.5  # share of recent first queries that found a job still running
 
     @property
     def is_learned(self) -> bool:
@@ -50,18 +50,20 @@ class PollSchedule:
         return bool(self.first)
 
     def first_delay(self, size: int) -> float:
-        """Seconds from acceptance to the first look."""
+        """Return the seconds from acceptance to the first query."""
         known = self.first.get(size_class(size))
         return min(
             self.latest_first, known if known is not None else self._nearest(size_class(size))
         )
 
     def next_delay(self, age: float) -> float:
-        """Seconds to the next look at a job that has been out for `age` seconds and wasn't done."""
+        """Return the seconds to the next query, for a job still running at the age of `age`
+        seconds.
+        """
         return min(LATEST, max(SOONEST, share(PATIENCE, age)))
 
     def learn(self, size: int, age: float, *, done: bool, first: bool = True) -> None:
-        """Take in what a look at a job of that size, `age` seconds after its acceptance, found."""
+        """Take in what a query found, `age` seconds after the acceptance of a job of that size."""
         if first:
             self.too_soon += SMOOTH * ((not done) - self.too_soon)
         elif not done:
@@ -71,8 +73,8 @@ class PollSchedule:
         self.first[size_class(size)] = min(LATEST_FIRST, max(SOONEST, (here + aim) / 2))
 
     def seed(self, size: int, took: float) -> None:
-        """Take in that an earlier run's job of that size took so many seconds, save where more is
-        known.
+        """Take in that an earlier run's job took so many seconds, unless its size is known
+        better.
         """
         self.first.setdefault(size_class(size), min(LATEST_FIRST, max(SOONEST, took)))
 

@@ -1,8 +1,7 @@
-"""Reasons in words that all documents of one kind share, so that `batcher failures` shows one group
-of them.
+"""Words reasons alike for documents that failed alike, so that `batcher failures` groups them.
 
-A document's own job and upload stand in its attempts; what a service calls its requests, nobody
-asks about but it.
+Ids are replaced. A document's own job and upload are recorded in its attempts, and the ids that a
+service gives to its requests are of no use to anybody else.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from batcher.reducto.api_types import JOB, UPLOAD, ErrorName
 
 E = TypeVar("E", bound=Event)
 
-SOME: Final = "…"  # in an id's place
-_SHORTEST: Final = 6  # characters: a shorter id may be a number that means something else
+SOME: Final = "…"  # stands in place of an id
+_SHORTEST: Final = 6  # characters; a shorter id may be a number with another meaning
 _FOREIGN: Final = re.compile(
     rf"\b(?:{re.escape(UPLOAD)}|{re.escape(JOB)})[^\s\"',;)]+"
     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
@@ -27,8 +26,8 @@ _FOREIGN: Final = re.compile(
     re.IGNORECASE,
 )
 
-# A failure's reason begins with the API's code, or with the call that was refused and its status.
-# Before that it may say whose verdict it shares.
+# A failure's reason begins with the API's code, or with the refused call and its status. Before
+# that it may name the document whose verdict it shares.
 _FAILED_BY: Final = re.compile(
     rf"(?:[^:]+ (?:{'|'.join(sorted(VERDICTS))}): )*"
     r"(?P<call>[A-Z]+ /[^:]*: \d{3} )?(?P<name>[A-Z][A-Z0-9_]+)(?P<end>:|$)?"
@@ -36,9 +35,9 @@ _FAILED_BY: Final = re.compile(
 
 
 def error_name_in(reason: str) -> str:
-    """The API's code in the words of a failure; empty where there is none.
+    """Return the API's code in the text of a failure, or an empty string.
 
-    Only for what was written before events and the ledger held the code by itself.
+    This is only for text from before events and the ledger held the code in a field of its own.
     """
     found = _FAILED_BY.match(reason)
     if found is None:
@@ -50,7 +49,7 @@ def error_name_in(reason: str) -> str:
 
 
 def unnamed(event: E, *ids: str) -> E:
-    """The event with a reason, if it has one, that names none of its own `ids`."""
+    """Return the event with `ids` replaced in its reason, if it has one."""
     reason = getattr(event, "reason", None)
     if not reason:
         return event
@@ -59,9 +58,7 @@ def unnamed(event: E, *ids: str) -> E:
 
 
 def without(words: str, *ids: str) -> str:
-    """The words with `SOME` in the place of each of these ids, with and without their scheme or
-    extension.
-    """
+    """Return the text with `SOME` in place of each id, with or without its scheme or extension."""
     ways = {way for one in ids for way in _ways_to_write(one)}
     for way in sorted(ways, key=len, reverse=True):
         words = re.sub(rf"(?<!\w){re.escape(way)}(?!\w)", SOME, words)
@@ -69,14 +66,12 @@ def without(words: str, *ids: str) -> str:
 
 
 def alike(words: str) -> str:
-    """The words with `SOME` in the place of all that looks like an id, whoever's: for comparing
-    only.
-    """
+    """Return the text with `SOME` in place of all that looks like an id, for comparison only."""
     return _FOREIGN.sub(SOME, words)
 
 
 def _ways_to_write(one: str) -> tuple[str, ...]:
     if one.startswith(("http://", "https://")):
-        return ()  # an address is where the document is, and its name
+        return ()  # an address says where the document is, and is its name
     bare = one.partition("://")[2] or one
     return tuple(way for way in (one, bare, bare.partition(".")[0]) if len(way) >= _SHORTEST)

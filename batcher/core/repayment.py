@@ -17,22 +17,22 @@ NO_LIMIT: Final = math.inf  # credits
 
 
 class Answer(Enum):
-    """Whether what would be paid for again may be sent."""
+    """Whether documents that would be paid for again may be sent."""
 
     NOTHING_WAITS = auto()
     ALLOWED = auto()
-    ASK = auto()  # only where a person agrees
+    ASK = auto()  # only if a person agrees
 
 
 @dataclass(frozen=True, slots=True)
 class Repayment:
-    """What would be paid for again: how many documents, and about how many credits."""
+    """What would be paid for again: the number of documents, and the approximate credits."""
 
     documents: int = 0
     credits: float = 0.0
 
     def plus(self, worth: Collection[float]) -> Repayment:
-        """Return this with further documents, of so many credits each."""
+        """Return this with further documents added; `worth` holds the credits of each."""
         return Repayment(self.documents + len(worth), self.credits + sum(worth))
 
 
@@ -55,19 +55,19 @@ V = TypeVar("V", bound=Found)
 
 
 def ask_first(again: Repayment, unasked: float) -> bool:
-    """Return whether a person has to agree; `unasked` are the credits that need no agreement."""
+    """Return whether a person has to agree. Up to `unasked` credits need no agreement."""
     return again.credits > unasked
 
 
 def when_all_is_seen(again: Repayment, unasked: float) -> Answer:
-    """Decide about the versions that waited until everything was found."""
+    """Decide about the versions that were held back until all files had been found."""
     if unasked == NO_LIMIT or not again.documents:
         return Answer.NOTHING_WAITS
     return Answer.ASK if ask_first(again, unasked) else Answer.ALLOWED
 
 
 def to_be_paid(versions: Iterable[V], answered: Set[tuple[str, str]]) -> list[V]:
-    """Return those to be submitted for whose content and step no result or verdict is there."""
+    """Return the queued versions whose content and step aren't among those `answered` already."""
     return [
         version
         for version in versions
@@ -76,7 +76,7 @@ def to_be_paid(versions: Iterable[V], answered: Set[tuple[str, str]]) -> list[V]
 
 
 def apart(versions: Sequence[V], worth: Collection[int], unasked: float) -> tuple[list[V], list[V]]:
-    """Return the versions that pass at once, and those that wait until everything is found.
+    """Return the versions that pass at once, and those held back until all files are found.
 
     `worth` are the documents that would be paid for again. All steps of a source stay together.
     """

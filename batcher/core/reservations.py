@@ -1,11 +1,10 @@
-"""What one submission may cost, as far as that can be told before its bill: what is expected, and
-what is feared.
+"""Estimates what one submission may cost before its bill is known: expected, and at most. Pure.
 
-What is known is counted: the pages of a PDF, an image, a sheet, slides, of a parse that an extract
-goes on from. What can't be counted here (Word, EPUB, HTML, text, mail, an address) is judged by
-what its type cost for a byte so far, in this batch, earlier runs included: on average what is
-expected, at the steepest and with a margin what is feared. Before the first bill of a type both are
-guesses by its size, which is why only one of a type is out until one is known. Pure.
+Known pages are counted: those of a PDF, an image, a sheet, slides, or a parse that an extract
+reads. What can't be counted here (Word, EPUB, HTML, text, mail, an address) is estimated from what
+its type cost per byte so far in this batch, earlier runs included: the average gives what is
+expected, the highest cost with a margin gives the maximum. Before the first bill of a type both are
+guesses from the size, so only one document of a type is in flight until one bill is known.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Final, NamedTuple
 
-PROBES: Final = 3  # of a type, that may end without a bill before its others are sent on a guess
-# times the list's price that is feared of a page before the first bill of its type
+PROBES: Final = 3  # of a type, that may end without a bill before others are sent on a guess
+# Factor on the list price of a page to reserve before the first bill of its type.
 UNPROVEN: Final = 64.0
-# times the dearest page so far, where bills have shown the list's price to be too low
+# Factor on the most expensive page so far, if bills have shown that the list price is too low.
 DEARER: Final = 1.5
-# bills: nobody relies yet on their being the highest, or on pages being cheaper than in the list
+# Bills. With fewer, neither is the highest relied on as the maximum, nor are pages taken to be
+# cheaper than listed.
 FEW: Final = 5
-# Bytes for a page, as a rule and at the densest. Zipped formats hold pictures, which fill no page,
-# and text ten times as long as it looks; plain ones are what they are, but lines and slices may be
-# short.
+# Bytes per page, usual and at the densest. Zipped formats hold pictures, which fill no page, and
+# text that is ten times as long as it looks; plain formats aren't compressed, but lines and slices
+# may be short.
 PLAIN: Final = (3000, 100)
 MARKED_UP: Final = (6000, 100)
 PACKED: Final = (50_000, 50)
@@ -31,51 +31,52 @@ BYTES_OF_A_PAGE: Final = {
     **dict.fromkeys(("txt", "text", "log", "md", "markdown", "csv", "tsv"), PLAIN),
     **dict.fromkeys(("html", "htm", "eml", "rtf"), MARKED_UP),
 }
-PAGES_UNSEEN: Final = 200  # feared of what has neither size nor bill
+PAGES_UNSEEN: Final = 200  # the maximum reserved for a document with neither size nor bill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """What is known of a submission. `sort` is its step and type, which share what bills teach.
+    """What is known of a submission before it is made.
 
-    `pages` are counted, or said by the file where not `counted`; `most` is how many the job asks
-    for at most. `size` in bytes, 0 where nobody knows. `cost` is what the list says for `pages`,
-    `page` and `dense` for one, in credits.
+    `sort` is its step and type; submissions of one sort share what bills teach. `pages` are
+    counted, or taken from the file if not `counted`. `most` is the largest number of pages that the
+    job asks for. `size` is in bytes, 0 if unknown. `cost` is the list price in credits of `pages`;
+    `page` and `dense` are those of a usual and a dense page.
     """
 
     sort: str
     cost: float
     page: float
     dense: float
-    least: float = 0.0  # for a whole document
+    least: float = 0.0  # credits for a whole document
     extension: str = ""
     size: int = 0
     pages: int = 1
     counted: bool = True
-    documents: int = 1  # that one job reads; each may be as long as a document alone
+    documents: int = 1  # that one job reads; each may be as long as a single document
     most: int | None = None
-    by_cells: bool = False  # a sheet: not priced by its pages
-    trusted: bool = False  # nobody waits for a first bill before the list's price is believed
+    by_cells: bool = False  # a sheet, which isn't priced by its pages
+    trusted: bool = False  # the list price is believed without waiting for a first bill
 
 
 class Lessons(NamedTuple):
-    """What the bills of one sort have taught. Pages are no less than one for each document."""
+    """What the bills of one sort have taught. Each document counts as one page at least."""
 
     bills: int = 0
-    ended: int = 0  # with a bill or without one
+    ended: int = 0  # jobs, with or without a bill
     pages: float = 0.0
     credits: float = 0.0
-    longest: float = 0.0  # pages of one document
-    dearest: float = 0.0  # credits for one page
-    bytes: float = 0.0  # of those whose size is known
-    beyond: float = 0.0  # their pages beyond the first
-    steepest: float = 0.0  # … for one byte, of that document which had the most
-    longer: float = 0.0  # pages billed for one counted, at most
-    dearer: float = 0.0  # credits billed for one estimated, at most; of what was counted
+    longest: float = 0.0  # most pages of one document
+    dearest: float = 0.0  # highest credits for one page
+    bytes: float = 0.0  # of the documents whose size is known
+    beyond: float = 0.0  # pages of those beyond the first of each
+    steepest: float = 0.0  # most pages beyond the first per byte, of any document
+    longer: float = 0.0  # highest ratio of billed to counted pages
+    dearer: float = 0.0  # highest ratio of billed to estimated credits, for counted pages
 
 
 class Fear(NamedTuple):
-    """Of one submission: what it will cost as far as anybody can tell, and what it might."""
+    """The pages and credits of one submission: expected, and at most."""
 
     pages: float
     credits: float
@@ -85,11 +86,12 @@ class Fear(NamedTuple):
 
 
 def fear(claim: Reservation, taught: Lessons) -> Fear:
+    """Return the expected and the maximum cost of a submission, given what bills have taught."""
     return _of_counted(claim, taught) if claim.counted else _of_guessed(claim, taught)
 
 
 def listed(claim: Reservation, feared: Fear) -> float:
-    """What as many pages as are expected cost by the list."""
+    """Return the list price, in credits, of the expected number of pages."""
     return claim.cost if claim.counted else max(claim.least, feared.pages * claim.page)
 
 
@@ -135,7 +137,7 @@ def _of_guessed(claim: Reservation, taught: Lessons) -> Fear:
 
 
 def _guessed_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
-    """As many as are likely, and as may be."""
+    """Return the number of pages that are likely, and that are possible."""
     usual, densest = (claim.documents * pages for pages in by_size(claim.extension, claim.size))
     if not taught.bills:
         return usual, densest
@@ -144,9 +146,7 @@ def _guessed_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
 
 
 def by_size(extension: str, size: int) -> tuple[float, float]:
-    """Pages of a document of so many bytes, of which nothing else is known: as a rule, and at the
-    densest.
-    """
+    """Return the usual and the largest number of pages of a document, given only its size."""
     if not size:
         return 1.0, PAGES_UNSEEN
     usual, densest = BYTES_OF_A_PAGE.get(extension, PACKED)
@@ -155,11 +155,11 @@ def by_size(extension: str, size: int) -> tuple[float, float]:
 
 def _learned_pages(claim: Reservation, taught: Lessons) -> tuple[float, float]:
     usual, _ = BYTES_OF_A_PAGE.get(claim.extension, PACKED)
-    margin = 1.0 + 7.0 / sqrt(taught.bills)  # fourfold after five bills, double after fifty
+    margin = 1.0 + 7.0 / sqrt(taught.bills)  # factor 4 after five bills, 2 after fifty
     if not claim.size or not taught.bytes:
         return taught.pages / taught.bills, margin * taught.longest
-    # As though one more of this size had been billed as such types usually are: a large one is no
-    # small one repeated.
+    # As if one more document of this size had been billed as usual for its type: a large document
+    # is not a small one repeated.
     average = (taught.beyond + claim.size / usual) / (taught.bytes + claim.size)
     return 1.0 + claim.size * average, margin * (1.0 + claim.size * taught.steepest)
 

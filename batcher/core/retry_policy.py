@@ -1,8 +1,7 @@
-"""What an error means and what follows from it: data, and pure functions that answer with the event
-to report.
+"""What an error means and which event follows from it: data and pure functions.
 
-Repeats of one *call* within seconds are the client's; here a *document* is put off, sent again or
-given up.
+Repeating a single *call* within seconds is left to the client; here a *document* is postponed, sent
+again or given up.
 """
 
 from __future__ import annotations
@@ -25,31 +24,36 @@ from batcher.reducto.error_rules import (
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential with full jitter: a random span up to `first * 2**tries`, never over `most`.
+    """Exponential back-off with full jitter, in seconds.
 
-    Seconds.
+    A delay is random, up to `first * 2**tries` and never more than `most`.
     """
 
     first: float = 1.0
     most: float = 300.0
 
     def span(self, tries: int, rng: random.Random) -> float:
+        """Return a random delay in seconds after `tries` failures in a row."""
         return rng.uniform(0.0, min(self.most, self.first * 2.0 ** min(tries, 30)))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """What follows from an error: the rules by error name, and the delays between attempts."""
+
     rules: Mapping[str, Rule] = field(default_factory=lambda: RULES)
     backoff: Backoff = field(default_factory=Backoff)
 
     def rule(self, name: str) -> Rule:
+        """Return the rule for an error name; unknown names have a rule of their own."""
         return self.rules.get(name, UNKNOWN_NAME)
 
     def after_failure(
         self, document: int, name: str, message: str, *, paid: int, now: float, rng: random.Random
     ) -> JobFailed | JobToRepeat:
-        """What follows a job that ended Failed with error `name`; `paid` counts the attempts, this
-        one included.
+        """Return what follows a job that failed with the error `name`.
+
+        `paid` counts the attempts so far, including this one.
         """
         rule = self.rule(name)
         reason = f"{name or 'UNNAMED'}: {message}".rstrip(": ")
@@ -61,7 +65,7 @@ class Policy:
     def after_refusal(
         self, document: int, refused: Refused, *, tries: int, now: float, rng: random.Random
     ) -> RefusedForNow | Rejected | UploadLapsed:
-        """What follows a submission that was surely not accepted."""
+        """Return what follows a submission that certainly wasn't accepted."""
         match refused:
             case Busy():
                 due_at = now + self.patience_with(refused, tries, rng)
@@ -73,10 +77,10 @@ class Policy:
         return Rejected(document, str(refused), kind=kind, error_name=refused.name)
 
     def patience_with(self, error: ServiceError, tries: int, rng: random.Random) -> float:
-        """Seconds until a document whose call failed is due again.
+        """Return the seconds until a document whose call failed is due again.
 
-        Where it only came too soon, soon: its lane has slowed down already, and that is no fault of
-        this document.
+        If the call only came too soon, that is shortly: its lane has slowed down already, and the
+        document isn't at fault.
         """
         if isinstance(error, Busy) and error.retry_after is not None:
             return error.retry_after
@@ -85,14 +89,16 @@ class Policy:
         return self.backoff.span(tries, rng)
 
     def kind_of(self, refused: Refused) -> ErrorClass:
+        """Return the class of a refusal, by its error name if known, or else by its status."""
         if refused.name in self.rules:
             return self.rules[refused.name].kind
         return STATUSES.get(refused.status, ErrorClass.DOCUMENT)
 
 
 def with_changes(changes: Iterable[tuple[str, str | None, int | None]]) -> Policy:
-    """The policy with a manifest's `[retry]`: (error name, class or None, attempts or None)
-    each.
+    """Return the policy with the changes of a manifest's `[retry]`.
+
+    Each change is (error name, class or None, attempts or None).
     """
     rules = dict(RULES)
     for name, kind, attempts in changes:

@@ -14,17 +14,18 @@ from batcher.errors import Busy, NotFound, Refused, ServiceError, Unauthorised, 
 from batcher.reducto.error_rules import WANTS_JOB
 from batcher.reducto.inputs import InputKind
 
-WIDTH: Final = 48  # documents in hand at once; more connections only cost more
-AHEAD: Final = 48  # documents that lie uploaded until there is a place for their jobs
-BACKLOG: Final = 256  # ended jobs that aren't fetched yet, above which nothing new is sent
-# Fewer free hands than this are not worth a query of what is due: they wait for others.
+WIDTH: Final = 48  # documents being uploaded or submitted at once; more connections only cost more
+AHEAD: Final = 48  # uploaded documents that may wait for a free place for their jobs
+BACKLOG: Final = 256  # ended but unfetched jobs, above which nothing new is sent
+# With fewer free hands than this, a query of what is due isn't worthwhile: they wait for more.
 WORTH_A_QUERY: Final = WIDTH // 4
-# Near a limit, one job in so many of those in flight must end before the next document is tried.
+# Near a limit, one in this many jobs in flight must end before the next document is tried.
 BILLS_AT_A_TIME: Final = 10
-TOO_LARGE_AT_MOST: Final = 100  # documents passed over for what is left of a limit
-# Uploads of one document that the service took and then didn't know; then it is a verdict.
+TOO_LARGE_AT_MOST: Final = 100  # documents skipped because they exceed what is left of a limit
+# How often a document's accepted upload may turn out unknown; after that, the document fails.
 LAPSES_AT_MOST: Final = 5
-UPLOAD_TRIES: Final = 8  # in a row, across its back-off; then it is a verdict
+# failures in a row, including after back-off; after that, the document fails
+UPLOAD_TRIES: Final = 8
 
 
 # --- how near a limit is --------------------------------------------------------------------------
@@ -44,7 +45,7 @@ class OneAtATime:
 
 @dataclass(frozen=True, slots=True)
 class AfterBills:
-    """A limit is near: one is tried once fewer than `below` jobs are in flight."""
+    """A limit is near: one document is tried when fewer than `below` jobs are in flight."""
 
     below: int
 
@@ -53,13 +54,13 @@ Mode = Freely | OneAtATime | AfterBills
 
 
 def near_limit(in_flight: int) -> Mode:
-    """Return the mode after a document didn't fit: bills may turn out lower than was reserved."""
+    """Return the mode after a document didn't fit: bills may turn out lower than reserved."""
     below = in_flight - in_flight // BILLS_AT_A_TIME
     return AfterBills(below) if below else OneAtATime()
 
 
 def after_fit(mode: Mode) -> Mode:
-    """Return the mode after a document did fit: so may the next ones, twice as many at once."""
+    """Return the mode after a document fit: the next ones may too, twice as many at once."""
     return Freely(min(WIDTH, 2 * _hands(mode)))
 
 
@@ -72,13 +73,13 @@ def _hands(mode: Mode) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """What the run has under way. All are numbers of documents."""
+    """The number of documents in each stage of the run."""
 
     mode: Mode
     in_hand: int  # being uploaded or submitted
-    only_uploaded: int  # of those in hand: they lie uploaded until there is a place
-    lying: int  # uploaded, and in nobody's hand
-    parked: int  # waiting for what another of their type will cost
+    only_uploaded: int  # of those in hand: uploaded, and waiting for a free place
+    lying: int  # uploaded, and not in hand
+    parked: int  # waiting to learn what another document of their type costs
     in_flight: int  # jobs at the service
     backlog: int  # jobs that have ended and aren't fetched yet
 
@@ -88,7 +89,7 @@ class Hands:
 
 
 def is_closed(facts: Hands) -> bool:
-    """Return whether nothing may be submitted now, whatever the service could take."""
+    """Return whether nothing may be submitted now, no matter what the service could accept."""
     if facts.backlog > BACKLOG:
         return True
     match facts.mode:
@@ -100,26 +101,27 @@ def is_closed(facts: Hands) -> bool:
 
 
 def room(facts: Hands, allowance: Allowance, *, places: int, on_trial: bool) -> int:
-    """Return how many more may be submitted now; 0 where few could be, for one query serves many.
+    """Return how many more documents may be submitted now.
 
-    `places` are those that the limits of concurrency leave. `on_trial`: the service has failed of
-    late, and a single submission is to show how it fares.
+    The result is 0 rather than a small number, so that one query serves many documents. `places` is
+    what the limits of concurrency leave. `on_trial` means that the service has failed recently, and
+    that a single submission is to show whether it has recovered.
     """
     if on_trial and facts.being_sent:
         return 0
     if places and not allowance.left(1):
-        # The ledger has the last word on whether one more fits.
+        # Whether one more fits is finally decided by the ledger.
         return 0 if facts.in_hand else 1
     width = min(_hands(facts.mode), WIDTH - facts.parked)
     hands = allowance.left(max(0, width - facts.in_hand))
     places = allowance.left(places)
     if places < hands:
-        return places  # no more may be in flight: each that ends is followed at once
+        return places  # no more may be in flight: each job that ends is replaced at once
     return 0 if hands < WORTH_A_QUERY and facts.in_hand else hands
 
 
 def room_ahead(facts: Hands, allowance: Allowance, *, room: int) -> int:
-    """Return how many more are worth an upload although there is no place for their jobs."""
+    """Return how many more documents to upload although there is no place for their jobs yet."""
     if facts.backlog > BACKLOG or not isinstance(facts.mode, Freely):
         return 0
     lying = facts.lying + facts.only_uploaded
@@ -135,13 +137,17 @@ def room_ahead(facts: Hands, allowance: Allowance, *, room: int) -> int:
 class Unaffordable(Enum):
     """What becomes of a document whose reservation doesn't fit into what is left of a limit."""
 
-    LEAVE = auto()  # to another run
-    PARK = auto()  # until the probe of its type has its bill; other types go on
+    LEAVE = auto()  # leave it to another run
+    PARK = auto()  # hold it until the bill of its type's probe is known; other types continue
     WAIT_FOR_BILLS = auto()
 
 
 def after_limit(*, may_fit: bool, probe: int | None) -> Unaffordable:
-    """`may_fit`: what is in flight may turn out to cost less. `probe`: a document of its type."""
+    """Return what becomes of a document that doesn't fit.
+
+    `may_fit` means that jobs in flight may turn out to cost less than reserved. `probe` is the
+    document of its type whose bill is awaited, if any.
+    """
     if probe is not None:
         return Unaffordable.PARK
     return Unaffordable.WAIT_FOR_BILLS if may_fit else Unaffordable.LEAVE
@@ -150,7 +156,7 @@ def after_limit(*, may_fit: bool, probe: int | None) -> Unaffordable:
 def is_limit_reached(*, cost: float, least: float, passed_over: int) -> bool:
     """Return whether no smaller document is worth looking for.
 
-    `least` is what the smallest would cost. To find one out, each file has to be looked at.
+    `least` is what the smallest one would cost. The search has to look at each file.
     """
     return cost <= least or passed_over >= TOO_LARGE_AT_MOST
 
@@ -161,7 +167,7 @@ def is_limit_reached(*, cost: float, least: float, passed_over: int) -> bool:
 class Refusal(Enum):
     """What a refused submission leads to."""
 
-    STOP_RUN = auto()  # the service takes nothing from us
+    STOP_RUN = auto()  # the service accepts nothing from us
     NEW_UPLOAD = auto()
     REJECT_DOCUMENT = auto()
     REJECT_CONFIGURATION = auto()  # its uploads vanish again and again
@@ -169,31 +175,34 @@ class Refusal(Enum):
 
 
 def after_refusal(error: Refused, kind: InputKind, *, lapses: int) -> Refusal:
-    """`kind` is its input's; `lapses` counts its uploads that were not known."""
+    """Return what a refusal leads to.
+
+    `kind` is the kind of the document's input. `lapses` counts its uploads that turned out unknown.
+    """
     if isinstance(error, Unauthorised) or error.status == 402:
         return Refusal.STOP_RUN
     if isinstance(error, Busy):
         return Refusal.AS_POLICY_SAYS
     if kind is InputKind.JOB:
-        # The job has expired meanwhile, and an upload of the document itself may do.
+        # The job has expired meanwhile; an upload of the document itself may work.
         is_gone = error.name in WANTS_JOB or error.status in (404, 410)
         return Refusal.NEW_UPLOAD if is_gone else Refusal.AS_POLICY_SAYS
     if not isinstance(error, NotFound):
         return Refusal.AS_POLICY_SAYS
     if kind is not InputKind.UPLOAD:
-        return Refusal.REJECT_DOCUMENT  # it is an address: there is no upload to be made again
+        return Refusal.REJECT_DOCUMENT  # the input is an address, so there is no upload to repeat
     return Refusal.REJECT_CONFIGURATION if lapses >= LAPSES_AT_MOST else Refusal.AS_POLICY_SAYS
 
 
 def is_lapse(error: Refused, kind: InputKind) -> bool:
-    """Return whether the service doesn't know an upload that it took."""
+    """Return whether the service no longer knows an upload that it had accepted."""
     return isinstance(error, NotFound) and kind is InputKind.UPLOAD
 
 
 def is_upload_given_up(error: ServiceError, tries: int) -> bool:
     """Return whether the fault of a failed upload may be the document's own.
 
-    A refusal is; so are many failures in a row, unless the service is busy or can't be reached.
+    A refusal may be. So may many failures in a row, unless the service is busy or unreachable.
     """
     if isinstance(error, Busy):
         return False

@@ -1,17 +1,16 @@
-"""How many more submissions a run may make, by a cap on their number: so that no more is uploaded
-than is sent.
+"""Counts how many more submissions a run may make, so that no more is uploaded than is sent.
 
-It is a guess that errs on the side of too few. The purse, in the transaction of each submission,
-has the last word.
+This is an estimate that errs on the side of too few. The final decision is made by the ledger's
+check of the budget, in the transaction of each submission.
 """
 
 from __future__ import annotations
 
 
 class Allowance:
-    """`most` of one run; None: as many as there are.
+    """The number of submissions that one run may make: `most`, or any number if that is None.
 
-    A document is promised a place before its submission has one.
+    A document is promised a place before it is submitted.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -20,7 +19,7 @@ class Allowance:
         self._promised: set[int] = set()
 
     def left(self, wanted: int) -> int:
-        """Of the `wanted` places, those that are free."""
+        """Return how many of the `wanted` places are free."""
         return (
             wanted
             if self._most is None
@@ -29,12 +28,12 @@ class Allowance:
 
     @property
     def exceeded(self) -> bool:
-        """Whether more is promised than there is."""
+        """Whether more places are promised than there are."""
         return self._most is not None and self._used + len(self._promised) > self._most
 
     @property
     def used_up(self) -> bool:
-        """Whether so many were sent."""
+        """Whether all submissions that the run may make have been made."""
         return self._most is not None and self._used >= self._most
 
     def promise(self, document: int) -> None:
@@ -44,10 +43,10 @@ class Allowance:
         self._promised.discard(document)
 
     def use(self, document: int) -> None:
-        """Its submission is on record."""
+        """Count a submission that has been recorded."""
         self._promised.discard(document)
         self._used += 1
 
     def give_back(self) -> None:
-        """A submission was surely not accepted, and doesn't count."""
+        """Return the place of a submission that certainly wasn't accepted."""
         self._used -= 1

@@ -1,4 +1,4 @@
-"""How a run ended, as values: for the end of the command line, for programs and for the ledger."""
+"""How a run ended, as values for the command line, for programs and for the ledger."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import msgspec
 
 
 class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
-    """Documents that came to the same verdict for the same reason, with one of them by name."""
+    """Documents that came to the same verdict for the same reason, and one of them as an
+    example.
+    """
 
     state: str
     kind: str | None
     reason: str | None
     documents: int
     example: str
-    waits: int = 0  # of the documents, those that the next run takes up by itself
-    runs: int = 0  # that have tried these, at least
-    error_name: str | None = None  # the API's code of the failure, where there is one
+    waits: int = 0  # how many of the documents the next run takes up automatically
+    runs: int = 0  # how many runs have tried these, at least
+    error_name: str | None = None  # the API's code of the failure, if there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What didn't agree in the end: second jobs of ours at the service, results of this run no
-    longer as they were.
+    """Discrepancies found at the end of a run.
 
-    `mixed_up`: documents that had each other's results, because two answers of the service were
-    mixed up.
-
-    `notes` say how far the service's word goes; they are no disagreement.
+    `twins` are second jobs of ours at the service, `damaged` are results of this run whose files
+    have changed since, and `mixed_up` are documents that had each other's results because two
+    answers of the service were mixed up. `notes` say how far the service's information can be
+    relied on; they are no discrepancies.
     """
 
     twins: tuple[str, ...] = ()
@@ -55,10 +56,10 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. `documents` by state, `pages` and `credits` of the whole batch; the rest of
-    this run.
+    """How a run ended.
 
-    `steps`: of a chain, the same documents by step.
+    `documents` by state, `pages` and `credits` cover the whole batch; everything else covers this
+    run, unless noted. `steps` has the same counts of documents for each step of a chain.
     """
 
     batch: str
@@ -70,20 +71,21 @@ class Summary:
     exit_code: int
     reason: str
     bring_home_by: float | None
-    ended: str = ""  # finished, limit, stopped or failed: `exit_codes` says what each means
+    ended: str = ""  # finished, limit, stopped or failed; see `exit_codes.RunEnd`
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()  # what was told while it went on
+    warnings: tuple[str, ...] = ()  # what was reported during the run
     saved_in_run: int = 0
-    withdrawn: int = 0  # documents that an earlier run had queued and nobody asks for any more
-    # documents that an earlier run failed to get done for a passing reason, and this one tried
+    withdrawn: int = 0  # documents that an earlier run queued and that are no longer asked for
+    # documents that failed in an earlier run for a passing reason and that this run tried again
     taken_up: int = 0
-    # documents that failed for a passing reason and that the next run takes up by itself
+    # documents that failed for a passing reason and that the next run takes up automatically
     waiting: int = 0
-    goes_on: bool = False  # nothing but the next run's turn keeps what is waiting from being done
+    # whether only the next run's turn is needed to complete the waiting documents
+    goes_on: bool = False
     credits_in_run: float = 0.0
-    dollars: float = 0.0  # of all credits
+    dollars: float = 0.0  # for all credits
     dollars_in_run: float = 0.0
     steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     audit: Audit = Audit()
-    # by reason, and in words; empty where nothing was
+    # files that were left out, by reason and in words; empty if there were none
     left_out: Mapping[str, Any] = field(default_factory=dict)

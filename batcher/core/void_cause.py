@@ -1,6 +1,6 @@
 """Why an attempt brought no result, as the ledger counts it.
 
-The reason of an attempt is for people alone; whatever is decided is decided by its cause.
+An attempt's reason is only for people to read; code decides by the cause.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class VoidCause(StrEnum):
     REFUSED = "refused"  # the service didn't accept it
     INPUT_LAPSED = "input_lapsed"  # the service no longer knew its input
     PROVEN_ABSENT = "proven_absent"  # the service never received it
-    GIVEN_UP = "given_up"  # the same, once too often
+    GIVEN_UP = "given_up"  # the same, after too many attempts
     FAILED = "failed"  # its job failed
     NO_INPUT = "no_input"  # its job ended because its input was gone
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     LOST = "lost"
     PAID_AGAIN = "paid_again"  # its fate is unknown, and a person decided to pay again
-    SUPERSEDED = "superseded"  # nobody waits for its result any more
+    SUPERSEDED = "superseded"  # its result is no longer wanted
 
 
 CAUSES: Final[Mapping[type[events.Event], VoidCause]] = {

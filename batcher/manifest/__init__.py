@@ -1,1 +1,1 @@
-"""What a manifest may say, and how it is read and checked."""
+"""The contents of a manifest, and how it is read and checked."""

@@ -1,5 +1,6 @@
-"""Whose certificates are trusted: the system's (SSL_CERT_FILE and SSL_CERT_DIR say where they are)
-and a file's.
+"""Which certificates are trusted: the system's, and those in a file.
+
+SSL_CERT_FILE and SSL_CERT_DIR say where the system's are.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from batcher.manifest.model import Manifest
 
 
 def trust_of(manifest: Manifest) -> ssl.SSLContext | None:
-    """For all HTTPS connections of a run; None: what aiohttp has by itself, the system's.
+    """Return the context for all HTTPS connections of a run. Raises ManifestError.
 
-    Raises ManifestError.
+    None means aiohttp's default, which trusts the system's certificates.
     """
     ca_file = manifest.service.ca_file
     if ca_file is None:
@@ -24,18 +25,18 @@ def trust_of(manifest: Manifest) -> ssl.SSLContext | None:
         raise ManifestError(manifest.where, [problem])
     context = ssl.create_default_context()
     context.load_verify_locations(ca_file)
-    context.set_alpn_protocols(["http/1.1"])  # as aiohttp's own
+    context.set_alpn_protocols(["http/1.1"])  # as aiohttp's own context does
     return context
 
 
 def untrusted(ca_file: Path) -> Problem | None:
-    """Why nothing in it can be trusted; None where it holds certificates."""
+    """Return why no certificate in the file can be trusted; None if it has some."""
     try:
         if not S_ISREG(ca_file.stat().st_mode):
             return _problem(f"{ca_file} is not a file")
         alone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         alone.load_verify_locations(ca_file)
-    except ssl.SSLError:  # an OSError as well
+    except ssl.SSLError:  # this is also an OSError
         return _unread(ca_file)
     except OSError as error:
         return _problem(f"{ca_file}: {error.strerror}")

@@ -1,7 +1,4 @@
-"""Headers that a manifest adds to requests: which can be sent, and which stand in the environment.
-
-Pure.
-"""
+"""Checks the headers that a manifest adds to requests, and finds references to variables. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from batcher.manifest.values import shown
 BY_REFERENCE: Final = "env:"  # before the name of the variable that holds a value
 UNSENDABLE: Final = "a line break or another character that no header has: ASCII alone is sent"
 _AUTHORIZATION: Final = "authorization"
-# of the request that is made of a call, of its body, and of the connection
+# Headers that batcher, the request body or the connection sets.
 _OWN: Final = frozenset(
     f"{_AUTHORIZATION} accept-encoding connection content-encoding content-length content-type "
     "expect host keep-alive"
@@ -26,7 +23,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def problems(headers: Mapping[str, Any], key: str) -> Iterator[Problem]:
-    """What of them can't be sent. No value is shown: it may be a secret."""
+    """Yield the headers that can't be sent. No value is shown, since it may be a secret."""
     names: dict[str, str] = {}
     for name, value in headers.items():
         first = names.setdefault(name.lower(), name)
@@ -54,12 +51,13 @@ def problems(headers: Mapping[str, Any], key: str) -> Iterator[Problem]:
 
 
 def variable_of(value: str) -> str | None:
-    """The environment variable that holds it; None where it stands there itself."""
+    """Return the environment variable that holds the value; None if `value` is the value itself."""
     return value.removeprefix(BY_REFERENCE) if value.startswith(BY_REFERENCE) else None
 
 
 def is_sendable(value: str) -> bool:
-    """Latin-1 would be allowed, but goes out as UTF-8: whoever compares it would find something
-    else.
+    """Whether the value can be sent.
+
+    Latin-1 would be allowed, but it is sent as UTF-8, so the receiver would compare other bytes.
     """
     return value.isascii() and value.isprintable()

@@ -1,8 +1,8 @@
-"""Reads a manifest: one table of keys serves the checks, the suggestions, the JSON Schema and the
-reference for people. Pure.
+"""Reads a manifest by a table of its keys. Pure.
 
-Every problem is found before any is reported, and an unknown key is one: silently ignored, it would
-cost somebody a night.
+The same table serves the checks, the suggestions, the JSON Schema and the reference for people.
+Every problem is found before any is reported. An unknown key is a problem: silently ignored, it
+would cost somebody a night.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _NEWER: Final = 'should the API know it by now: job.unknown_options = "warn"'
 class Key:
     """One key of a manifest: the kind of value it takes, what it means, and an example.
 
-    `kind` is one of `manifest.values`, in the words of its messages; `among` holds the only values
-    that are taken, where they are few. `default` says what counts without the key where the value
-    in `manifest.model` doesn't say it. `example` is a value as TOML writes it; a table has none.
+    `kind` is one of `manifest.values`, named as in its messages. `among` holds the only accepted
+    values, if they are few. `default` describes the value without the key if `manifest.model`
+    doesn't. `example` is a value as written in TOML; a table has none.
     """
 
     kind: str
@@ -322,7 +322,7 @@ RETRY: Final[Table] = {
         default="as batcher knows the error",
     ),
 }
-RETRIES: Final[Table] = {  # beside the tables by error name
+RETRIES: Final[Table] = {  # in addition to the tables by error name
     "runs": Key(
         "tries",
         "How many runs try a document that fails for a passing reason; with 1 only the run in "
@@ -362,7 +362,7 @@ MANIFEST: Final[Table] = {
 
 
 def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: str) -> Manifest:
-    """The manifest that `data` says; relative paths are below `folder`.
+    """Return the manifest that `data` describes; relative paths are below `folder`.
 
     Raises ManifestError with every problem.
     """
@@ -389,7 +389,8 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         )
     reading.check(top, service, sources, output)
     reading.check_jobs(jobs)
-    if not any("listing" in source for source in sources):  # its rows may bring one each
+    # the rows of a listing may each have one
+    if not any("listing" in source for source in sources):
         reading.check_schemas(jobs)
     reading.check_passwords(sources, jobs)
     reading.check_webhook(webhook, asked="webhook" in top, service=service)
@@ -421,7 +422,7 @@ class _Reading:
         self._folder = folder
 
     def table(self, data: Any, keys: Table, prefix: str) -> dict[str, Any]:
-        """The good values of `data`; a problem for each other one."""
+        """Return the valid values of `data`; add a problem for each other one."""
         if not isinstance(data, Mapping):
             self.problems.append(
                 Problem(prefix.rstrip("."), f"a table is wanted, not {shown(data)}")
@@ -433,13 +434,13 @@ class _Reading:
         return good
 
     def service(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Its headers may have any name that a header has."""
+        """Read the service, whose headers may have any valid name."""
         service = self.table(data, SERVICE, "service.")
         self.problems += header_problems(service.get("headers", {}), "service.headers")
         return service
 
     def source(self, data: Any) -> dict[str, Any]:
-        """Its `identity` is a table of its own, and counts where there may be addresses."""
+        """Read a source. Its `identity` is a separate table, which applies to addresses."""
         source = self.table(data, SOURCE, "source.")
         if "identity" not in source:
             return source
@@ -451,9 +452,9 @@ class _Reading:
         return {**source, **identity}
 
     def job(self, data: Any) -> dict[str, Any]:
-        """Its options and metadata are sent as JSON:
+        """Read a job. Its options and metadata are sent as JSON.
 
-        TOML's dates as text, and nothing that JSON has no form for.
+        TOML's dates become text, and values that JSON can't represent are problems.
         """
         job = self.table(data, JOB, "job.")
         for name in {"options", "metadata"} & set(job):
@@ -495,7 +496,7 @@ class _Reading:
         sources: list[dict[str, Any]],
         output: Mapping[str, Any],
     ) -> None:
-        """What no single key can say."""
+        """Find the problems that don't concern a single key."""
         add = self.problems.append
         if not sources:
             add(Problem("source", "missing", 'add [source] with directory = "…"'))
@@ -556,14 +557,13 @@ class _Reading:
         self._check_listings(sources)
 
     def _told(self, *keys: str) -> bool:
-        """Whether a problem of one of these is known: what is there and wrong isn't missing,
-        too.
-        """
+        """Whether one of these keys has a problem already: a wrong value isn't also missing."""
         return any(problem.key in keys for problem in self.problems)
 
     def _check_bounds(self, source: Mapping[str, Any]) -> None:
-        """Bounds that no file can keep to, for then a night would find no documents and be
-        content.
+        """Find bounds that no file can satisfy.
+
+        With these, a whole night would find no documents without any complaint.
         """
         if source.get("min_size", 0) > source.get("max_size", inf):
             self.problems.append(
@@ -575,8 +575,8 @@ class _Reading:
             )
 
     def check_jobs(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        """Each by itself, and that a chain's can be told apart: their names are those of files,
-        too.
+        """Check each job, and that a chain's jobs have different names, which are also file
+        names.
         """
         names = [job.get("name", "") for job in jobs]
         for number, job in enumerate(jobs):
@@ -621,8 +621,10 @@ class _Reading:
     def _check_body(
         self, endpoint: str, options: Mapping[str, Any], where: str, *, tolerant: bool
     ) -> None:
-        """What is misspelt would be paid for in vain; what the API has learned since can be sent
-        all the same.
+        """Check the options against the API's description.
+
+        A misspelt option would be paid for in vain; what is new in the API can be sent
+        nevertheless.
         """
         found = list(body_problems(endpoint, options, key=where))
         if tolerant:
@@ -630,8 +632,9 @@ class _Reading:
         self.problems += map(_with_the_way_round, found)
 
     def check_schemas(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        """An extract is told by one what to look for; without it each document would be refused,
-        one by one.
+        """Find extracts without a schema, which says what to look for.
+
+        Without one, every document would be refused, one by one.
         """
         for job in jobs:
             options = job.get("options", {})
@@ -647,7 +650,7 @@ class _Reading:
     def check_passwords(
         self, sources: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Where no step could hand one on, naming some is a mistake."""
+        """Find passwords that no step could send, since naming them is a mistake."""
         endpoints = {job.get("endpoint", "parse") for job in jobs}
         for key in ("passwords_env", "passwords_file"):
             if any(key in source for source in sources) and not endpoints & set(PASSWORD_PLACES):
@@ -668,8 +671,10 @@ class _Reading:
             )
 
     def _check_listings(self, sources: list[dict[str, Any]]) -> None:
-        """A document is known by its path below one folder: taken from two sources there, it would
-        be two by turns.
+        """Check that a document belongs to one source only.
+
+        A document is identified by its path below one folder: in two sources there, it would
+        alternate between them.
         """
         folders = {source["directory"] for source in sources if "directory" in source}
         taken = set[Path]()
@@ -695,8 +700,9 @@ class _Reading:
 
 
 def _with_the_way_round(problem: Problem) -> Problem:
-    """What is no slip of the pen may be newer than the description that options are held
-    against.
+    """Add the way to send an option nevertheless, unless it looks misspelt.
+
+    It may be newer than the description against which options are checked.
     """
     if not problem.unknown or problem.hint.startswith("did you mean"):
         return problem
@@ -704,8 +710,9 @@ def _with_the_way_round(problem: Problem) -> Problem:
 
 
 def override(data: dict[str, Any], assignment: str) -> None:
-    """Set what `assignment` says, as in `job.options.settings.page_range={"start":1}`; the value is
-    JSON, else text.
+    """Set the key in an assignment such as `job.options.settings.page_range={"start":1}`.
+
+    The value is JSON, or else text.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not path:
@@ -729,8 +736,9 @@ def override(data: dict[str, Any], assignment: str) -> None:
 
 
 def _one_of(several: list[Any], path: list[str]) -> Any:
-    """The table that the next word of `path` names, or the first: job.extract.options…,
-    source.1.directory.
+    """Return the table that the next word of `path` names, or else the first.
+
+    Examples: job.extract.options…, source.1.directory.
     """
     for number, one in enumerate(several):
         if path and isinstance(one, dict) and path[0] in (one.get("name"), str(number)):
@@ -740,7 +748,7 @@ def _one_of(several: list[Any], path: list[str]) -> Any:
 
 
 def json_schema() -> dict[str, Any]:
-    """The manifest's JSON Schema, from the table that reads it."""
+    """Return the manifest's JSON Schema, made from the table that reads manifests."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "batcher manifest",

@@ -1,6 +1,6 @@
-"""Manifests on disk: reads TOML, JSON and YAML, and makes one of a plain directory.
+"""Reads manifests from TOML, JSON and YAML files, and makes one for a plain directory.
 
-What they mean is `core`'s.
+What the values mean is left to `core`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _RELATIVE: Final = "check the path; it is relative to the manifest"
 
 
 def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> Manifest:
-    """The manifest at `path`, with `-S` assignments laid over it; its sources must be there.
+    """Load the manifest at `path`, overridden by `-S` assignments. Raises ManifestError.
 
-    Raises ManifestError.
+    Its sources must exist unless `sources` is false.
     """
     data = _parse(path)
     for assignment in overrides:
@@ -39,9 +39,9 @@ def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> 
 
 
 def of_values(data: Mapping[str, Any]) -> Manifest:
-    """The manifest that `data` says, by a file's keys; paths are below the working directory.
+    """Return the manifest that `data` describes, with the keys of a file. Raises ManifestError.
 
-    Raises ManifestError.
+    Paths are relative to the working directory.
     """
     manifest = read_manifest(data, where="the manifest", folder=Path.cwd(), stem="batch")
     return _checked(_with_schemas(manifest))
@@ -55,7 +55,7 @@ def for_directory(
     service: str = "local",
     overrides: Sequence[str] = (),
 ) -> Manifest:
-    """What `batcher run DIRECTORY -o OUT` stands for: a batch named after OUT."""
+    """Return the manifest of `batcher run DIRECTORY -o OUT`: a batch named after OUT."""
     data: dict[str, Any] = {
         "source": {"directory": str(directory)},
         "job": {"endpoint": endpoint},
@@ -98,7 +98,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _yaml(text: str) -> Any:
-    """As YAML 1.2 has it: `no` is a word. Raises ValueError, ImportError without the extra."""
+    """Parse YAML 1.2, where `no` is a word. Raises ValueError; ImportError without the extra."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -121,8 +121,9 @@ def _with_schemas(manifest: Manifest) -> Manifest:
 
 
 def _with_schema(job: Job, where: str) -> Job:
-    """The job's schema file, read into the place where the API wants it: part of what makes two
-    steps the same.
+    """Return the job with its schema file's content in the place where the API wants it.
+
+    So the schema is part of what makes two steps equal.
     """
     if job.schema_file is None:
         return job
@@ -168,7 +169,7 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
 
 
 def _misplaced(manifest: Manifest) -> Iterator[Problem]:
-    """An output that can't be one, as far as can be told without making it."""
+    """Yield why the output directory can't be used, as far as is known without creating it."""
     output = manifest.output.directory
     try:
         if output.is_symlink() and not output.exists():
@@ -184,7 +185,7 @@ def _misplaced(manifest: Manifest) -> Iterator[Problem]:
         inside = next(
             (one.directory for one in manifest.sources if _holds(one.directory, output)), None
         )
-    except (OSError, RuntimeError) as error:  # RuntimeError: of links in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError: links form a circle
         yield Problem(
             "output.directory", f"{output}: {getattr(error, 'strerror', error)}", _RELATIVE
         )
@@ -223,7 +224,7 @@ def _missing(source: Source) -> Iterator[Problem]:
 
 
 def _unfit(path: Path, is_wanted: Callable[[int], bool], wanted: str) -> str:
-    """Why it can't be used, in words; empty where it can."""
+    """Return why the path can't be used; empty if it can."""
     try:
         if is_wanted(path.stat().st_mode):
             return ""

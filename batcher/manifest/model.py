@@ -1,4 +1,4 @@
-"""What a manifest says, as values. How it is read and checked is `manifest.keys`."""
+"""The contents of a manifest as values. How they are read and checked is in `manifest.keys`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """`name` is local, one of the hosted ones, or empty where `url` says it. Times in seconds."""
+    """The service to use: `name` is local or a hosted service, or is empty if `url` is given.
+
+    Times are in seconds.
+    """
 
     name: str = LOCAL
     url: str | None = None
@@ -27,13 +30,13 @@ class Service:
     result_retention: float = RETENTION
     requests_per_second: float | None = None
     settle: float | None = None
-    max_in_flight: int | None = None  # as many as can be brought home in time
+    max_in_flight: int | None = None  # None: as many as can be fetched in time
     patience: float = 120.0
-    ca_file: Path | None = None  # certificates that are trusted besides the system's
-    # sent with each request to the API; env:NAME by reference
+    ca_file: Path | None = None  # certificates that are trusted in addition to the system's
+    # Sent with each request to the API; env:NAME refers to an environment variable.
     headers: Mapping[str, str] = field(default_factory=dict)
-    allow_urls: bool = False  # of the local one: whether it fetches documents by their address
-    chaos: str = ""  # faults of the local one, in a rehearsal
+    allow_urls: bool = False  # for the local service: whether it fetches documents by their address
+    chaos: str = ""  # faults of the local service, in a rehearsal
 
     @property
     def is_local(self) -> bool:
@@ -41,18 +44,18 @@ class Service:
 
     @property
     def identity(self) -> str:
-        """What attempts are booked under, and results belong to.
+        """The service under which attempts are recorded, and to which results belong.
 
-        The local one's address is new each time.
+        The local service has a new address in each run, so its name is used.
         """
         return LOCAL if self.is_local else (self.url or SERVICES[self.name]).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One of `directory`, `listing` and `url`, of a place in an object store.
+    """Where documents come from: one of `directory`, `listing`, and `url` (an object store).
 
-    Sizes in bytes, ages in seconds.
+    Sizes are in bytes, ages in seconds.
     """
 
     directory: Path | None = None
@@ -60,9 +63,10 @@ class Source:
     url: str | None = None
     ignore: tuple[
         str, ...
-    ] = ()  # parameters of addresses that tell no documents apart, by `identity`
-    transfer: str = "upload"  # of objects; presign: the service fetches them by a signed address
-    # what opens protected documents, by reference: a variable's name, a file
+    ] = ()  # parameters of addresses that don't distinguish documents, from `identity`
+    # of objects; with presign, the service fetches them by a signed address
+    transfer: str = "upload"
+    # References to the passwords of protected documents: a variable's name, or a file.
     passwords_env: str | None = None
     passwords_file: Path | None = None
     include: tuple[str, ...] = ()
@@ -74,12 +78,13 @@ class Source:
 
     @property
     def folder(self) -> str:
-        """Where its documents are known by their names."""
+        """The folder below which its documents are named."""
         if self.listing is not None:
             return str(self.listing.parent)
         return str(self.directory or self.url)
 
     def outline(self) -> dict[str, Any]:
+        """Return the keys that identify this source, as a manifest has them."""
         if self.url is not None:
             return {"url": self.url}
         if self.directory is not None:
@@ -88,8 +93,8 @@ class Source:
             where = {"listing": str(self.listing)}
         if self.ignore:
             where["identity"] = {"ignore": list(self.ignore)}
-        # Where passwords stand, and not what they are: whoever fetches a batch's results cuts them
-        # out of what is said.
+        # This says where passwords are, and not what they are: code that fetches a batch's results
+        # blots them out of messages.
         if self.passwords_env:
             where["passwords_env"] = self.passwords_env
         if self.passwords_file:
@@ -99,17 +104,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
+    """Where results and the ledger are written, and in which form."""
+
     directory: Path
-    formats: tuple[str, ...] = ("json",)  # json is always written: everything else is made of it
-    lines: str = "documents"  # what a line of results.jsonl is
-    mirror: str | None = None  # an object store's address, where results are put as well
-    # whether linked pictures are fetched; None: where the job asks for some
+    # json is always written, since everything else is made from it
+    formats: tuple[str, ...] = ("json",)
+    lines: str = "documents"  # what a line of results.jsonl contains
+    mirror: str | None = None  # the address of an object store to which results are also written
+    # Whether linked pictures are fetched; None: if the job asks for any.
     images: bool | None = None
     ledger: Path | None = None
-    access: str = "owner"  # who may read what is written; or "group": the folder's as well
-    # or "saved": job and upload are deleted at the service once the result is on disk
+    access: str = "owner"  # who may read what is written; with "group", also the folder's group
+    # With "saved", job and upload are deleted at the service once the result is on disk.
     clean: str = "never"
-    # of a person who knows that results without a ledger will be paid for again
+    # Set by a person who knows that results without a ledger will be paid for again.
     start_over: bool = False
 
     @property
@@ -119,9 +127,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """`listen` is host and port.
+    """How the service calls back. `listen` is host and port.
 
-    Without `public_url` the service is told the address that is listened on.
+    Without `public_url`, the service is given the address in `listen`.
     """
 
     mode: str = "direct"
@@ -133,24 +141,24 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of one run.
+    """The limits of one run; None means no limit.
 
-    `max_cost` in dollars, `max_duration` in seconds, `stop_at` by the local clock; None: no limit.
+    `max_cost` is in dollars, `max_duration` in seconds, and `stop_at` is by the local clock.
     """
 
     max_documents: int | None = None
     max_pages: int | None = None
     max_credits: float | None = None
     max_cost: float | None = None
-    pay_again: float = 100.0  # credits for what is saved already that a run spends without asking
+    pay_again: float = 100.0  # credits that a run may spend without asking on what is saved already
     max_duration: float | None = None
     stop_at: time | None = None
-    # so many documents are all that is asked of this run: then they are no limit
+    # `max_documents` is all that is asked of this run, so that reaching it isn't a limit.
     is_sample: bool = False
 
     @property
     def spending(self) -> bool:
-        """Whether anything limits what is sent, apart from time."""
+        """Whether there is any limit on what is sent, apart from time."""
         return any(
             cap is not None
             for cap in (self.max_documents, self.max_pages, self.max_credits, self.max_cost)
@@ -159,7 +167,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """`on`: how a run ended, in the words of `exit_codes`."""
+    """Where to report the end of a run; `on` lists the ends to report, as in `exit_codes`."""
 
     url: str
     on: tuple[str, ...] = tuple(RunEnd)
@@ -167,7 +175,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`where` names it for messages: its path, or the words of a command line."""
+    """A manifest. `where` identifies it in messages: its path, or a command line."""
 
     batch: str
     service: Service
@@ -175,7 +183,7 @@ class Manifest:
     jobs: tuple[Job, ...]
     output: Output
     retry: tuple[tuple[str, str | None, int | None], ...] = ()
-    runs: int = RUNS  # that try a document by themselves as long as it fails for a passing reason
+    runs: int = RUNS  # that try a document again by themselves while it fails for a passing reason
     webhook: Webhook | None = None
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=Prices)
@@ -183,7 +191,7 @@ class Manifest:
     where: str = ""
 
 
-# what makes a result link to files
+# Options that make a result link to files.
 LINKED: Final = (
     "return_images",
     "embed_pdf_metadata",
@@ -192,13 +200,15 @@ LINKED: Final = (
 
 
 def fetches_pictures(manifest: Manifest) -> bool:
+    """Whether linked files are fetched: by the manifest's setting, or if a job asks for any."""
     asked = manifest.output.images
     return any(wants_pictures(job.options) for job in manifest.jobs) if asked is None else asked
 
 
 def wants_pictures(options: Any) -> bool:
-    """Whether anything asks for some, for a PDF with the text that was read in it, or for the data
-    of charts.
+    """Whether the options ask for linked files.
+
+    These are pictures, a PDF that contains the text read from it, or the data of charts.
     """
     if isinstance(options, list):
         return any(map(wants_pictures, options))
@@ -208,8 +218,9 @@ def wants_pictures(options: Any) -> bool:
 
 
 def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
-    """The same documents and job, sent to a local service with faults, with an output and a ledger
-    of their own.
+    """Return the manifest with a local service that injects faults.
+
+    Documents and jobs are the same; the output and the ledger are separate.
     """
     apart = manifest.output.ledger_path.parent / "rehearsal"
     real = manifest.service
@@ -221,8 +232,9 @@ def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
 
 
 def outline(manifest: Manifest) -> dict[str, Any]:
-    """As much of it as brings a batch home: no options, which may hold what is nobody's
-    business.
+    """Return as much of the manifest as is needed to fetch the batch's results.
+
+    Options are left out, since they may be confidential.
     """
     service = manifest.service
     return {

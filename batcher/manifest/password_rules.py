@@ -1,6 +1,6 @@
-"""Which passwords a document may want, and where a request carries one.
+"""Which passwords to try on a document, and where a request carries one.
 
-Pure: `sources.passwords` has them read.
+Pure: reading the passwords is left to `sources.passwords`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 from batcher.common.names import name_of
 from batcher.common.urls import is_url, strip_query, url_name
 
-# The tables of a request that hold `document_password`, by endpoint; classify takes none.
+# The tables of a request that contain `document_password`, by endpoint; classify takes none.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "parse": ("settings",),
     "extract": ("parsing", "settings"),
@@ -26,9 +26,9 @@ KEY: Final = "document_password"
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """`each` document has some of its own, by name; `all` are tried on every other.
+    """The passwords of a batch, which are never shown.
 
-    Neither is ever shown.
+    `each` holds a document's own passwords, by its name; `all` are tried on every document.
     """
 
     all: tuple[str, ...] = field(default=(), repr=False)
@@ -38,12 +38,12 @@ class Keyring:
         return bool(self.all or self.each)
 
     def of(self, *names: str | None) -> tuple[str, ...]:
-        """Those that may open a document of one of these names, likeliest first."""
+        """Return those that may open a document with one of these names, most likely first."""
         own = [password for name in names if name for password in self.each.get(name, ())]
         return tuple(dict.fromkeys([*own, *self.all]))
 
     def __iter__(self) -> Iterator[str]:
-        """Every one of them, whomever it opens."""
+        """Iterate over all passwords, including those of single documents."""
         yield from self.all
         for own in self.each.values():
             yield from own
@@ -57,15 +57,14 @@ class Keyring:
 
 
 def from_lines(text: str) -> Keyring:
-    """A password a line, spaces and all; empty lines are none."""
+    """Read one password per line, including its spaces; empty lines are skipped."""
     return Keyring(tuple(filter(None, text.replace("\r\n", "\n").split("\n"))))
 
 
 def from_table(lines: Iterable[str], *, ignore: Collection[str] = ()) -> Keyring:
-    """CSV with the columns `path` and `password`; a row without a path is for all. Raises
-    ValueError.
+    """Read CSV with the columns `path` and `password`; a row without a path is for all documents.
 
-    `ignore` names parameters of addresses that tell no documents apart.
+    `ignore` names parameters of addresses that don't distinguish documents. Raises ValueError.
     """
     rows = csv.DictReader(lines, strict=True)
     if not {"path", "password"} <= set(rows.fieldnames or ()):
@@ -83,7 +82,7 @@ def from_table(lines: Iterable[str], *, ignore: Collection[str] = ()) -> Keyring
 
 
 def opening(endpoint: str, password: str) -> dict[str, Any]:
-    """The options that hand it over; none where the endpoint takes none."""
+    """Return the options that send the password; none if the endpoint takes none."""
     tables = PLACES.get(endpoint)
     if tables is None:
         return {}
@@ -94,7 +93,7 @@ def opening(endpoint: str, password: str) -> dict[str, Any]:
 
 
 def passwords_in(options: Mapping[str, Any]) -> Iterator[str]:
-    """Those that a request's options carry, wherever the endpoint wants them."""
+    """Yield the passwords in a request's options, wherever the endpoint wants them."""
     for name, value in options.items():
         if isinstance(value, Mapping):
             yield from passwords_in(value)
@@ -103,7 +102,7 @@ def passwords_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(path: str, ignore: Collection[str]) -> set[str]:
-    """As its document may be called; an address also by the name that batcher shows of it."""
+    """Return the names that its document may have, with the shown name of an address."""
     if is_url(path):
         return {url_name(path, ignore=ignore), strip_query(path), path}
     return {name_of(posixpath.normpath(path).encode("utf-8", "surrogateescape"))}

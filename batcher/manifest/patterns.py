@@ -1,6 +1,6 @@
-"""Patterns of file names, as .gitignore has them, but for the case of an extension:
+"""Patterns of file names as in .gitignore, except that the case of an extension is ignored.
 
-`*.pdf` takes SCAN.PDF as well.
+`*.pdf` also matches SCAN.PDF.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _EXTENSION: Final = re.compile(r"(?<=[^/\\!])\.([^/.\[\]\\\s]+)(?=\s*$)")
 
 
 def bad_pattern(patterns: Iterable[str]) -> str | None:
-    """The first of them that means nothing at all, as a message shows it."""
+    """Return the first pattern that is invalid, quoted for a message; None if there is none."""
     for pattern in patterns:
         try:
             pattern_spec([pattern])
@@ -25,6 +25,7 @@ def bad_pattern(patterns: Iterable[str]) -> str | None:
 
 
 def pattern_spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    """Compile the patterns. Raises ValueError if one is invalid."""
     return GitIgnoreSpec.from_lines(_EXTENSION.sub(_in_any_case, pattern) for pattern in patterns)
 
 

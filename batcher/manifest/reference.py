@@ -1,7 +1,7 @@
-"""The reference of a manifest's keys as Markdown, from the tables that read it.
+"""Generates the reference of a manifest's keys as Markdown, from the tables that read manifests.
 
-`python -m batcher.manifest.reference manifests/README.md` writes it between the two marks of that
-file; without an argument it is printed. Text outside the marks is left as it is.
+`python -m batcher.manifest.reference manifests/README.md` writes it between the two marks in that
+file; without an argument it is printed. Text outside the marks isn't changed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ KINDS: Final[Mapping[str, str]] = {
     "list of strings": "a list of text",
 }
 
-# Each table as a manifest writes it, its keys, and the class that holds its defaults.
+# Each table as it is written in a manifest, its keys, and the class that holds its defaults.
 TABLES: Final[tuple[tuple[str, keys.Table, type | None], ...]] = (
     ("(top level)", keys.MANIFEST, None),
     ("[service]", keys.SERVICE, Service),
@@ -66,12 +66,12 @@ TABLES: Final[tuple[tuple[str, keys.Table, type | None], ...]] = (
 
 
 def reference() -> str:
-    """Every key, a table of Markdown for each table of the manifest."""
+    """Return the reference: a Markdown table for each table of the manifest."""
     return "\n\n".join("\n".join(_section(*table)) for table in TABLES)
 
 
 def with_reference(text: str) -> str:
-    """`text` with the reference between its marks."""
+    """Return `text` with the reference between its marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
@@ -95,7 +95,7 @@ def _section(title: str, table: keys.Table, model: type | None) -> Iterator[str]
 
 
 def example(title: str, name: str, key: keys.Key) -> str:
-    """The key with a value, as TOML; a table by its header."""
+    """Return the key with a value, as TOML; for a table, its header."""
     if key.example:
         return f"{name} = {key.example}"
     if key.kind == "table of tables":
@@ -139,7 +139,7 @@ def _toml(value: Any, kind: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """In the largest unit that divides it."""
+    """Return the duration in the largest unit that divides it."""
     for unit, length in (("h", 3600), ("m", 60)):
         if seconds % length == 0:
             return f'"{seconds / length:g}{unit}"'

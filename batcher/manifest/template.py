@@ -1,5 +1,6 @@
-"""The manifest that `batcher init` writes: what was asked for is set, what else could be is a
-comment beside it.
+"""The manifest that `batcher init` writes.
+
+What was asked for is set; what else could be set is in comments beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def commented(
     endpoint: str,
     formats: Sequence[str] = ("json",),
 ) -> str:
-    """The text of a manifest that runs as it is, once its folder is there."""
+    """Return the text of a manifest that runs unchanged once its folder exists."""
     values = {"batch": batch, "directory": directory, "endpoint": endpoint, "output": output}
     said = {name: _toml(value) for name, value in values.items()}
     where = f"{{ url = {_toml(service)} }}" if "://" in service else _toml(service)
@@ -33,11 +34,11 @@ def commented(
 
 
 def _toml(value: str | list[str]) -> str:
-    """JSON writes text and lists of it as TOML reads them."""
+    """Return the value as TOML, which reads text and lists of text like JSON."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-# What each endpoint can't do without, or what is most often wanted of it.
+# What each endpoint requires, or what is most often wanted.
 OPTIONS: Final[Mapping[str, str]] = {
     "parse": """\
 # [job.options.retrieval.chunking] # the rest of the request body, verbatim

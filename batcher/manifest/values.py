@@ -1,6 +1,6 @@
 """The kinds of values that a manifest's keys take: how each is read, and its JSON Schema. Pure.
 
-Which key takes which kind is `manifest.keys`.
+Which key takes which kind is in `manifest.keys`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration(value: Any, _folder: Path | None = None) -> float:
-    """Seconds, from a number of them or from text as in 90s, 15m, 12h, 1d."""
+    """Return seconds, given a number of them or text as in 90s, 15m, 12h, 1d. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
         return float(value)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value) if isinstance(value, str) else None
@@ -43,7 +43,7 @@ def _name(value: Any, _folder: Path) -> str:
 
 
 def _variable(value: Any, _folder: Path) -> str:
-    """Not shown where it is none: somebody may have put the secret itself there."""
+    """Return the name of a variable; a bad one isn't shown, since it may be the secret itself."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError("the name of an environment variable is wanted")
     return value
@@ -211,5 +211,5 @@ TYPES: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def shown(value: Any) -> str:
-    """As a message quotes it: not all of what may be long."""
+    """Return the value as quoted in a message, cut off if it is long."""
     return json.dumps(value, ensure_ascii=False, default=str)[:60]

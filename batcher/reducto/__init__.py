@@ -1,3 +1,4 @@
-"""All that knows the vendor: its types, requests, answers, errors, prices, and the client that
-speaks to it.
+"""Everything that is specific to the vendor's API, and the client that calls it.
+
+That is: types, requests, answers, errors and prices.
 """

@@ -1,8 +1,7 @@
-"""Several documents as the input of one job: what such a list may hold, and what makes two of them
-the same. Pure.
+"""Several documents as the input of one job: what the list may hold, and when two are equal. Pure.
 
-They are addresses: of http(s), of uploads (reducto://) and of jobs (jobid://). Their order belongs
-to what they are.
+The items are addresses: of http(s), of uploads (reducto://) and of jobs (jobid://). Lists in a
+different order are different.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from typing import Any, Final
 from batcher.common.urls import is_url, strip_query, url_key
 from batcher.reducto.api_types import JOB, UPLOAD
 
-Source = str | tuple[str, ...]  # what a submission names: one address, or several in their order
+Source = str | tuple[str, ...]  # what a submission names: one address, or several in order
 
-# endpoints that the API lets have several documents
+# Endpoints for which the API allows several documents.
 TAKERS: Final = frozenset({"parse", "extract", "split", "pipeline"})
-MERGERS: Final = frozenset({"extract"})  # … and results of earlier jobs among them
+MERGERS: Final = frozenset({"extract"})  # … and which may have results of earlier jobs among them
 EXAMPLE: Final = '["https://…/a.pdf", "https://…/b.pdf"]'
 _MANY: Final = re.compile(r"urls-[0-9a-f]{64}\.x(\d+)")
 _ID: Final = re.compile(rf"({re.escape(UPLOAD)}|{re.escape(JOB)})[\w.~-]+")
 
 
 def read_list(value: Any) -> tuple[str, ...] | None:
-    """The addresses of a list, or of one written down as JSON; None where `value` is no list.
+    """Return the addresses of a list, or of a list in JSON; None if `value` is no list.
 
-    Raises ValueError, with the place in the list where only one of them is wrong.
+    Raises ValueError, which gives the position if only one item is wrong.
     """
     if isinstance(value, str) and value.startswith("["):
         try:
@@ -47,7 +46,7 @@ def read_list(value: Any) -> tuple[str, ...] | None:
 
 
 def check_list(parts: Sequence[str], endpoints: Collection[str]) -> None:
-    """Raises ValueError where these endpoints don't take such a list."""
+    """Raises ValueError if one of these endpoints doesn't take such a list."""
     for endpoint in endpoints:
         if endpoint not in TAKERS:
             raise ValueError(
@@ -61,10 +60,10 @@ def check_list(parts: Sequence[str], endpoints: Collection[str]) -> None:
 
 
 def list_key(parts: Sequence[str], *, ignore: Collection[str] = ()) -> str:
-    """What stands in for the hash of their bytes: which they are and in which order, however they
-    are signed today.
+    """Return a key that serves as the hash of the documents' bytes, which are unknown.
 
-    Raises ValueError where one stands there twice.
+    It depends on the addresses and their order, but not on how they are signed today. Raises
+    ValueError if an address occurs twice.
     """
     keys = [url_key(part, ignore=ignore) if is_url(part) else part for part in parts]
     if twice := [number for number, key in enumerate(keys) if key in keys[:number]]:
@@ -73,13 +72,13 @@ def list_key(parts: Sequence[str], *, ignore: Collection[str] = ()) -> str:
 
 
 def documents_in(content: str) -> int:
-    """How many documents a content key stands for."""
+    """Return the number of documents that a content key stands for."""
     many = _MANY.fullmatch(content)
     return int(many[1]) if many else 1
 
 
 def known_as(source: Source) -> str:
-    """As much of an input as may be written down."""
+    """Return the part of an input that may be recorded."""
     if isinstance(source, str):
         return strip_query(source) if is_url(source) else source
     return json.dumps([strip_query(part) if is_url(part) else part for part in source])

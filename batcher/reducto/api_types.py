@@ -1,8 +1,6 @@
-"""The API on the wire: names, request bodies, and answers read defensively. Knows no transport and
-keeps no state.
+"""The API's types and constants: names, request bodies, and answers. No transport, no state.
 
-Facts come from the service's OpenAPI description, v1.12.20; where they don't, the comment says from
-where.
+The facts come from the service's OpenAPI description, v1.12.20; if not, a comment names the source.
 """
 
 from __future__ import annotations
@@ -20,31 +18,33 @@ SERVICES: Final = {
     "reducto-eu": "https://eu.platform.reducto.ai",
     "reducto-au": "https://au.platform.reducto.ai",
 }
-# of a job's result, in seconds; the documentation leaves open from when, so: from submission
+# Seconds for which a job's result is kept. The documentation doesn't say from when, so it is
+# counted from the submission.
 RETENTION: Final = 12 * 3600.0
 UPLOAD_RETENTION: Final = 24 * 3600.0
 DIRECT_UPLOAD_LIMIT: Final = 100_000_000  # bytes; above it an upload goes through a presigned PUT
 PRESIGNED_UPLOAD_LIMIT: Final = 5_000_000_000
-UNITS_AT_MOST: Final = 1e12  # pages or credits of one result; beyond, it's no bill but a mistake
+# pages or credits of one result; a higher number is a mistake and no bill
+UNITS_AT_MOST: Final = 1e12
 JOBS_PAGE_LIMIT: Final = 500
-LIST_JOBS: Final = "GET /jobs"  # the call, as errors name it
-UPLOAD: Final = "reducto://"  # how an input begins that is an upload …
+LIST_JOBS: Final = "GET /jobs"  # the call's name in errors
+UPLOAD: Final = "reducto://"  # prefix of an input that is an upload …
 JOB: Final = "jobid://"  # … and one that is an earlier job's result
-# endpoints that go on from a parse job, whose pages aren't paid twice
+# Endpoints that can read a parse job, so that its pages aren't paid for twice.
 READS_JOBS: Final = frozenset({"extract", "split"})
-# where a submission's own {batch, document, attempt, nonce} stand in its metadata
+# The key in a submission's metadata that holds our own {batch, document, attempt, nonce}.
 METADATA_KEY: Final = "batcher"
 
 
-# What the hosted service reads, by its documentation, and HTML, which stands in its price list
-# alone.
+# What the hosted service reads according to its documentation, and HTML, which only its price list
+# mentions.
 HOSTED_TYPES: Final = frozenset(
     """
     pdf docx doc dotx rtf txt wpd xlsx xlsm xls xltx xltm csv qpw pptx ppt html htm
     png jpg jpeg gif bmp tif tiff heic psd pcx ppm apng cur dcx ftex pixar
     """.split()
 )
-# What the local service reads: it has fewer of the old formats, and more of others.
+# What the local service reads: fewer of the old formats, and more of others.
 LOCAL_TYPES: Final = frozenset(
     """
     pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
@@ -55,9 +55,9 @@ LOCAL_TYPES: Final = frozenset(
 
 
 def types_taken(service: str) -> frozenset[str]:
-    """Extensions that are worth sending to `service`.
+    """Return the extensions that are worth sending to `service`.
 
-    One known by its URL alone may be either, and judges itself.
+    A service that is known only by its URL may be either kind, and decides for itself.
     """
     if service == "local":
         return LOCAL_TYPES
@@ -65,7 +65,7 @@ def types_taken(service: str) -> frozenset[str]:
 
 
 class JobStatus(StrEnum):
-    """`GET /jobs` knows all seven; a status not listed here means the job is still running."""
+    """The seven statuses of `GET /jobs`. Any other status means that the job is still running."""
 
     PENDING = "Pending"
     IN_PROGRESS = "InProgress"
@@ -90,7 +90,7 @@ class JobType(StrEnum):
 
 
 class ErrorName(StrEnum):
-    """The 44 names of the API's `ErrorCode`; the list has grown before, so any other string is
+    """The 44 names of the API's `ErrorCode`; it has grown before, so any other string is
     possible.
     """
 
@@ -146,9 +146,7 @@ class ErrorName(StrEnum):
 def job_request(
     options: Mapping[str, Any], source: str | list[str], *, asynchronous: Mapping[str, Any]
 ) -> bytes:
-    """The body of a submission: the options as the manifest has them, `input`, and the `async`
-    object.
-    """
+    """Return the body of a submission: the manifest's options, `input`, and the `async` object."""
     return msgspec.json.encode(
         {**options, "input": source, "async": {**options.get("async", {}), **asynchronous}}
     )
@@ -158,7 +156,7 @@ def job_request(
 
 
 class ErrorDetail(msgspec.Struct):
-    """What a job failed of. A failed job is still an HTTP 200."""
+    """Why a job failed. The answer about a failed job is still an HTTP 200."""
 
     name: str = ""
     code: int = 0
@@ -166,11 +164,11 @@ class ErrorDetail(msgspec.Struct):
 
 
 class JobAnswer(msgspec.Struct):
-    """`GET /job/{id}`.
+    """The answer to `GET /job/{id}`.
 
-    `result` is the slice of the body as it came, undecoded: a re-dump is never byte-identical.
-    `raw_config` holds the request as JSON in a string, in the larger of the two shapes that the API
-    describes; which one an account gets is undocumented.
+    `result` is an undecoded slice of the body, since encoding it again would never be
+    byte-identical. `raw_config` holds the request as JSON in a string, in the larger of the two
+    shapes that the API describes; which one an account gets is undocumented.
     """
 
     status: str
@@ -185,14 +183,14 @@ class JobAnswer(msgspec.Struct):
         return self.status in ENDED
 
     def request(self) -> str:
-        """The request that it echoes, in whatever form; empty where it echoes none."""
+        """Return the request that the answer echoes, in whatever form; empty if it echoes none."""
         return "" if self.raw_config is None else _as_text(self.raw_config)
 
 
 class ResultHead(msgspec.Struct):
-    """What batcher itself reads of a result; everything else in it is passed through unread.
+    """What batcher itself reads of a result; everything else is passed on unread.
 
-    Of any type each: none of them is worth losing a result over.
+    Each field accepts any type, since none is worth the loss of a result.
     """
 
     job_id: Any = None
@@ -211,7 +209,7 @@ _NAMES_INPUT: Final = re.compile(
 class JobRow(msgspec.Struct):
     """One row of `GET /jobs`.
 
-    `raw_config` holds the request as JSON in a string, when it isn't excluded.
+    `raw_config` holds the request as JSON in a string, unless it is excluded.
     """
 
     job_id: str
@@ -227,21 +225,20 @@ class JobRow(msgspec.Struct):
             raise ValueError("an empty job_id")
 
     def mentions(self, needle: str) -> bool:
-        """Whether the request or its source carries `needle`, a nonce or a `file_id`, however it is
-        echoed.
-        """
+        """Whether the echoed request or its source contains `needle`, a nonce or a `file_id`."""
         return needle in self.text()
 
     def text(self) -> str:
-        """All of the request that it echoes, in whatever form; some writers of JSON escape the
-        slash.
+        """Return all of the request that the row echoes, in whatever form.
+
+        Escaped slashes, which some JSON writers produce, are unescaped.
         """
         return f"{_as_text(self.raw_config)} {_as_text(self.source)}".replace("\\/", "/")
 
     def names_its_input(self) -> bool:
-        """Whether anything in the request tells whose job it is.
+        """Whether anything in the request shows whose job it is.
 
-        Words alone don't: an option may hold any address, and what is secret is blotted out.
+        Plain words don't: an option may hold any address, and secrets are blotted out.
         """
         if isinstance(self.source, str) and self.source.startswith(("http://", "https://")):
             return True
@@ -249,14 +246,14 @@ class JobRow(msgspec.Struct):
 
 
 def uploads_in(text: str) -> list[str]:
-    """What may be the file ids of uploads in the text of a request."""
+    """Return what may be file ids of uploads in the text of a request."""
     return _UPLOADS.findall(text)
 
 
 class JobsPage(msgspec.Struct):
-    """`unreadable`: rows that are there and can't be read.
+    """A page of the job list.
 
-    Whose they are nobody knows, so they may be ours.
+    `unreadable` counts rows that can't be read. Whose they are is unknown, so they may be ours.
     """
 
     jobs: list[JobRow]
@@ -271,7 +268,7 @@ class Upload(msgspec.Struct):
     def __post_init__(self) -> None:
         if not self.file_id.removeprefix(
             UPLOAD
-        ):  # jobs are found again by it: all of them would mention this one
+        ):  # jobs are found again by this id, and every job would contain an empty one
             raise ValueError("an empty file_id")
 
 

@@ -1,15 +1,16 @@
-"""The blocks that an extract cites, told from what the author of its document wrote. Pure.
+"""Finds the blocks that an extract cites, and keeps them apart from the document's own text. Pure.
 
-The API's description leaves citations open; as it answers, and as its documentation has it, they
-stand
+The API's description leaves citations open. According to its answers and its documentation they
+are
 
 - around each value, as {"value": …, "citations": […]}, in the place of every leaf of the result
   (v3_extract);
 - beside the result, in `citations`, under the names that the values have there (extract).
 
-A citation has its place in a `bbox`, and the block it was read from in `parentBlock`, a parse's
-block. Values are whatever a document's author wrote, so nobody looks into them; and where a single
-value stands without citations around it, none were given, and what looks like some is a value.
+A citation has its place in a `bbox`, and the block from which it was read, a block of a parse, in
+`parentBlock`. Values are whatever the document's author wrote, so they aren't searched. If a single
+value stands without citations around it, none were given, and what looks like a citation is a
+value.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-DEEPEST: Final = 100  # levels; what is nested deeper has no citations that anybody looks for
+DEEPEST: Final = 100  # levels; citations of values that are nested more deeply are ignored
 LEAF: Final = frozenset({"value", "citations"})
 
 
@@ -26,14 +27,14 @@ class _Bare(Exception):
 
 
 def asks_for_citations(endpoint: str, options: Mapping[str, Any]) -> bool:
-    """Whether a job asks for some around its values."""
+    """Whether a job asks for citations around its values."""
     settings = options.get("settings")
     asked = settings.get("citations") if isinstance(settings, Mapping) else None
     return endpoint == "extract" and isinstance(asked, Mapping) and bool(asked.get("enabled"))
 
 
 def blocks_around(value: Any) -> list[Mapping[str, Any]]:
-    """Of a result whose every value has its citations around it; none otherwise."""
+    """Return the blocks cited in a result whose every value has citations around it, or none."""
     try:
         return list(_around(value, 0))
     except _Bare:
@@ -41,7 +42,7 @@ def blocks_around(value: Any) -> list[Mapping[str, Any]]:
 
 
 def blocks_beside(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """Of what stands in `citations` beside a result."""
+    """Yield the blocks cited in what stands in `citations` beside a result."""
     if depth > DEEPEST:
         return
     if _is_citation(value):
@@ -63,8 +64,9 @@ def _around(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_leaf(value: Mapping[str, Any]) -> bool:
-    """A schema may have these names, too; then what stands there are leaves in turn, and no
-    citations.
+    """Whether the object is a value with its citations.
+
+    A schema may use these names too, but then they hold leaves in turn, and no citations.
     """
     said = value.get("citations")
     return value.keys() >= LEAF and isinstance(said, list) and all(map(_is_citation, said))

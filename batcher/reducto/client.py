@@ -1,8 +1,8 @@
-"""The service's API over HTTP: one method a call, every answer read defensively, every failure one
-of `errors`.
+"""The service's API over HTTP: one method for each call, and every failure as one of `errors`.
 
-`run_job` is sent exactly once per call, whatever comes back; the others repeat what was transient.
-It keeps no state of jobs and decides nothing about documents.
+Answers are read defensively. `run_job` sends exactly one request per call, whatever comes back; the
+other methods repeat transient failures. The client keeps no state of jobs and decides nothing about
+documents.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ from batcher.reducto import api_types, responses
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
-# by the first byte of what comes: what goes before and after it
+# Takes the first byte of a download; returns the bytes to write before and after it.
 Around = Callable[[bytes], tuple[bytes, bytes]]
 
-CONNECT: Final = 15.0  # seconds for a connection
-# seconds for one whole exchange, against answers that trickle in byte by byte
+CONNECT: Final = 15.0  # seconds for making a connection
+# Seconds for a whole exchange, as a guard against answers that trickle in byte by byte.
 EXCHANGE: Final = 120.0
-SYNC_EXCHANGE: Final = 960.0  # the edge cuts synchronous calls at 900 s
-SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second that an upload is given at least
+SYNC_EXCHANGE: Final = 960.0  # the service's gateway cuts synchronous calls after 900 s
+SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second; a slower upload times out
 CHUNK: Final = 1 << 20
-LONGEST_LINE: Final = 64 << 10  # bytes of a header: gateways add policies and cookies of 9 kB
+LONGEST_LINE: Final = 64 << 10  # bytes of a header line: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
-# seconds a call waits by itself; a longer Retry-After is for the lane to keep
+# Seconds for which a call itself waits; a longer Retry-After is left to the lane.
 LONGEST_WAIT: Final = 10.0
 _NO_SILENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=EXCHANGE)
 _BOUNDARY: Final = "batcher-0b7d4f7c1e2a4c6f"
@@ -68,8 +68,10 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 
 class ResponseBudget(Protocol):
-    """Bounds the bytes of answers in memory: taken before a body is read, given back by whoever is
-    done with it.
+    """Limits the bytes of answers in memory.
+
+    The client takes bytes before it reads a body; the caller gives them back when done with the
+    answer.
     """
 
     async def take(self, amount: int) -> None: ...
@@ -78,9 +80,10 @@ class ResponseBudget(Protocol):
 
 
 class Api(Protocol):
-    """The calls a batch makes.
+    """The API calls that a batch makes.
 
-    There are two: `ReductoClient` over HTTP, `twin.Twin` in process and in virtual time.
+    There are two implementations: `ReductoClient` over HTTP, and `fake_client.FakeClient` in
+    process and in virtual time.
     """
 
     async def upload(
@@ -118,11 +121,10 @@ class Api(Protocol):
 
 
 class ReductoClient:
-    """Use it as `async with ReductoClient(url, key) as client`. `key` is sent as a bearer token and
-    shown nowhere.
+    """A client of the API, for use as `async with ReductoClient(url, key) as client`.
 
-    `trust` says whose certificates are good, as of `manifest.certificates`; None: the system's.
-    `headers` go to the API alone.
+    `key` is sent as a bearer token and never shown. `trust` holds the trusted certificates, as made
+    by `manifest.certificates`; None means the system's. `headers` are sent to the API only.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class ReductoClient:
         self._connections = connections
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
-        # for links, which lead nowhere near this machine
+        # For links, which must not lead to this machine.
         self._elsewhere: aiohttp.ClientSession | None = None
         self._date = ""
 
@@ -149,10 +151,10 @@ class ReductoClient:
         return f"ReductoClient({self._base!r}, key=…)"
 
     async def __aenter__(self) -> Self:
-        by_proxy = not is_on_this_machine(self._base)  # proxies are for what is elsewhere
+        by_proxy = not is_on_this_machine(self._base)  # proxies are for other machines only
         self._session = self._opened(trust_env=by_proxy)
-        # Behind a proxy it is the proxy that looks names up, and its own may well stand for this
-        # machine.
+        # Behind a proxy it is the proxy that resolves names, and its own name may well point to
+        # this machine.
         resolver = None if by_proxy and getproxies() else Resolver(self._base)
         self._elsewhere = self._opened(resolver, trust_env=by_proxy)
         return self
@@ -183,9 +185,7 @@ class ReductoClient:
 
     @property
     def service_time(self) -> float | None:
-        """Seconds since the epoch as of the last answer, by the service's clock; None where it
-        didn't say.
-        """
+        """The service's clock at the last answer, in seconds since the epoch; None if unknown."""
         return responses.http_date(self._date)
 
     # --- uploads ----------------------------------------------------------------------------------
@@ -193,10 +193,11 @@ class ReductoClient:
     async def upload(
         self, content: bytes | Path, *, name: str, sha256: str | None = None
     ) -> api_types.Upload:
-        """Store a document's bytes at the service, free of charge; its `file_id` is good for 24 h.
+        """Upload a document's bytes, free of charge; the `file_id` in the answer is valid for 24 h.
 
-        A path is streamed with flat memory. Raises SourceChanged where the bytes sent are not those
-        of `sha256`, SourceGone and SourceUnreadable where there are none.
+        A path is streamed with constant memory. Raises SourceChangedError if the bytes sent don't
+        match `sha256`, SourceGoneError if the file is missing, and SourceUnreadableError if it
+        can't be read.
         """
         if isinstance(content, bytes):
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
@@ -234,8 +235,9 @@ class ReductoClient:
     async def _upload_presigned(
         self, path: Path, size: int, name: str, sha256: str | None
     ) -> api_types.Upload:
-        """Above what the API takes directly: ask for a place, and put the bytes there without the
-        key.
+        """Upload a file that exceeds the API's limit for direct uploads.
+
+        The API names a presigned URL, to which the bytes are put without the key.
         """
         extension = _segment(extension_of(name))
         headers = {"Content-Type": "application/json"}
@@ -254,7 +256,7 @@ class ReductoClient:
         return upload
 
     async def delete_upload(self, file_id: str) -> bool:
-        """At once and for good. False where the service knows no such upload."""
+        """Delete an upload at once and for good. Return False if the service doesn't know it."""
         try:
             await self._repeat(lambda: self._exchange("DELETE", f"/upload/{_segment(file_id)}"))
         except NotFound:
@@ -273,10 +275,10 @@ class ReductoClient:
         priority: bool = False,
         webhook: Mapping[str, Any] | None = None,
     ) -> str:
-        """Submit a job, which costs, and return its id. Sent once.
+        """Submit a job, which costs money, and return its id. The request is sent once.
 
-        Raises Unreachable or Refused where it was surely not accepted; ReplyLost or BadReply where
-        nobody can tell.
+        Raises Unreachable or Refused if the job certainly wasn't accepted, and ReplyLostError or
+        BadReply if that is unknown.
         """
         asynchronous: dict[str, Any] = {"metadata": metadata, "priority": priority}
         if webhook is not None:
@@ -297,9 +299,9 @@ class ReductoClient:
     async def run(
         self, endpoint: str, source: str | list[str], options: Mapping[str, Any] | None = None
     ) -> bytes:
-        """The synchronous call: blocks until the job is done, and returns the result's bytes.
+        """Make the synchronous call: wait for the end of the job, and return its result's bytes.
 
-        Sent once.
+        The request is sent once.
         """
         body = msgspec.json.encode({**(options or {}), "input": source})
         headers = {"Content-Type": "application/json"}
@@ -310,8 +312,9 @@ class ReductoClient:
     async def job(
         self, job_id: str, *, room: ResponseBudget | None = None
     ) -> tuple[api_types.JobAnswer, int]:
-        """The job as it stands, its result undecoded, and the bytes taken of `room`, for the caller
-        to give back.
+        """Return the job's current state, and the number of bytes taken from `room`.
+
+        The result is left undecoded. The caller gives the bytes back.
         """
         return await self._repeat(lambda: self._read_job(f"/job/{_segment(job_id)}", room))
 
@@ -329,7 +332,7 @@ class ReductoClient:
     async def jobs(
         self, *, cursor: str | None = None, limit: int = 500, exclude_configs: bool = False
     ) -> api_types.JobsPage:
-        """One page of the account's jobs, newest first as far as is known."""
+        """Return one page of the account's jobs, newest first as far as is known."""
         query = f"?limit={limit}" + (f"&cursor={_segment(cursor)}" if cursor else "")
         query += "&exclude_configs=true" if exclude_configs else ""
         return await self._repeat(lambda: self._read_jobs(query))
@@ -346,7 +349,7 @@ class ReductoClient:
         await self._repeat(lambda: self._exchange("DELETE", f"/job/{_segment(job_id)}{query}"))
 
     async def configure_webhook(self) -> str:
-        """The address of the portal where endpoints for signed webhooks are set up."""
+        """Return the address of the portal where endpoints for signed webhooks are configured."""
         answer = await self._repeat(lambda: self._exchange("POST", "/configure_webhook"))
         return responses.read("POST /configure_webhook", 200, answer, _TEXT)
 
@@ -356,12 +359,12 @@ class ReductoClient:
     async def download(
         self, url: str, into: Path, *, around: Around | None = None
     ) -> tuple[str, int]:
-        """Stream what a result links to onto disk, with what `around` says before and after it;
-        (sha256, bytes) of all.
+        """Stream the content of a result's link to a file; return its (sha256, size in bytes).
 
-        With `around` the whole of it must be JSON, else it may be anything, such as a picture.
-        Without the key, and only to where a link may lead. Raises BadReply where it isn't whole,
-        OSError of the disk.
+        `around` adds bytes before and after the content, which count too; the whole must then be
+        JSON. Without `around`, the content may be anything, such as a picture. The request carries
+        no key, and is made only if a link may lead to `url`. Raises BadReply if the content is
+        incomplete, and OSError if the file can't be written.
         """
         if not may_lead_to(url, self._base):
             raise BadReply(
@@ -413,15 +416,17 @@ class ReductoClient:
     # --- one exchange -----------------------------------------------------------------------------
 
     async def _get_into(self, path: str, room: ResponseBudget | None) -> tuple[bytes, int]:
-        """The body, and the bytes taken of `room` for it: before it is read, as far as its length
-        is known by then.
+        """Return a body and the number of bytes taken from `room` for it.
+
+        As far as the length is known in advance, they are taken before the body is read.
         """
         taken = 0
 
         async def reserve(length: int) -> None:
             nonlocal taken
             if room is not None and length > taken:
-                # nobody holds some of it while waiting for more: two that do wait for ever
+                # Nobody holds a part while waiting for more: two calls that did could wait for
+                # ever.
                 room.give(taken)
                 taken = 0
                 await room.take(length)
@@ -448,9 +453,9 @@ class ReductoClient:
         reserve: Callable[[int], Awaitable[None]] | None = None,
         refusal: Callable[[str, int, Mapping[str, str], bytes], ServiceError] = responses.refusal,
     ) -> bytes:
-        """The body of a 2xx answer.
+        """Return the body of a 2xx answer.
 
-        `signed` URLs carry their own right of access and never see the key.
+        `signed` URLs carry their own credentials and are never sent the key.
         """
         assert self._session is not None, (
             "enter the client first: async with ReductoClient(…) as client"
@@ -470,7 +475,7 @@ class ReductoClient:
                 body = await response.read()
                 self._date = response.headers.get("Date", "")
         except BatcherError:
-            raise  # the document's own, out of the body that was sent
+            raise  # an error of the document itself, from the body that was sent
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
@@ -480,7 +485,7 @@ class ReductoClient:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, ArithmeticError) as error:
             if isinstance(
                 error.__cause__, SourceError
-            ):  # the body broke off by itself; aiohttp only passes it on
+            ):  # the body itself broke off; aiohttp only passes it on
                 raise error.__cause__ from None
             if signed and isinstance(error, ValueError | ArithmeticError):
                 raise BadReply(
@@ -497,20 +502,21 @@ class ReductoClient:
         return body
 
     def _headers_for(self, url: URL) -> Mapping[str, str]:
-        """Of a link: the extra ones, where it leads to the API's own address.
+        """Return the extra headers if the link leads to the API's own address, or none otherwise.
 
-        Raises ValueError where to none.
+        Raises ValueError if the link leads nowhere.
         """
         return self._extra if self._extra and url.origin() == URL(self._base).origin() else {}
 
     def _without_key(self, body: bytes) -> bytes:
-        """What is said of a refusal ends up in logs and in the ledger; what answers a signed URL
-        isn't said at all.
+        """Blot out the key: the text of a refusal ends up in logs and in the ledger.
+
+        The answers of signed URLs aren't shown at all.
         """
         return body.replace(self._key, b"[the key]") if self._key else body
 
     async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
-        """`call`, and again where its failure is likely to pass. Never for a submission."""
+        """Make `call`, and repeat it if its failure is likely to pass. Not for submissions."""
         try:
             return await call()
         except (Unreachable, ReplyLostError, BadReply, Busy) as error:
@@ -518,7 +524,7 @@ class ReductoClient:
                 raise
         async for (
             attempt
-        ) in tenacity.AsyncRetrying(  # entered only now: it costs more than the call itself
+        ) in tenacity.AsyncRetrying(  # entered only now, since it costs more than the call itself
             retry=tenacity.retry_if_exception(_is_worth_repeating),
             stop=tenacity.stop_after_attempt(TRIES - 1),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT / 2),
@@ -532,7 +538,9 @@ class ReductoClient:
 async def _write_chunks(
     content: aiohttp.StreamReader, file: Any, around: Around | None
 ) -> tuple[str, int]:
-    """All that comes, into the file, with what goes around it; (sha256, bytes) of all."""
+    """Write all chunks and what goes around them; return the (sha256, size in bytes) of the
+    file.
+    """
     digest = hashlib.sha256()
     size = 0
     after = b""
@@ -550,8 +558,9 @@ async def _write_chunks(
 
 
 def _is_json(path: Path) -> bool:
-    """Whether the file is whole, read as a map: no more of it is in memory than is being looked
-    at.
+    """Whether the file is complete JSON.
+
+    It is memory-mapped, so only the part being read is in memory.
     """
     if path.stat().st_size == 0:
         return False
@@ -560,8 +569,9 @@ def _is_json(path: Path) -> bool:
 
 
 def _segment(text: str) -> str:
-    """Foreign words as one piece of a path or a query, whatever they are: no "..", no half of a
-    character.
+    """Quote foreign text as one segment of a path or a query.
+
+    Any text is safe, including ".." and half a surrogate pair.
     """
     quoted = quote(text, safe="", errors="replace")
     return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
@@ -586,7 +596,7 @@ def _said(error: BaseException) -> str:
 
 
 def _multipart(name: str) -> tuple[bytes, bytes]:
-    """What goes before and after the bytes of the one part, `file`."""
+    """Return the bytes before and after the content of the only part, `file`."""
     ascii_name = (
         "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
         or "document"
@@ -614,8 +624,9 @@ def _unread(path: Path, error: OSError) -> SourceError:
 async def _checked_chunks(
     path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
 ) -> AsyncIterator[bytes]:
-    """The file in chunks; a file that is not what was planned breaks the upload off before its
-    end.
+    """Yield the file in chunks; raise before the end if it isn't the file that was planned.
+
+    So the upload breaks off rather than succeed with wrong bytes.
     """
     digest = hashlib.sha256()
     sent = 0
@@ -642,7 +653,8 @@ async def _checked_chunks(
 
 
 def dated(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """`headers` with a `Date`: this machine's where the server sends none, for dates to be compared
-    with.
+    """Return `headers` with a `Date` to which other dates can be compared.
+
+    If the server sent none, this machine's time is used.
     """
     return headers if "Date" in headers else CIMultiDict(headers, Date=formatdate(usegmt=True))

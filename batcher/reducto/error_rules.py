@@ -1,7 +1,7 @@
-"""What an error of the API means: its class, and how many paid attempts it is worth. Tables, and
-nothing else.
+"""What an error of the API means: its class, and how many paid attempts it is worth.
 
-The names are those of the API's error codes; what follows from a class is `core.retry_policy`'s.
+There are only tables here, with the names of the API's error codes. `core.retry_policy` says what
+follows from a class.
 """
 
 from __future__ import annotations
@@ -15,27 +15,31 @@ from batcher.reducto.api_types import ErrorName
 
 
 class ErrorClass(StrEnum):
-    TRANSIENT = "transient"  # this document, another time
-    PROVIDER = "provider"  # the service as a whole is unwell: trips the breaker
-    # what we ask for is wrong, so the next document will fare no better
+    """Whom or what an error concerns, which decides what follows from it."""
+
+    TRANSIENT = "transient"  # about this document, and may pass
+    PROVIDER = "provider"  # the service as a whole is unwell: opens the circuit breaker
+    # The request is wrong, so the next document will fail in the same way.
     CONFIGURATION = "configuration"
     DOCUMENT = "document"  # a verdict about this document alone
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`attempts` counts paid ones, the first included."""
+    """`attempts` is the number of paid attempts, including the first."""
 
     kind: ErrorClass
     attempts: int = 1
 
 
-PAID_ATTEMPTS_AT_MOST: Final = 3  # whatever a manifest says
-RUNS: Final = 3  # that try a document by themselves as long as it fails for a reason that may pass
-PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.PROVIDER})  # classes of such reasons
-# then the run stops: the rest of the batch would burn the same way
+PAID_ATTEMPTS_AT_MOST: Final = 3  # overrides a manifest
+RUNS: Final = 3  # that try a document again by themselves while it fails for a passing reason
+# the classes of passing reasons
+PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.PROVIDER})
+# After these, the run stops: the rest of the batch would be wasted in the same way.
 CONFIGURATION_ERRORS_IN_A_ROW: Final = 3
-UNKNOWN_NAME: Final = Rule(ErrorClass.TRANSIENT, attempts=2)  # the list of names has grown before
+# the API's list of names has grown before
+UNKNOWN_NAME: Final = Rule(ErrorClass.TRANSIENT, attempts=2)
 
 _TRIED_THRICE: Final = (
     "TIMEOUT JOB_STATE_ERROR INTERNAL_INVARIANT_VIOLATION SUBPROCESS_CRASHED "
@@ -57,8 +61,8 @@ RULES: Final[Mapping[str, Rule]] = {
     **{name: Rule(ErrorClass.CONFIGURATION) for name in _CONFIGURATION.split()},
 }
 
-# A submission's definite refusals, for bodies that carry no error name of their own. 429 and 503
-# are Busy, not here.
+# Statuses that definitely refuse a submission, for bodies without an error name. 429 and 503 aren't
+# here, since they are Busy.
 STATUSES: Final[Mapping[int, ErrorClass]] = {
     400: ErrorClass.CONFIGURATION,
     401: ErrorClass.CONFIGURATION,
@@ -72,10 +76,10 @@ STATUSES: Final[Mapping[int, ErrorClass]] = {
     442: ErrorClass.DOCUMENT,  # password-protected
 }
 
-# how a job ends whose upload is gone
+# How a job ends whose upload is gone.
 WANTS_INPUT: Final = frozenset({ErrorName.NOT_FOUND, ErrorName.INVALID_CONFIG})
-# The same of one that was to read an earlier job. INVALID_CONFIG may have another cause: then the
-# next attempt, which brings an upload of its own, meets it again.
+# How a job ends that was to read an earlier job which is gone. INVALID_CONFIG may have another
+# cause, which the next attempt, with an upload of its own, will meet again.
 WANTS_JOB: Final = WANTS_INPUT | {
     ErrorName.JOB_DELETED,
     ErrorName.JOB_DELETION_IN_PROGRESS,

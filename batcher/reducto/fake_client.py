@@ -1,8 +1,8 @@
-"""The client's twin: the same calls, answered in process by a service that is a few dictionaries,
-in any loop's time.
+"""A fake of the client: the same calls, answered in process by a service of a few dictionaries.
 
-For tests and rehearsals where hours must pass in a moment. It reads no documents and knows no HTTP;
-how it misbehaves is a subclass's affair: each call passes through `Twin.reach` on its way.
+It runs in the event loop's time, real or virtual, for tests and rehearsals in which hours must pass
+in a moment. It reads no documents and uses no HTTP. Misbehaviour is left to subclasses: each call
+passes through `FakeClient.reach`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class FakeJob:
-    """`ends_at` by the service's clock.
+    """A job of the fake service.
 
-    `error`: the name it fails with; None where it completes.
+    `ends_at` is by the service's clock. `error` is the name with which it fails; None if it
+    completes.
     """
 
     job_id: str
@@ -43,31 +44,32 @@ class FakeJob:
     error: str | None = None
     cancelled: bool = False
     deleted: bool = False
-    took: float = 0.0  # seconds of work, as its result tells
+    took: float = 0.0  # seconds of work, as stated in its result
 
 
 @dataclass(slots=True)
 class FakeService:
-    """What the service knows. It outlives every client; `clock` is its own.
+    """The state of the service, which outlives every client. `clock` is its own.
 
-    `work` says how many seconds a submission takes and with which error it ends, if any. With a
-    `capacity`, in jobs a second, they wait for one another: no two end closer together than that,
-    and each is worked on for so long alone.
+    `work` returns how many seconds a submission takes, and the error with which it ends, if any.
+    With a `capacity`, in jobs per second, jobs queue up: their ends are at least 1/capacity seconds
+    apart, and each is worked on alone for that time.
     """
 
     clock: Callable[[], float]
     work: Callable[[FakeJob], tuple[float, str | None]] = lambda job: (1.0, None)
     retention: float = api_types.RETENTION
-    credits: float = 1.0  # that it bills for a page
-    # pages and credits; None: one page, and its credits
+    credits: float = 1.0  # billed for a page
+    # Returns pages and credits; None means one page at `credits`.
     bill: Callable[[FakeJob], tuple[int, float]] | None = None
     capacity: float | None = None
-    read_addresses: bool = False  # whether an address leads to something: itself
-    # whether `GET /job` echoes the request: the API describes both shapes
+    # whether an address can be read; its content is the address itself
+    read_addresses: bool = False
+    # Whether `GET /job` echoes the request: the API describes both shapes.
     echoes: bool = True
     uploads: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
-    _free_at: float = 0.0  # when all that was accepted has ended, where there is a capacity
+    _free_at: float = 0.0  # when all accepted jobs have ended, if there is a capacity
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def take_upload(self, content: bytes, extension: str) -> str:
@@ -76,9 +78,9 @@ class FakeService:
         return file_id
 
     def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
-        """A job, whatever became of its upload: one without input fails, as at the hosted service.
+        """Accept a job even if its upload is gone: it then fails, as at the hosted service.
 
-        A list of inputs comes as JSON.
+        Several inputs are given as a JSON list.
         """
         now = self.clock()
         job = FakeJob(f"{next(self._numbers):08x}", endpoint, source, config, now, now)
@@ -94,9 +96,7 @@ class FakeService:
         return job
 
     def content(self, source: str) -> bytes | None:
-        """What a job with this input reads: an upload's bytes, or those that an earlier parse was
-        of.
-        """
+        """Return the bytes that a job with this input reads: an upload's, or an earlier parse's."""
         if source.startswith("["):
             parts = [self.content(part) for part in json.loads(source)]
             return None if None in parts else b" ".join(filter(None, parts))
@@ -110,9 +110,7 @@ class FakeService:
         return self.content(job.source)
 
     def known(self, job_id: str) -> FakeJob | None:
-        """None for a job that never was, was deleted, or whose result has outlived its
-        retention.
-        """
+        """Return the job; None if it never existed, was deleted, or has outlived its retention."""
         job = self.jobs.get(job_id)
         if job is None or job.deleted or self.clock() >= job.accepted_at + self.retention:
             return None
@@ -126,8 +124,9 @@ class FakeService:
         return JobStatus.FAILED if job.error else JobStatus.COMPLETED
 
     def result(self, job: FakeJob) -> bytes:
-        """One block that says which bytes were read, so that a witness can tell one result from
-        another.
+        """Return a result of one block that holds the hash of the bytes read.
+
+        So a test can distinguish one result from another.
         """
         digest = hashlib.sha256(self.content(job.source) or b"").hexdigest()
         pages, credits = self.bill(job) if self.bill else (1, self.credits)
@@ -142,19 +141,21 @@ class FakeService:
         ).encode()
 
     def paid(self) -> list[FakeJob]:
-        """The jobs that cost: those that got their input."""
+        """Return the jobs that cost something: those that got their input."""
         return [
             job for job in self.jobs.values() if job.error != api_types.ErrorName.INVALID_CONFIG
         ]
 
 
 class FakeClient:
+    """Implements `client.Api` with a `FakeService`. `latency` is the seconds for each exchange."""
+
     def __init__(self, service: FakeService, *, latency: float = 0.01) -> None:
         self.service = service
         self.latency = latency
 
     async def reach(self, call: str, act: Callable[[], T]) -> T:
-        """One exchange: there, `act` at the service, and back."""
+        """Make one exchange: travel there, call `act` at the service, and travel back."""
         await asyncio.sleep(self.latency / 2)
         value = act()
         await asyncio.sleep(self.latency / 2)
@@ -241,7 +242,7 @@ class FakeClient:
         )
 
     def listed(self) -> list[FakeJob]:
-        """The jobs that the listing shows, oldest first."""
+        """Return the jobs in the job list, oldest first."""
         return list(self.service.jobs.values())
 
     async def cancel(self, job_id: str) -> None:

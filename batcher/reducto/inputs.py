@@ -1,7 +1,7 @@
-"""What a submission names as its input: an upload, the job of an earlier step, or addresses. Pure.
+"""What a submission names as its input: an upload, an earlier step's job, or addresses. Pure.
 
-Whoever needs to know which of them it is asks for the kind. Only this module reads it from the way
-in which the API writes inputs.
+Code that needs to distinguish them asks for the `kind`. Only this module derives it from the way in
+which the API writes inputs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from batcher.reducto.api_types import JOB, UPLOAD
 
 
 class InputKind(StrEnum):
-    """What the service finds an input by."""
+    """How the service finds an input."""
 
     UPLOAD = "upload"
     JOB = "job"
@@ -24,7 +24,7 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Bytes that we have uploaded, by the service's id of them."""
+    """Bytes that we have uploaded, identified by the service's id."""
 
     file_id: str
 
@@ -62,9 +62,9 @@ class UpstreamJob:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address, or several in their order, from which the service fetches documents.
+    """One address, or several in order, from which the service fetches documents.
 
-    `source` may be a secret; `known_as` is as much of it as may be written down.
+    `source` may be secret; `known_as` is the part of it that may be recorded.
     """
 
     known_as: str
@@ -79,14 +79,14 @@ Input = Upload | UpstreamJob | Address
 
 
 def address(source: Source) -> Address:
-    """The input that stands at `source`."""
+    """Return the input at `source`."""
     return Address(known_as(source), source)
 
 
 def kind_of(known_as: str) -> InputKind:
-    """The kind of an input by what is written down of it.
+    """Return the kind of an input, given its recorded form.
 
-    All that isn't an id of the service's is an address.
+    Anything that isn't an id of the service is an address.
     """
     if known_as.startswith(UPLOAD):
         return InputKind.UPLOAD
@@ -96,7 +96,7 @@ def kind_of(known_as: str) -> InputKind:
 
 
 def recorded(known_as: str) -> Input:
-    """The input that is known as this. An address is only as much of it as is written down."""
+    """Return the input with this recorded form; an address lacks the parts that aren't recorded."""
     match kind_of(known_as):
         case InputKind.UPLOAD:
             return Upload(known_as)

@@ -1,6 +1,4 @@
-"""What is asked of the API for each document: an endpoint, its options, and how it is to be
-queued.
-"""
+"""What is asked of the API for each document: an endpoint, its options, and the queue."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-# Options that change how a job is done and not what its result is, so they are no part of what
-# makes two submissions the same.
+# Options that change how a job is done but not its result, so two submissions that differ only in
+# these count as the same.
 _NOT_OF_THE_RESULT: Final = (
     ("settings", "persist_results"),
     ("settings", "document_password"),
@@ -24,19 +22,21 @@ _NOT_OF_THE_RESULT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
+    """One step of a batch. `options` go into the request's body, and `metadata` with each job."""
+
     name: str = "parse"
     endpoint: str = "parse"
     schema_file: Path | None = None
     priority: bool = False
     queue_priority: str = "auto"
-    # warn, send: options that the API's description doesn't know are sent
+    # refuse; or with warn or send, options that the API's description doesn't know are sent
     unknown_options: str = "refuse"
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def queued_options(self) -> Mapping[str, Any]:
-        """The options of a request, with the queue where the job names one."""
+        """The options of a request, including the queue if the job names one."""
         if self.queue_priority == "auto":
             return self.options
         return {**self.options, "queue_priority": self.queue_priority}
@@ -45,10 +45,10 @@ class Job:
 def step_hash(
     endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
 ) -> str:
-    """16 hex digits that stand for what is asked for, and of which service.
+    """Return 16 hex digits that identify what is asked for, and of which service.
 
-    What only changes how it is done (queue, retention, password) is left out. A result of one
-    service, the local one above all, never counts as another's.
+    Options that only change how it is done (queue, retention, password) are left out. A result of
+    one service, above all of the local one, never counts as another's.
     """
     asked = options
     for path in _NOT_OF_THE_RESULT:
@@ -63,7 +63,7 @@ def step_hash(
 
 
 def _without(asked: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """`asked` less what stands at `path`, and less the tables that held nothing else."""
+    """Return `asked` without the value at `path`, and without tables that become empty."""
     first, *rest = path
     if first not in asked:
         return asked

@@ -1,11 +1,10 @@
-"""Links deeper in a result than its own `result`, in the places where the API's shapes have them.
-Pure.
+"""Finds links deeper in a result than its own `result`, where the API's shapes allow them. Pure.
 
-By the description v1.12.20 a `UrlResult` may stand for the result of each parse and of the split in
-a pipeline's result, for that of an extract there whose `response_type` is extract, and for the
-`citations` beside such an extract. The API names the keys of all of these, so an object there whose
-`type` is "url" is a link. Nowhere else is one looked for: what stands there is named by the schema,
-and written by the document's author.
+By the description v1.12.20, a `UrlResult` may stand for the result of each parse and of the split
+in a pipeline's result, for that of an extract there whose `response_type` is extract, and for the
+`citations` beside such an extract. The API defines the keys of all of these, so an object there
+whose `type` is "url" is a link. Links are looked for nowhere else, because other content is named
+by the schema and written by the document's author.
 """
 
 from __future__ import annotations
@@ -23,15 +22,16 @@ from batcher.reducto.results import Buffer
 EXTRACT: Final = "extract"
 _PARTS: Final = ("parse", EXTRACT, "split")
 _MAY_HOLD_ONE: Final = re.compile(rb'"type"\s*+:\s*+"url"')
-# for `reducto.result_links`: the API names the keys of whatever stands in such a place
+# For `reducto.result_links`: the API defines the keys of anything in such a place.
 _TOLD_BY_TYPE: Final = "parse"
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where it stands in the body, where it leads to, and what it is the result of; `citations` of
-    none.
+    """A link: where it is in the body, where it leads, and which kind of result it stands for.
+
+    `of` is parse, extract, split or citations.
     """
 
     start: int
@@ -41,7 +41,10 @@ class Link:
 
 
 def links_within(body: Buffer, response_type: str) -> list[Link]:
-    """In the order in which they stand there. None in what can't be read: it is kept as it came."""
+    """Return the links in the order in which they occur.
+
+    There are none in a body that can't be read, which is kept as it came.
+    """
     if response_type not in ("pipeline", EXTRACT) or not _MAY_HOLD_ONE.search(body):
         return []
     view = memoryview(body)
@@ -56,8 +59,9 @@ def links_within(body: Buffer, response_type: str) -> list[Link]:
 
 
 def enclosed(link: Link, first: bytes) -> tuple[bytes, bytes]:
-    """What goes before and after what stands at the link: of a parse it may be the bare list of its
-    chunks.
+    """Return what goes before and after the linked content.
+
+    The content of a parse may be the bare list of its chunks.
     """
     return (
         (b'{"type":"full","chunks":', b"}") if link.of == "parse" and first == b"[" else (b"", b"")
@@ -84,7 +88,7 @@ def _of_citations(view: memoryview, whole: Span) -> Iterator[Link]:
 
 
 def _responses(view: memoryview, span: Span | None) -> list[Span]:
-    """One response, or each of a list of them."""
+    """Return one response as a list, or each response of a list."""
     if span is None:
         return []
     start, end = span
@@ -106,8 +110,8 @@ def _link(view: memoryview, span: Span | None, of: str) -> Iterator[Link]:
 
 
 def _fields(view: memoryview, span: Span | None) -> dict[str, Span]:
-    """Where the values of an object are, by their names: of several the last, as every reader takes
-    it.
+    """Return where the values of an object are, by name; of several, the last, as JSON readers
+    do.
     """
     if span is None or bytes(view[span[0] : span[0] + 1]) != b"{":
         return {}

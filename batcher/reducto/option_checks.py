@@ -1,8 +1,7 @@
-"""Holds a job's options against what the API's description says of the body: offline, before
-anything is paid. Pure.
+"""Checks a job's options against the API's description, offline and before any payment. Pure.
 
-The hosted service may well pass over a key that it doesn't know; whoever misspelt it would pay for
-another result.
+The hosted service may well ignore a key that it doesn't know, and a misspelt key would then mean
+paying for a different result.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from batcher.errors import Problem
 from batcher.reducto.job import Job
 from batcher.reducto.request_schema import BODIES, Shape
 
-REFUSE = "refuse"  # what becomes of options that the description doesn't know
+REFUSE = "refuse"  # what to do with options that the description doesn't know
 WARN = "warn"
 SEND = "send"
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
@@ -37,26 +36,27 @@ _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
 
 
 def problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> Iterator[Problem]:
-    """What is wrong with the whole of a job's options, each thing with its path below `key`."""
+    """Yield each problem with the whole of a job's options, with its path below `key`."""
     yield from _check(options, BODIES[endpoint], key, key, BODIES[endpoint])
 
 
 def partial_problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> Iterator[Problem]:
-    """The same for options that are laid over others: nothing need be there."""
+    """Do the same for options that override others, in which nothing is required."""
     body = {"keys": BODIES[endpoint]["keys"]}
     yield from _check(options, body, key, key, body)
 
 
 def unknown_options(jobs: Iterable[Job]) -> Iterator[str]:
-    """What the API's description doesn't know of options that are sent all the same, where that is
-    to be told.
+    """Yield warnings about sent options that the API's description doesn't know.
+
+    Only jobs that ask for such warnings are checked.
     """
     for job in jobs:
         yield from unknown_in(job, job.options, key=f"job.{job.name}.options")
 
 
 def unknown_in(job: Job, options: Mapping[str, Any], *, key: str) -> Iterator[str]:
-    """The same of options that are laid over the job's own."""
+    """Do the same for options that override the job's own."""
     found = partial_problems(job.endpoint, options, key=key) if job.unknown_options == WARN else ()
     for problem in found:
         if problem.unknown:
@@ -116,9 +116,7 @@ def _check_table(
 
 
 def _best(value: Any, shapes: list[Any], path: str, root: str, body: Shape) -> Iterator[Problem]:
-    """Nothing where one of the alternatives fits; else what is wrong with the one that comes
-    nearest.
-    """
+    """Yield nothing if one of the alternatives fits, or else the problems with the closest one."""
     tried = [list(_check(value, shape, path, root, body)) for shape in shapes]
     if all(tried):
         deeper = [found for found in tried if any(problem.key != path for problem in found)]
@@ -126,12 +124,12 @@ def _best(value: Any, shapes: list[Any], path: str, root: str, body: Shape) -> I
 
 
 def _distance(found: list[Problem]) -> tuple[int, int]:
-    """What is only unknown may be right one day; what can't be is worse."""
+    """Return a sort key: unknown values may become valid one day, so impossible ones are worse."""
     return sum(not problem.unknown for problem in found), len(found)
 
 
 def _place_of(name: str, keys: Mapping[str, Shape], path: str, root: str, body: Shape) -> str:
-    """The nearest name here, or where else in the body it stands."""
+    """Return the nearest name here, or where else in the body the name occurs."""
     near = difflib.get_close_matches(name, keys, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"

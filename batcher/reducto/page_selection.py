@@ -1,7 +1,4 @@
-"""How many pages of a document a job asks for: by `page_range`, or by what a classification reads.
-
-Pure.
-"""
+"""How many pages a job asks for: by `page_range`, or by what a classification reads. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +8,14 @@ from typing import Any, Final
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import Measure
 
-LONG: Final = 10_000  # pages: longer than what anybody asks for by number
-CONTEXT: Final = 5  # pages of a PDF that a classification reads where none are named
+LONG: Final = 10_000  # pages: more than anybody asks for by number
+CONTEXT: Final = 5  # pages of a PDF that a classification reads if none are named
 
 
 def asked_of(size: Measure, job: Job, extension: str) -> Measure:
-    """As much of a document of that size as the job asks for; sheets asked for by name count
-    whole.
+    """Return the part of a document of that size that the job asks for.
+
+    Sheets asked for by name count as the whole.
     """
     ranges = _ranges(job)
     if ranges is None:
@@ -35,18 +33,18 @@ def asked_of(size: Measure, job: Job, extension: str) -> Measure:
 
 
 def asked_at_most(job: Job, extension: str) -> int | None:
-    """Pages of any document that the job asks for; None where that depends on the document."""
+    """Return how many pages the job asks for; None if that depends on the document."""
     most = asked_of(Measure(LONG), job, extension).pages
     return most if most < LONG // 2 else None
 
 
 def _numbers(asked: Mapping[str, Any], pages: int) -> Iterable[int]:
-    """Both ends are among them, and each may be left out."""
+    """Return the numbers of a range that includes both ends, each of which may be left out."""
     return range(asked.get("start") or 1, min(asked.get("end") or pages, pages) + 1)
 
 
 def _ranges(job: Job) -> Any:
-    """An extract's own `settings` go before those of the parse in it."""
+    """Return the `page_range`; an extract's own `settings` come before those of its parse."""
     options = job.options
     if job.endpoint == "classify":
         return options.get("page_range")

@@ -1,9 +1,9 @@
-"""Where a link in a result may lead: its words come from outside, and the machine that follows it
-stands inside somebody's network.
+"""Decides where a link in a result may lead. Pure, except for `Resolver`.
 
-It may lead over https to the public internet, or to the service itself; to this machine only where
-the service is on it, and to private networks only where the service is none of the hosted ones,
-which have nothing there.
+The link comes from outside, and the machine that follows it is inside somebody's network. It may
+lead over https to the public internet, or to the service itself; to this machine only if the
+service runs on it; and to private networks only if the service isn't one of the hosted ones, which
+have nothing there.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _HOSTED: Final = frozenset(urlsplit(url).hostname for url in SERVICES.values())
 
 
 class Elsewhere(OSError):
-    """A name that leads to where a link may not lead."""
+    """The name of a link resolves to an address to which no link may lead."""
 
 
 def may_lead_to(url: str, base: str) -> bool:
-    """Whether a link of the service at `base` may be followed, as far as its words tell."""
+    """Whether a link of the service at `base` may be followed, judged by its text alone."""
     link = _split(url)
     home = _split(base)
     if link is None or home is None or link.scheme not in ("http", "https"):
@@ -49,17 +49,13 @@ def may_lead_to(url: str, base: str) -> bool:
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Whether it names this very machine, so that nothing on the way there belongs to anybody
-    else.
-    """
+    """Whether the URL names this machine, so that no third party is on the way there."""
     parts = _split(url)
     return parts is not None and is_loopback(_host(parts))
 
 
 class Resolver(ThreadedResolver):
-    """Finds the addresses of names in links; raises Elsewhere where one leads to where a link may
-    not lead.
-    """
+    """Resolves the names in links; raises Elsewhere if no link may lead to an address found."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
@@ -95,6 +91,6 @@ def _host(parts: SplitResult) -> str:
 
 
 def _split(url: str) -> SplitResult | None:
-    """None for what names no host."""
+    """Return the parts of a URL; None if it names no host."""
     parts = split_url(url)
     return parts if parts and parts.hostname and url.isprintable() else None

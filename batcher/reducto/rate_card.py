@@ -1,9 +1,8 @@
-"""What a document is expected to cost, and what the quantities come to that a service bills. The
-service bills, not we.
+"""What a document is expected to cost, and what billed quantities amount to.
 
-Two rate cards, as published on `AS_OF`: credits, of accounts from before that day, and dollars a
-page, of later ones. The ledger counts in credits, so dollars are turned into credits at the price
-of one. A manifest's [prices] goes first.
+The service bills, not we. There are two rate cards, as published on `AS_OF`: credits for accounts
+from before that day, and dollars per page for later ones. The ledger counts credits, so dollars are
+converted at the price of a credit. A manifest's [prices] takes precedence.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from batcher.reducto.api_types import UNITS_AT_MOST
 from batcher.reducto.job import Job
 
 AS_OF: Final = "2026-09-01"
-BATCH_LANE: Final = 0.8  # of the price of a parse
-# by how a sheet's tables are told apart
+BATCH_LANE: Final = 0.8  # factor on the price of a parse
+# By the `clustering` that separates a sheet's tables.
 CELLS_PER_CREDIT: Final = {
     "accurate": 1000,
     "fast": 5000,
@@ -26,26 +25,26 @@ CELLS_PER_CREDIT: Final = {
 }
 SHEETS: Final = frozenset("xlsx xlsm xls xltx xltm csv tsv ods qpw".split())
 TEXTS: Final = frozenset("txt html htm md rtf".split())
-TEXT_PAGE: Final = 0.5  # of a page's price, on the card of credits
-CHART_CREDITS: Final = 4.0  # more, for each chart that an advanced agent reads
-DEEP_FIELD = 0.1  # credits: of a deep extract, for each field, and at least in all
+TEXT_PAGE: Final = 0.5  # factor on a page's price, on the card in credits
+CHART_CREDITS: Final = 4.0  # in addition, for each chart that an advanced agent reads
+DEEP_FIELD = 0.1  # credits for each field of a deep extract, and the minimum for all
 DEEP_LEAST = 30.0
 
-# Dollars a page, by what a bill calls the model.
+# Dollars per page, by the model's name in a bill.
 LIST: Final[Mapping[str, float]] = {
     "R-1": 0.010,
     "Legacy": 0.015,
-    "Extract": 0.020,  # the parse is in it
+    "Extract": 0.020,  # includes the parse
     "Deep Extract": 0.040,
     "Split": 0.020,
     "Deep Split": 0.040,
     "Classify": 0.0075,
     "Deep Classify": 0.0075,  # its own price isn't published
-    "Normal": 0.060,  # of an edit
+    "Normal": 0.060,  # for an edit
     "Prefill": 0.015,
 }
-ADD_ONS: Final = {"charts": 0.06, "ocr_pages": 0.002, "prompted_blocks": 0.005}  # dollars for each
-# a bill names `parse_model`, `parse_pages`, …
+ADD_ONS: Final = {"charts": 0.06, "ocr_pages": 0.002, "prompted_blocks": 0.005}  # dollars each
+# A bill names `parse_model`, `parse_pages`, and so on.
 _ENDPOINTS: Final = (
     "parse",
     "extract",
@@ -59,20 +58,21 @@ _ENDPOINTS: Final = (
 class Prices:
     """What the account pays.
 
-    `dollars_per_page`, by endpoint, goes before the card; noted `as_of` that day.
+    `dollars_per_page`, by endpoint, takes precedence over the card; it was noted on the day
+    `as_of`.
     """
 
-    card: str = "credits"  # of accounts from before 2026-09-01; "list" of later ones
+    card: str = "credits"  # for accounts from before 2026-09-01; "list" for later ones
     dollars_per_credit: float = 0.015
     dollars_per_page: Mapping[str, float] = field(default_factory=dict)
     as_of: str = ""
 
 
 class Measure(NamedTuple):
-    """How large a document is, as far as can be told without reading it. `cells` of a spreadsheet.
+    """The size of a document, as far as it is known without reading it.
 
-    `counted`: whether the pages were; else they are what the file says, or one, and the bill may
-    have any number.
+    `cells` are those of a spreadsheet. If not `counted`, `pages` is what the file says, or one, and
+    the bill may have any number.
     """
 
     pages: int = 1
@@ -82,19 +82,19 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Credits for a page of a job: as a rule, where the page is `dense` (tables, figures), and of
-    plain `text`.
-    """
+    """Credits for a page of a job: as a rule, if `dense` (tables, figures), and if plain `text`."""
 
     page: float
     dense: float
     text: float
-    cells: int = 0  # of a sheet that cost as much as a page; 0 where sheets are billed by the page
+    # cells of a sheet that cost as much as a page; 0 if sheets are billed by the page
+    cells: int = 0
     least: float = 0.0  # for a whole document
 
     def reserve(self, measure: Measure) -> float:
-        """What a limit counts a submission with until its bill is known: no less than it costs as a
-        rule.
+        """Return the credits that count against a limit until the bill is known.
+
+        That is no less than the submission usually costs.
         """
         return max(self.least, self.page * max(measure.pages, self._units(measure)))
 
@@ -103,13 +103,14 @@ class Rate:
         return bool(self.cells and measure.cells and extension in SHEETS)
 
     def likely(self, measure: Measure, extension: str) -> float:
+        """Return the cost of a document, in credits, if its pages are as usual."""
         return max(
             self.least,
             self._sum(measure, extension, self.text if extension in TEXTS else self.page),
         )
 
     def at_most(self, measure: Measure, extension: str) -> float:
-        """Where every page is dense."""
+        """Return the cost if every page is dense."""
         return max(
             self.least,
             self._sum(measure, extension, self.text if extension in TEXTS else self.dense),
@@ -125,9 +126,9 @@ class Rate:
 
 
 def rate(job: Job, prices: Prices, *, chained: bool = False) -> Rate:
-    """In credits, by the manifest's own price, or else by its card.
+    """Return the rate in credits, by the manifest's own price or else by its card.
 
-    `chained`: its input is a job, parsed already.
+    `chained` means that the input is a job, which is parsed already.
     """
     own = prices.dollars_per_page.get(job.endpoint)
     if own is not None:
@@ -137,6 +138,7 @@ def rate(job: Job, prices: Prices, *, chained: bool = False) -> Rate:
 
 
 def by_credits(job: Job, *, chained: bool = False) -> Rate:
+    """Return a job's rate by the card in credits. `chained` means that the parse is paid for."""
     parsing = _Asked.of(job)
     asked = job.options.get("settings") or {}
     if job.endpoint == "classify":
@@ -158,6 +160,7 @@ def by_credits(job: Job, *, chained: bool = False) -> Rate:
 
 
 def by_list(job: Job, prices: Prices) -> Rate:
+    """Return a job's rate by the price list in dollars, converted to credits."""
     parsing = _Asked.of(job)
     asked = job.options.get("settings") or {}
     deep = "Deep " if asked.get("deep_extract") or asked.get("deep_split") else ""
@@ -182,10 +185,10 @@ def by_list(job: Job, prices: Prices) -> Rate:
 
 
 def billed(usage: Mapping[str, Any], prices: Prices) -> float | None:
-    """The credits of a result's `usage`; where it only tells quantities, as on later accounts, what
-    they come to.
+    """Return the credits of a result's `usage`.
 
-    None where it tells neither.
+    If it only has quantities, as on later accounts, their price is returned. None if it has
+    neither.
     """
     credits = _number(usage.get("credits"))
     told = usage.get("usage_breakdown")
@@ -205,9 +208,7 @@ def _priced(told: Mapping[str, Any], endpoint: str, model: str, prices: Prices) 
     page = prices.dollars_per_page.get(endpoint, LIST[model])
     pages = many(f"{endpoint}_pages") + many(f"{endpoint}_native_pages")
     dollars = page * pages + LIST["Prefill"] * many("prefill_pages")
-    if (
-        model == "Legacy" and endpoint not in prices.dollars_per_page
-    ):  # this one is counted in credits still
+    if model == "Legacy" and endpoint not in prices.dollars_per_page:  # still billed in credits
         dollars = many("legacy_parse_credits") * LIST["Legacy"]
     dollars += sum(price * many(name) for name, price in ADD_ONS.items())
     return (
@@ -229,7 +230,7 @@ def _number(value: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Of the parse, be it the job itself or the first half of it."""
+    """What is asked of the parse, which is the job itself or its first half."""
 
     agentic: bool = False
     charts: bool = False
@@ -256,14 +257,12 @@ class _Asked:
 
 
 def leaves_model_open(job: Job) -> bool:
-    """Whether the service chooses the model that parses: its choice is announced to change on
-    2026-12-07.
-    """
+    """Whether the service chooses the parsing model, which it announced to change on 2026-12-07."""
     return job.endpoint in ("parse", "extract", "split") and _Asked.of(job).model is None
 
 
 def asks_to_persist(job: Job) -> bool:
-    """Whether the service is asked to keep results beyond their time."""
+    """Whether the service is asked to keep results beyond their retention."""
     options = job.options if job.endpoint == "parse" else _table(job.options, "parsing")
     return bool(_table(options, "settings").get("persist_results"))
 
@@ -278,8 +277,9 @@ def _table(options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _fields(schema: Any) -> int:
-    """Leaves of a JSON Schema: an array's count once, for nobody knows how many items there will
-    be.
+    """Return the number of leaves in a JSON Schema.
+
+    Those of an array count once, as the number of its items is unknown.
     """
     if not isinstance(schema, Mapping):
         return 0

@@ -1,9 +1,8 @@
-"""What the bodies of submissions may hold, endpoint by endpoint, as the API's description v1.12.20
-has it.
+"""The contents of submission bodies for each endpoint, by the API's description v1.12.20.
 
-A shape is the name of a JSON type, a list of alternatives, or a table: `keys` of an object and what
-it `needs` of them, `each` item of a list, or the only values `among` which one may be. A test holds
-it against the description itself.
+A shape is the name of a JSON type, a list of alternatives, or a table: `keys` of an object and
+which of them it `needs`, `each` item of a list, or the only values `among` which one may be chosen.
+A test compares this with the description itself.
 """
 
 from __future__ import annotations
@@ -132,9 +131,10 @@ PARSE: Final[dict[str, Shape]] = {
             "page_range": PAGE_RANGE,
             "document_password": _WORD,
             "hybrid_vpc": {"keys": {"environment": _WORD}},
-            "model": _WORD,  # r-1 and legacy in the description, and others in the documentation
+            # r-1 and legacy in the description, and further ones in the documentation
+            "model": _WORD,
             "return_citations": "boolean",
-            "alpha": "any",  # the service takes it; the description says nothing of it
+            "alpha": "any",  # the service accepts it; the description doesn't mention it
         }
     },
 }

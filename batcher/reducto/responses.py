@@ -1,8 +1,7 @@
-"""What an answer of the service means: a value that was asked for, or one error of the tree. Pure;
-sends nothing.
+"""Turns an answer of the service into the value that was asked for, or into one error. Pure.
 
-Bodies come in many shapes (the API's own, FastAPI's, the gateway's JSON, nginx's HTML); here they
-become one.
+Error bodies come in many shapes (the API's own, FastAPI's, the gateway's JSON, nginx's HTML); here
+they become one. Nothing is sent.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ REFUSALS: Final[Mapping[int, type[Refused]]] = {
     429: Busy,
     503: Busy,
 }
-# where a submission ends
+# Statuses after which a submission has certainly ended without a job.
 SURELY_REFUSED: Final = frozenset({400, 401, 402, 403, 404, 410, 413, 415, 422, 429, 442})
 FULL_QUEUES: Final = frozenset(
     {
@@ -43,15 +42,15 @@ FULL_QUEUES: Final = frozenset(
         api_types.ErrorName.RATE_LIMIT,
     }
 )
-# ValueError: of bytes that are no UTF-8
+# ValueError: the bytes aren't UTF-8.
 _MISFITS: Final = (
     msgspec.DecodeError,
     ValueError,
     RecursionError,
 )
-# seconds; whoever says more means never, and dates end somewhere
+# Seconds. A longer value means never, and dates have a maximum.
 RETRY_AFTER_AT_MOST: Final = 366 * 86400.0
-# of a foreign message; a gateway's page of HTML is longer than it is useful
+# Of a foreign message; a gateway's HTML page is longer than is useful.
 _WORDS_AT_MOST: Final = 500
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 
@@ -60,11 +59,10 @@ _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | 
 
 
 def refusal(call: str, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """The error that an answer other than the one hoped for stands for. `headers` are looked up
-    case-insensitively.
+    """Return the error for an answer that isn't the one hoped for.
 
-    A 4xx is `Refused`, save 408; 503 is `Busy`; anything else says nothing to rely on and is
-    `BadReply`.
+    `headers` must be case-insensitive. A 4xx other than 408 is `Refused`, and 503 is `Busy`; no
+    other status can be relied on, so it is `BadReply`.
     """
     name, message = explanation(body)
     if status != 503 and (status == 408 or not 400 <= status < 500):
@@ -78,11 +76,10 @@ def refusal(call: str, status: int, headers: Mapping[str, str], body: bytes) -> 
 def submission_refusal(
     call: str, status: int, headers: Mapping[str, str], body: bytes, *, queue: str | None = None
 ) -> ServiceError:
-    """The same for a submission, where `Refused` must mean: surely not accepted. All else is
-    `BadReply`: maybe paid.
+    """Return the error for a submission, where `Refused` means that no job was certainly accepted.
 
-    `queue` is the request's `queue_priority`: only the batch queue answers a bare 503 with
-    Retry-After when it's full.
+    Everything else is `BadReply`: the job may have to be paid for. `queue` is the request's
+    `queue_priority`: only the batch queue answers a bare 503 with Retry-After when it's full.
     """
     error = refusal(call, status, headers, body)
     if isinstance(error, Refused) and not _surely_refused(error, body, queue):
@@ -97,20 +94,21 @@ def _surely_refused(error: Refused, body: bytes, queue: str | None) -> bool:
         full = error.name in FULL_QUEUES or (queue == "batch" and error.retry_after is not None)
         return full and not names_a_job(body)
     if error.status == 429:
-        # it would be sent again, so a job behind it would be paid for twice
+        # It would be sent again, so a job behind it would be paid for twice.
         return not names_a_job(body)
     return error.status in SURELY_REFUSED
 
 
 def names_a_job(body: bytes) -> bool:
-    """Whether an error's body carries a job id after all, at its top or inside `error`."""
+    """Whether an error's body has a job id after all, at its top level or inside `error`."""
     said = _object(body)
     return bool(said.get("job_id") or _inner(said, "error").get("job_id"))
 
 
 def explanation(body: bytes) -> tuple[str, str]:
-    """The error name (one of the API's, or empty) and the words for people in an answer's body,
-    whatever its shape.
+    """Return the error name (one of the API's, or empty) and the message in an answer's body.
+
+    Any shape of body is accepted.
     """
     said = _object(body)
     if not said:
@@ -127,7 +125,7 @@ def explanation(body: bytes) -> tuple[str, str]:
 
 
 def _validation(detail: Any) -> Any:
-    """FastAPI's `detail`: a string, or a list of what is wrong where."""
+    """Return FastAPI's `detail` as text: it is a string, or a list of problems and places."""
     if not isinstance(detail, list):
         return detail
     problems = [item for item in detail if isinstance(item, dict)]
@@ -145,15 +143,15 @@ def _page_words(body: bytes) -> str:
 
 
 def _beginning(body: bytes, most: int) -> str:
-    """Marked where it is cut off: half a password is one to be cut out, too."""
+    """Return the beginning, marked if it is cut off: half a password has to be blotted out too."""
     return _clip(body[:most].decode("utf-8", "replace") + ("…" if len(body) > most else ""))
 
 
 def _clip(words: Any) -> str:
     text = words if isinstance(words, str) else _spelt(words)
-    # it may end on a terminal
+    # the text may be shown in a terminal
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = redact_urls(text)  # … or in a file: a signed address is a secret
+    text = redact_urls(text)  # … or be written to a file, and a signed address is a secret
     return text if len(text) <= _WORDS_AT_MOST else text[: _WORDS_AT_MOST - 1] + "…"
 
 
@@ -181,10 +179,10 @@ def _inner(said: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, 0 or more, from seconds or an HTTP date; the date is compared with the
-    server's own `Date`.
+    """Return the seconds to wait, 0 or more, from a number or from an HTTP date.
 
-    None where nothing is said, or a date without a `Date` to compare it with: see `client.dated`.
+    A date is compared with the server's own `Date`. None if the header is missing, or if it is a
+    date and there is no `Date`; see `client.dated`.
     """
     said = headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
@@ -197,7 +195,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """Unix time of an HTTP date; None if it isn't one."""
+    """Return the Unix time of an HTTP date; None if it isn't one."""
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -208,11 +206,11 @@ def http_date(text: str) -> float | None:
 
 
 class _Job(msgspec.Struct):
-    """A job's answer as it comes: only `status` must be there, no side key's type is worth losing a
-    result over.
+    """A job's answer as received. Only `status` is required.
 
-    msgspec reads `Raw | None` as null alone, hence the plain `Raw` here and not `wire.JobAnswer`
-    itself.
+    No wrong type of another key is worth the loss of a result. msgspec reads `Raw | None` only as
+    null, which is why `result` is a plain `Raw` here and `api_types.JobAnswer` isn't decoded
+    directly.
     """
 
     status: str
@@ -227,7 +225,7 @@ _JOB: Final = msgspec.json.Decoder(_Job)
 
 
 def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T]) -> T:
-    """The body decoded, or `BadReply` where it isn't JSON of that shape."""
+    """Decode the body; raise `BadReply` if it isn't JSON of that shape."""
     try:
         return decoder.decode(body)
     except _MISFITS as error:
@@ -238,7 +236,9 @@ def read(call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T])
 
 
 def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
-    """A job's answer; its `result` is a slice of `body`, byte for byte, None where it is null."""
+    """Return a job's answer. Its `result` is an unchanged slice of `body`, or None if it is
+    null.
+    """
     job = _leniently(call, status, body, _JOB, _Job)
     result = None if _is_null(job.result) else job.result
     progress = _units(job.progress)
@@ -249,8 +249,9 @@ def read_job(call: str, status: int, body: bytes) -> api_types.JobAnswer:
 
 
 def _status(said: str) -> str:
-    """A word that isn't known may end up in words for people, and must not become a known one on
-    its way there.
+    """Return a status that is fit to be shown.
+
+    An unknown status may be shown to people, and cleaning it must not turn it into a known one.
     """
     if said in api_types.ENDED:
         return said
@@ -260,11 +261,10 @@ def _status(said: str) -> str:
 def _leniently(
     call: str, status: int, body: Buffer, decoder: msgspec.json.Decoder[T], shape: type[T]
 ) -> T:
-    """The same as `read` for an answer that is paid for: nothing beside what is looked for makes it
-    unreadable.
+    """Decode like `read`, for an answer that is paid for: nothing else in it makes it unreadable.
 
-    Half a surrogate pair, NaN, a thousand levels: such are found by their place, and go on as they
-    came.
+    The wanted values are found by position, so half a surrogate pair, NaN or a thousand levels
+    elsewhere don't matter, and are passed on as they came.
     """
     try:
         return decoder.decode(body)
@@ -278,10 +278,7 @@ def _leniently(
 
 
 def _parts(body: Buffer) -> dict[str, bytes]:
-    """Of an object in whatever condition: its values by name, as they stand there.
-
-    Raises NotWhole.
-    """
+    """Return the values of an object by name, undecoded, in any condition. Raises NotWhole."""
     return {
         _name(quoted): bytes(memoryview(body)[start:end])
         for quoted, start, end in json_syntax.members(body)
@@ -296,7 +293,7 @@ def _name(quoted: bytes) -> str:
 
 
 def _of_use(parts: Mapping[str, bytes], wanted: type) -> dict[str, Any]:
-    """Of the fields that `wanted` has, what can be read."""
+    """Return those fields of `wanted` that can be decoded."""
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(wanted):
         text = parts.get(field.name)
@@ -316,7 +313,7 @@ def _is_null(raw: msgspec.Raw) -> bool:
 
 
 class _Page(msgspec.Struct):
-    """A page of the job list as it should be."""
+    """A page of the job list as it should be …"""
 
     jobs: list[api_types.JobRow]
     next_cursor: str | None = None
@@ -345,9 +342,9 @@ _ODD_ROW: Final = msgspec.json.Decoder(_OddRow)
 
 
 def read_jobs(call: str, status: int, body: bytes) -> api_types.JobsPage:
-    """A page of the job list.
+    """Return a page of the job list.
 
-    A row that can't be read is counted, and keeps no other from being read.
+    A row that can't be read is counted, and doesn't prevent others from being read.
     """
     try:
         page = _PAGE.decode(body)
@@ -360,12 +357,12 @@ def _row_by_row(page: _OddPage) -> api_types.JobsPage:
     read_rows = [_job_row(raw) for raw in page.jobs]
     rows = [row for row in read_rows if row is not None]
     cursor, is_cursor = _cursor(page.next_cursor)
-    # Behind a cursor that can't be read there are rows that nobody sees.
+    # Behind an unreadable cursor there are rows that can't be seen.
     return api_types.JobsPage(rows, cursor, len(read_rows) - len(rows) + (not is_cursor))
 
 
 def _job_row(raw: msgspec.Raw) -> api_types.JobRow | None:
-    """None where it doesn't say which job it is, or how that one stands."""
+    """Return a row; None if it lacks a job id or a status."""
     try:
         row = _ODD_ROW.decode(raw)
     except _MISFITS:
@@ -382,7 +379,7 @@ def _job_row(raw: msgspec.Raw) -> api_types.JobRow | None:
 
 
 def _cursor(value: Any) -> tuple[str | None, bool]:
-    """The cursor, and whether it is one."""
+    """Return the cursor, and whether it is a valid one."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value), True
     return (value, True) if value is None or isinstance(value, str) else (None, False)
@@ -390,10 +387,11 @@ def _cursor(value: Any) -> tuple[str | None, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a result: `usage` as the service tells it; `url` where its inner result is
-    elsewhere.
+    """The head of a result.
 
-    `link_at` is where that link begins and ends in the body.
+    `usage` is as the service states it. `url` is the link to the inner result if that is stored
+    elsewhere, and `link_at` is where the link begins and ends in the body. `duration` is in
+    seconds.
     """
 
     response_type: str
@@ -405,14 +403,16 @@ class Head:
 
 
 _HEAD: Final = msgspec.json.Decoder(api_types.ResultHead)
-# of these the API says what is in them
+# For these, the API defines the content of the result.
 _NEVER_NULL: Final = frozenset({"parse", "split", "pipeline", "classify"})
 
 
 def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked) -> Head:
-    """Raises BadReply where the result can't be read, or is another job's than `job_id`.
+    """Read the head of a result.
 
-    `was_asked`: what the job was asked for, where that has to tell a link from a result.
+    `was_asked` is called for what the job was asked for if that is needed to distinguish a link
+    from a result. Raises BadReply if the result can't be read, or belongs to a job other than
+    `job_id`.
     """
     head = _leniently("GET /job", 200, body, _HEAD, api_types.ResultHead)
     if head.job_id is not None and head.job_id != job_id:
@@ -450,7 +450,7 @@ def _link(inner: msgspec.Raw, response_type: str, was_asked: Callable[[], Asked]
 
 
 def _place_of_result(body: Buffer) -> tuple[int, int]:
-    """Where the value of `result` is; of several the last, as every reader takes it."""
+    """Return where the value of `result` is; if there are several, the last, as JSON readers do."""
     *_, place = [
         (start, end) for name, start, end in json_syntax.members(body) if _name(name) == "result"
     ]
@@ -488,10 +488,9 @@ def _misfit(body: bytes, error: Exception) -> str:
 
 
 def around(body: Buffer, head: Head, first: bytes) -> tuple[bytes, bytes]:
-    """What stands before and after the link in the result `body`, for what stands at its URL to go
-    between.
+    """Return what goes before and after the linked content, in the place of the link in `body`.
 
-    `first` is that one's first byte: some answers at the URL are the bare list of a parse's chunks.
+    `first` is the first byte of the content: for a parse, some answers are the bare list of chunks.
     """
     start, end = head.link_at
     before = bytes(memoryview(body)[:start])

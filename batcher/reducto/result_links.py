@@ -1,19 +1,18 @@
-"""Whether a result stands in the answer or behind a link in its place: told by the API's shape for
-each endpoint.
+"""Decides whether an answer contains the result itself or a link in its place.
 
 By the API's description v1.12.20 a link is a `UrlResult`, an object of `type` ("url"), `url` and
-`result_id`, all required. It may take the place of a parse's, a split's or a classification's
-result, whose own keys are the API's, so there `type` alone tells. A pipeline's is never one. An
-extract's result has the names of the caller's schema, and its values are whatever the document's
-author wrote, who may well write an address:
+`result_id`, all required. It may take the place of the result of a parse, a split or a
+classification. The API defines the keys of those, so `type` alone is decisive there. A pipeline's
+result is never a link. An extract's result has the names of the caller's schema, and its values are
+whatever the document's author wrote, who may well write an address:
 
-- it is a link only if it has no other keys than a link's;
-- without `result_id` (as a recorded v3 answer had it) only if the schema is known and hasn't these
-  names itself;
+- it is a link only if it has no keys other than a link's;
+- without `result_id` (as in a recorded v3 answer) only if the schema is known and doesn't have
+  these names itself;
 - not if the schema has these names itself, unless `force_url_result` was asked for.
 
-Where that stays open it is the result, saved as it came: a request that nobody should have sent
-can't be taken back.
+If that stays undecided it is the result, and is saved as it came: a request that should never have
+been sent can't be taken back.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-# bytes of an inner result that is looked at for a link; a longer one isn't read
+# The largest inner result, in bytes, that is checked for a link; a longer one isn't read.
 LOOKED_AT: Final = 16 << 10
 _API_NAMES_KEYS: Final = frozenset({"parse", "split", "classify"})
 _EXTRACTS: Final = frozenset({"extract", "v3_extract"})
@@ -32,13 +31,15 @@ _WITHOUT_ID: Final = frozenset({"type", "url"})
 
 
 class BadLink(ValueError):
-    """It is a link by its shape, and leads nowhere."""
+    """It has the shape of a link, and leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What of a job tells a link from a result: its endpoint, the outer names of its schema, if it
-    has one, and whether a link was asked for.
+    """What distinguishes a link from a result: facts about the job.
+
+    They are its endpoint, the top-level names of its schema, if it has one, and whether a link was
+    asked for.
     """
 
     endpoint: str = ""
@@ -47,6 +48,7 @@ class Asked:
 
 
 def asked(endpoint: str, options: Mapping[str, Any]) -> Asked:
+    """Return what distinguishes a link from a result, for a job of these options."""
     settings = options.get("settings")
     instructions = options.get("instructions")
     forced = isinstance(settings, Mapping) and bool(settings.get("force_url_result"))
@@ -57,9 +59,9 @@ def asked(endpoint: str, options: Mapping[str, Any]) -> Asked:
 
 
 def link_in(inner: bytes, response_type: str, was_asked: Callable[[], Asked]) -> str | None:
-    """The address at which the result stands; None where `inner` is the result. Raises BadLink.
+    """Return the address of the result; None if `inner` itself is the result. Raises BadLink.
 
-    `was_asked` is called only where the answer alone doesn't tell.
+    `was_asked` is called only if the answer alone isn't decisive.
     """
     value = _object(inner)
     if value.get("type") != "url" or response_type == "pipeline":
@@ -75,7 +77,10 @@ def link_in(inner: bytes, response_type: str, was_asked: Callable[[], Asked]) ->
 def _may_be_link(
     value: Mapping[str, Any], response_type: str, was_asked: Callable[[], Asked]
 ) -> bool:
-    """Of an extract, or where the answer doesn't say of what: results of old jobs may not."""
+    """Whether the value may be a link in an extract, or in an answer that names no type.
+
+    Results of old jobs may not name it.
+    """
     names = frozenset(value)
     if names not in (_LINK, _WITHOUT_ID) or not isinstance(value.get("url"), str):
         return False
@@ -88,7 +93,7 @@ def _may_be_link(
 
 
 def _object(inner: bytes) -> Mapping[str, Any]:
-    """What `inner` holds, if it is a small object: read by the most lenient reader there is."""
+    """Return what `inner` holds if it is a small object, read as leniently as possible."""
     if len(inner) > LOOKED_AT or inner[:1] != b"{":
         return {}
     try:

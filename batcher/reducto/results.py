@@ -1,9 +1,8 @@
-"""What a result holds, read piece by piece from its JSON as saved: text of a parse, fields of an
-extract, sections.
+"""Reads what a result holds from its saved JSON: text of a parse, fields of an extract, sections.
 
-Bytes may be a map of a file: only the piece at hand is decoded, so a result of any size takes no
-more memory than its largest chunk. Odd shapes are no error: what can't be read as its kind is left
-out, and said so in `left_out`.
+The bytes may be a memory-mapped file: only one piece is decoded at a time, so a result of any size
+takes no more memory than its largest chunk. Unexpected shapes raise no error: what can't be read is
+left out, and described in `left_out`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from batcher.reducto import citations
 T = TypeVar("T")
 Record = dict[str, Any]
 
-# levels of a value: more would be too many for whoever reads what is made of it
+# Levels of a value; more would be too many for readers of the output.
 DEEPEST: Final = 100
 NESTED: Final = 8  # pipelines within pipelines
 MOST_PAGES: Final = 1 << 31
@@ -31,10 +30,9 @@ EXTRACTS: Final = ("extract", "v3_extract")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose result it is, as the ledger knows: what stands beside everything made of it. A copy
-    costs 0 credits.
+    """The origin of a result, which is stated beside everything made from it.
 
-    `metadata` is a listing's own about that document, as JSON.
+    A copy costs 0 credits. `metadata` is what a source list says about the document, as JSON.
     """
 
     source: str
@@ -46,6 +44,8 @@ class Origin:
 
 
 class Block(msgspec.Struct):
+    """A block of a parse's chunk. Fields accept any type, so an odd one doesn't lose the rest."""
+
     type: Any = None
     content: Any = None
     bbox: Any = None
@@ -56,32 +56,34 @@ class Block(msgspec.Struct):
 
     @property
     def page(self) -> int | None:
-        """In the document itself, from 1 on."""
+        """The page in the document itself, from 1."""
         box = self.bbox if isinstance(self.bbox, dict) else {}
         return next(filter(None, map(_page, (box.get("original_page"), box.get("page")))), None)
 
     @property
     def images(self) -> list[str]:
-        """Addresses of pictures of it, or of its page."""
+        """Addresses of pictures of the block, or of its page."""
         extra = self.extra if isinstance(self.extra, dict) else {}
         return _addresses(self.image_url, extra.get("page_image_url"))
 
     @property
     def fragments(self) -> list[str]:
-        """Addresses of pictures of the tables that were merged into it."""
+        """Addresses of pictures of the tables that were merged into this one."""
         tables = self.merged_tables if isinstance(self.merged_tables, list) else []
         return _addresses(*(table.get("image_url") for table in tables if isinstance(table, dict)))
 
     @property
     def charts(self) -> list[str]:
-        """Addresses of the data that a chart was read as; what stands there and is no address is
-        the data itself.
+        """Addresses of the data read from a chart. Items that are no address are the data
+        itself.
         """
         said = self.chart_data if isinstance(self.chart_data, list) else []
         return [url for url in _addresses(*said) if url.startswith(("http://", "https://"))]
 
 
 class Chunk(msgspec.Struct):
+    """A chunk of a parse: its text, its text for embedding, and its blocks."""
+
     content: Any = ""
     embed: Any = None
     blocks: list[Block] = msgspec.field(default_factory=list)
@@ -92,13 +94,13 @@ class Chunk(msgspec.Struct):
 
     @property
     def span(self) -> tuple[int | None, int | None]:
-        """Its first and last page."""
+        """The first and last page, or (None, None)."""
         pages = [page for block in self.blocks if (page := block.page) is not None]
         return (min(pages), max(pages)) if pages else (None, None)
 
 
 class _AnyChunk(msgspec.Struct):
-    """One whose blocks are no blocks: its text is text all the same."""
+    """A chunk whose blocks have an unexpected shape; its text is still text."""
 
     content: Any = ""
     embed: Any = None
@@ -118,7 +120,7 @@ class _Chunks(msgspec.Struct):
 
 
 class _Parts(msgspec.Struct):
-    """Of a pipeline: a result each, or several."""
+    """The results within a pipeline's result: one or several of each."""
 
     parse: msgspec.Raw = msgspec.Raw(b"null")
     extract: msgspec.Raw = msgspec.Raw(b"null")
@@ -136,10 +138,10 @@ _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`kind` is the service's `response_type`, empty where it says none; `inner` what stands in its
-    `result`.
+    """The outer part of a result.
 
-    `left_out` grows by what couldn't be read, in words, as the rest is.
+    `kind` is the service's `response_type`, or empty. `inner` is its `result`, undecoded.
+    `left_out` describes what couldn't be read; it grows while the rest is read.
     """
 
     kind: str
@@ -147,12 +149,12 @@ class Result:
     inner: msgspec.Raw
     left_out: list[str] = field(default_factory=list)
     pdf_url: str | None = None
-    # of an extract that has them beside its result
+    # of an extract that has citations beside its result
     citations: msgspec.Raw = field(default_factory=msgspec.Raw)
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
-    """The outside of a result. One that can't be read is of no kind, and empty."""
+    """Read the outer part of a result. If that fails, the result is empty and has no kind."""
     left_out = [] if left_out is None else left_out
     try:
         top = _decoded(_TOP, body)
@@ -167,7 +169,7 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
 
 
 def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
-    """Of a parse, and of the parses within a pipeline's result, in reading order."""
+    """Yield the chunks of a parse, or of the parses in a pipeline's result, in reading order."""
     if result.kind == "pipeline":
         for part in _parts(result, depth).parse:
             yield from chunks_of(part, depth + 1)
@@ -187,8 +189,9 @@ def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
 
 
 def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
-    """What isn't text, one record each: extracted objects, sections of a split, the category of a
-    document.
+    """Yield a record for each item that isn't text.
+
+    These are extracted objects, sections of a split, and the category of a document.
     """
     if result.kind == "pipeline":
         parts = _parts(result, depth)
@@ -211,9 +214,11 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
 
 
 def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
-    """Addresses of the pictures it links to, each once: of a parse's blocks in their order, then of
-    merged tables, then of the blocks that an extract cites. Around values only where citations were
-    asked for, `cited`: else what stands there is nobody's but the document's author's.
+    """Yield the addresses of linked pictures, each once.
+
+    Those of a parse's blocks come first, in order, then those of merged tables, then those of the
+    blocks that an extract cites. Citations around values are considered only if they were asked for
+    (`cited`): otherwise what looks like one is text by the document's author.
     """
     fragments: list[str] = []
     seen = set[str]()
@@ -226,14 +231,14 @@ def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
 
 
 def charts_of(result: Result) -> Iterator[str]:
-    """Addresses of the data of charts that a parse links to, each once."""
+    """Yield the addresses of chart data that a parse links to, each once."""
     yield from dict.fromkeys(
         url for part in chunks_of(result) for block in part.blocks for url in block.charts
     )
 
 
 def pdfs_of(result: Result, depth: int = 0) -> Iterator[str]:
-    """Addresses of the PDFs that were made of the document, each once."""
+    """Yield the addresses of PDFs that the service made of the document, each once."""
     if result.kind != "pipeline":
         yield from filter(None, [result.pdf_url])
         return
@@ -249,8 +254,10 @@ def _images_of_blocks(result: Result, fragments: list[str]) -> Iterator[str]:
 
 
 def _images_cited(result: Result, *, around: bool, depth: int = 0) -> Iterator[str]:
-    """Within a pipeline nobody knows here what was asked for, and the blocks around values are its
-    own parse's.
+    """Yield the pictures that an extract cites.
+
+    Within a pipeline it is unknown whether citations were asked for, and blocks around values are
+    those of the pipeline's own parse.
     """
     if result.kind == "pipeline":
         for part in _parts(result, depth).extract:
@@ -273,7 +280,7 @@ def _decodable(raw: msgspec.Raw) -> Any:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Extracted values without their citations, which an account may get around every leaf."""
+    """Return extracted values without citations, which an account may get around every leaf."""
     if depth > DEEPEST + 1:
         return value
     if isinstance(value, dict):
@@ -339,7 +346,7 @@ def _results(raw: msgspec.Raw, left_out: list[str]) -> list[Result]:
 
 
 def _unwrapped(result: Result) -> Result:
-    """An extract of one section stands in an object beside its split's name and pages."""
+    """Unwrap the extract of one section, which is in an object with its split's name and pages."""
     if result.kind or bytes(memoryview(result.inner)[:1]) != b"{":
         return result
     inside = read_result(bytes(result.inner))
@@ -347,7 +354,7 @@ def _unwrapped(result: Result) -> Result:
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], raw: Buffer | msgspec.Raw) -> T:
-    """As it is, or mended. Raises one of MISFITS."""
+    """Decode the bytes as they are, or mended. Raises one of MISFITS."""
     try:
         return decoder.decode(raw)
     except MISFITS:
@@ -366,7 +373,7 @@ def _value(result: Result) -> Any:
 
 
 def _shallow(value: Any, result: Result, depth: int = 0) -> Any:
-    """Without what is nested deeper than anybody follows."""
+    """Return the value without what is nested too deeply."""
     if not isinstance(value, dict | list):
         return value
     if depth > DEEPEST:
@@ -384,7 +391,7 @@ def _objects(value: Any) -> list[Record]:
 
 
 def _unwrapped_objects(value: Any) -> list[Record]:
-    """Of an object that had citations around it as a whole."""
+    """Return the objects within a value that had citations around it as a whole."""
     return _objects(value) if isinstance(value, dict | list) else [{"value": value}]
 
 
@@ -414,7 +421,7 @@ def _sections(value: Mapping[str, Any]) -> Iterator[Record]:
 
 
 def _told(value: Any) -> Any:
-    """Objects and lists, which no column of a section has room for, as JSON."""
+    """Return objects and lists as JSON, since a section's columns can't hold them."""
     if not isinstance(value, dict | list):
         return value
     try:

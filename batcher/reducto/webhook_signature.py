@@ -1,8 +1,7 @@
-"""Whether a webhook message is genuine: Svix signatures, and tokens of our own in messages that
-nobody signs. Pure.
+"""Whether a webhook message is genuine, by Svix signatures or by tokens of our own. Pure.
 
-A genuine message means "ask about this job now" and nothing more: what it says of the job's state
-is not even read.
+The tokens are for messages that aren't signed. A genuine message means "ask about this job now" and
+nothing more: what it says of the job's state is not even read.
 """
 
 from __future__ import annotations
@@ -21,30 +20,31 @@ from batcher.reducto.api_types import METADATA_KEY
 
 T = TypeVar("T")
 
-TOLERANCE: Final = 300.0  # seconds a timestamp may be off: Svix's own figure
-LONGEST_ID: Final = 256  # characters; longer ones are nobody's
-SIGNATURES_AT_MOST: Final = 8  # read of one header, so that nobody has us count to a million
-PREFIXES: Final = ("svix", "webhook")  # the same three headers go by both names
+TOLERANCE: Final = 300.0  # seconds by which a timestamp may be off: Svix's own figure
+LONGEST_ID: Final = 256  # characters; no genuine id is longer
+SIGNATURES_AT_MOST: Final = 8  # read from one header, so that nobody can make us compare a million
+PREFIXES: Final = ("svix", "webhook")  # the same three headers exist under both names
 
 
 class Notice(NamedTuple):
-    """`message` is the same in every repetition of it."""
+    """A genuine message. `message` is the same in every repetition of it."""
 
     message: str
     job_id: str
 
 
 class Judge(Protocol):
-    """There are two: `Signed` for Svix, `Tokened` for direct webhooks."""
+    """There are two implementations: `Signed` for Svix, `Tokened` for direct webhooks."""
 
     def judge(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Notice | None:
-        """What the message says to ask about, or None where it isn't genuine. Never raises."""
+        """Return the job to ask about, or None if the message isn't genuine. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Messages with one of `secrets` as their key: several, so that one can be replaced while both
-    are in use.
+    """Judges messages signed with one of `secrets`.
+
+    There may be several secrets, so that one can be replaced while both are in use.
     """
 
     secrets: Sequence[bytes] = field(repr=False)
@@ -62,8 +62,9 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Tokened:
-    """Messages whose metadata, which only we and the service have seen, carry the token of their
-    nonce.
+    """Judges messages whose metadata contain the token of their nonce.
+
+    Only we and the service have seen that metadata.
     """
 
     key: bytes = field(repr=False)
@@ -82,22 +83,23 @@ class Tokened:
 
 
 def token(key: bytes, nonce: str) -> str:
-    """What the metadata of the submission with that nonce carry, and nobody can make who doesn't
-    have `key`.
+    """Return the token in the metadata of the submission with that nonce.
+
+    It can't be made without `key`.
     """
     return hmac.new(key, b"webhook " + _bytes(nonce), hashlib.sha256).hexdigest()
 
 
 def sign(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """Base64 of the HMAC over id, timestamp and the body's bytes as they came."""
+    """Return the HMAC of id, timestamp and the unchanged bytes of the body, in base64."""
     digest = hmac.new(secret, _bytes(f"{message_id}.{timestamp}.") + body, hashlib.sha256).digest()
     return base64.b64encode(digest).decode()
 
 
 def read_secrets(text: str) -> tuple[bytes, ...]:
-    """One or several `whsec_…`, by spaces or commas apart.
+    """Read one or several `whsec_…`, separated by spaces or commas.
 
-    Raises ValueError where there is none, or one is broken.
+    Raises ValueError if there is none, or if one is malformed.
     """
     words = text.replace(",", " ").split()
     if not words:
@@ -122,7 +124,7 @@ _DIRECT: Final = msgspec.json.Decoder(_DirectMessage)
 
 
 def _stamp(headers: Mapping[str, str]) -> tuple[str, str, str]:
-    """Id, timestamp and signatures; all three by the same name, or it is no stamp."""
+    """Return id, timestamp and signatures, all three under the same prefix, or empty strings."""
     for prefix in PREFIXES:
         message_id, timestamp, signatures = (headers.get(f"{prefix}-{part}", "") for part in _PARTS)
         if message_id:
@@ -149,8 +151,10 @@ def _versioned(signatures: str) -> list[str]:
 
 
 def _any_same(given: Sequence[str], expected: Sequence[str]) -> bool:
-    """Every pair is compared, each in constant time: how long it takes says nothing about how near
-    a guess was.
+    """Whether any of the signatures is an expected one.
+
+    Every pair is compared, each in constant time, so that the duration doesn't reveal how close a
+    guess was.
     """
     same = [hmac.compare_digest(_bytes(a), _bytes(b)) for a in given for b in expected]
     return True in same

@@ -1,5 +1,6 @@
-"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a
-submission is made of.
+"""Builds what the stages need from the manifest: rate limits, budget, templates of submissions.
+
+It decides no rules, and starts nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH
 from batcher.stages.submitter import JobTemplate
 
-HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
-HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
+# submissions per second to begin with; it adapts, since plans differ a hundredfold
+HOSTED_RATE: Final = 10.0
+HOSTED_FETCHES: Final = 150.0  # GET /job requests per second; the API allows 200
 LOCAL_SETTLE = 5.0  # seconds
 HOSTED_SETTLE = 60.0
 
@@ -72,7 +74,7 @@ def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
 
 def concurrency_of(manifest: Manifest) -> ConcurrencyLimit:
     service = manifest.service
-    # its jobs end when they end
+    # the service sets no time within which batch-priority jobs end
     exempt = any(job.queue_priority == "batch" for job in manifest.jobs)
     return ConcurrencyLimit(
         Drain(WIDTH),

@@ -74,11 +74,8 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     news = {"text": _words(values, how), **values, "failures": digest}
     patience = PATIENCE_WHEN_STOPPED if how is RunEnd.STOPPED else PATIENCE
     trust = None
-    with suppress(
-        ManifestError
-        # the run reports this error itself, and the receiver's certificate may be a publicly trusted
-        # one
-    ):
+    # The run reports this error itself, and the receiver's certificate may be publicly trusted.
+    with suppress(ManifestError):
         trust = trust_of(manifest)
     return await notify(manifest.notify.url, news, patience=patience, trust=trust)
 

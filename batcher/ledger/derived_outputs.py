@@ -88,8 +88,9 @@ def results(connection: sqlite3.Connection) -> Iterator[Derivable]:
 
 
 def hashes_of(connection: sqlite3.Connection, file: str) -> frozenset[str]:
-    """Return the hashes of everything ever made in `file`; a file with one of them may be
-    replaced.
+    """Return the hashes of everything ever made in `file`.
+
+    A file with one of them may be replaced.
     """
     sql = "SELECT sha256 FROM derived WHERE file = ? AND sha256 IS NOT NULL"
     return frozenset(row[0] for row in connection.execute(sql, (file,)))
@@ -152,6 +153,7 @@ def lines_file(connection: sqlite3.Connection) -> str | None:
 
 
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
+    """Record `name` as the JSON Lines file that this batch writes."""
     await ledger.note("lines", name)
 
 
@@ -211,10 +213,12 @@ def mirrored_sets(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
+    """Record the marks of the data sets as now uploaded."""
     await ledger.note("mirrored sets", json.dumps(marks))
 
 
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
+    """Record what was made, in place of earlier records of the same document and format."""
     rows = list(made)
     await ledger.write(
         lambda c: c.executemany(

@@ -236,9 +236,7 @@ class _Names:
         return self._connection.execute(sql, values).fetchone() is not None
 
     def _beside_results(self, output: str) -> str:
-        """Return the path with each folder renamed that has the name of another document's
-        result.
-        """
+        """Return the path, with new names for folders that are named like another's result."""
         for folder in _folders_like_results(output):
             if self._is_taken(collision_key(folder)):
                 tagged = with_tag(folder, _tag(folder))
@@ -250,8 +248,9 @@ _NAMES_OF_OWN: Final = 3  # how many of the possible names a document can have b
 
 
 def _possible_names(planned: str, version: Version) -> Iterator[str]:
-    """Yield the planned name, then names with a tag: of the source, of the source and its folder,
-    and numbered ones without end.
+    """Yield the planned name, then names with tags, without end.
+
+    The first tag is of the source, the second of the source, its folder and job; more are numbered.
     """
     yield planned
     yield with_tag(planned, _tag(version.source))

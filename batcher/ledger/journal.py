@@ -117,6 +117,7 @@ class Journal:
         self._lines.clear()
 
     def note(self, connection: sqlite3.Connection, event: e.Event, at: float) -> None:
+        """Add a line for `event` to the transaction under way, if it is one of `KEPT`."""
         if not isinstance(event, KEPT):
             return
         entry: dict[str, Any] = {"at": at, "event": type(event).__name__, "values": event}
@@ -209,6 +210,7 @@ def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
 
 
 def journal_of(ledger: Path) -> Path:
+    """Return the path of the journal of a ledger, which lies beside it."""
     return ledger.with_suffix(".journal.jsonl")
 
 
@@ -267,8 +269,9 @@ _HOME: Final = "SELECT service, key_print FROM attempts WHERE nonce = ?"
 def _facts_of(
     connection: sqlite3.Connection, document: int, values: dict[str, Any], uploads: dict[int, str]
 ) -> dict[str, Any]:
-    """Return the facts of a submission, and add to `values` what the ledger keeps in its own
-    columns.
+    """Return the facts of a submission, and add `service` and `key_print` to `values`.
+
+    The ledger keeps those two in columns of their own.
     """
     row = connection.execute(_HOME, (values["nonce"],)).fetchone() or ("", "")
     values["service"], values["key_print"] = row

@@ -192,9 +192,7 @@ class Ledger:
         await self.note("scan", str(self.scan))
 
     async def confirm(self, documents: Sequence[int]) -> None:
-        """Record that this scan found `documents` unchanged, so that they may be sent, or sent
-        again.
-        """
+        """Record that this scan found `documents` unchanged: they may be sent, or sent again."""
         await self._writer.do(lambda c: c.execute(_CONFIRM, (self.scan, json.dumps(documents))))
         self._wake()
 
@@ -360,6 +358,7 @@ class Ledger:
 
     @property
     def in_flight(self) -> int:
+        """How many documents have a job at the service whose result isn't saved yet."""
         return sum(self.tally[state] for state in IN_FLIGHT)
 
     async def change(self, *, within: float | None = None) -> None:
@@ -384,6 +383,7 @@ class Ledger:
     def close(self) -> None:
         # The reader first: the connection that closes last folds the WAL into the file, and that
         # has to be the writer.
+        """Close both connections. Nothing can be read or written afterwards."""
         self.reader.close()
         self._writer.close()
 
@@ -536,9 +536,7 @@ def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
 
 
 def _believe(connection: sqlite3.Connection, path: Path) -> None:
-    """Check the rows of open attempts, and the end of the journal: what a run is about to rely
-    on.
-    """
+    """Check open attempts and the end of the journal: what a run is about to rely on."""
     found = integrity.contradictions(connection) or integrity.disagreements(connection, path)
     if found:
         raise LedgerDamaged(

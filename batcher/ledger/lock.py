@@ -74,9 +74,7 @@ def is_held(path: Path) -> bool:
 
 
 def _take(fd: int) -> None:
-    """Take the lock, with a second try after `A_GLANCE`: another process may just be checking
-    it.
-    """
+    """Take the lock; try twice, since another process may just be checking it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -105,12 +105,14 @@ def _triggers(last: int) -> dict[str, str]:
 
 
 def spend(connection: sqlite3.Connection) -> Spend:
+    """Return what this run has spent and reserved so far."""
     return Spend(
         *connection.execute(f"SELECT {', '.join(Spend._fields)} FROM temp.purse").fetchone()
     )
 
 
 def lessons(connection: sqlite3.Connection, sort: str) -> Lessons:
+    """Return what bills have taught about documents of that sort."""
     sql = f"SELECT {', '.join(Lessons._fields)} FROM temp.lessons WHERE sort = ?"
     row = connection.execute(sql, (sort,)).fetchone()
     return Lessons(*row) if row else Lessons()
@@ -125,9 +127,7 @@ def put_in(
     *,
     alone: bool,
 ) -> None:
-    """Record the reservation of a submission. Its attempt, which must follow, is counted with
-    it.
-    """
+    """Record the reservation of a submission; it counts once its attempt is recorded."""
     values = (
         nonce,
         document,
@@ -161,8 +161,7 @@ def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | No
 
 
 def last_surprise(connection: sqlite3.Connection) -> Surprise | None:
-    """Return the last document that cost more than expected, and by how much; None if there is
-    none.
+    """Return the last document that cost more than expected, and by how much, or None.
 
     Only settled claims that are still kept count: those that nothing else fitted beside, and those
     whose bill exceeded even the worst case.

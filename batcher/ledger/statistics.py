@@ -40,9 +40,7 @@ class Phase(NamedTuple):
 
 
 class Slow(NamedTuple):
-    """A document and the seconds from acceptance to disk. `job` is empty if the batch has only
-    one.
-    """
+    """A document and its seconds from acceptance to disk. `job` is empty if there is only one."""
 
     source: str
     job: str
@@ -52,9 +50,7 @@ class Slow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """A run; `saved` and `credits` count the results saved from its start to that of the next
-    one.
-    """
+    """A run; `saved` and `credits` count the results saved before the next one started."""
 
     number: int
     started_at: float
@@ -82,6 +78,8 @@ class StateChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
+    """All numbers of a report. Amounts are in credits, sizes in bytes."""
+
     batch: str
     states: Sequence[Count]
     pages: int
@@ -104,6 +102,7 @@ class Statistics:
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
+    """Compute the numbers from one consistent state of the ledger."""
     reporting = ReportingQueries(db)
     db.execute("BEGIN")  # one consistent state, while a run may keep writing
     try:
@@ -271,9 +270,7 @@ def _spans(db: sqlite3.Connection) -> list[Count]:
 
 
 def _margins(db: sqlite3.Connection) -> list[Count]:
-    """Count documents by the hours that their results had left at the service when they were
-    saved.
-    """
+    """Count documents by the hours that were left before expiry when they were saved."""
     sql = (
         "SELECT max(-1, min(23, CAST((deadline_at - saved_at) / 3600 AS INTEGER))), count(*) FROM "
         "temp.took"

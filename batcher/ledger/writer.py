@@ -28,6 +28,8 @@ GROUP_COMMIT_DELAY: Final = 0.002
 
 
 class Writer(Protocol):
+    """Runs work on the ledger's connection."""
+
     async def do(self, work: Work[T]) -> T:
         """Run `work` in a transaction, and return its value once that is durable.
 

@@ -33,6 +33,7 @@ class Requeued:
 
 
 def again(candidate: Candidate) -> events.Event:
+    """Return the event that requeues a document."""
     if candidate.state is State.STUCK:
         return events.Recalled(candidate.id)
     return (

@@ -98,8 +98,7 @@ def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
 
 
 def _told(ledger: Path) -> Iterator[JournalEntry]:
-    """Yield the entries of the journal, after those of the old ledger where the journal falls
-    short.
+    """Yield the entries of the journal, after those of the old ledger where it falls short.
 
     The two may have numbered documents differently, so the journal's numbers are made negative.
     """
@@ -123,6 +122,7 @@ def _told(ledger: Path) -> Iterator[JournalEntry]:
 
 
 def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
+    """Move the rebuilt ledger and its journal to where the old ones were."""
     documents = _folded(made)
     aside = _set_aside(ledger)
     # In this order there is always a journal to rebuild from, wherever this is interrupted.

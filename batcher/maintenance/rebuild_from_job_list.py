@@ -66,9 +66,7 @@ class Listed:
 
 @dataclass(slots=True)
 class _Moment:
-    """The clock of the new ledger, set to the time of each event, so that it is recorded as of
-    then.
-    """
+    """The clock of the new ledger, set to when each event that it records happened."""
 
     at: float
 

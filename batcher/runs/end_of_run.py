@@ -1,6 +1,4 @@
-"""When a run has ended: the single rule for it, and the documents that it counts beside the
-stages.
-"""
+"""When a run has ended: the single rule for it, and documents as something to wait for."""
 
 from __future__ import annotations
 

@@ -92,9 +92,7 @@ class RunContext(NamedTuple):
 
 
 class CollectRun:
-    """Fetches the results of submitted jobs, including jobs whose reply was lost; submits
-    nothing.
-    """
+    """Fetches the results of submitted jobs, also of those with a lost reply; submits nothing."""
 
     is_complete = False  # whether nothing of the batch is left to do when it ends
     submits = False
@@ -234,9 +232,7 @@ class CollectRun:
         return ""
 
     def stages(self) -> list[Stage]:
-        """Return the stages, all of which run concurrently from the beginning of the run to its
-        end.
-        """
+        """Return the stages, which run concurrently from the beginning of the run to its end."""
         stages: list[Stage] = [
             self.sink,
             self.copier,
@@ -266,15 +262,14 @@ class CollectRun:
         return 0
 
     def tidying(self) -> Sequence[Outstanding]:
-        """Return what has to finish after all results are on disk; a stopped run doesn't wait for
-        it.
+        """Return what follows once all results are on disk.
+
+        A stopped run doesn't wait for the cleaner.
         """
         return (self.deriver,) if self.cleaner is None else (self.deriver, self.cleaner)
 
     async def _end(self) -> None:
-        """Return when everything has ended, or when a stopped run has done what it still must
-        do.
-        """
+        """Return when everything has ended, or when a stopped run has done what it still must."""
         over = asyncio.create_task(self._until_over())
         stopped = asyncio.create_task(self.control.stopped.wait())
         try:
@@ -297,9 +292,7 @@ class CollectRun:
             await self._bring_home()
 
     async def _wait_for_what_is_out(self) -> None:
-        """Wait for the jobs in flight, however long it takes, if the run was stopped in that
-        way.
-        """
+        """Wait for the jobs in flight, however long it takes, if the stop asks for that."""
         began = asyncio.get_running_loop().time()
         is_told = False
         while self.control.home and not self.control.abort and not has_ended(self.out()):
@@ -352,9 +345,7 @@ class CollectRun:
             bringing.cancel()
 
     async def _until_brought_home(self) -> None:
-        """Return when everything that can be fetched now is written, with all files made from
-        it.
-        """
+        """Return when all that can be fetched now is written, with all files made from it."""
         arriving = (self.poller, self.fetcher, self.sink)
         while not has_ended((*arriving, self.deriver)):
             while not has_ended(arriving):
@@ -362,9 +353,7 @@ class CollectRun:
             await self.deriver.finish()
 
     def _is_silent(self, since: float) -> bool:
-        """Return whether nothing has arrived for `SILENCE` seconds and nothing remains to be
-        written.
-        """
+        """Return whether nothing has arrived for `SILENCE` seconds and all of it is written."""
         heard_at = max(
             since,
             self.rate_limits.fetch.answered_at,
@@ -437,9 +426,7 @@ class Run(CollectRun):
             self.passwords.close()
 
     async def _check_mirror(self, mirror: Mirror) -> None:
-        """Stop sending if the mirror can't be written; jobs in flight are still fetched to the
-        disk.
-        """
+        """Stop sending if the mirror can't be written; results in flight still go to disk."""
         checking = asyncio.create_task(mirror.check())
         stopped = asyncio.create_task(self.control.stopped.wait())
         try:
@@ -508,8 +495,9 @@ class Run(CollectRun):
 
 
 class Cancellation(CollectRun):
-    """Cancels the jobs in flight. Only the final status counts: a job that completed first is
-    fetched.
+    """Cancels the jobs in flight.
+
+    Only the final status counts: the result of a job that completed first is fetched.
     """
 
     async def to_its_end(self) -> None:

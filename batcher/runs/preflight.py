@@ -65,6 +65,10 @@ class Connection:
 
 
 def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
+    """Lock and open the ledger of a batch; `stack` closes and unlocks it.
+
+    Raises LedgerError and its subclasses, and OutputError.
+    """
     path = manifest.output.ledger_path
     refuse_strangers(manifest)
     with suppress(OutputError):  # the check before writing gives a better message
@@ -113,6 +117,7 @@ def _holds_anything(ledger: Path) -> bool:
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Connection) -> None:
+    """Raise LedgerForeign if submissions are in flight at another service or with another key."""
     for service, number in ledger.tracking.foreign_attempts(reached.identity, reached.key_print):
         raise LedgerForeign(
             f"{number} submissions are still out at {service}, or under another key, and only "

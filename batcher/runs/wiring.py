@@ -39,6 +39,7 @@ def budget_of(manifest: Manifest) -> Budget:
 
 
 def rate_limits_of(manifest: Manifest) -> RateLimits:
+    """Return the rate limits; only the hosted service has any that the manifest doesn't set."""
     service = manifest.service
     hosted = service.url is None and not service.is_local
     submit = RateLimiter(service.requests_per_second)
@@ -66,6 +67,7 @@ def cleaner_of(
 
 
 def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
+    """Return a poll schedule that starts from how long the latest jobs took."""
     schedule = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
     for size, took in ledger.reporting.took():
         schedule.seed(size, took)
@@ -89,6 +91,7 @@ def account_of(manifest: Manifest, reached: Connection) -> Account:
 
 
 def settle_of(manifest: Manifest) -> float:
+    """Return the seconds to wait before a job that the job list lacks may be taken as absent."""
     if manifest.service.settle is not None:
         return manifest.service.settle
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE

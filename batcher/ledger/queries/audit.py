@@ -76,6 +76,7 @@ class AuditQueries:
         return {row[0]: Holder(*row[1:]) for row in rows}
 
     def proven(self, service: str, key_print: str) -> frozenset[str]:
+        """Return the proofs on record for that service and key."""
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
         return frozenset(row[0] for row in self._connection.execute(sql, (service, key_print)))
 
@@ -123,9 +124,7 @@ class AuditQueries:
         return list(self._connection.execute(sql))
 
     def nonces_by_upload(self) -> dict[str, str]:
-        """Return {input: nonce} of the unaudited attempts, for a job list that doesn't echo
-        nonces.
-        """
+        """Return {input: nonce} of unaudited attempts, for job lists that don't echo nonces."""
         return dict(
             self._connection.execute(
                 f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"

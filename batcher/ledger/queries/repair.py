@@ -13,9 +13,7 @@ from batcher.ledger.queries.rows import Candidate
 
 
 class RepairQueries:
-    """Queries about a batch without a run under way; `rebuild` uses them on the ledger it
-    writes.
-    """
+    """Queries about a batch without a run; `rebuild` uses them on the ledger that it writes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -40,8 +38,7 @@ class RepairQueries:
         return _candidate(self._connection.execute(sql, (output,)).fetchone())
 
     def payers_of(self, chosen: Sequence[Candidate]) -> dict[int, int]:
-        """Return, by document, the one that pays for its bytes and step, has paid, or may have
-        paid.
+        """Return, by document, the one that pays for its bytes and step, or has or may have paid.
 
         For one of several chosen documents with the same bytes and step, that is the document
         itself. One in doubt comes first: the others share its outcome, since its bytes can't be
@@ -109,9 +106,7 @@ class RepairQueries:
         return dict(rows.fetchall())
 
     def current_version(self, source: str, job: str, folder: str) -> tuple[int, str, str] | None:
-        """Return (document, content, step) of the current version of a source in one job, or
-        None.
-        """
+        """Return (document, content, step) of the current version of a source in a job, or None."""
         sql = (
             "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = "
             "? AND current = 1"

@@ -1,6 +1,4 @@
-"""Queries for reports to people: groups of failures, costs, speed, and what happened since an
-event.
-"""
+"""Queries for reports to people: failures in groups, costs, speed, and changes since an event."""
 
 from __future__ import annotations
 
@@ -46,8 +44,7 @@ class ReportingQueries:
         return sorted(groups.values(), key=lambda group: -group.documents)
 
     def passing(self, *, runs: int | None = None, scan: int | None = None) -> list[tuple[int, int]]:
-        """Return (document, runs that tried it) of the failures that the next run tries again by
-        itself.
+        """Return (document, runs that tried it) of failures that the next run tries again.
 
         These failed for a reason that may pass, nothing was paid for them, and fewer than `runs`
         runs have tried these bytes since a person last decided about them. `runs` is by default
@@ -120,13 +117,13 @@ class ReportingQueries:
         return dict(json.loads(row[0])) if row else {}
 
     def last_event(self) -> int:
+        """Return the number of the last event, or 0."""
         return int(
             self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         )
 
     def verdicts_since(self, seq: int, *, but: Sequence[int] = ()) -> int:
-        """Count documents that came to a verdict other than saved after event `seq`, and still have
-        it.
+        """Count documents that got a verdict other than saved after event `seq`, and have it still.
 
         The documents `but`, and later steps that these block, aren't counted.
         """
@@ -164,8 +161,7 @@ class ReportingQueries:
         return row and float(row[0])
 
     def steps(self) -> dict[str, dict[str, int]]:
-        """Return the number of documents by state for each job, in the order of their first
-        documents.
+        """Return the number of documents by state for each job, in order of first documents.
 
         It is empty if the batch has no step that follows another.
         """

@@ -96,8 +96,9 @@ class Unknown(NamedTuple):
 
     @property
     def has_upload(self) -> bool:
-        """Whether its input was an upload of its own, by which it can be found and made
-        unusable.
+        """Whether its input was an upload of its own.
+
+        By that its job can be found, and deleting it makes a late submission fail.
         """
         return self.input_kind == InputKind.UPLOAD
 
@@ -149,6 +150,7 @@ class Account(NamedTuple):
 
     @property
     def projected(self) -> float:
+        """What everything will have cost in the end."""
         return self.spent + self.failed + self.likely + self.to_come
 
 

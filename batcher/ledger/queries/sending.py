@@ -42,7 +42,7 @@ class SendingQueries:
         return {row[1]: Known._make((*row[:7], STATES[row[7]], *row[8:])) for row in rows}
 
     def due(self, now: float, limit: int, *, scan: int) -> list[Due]:
-        """Return documents to upload or submit that scan number `scan` has found, longest due
+        """Return documents that scan number `scan` found and that may be sent now, longest due
         first.
         """
         rows = self._connection.execute(
@@ -84,8 +84,9 @@ class SendingQueries:
         return name, options
 
     def pages_of(self, document: int) -> int | None:
-        """Return the pages billed for its result, by its own job or the one that it was copied
-        from.
+        """Return the pages billed for its result, or None.
+
+        For a copy these are the pages of the document that it was copied from.
         """
         row = self._connection.execute(
             "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND "
@@ -96,8 +97,9 @@ class SendingQueries:
         return None if row[0] is None else int(row[0])
 
     def upstream_job(self, upstream: int) -> Upstream | None:
-        """Return the latest job for the result of `upstream`, its own or the one it was copied
-        from.
+        """Return the latest job that gave the result of document `upstream`, or None.
+
+        For a copy this is the job of the document that it was copied from.
         """
         row = self._connection.execute(
             "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN "
@@ -130,9 +132,7 @@ class SendingQueries:
         return [_follower(row) for row in rows]
 
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
-        """Return the latest saved job other than `job_id` that the service must still have, or
-        None.
-        """
+        """Return the latest saved job but `job_id` that the service must still have, or None."""
         row = self._connection.execute(
             "SELECT job_id FROM attempts WHERE outcome = 'saved' AND cleaned_at IS NULL AND "
             "job_id <> ?"

@@ -1,6 +1,4 @@
-"""Queries about documents with the same bytes and step: which one pays, and whose result is
-copied.
-"""
+"""Queries about documents with the same bytes and step: which pays, and whose result is copied."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ class SharingQueries:
         return [row[0] for row in self._connection.execute(sql, (payer,))]
 
     def results_like(self, copy: Copy) -> list[tuple[str, str]]:
-        """Return (output, sha256) of some results with the same bytes and step, its payer's
+        """Return (output, sha256) of up to 8 results with the same bytes and step, its payer's
         first.
         """
         rows = self._connection.execute(
@@ -106,15 +104,14 @@ class SharingQueries:
         return row and int(row[0])
 
     def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
-        """Return the pairs of content and step that have a result, a job, or a verdict that
-        counts.
-        """
+        """Return the pairs of content and step with a result, a job, or a verdict that counts."""
         pairs = json.dumps([pair for pair in wanted if pair[0]])
         return {(row[0], row[1]) for row in self._connection.execute(_ANSWERED, (pairs,))}
 
     def who_has_sent(self, document: int) -> int | None:
-        """Return the document that has, or may have, an open submission of the same bytes and
-        step.
+        """Return the document with an open submission of the same bytes and step, or None.
+
+        That includes submissions of unknown outcome.
         """
         row = self._connection.execute(
             "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "

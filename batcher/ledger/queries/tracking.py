@@ -23,6 +23,7 @@ class TrackingQueries:
         self._connection = connection
 
     def counts(self) -> Counter[State]:
+        """Return the number of documents in each state, superseded ones included."""
         rows = self._connection.execute("SELECT state, count(*) FROM documents GROUP BY state")
         return Counter({State(state): number for state, number in rows})
 
@@ -59,9 +60,7 @@ class TrackingQueries:
         return [_flight(row) for row in self._connection.execute(sql, (json.dumps(documents),))]
 
     def nearest_deadline(self) -> tuple[float, float] | None:
-        """Return (acceptance, deadline) of the job in flight whose result expires first, or
-        None.
-        """
+        """Return (acceptance, deadline) of the job in flight that expires first, or None."""
         sql = (
             "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON "
             "a.document = d.id"

@@ -1,3 +1,4 @@
-"""REMEMBERS: the SQLite file of every document, attempt and event, its journal, and what can be
-asked of both.
+"""The ledger: a SQLite file of all documents, attempts and events, its journal, and the queries.
+
+It keeps the record of a batch. It decides nothing and calls no service.
 """

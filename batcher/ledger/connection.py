@@ -1,4 +1,4 @@
-"""Connections to the ledger's file that can only read."""
+"""Opens read-only connections to the ledger's file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read: any number of them may be open beside a run."""
+    """Return a read-only connection; any number of them may be open during a run."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
     )

@@ -1,6 +1,6 @@
-"""What the ledger remembers of everything made of saved results, and what is still to be made.
+"""What the ledger records about files made from saved results, and what is still to be made.
 
-It can all be lost: each is made again from the results on disk, for nothing.
+All of it may be lost: everything is made again from the results on disk, at no cost.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from batcher.ledger.queries.notes import noted
 
 
 class Derivable(NamedTuple):
-    """A saved result of which something is to be made.
+    """A saved result from which something is to be made.
 
-    `credits` as billed, 0 for a copy of another's.
+    `credits` is what was billed, or estimated where there is no bill; 0 for a copy.
     """
 
     document: int
@@ -34,7 +34,10 @@ class Derivable(NamedTuple):
 
 
 class Derived(NamedTuple):
-    """A row of the table of that name: whatever `start` and `size` bound in `file` has `sha256`."""
+    """A row of the table `derived`.
+
+    `sha256` is the hash of the `size` bytes at `start` in `file`.
+    """
 
     document: int
     format: str
@@ -47,7 +50,7 @@ class Derived(NamedTuple):
 
 
 _SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
-NOTHING: Final = ""  # the file of what couldn't be made
+NOTHING: Final = ""  # stands for the file where it couldn't be made
 _MADE: Final = (
     "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND "
     "x.result_sha256 = d.output_sha256)"
@@ -62,9 +65,7 @@ _DERIVABLE: Final = (
 
 
 def missing(connection: sqlite3.Connection, format: str) -> list[tuple[int, int]]:
-    """(document, bytes of its result) of those that are saved and of which `format` hasn't been
-    made yet.
-    """
+    """Return (document, bytes of its result) of the saved documents that lack `format`."""
     sql = (
         f"SELECT d.id, d.output_size FROM documents d WHERE {_SAVED} AND NOT {_MADE} ORDER BY d.id"
     )
@@ -74,32 +75,35 @@ def missing(connection: sqlite3.Connection, format: str) -> list[tuple[int, int]
 def derivable(
     connection: sqlite3.Connection, format: str, documents: Sequence[int]
 ) -> list[Derivable]:
-    """Those of `documents` that `missing` would name."""
+    """Return those of `documents` that `missing` would return."""
     marks = ",".join("?" * len(documents))
     sql = f"{_DERIVABLE} WHERE d.id IN ({marks}) AND {_SAVED} AND NOT {_MADE} ORDER BY d.id"
     return [Derivable._make(row) for row in connection.execute(sql, (*documents, format))]
 
 
 def results(connection: sqlite3.Connection) -> Iterator[Derivable]:
-    """All current results, by source."""
+    """Yield all current results, by source."""
     rows = connection.execute(f"{_DERIVABLE} WHERE {_SAVED} ORDER BY d.source, d.job")
     return (Derivable._make(row) for row in rows)
 
 
 def hashes_of(connection: sqlite3.Connection, file: str) -> frozenset[str]:
-    """Of everything ever made under that name: what may be replaced."""
+    """Return the hashes of everything ever made in `file`.
+
+    A file with one of them may be replaced.
+    """
     sql = "SELECT sha256 FROM derived WHERE file = ? AND sha256 IS NOT NULL"
     return frozenset(row[0] for row in connection.execute(sql, (file,)))
 
 
 def files(connection: sqlite3.Connection, format: str) -> dict[str, int]:
-    """The files of a format and how far each is known."""
+    """Return the files of a format, with the number of bytes of each that are on record."""
     sql = "SELECT file, max(start + size) FROM derived WHERE format = ? AND file <> ? GROUP BY file"
     return dict(connection.execute(sql, (format, NOTHING)))
 
 
 def unmade(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """(format, source, why) of what the last run couldn't make of current results."""
+    """Return (format, source, reason) of what couldn't be made from current results."""
     sql = (
         "SELECT x.format, d.source, x.note FROM derived x JOIN documents d ON d.id = x.document"
         f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file = ? ORDER BY x.format, "
@@ -109,9 +113,7 @@ def unmade(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
 
 
 def outdated(connection: sqlite3.Connection, format: str) -> list[str]:
-    """Files that hold something of a document which is no longer saved as it was, or has a newer
-    version.
-    """
+    """Return the files that hold something of a superseded document, or of one that has changed."""
     sql = (
         "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE "
         "x.format = ? AND x.file <> ?"
@@ -121,7 +123,7 @@ def outdated(connection: sqlite3.Connection, format: str) -> list[str]:
 
 
 def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
-    """Of current results, in the order of their files."""
+    """Yield what was made from current results, in the order of the files."""
     sql = (
         "SELECT x.* FROM derived x JOIN documents d ON d.id = x.document"
         f" WHERE {_SAVED} AND d.output_sha256 = x.result_sha256 AND x.file <> ? ORDER BY "
@@ -131,14 +133,14 @@ def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
 
 
 def made_of(connection: sqlite3.Connection, document: int, format: str) -> str | None:
-    """The file of that format, whose document it is."""
+    """Return the file that was made from that document in `format`, or None."""
     sql = "SELECT file FROM derived WHERE document = ? AND format = ? AND file <> ?"
     row = connection.execute(sql, (document, format, NOTHING)).fetchone()
     return row and str(row[0])
 
 
 def knows(connection: sqlite3.Connection, file: str) -> bool:
-    """Whether something was made under that name, now or earlier."""
+    """Return whether something was ever made under that name."""
     return (
         connection.execute("SELECT 1 FROM derived WHERE file = ? LIMIT 1", (file,)).fetchone()
         is not None
@@ -146,22 +148,26 @@ def knows(connection: sqlite3.Connection, file: str) -> bool:
 
 
 def lines_file(connection: sqlite3.Connection) -> str | None:
-    """The file whose lines are ours, even where it holds none that count."""
+    """Return the JSON Lines file that this batch writes, even if it holds no current line."""
     return noted(connection, "lines")
 
 
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
+    """Record `name` as the JSON Lines file that this batch writes."""
     await ledger.note("lines", name)
 
 
 def columns_of(connection: sqlite3.Connection, job: str) -> Columns | None:
-    """Of the Parquet files of that job, as the last run that knew what it asks for had them."""
+    """Return the columns of a job's Parquet files, as the last run recorded them.
+
+    None if they don't follow from what the job asks for: then only its rows show them.
+    """
     text = noted(connection, f"columns of {job}")
     return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
 
 def found_columns_of(connection: sqlite3.Connection, job: str) -> Columns | None:
-    """Of the Parquet files of a job whose rows alone can tell, as far as they have told."""
+    """Return the columns found so far in the rows of a job that doesn't determine them."""
     text = noted(connection, f"columns found in {job}")
     return {name: ColumnType(kind) for name, kind in json.loads(text).items()} if text else None
 
@@ -172,15 +178,15 @@ async def note_found_columns(ledger: Ledger, job: str, columns: Columns) -> None
 
 
 async def note_columns(ledger: Ledger, job: str, columns: Columns | None) -> None:
-    """None: only its rows can tell."""
+    """Record the columns of a job's Parquet files; None if only its rows show them."""
     if columns != columns_of(ledger.reader, job):
         await ledger.note(f"columns of {job}", None if columns is None else json.dumps(columns))
 
 
 class DataSet(NamedTuple):
-    """A file that many documents share, as far as it counts.
+    """A file that many documents share, and how many bytes of it count.
 
-    `mark` tells it from what it was earlier.
+    `mark` differs from that of any earlier content.
     """
 
     name: str
@@ -189,11 +195,11 @@ class DataSet(NamedTuple):
 
 
 def data_sets(connection: sqlite3.Connection) -> list[DataSet]:
-    """The files of lines and of Parquet."""
+    """Return the JSON Lines and Parquet files."""
     sql = (
         "SELECT file, max(start + size), sha256 FROM derived WHERE format IN ('jsonl', 'parquet') "
         "AND file <> ''"
-        " GROUP BY file ORDER BY file"  # of lines, the sha256 of the last one
+        " GROUP BY file ORDER BY file"  # of JSON Lines, the sha256 of the last line
     )
     return [
         DataSet(file, length, f"{length} {sha256}")
@@ -202,15 +208,17 @@ def data_sets(connection: sqlite3.Connection) -> list[DataSet]:
 
 
 def mirrored_sets(connection: sqlite3.Connection) -> dict[str, str]:
-    """Their marks as they were put into an object store last, by the whole address."""
+    """Return the marks of the data sets as last uploaded to an object store, by full address."""
     return dict(json.loads(noted(connection, "mirrored sets") or "{}"))
 
 
 async def note_mirrored_sets(ledger: Ledger, marks: dict[str, str]) -> None:
+    """Record the marks of the data sets as now uploaded."""
     await ledger.note("mirrored sets", json.dumps(marks))
 
 
 async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
+    """Record what was made, in place of earlier records of the same document and format."""
     rows = list(made)
     await ledger.write(
         lambda c: c.executemany(
@@ -220,12 +228,12 @@ async def remember(ledger: Ledger, made: Iterable[Derived]) -> None:
 
 
 async def give_up(ledger: Ledger, one: Derivable, format: str, why: str) -> None:
-    """It can't be made of that result; the next run tries again."""
+    """Record that `format` can't be made from that result; the next run tries again."""
     await remember(ledger, [Derived(one.document, format, one.sha256, NOTHING, note=why)])
 
 
 async def forget(ledger: Ledger, format: str, names: Iterable[str]) -> None:
-    """Whatever was made in these files is to be made again."""
+    """Delete the record of what was made in these files, so that it is made again."""
     rows = [(format, name) for name in names]
     await ledger.write(
         lambda c: c.executemany("DELETE FROM derived WHERE format = ? AND file = ?", rows)

@@ -1,7 +1,7 @@
-"""What each event writes: the columns of its document, and what becomes of the attempt under way.
+"""What each event writes: the columns of its document, and those of the attempt under way.
 
-`core.lifecycle` has decided the state by then. Statements take the event's own fields, `at`,
-`state` and `before`.
+The new state is decided by `core.lifecycle`. The statements take the fields of the event as
+parameters, and `at`, `state` and `before`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _NO_REASON: Final = "reason = NULL, kind = NULL, error_name = NULL"
 _AGAIN: Final = (
     f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, {_NO_REASON}"
 )
-# Where its input was an earlier step's job: that can't be read any more, so the next input is an
-# upload of its own.
+# Where the input was the job of an earlier step: that can't be read any more, so the next input is
+# an upload of its own.
 _PART_WAYS: Final = f"on_its_own = max(on_its_own, input_kind IS '{InputKind.JOB}')"
-# What was lost on disk and is made again from a copy's file is no copy: it was paid for itself.
+# A result that was lost on disk and is restored from a copy's file is not a copy: it was paid for
+# itself.
 _PAID_FOR_ITSELF: Final = (
     "CASE WHEN payer IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM attempts a WHERE a.document = :document AND a.outcome = 'saved') THEN payer "
@@ -87,7 +88,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"
 _OUT: Final = "WHERE document = :document AND outcome = 'accepted'"
-_DONE: Final = (  # the last one: a result that was lost on disk may have been paid for again
+# the last one, because a result that was lost on disk may have been paid for again
+_DONE: Final = (
     "WHERE document = :document AND outcome = 'saved'"
     " AND number = (SELECT max(number) FROM attempts WHERE document = :document AND outcome = "
     "'saved')"
@@ -102,7 +104,7 @@ _ENDED: Final = "ended_at = :at"
 
 
 def _closed(kind: type[e.Event], outcome: str, where: str, *columns: str) -> str:
-    """The statement by which an event of that `kind` ends an attempt without a result."""
+    """Return the statement by which an event of `kind` ends an attempt without a result."""
     changes = [
         f"outcome = '{outcome}'",
         f"void_cause = '{CAUSES[kind]}'",
@@ -149,7 +151,7 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.DeletionStarted: f"UPDATE attempts SET deletion_started_at = :at {_CLEANABLE}",
     e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_CLEANABLE}",
 }
-# Events that an attempt may or may not be under way for, by the state they come in.
+# Events that come with or without an attempt under way, by the state of the document.
 IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.SENDING, e.Rejected): _closed(e.Rejected, "void", _OPEN, _WHY, _ERROR_NAME, _UNPAID),
     (State.SENDING, e.UploadLapsed): _closed(
@@ -167,8 +169,9 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.HELD, e.Superseded): _closed(e.Superseded, "lost", _OPEN, _SUPERSEDED),
 }
 _COPY: Final = frozenset({State.DUPLICATE})
-# What was found out in one moment may come too late in the next: a copy waits for no payer any more
-# (though a person puts verdicts back, too), or what was held has made way for a newer version.
+# An event may come too late for what happened since it was decided: a copy no longer waits for a
+# payer (though a person requeues documents with a verdict, too), or a held document was superseded
+# by a newer version.
 _IN_TIME: Final[dict[type[e.Event], frozenset[State]]] = {
     e.PayerFailed: _COPY,
     e.Promoted: _COPY,
@@ -198,7 +201,7 @@ _TWIN: Final = """
     INSERT OR IGNORE INTO twins (service, job_id, document, nonce, status, credits, found_at)
     SELECT service, :job_id, document, nonce, :status, :credits, :at
     FROM attempts WHERE nonce = :nonce"""
-# in columns of their own
+# these have columns of their own
 _TOLD_ELSEWHERE: Final = frozenset({"document", "at", "state", "service", "key_print"})
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 
@@ -212,13 +215,14 @@ def apply(
     scan: int | None = None,
     claim: Reservation | None = None,
 ) -> tuple[State, State]:
-    """Write `event` inside the caller's transaction. Returns the state before and after.
+    """Write `event` inside the caller's transaction, and return the states before and after.
 
-    `scan` is the number of this run's scan once that has seen everything: what it didn't find is
-    withdrawn where it comes back to the queue.
+    `scan` is the number of this run's scan once that has seen everything; a document that it didn't
+    find is withdrawn where it returns to the queue.
 
-    Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would pass a limit:
-    in the transaction that puts it on record, for between a look and an act others act too.
+    Raises Impossible, AttemptOpen, Outdated, and BudgetSpent where a submission would exceed a
+    limit. Limits are checked in the transaction that records the submission, since other
+    submissions may come between a check and an act.
     """
     row = connection.execute(_NOW, (event.document,)).fetchone()
     if row is None:
@@ -240,7 +244,7 @@ def apply(
         event = keep_to(budget, connection, event, claim)
     values = msgspec.structs.asdict(event)
     told = _detail(values)
-    values["at"] = at  # plain: sqlite3 is slow at others
+    values["at"] = at  # plain types: sqlite3 is slow with others
     values["state"] = after.value
     values["before"] = before.value
     if isinstance(event, e.Uploaded):
@@ -251,7 +255,7 @@ def apply(
     if payer is not None and before is State.DUPLICATE:
         _follow_copies(connection, event, payer)
     if not is_current and after not in OUT and after is not State.SUPERSEDED:
-        # whatever it came to: nobody waits for it
+        # whatever its outcome was, nothing waits for it
         _, after = apply(connection, e.Superseded(event.document), at)
     elif scan is not None and after in UNSENT and row[4] != scan:
         _, after = withdraw(connection, event.document, at)
@@ -259,13 +263,14 @@ def apply(
 
 
 def withdraw(connection: sqlite3.Connection, document: int, at: float) -> tuple[State, State]:
-    """Nobody asks for it any more, and nothing was sent."""
+    """Withdraw a document that the manifest no longer asks for and that wasn't sent."""
     return apply(connection, e.Withdrawn(document, _NOBODY_ASKS), at)
 
 
 def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -> None:
-    """Where one copy pays from now on, or has got what its payer never had, the others wait for
-    that one.
+    """Make the other copies of `payer` wait for this document instead.
+
+    That happens where it pays from now on, or has got the result that its payer never had.
     """
     statement = _FOLLOW.get(type(event))
     if statement is not None:
@@ -273,7 +278,7 @@ def _follow_copies(connection: sqlite3.Connection, event: e.Event, payer: int) -
 
 
 def note_twin(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
-    """A second job of the attempt with that nonce. False where it is on record already."""
+    """Record a duplicate job of the attempt with that nonce; False if it is on record already."""
     if not connection.execute(_TWIN, values).rowcount:
         return False
     (state,) = connection.execute(
@@ -290,10 +295,9 @@ def keep_to(
     sending: e.Sending,
     claim: Reservation | None,
 ) -> e.Sending:
-    """The submission, with what is expected of it as its cost. Raises BudgetSpent where it would
-    pass a limit.
+    """Return the submission with its expected cost. Raises BudgetSpent where it exceeds a limit.
 
-    How it is judged, `core.budget` says. Without a `claim` it costs as much as it says.
+    The rules are those of `core.budget`. Without a `claim` the cost that the event states is used.
     """
     if budget is None:
         return sending
@@ -324,9 +328,9 @@ def keep_to(
 def afford(
     budget: Budget, connection: sqlite3.Connection, claim: Reservation
 ) -> tuple[Spend, Fear]:
-    """What is spent, and what may be added to it.
+    """Return what is spent, and what the submission may add to it.
 
-    Raises BudgetSpent where no bill to come would make room for that.
+    Raises BudgetSpent where no bill that is still to come would make room for it.
     """
     spent = run_spend.spend(connection)
     feared = fear(claim, run_spend.lessons(connection, claim.sort))

@@ -1,5 +1,6 @@
-"""Which kind of file system a path is on: on one that is shared by network SQLite's locks and WAL
-can't be trusted.
+"""Tells which kind of file system a path is on.
+
+On network file systems SQLite's locks and its WAL can't be trusted.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ NETWORKS: Final = frozenset(
 
 
 def network_of(path: Path, *, mounts: Path = MOUNTS) -> str | None:
-    """The name of the network file system that `path` is on; None for a local one, or where nobody
-    can tell.
+    """Return the type of the network file system that `path` is on.
+
+    Returns None for a local one, and where `mounts` (proc(5), mountinfo) can't be read.
     """
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()

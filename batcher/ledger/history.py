@@ -1,6 +1,6 @@
-"""One document's whole story, as the ledger has it: every version, attempt and event.
+"""The full history of one document: every version, with its attempts and events.
 
-Tells nothing in words.
+It returns rows and formats nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from batcher.errors import BatcherError
 
 
 def story(connection: sqlite3.Connection, path: str) -> list[dict[str, Any]]:
-    """Every version of the document at `path` with attempts and events, by step, newest first.
-    Raises BatcherError.
+    """Return every version of the document at `path` with its attempts, duplicate jobs and events.
 
-    `path` is its name in the batch; else it is looked for as a file that lies there, or as the
-    result of one.
+    They are ordered by step, newest version first. `path` is the name of the document in the batch,
+    or else the path of its source file or of its result. Raises BatcherError if there is no such
+    document.
     """
     rows = _rows(connection, _VERSIONS.format("d.source = ?"), path) or _rows(
         connection, _LYING_THERE, *_elsewhere(path)
@@ -46,7 +46,7 @@ def story(connection: sqlite3.Connection, path: str) -> list[dict[str, Any]]:
     return rows
 
 
-# A step before those that read it.
+# A step is listed before the steps that read its results.
 _VERSIONS = """
     SELECT d.*, payer.source AS paid_by
     FROM documents d LEFT JOIN documents payer ON payer.id = d.payer
@@ -57,8 +57,9 @@ _LYING_THERE = _VERSIONS.format(
 
 
 def _elsewhere(path: str) -> tuple[str, str]:
-    """What it may be meant by that a shell has completed: a name with ./ before it, a file from
-    where one stands.
+    """Return other names that a path may stand for which a shell has completed.
+
+    The first is the path without a leading `./`, the second the absolute path of the file.
     """
     typed = posixpath.normpath(path)
     full = Path.cwd() / path

@@ -1,8 +1,7 @@
-"""How documents enter the ledger: new ones, new versions of known ones, and copies that will not be
-paid for again.
+"""How documents enter the ledger: new ones, new versions, and copies that aren't paid for again.
 
-Bytes and step decide who pays: whatever was paid for once serves everybody who asks for the same,
-under any name.
+Bytes and step decide what is paid for: a job that was paid for once serves every document with the
+same bytes and step, whatever its name.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from batcher.ledger.queries.fragments import COUNTS_STILL, listed
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A source as the scanner found it. `replaces` is the document it stands in for from now on.
+    """A source as the scanner found it. `replaces` is the id of the version that it supersedes.
 
-    `state` is queued, or the verdict that keeps it from ever being sent, with its `reason`.
-    `upstream` is the job whose document of the same source comes before it; `options` and
-    `metadata` are JSON, of this document alone.
+    `state` is queued, or a verdict for a document that is never sent, with its `reason`. `upstream`
+    is the name of the job whose document of the same source comes before this one. `options` and
+    `metadata` are JSON, and apply to this document alone.
     """
 
     source: str
@@ -51,7 +50,7 @@ class Version:
 
 @dataclass(slots=True)
 class Moved:
-    """Documents by the state they came to and left."""
+    """How many documents entered and left each state, and how many were withdrawn."""
 
     came: Counter[State] = field(default_factory=Counter)
     went: Counter[State] = field(default_factory=Counter)
@@ -69,7 +68,7 @@ _UNASKED: Final = (
     "SELECT id FROM documents WHERE current = 1 AND scan <> ? AND state IN "
     f"({listed(UNSENT)}) ORDER BY id LIMIT ?"
 )
-# What a document is now that it stands for itself.
+# The state of a document that is no longer a copy.
 _ITS_TURN: Final = (
     "iif(upstream IS NULL OR (SELECT u.state FROM documents u WHERE u.id = documents.upstream) = "
     "'saved',"
@@ -80,7 +79,7 @@ _ITS_TURN: Final = (
 def admit(
     connection: sqlite3.Connection, batch: Sequence[Version], at: float, *, scan: int = 0
 ) -> Moved:
-    """Write `batch` inside the caller's transaction.
+    """Write `batch` inside the caller's transaction, and return which states changed.
 
     `scan` is the number of the scan that found it.
     """
@@ -95,7 +94,7 @@ def admit(
         _follow(connection, last, job, upstream)
     _join_copies(connection, last)
     _log(connection, last, at)
-    # + lest all ids of a state are read
+    # the + keeps SQLite from reading all ids of a state in the index
     by_state = "SELECT state, count(*) FROM documents WHERE id > ? GROUP BY +state"
     for state, number in connection.execute(by_state, (last,)):
         moved.came[State(state)] += number
@@ -103,8 +102,9 @@ def admit(
 
 
 def withdraw(connection: sqlite3.Connection, at: float, *, scan: int, limit: int) -> Moved:
-    """Up to `limit` documents that aren't sent yet and that this scan, which has seen everything,
-    didn't find.
+    """Withdraw up to `limit` unsent documents that scan number `scan` didn't find.
+
+    That scan must have seen everything.
     """
     moved = Moved()
     for (document,) in connection.execute(_UNASKED, (scan, limit)).fetchall():
@@ -117,7 +117,10 @@ def withdraw(connection: sqlite3.Connection, at: float, *, scan: int, limit: int
 
 
 def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
-    """The older version makes way. Where a job is out for it, that is still brought to its end."""
+    """Make the older version no longer current.
+
+    A job in flight for it is still followed to its end; without one it is superseded at once.
+    """
     (state,) = connection.execute(
         "SELECT state FROM documents WHERE id = ?", (document,)
     ).fetchone()
@@ -127,14 +130,13 @@ def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved:
     before, after = event_writes.apply(connection, Superseded(document), at)
     moved.went[before] += 1
     moved.came[after] += 1
-    if before in UNSENT | PAYS_FOR_NOBODY:  # else what it came to is its copies' too
+    # in any other state its outcome also holds for its copies
+    if before in UNSENT | PAYS_FOR_NOBODY:
         _release_copies(connection, document, moved)
 
 
 def _release_copies(connection: sqlite3.Connection, payer: int, moved: Moved) -> None:
-    """Copies that wait for a payer that is no more: the first of them pays, the others wait for
-    it.
-    """
+    """Make the first copy that waits for `payer` pay itself, and the others wait for that one."""
     heir = connection.execute(
         "SELECT min(id) FROM documents WHERE payer = ? AND state = 'duplicate'", (payer,)
     ).fetchone()[0]
@@ -166,19 +168,21 @@ def _rows(
 
 
 class _Names:
-    """Gives each new document the place of its result: nobody else's, now or ever, whatever the
-    names.
+    """Gives each new document a path for its result that no other document has or will get.
+
+    This holds whatever the names of the sources are.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._taken = set[str]()  # keys given away just now, which no row has yet
-        self._folders = set[str]()  # keys of folders on their way that look like results
+        self._taken = set[str]()  # keys given out in this batch, which are in no row yet
+        self._folders = set[str]()  # keys of folders in these paths that look like results
 
     def give(self, version: Version) -> tuple[str, str]:
-        """(output, its key).
+        """Return the path of the result and its collision key.
 
-        What the document replaces keeps its name, though the planned one may be free by now.
+        A document that replaces another keeps that one's path, even if the planned one is free by
+        now.
         """
         own = self._own(version)
         planned = self._beside_results(version.output)
@@ -206,7 +210,7 @@ class _Names:
         return row and str(row[0])
 
     def _is_free(self, output: str) -> bool:
-        """Neither another's result nor a folder that holds another's."""
+        """Return whether it is neither another document's result nor a folder that holds one."""
         key = collision_key(output)
         below = (
             "SELECT 1 FROM documents WHERE current = 1 AND output_key > ? AND output_key < ? "
@@ -223,9 +227,7 @@ class _Names:
         return key in self._taken or self._connection.execute(sql, (key,)).fetchone() is not None
 
     def _was_anothers(self, output: str, version: Version) -> bool:
-        """Whether a result lies there of a document that is no longer current, and was of another
-        source.
-        """
+        """Return whether a result may lie there of an older version of a different source."""
         sql = (
             "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
             " AND NOT (source = ? AND job = ? AND folder = ?) LIMIT 1"
@@ -234,7 +236,7 @@ class _Names:
         return self._connection.execute(sql, values).fetchone() is not None
 
     def _beside_results(self, output: str) -> str:
-        """The same place, but in no folder that has the name of another's result."""
+        """Return the path, with new names for folders that are named like another's result."""
         for folder in _folders_like_results(output):
             if self._is_taken(collision_key(folder)):
                 tagged = with_tag(folder, _tag(folder))
@@ -242,12 +244,13 @@ class _Names:
         return output
 
 
-_NAMES_OF_OWN: Final = 3  # of the possible names, those that a document can have been given before
+_NAMES_OF_OWN: Final = 3  # how many of the possible names a document can have been given before
 
 
 def _possible_names(planned: str, version: Version) -> Iterator[str]:
-    """The planned name, then with a tag of the source, of the source and its folder, and
-    numbered.
+    """Yield the planned name, then names with tags, without end.
+
+    The first tag is of the source, the second of the source, its folder and job; more are numbered.
     """
     yield planned
     yield with_tag(planned, _tag(version.source))
@@ -262,7 +265,7 @@ def _tag(text: str) -> str:
 
 
 def _folders_like_results(output: str) -> list[str]:
-    """The folders on its way that end as a result does, the outermost first."""
+    """Return the folders in the path whose names end as results' do, outermost first."""
     parts = output.split("/")[:-1]
     ways = ["/".join(parts[: length + 1]) for length in range(len(parts))]
     return [way for way in ways if way.casefold().endswith(".json")]
@@ -283,20 +286,21 @@ def _follow(connection: sqlite3.Connection, last: int, job: str, upstream: str) 
 
 
 def _join_copies(connection: sqlite3.Connection, last: int) -> None:
-    """To the document that pays for the same bytes and step, to a copy that has its result, to a
-    job that is out.
+    """Make each new document a copy where another one has, or may get, its result.
 
-    Else to whom another copy waits for: where that one is no more, the copy is about to pay, and
-    for its like as well. Else to one that was superseded and has left a result, or a verdict that
-    may have cost something.
+    The first that applies is its payer. First comes a document with the same bytes and step that
+    pays for itself, a copy that has the result, or one with a job in flight. Next comes the payer
+    that another copy waits for: where that one is gone, the copy is about to pay, and for the
+    others as well. Last comes a superseded document that has left a result, or a verdict that may
+    have cost something.
     """
     same = (
         "documents p WHERE p.content = documents.content AND p.step = documents.step AND p.id "
         "< documents.id"
     )
     pays = f"p.current = 1 AND p.payer IS NULL AND p.state NOT IN ({listed(PAYS_FOR_NOBODY)})"
-    # Each ends with the first that is met: to sort all of the same bytes for each takes the square
-    # of their number.
+    # Each subquery stops at the first match: sorting all documents with the same bytes, for each of
+    # them, would take the square of their number.
     payer = (
         f"coalesce((SELECT p.id FROM {same} AND (({pays}) OR p.current = 1 AND p.state = 'saved'"
         f" OR p.state IN ({listed(OUT)})) ORDER BY p.id LIMIT 1),"
@@ -314,7 +318,7 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
     payers: dict[int, int] = {}
     for document, found in connection.execute(sought, (last,)).fetchall():
         if found is not None:
-            # the one found may just have become a copy itself
+            # the document found may itself have become a copy in this loop
             payers[document] = payers.get(found, found)
     connection.executemany(
         "UPDATE documents SET payer = ?, state = 'duplicate' WHERE id = ?",

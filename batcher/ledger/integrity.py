@@ -1,9 +1,8 @@
-"""Whether a ledger can be believed: what its tables say of one another, and what its journal says
-of it.
+"""Checks whether a ledger can be trusted, by comparing its tables with each other and its journal.
 
-SQLite notices a torn page and misses most flipped bits; two books that were written apart notice
-what matters: an attempt that one of them knows and the other doesn't. It reads, and repairs
-nothing.
+SQLite notices a torn page but misses most flipped bits. Two records that were written separately
+show what matters: an attempt that one of them has and the other hasn't. This module only reads, and
+repairs nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ from typing import Final
 from batcher.core.lifecycle import State
 from batcher.ledger.journal import JournalEntry, discontinuity, entries, journal_of
 
-# bytes of the journal that the start of a run reads: the last thousands of submissions
+# bytes of the journal that are read at the start of a run: the last few thousand submissions
 TAIL: Final = 2 << 20
 SHOWN: Final = 3
 GROUP: Final = 500
 
-# Each names the rows that can't be; only what is open is read, so that a start takes no time.
+# Each query selects rows that contradict another. Only open attempts and documents are read, so
+# that starting a run takes no time.
 _RULES: Final = {
     "document {} is {}, and no submission of it is under way": """
         SELECT d.id, d.state FROM documents d
@@ -47,7 +47,10 @@ _RULES: Final = {
 
 
 def contradictions(connection: sqlite3.Connection) -> list[str]:
-    """What the open rows of its tables say against one another; a few of them."""
+    """Return a few of the contradictions between the ledger's tables, in words.
+
+    Only the rows of open documents and attempts are read.
+    """
     found = [_unknown_states(connection)]
     for words, sql in _RULES.items():
         rows = connection.execute(f"{sql} LIMIT {SHOWN}").fetchall()
@@ -58,9 +61,10 @@ def contradictions(connection: sqlite3.Connection) -> list[str]:
 def disagreements(
     connection: sqlite3.Connection, ledger: Path, *, tail: int | None = TAIL
 ) -> list[str]:
-    """What the journal, or its last `tail` bytes, knows otherwise; a few of it.
+    """Return a few of the differences between ledger and journal, in words.
 
-    One that never had any is believed.
+    Only the last `tail` bytes of the journal are read; None reads all of it. A ledger that never
+    had a journal is accepted.
     """
     journal = journal_of(ledger)
     broken = discontinuity(connection, ledger)
@@ -73,8 +77,9 @@ def disagreements(
 
 
 def whole(connection: sqlite3.Connection, ledger: Path) -> list[str]:
-    """Everything that can be found out without the service: reads all of the ledger and of its
-    journal.
+    """Return everything that is wrong with the ledger, as far as it shows without the service.
+
+    This reads all of the ledger and of its journal.
     """
     said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
     damage = [] if said == ["ok"] else said
@@ -82,7 +87,7 @@ def whole(connection: sqlite3.Connection, ledger: Path) -> list[str]:
 
 
 class _Told:
-    """What the journal tells of each submission, by nonce: what it was of, and what came of it."""
+    """What the journal records about each submission, by nonce: its facts and its outcome."""
 
     def __init__(self) -> None:
         self.facts: dict[str, tuple[str, str, str]] = {}  # content, step, service
@@ -116,8 +121,10 @@ def _differences(connection: sqlite3.Connection, told: _Told) -> Iterator[str]:
 
 
 def _difference(nonce: str, row: tuple[str, ...] | None, told: _Told) -> Iterator[str]:
-    """A last line that nothing followed may stand for a commit that failed; nothing was sent for it
-    then.
+    """Yield how a row of the ledger differs from what the journal says of it.
+
+    A submission that is the last line of its document may stand for a commit that failed. Nothing
+    was sent for it in that case, so a missing row is no difference.
     """
     if row is None:
         if nonce in told.came_of_it:

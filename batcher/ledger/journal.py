@@ -1,12 +1,11 @@
-"""A second memory of what was paid for: a line of JSON for each step of an attempt, synced before
-its commit.
+"""A second record of paid attempts: one line of JSON per step, synced before the ledger's commit.
 
-`batcher rebuild` makes a lost or damaged ledger anew from it. It is only ever appended to. A line
-whose commit failed after all does no harm: it stands for an attempt of unknown fate, which is
-looked for before anything is sent.
+`batcher rebuild` restores a lost or damaged ledger from it. The file is only ever appended to. A
+line whose commit failed after all does no harm: it stands for an attempt of unknown outcome, which
+is searched for at the service before anything is sent.
 
-With each commit the ledger notes how far its journal goes and how it ends there: so a ledger knows
-its journal again.
+With each commit the ledger records how long its journal is and how it ends, so that it can tell its
+own journal from another.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ FACTS: Final = (
     "output",
     "file_id",
 )
-RARE: Final = ("upstream", "options", "metadata", "place")  # only where there are any
+RARE: Final = ("upstream", "options", "metadata", "place")  # written only if they have a value
 _FACTS: Final = (
     f"SELECT {', '.join(FACTS)}, (SELECT u.job FROM documents u WHERE u.id = documents.upstream), "
     "options, metadata,"
@@ -72,12 +71,12 @@ _FACTS: Final = (
     " FROM documents WHERE id = ?"
 )
 
-END: Final = 256  # bytes before a place in it by which the journal is known again
+END: Final = 256  # bytes before a position, by whose hash the journal is recognised
 _MARK: Final = "INSERT OR REPLACE INTO meta VALUES ('journal', ?)"
 
 
 class JournalEntry(msgspec.Struct, omit_defaults=True):
-    """One event as it was, and with a submission the `facts` of its document."""
+    """One event with its values; for a submission, also the `facts` of its document."""
 
     at: float
     event: str
@@ -85,9 +84,9 @@ class JournalEntry(msgspec.Struct, omit_defaults=True):
     facts: dict[str, Any] = {}
 
     def happened(self, document: int) -> e.Event:
-        """The event, of a document that has another number by now.
+        """Return the event, with `document` as the number of its document.
 
-        A line of before events held the API's code says it only in the words of its reason.
+        In lines from before events had an error name, it is read from the words of the reason.
         """
         kind = KINDS[self.event]
         values = {**self.values, "document": document}
@@ -98,13 +97,16 @@ class JournalEntry(msgspec.Struct, omit_defaults=True):
 
 
 class Journal:
-    """`note` within a transaction, `sync` before its commit, `begin` before each."""
+    """Appends events to the file.
+
+    Call `begin` before each transaction, `note` within it, and `sync` before its commit.
+    """
 
     def __init__(self, path: Path) -> None:
         is_new = not path.exists()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if is_new:
-            # a ledger that outlived its journal in a power cut wouldn't be believed
+            # a ledger whose journal got lost in a power cut would not be trusted
             _sync_folder(path.parent)
         self._lines: list[bytes] = []
         self._end_torn_line(path)
@@ -115,6 +117,7 @@ class Journal:
         self._lines.clear()
 
     def note(self, connection: sqlite3.Connection, event: e.Event, at: float) -> None:
+        """Add a line for `event` to the transaction under way, if it is one of `KEPT`."""
         if not isinstance(event, KEPT):
             return
         entry: dict[str, Any] = {"at": at, "event": type(event).__name__, "values": event}
@@ -122,11 +125,11 @@ class Journal:
             row = connection.execute(_FACTS, (event.document,)).fetchone()
             facts = zip((*FACTS, *RARE), row, strict=True)
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
-        # an `JournalEntry`, without a copy of each event made first
+        # encoded like a `JournalEntry`, without first copying each event
         self._lines.append(msgspec.json.encode(entry) + b"\n")
 
     def sync(self, connection: sqlite3.Connection) -> None:
-        """What was noted is durable when this returns, and the ledger is about to say so.
+        """Make the noted events durable, and record the new end of the journal in the ledger.
 
         Raises OSError.
         """
@@ -145,7 +148,7 @@ class Journal:
         os.close(self._fd)
 
     def _end_torn_line(self, path: Path) -> None:
-        """What a crash cut off must not swallow the line after it."""
+        """End a line that a crash cut off, so that it doesn't swallow the next one."""
         with path.open("rb") as file:
             if (
                 file.seek(0, os.SEEK_END)
@@ -164,7 +167,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def end_of(path: Path, size: int) -> bytes:
-    """The last bytes of the first `size` of it."""
+    """Return the last `END` bytes, at most, of the first `size` bytes of the file."""
     with path.open("rb") as file:
         file.seek(max(0, size - END))
         return file.read(min(size, END))
@@ -175,7 +178,7 @@ def _mark(size: int, end: bytes) -> str:
 
 
 def mark(connection: sqlite3.Connection, ledger: Path) -> None:
-    """Have a ledger from before they noted it know its journal again."""
+    """Record the end of the journal in a ledger that was written before ledgers recorded it."""
     path = journal_of(ledger)
     if (
         path.exists()
@@ -186,9 +189,9 @@ def mark(connection: sqlite3.Connection, ledger: Path) -> None:
 
 
 def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
-    """Why the journal beside it isn't the one that this ledger was written with; None where it is.
+    """Return why the journal isn't the one that this ledger was written with; None if it is.
 
-    A ledger that never noted anything of one is believed: it is new, or from before they did.
+    A ledger that never recorded a journal is accepted: it is new, or older than that record.
     """
     row = connection.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone()
     if row is None:
@@ -207,11 +210,12 @@ def discontinuity(connection: sqlite3.Connection, ledger: Path) -> str | None:
 
 
 def journal_of(ledger: Path) -> Path:
+    """Return the path of the journal of a ledger, which lies beside it."""
     return ledger.with_suffix(".journal.jsonl")
 
 
 def set_aside(ledger: Path) -> None:
-    """Its ledger is begun anew, without what it tells."""
+    """Rename the journal of a ledger that is started over, so that nothing of it is used."""
     journal = journal_of(ledger)
     if journal.exists():
         number = next(
@@ -221,12 +225,12 @@ def set_aside(ledger: Path) -> None:
 
 
 def entries(path: Path, *, tail: int | None = None) -> Iterator[JournalEntry]:
-    """Every line that is whole, in order; with `tail`, of the last so many bytes."""
+    """Yield every whole line in order; with `tail`, only those in the last `tail` bytes."""
     decoder = msgspec.json.Decoder(JournalEntry)
     with path.open("rb") as file:
         if tail is not None and file.seek(0, os.SEEK_END) > tail:
             file.seek(-tail, os.SEEK_END)
-            file.readline()  # cut off at its beginning
+            file.readline()  # its beginning is cut off
         elif tail is not None:
             file.seek(0)
         for line in file:
@@ -239,8 +243,9 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[JournalEntry]:
 
 
 def retold(connection: sqlite3.Connection) -> Iterator[JournalEntry]:
-    """What a journal of this ledger would tell, by its events: for where the journal itself is
-    lost. In order.
+    """Yield the entries that a journal of this ledger would have, in order, from its events.
+
+    This is for a ledger whose journal is lost.
     """
     uploads: dict[int, str] = {}
     for at, document, event, detail in connection.execute(_EVENTS):
@@ -264,7 +269,10 @@ _HOME: Final = "SELECT service, key_print FROM attempts WHERE nonce = ?"
 def _facts_of(
     connection: sqlite3.Connection, document: int, values: dict[str, Any], uploads: dict[int, str]
 ) -> dict[str, Any]:
-    """Of a submission, whose `values` lack what stands in columns of their own."""
+    """Return the facts of a submission, and add `service` and `key_print` to `values`.
+
+    The ledger keeps those two in columns of their own.
+    """
     row = connection.execute(_HOME, (values["nonce"],)).fetchone() or ("", "")
     values["service"], values["key_print"] = row
     facts = dict(

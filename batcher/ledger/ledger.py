@@ -1,8 +1,7 @@
-"""The ledger: the SQLite file that remembers every document, attempt and event, and the only queue
-there is.
+"""The ledger: the SQLite file that records every document, attempt and event.
 
-It writes what `core.lifecycle` decided and answers what is due. It starts nothing, calls nobody and
-has no opinion.
+It is also the only queue. It writes what `core.lifecycle` has decided and returns what is due. It
+makes no decisions of its own, starts nothing, and calls no service.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Transition:
 
 
 class Seen(NamedTuple):
-    """What of a document may change though its bytes are the same."""
+    """What may change about a document while its bytes stay the same."""
 
     mtime_ns: int
     inode: int
@@ -69,7 +68,8 @@ class Seen(NamedTuple):
     id: int
 
 
-WRITTEN_TOGETHER: Final = 500  # in one transaction: nobody waits long for it
+# rows in one transaction: few enough that other writers don't wait long
+WRITTEN_TOGETHER: Final = 500
 _CONFIRM: Final = "UPDATE documents SET scan = ? WHERE id IN (SELECT value FROM json_each(?))"
 _TOUCH: Final = (
     "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, "
@@ -78,13 +78,13 @@ _TOUCH: Final = (
 
 
 class Ledger:
-    """Writes what happened, and holds the groups of questions it can be asked: `sending`,
-    `tracking`, `sharing`, `audit`, `repair` and `reporting`.
+    """Writes events, and gives access to the queries about them.
 
-    `tally` counts documents by state as of the last commit; `listeners` hear of every committed
-    change.
+    The queries come in the groups `sending`, `tracking`, `sharing`, `audit`, `repair` and
+    `reporting`. `tally` counts documents by state as of the last commit. Each of `listeners` is
+    called with every committed transition.
 
-    Nothing of `secrets` is ever written down here, and no listener hears of it.
+    No value in `secrets` is ever written to the file or passed to a listener.
     """
 
     def __init__(
@@ -117,10 +117,11 @@ class Ledger:
     # --- writing ----------------------------------------------------------------------------------
 
     async def record(self, *events: Event, claim: Reservation | None = None) -> None:
-        """Write all of `events`, in this order and in one transaction; returns when that is
-        durable.
+        """Write `events` in this order in one transaction; return when they are durable.
 
-        `claim` is what a submission among them may cost, where limits are to be kept.
+        `claim` is what a submission among them may cost; it is used where spending limits are set.
+        Raises BudgetSpent where a submission would exceed a limit, and Impossible, AttemptOpen or
+        Outdated where an event doesn't fit the state of its document.
         """
         at = self.clock()
         told = [self._discreet(event) for event in events]
@@ -131,8 +132,10 @@ class Ledger:
             self._publish(Transition(event, before, after))
 
     def _discreet(self, event: Event) -> Event:
-        """The reasons of events are foreign words, and here every one of them passes on its way to
-        whoever reads it.
+        """Remove secrets from the reason and the error name of an event.
+
+        These are texts from other programs, and all of them pass through here before anybody reads
+        them.
         """
         for name in ("reason", "error_name"):
             words = getattr(event, name, None)
@@ -159,8 +162,10 @@ class Ledger:
         return before, after
 
     async def admit(self, batch: Sequence[intake.Version]) -> None:
-        """Take in new documents and new versions of known ones, and join copies to the document
-        that pays for them.
+        """Add new documents and new versions of known ones.
+
+        Documents with the same bytes and step as another become its copies; only that one is paid
+        for.
         """
         told = [
             replace(one, reason=self.secrets.cut(one.reason)) if one.reason else one
@@ -171,31 +176,31 @@ class Ledger:
         self._wake()
 
     async def touch(self, seen: Sequence[Seen]) -> None:
-        """Note where documents are by now, and what else is said of them, whose bytes are the same
-        as before.
-        """
+        """Update the location and metadata of documents whose bytes are unchanged."""
         rows = [(*one[:-1], self.scan, one.id) for one in seen]
         await self._writer.do(lambda c: c.executemany(_TOUCH, rows))
 
     # --- what is asked for ------------------------------------------------------------------------
 
     async def begin_scan(self) -> None:
-        """From now on only what is admitted or confirmed is sent: an earlier run may have queued
-        other things.
+        """Start a new scan: from now on only documents that it admits or confirms are sent.
+
+        Otherwise documents that an earlier run has queued would be sent, wanted or not.
         """
         self.scan = int(self.noted("scan") or 0) + 1
         self._has_scanned = False
         await self.note("scan", str(self.scan))
 
     async def confirm(self, documents: Sequence[int]) -> None:
-        """This scan has found them as they were: they may be sent, or sent again."""
+        """Record that this scan found `documents` unchanged: they may be sent, or sent again."""
         await self._writer.do(lambda c: c.execute(_CONFIRM, (self.scan, json.dumps(documents))))
         self._wake()
 
     async def end_scan(self) -> int:
-        """It has seen everything: what it didn't find isn't sent, now or later in this run.
+        """End a scan that has seen everything, and withdraw what it didn't find.
 
-        How many were withdrawn.
+        Documents that it didn't find are not sent later in this run either. Returns how many unsent
+        ones were withdrawn.
         """
         self._has_scanned = True
         total = 0
@@ -216,6 +221,7 @@ class Ledger:
     # --- the rest of what is on record ------------------------------------------------------------
 
     async def prove(self, service: str, key_print: str, proof: str) -> None:
+        """Record that `proof` was shown for this service and API key, by fingerprint."""
         at = self.clock()
         await self._writer.do(
             lambda c: c.execute(
@@ -225,13 +231,19 @@ class Ledger:
         )
 
     async def write(self, work: Work[T]) -> T:
-        """`work` in a transaction, for what no event touches; its value, once that is durable."""
+        """Run `work` in a transaction, and return its value once that is durable.
+
+        This is for changes that no event describes.
+        """
         value: T = await self._writer.do(work)
         self._wake()
         return value
 
     async def note_twin(self, twin: DuplicateJob) -> bool:
-        """Put it on record, without a change to its document. False where it was there already."""
+        """Record a duplicate job. Its document doesn't change.
+
+        Returns False if the job is on record already.
+        """
         values = {
             **twin.attempt._asdict(),
             "job_id": twin.job_id,
@@ -241,8 +253,9 @@ class Ledger:
         return await self._writer.do(lambda c: event_writes.note_twin(c, values))
 
     async def audited(self, last: int, *, sent_before: float) -> None:
-        """Attempts up to `last`, so far as they were sent early enough, needn't be held against the
-        listing again.
+        """Record that attempts up to row `last` that were sent before `sent_before` are settled.
+
+        They aren't compared with the job list again.
         """
         sql = (
             "INSERT OR REPLACE INTO meta SELECT 'audited_to', max(rowid) FROM attempts WHERE "
@@ -252,19 +265,19 @@ class Ledger:
         await self._writer.do(lambda c: c.execute(sql, (last, sent_before)))
 
     def noted(self, key: str) -> str | None:
-        """What the batch as a whole has on record under `key`."""
+        """Return the value that the batch has on record under `key`, or None."""
         return noted(self.reader, key)
 
     def last_step(self, job: str) -> str | None:
-        """What the batch's `job` asked for last; None where that isn't on record."""
+        """Return the hash of the step that `job` last ran with, or None if that isn't on record."""
         return self.noted(f"step of {job}")
 
     async def note_step(self, job: str, step: str) -> None:
-        """What the batch's `job` asks for from now on."""
+        """Record `step` as the hash of the step that `job` runs with from now on."""
         await self.note(f"step of {job}", step)
 
     async def note(self, key: str, value: str | None) -> None:
-        """For `noted` to find; None: nothing any more."""
+        """Record `value` under `key` for `noted`. None removes the record."""
         if value is None:
             await self.write(lambda c: c.execute("DELETE FROM meta WHERE key = ?", (key,)))
         else:
@@ -273,15 +286,17 @@ class Ledger:
             )
 
     async def interrupted(self) -> None:
-        """At the start of a run: whatever was being sent when the last one ended has an unknown
-        fate.
+        """Mark submissions that were under way when the last run ended as of unknown outcome.
+
+        Call it at the start of a run.
         """
         for document in self.tracking.in_state(State.SENDING):
             await self.record(ReplyLost(document, "interrupted before the answer was on record"))
 
     async def begin_run(self, *, version: str, service: str, manifest: str) -> int:
-        """`manifest`, as JSON, is what the batch's output directory alone will stand for from now
-        on.
+        """Record the start of a run, and return its number.
+
+        `manifest` is JSON. It stands for the batch where only the output directory is given.
         """
         at = self.clock()
         sql = "INSERT INTO runs (started_at, version, service) VALUES (?, ?, ?)"
@@ -293,22 +308,24 @@ class Ledger:
         return await self._writer.do(begin)
 
     async def keep_to(self, budget: Budget) -> None:
-        """From now on a submission that would pass a limit raises BudgetSpent, and isn't on
-        record.
+        """Apply `budget` to this run.
+
+        From now on a submission that would exceed a limit raises BudgetSpent and isn't recorded.
         """
         await self._writer.do(run_spend.open_purse)
         self._budget = budget
 
     async def afford(self, claim: Reservation) -> None:
-        """Ahead of a submission: raises BudgetSpent where it would pass a limit whatever bills are
-        still to come.
+        """Raise BudgetSpent where a submission would exceed a limit whatever the pending bills are.
+
+        Call it before the work for the submission begins.
         """
         budget = self._budget
         if budget is not None:
             await self._writer.do(lambda c: event_writes.afford(budget, c, claim))
 
     async def overruns(self) -> list[Overrun]:
-        """The caps that this run has passed, and by which document."""
+        """Return the limits that this run has exceeded, each with the document that did it."""
         budget = self._budget
         if budget is None:
             return []
@@ -317,8 +334,9 @@ class Ledger:
         )
 
     async def call_off(self, reason: str) -> None:
-        """Cancel what isn't sent yet and, in the transaction that brings it there, what comes back
-        to the queue.
+        """Cancel everything that isn't sent yet.
+
+        A document that returns to the queue later is cancelled in the same transaction.
         """
         self._called_off = reason
         for state in sorted(UNSENT):
@@ -335,14 +353,16 @@ class Ledger:
 
     @property
     def open_documents(self) -> int:
+        """How many documents haven't come to an end yet."""
         return sum(self.tally[state] for state in OPEN)
 
     @property
     def in_flight(self) -> int:
+        """How many documents have a job at the service whose result isn't saved yet."""
         return sum(self.tally[state] for state in IN_FLIGHT)
 
     async def change(self, *, within: float | None = None) -> None:
-        """Returns with the next committed change, or after `within` seconds."""
+        """Return after the next committed change, or after `within` seconds."""
         try:
             async with asyncio.timeout(within):
                 await self._changed.wait()
@@ -357,17 +377,19 @@ class Ledger:
         self._wake()
 
     def _wake(self) -> None:
-        self._changed.set()  # everyone who waits goes on …
-        self._changed = asyncio.Event()  # … and the next one waits for what comes next
+        self._changed.set()  # wakes all current waiters …
+        self._changed = asyncio.Event()  # … and later ones wait for the next change
 
     def close(self) -> None:
-        # first, so that the writer's end is the last one and folds the WAL into the file
+        # The reader first: the connection that closes last folds the WAL into the file, and that
+        # has to be the writer.
+        """Close both connections. Nothing can be read or written afterwards."""
         self.reader.close()
         self._writer.close()
 
 
 def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """`items` in portions of at most `WRITTEN_TOGETHER`: one commit serves many."""
+    """Yield `items` in groups of at most `WRITTEN_TOGETHER`, each for one commit."""
     for start in range(0, len(items), WRITTEN_TOGETHER):
         yield items[start : start + WRITTEN_TOGETHER]
 
@@ -376,8 +398,10 @@ def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def open_ledger(path: Path, *, batch: str | None, clock: Clock, inline: bool = False) -> Ledger:
-    """The ledger at `path`, made or migrated if need be; of `batch`, or of whichever. The caller
-    holds its `lock`.
+    """Open the ledger at `path`, and create or migrate it if necessary.
+
+    `batch` is the batch that it must belong to; None accepts any. With `inline` it is written
+    without a thread and without a journal. The caller must hold its `lock`.
 
     Raises LedgerForeign, LedgerNewer, LedgerDamaged, OutputError.
     """
@@ -388,12 +412,12 @@ def open_ledger(path: Path, *, batch: str | None, clock: Clock, inline: bool = F
 
 
 def open_existing(path: Path, *, clock: Clock) -> Ledger:
-    """The ledger at `path`, whichever batch it belongs to.
+    """Open the ledger at `path`, whichever batch it belongs to.
 
-    The caller holds its `lock`. Raises LedgerError.
+    The caller must hold its `lock`. Raises LedgerError.
     """
     with schema.reading_any(path):
-        pass  # there is one, and something in it
+        pass  # raises LedgerError where there is no ledger, or an empty one
     return _with_journal(path, _ready(path, None), clock)
 
 
@@ -409,11 +433,11 @@ def _with_journal(path: Path, connection: sqlite3.Connection, clock: Clock) -> L
 
 
 def healthy(path: Path) -> bool:
-    """Whether the file is a ledger that agrees with itself and with its journal. Reads all of both.
+    """Return whether the file is a ledger that is consistent in itself and with its journal.
 
-    Raises LedgerError where nobody can tell: it may not be read, its disk fails, another program
-    holds it, it is no ledger of batcher's or a newer one's. Only what is read, and is wrong, is
-    damage.
+    This reads all of both. Only content that was read and is wrong counts as damage. Raises
+    LedgerError where that can't be decided: the file may not be read, its disk fails, another
+    program holds it, or it is a ledger of another program or of a newer version.
     """
     schema.refuse_unreadable(path)
     try:
@@ -436,12 +460,15 @@ def healthy(path: Path) -> bool:
 
 
 def _is_ledger(connection: sqlite3.Connection, path: Path) -> bool:
-    """Raises LedgerForeign of another program's, LedgerNewer, LedgerOlder."""
+    """Return whether the file is a ledger of this version with something in it.
+
+    Raises LedgerForeign for another program's file, LedgerNewer, LedgerOlder.
+    """
     try:
         schema.refuse_foreign(connection, path)
     except LedgerForeign:
         if schema.has_our_tables(connection):
-            return False  # it is ours, and the mark that said so is damaged
+            return False  # the file is ours, and its application id is damaged
         raise
     if not schema.is_filled(connection):
         return False
@@ -450,7 +477,7 @@ def _is_ledger(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """SQLite's primary code."""
+    """Return the primary result code of SQLite, or 0 if the error has none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -485,7 +512,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
     return connection
 
 
-# Primary codes of SQLite that say nothing about what is in the file.
+# Primary result codes of SQLite that say nothing about the content of the file.
 _OF_THE_DISK: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 )
@@ -509,7 +536,7 @@ def _refused(path: Path, error: OSError | sqlite3.Error) -> OutputError:
 
 
 def _believe(connection: sqlite3.Connection, path: Path) -> None:
-    """Its open rows, and the last that its journal tells: what a run is about to act on."""
+    """Check open attempts and the end of the journal: what a run is about to rely on."""
     found = integrity.contradictions(connection) or integrity.disagreements(connection, path)
     if found:
         raise LedgerDamaged(
@@ -521,8 +548,9 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
-    """A copy in memory of the ledger at `path`, or an empty one: to try things on, forgotten when
-    closed.
+    """Return a copy in memory of the ledger at `path`, or an empty one if there is none.
+
+    It serves for trial runs; nothing of it is kept.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     if path.exists():
@@ -537,7 +565,7 @@ def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
-    # with NORMAL a power cut takes back commits that a paid submission relied on
+    # With NORMAL a power cut undoes commits that a paid submission relied on.
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",
     "PRAGMA foreign_keys = ON",
@@ -553,14 +581,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises what is wrong with the file, before the first write to it."""
+    """Refuse the file if it isn't our ledger, before the first write to it."""
     schema.refuse_foreign(connection, path)
     for statement in _PRAGMAS:
         connection.execute(statement)
 
 
 def _back_up(connection: sqlite3.Connection, path: Path) -> None:
-    """A copy of an older ledger as it is, before the first migration touches it."""
+    """Copy an older ledger as it is, before the first migration changes it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     kept = path.with_suffix(f".v{version}.db")
     if not 0 < version < schema.VERSION or kept.exists():
@@ -574,7 +602,7 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    # costs a quarter of a second to import, and only a run needs it
+    # Importing it takes a quarter of a second, and only a run needs it.
     from sqlite_utils import (
         Database,
     )

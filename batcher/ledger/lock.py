@@ -1,6 +1,6 @@
-"""The lock on a ledger: one process at a time writes it.
+"""The lock on a ledger: only one process at a time may write it.
 
-Nothing of it outlives the process that holds it.
+It is an OS lock, so nothing of it outlives the process that holds it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from typing import Final
 from batcher.errors import LedgerError, LedgerLocked, OutputError
 from batcher.ledger.filesystem import network_of
 
-A_GLANCE: Final = 0.05  # seconds: longer than `is_held` ever keeps a run from starting
+A_GLANCE: Final = 0.05  # seconds; longer than `is_held` ever holds the lock
 
 
 def lock(path: Path) -> int:
-    """Hold the ledger for this process: an OS lock, which ends with the process however that ends.
-    Returns its fd.
+    """Lock the ledger at `path` for this process, and return the file descriptor of the lock.
 
-    Raises LedgerLocked, OutputError.
+    It is an OS lock, which ends with the process however that ends, or when the descriptor is
+    closed.
+
+    Raises LedgerLocked where another process holds it, OutputError where the lock file can't be
+    opened, and LedgerError on a network file system.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,8 +56,9 @@ def _refuse_network(path: Path) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the ledger now: unlike a row that says so, this is true after a
-    crash, too.
+    """Return whether some process holds the ledger now.
+
+    Unlike a row in the ledger that says so, this is also right after a crash.
     """
     try:
         fd = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
@@ -65,12 +69,12 @@ def is_held(path: Path) -> bool:
     except OSError:
         return True
     finally:
-        os.close(fd)  # and with it the lock
+        os.close(fd)  # this releases the lock as well
     return False
 
 
 def _take(fd: int) -> None:
-    """At once, or after a glance: somebody may only be looking whether it is held."""
+    """Take the lock; try twice, since another process may just be checking it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,6 +1,6 @@
-"""The ledger's schema, as the migrations that made it. Each runs once, in a transaction of its own.
+"""The migrations that make up the ledger's schema. Each runs once, in its own transaction.
 
-Names of tables, views and their columns are a contract: people read them with Datasette and other
+The names of tables, views and columns are a contract: people read them with Datasette and other
 tools.
 """
 
@@ -29,17 +29,17 @@ def tables(db: Database) -> None:
             "folder": str,
             "job": str,
             "step": str,
-            # sha256 of the bytes and the kind of file; null where it couldn't be read
+            # sha256 of the bytes and the file's extension; null if it couldn't be read
             "content": str,
             "size": int,
             "mtime_ns": int,
             "inode": int,
             "state": str,
-            "current": int,  # 0 where a newer version stands in its place
-            "payer": int,  # the document that pays for this one, whose bytes and step are the same
+            "current": int,  # 0 if a newer version has superseded it
+            "payer": int,  # the document with the same bytes and step that pays for this one
             "due_at": float,
             "tries": int,
-            "paid": int,  # attempts the service took since a person last put it in the queue
+            "paid": int,  # attempts that the service accepted since a person last requeued it
             "reason": str,
             "kind": str,
             "file_id": str,
@@ -79,7 +79,7 @@ def tables(db: Database) -> None:
             "step": str,
             "outcome": str,  # open, accepted, saved, void, lost
             "why": str,
-            "cost": float,  # credits: estimated until the service said what it was
+            "cost": float,  # in credits; an estimate until the service has billed it
             "sent_at": float,
             "fenced_at": float,
             "job_id": str,
@@ -136,8 +136,9 @@ def views(db: Database) -> None:
 
 @migrations()
 def the_same_bytes(db: Database) -> None:
-    """Whoever has the same bytes may pay or be copied, also a copy, also an older version whose job
-    is out.
+    """Any document with the same bytes may pay or be copied.
+
+    That includes copies, and older versions with a job in flight.
     """
     db.execute("DROP INDEX payers")
     db.execute("CREATE INDEX same_bytes ON documents(content, step)")
@@ -145,21 +146,21 @@ def the_same_bytes(db: Database) -> None:
 
 @migrations()
 def derived(db: Database) -> None:
-    """What was made of saved results.
+    """A table of what was made from saved results.
 
-    It may be emptied at any time: all of it is made again, and nothing is paid.
+    It may be emptied at any time: all of it is made again, at no cost.
     """
     db.create_table(
         "derived",
         {
             "document": int,
             "format": str,  # images, markdown, jsonl, parquet
-            "result_sha256": str,  # of the result it was made of
+            "result_sha256": str,  # of the result that it was made from
             "file": str,
-            "start": int,  # of its line, where many documents share a file
-            "size": int,  # bytes; of images their number
+            "start": int,  # byte offset of its line, where many documents share a file
+            "size": int,  # bytes; for images, how many there are
             "sha256": str,
-            "note": str,  # what is missing of it
+            "note": str,  # what couldn't be made of it
         },
         pk=("document", "format"),
         not_null={"result_sha256", "file", "start", "size"},
@@ -171,14 +172,14 @@ def derived(db: Database) -> None:
 
 @migrations()
 def chains(db: Database) -> None:
-    """Steps that follow others, and what a listing says about a single document."""
+    """Columns for steps that follow others, and for what a listing says about a document."""
     for statement in _CHAINS:
         db.execute(statement)
 
 
 @migrations()
 def bills(db: Database) -> None:
-    """What is settled can be summed up without reading a million attempts."""
+    """An index by which settled attempts are summed up without reading a million rows."""
     db.execute(
         "CREATE INDEX bills ON attempts(outcome, cost, credits, pages) WHERE outcome IN ('saved', "
         "'lost', 'void')"
@@ -187,7 +188,7 @@ def bills(db: Database) -> None:
 
 @migrations()
 def twins(db: Database) -> None:
-    """Jobs of ours beyond the one that an attempt holds, as the audit found them."""
+    """A table of duplicate jobs: jobs that an audit found beside the one that an attempt holds."""
     db.create_table(
         "twins",
         {
@@ -195,7 +196,7 @@ def twins(db: Database) -> None:
             "job_id": str,
             "document": int,
             "nonce": str,
-            "status": str,  # the service's last word
+            "status": str,  # the last status that the service gave
             "credits": float,
             "found_at": float,
         },
@@ -208,7 +209,7 @@ def twins(db: Database) -> None:
 
 @migrations()
 def places(db: Database) -> None:
-    """Documents that don't lie where their name says, and the same name in several sources."""
+    """Columns for documents that aren't where their name says, and names in several sources."""
     for statement in _PLACES:
         db.execute(statement)
 
@@ -222,8 +223,8 @@ _INDEXES: Final = (
     "'uploaded')",
     "CREATE INDEX payers ON documents(content, step) WHERE current = 1 AND payer IS NULL",
     "CREATE INDEX copies ON documents(payer) WHERE payer IS NOT NULL",
-    # What nobody may do twice, refused by the schema itself: two submissions of the same bytes and
-    # step at one time.
+    # Two open submissions of the same bytes and step must never exist; the schema itself refuses
+    # them.
     "CREATE UNIQUE INDEX one_open_attempt ON attempts(content, step) WHERE outcome IN ('open', "
     "'accepted')",
     "CREATE UNIQUE INDEX one_nonce ON attempts(nonce)",
@@ -234,7 +235,7 @@ _INDEXES: Final = (
 
 @migrations()
 def cleaning(db: Database) -> None:
-    """When a job was deleted at the service on our behalf."""
+    """A column for when a job was deleted at the service on our behalf."""
     db.execute("ALTER TABLE attempts ADD COLUMN cleaned_at REAL")
 
 
@@ -267,13 +268,13 @@ _VIEWS: Final = {
 }
 
 _CHAINS: Final = (
-    # The document of the step before it, of the same source.
+    # The document of the same source in the preceding step.
     "ALTER TABLE documents ADD COLUMN upstream INTEGER",
-    # 1 where the job of the step before it can't be read any more, so that it takes an upload of
-    # its own.
+    # 1 if the job of the preceding step can't be read any more, so that this document needs an
+    # upload of its own.
     "ALTER TABLE documents ADD COLUMN on_its_own INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE documents ADD COLUMN options TEXT",  # JSON: what differs from the job's options
-    "ALTER TABLE documents ADD COLUMN metadata TEXT",  # JSON: sent with its jobs
+    "ALTER TABLE documents ADD COLUMN options TEXT",  # JSON: options that differ from the job's
+    "ALTER TABLE documents ADD COLUMN metadata TEXT",  # JSON: sent along with its jobs
     "CREATE INDEX results ON attempts(content, step) WHERE outcome = 'saved'",
     "CREATE INDEX followers ON documents(upstream) WHERE upstream IS NOT NULL",
     "DROP VIEW failures",
@@ -290,8 +291,8 @@ _CHAINS: Final = (
 )
 
 _PLACES: Final = (
-    # Where it is to be found, if not by its name below `folder`: another path there, or the row of
-    # a listing that holds its address. An address itself may be signed, and is never written down.
+    # Where the document is, if not at its name below `folder`: another path there, or the row of a
+    # listing that holds its address. An address itself may be signed, so it is never stored.
     "ALTER TABLE documents ADD COLUMN place TEXT",
     "DROP INDEX one_current",
     "CREATE UNIQUE INDEX one_current ON documents(source, job, folder) WHERE current = 1",
@@ -300,20 +301,20 @@ _PLACES: Final = (
 
 @migrations()
 def asked_for(db: Database) -> None:
-    """Which documents today's manifest asks for, and what a superseded one had come to."""
+    """Columns for which documents the manifest asks for, and for what superseded ones came to."""
     for statement in _ASKED_FOR:
         db.execute(statement)
 
 
 _ASKED_FOR: Final = (
-    # The state a superseded document had: what it was paid for, and what became of that, still
-    # counts.
+    # The state that a superseded document had: what it was paid for, and the outcome, still count.
     "ALTER TABLE documents ADD COLUMN superseded_from TEXT",
     """UPDATE documents SET superseded_from = (
            SELECT e.state FROM events e WHERE e.document = documents.id AND e.state <> 'superseded'
            ORDER BY e.seq DESC LIMIT 1)
        WHERE state = 'superseded'""",
-    # The number of the last scan that found it: only what this run's scan has found is sent.
+    # The number of the last scan that found it. Only documents that the scan of this run has found
+    # are sent.
     "ALTER TABLE documents ADD COLUMN scan INTEGER NOT NULL DEFAULT 0",
     "DROP INDEX to_submit",
     """CREATE INDEX to_submit ON documents(scan, due_at, id)
@@ -323,21 +324,22 @@ _ASKED_FOR: Final = (
 
 @migrations()
 def deleting(db: Database) -> None:
-    """When the deletion of a job began, which may have reached the service though no answer of it
-    is on record.
+    """A column for when the deletion of a job began.
+
+    The request may have reached the service even though no answer to it is on record.
     """
     db.execute("ALTER TABLE attempts ADD COLUMN deletion_started_at REAL")
 
 
 @migrations()
 def causes(db: Database) -> None:
-    """What decides anything stands in columns of its own; reasons are for people alone."""
+    """Columns for everything that decisions depend on; reasons are only for people to read."""
     db.conn.create_function("error_name_in", 1, error_name_in, deterministic=True)
     for statement in _CAUSES:
         db.execute(statement)
 
 
-# The event that ended an attempt, of those between its submission and the next one: the first.
+# The event that ended an attempt: the first such event between its submission and the next one.
 _ENDED_BY: Final = """
     SELECT CASE e.event
                WHEN 'RefusedForNow' THEN 'refused'
@@ -365,7 +367,7 @@ _CAUSES: Final = (
     "ALTER TABLE attempts ADD COLUMN cancel_requested INTEGER NOT NULL DEFAULT 0",
     """UPDATE attempts SET cancel_requested = 1
        WHERE outcome = 'accepted' AND why = 'a person wants it cancelled'""",
-    "ALTER TABLE attempts ADD COLUMN void_cause TEXT",  # a `core.void_cause.VoidCause`
+    "ALTER TABLE attempts ADD COLUMN void_cause TEXT",  # a value of `core.void_cause.VoidCause`
     f"""UPDATE attempts SET void_cause =
             CASE why
                 WHEN 'proven absent' THEN 'proven_absent'
@@ -374,7 +376,7 @@ _CAUSES: Final = (
                 ELSE ({_ENDED_BY})
             END
         WHERE outcome IN ('void', 'lost')""",
-    # The API's code of a failure, where it gave one.
+    # The API's error code of a failure, if it gave one.
     "ALTER TABLE attempts ADD COLUMN error_name TEXT",
     """UPDATE attempts SET error_name = nullif(error_name_in(why), '')
        WHERE why IS NOT NULL
@@ -398,7 +400,7 @@ _CAUSES: Final = (
 
 @migrations()
 def input_kinds(db: Database) -> None:
-    """What the service finds an input by, so that nobody has to tell it from the input's name."""
+    """A column for how the service finds an input, so that it needn't be derived from its name."""
     for table in ("documents", "attempts"):
         db.execute(f"ALTER TABLE {table} ADD COLUMN input_kind TEXT")
         db.execute(

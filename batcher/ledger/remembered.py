@@ -1,4 +1,4 @@
-"""What a ledger remembers of the manifest that its batch was last run with."""
+"""Reads back the manifest that the ledger's batch was last run with."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from batcher.manifest.model import Manifest
 
 
 def remembered(ledger: Path) -> Manifest:
-    """The manifest that the batch was last run with, but for its job's options.
+    """Return the manifest that the batch was last run with, without the options of its jobs.
 
-    Raises LedgerError.
+    Raises LedgerError where there is no ledger, or no manifest in it.
     """
     with schema.reading_any(ledger) as connection:
         row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()

@@ -1,7 +1,8 @@
-"""What one run has spent and committed, and what bills have taught, kept by triggers within the
-very transactions that change it: a submission is judged in the transaction that puts it on record.
+"""What one run has spent and reserved, and what its bills have taught, kept up to date by triggers.
 
-Tables and triggers are temporary: they are seen by the writer's connection alone and end with it.
+The triggers run in the very transactions that change attempts, so a submission is judged in the
+transaction that records it. Tables and triggers are temporary: only the writer's connection sees
+them, and they end with it. `core.budget` and `core.reservations` decide what the numbers mean.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Final
 from batcher.core.budget import Spend, Surprise
 from batcher.core.reservations import Fear, Lessons, Reservation
 
-LATEST: Final = 10_000  # bills of earlier runs that are learned from
+LATEST: Final = 10_000  # how many bills of earlier runs are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
-# no bill will come, or none but this
+# no bill is still to come
 _SETTLED: Final = f"({_SAID} OR {{row}}.outcome IN ('void', 'saved'))"
 _REFUSED: Final = "({row}.outcome = 'void' AND {row}.cost = 0)"
-# What one attempt adds to each column of the purse. A job that ended without a bill counts with
-# what was expected of it: nobody knows whether a failed one costs. One whose result was lost is
-# billed, nobody knows how much.
+# What one attempt adds to each column of the table `purse`. A job that ended without a bill counts
+# with its estimate: nobody knows whether a failed job costs anything. A job whose result was lost
+# is billed, and nobody knows how much.
 _SHARES: Final = {
     "submissions": f"iif({_REFUSED}, 0, 1)",
     "pages": f"iif({_REFUSED} OR NOT {_SETTLED}, 0, coalesce({{row}}.pages, (SELECT pages "
@@ -36,7 +37,7 @@ _CLAIMS: Final = (
 _SORT: Final = "{row}.step || ' ' || substr({row}.content, instr({row}.content, '.') + 1)"
 _PAGES: Final = "max(1, coalesce({row}.pages, 1))"
 _CREDITS: Final = "coalesce({row}.credits, {row}.cost)"
-# One bill as a lesson; where there was a claim, held against it.
+# What one bill teaches; where there was a reservation, compared with it.
 _LESSON: Final = {
     "bills": "1",
     "ended": "1",
@@ -50,7 +51,7 @@ _LESSON: Final = {
     "longer": "coalesce({row}.pages / c.counted, 0)",
     "dearer": f"iif(c.counted, coalesce({_CREDITS} / nullif(c.cost, 0), 0), 0)",
 }
-# of all; others are summed up
+# the highest of all bills is kept; other columns are summed up
 _HIGHEST: Final = frozenset({"longest", "dearest", "steepest", "longer", "dearer"})
 _BILL_COMES: Final = f"NOT {_SAID.format(row='OLD')} AND {_SAID.format(row='NEW')}"
 _ENDS_WITHOUT: Final = (
@@ -60,9 +61,9 @@ _ENDS_WITHOUT: Final = (
 
 
 def open_purse(connection: sqlite3.Connection) -> None:
-    """Count from now on: what is sent after this, and what becomes of it.
+    """Start counting: what is sent after this call, and what it comes to.
 
-    What earlier runs were billed teaches.
+    The bills of earlier runs are learned from, but not counted.
     """
     last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM attempts").fetchone()[0])
     for table in ("purse", "claims", "lessons"):
@@ -92,7 +93,8 @@ def _triggers(last: int) -> dict[str, str]:
         "end_without": f"UPDATE ON main.attempts WHEN {_ENDS_WITHOUT} BEGIN"
         f" INSERT INTO lessons (sort, ended) VALUES ({_SORT.format(row='NEW')}, 1)"
         " ON CONFLICT (sort) DO UPDATE SET ended = ended + 1; END",
-        # All in one, for SQLite promises no order among triggers, and the claim goes last.
+        # One trigger for all of it: SQLite guarantees no order among triggers, and the claim must
+        # be deleted last.
         "settle": f"UPDATE ON main.attempts WHEN NEW.rowid > {last} AND NOT "
         f"{_SETTLED.format(row='OLD')} BEGIN"
         f" {_learn()};"
@@ -103,12 +105,14 @@ def _triggers(last: int) -> dict[str, str]:
 
 
 def spend(connection: sqlite3.Connection) -> Spend:
+    """Return what this run has spent and reserved so far."""
     return Spend(
         *connection.execute(f"SELECT {', '.join(Spend._fields)} FROM temp.purse").fetchone()
     )
 
 
 def lessons(connection: sqlite3.Connection, sort: str) -> Lessons:
+    """Return what bills have taught about documents of that sort."""
     sql = f"SELECT {', '.join(Lessons._fields)} FROM temp.lessons WHERE sort = ?"
     row = connection.execute(sql, (sort,)).fetchone()
     return Lessons(*row) if row else Lessons()
@@ -123,7 +127,7 @@ def put_in(
     *,
     alone: bool,
 ) -> None:
-    """Ahead of its attempt, which is counted with it."""
+    """Record the reservation of a submission; it counts once its attempt is recorded."""
     values = (
         nonce,
         document,
@@ -142,9 +146,10 @@ def put_in(
 
 
 def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | None:
-    """A document of this run whose bill is still to come; of `sort`, or of any.
+    """Return a document of this run whose bill is still to come, or None.
 
-    What is held or not found yet may stay so for ever: that is reserved for, and not waited for.
+    With `sort`, only documents of that sort count. Held documents, and those not found yet, may
+    stay so for ever: their cost stays reserved, but nothing waits for them.
     """
     row = connection.execute(
         "SELECT c.document FROM temp.claims c JOIN documents d ON d.id = c.document"
@@ -156,8 +161,10 @@ def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | No
 
 
 def last_surprise(connection: sqlite3.Connection) -> Surprise | None:
-    """The document sent last that cost more than was expected of it, where nothing else fitted
-    beside it any more.
+    """Return the last document that cost more than expected, and by how much, or None.
+
+    Only settled claims that are still kept count: those that nothing else fitted beside, and those
+    whose bill exceeded even the worst case.
     """
     row = connection.execute(
         "SELECT d.source, coalesce(a.pages, c.pages), coalesce(a.credits, a.cost), c.pages, "
@@ -177,7 +184,7 @@ def _change(sign: str, row: str) -> str:
 
 
 def _learn() -> str:
-    """An upsert: what a bill that has come says of its sort."""
+    """Return the upsert that adds a new bill to the lessons of its sort."""
     values = ", ".join(value.format(row="NEW") for value in _LESSON.values())
     changes = ", ".join(
         f"{name} = max({name}, excluded.{name})"

@@ -1,6 +1,6 @@
-"""Which schema a ledger has, and whether this batcher can read it as it is.
+"""Checks which schema a ledger has, and whether this version of batcher can read it.
 
-It migrates nothing: only a run does.
+It migrates nothing: only a run does that.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from batcher.errors import (
 )
 from batcher.ledger.connection import reader
 
-# "batc", so that `file` and we can tell a ledger from any other database
+# "batc" in ASCII, so that `file` and batcher can tell a ledger from any other database
 APPLICATION_ID: Final = 0x62617463
-VERSION: Final = 11  # PRAGMA user_version; one more with each migration
+VERSION: Final = 11  # PRAGMA user_version; raised by one with each migration
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can only read, closed in the end.
+    """Open a read-only connection for the block.
 
-    Raises LedgerError where there is no ledger it could read.
+    Raises LedgerError where there is no ledger that this version can read.
     """
     with closing(readable(path)) as connection, _translated(path):
         yield connection
@@ -39,8 +39,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def reading_any(path: Path) -> Iterator[sqlite3.Connection]:
-    """The same also of an older schema, which the run to come brings up to date: for what all of
-    them have.
+    """Open a read-only connection like `reading`, but accept older schemas, too.
+
+    Use it only for what all schemas have. The next run migrates such a ledger.
     """
     with closing(_checked(path, refuse_empty)) as connection, _translated(path):
         yield connection
@@ -58,7 +59,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def readable(path: Path) -> sqlite3.Connection:
-    """A connection for the caller to close."""
+    """Return a read-only connection, which the caller must close. Raises LedgerError."""
     return _checked(path, refuse_older)
 
 
@@ -83,8 +84,10 @@ def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> 
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Raises LedgerError where the system gives its bytes to nobody, or not to us: that says
-    nothing about them.
+    """Raise LedgerError if the file doesn't exist or can't be read by this user or at all.
+
+    That says nothing about whether its content is damaged. Where the disk fails the error is
+    OutputError.
     """
     for part in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         try:
@@ -106,7 +109,7 @@ def refuse_unreadable(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Raises LedgerError where nobody lets us see."""
+    """Return whether the file exists. Raises LedgerError where permissions prevent finding out."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +120,7 @@ def is_there(path: Path) -> bool:
 
 
 def who_may_read(path: Path) -> str:
-    """In words for whoever may not."""
+    """Return, in words for the person, whose file it is and how to get access to it."""
     try:
         there = path.stat()
     except OSError:
@@ -136,7 +139,7 @@ def who_may_read(path: Path) -> str:
 
 
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises LedgerForeign and LedgerNewer."""
+    """Raise LedgerForeign for a database of another program, LedgerNewer for a newer schema."""
     application, version = _marks(connection)
     if (
         is_filled(connection)
@@ -152,8 +155,9 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises LedgerOlder: a run that was killed in its first moment leaves such a file, and so does
-    a broken disk.
+    """Raise LedgerOlder if the file has no tables.
+
+    A run that is killed in its first moment leaves such a file, and so does a broken disk.
     """
     if not is_filled(connection):
         raise LedgerOlder(
@@ -164,7 +168,7 @@ def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises LedgerOlder: whoever only reads can't bring it up to date."""
+    """Raise LedgerOlder if the schema isn't the current one; a reader can't migrate it."""
     _, version = _marks(connection)
     if version == VERSION:
         return
@@ -182,12 +186,12 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def is_filled(connection: sqlite3.Connection) -> bool:
-    """Whether there is anything in it at all."""
+    """Return whether the database has any tables."""
     return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:
-    """Though it may not be marked as a ledger any more."""
+    """Return whether it has a ledger's tables, even if it isn't marked as one any more."""
     sql = (
         "SELECT count(*) FROM sqlite_master WHERE name IN ('documents', 'attempts', 'events', "
         "'meta')"
@@ -196,18 +200,18 @@ def has_our_tables(connection: sqlite3.Connection) -> bool:
 
 
 def _is_begun(connection: sqlite3.Connection) -> bool:
-    """Whether it is a ledger whose making was cut off before it was marked as one."""
+    """Return whether it is a ledger whose creation was interrupted before it was marked as one."""
     sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
     return connection.execute(sql).fetchone() is not None
 
 
 def said_of(error: OSError | sqlite3.Error) -> str:
-    """In the system's or SQLite's words, without the path."""
+    """Return the message of the system or of SQLite, without the path."""
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
-    """What SQLite says of the disk or of a lock isn't damage."""
+    """Translate an error: what SQLite says of the disk or of a lock isn't damage."""
     if isinstance(error, sqlite3.OperationalError):
         return LedgerError(f"{path}: {error}; it can't be read now")
     return LedgerDamaged(f"{path}: {error}; `batcher rebuild` makes a new one")

@@ -1,8 +1,7 @@
-"""What a report shows, as few numbers whatever the size of a batch: the ledger counts, sorts and
-buckets, not we.
+"""The numbers of a report: a fixed amount of them, whatever the size of the batch.
 
-One pass lays out how long each saved document took, in a table of SQLite's own that goes with the
-connection.
+SQLite does the counting, sorting and bucketing. A first pass writes how long each saved document
+took into a temporary table, which ends with the connection.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
 from batcher.ledger.queries.reporting import ReportingQueries
 
-BUCKETS: Final = 48  # of a run's time
-TOP: Final = 10  # of the slowest, the largest, the most frequent
+BUCKETS: Final = 48  # parts that a run's time is divided into
+TOP: Final = 10  # rows in the tables of the slowest, largest and most frequent
 QUANTILES: Final = (0.5, 0.9, 0.99)
-# Upper bounds in seconds, so that a local second and a hosted hour find room in one picture.
+# Upper bounds in seconds. They grow, so that a second on the local service and an hour on the
+# hosted one fit into one picture.
 SPANS: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 43200)
 
 
 class Count(NamedTuple):
-    """So many under that name; `amount` is what a table adds to it: credits, or a share."""
+    """A number under a name. `amount` is a further column of its table: credits, or a share."""
 
     name: str
     number: int
@@ -33,14 +33,14 @@ class Count(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Quantiles of a part of the way, in seconds."""
+    """Quantiles, in seconds, of one part of the way from discovery to disk."""
 
     name: str
     values: tuple[float, ...]
 
 
 class Slow(NamedTuple):
-    """`job` where the batch has several."""
+    """A document and its seconds from acceptance to disk. `job` is empty if there is only one."""
 
     source: str
     job: str
@@ -50,7 +50,7 @@ class Slow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """`saved` and `credits` of what came home until the next one began."""
+    """A run; `saved` and `credits` count the results saved before the next one started."""
 
     number: int
     started_at: float
@@ -61,7 +61,7 @@ class RunRow(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """`saved` in the `width` seconds from `at` on."""
+    """`saved` counts the results of the `width` seconds that begin at `at`."""
 
     at: float
     width: float
@@ -69,7 +69,7 @@ class Bucket(NamedTuple):
 
 
 class StateChange(NamedTuple):
-    """Documents that came to the state `what` in a run, and stand there."""
+    """How many documents came to the state `what` in a run and are still in it, with an example."""
 
     what: str
     number: int
@@ -78,6 +78,8 @@ class StateChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
+    """All numbers of a report. Amounts are in credits, sizes in bytes."""
+
     batch: str
     states: Sequence[Count]
     pages: int
@@ -96,12 +98,13 @@ class Statistics:
     slowest: Sequence[Slow]
     largest: Sequence[Slow]
     changes: Sequence[StateChange]
-    left_out: str  # by the latest run that has looked everywhere, in words
+    left_out: str  # in words, by the latest run that finished its scan
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
+    """Compute the numbers from one consistent state of the ledger."""
     reporting = ReportingQueries(db)
-    db.execute("BEGIN")  # one state of the ledger, while a run may go on writing
+    db.execute("BEGIN")  # one consistent state, while a run may keep writing
     try:
         db.execute(_TOOK)
         pages, credits = reporting.spent()
@@ -160,7 +163,7 @@ _PHASES: Final = {
     "processing": "duration",
 }
 
-# The API's code where there is one; else how the reason begins.
+# The API's error code where there is one, else the beginning of the reason.
 _NAME: Final = """
     CASE WHEN {error_name} IS NOT NULL THEN {error_name}
          WHEN {why} IS NULL THEN {otherwise}
@@ -199,9 +202,7 @@ def _errors(db: sqlite3.Connection) -> list[Count]:
 
 
 def _dollars(db: sqlite3.Connection) -> float:
-    """As the manifest of the last run has it; what a credit costs as a rule where it says
-    nothing.
-    """
+    """Return the dollars per credit in the manifest of the last run, or 0.015 if it names none."""
     row = db.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
     prices = (json.loads(row[0]) if row else {}).get("prices") or {}
     return float(prices.get("dollars_per_credit") or 0.015)
@@ -221,7 +222,7 @@ def _runs(db: sqlite3.Connection) -> list[RunRow]:
 
 
 def _throughput(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Bucket]:
-    """Of the last run that brought something home."""
+    """Return the throughput of the last run that saved something."""
     busy = [run for run in runs if run.saved]
     if not busy:
         return []
@@ -232,7 +233,7 @@ def _throughput(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[Bucket]:
         (busy[-1].started_at, until),
     ).fetchone()
     start = min(busy[-1].started_at, first)
-    number = max(1, min(BUCKETS, int(last - start)))  # none shorter than a second
+    number = max(1, min(BUCKETS, int(last - start)))  # no bucket is shorter than a second
     width = max((last - start) / number, 1.0)
     sql = (
         "SELECT min(?, CAST((saved_at - ?) / ? AS INTEGER)), count(*) FROM temp.took"
@@ -253,7 +254,7 @@ def _quantiles(db: sqlite3.Connection, column: str) -> tuple[float, ...]:
 
 
 def _spans(db: sqlite3.Connection) -> list[Count]:
-    """From acceptance to disk, in buckets that grow; empty ones at both ends left out."""
+    """Count documents by the time from acceptance to disk, without empty buckets at either end."""
     cases = " ".join(
         f"WHEN saved_at - accepted_at <= {bound} THEN {n}" for n, bound in enumerate(SPANS)
     )
@@ -269,7 +270,7 @@ def _spans(db: sqlite3.Connection) -> list[Count]:
 
 
 def _margins(db: sqlite3.Connection) -> list[Count]:
-    """Hours that were left of a result's life when it was on disk."""
+    """Count documents by the hours that were left before expiry when they were saved."""
     sql = (
         "SELECT max(-1, min(23, CAST((deadline_at - saved_at) / 3600 AS INTEGER))), count(*) FROM "
         "temp.took"
@@ -291,7 +292,7 @@ def _slow(db: sqlite3.Connection, by: str) -> list[Slow]:
 
 
 def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[StateChange]:
-    """What the last run did, by the state each document came to in it."""
+    """Count the documents that changed in the last run, by the state that each came to."""
     if not runs:
         return []
     sql = """

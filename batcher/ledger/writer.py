@@ -1,7 +1,6 @@
-"""How the ledger is written: by one connection for its whole life, and no more once its disk has
-failed.
+"""How the ledger is written: by one connection, and not at all once its disk has failed.
 
-The work itself is `common.group_writer`'s; this module adds what a failure means to a ledger.
+`common.group_writer` does the writing; this module says what a failure means for a ledger.
 """
 
 from __future__ import annotations
@@ -23,16 +22,18 @@ from batcher.common.group_writer import (
 )
 from batcher.errors import LedgerDamaged, OutputError
 
-# Seconds that a commit waits for requests of the same moment; what arrives during a commit is the
-# next one's.
+# Seconds that a commit waits for further requests. Requests that arrive during a commit go into the
+# next one.
 GROUP_COMMIT_DELAY: Final = 0.002
 
 
 class Writer(Protocol):
-    async def do(self, work: Work[T]) -> T:
-        """Run `work` in a transaction and return its value once that is durable.
+    """Runs work on the ledger's connection."""
 
-        An error undoes this work alone.
+    async def do(self, work: Work[T]) -> T:
+        """Run `work` in a transaction, and return its value once that is durable.
+
+        An error undoes only this work, not that of others in the same transaction.
         """
 
     def close(self) -> None: ...
@@ -41,15 +42,16 @@ class Writer(Protocol):
 def group_writer(
     connection: sqlite3.Connection, *, shadow: WriteAheadLog | None = None
 ) -> GroupWriter:
-    """The writer of every real run."""
+    """Return the writer that every real run uses; `shadow` is its journal."""
     return GroupWriter(
         connection, name="ledger", delay=GROUP_COMMIT_DELAY, rules=RULES, shadow=shadow
     )
 
 
 class InlineWriter:
-    """Writes without a thread or a group: in virtual time an answer from another thread comes too
-    late.
+    """Writes without a thread and without grouping.
+
+    It is for virtual time, in which an answer from another thread would come too late.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -68,7 +70,7 @@ class InlineWriter:
 
 
 def _translated(error: BaseException) -> BaseException:
-    """A failure of the disk as an error of this program; any other error as it is."""
+    """Return a disk failure as an error of batcher, and any other error unchanged."""
     if isinstance(error, sqlite3.OperationalError | OSError):
         return OutputError(
             f"the ledger can't be written: {error}; make sure of its disk and run again", errno=EIO

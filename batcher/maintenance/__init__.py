@@ -1,1 +1,1 @@
-"""What is done between runs: retry, verify and repair, rebuild, export."""
+"""What is done between runs: retry, verify, repair, rebuild, export."""

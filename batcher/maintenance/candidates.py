@@ -1,7 +1,6 @@
-"""Documents that a person may want done again, and who of those with the same bytes would pay for
-it.
+"""Documents that a person may want to do again, and what doing them again would cost.
 
-Nothing here is sent to the service; what must be fetched or paid again, the next run does.
+Nothing is sent to the service here; the next run fetches or pays for what is needed.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from batcher.ledger.queries.rows import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """`credits` is what paying for them anew is expected to cost; `at_risk` of them were perhaps
-    paid already.
+    """How many documents were requeued, and what paying for them again is expected to cost.
 
-    `recalled` of them are sent again only once their old job has been cancelled, or has ended
-    without a result.
+    `credits` is that cost. `at_risk` of them may have been paid for already. `recalled` of them are
+    sent again only after their old job has been cancelled, or has ended without a result.
     """
 
     documents: int
@@ -35,6 +33,7 @@ class Requeued:
 
 
 def again(candidate: Candidate) -> events.Event:
+    """Return the event that requeues a document."""
     if candidate.state is State.STUCK:
         return events.Recalled(candidate.id)
     return (
@@ -44,7 +43,7 @@ def again(candidate: Candidate) -> events.Event:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Ledger]:
-    """The ledger, held and open for writing. Raises LedgerError."""
+    """Lock the ledger and open it for writing during the block. Raises LedgerError."""
     with ExitStack() as stack:
         stack.callback(os.close, lock(path))
         ledger = open_existing(path, clock=SteadyClock())

@@ -1,9 +1,9 @@
-"""The batch as one file for other tools: its results, documents, attempts or costs, as JSON Lines,
-CSV or Parquet.
+"""Exports a batch as one file of JSON Lines, CSV or Parquet.
 
-It streams, in as little memory for a million documents as for ten, reads one state of the ledger
-however long it takes, and leaves nothing half written. Older versions of a document are left out.
-In CSV no text is a formula.
+It holds results, documents, attempts or costs. Writing streams, so it needs as little memory for a
+million documents as for ten. It reads one consistent state of the ledger however long that takes,
+and leaves no half-written file. Older versions of a document are left out. In CSV no text can be
+taken for a formula.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from batcher.outputs.rows import ORIGIN, Row, fitted, line_of, lines_of, widen
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 WHAT: Final = ("results", "documents", "attempts", "costs")
-# as OWASP lists them
+# the characters that OWASP lists for CSV injection
 _FORMULA: Final = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?", re.ASCII)
 _SECRET: Final = frozenset({"nonce", "key_print"})
@@ -45,7 +45,7 @@ Rows = Callable[[], Iterator[Row]]
 
 @dataclass(slots=True)
 class Exported:
-    """`missing`: sources whose result isn't on disk as it was saved."""
+    """How many rows were written. `missing`: sources whose result isn't on disk as it was saved."""
 
     rows: int = 0
     missing: list[str] = field(default_factory=list)
@@ -61,14 +61,13 @@ def export(
     chunks: bool = False,
     access: str = "owner",
 ) -> Exported:
-    """Write it to `target`, or to stdout. As lines, a result is whole unless `chunks`; in tables
-    each chunk is a row.
+    """Write `what` in `format` to `target`, or to stdout if that is None.
 
-    `access`: who may read a new file.
-    Raises BatcherError.
+    In JSON Lines a result is one line, or with `chunks` one line for each chunk; in tables each
+    chunk is a row. `access` says who may read a new file. Raises BatcherError.
     """
     exported = Exported()
-    connection.execute("BEGIN")  # one state of the ledger, for as long as it takes
+    connection.execute("BEGIN")  # one consistent state, for as long as it takes
     try:
         if format == "parquet":
             _write_parquet(
@@ -162,9 +161,9 @@ def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
 
 
 def _defused(value: object) -> object:
-    """With an apostrophe before what a spreadsheet would compute: what documents say is anybody's.
+    """Return text that a spreadsheet would compute with an apostrophe before it.
 
-    Numbers stay.
+    Documents may contain text from anybody. Numbers stay as they are.
     """
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
@@ -189,8 +188,9 @@ def _write_parquet(target: Path, rows: Rows, exported: Exported, access: str) ->
 
 
 def _columns(rows: Iterable[Row]) -> Columns:
-    """As wide as all rows need; those of results that say whose they are come first, whether there
-    are any or not.
+    """Return columns that are wide enough for all rows.
+
+    For results those that identify the document come first, even if there are no rows.
     """
     kinds: dict[str, ColumnType | None] = {}
     for row in rows:
@@ -220,13 +220,13 @@ def _opened(target: Path | None, access: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unfinished(target: Path, access: str = "owner") -> Iterator[Path]:
-    """A file to write to, under another name; it gets its own when all went well.
+    """Yield a file with another name to write to; rename it to `target` if the block succeeds.
 
-    A new one is for whom `access` says, one in another's place for whom that was.
+    A new file is readable for whom `access` says; one that replaces another keeps that one's mode.
 
-    Raises BatcherError where a file can't be there, OutputError where the disk refuses.
+    Raises BatcherError where no file can be at that path, OutputError where the disk fails.
     """
-    target = target.resolve()  # a link stays one
+    target = target.resolve()  # so that a symbolic link stays one
     if target.exists() and not target.is_file():
         raise BatcherError(f"{target}: not a regular file; name another file with -o")
     part = target.with_name(f".{target.name}.part")

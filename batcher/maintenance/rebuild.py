@@ -1,8 +1,7 @@
-"""A ledger made anew from its journal: every attempt that was ever put on record, and what became
-of it.
+"""Rebuilds a ledger from its journal: every attempt that was recorded, and its outcome.
 
-What it leaves open, the next run looks for in the service's listing, as after any crash. Nothing is
-sent here.
+Attempts of unknown outcome are left for the next run, which searches the service's job list for
+them as after any crash. Nothing is sent here.
 """
 
 from __future__ import annotations
@@ -32,8 +31,9 @@ from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Documents by state, lines of the journal that fit nowhere, and where a damaged ledger was
-    put.
+    """What was rebuilt: documents by state, and how many lines of the journal didn't fit.
+
+    `set_aside` is where the damaged ledger was moved, or None if there was none.
     """
 
     documents: dict[str, int]
@@ -42,10 +42,10 @@ class Rebuilt:
 
 
 def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
-    """`batch`: None where nobody says; the first run that goes on with it does.
+    """Rebuild the ledger from its journal.
 
-    Raises LedgerError where the ledger is healthy, or where there is no journal to rebuild it
-    from.
+    `batch` is the name of the batch; with None the next run that uses the ledger sets it. Raises
+    LedgerError where the ledger is healthy, or where there is no journal to rebuild it from.
     """
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
@@ -62,8 +62,9 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
 
 
 def falls_short(ledger: Path) -> bool:
-    """Whether more may have been sent than the journal tells: it is lost, or isn't the one of the
-    ledger beside it.
+    """Return whether more may have been sent than the journal records.
+
+    That is so where it is lost, or isn't the journal of the ledger beside it.
     """
     if not is_there(journal_of(ledger)):
         return True
@@ -81,12 +82,11 @@ def falls_short(ledger: Path) -> bool:
 
 
 def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
-    """A new ledger beside it with what the journal tells, if there is one, and how many lines of
-    that fit nowhere.
+    """Create a new ledger beside the old one from the journal, if there is one.
 
-    Where that falls short, with what the ledger itself remembers as well.
-
-    Raises LedgerError where there is nothing to rebuild.
+    Where the journal isn't complete, what the old ledger records is used as well. Returns the path
+    of the new ledger, and how many lines didn't fit. Raises LedgerError where the ledger is
+    healthy.
     """
     if ledger.exists() and healthy(ledger):
         raise LedgerError(f"{ledger}: it is whole; there is nothing to rebuild")
@@ -98,8 +98,9 @@ def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
 
 
 def _told(ledger: Path) -> Iterator[JournalEntry]:
-    """By the journal; before that, where it falls short, by the ledger, which may have numbered
-    documents apart.
+    """Yield the entries of the journal, after those of the old ledger where it falls short.
+
+    The two may have numbered documents differently, so the journal's numbers are made negative.
     """
     known = set[str]()
     if falls_short(ledger) and ledger.exists():
@@ -121,17 +122,17 @@ def _told(ledger: Path) -> Iterator[JournalEntry]:
 
 
 def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
+    """Move the rebuilt ledger and its journal to where the old ones were."""
     documents = _folded(made)
     aside = _set_aside(ledger)
-    # In this order: whatever stops us in between, there is a journal from which it can be done
-    # again.
+    # In this order there is always a journal to rebuild from, wherever this is interrupted.
     journal_of(made).replace(journal_of(ledger))
     made.replace(ledger)
     return Rebuilt(documents, skipped, aside)
 
 
 def _replay(made: Path, told: Iterable[JournalEntry]) -> int:
-    """How many lines fit nowhere. The new ledger's own journal tells the same with its ids."""
+    """Return how many lines didn't fit. The new ledger gets its own journal, with its own ids."""
     with (
         closing(sqlite3.connect(made, isolation_level=None)) as connection,
         closing(Journal(journal_of(made))) as own,
@@ -144,7 +145,7 @@ def _replay(made: Path, told: Iterable[JournalEntry]) -> int:
 
 
 def _folded(made: Path) -> dict[str, int]:
-    """Documents by state, and all of it in one file."""
+    """Return documents by state, and fold the WAL into the file."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
         documents = RepairQueries(connection).current_by_state()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -152,7 +153,7 @@ def _folded(made: Path) -> dict[str, int]:
 
 
 def _set_aside(ledger: Path) -> str | None:
-    """The damaged one is kept: somebody may still read something in it."""
+    """Move the damaged ledger to another name, since something in it may still be readable."""
     if not ledger.exists():
         return None
     number = next(n for n in range(1, 10_000) if not Path(f"{ledger}.damaged-{n}").exists())
@@ -168,17 +169,16 @@ def _parts(ledger: Path) -> list[Path]:
 
 
 class Replay:
-    """Events of a lost ledger, told to a new one in their order."""
+    """Applies the events of a lost ledger to a new one, in order."""
 
     def __init__(self, connection: sqlite3.Connection, journal: Journal) -> None:
         self._connection = connection
         self._journal = journal
-        self._numbers: dict[
-            int, int
-        ] = {}  # what the lost ledger called a document, and what this one does
+        # the number of each document in the lost ledger, and its number here
+        self._numbers: dict[int, int] = {}
 
     def all(self, happened: Iterable[JournalEntry]) -> int:
-        """How many of them made no sense here."""
+        """Apply the entries, and return how many of them didn't fit."""
         return sum(not self._take_in(entry) for entry in happened)
 
     def _take_in(self, entry: JournalEntry) -> bool:
@@ -197,7 +197,7 @@ class Replay:
         return True
 
     def _document(self, facts: dict[str, Any], at: float) -> int:
-        """The document with these facts: the known one, or a new version of its source."""
+        """Return the document with these facts: a known one, or a new version of its source."""
         asked = RepairQueries(self._connection)
         row = asked.current_version(facts["source"], facts["job"], facts["folder"])
         if row is not None and row[1:] == (facts["content"], facts["step"]):
@@ -207,13 +207,17 @@ class Replay:
         return asked.last_document()
 
     def _bring_to_upload(self, document: int, entry: JournalEntry) -> None:
-        """Uploads aren't in the journal: they are free, and their id stands with the submission."""
+        """Bring the document to the state in which this submission can follow.
+
+        Uploads aren't in the journal, because they are free; their id is recorded with the
+        submission.
+        """
         state = TrackingQueries(self._connection).state_of(document)
         if state is State.STUCK:
             event_writes.apply(self._connection, events.Lost(document, "sent again"), entry.at)
         if state in VERDICTS | {
             State.SAVED
-        }:  # a later step, or a copy: what put it back isn't in the journal
+        }:  # a later step, or a copy: the event that requeued it isn't in the journal
             event_writes.apply(self._connection, events.Retried(document), entry.at)
         elif state is State.DUPLICATE:
             event_writes.apply(self._connection, events.Promoted(document), entry.at)

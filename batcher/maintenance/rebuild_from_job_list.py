@@ -1,9 +1,8 @@
-"""A ledger whose journal is lost too: made anew from the sources, the service's listing and the
-results on disk.
+"""Rebuilds a ledger without a journal from the sources, the service's job list and results on disk.
 
-Each submission says which bytes and which step it is of, so a listed job tells whose it is: its
-result, where it lies on disk, counts as saved, and is fetched else. A result of which nothing
-proves that is held for a person. Nothing is sent, and nothing is paid.
+Each submission carries the identity of its bytes and step, so the job list shows which document a
+job belongs to. Its result counts as saved if it lies on disk, and is fetched otherwise. A result on
+disk without such proof is held for a person to decide. Nothing is sent, and nothing is paid.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ UNPROVEN: Final = (
     "perhaps paid: a result lies at its place, and nothing tells of which bytes it is any more"
 )
 _HEAD: Final = msgspec.json.Decoder(ResultHead)
-# of several jobs of the same bytes; else one that still runs
+# the order of preference among several jobs for the same bytes; those still running come last
 _BETTER: Final = (
     JobStatus.COMPLETED,
     JobStatus.FAILED,
@@ -53,10 +52,10 @@ _BETTER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A job of this batch as the listing shows it: `of` which bytes and step, and under which nonce
-    it was sent.
+    """A job of this batch in the job list.
 
-    `input` is what of that may be written down.
+    `of` is the identity of its bytes and step, `nonce` that of its submission, and `input` its
+    input as far as that may be written down.
     """
 
     row: JobRow
@@ -67,7 +66,7 @@ class Listed:
 
 @dataclass(slots=True)
 class _Moment:
-    """The ledger's clock: what happened long ago is put down as of then."""
+    """The clock of the new ledger, set to when each event that it records happened."""
 
     at: float
 
@@ -77,7 +76,7 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Unsent:
-    """A document that nothing is known of, by the new ledger."""
+    """A document for which the new ledger knows no attempt."""
 
     id: int
     of: str
@@ -96,7 +95,10 @@ class _Jobs:
             self.by_content.setdefault(listed.of, []).append(listed)
 
     def of(self, document: _Unsent, on_disk: str | None) -> Listed | None:
-        """The one whose result lies on disk; else the one that came furthest."""
+        """Return the job whose result lies on disk, else the one that got furthest; None if none.
+
+        Cancelled jobs don't count.
+        """
         jobs = [
             job
             for job in self.by_content.get(document.of, ())
@@ -108,10 +110,10 @@ class _Jobs:
 
 
 async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
-    """What the journal tells, where there is one, comes first.
+    """Rebuild the ledger; what a journal records, if there is one, takes precedence.
 
-    Raises LedgerError where the ledger is whole; ServiceError where the service doesn't answer or
-    list its jobs.
+    Raises LedgerError where the ledger is healthy, and ServiceError where the service doesn't
+    answer or doesn't list its jobs.
     """
     ledger = manifest.output.ledger_path
     clock = SteadyClock()
@@ -144,7 +146,7 @@ async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:
 
 
 async def _listed(manifest: Manifest, books: Ledger, reached: Connection) -> _Jobs:
-    """What the journal told of stays with the attempt that it told of."""
+    """Return the jobs of this batch; those with an attempt in the journal stay with that."""
     jobs = _Jobs()
     known = books.repair.nonces()
     async for row in rows(reached.client, RateLimiter()):
@@ -153,7 +155,7 @@ async def _listed(manifest: Manifest, books: Ledger, reached: Connection) -> _Jo
         if mark.get("batch") == manifest.batch and isinstance(mark.get("of"), str):
             nonce = str(mark.get("nonce"))
             sent = _sent(config.get("input") or row.source)
-            # there may be very many
+            # drop the large fields: there may be very many rows
             bald = msgspec.structs.replace(row, raw_config=None, source=None)
             listed = Listed(bald, mark["of"], nonce, sent)
             jobs.add(listed, has_attempt=nonce in known)
@@ -161,22 +163,20 @@ async def _listed(manifest: Manifest, books: Ledger, reached: Connection) -> _Jo
 
 
 def _sent(source: Any) -> str:
-    """What a submission named, as it may be written down."""
+    """Return the input that a submission named, as far as it may be written down."""
     if isinstance(source, list):
         return known_as(tuple(map(str, source)))
     return known_as(str(source or ""))
 
 
 def _unsent(books: Ledger) -> Iterator[_Unsent]:
-    """In order of number: an earlier step before those that follow it."""
+    """Yield the documents by number, so that an earlier step comes before those that follow it."""
     for number, content, step, output, state in books.repair.unsent():
         yield _Unsent(number, identity(content, step), output, state)
 
 
 class _Taking:
-    """Puts down what became of each document, as if it had just happened at the moment at which it
-    did.
-    """
+    """Records what became of each document, as of the time at which it happened."""
 
     def __init__(
         self, manifest: Manifest, books: Ledger, reached: Connection, moment: _Moment, jobs: _Jobs
@@ -194,7 +194,7 @@ class _Taking:
             await self._adopt(document, job, is_saved=job.row.job_id == on_disk)
         elif (
             on_disk is not None and on_disk not in self._jobs.ids
-        ):  # else it is known to be of other bytes
+        ):  # otherwise it is known to be the result of other bytes
             await self._hold(document, on_disk)
 
     async def _adopt(self, document: _Unsent, job: Listed, *, is_saved: bool) -> None:
@@ -210,7 +210,8 @@ class _Taking:
     async def _hold(self, document: _Unsent, on_disk: str) -> None:
         result = self._store.path(document.output)
         self._moment.at = min(self._now, result.stat().st_mtime)
-        nonce = f"of the result of {on_disk}, {document.of}"  # nobody sent one that is known
+        # a made-up nonce, because the real one isn't known
+        nonce = f"of the result of {on_disk}, {document.of}"
         lost = e.ReplyLost(document.id, UNPROVEN)
         await self._books.record(
             *self._sending(document, "", nonce, 1.0), lost, e.Held(document.id, UNPROVEN)
@@ -232,7 +233,7 @@ class _Taking:
         return [ended, e.Saved(document.id, document.output, sha256(body).hexdigest(), len(body))]
 
     def _job_on_disk(self, output: str) -> str | None:
-        """The job that the result there names; None where there is no whole result."""
+        """Return the job id in the result at that path; None if there is no complete result."""
         try:
             body = bytes(self._store.read(output))
             job_id = _HEAD.decode(body).job_id
@@ -256,7 +257,7 @@ def _as_object(config: Any) -> dict[str, Any]:
 
 
 def _mark_in(config: dict[str, Any]) -> dict[str, Any]:
-    """What `submitter` sent with it, wherever the service echoes that."""
+    """Return the metadata that `submitter` sent with the job, wherever the service echoes it."""
     for key, value in config.items():
         if isinstance(value, dict):
             found = value if key == METADATA_KEY else _mark_in(value)

@@ -1,5 +1,6 @@
-"""A rehearsal: a manifest's own documents and job against the local service with faults, kept apart
-from the batch.
+"""A rehearsal: the manifest's documents and jobs on the local service with faults.
+
+It is kept apart from the batch.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ LOST: Final = (State.EXPIRED, State.LOST, State.HELD, State.STUCK)
 
 
 def prepare(manifest: Manifest, chaos: str) -> Manifest:
-    """The manifest to rehearse with. What an earlier rehearsal left is removed: each begins anew.
+    """Return the manifest to rehearse with, and remove what an earlier rehearsal left.
 
-    Raises LedgerLocked where one is under way.
+    `chaos` names the faults; empty takes `FAULTS`. Raises LedgerLocked while another rehearsal
+    runs.
     """
     rehearsal = rehearsal_of(manifest, chaos=chaos or FAULTS)
     held = lock(rehearsal.output.ledger_path)
@@ -33,7 +35,7 @@ def prepare(manifest: Manifest, chaos: str) -> Manifest:
 
 
 def rehearsal_words(summary: Summary) -> str:
-    """What it took, and what was lost; to be read below the words of the run itself."""
+    """Return the text on time, cost, memory and losses that is printed after the run's summary."""
     lost = {
         state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)
     }
@@ -51,6 +53,6 @@ def rehearsal_words(summary: Summary) -> str:
 
 
 def _peak() -> int:
-    """Bytes of this process at its largest; the service's are not among them."""
+    """Return the peak memory of this process in bytes, without that of the service."""
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else largest * 1024

@@ -1,6 +1,4 @@
-"""`batcher retry`: puts documents that came to a verdict back in the queue, with what shared their
-fate.
-"""
+"""`batcher retry`: requeues documents that came to a verdict, with those that share it."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
 from batcher.reducto.error_rules import ErrorClass
 
-# What `--only` may name, and the states and classes it stands for.
+# The values of `--only`, with the states and error classes that each stands for.
 CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "transient": (State.FAILED, frozenset({ErrorClass.TRANSIENT, ErrorClass.PROVIDER})),
     "document": (State.FAILED, frozenset({ErrorClass.DOCUMENT})),
@@ -29,15 +27,17 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
     "held": (State.HELD, None),
     "cancelled": (State.CANCELLED, None),
 }
-# what `retry` alone takes
+# the states that `retry` requeues without options
 UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})
 
 
 async def retry(
     ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()
 ) -> Requeued:
-    """Put documents with a verdict back in the queue: those of class `only`, those named, or all
-    that may be tried.
+    """Requeue documents with a verdict: those of class `only`, those in `paths`, or those in both.
+
+    Without either, those in the states `UNASKED` are requeued. Raises BatcherError for a path
+    without a verdict.
     """
     with opened(ledger_path) as ledger:
         chosen = with_dependents(ledger.repair, _chosen(ledger.repair, only, paths))
@@ -57,8 +57,9 @@ def _chosen(repair: RepairQueries, only: str | None, paths: Sequence[str]) -> li
 
 
 def with_dependents(repair: RepairQueries, chosen: list[Candidate]) -> list[Candidate]:
-    """And what shared the fate of one of them, or of one of those: its copies, and the later steps
-    it had blocked.
+    """Return `chosen` with the documents that share their fate, directly or through others.
+
+    Those are copies of a failed document, and later steps that one has blocked.
     """
     taken = {c.id for c in chosen}
     left = [
@@ -76,7 +77,7 @@ def with_dependents(repair: RepairQueries, chosen: list[Candidate]) -> list[Cand
 
 
 async def requeue(ledger: Ledger, chosen: Sequence[Candidate]) -> Requeued:
-    """Those that pay for themselves first, so that their copies may wait for them again."""
+    """Requeue `chosen`. Those that pay come first, so that their copies can wait for them."""
     payers = ledger.repair.payers_of(chosen)
     paying = [c for c in chosen if payers[c.id] == c.id]
     copies = [events.Rejoined(c.id, payers[c.id]) for c in chosen if payers[c.id] != c.id]

@@ -1,7 +1,7 @@
-"""`batcher verify`: holds the disk against the ledger, and has set right what isn't whole.
+"""`batcher verify`: compares the disk with the ledger, and repairs what isn't whole.
 
-A result is made again of a whole file of the same bytes where there is one, else fetched, else paid
-for again.
+A result is restored from a whole file with the same bytes and step if there is one, else fetched
+again, else paid for again. Apart from the ledger nothing is written here: the next run does it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from batcher.outputs.result_store import Store
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`missing` and `changed` are (source, output); `strays` are files in the output that the
-    ledger doesn't know.
+    """What was found. `missing` and `changed` are (source, output) of results.
 
-    `unmade` are (format, file) of what was made of results and isn't as it was: it costs nothing to
-    make again. `ledger` is what is wrong with the ledger itself, `twins` (source, job, credits)
-    what was paid for beside it.
+    `strays` are files in the output directory that the ledger doesn't know. `unmade` are (format,
+    file) of files made from results that aren't as they were made; making them again costs nothing.
+    `ledger` is what is wrong with the ledger itself. `twins` are (source, job, credits) of
+    duplicate jobs, which were paid for as well.
     """
 
     saved: int
@@ -55,9 +55,9 @@ class Verified:
 
 
 def verify(connection: sqlite3.Connection, output: Path, path: Path | None = None) -> Verified:
-    """Read every saved result and compare its hash; name files that the ledger doesn't know.
+    """Read every saved result and compare its hash; find files that the ledger doesn't know.
 
-    Where its `path` is given the ledger itself is held against its journal, too.
+    With the `path` of the ledger, that is compared with its journal, too.
     """
     store = Store(output)
     saved = 0
@@ -84,18 +84,15 @@ def verify(connection: sqlite3.Connection, output: Path, path: Path | None = Non
 def prospects(
     asked: RepairQueries, output: Path, found: Verified, now: float
 ) -> tuple[int, Requeued]:
-    """What `repair` would do about it: how many results it gets back for nothing, and what must be
-    paid for.
-    """
+    """Return how many results `repair` would get back at no cost, and what must be paid for."""
     remedies = remedies_for(asked, Store(output).digest, _broken(asked, found), now)
     return remedies.free, _priced(asked, remedies.paid)
 
 
 async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
-    """`verify`, and what isn't whole the next run fetches again, copies from a whole one, or else
-    pays for again.
+    """Verify, and requeue what isn't whole; the next run restores it.
 
-    Returns what was found, what must be paid for, and how many cost nothing.
+    Returns what was found, what must be paid for, and how many results cost nothing.
     """
     with opened(ledger_path) as ledger:
         found = verify(ledger.reader, output, ledger_path)
@@ -112,9 +109,9 @@ async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, i
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What sets right each document whose result isn't whole.
+    """How the result of each document that isn't whole is restored.
 
-    `copied` says whose file it is made of, or will be.
+    `copied` pairs a document with the one whose file it is restored from, now or later.
     """
 
     copied: tuple[tuple[Candidate, int], ...]
@@ -126,7 +123,7 @@ class RepairPlan:
         return len(self.copied) + len(self.fetched)
 
     def events(self) -> list[events.Event]:
-        """Those that others wait for come first."""
+        """Return the events that carry out the plan; those that others wait for come first."""
         missed = [events.FileMissed(c.id, "its file is missing or changed") for c in self.fetched]
         return [
             *missed,
@@ -141,7 +138,10 @@ def remedies_for(
     broken: Sequence[Candidate],
     now: float,
 ) -> RepairPlan:
-    """A whole file of the same bytes and step first: it is here, and its hash was just read."""
+    """Return the plan. A whole file with the same bytes and step is preferred to fetching again.
+
+    Such a file is on this disk, and its hash was just read.
+    """
     digest = cache(digest)
     whole = {c.id: other for c in broken if (other := _whole_one(asked, digest, c.id)) is not None}
     fetched = [c for c in broken if c.id not in whole and asked.is_kept(c.id, now)]
@@ -159,9 +159,7 @@ def _broken(asked: RepairQueries, found: Verified) -> list[Candidate]:
 def _whole_one(
     asked: RepairQueries, digest: Callable[[str], str | None], document: int
 ) -> int | None:
-    """Another document whose result is of the same bytes and step, and lies on disk as it was
-    saved.
-    """
+    """Return another document with the same bytes and step whose result is on disk as saved."""
     others = asked.results_of_same_bytes(document)
     return next((other for other, output, sha256 in others if digest(output) == sha256), None)
 
@@ -178,12 +176,15 @@ def _strays(connection: sqlite3.Connection, output: Path) -> Iterator[str]:
 
 
 def _was_made(connection: sqlite3.Connection, name: str) -> bool:
-    """Of a result: pictures are known by their folder."""
+    """Return whether it was made from a result; images are recorded by their folder."""
     return knows(connection, name) or knows(connection, name.rpartition("/")[0])
 
 
 def _unmade(connection: sqlite3.Connection, store: Store) -> Iterator[tuple[str, str]]:
-    """Each file once, whatever of it is wrong; and what the last run couldn't make of a result."""
+    """Yield each file that isn't as it was made, and what couldn't be made in the last run.
+
+    A file comes once, however much of it is wrong.
+    """
     for format, source, why in unmade(connection):
         yield format, f"{format} of {source}: {why}"
     for (format, file), rows in groupby(

@@ -1,1 +1,1 @@
-"""Runs of a batch, from the preflight checks to what is reported when they end."""
+"""Runs of a batch, from the preflight checks to the report at the end."""

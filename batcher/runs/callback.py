@@ -1,6 +1,4 @@
-"""How the service calls back: from the manifest's [webhook] to a receiver, and to what each
-submission says of it.
-"""
+"""Webhooks: sets up the receiver from the manifest's [webhook], and what submissions say of it."""
 
 from __future__ import annotations
 
@@ -20,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """`wish` is what submissions ask for; `token_key` makes their tokens where nobody signs."""
+    """A receiver that listens, and what submissions need in order to name it.
+
+    `wish` is the webhook part of each submission. `token_key` makes the tokens of direct webhooks,
+    which nobody signs; None for signed ones.
+    """
 
     receiver: Receiver
     wish: Mapping[str, Any]
@@ -31,17 +33,17 @@ class Callback:
 async def calling_back(
     manifest: Manifest, *, token_key: bytes, clock: Callable[[], float]
 ) -> AsyncIterator[Callback | None]:
-    """Listens as long as the block lasts; None where the manifest has no [webhook].
+    """Listen for webhooks during the block; yield None if the manifest has no [webhook].
 
-    `token_key` stands in where a direct webhook names no secret: the same in every run with the
-    same API key, so that what an earlier run sent out can still call back. Raises ManifestError,
-    ReceiverUnusable.
+    `token_key` is used where a direct webhook names no secret. It must be the same in every run
+    with the same API key, so that jobs of an earlier run can still call back. Raises ManifestError
+    where a secret is missing or malformed, ReceiverUnusable where it can't listen.
     """
     webhook = manifest.webhook
     if webhook is None:
         yield None
         return
-    # half of aiohttp, and few batches are called back
+    # This imports half of aiohttp, and few batches use webhooks.
     from batcher.adapters.webhook_receiver import (
         receiving,
     )

@@ -1,7 +1,7 @@
-"""`batcher plan --check`: before a big batch, proves what a night depends on, and pays for nothing.
+"""`batcher plan --check`: checks, at no cost, what a long run depends on.
 
-It opens the batch as a run does, so it proves that the ledger can be held and the output written,
-too.
+It opens the batch as a run does, so it also checks that the ledger can be locked and the output
+directory written.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from batcher.stages.run_control import RunControl
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`key`: accepted.
+    """The outcome of the checks.
 
-    `listing`: it has shown a job of ours, at some time. `fence`: a deleted upload is gone.
+    `key`: the service accepts the API key. `listing`: the job list has shown a job of ours at some
+    time. `fence`: a deleted upload can't be used any more.
     """
 
     service: str
@@ -36,7 +37,10 @@ class Checked:
 
     @property
     def is_sound(self) -> bool:
-        """The listing can be proven only by a job of ours, which costs: that is the first run's."""
+        """Whether everything that can be checked at no cost is right.
+
+        The job list can only be checked with a job of ours, which costs; the first run does that.
+        """
         return self.key and self.fence
 
     def values(self) -> dict[str, Any]:
@@ -44,8 +48,10 @@ class Checked:
 
 
 async def check(manifest: Manifest) -> Checked:
-    """Raises BatcherError where the batch can't be opened or the service not reached, or refuses
-    the key.
+    """Run the checks.
+
+    Raises BatcherError where the batch can't be opened, or where the service can't be reached or
+    refuses the key.
     """
     control = RunControl()
     clock = SteadyClock()

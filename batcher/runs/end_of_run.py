@@ -1,4 +1,4 @@
-"""When a run has ended: the one rule, and what it counts beside the stages."""
+"""When a run has ended: the single rule for it, and documents as something to wait for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from batcher.stages.stage import Outstanding
 
 
 def has_ended(awaited: Iterable[Outstanding]) -> bool:
-    """Whether nothing of all that is `awaited` has anything outstanding.
+    """Return whether none of `awaited` has anything outstanding.
 
-    It is asked in order and no further than the first that has, so the cheap ones stand first.
+    They are checked in order up to the first that has, so put the cheap ones first.
     """
     return not any(one.outstanding() for one in awaited)
 
@@ -26,5 +26,5 @@ class Documents:
     states: frozenset[State]
 
     def outstanding(self) -> int:
-        """Documents in one of the states now."""
+        """Return how many documents are in one of the states now."""
         return sum(self.ledger.tally[state] for state in self.states)

@@ -1,8 +1,7 @@
-"""The kinds of run, built of the stages: one that does it all, one that only brings home, one that
-cancels.
+"""The kinds of run: a full run, one that only fetches results, and one that cancels.
 
-Which stages belong together stands here, and which of them a run waits for; when it has ended is
-`end_of_run`'s rule, and what each stage does is its own affair.
+This module says which stages each kind consists of, and which of them it waits for. `end_of_run`
+says when a run has ended; what a stage does is not decided here.
 """
 
 from __future__ import annotations
@@ -65,20 +64,20 @@ from batcher.stages.stage import Outstanding, Stage
 from batcher.stages.submitter import Submitter
 from batcher.stages.time_limit import TimeLimit
 
-# seconds between two looks for the end of a run: a stage that lets go of its last document tells
-# nobody
+# seconds between two checks for the end of a run: a stage doesn't report that it has finished its
+# last document
 TICK: Final = 0.25
-SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits for none any more
-# seconds after which all is looked at again though nothing seems to have changed
+SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits no longer
+# seconds after which everything is checked again, even if nothing seems to have changed
 A_WHILE: Final = 15.0
 
 _CAPITALS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class RunContext(NamedTuple):
-    """What a run of any kind has at its disposal.
+    """What a run of any kind works with.
 
-    `pace`: None where the manifest's own is to be kept.
+    `rate_limits` is None where those of the manifest apply.
     """
 
     manifest: Manifest
@@ -93,9 +92,9 @@ class RunContext(NamedTuple):
 
 
 class CollectRun:
-    """Adopts what can be found again and brings home what is out; submits nothing."""
+    """Fetches the results of submitted jobs, also of those with a lost reply; submits nothing."""
 
-    is_complete = False  # whether its end means that nothing of the batch is left to do
+    is_complete = False  # whether nothing of the batch is left to do when it ends
     submits = False
 
     def __init__(self, means: RunContext) -> None:
@@ -184,14 +183,17 @@ class CollectRun:
         self.control.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)
 
     async def audit(self) -> Audit:
-        """Once it has ended: attempts, jobs and files held against each other."""
+        """Compare attempts, jobs and files with each other. Call it after `to_its_end`."""
         found = await self.auditor.run()
         left = self.cleaner.left if self.cleaner else 0
         words = f"{left} jobs could not be deleted at the service; the next run tries again"
         return replace(found, notes=(*found.notes, words)) if left else found
 
     async def to_its_end(self) -> None:
-        """Raises the first BatcherError that no stage could make a verdict of."""
+        """Run all stages until the run has ended.
+
+        Raises the first BatcherError that no stage could turn into a verdict on a document.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -206,31 +208,31 @@ class CollectRun:
 
     @property
     def taken_up(self) -> int:
-        """How many documents an earlier run failed to get done, and this one tries again."""
+        """How many documents that failed in earlier runs are tried again in this one."""
         return 0
 
     @property
     def left_out(self) -> LeftOut:
-        """What was met and isn't taken."""
+        """What the scan found and left out."""
         return LeftOut()
 
     @property
     def has_looked(self) -> bool:
-        """Whether it has walked all that there is, so that it knows what it leaves out."""
+        """Whether the scan has seen everything, so that `left_out` is complete."""
         return False
 
     @property
     def has_taken_its_sample(self) -> bool:
-        """Whether all is sent that was asked of it, which was less than there is."""
+        """Whether everything was sent that a sample run was limited to."""
         return False
 
     @property
     def unmatched(self) -> str:
-        """Which source has files of which `include` fits none; empty where there is none."""
+        """A message about a source whose files match none of `include`; empty if there is none."""
         return ""
 
     def stages(self) -> list[Stage]:
-        """All that work beside each other from the run's beginning to its end."""
+        """Return the stages, which run concurrently from the beginning of the run to its end."""
         stages: list[Stage] = [
             self.sink,
             self.copier,
@@ -248,25 +250,26 @@ class CollectRun:
         return stages
 
     def to_do(self) -> Sequence[Outstanding]:
-        """What has to come to its end before the run may: all that it has taken on."""
+        """Return everything that must end before the run may: all work that it has taken on."""
         return self.out()
 
     def out(self) -> Sequence[Outstanding]:
-        """What a stopped run still waits for that brings home what it has paid for."""
+        """Return what a stopped run that still fetches the results it has paid for waits for."""
         return (self.recovery, Documents(self.ledger, OUT), self.copier)
 
     def being_sent(self) -> int:
-        """Submissions that any stopped run waits for."""
+        """Return the number of submissions that any stopped run waits for."""
         return 0
 
     def tidying(self) -> Sequence[Outstanding]:
-        """What follows once all results are on disk; no stopped run waits for the cleaner."""
+        """Return what follows once all results are on disk.
+
+        A stopped run doesn't wait for the cleaner.
+        """
         return (self.deriver,) if self.cleaner is None else (self.deriver, self.cleaner)
 
     async def _end(self) -> None:
-        """Return when everything has come to its end, or when a stopped run has done what it still
-        owes.
-        """
+        """Return when everything has ended, or when a stopped run has done what it still must."""
         over = asyncio.create_task(self._until_over())
         stopped = asyncio.create_task(self.control.stopped.wait())
         try:
@@ -289,7 +292,7 @@ class CollectRun:
             await self._bring_home()
 
     async def _wait_for_what_is_out(self) -> None:
-        """However long it takes, where the run was stopped in a way that asks for that."""
+        """Wait for the jobs in flight, however long it takes, if the stop asks for that."""
         began = asyncio.get_running_loop().time()
         is_told = False
         while self.control.home and not self.control.abort and not has_ended(self.out()):
@@ -299,7 +302,7 @@ class CollectRun:
                 is_told = True
 
     def _tell_of_homecoming(self) -> None:
-        """Nothing is sent any more, and jobs may take hours."""
+        """Warn that the run still waits: nothing is sent any more, and jobs may take hours."""
         until = self.ledger.tracking.nearest_deadline_at() or self._clock()
         what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
         self.control.warn_of_wait(
@@ -307,9 +310,10 @@ class CollectRun:
         )
 
     async def _until_over(self) -> None:
-        """Return when nothing that the run has taken on is outstanding, nor what follows from it.
+        """Return when everything that the run has taken on is done, and what follows from it.
 
-        Only then is what is made of the results hurried: before, more company may come.
+        Files that many results share are finished only then: until that point more results may
+        come.
         """
         while not has_ended(self.to_do()):
             self.look_ahead()
@@ -319,14 +323,13 @@ class CollectRun:
             await self.ledger.change(within=TICK)
 
     def look_ahead(self) -> None:
-        """Stop where nothing that is left could ever be sent."""
+        """Stop the run where nothing that is left could ever be sent."""
 
     async def _bring_home(self) -> None:
-        """One last look at all that is out; what has completed is fetched and written, as long as
-        the service answers.
+        """Poll all jobs in flight once more, and fetch and write the results that are ready.
 
-        A lane that was asked to wait tries once more: whoever stops a run may be about to switch
-        the machine off.
+        This lasts as long as the service answers. Even fetches that were told to wait are tried
+        once more: the person who stops a run may be about to switch the machine off.
         """
         self.rate_limits.fetch.try_once_more()
         self.poller.look_at_all()
@@ -337,12 +340,12 @@ class CollectRun:
             while not (bringing.done() or self.control.abort or self._is_silent(began)):
                 await asyncio.wait({bringing}, timeout=TICK)
             if bringing.done():
-                bringing.result()  # raises what nobody foresaw
+                bringing.result()  # raises unexpected errors
         finally:
             bringing.cancel()
 
     async def _until_brought_home(self) -> None:
-        """Return when all is fetched that can be now, is written, and all is made of it."""
+        """Return when all that can be fetched now is written, with all files made from it."""
         arriving = (self.poller, self.fetcher, self.sink)
         while not has_ended((*arriving, self.deriver)):
             while not has_ended(arriving):
@@ -350,9 +353,7 @@ class CollectRun:
             await self.deriver.finish()
 
     def _is_silent(self, since: float) -> bool:
-        """Whether nothing has come for a while, and nothing that came is still on its way to the
-        disk.
-        """
+        """Return whether nothing has arrived for `SILENCE` seconds and all of it is written."""
         heard_at = max(
             since,
             self.rate_limits.fetch.answered_at,
@@ -364,7 +365,7 @@ class CollectRun:
 
 
 class Run(CollectRun):
-    """The whole way: scans, submits, and brings home."""
+    """The full run: scans, submits, and fetches results."""
 
     submits = True
 
@@ -418,14 +419,14 @@ class Run(CollectRun):
         self.time_limit.look()
         self.is_complete = not self.control.stopped.is_set()
         if not self.is_complete:
-            self.scanner.done.set()  # what isn't sent needn't be found either
+            self.scanner.done.set()  # without sending there is no need to scan
         try:
             await super().to_its_end()
         finally:
             self.passwords.close()
 
     async def _check_mirror(self, mirror: Mirror) -> None:
-        """Where nothing can be put there nothing is sent; what is out comes home to the disk."""
+        """Stop sending if the mirror can't be written; results in flight still go to disk."""
         checking = asyncio.create_task(mirror.check())
         stopped = asyncio.create_task(self.control.stopped.wait())
         try:
@@ -485,19 +486,22 @@ class Run(CollectRun):
             self.submitter.stop_if_nothing_fits()
 
     def being_sent(self) -> int:
-        """An upload under way is worth its end only where the run goes on to bring home what is
-        out.
+        """Return the uploads and submissions under way, or only the submissions.
+
+        Finishing an upload is worth it only where the run goes on to fetch the results of jobs in
+        flight.
         """
         return self.submitter.outstanding() if self.control.home else self.submitter.posting
 
 
 class Cancellation(CollectRun):
-    """Cancels what is out, and believes only the final status: what completed first is brought
-    home.
+    """Cancels the jobs in flight.
+
+    Only the final status counts: the result of a job that completed first is fetched.
     """
 
     async def to_its_end(self) -> None:
-        await self.ledger.call_off("by batcher cancel")  # and with it what would be sent again
+        await self.ledger.call_off("by batcher cancel")  # and also what would be sent again
         await super().to_its_end()
 
     def stages(self) -> list[Stage]:

@@ -1,5 +1,6 @@
-"""What a run leaves for programs: summary.json beside the ledger, and a message to the manifest's
-[notify].
+"""Reports the end of a run to programs: writes summary.json and posts to [notify].
+
+The summary lies beside the ledger.
 """
 
 from __future__ import annotations
@@ -24,20 +25,23 @@ _HOW: Final = {
     RunEnd.STOPPED: "stopped",
     RunEnd.FAILED: "failed",
 }
-DIGEST: Final = 10  # groups of failures in a message; the summary has them all
+DIGEST: Final = 10  # groups of failures in a message; the summary has all of them
 
 
 async def publish(manifest: Manifest, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """Write and tell how a run ended.
+    """Write the summary and send the message about a run that ended.
 
-    Returns what went wrong with that, in words; nothing of it is worth an error.
+    Returns what went wrong with that, in words. It raises no error: none of it is worth one.
     """
     troubles = (_write(manifest, summary), await _tell(manifest, summary))
     return tuple(filter(None, troubles))
 
 
 async def publish_failure(manifest: Manifest, error: BatcherError) -> None:
-    """Tell of a run that couldn't begin, or broke off; the summary of the last whole one stays."""
+    """Send the message about a run that couldn't start, or that broke off.
+
+    The summary of the last complete run is kept.
+    """
     ended = RunEnd.STOPPED if isinstance(error, Stopped) else RunEnd.FAILED
     told = {
         "batch": manifest.batch,
@@ -54,7 +58,7 @@ def _write(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     unfinished = path.with_suffix(".json.part")
     try:
         unfinished.unlink(missing_ok=True)
-        make_file(unfinished)  # it names documents
+        make_file(unfinished)  # private, since it names documents
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(values)))
         unfinished.replace(path)
     except OSError as error:
@@ -70,15 +74,14 @@ async def _tell(manifest: Manifest, values: Mapping[str, Any]) -> str | None:
     news = {"text": _words(values, how), **values, "failures": digest}
     patience = PATIENCE_WHEN_STOPPED if how is RunEnd.STOPPED else PATIENCE
     trust = None
-    with suppress(
-        ManifestError
-    ):  # that the run is told of; whoever hears its end may be known to all the world
+    # The run reports this error itself, and the receiver's certificate may be publicly trusted.
+    with suppress(ManifestError):
         trust = trust_of(manifest)
     return await notify(manifest.notify.url, news, patience=patience, trust=trust)
 
 
 def _words(values: Mapping[str, Any], how: RunEnd) -> str:
-    """One line, as chat systems show the `text` of what is posted to them."""
+    """Return one line for the key `text`, which chat systems show of what is posted to them."""
     counts = ", ".join(f"{number} {state}" for state, number in values.get("documents", {}).items())
     reason = f" ({values['reason']})" if values["reason"] else ""
     return f'batch "{values["batch"]}" {_HOW[how]}, exit code {values["exit_code"]}{reason}' + (

@@ -1,5 +1,6 @@
-"""What a run would do, found out without doing any of it: the scanner at work on a copy of the
-ledger in memory.
+"""What a run would do, without doing it: the scanner works on a copy of the ledger in memory.
+
+Nothing is written, and the service isn't called.
 """
 
 from __future__ import annotations
@@ -39,14 +40,12 @@ from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 
-Sizes = dict[str, list[tuple[str, Measure]]]  # of the documents of each step
+Sizes = dict[str, list[tuple[str, Measure]]]  # (extension, measure) of the documents, by step
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Documents by what a run would do with them, what that would cost, how long it would take and
-    what it risks.
-    """
+    """What a run would do, what that would cost, how long it would take, and what it risks."""
 
     batch: str
     to_send: int
@@ -62,16 +61,18 @@ class Plan:
     cost: CostEstimate
     forecast: Forecast
     prices: Prices
-    uncounted: int = 0  # of what is to be sent, elsewhere: nobody reads it for an estimate
-    # files of types whose pages can't be counted here: they have one each, or what they say
+    uncounted: int = 0  # documents to send that are elsewhere, and aren't read for an estimate
+    # files of types whose pages can't be counted here: they count with one page, or with what they
+    # state
     guessed: int = 0
-    guessed_pages: int = 0  # that such files have as a rule, by their size
-    locked: int = 0  # files among them that want a password, and none that is named opens them
-    steps: Mapping[str, int] = field(default_factory=dict)  # of a chain, what is to be sent by step
-    refusals: Sequence[FailureGroup] = ()  # what isn't sent
-    # by reason, and in words; empty where nothing was
+    guessed_pages: int = 0  # pages that such files usually have, by their size
+    locked: int = 0  # files to send that need a password which isn't among the named ones
+    # for a chain: documents to send, by step
+    steps: Mapping[str, int] = field(default_factory=dict)
+    refusals: Sequence[FailureGroup] = ()  # documents that aren't sent
+    # by reason, and in words; empty if nothing was left out
     left_out: Mapping[str, Any] = field(default_factory=dict)
-    taken_up: int = 0  # documents that failed for a passing reason, and are tried again
+    taken_up: int = 0  # documents that failed for a reason that may pass, and are tried again
 
     @property
     def documents(self) -> int:
@@ -85,7 +86,7 @@ class Plan:
 
 
 async def make_plan(manifest: Manifest) -> Plan:
-    """Raises BatcherError where a run would refuse to begin."""
+    """Return the plan. Raises BatcherError where a run would refuse to start."""
     refuse_strangers(manifest)
     ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
     before = Counter(ledger.tally)
@@ -149,7 +150,10 @@ def _plan(
 
 
 def _cost(manifest: Manifest, sizes: Sizes) -> CostEstimate:
-    """Of all steps. One that goes on from a parse job mostly finds it alive."""
+    """Return the cost of all steps.
+
+    A step that reads an earlier parse job is priced as one whose job the service usually still has.
+    """
 
     def price(step: Step) -> CostEstimate:
         return quote(
@@ -161,18 +165,18 @@ def _cost(manifest: Manifest, sizes: Sizes) -> CostEstimate:
 
 
 def _measured(sending: SendingQueries, jobs: Mapping[str, Job]) -> tuple[Sizes, list[int]]:
-    """(extension, measure) of each document to send, by step; a file is measured once, however many
-    steps it takes.
+    """Return the (extension, measure) of each document to send, by step, and guessed page counts.
 
-    Pages count as far as the job asks for them, or a listing for that document. And of each file
-    whose pages can't be counted, how many it has as a rule.
+    A file is measured once, however many steps it goes through. Pages count as far as the job, or
+    the listing for that document, asks for them. The guesses are the usual numbers of pages of the
+    files whose pages can't be counted.
     """
     sizes: Sizes = {}
     guesses: list[int] = []
     last: tuple[Path | None, Measure] = None, Measure()
     for name, folder, source, place, content, options, size in sending.to_measure():
         path = path_at(folder, source, place)
-        if path != last[0]:  # an address can't be measured, and counts with a page
+        if path != last[0]:  # an address can't be measured, and counts as one page
             last = path, measure(path)
             if not last[1].counted and "://" not in folder and "://" not in (place or source):
                 guesses.append(max(last[1].pages, round(by_size(extension_of(content), size)[0])))
@@ -189,7 +193,7 @@ def _measured(sending: SendingQueries, jobs: Mapping[str, Job]) -> tuple[Sizes, 
 
 
 def _locked(sending: SendingQueries, passwords: Passwords) -> int:
-    """Files to send that can be tried here, and that nothing opens."""
+    """Count the local files to send that no password opens."""
     return sum(not _opens(passwords, *row) for row in sending.local_files())
 
 

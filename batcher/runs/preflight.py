@@ -1,7 +1,6 @@
-"""What must be true before the first document: the ledger held and open, the service answering, the
-right key.
+"""What a run checks before the first document: the ledger is locked and open, the service answers.
 
-It starts no stage and changes nothing but the ledger's own tables.
+It starts no stage, and changes nothing but the ledger's own tables.
 """
 
 from __future__ import annotations
@@ -49,26 +48,30 @@ from batcher.stages.run_control import RunControl
 
 Clock = Callable[[], float]
 
-SOON: Final = 3.0  # seconds without a first answer after which somebody is told
+SOON: Final = 3.0  # seconds without a first answer after which a warning is shown
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A service that can be called.
 
-    `identity` is what attempts are booked under, `key_print` the key's fingerprint.
+    Attempts are recorded under its `identity` and `key_print`, the fingerprint of the API key.
     """
 
     client: Api
     identity: str
     key_print: str
-    token_key: bytes = field(default=b"", repr=False)  # for webhooks that nobody signs
+    token_key: bytes = field(default=b"", repr=False)  # for webhooks that aren't signed
 
 
 def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledger:
+    """Lock and open the ledger of a batch; `stack` closes and unlocks it.
+
+    Raises LedgerError and its subclasses, and OutputError.
+    """
     path = manifest.output.ledger_path
     refuse_strangers(manifest)
-    with suppress(OutputError):  # whoever wants to write there says it better
+    with suppress(OutputError):  # the check before writing gives a better message
         Store(manifest.output.directory, manifest.output.access).make_root()
     stack.callback(os.close, lock(path))
     if manifest.output.start_over and not _holds_anything(path):
@@ -79,9 +82,9 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
 
 
 def refuse_strangers(manifest: Manifest) -> None:
-    """Results without a ledger: nobody can tell what of them was paid for, and a run would pay for
-    all of it.
+    """Refuse an output directory with results but without a ledger.
 
+    There is no telling which of them were paid for, and a run would pay for everything again.
     Raises LedgerForeign, unless the manifest says to start over.
     """
     output = manifest.output.directory
@@ -105,13 +108,16 @@ def refuse_strangers(manifest: Manifest) -> None:
 
 
 def _holds_anything(ledger: Path) -> bool:
-    """An empty file is what a run leaves that was killed in its first moment, or what a disk made
-    of a ledger.
+    """Return whether there is a ledger with content.
+
+    An empty file is what a run leaves that was killed in its first moment, or what a failing disk
+    made of a ledger.
     """
     return is_there(ledger) and ledger.stat().st_size > 0
 
 
 def refuse_foreign_attempts(ledger: Ledger, reached: Connection) -> None:
+    """Raise LedgerForeign if submissions are in flight at another service or with another key."""
     for service, number in ledger.tracking.foreign_attempts(reached.identity, reached.key_print):
         raise LedgerForeign(
             f"{number} submissions are still out at {service}, or under another key, and only "
@@ -121,9 +127,9 @@ def refuse_foreign_attempts(ledger: Ledger, reached: Connection) -> None:
 
 
 def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
-    """All that a service may be told and must not have us write down.
+    """Register all values that the service may be sent and that must never be written down.
 
-    What isn't there is for others to miss.
+    Missing ones are skipped; other checks report them.
     """
     secrets.keep(_environment(manifest.service.api_key_env), "the key")
     for value in manifest.service.headers.values():
@@ -137,20 +143,21 @@ def keep_secrets(manifest: Manifest, secrets: Secrets) -> None:
         secrets.keep(_environment(manifest.webhook.secret_env), "the webhook's secret")
         secrets.keep_address(manifest.webhook.public_url or "")
     if manifest.notify is not None:
-        # whoever knows such an address may post to it
+        # anybody who knows such an address may post to it
         secrets.keep([manifest.notify.url], "notify.url")
 
 
 def _environment(name: str | None) -> list[str]:
-    """What the variable holds, and each word of it: several secrets may stand there."""
+    """Return the value of the variable and each word of it, since it may hold several secrets."""
     held = os.environ.get(name, "").strip() if name else ""
     words = held.replace(",", " ").split()
     return [held, *words, *(word.removeprefix("whsec_") for word in words)]
 
 
 def _words_of(name: str | None) -> list[str]:
-    """What the variable holds, and of it what is long enough for a secret: "Bearer" and the like
-    are none.
+    """Return the value of the variable, and its words that are long enough for a secret.
+
+    "Bearer" and the like are not.
     """
     held = os.environ.get(name, "").strip() if name else ""
     return [held, *(word for word in held.split() if len(word) >= SHORT)]
@@ -160,10 +167,11 @@ def _words_of(name: str | None) -> list[str]:
 async def reach(
     manifest: Manifest, control: RunControl, clock: SteadyClock, secrets: Secrets | None = None
 ) -> AsyncIterator[Connection]:
-    """The service, answering. Raises ServiceError after the manifest's patience; a refusal of the
-    key at once.
+    """Connect to the service, and yield once it has answered.
 
-    No error that leaves it says any of `secrets`, which hold the manifest's own from then on.
+    No error that is raised, here or in the block, contains any of `secrets`, which hold those of
+    the manifest from then on. Raises ManifestError; ServiceError after the manifest's patience, or
+    at once where the key is refused; Stopped where the run is stopped first.
     """
     control.secrets = secrets = Secrets() if secrets is None else secrets
     keep_secrets(manifest, secrets)
@@ -193,7 +201,7 @@ async def _reached(
                     urls=service.allow_urls,
                 )
             )
-            key_print = LOCAL  # its key is new each time; its data is not
+            key_print = LOCAL  # the key is new each time, but the data stays
         else:
             url = service.identity
             key = _key(manifest)
@@ -233,7 +241,7 @@ def _key(manifest: Manifest) -> str:
 
 
 def _headers(manifest: Manifest) -> dict[str, str]:
-    """As they are sent: with what the environment holds."""
+    """Return the headers to send, with the values of their environment variables."""
     sent: dict[str, str] = {}
     problems: list[Problem] = []
     for name, value in manifest.service.headers.items():
@@ -254,7 +262,7 @@ def _unsendable(held: str) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """16 hex digits that tell one key from another and say nothing about it."""
+    """Return 16 hex digits that tell keys apart and reveal nothing about them."""
     return hmac.new(key.encode(), b"batcher's fingerprint of a key", "sha256").hexdigest()[:16]
 
 
@@ -270,11 +278,11 @@ _CERTIFICATES: Final = (
 async def _first_answer(
     client: ReductoClient, control: RunControl, whose: str, *, patience: float
 ) -> None:
-    """Ask for one row of the listing: it proves address and key, and costs nothing. `whose` says
-    what those must be.
+    """Ask for one row of the job list, which checks address and key and costs nothing.
 
-    Says so where it takes a while, and ends where the run is told to. Raises ServiceError, and then
-    Stopped.
+    `whose` says, for error messages, what address and key must be. Shows a warning if it takes
+    longer than `SOON`, and ends when the run is stopped. Raises ServiceError, and Stopped in that
+    case.
     """
     trouble = list[str]()
     asking = asyncio.create_task(_ask_until_answered(client, whose, trouble, patience=patience))

@@ -1,6 +1,4 @@
-"""Runs a batch: holds its ledger, reaches its service, lets one kind of run go its way, and sums it
-up.
-"""
+"""Runs a batch: opens its ledger, connects to the service, runs one kind of run, and sums it up."""
 
 from __future__ import annotations
 
@@ -44,10 +42,11 @@ async def run_batch(
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
-    """Start or resume the batch. `watch` is shown the ledger once it is open; `course` lets the
-    caller stop the run.
+    """Start or resume the batch, and return its summary.
 
-    Raises BatcherError where the run can't begin or go on; what was on record stays so.
+    `control` lets the caller stop the run; `watch` is called with the ledger once that is open;
+    `rng` makes nonces and back-offs. Raises BatcherError where the run can't start or continue;
+    everything on record is kept.
     """
     return await _conduct(manifest, Run, control or RunControl(), watch, rng)
 
@@ -59,9 +58,9 @@ async def collect_batch(
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
-    """Adopt and bring home what earlier runs left out, and submit nothing.
+    """Fetch the results of jobs that earlier runs submitted, and submit nothing.
 
-    Raises as `run_batch` does.
+    Takes and raises the same as `run_batch`.
     """
     return await _conduct(manifest, CollectRun, control or RunControl(), watch, rng)
 
@@ -73,9 +72,9 @@ async def cancel_batch(
     watch: Watch | None = None,
     rng: random.Random | None = None,
 ) -> Summary:
-    """Send nothing more, cancel what is out, bring home what had completed by then.
+    """Send nothing more, cancel the jobs in flight, and fetch those that had already completed.
 
-    Raises as `run_batch` does.
+    Takes and raises the same as `run_batch`.
     """
     return await _conduct(manifest, Cancellation, control or RunControl(), watch, rng)
 
@@ -155,7 +154,7 @@ async def _to_its_end(
 
 
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:
-    """In what was found at the service stands what it said."""
+    """Remove secrets from the audit: it contains what the service said."""
     told = {
         name: tuple(map(secrets.cut, getattr(audit, name)))
         for name in ("twins", "mixed_up", "notes")
@@ -171,9 +170,9 @@ def _waits(number: int) -> str:
 
 
 def _chance() -> random.Random:
-    """For nonces and back-offs: unlike, but no secrets.
+    """Return a generator for nonces and back-offs: they must differ, but aren't secret.
 
-    Seeded by the system once; asking it each time costs 0.1 ms.
+    The system seeds it once, because asking the system for each number takes 0.1 ms.
     """
     return random.Random()  # noqa: S311
 

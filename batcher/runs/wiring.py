@@ -1,5 +1,6 @@
-"""What the stages of a run are fitted with, by what the manifest says: pace, budget, what a
-submission is made of.
+"""Builds what the stages need from the manifest: rate limits, budget, templates of submissions.
+
+It decides no rules, and starts nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH
 from batcher.stages.submitter import JobTemplate
 
-HOSTED_RATE: Final = 10.0  # submissions per second to begin with: plans differ a hundredfold
-HOSTED_FETCHES: Final = 150.0  # GET /job per second; the API takes 200
+# submissions per second to begin with; it adapts, since plans differ a hundredfold
+HOSTED_RATE: Final = 10.0
+HOSTED_FETCHES: Final = 150.0  # GET /job requests per second; the API allows 200
 LOCAL_SETTLE = 5.0  # seconds
 HOSTED_SETTLE = 60.0
 
@@ -37,6 +39,7 @@ def budget_of(manifest: Manifest) -> Budget:
 
 
 def rate_limits_of(manifest: Manifest) -> RateLimits:
+    """Return the rate limits; only the hosted service has any that the manifest doesn't set."""
     service = manifest.service
     hosted = service.url is None and not service.is_local
     submit = RateLimiter(service.requests_per_second)
@@ -64,6 +67,7 @@ def cleaner_of(
 
 
 def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
+    """Return a poll schedule that starts from how long the latest jobs took."""
     schedule = PollSchedule(latest_first=min(LATEST_FIRST, retention * WAIT / 2))
     for size, took in ledger.reporting.took():
         schedule.seed(size, took)
@@ -72,7 +76,7 @@ def schedule_of(ledger: Ledger, retention: float) -> PollSchedule:
 
 def concurrency_of(manifest: Manifest) -> ConcurrencyLimit:
     service = manifest.service
-    # its jobs end when they end
+    # the service sets no time within which batch-priority jobs end
     exempt = any(job.queue_priority == "batch" for job in manifest.jobs)
     return ConcurrencyLimit(
         Drain(WIDTH),
@@ -87,6 +91,7 @@ def account_of(manifest: Manifest, reached: Connection) -> Account:
 
 
 def settle_of(manifest: Manifest) -> float:
+    """Return the seconds to wait before a job that the job list lacks may be taken as absent."""
     if manifest.service.settle is not None:
         return manifest.service.settle
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE

@@ -1,1 +1,1 @@
-"""Every question the ledger is asked, in groups by who asks; each reads over one connection."""
+"""All queries of the ledger, in groups by what they serve; each reads over one connection."""

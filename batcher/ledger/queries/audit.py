@@ -1,4 +1,7 @@
-"""What the ledger holds against the service's job list: attempts in doubt, jobs, duplicate jobs."""
+"""Queries for comparing the ledger with the service's job list.
+
+They return attempts in doubt, jobs that the list must show, and duplicate jobs.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,16 @@ from batcher.ledger.queries.rows import (
 
 
 class AuditQueries:
-    """What recovery, the auditor and the capability checks compare with the list of jobs."""
+    """Queries of recovery, the auditor and the capability checks."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def unknown(self, state: State = State.UNKNOWN) -> list[Unknown]:
-        """Attempts in doubt: those that are looked for, or with `state` held those that were given
-        up on.
+        """Return the attempts of unknown outcome.
+
+        With `state` unknown these are the ones being searched for, with `state` held the ones that
+        the search was given up for.
         """
         rows = self._connection.execute(
             "SELECT d.id, a.nonce, a.file_id, a.service, a.key_print, a.sent_at, a.fenced_at,"
@@ -41,7 +46,7 @@ class AuditQueries:
         return [Unknown(*row) for row in rows]
 
     def witness(self, service: str, key_print: str, *, since: float) -> KnownJob | None:
-        """The latest attempt of ours accepted there after `since`."""
+        """Return our latest job that was accepted by that service after `since`, or None."""
         sql = (
             f"SELECT job_id, nonce, accepted_at {_ACCEPTED} AND accepted_at > ? ORDER BY "
             "accepted_at DESC LIMIT 1"
@@ -50,22 +55,20 @@ class AuditQueries:
         return row and KnownJob(*row)
 
     def accepted_jobs(self, service: str, key_print: str, *, alive_at: float) -> dict[str, float]:
-        """Jobs of ours that the service still has, as far as we know, and when each was
-        accepted.
-        """
+        """Return {job id: time of acceptance} of our jobs that the service should still have."""
         sql = f"SELECT job_id, accepted_at {_ACCEPTED} AND {_ALIVE}"
         return dict(self._connection.execute(sql, (service, key_print, alive_at)))
 
     def still_accepted(
         self, service: str, key_print: str, job_ids: Sequence[str], *, alive_at: float
     ) -> frozenset[str]:
-        """Those of `job_ids` that it still has."""
+        """Return those of `job_ids` that the service should still have."""
         sql = f"SELECT job_id {_ACCEPTED} AND {_ALIVE} AND job_id IN ({EACH})"
         values = (service, key_print, alive_at, json.dumps(job_ids))
         return frozenset(row[0] for row in self._connection.execute(sql, values))
 
     def holders(self, service: str, job_ids: Sequence[str]) -> dict[str, Holder]:
-        """The attempts that hold those of `job_ids` that are ours."""
+        """Return the attempts that hold one of `job_ids`, by job id."""
         sql = (
             f"SELECT job_id, nonce, file_id FROM attempts WHERE service = ? AND job_id IN ({EACH})"
         )
@@ -73,12 +76,14 @@ class AuditQueries:
         return {row[0]: Holder(*row[1:]) for row in rows}
 
     def proven(self, service: str, key_print: str) -> frozenset[str]:
+        """Return the proofs on record for that service and key."""
         sql = "SELECT proof FROM proofs WHERE service = ? AND key_print = ?"
         return frozenset(row[0] for row in self._connection.execute(sql, (service, key_print)))
 
     def unaudited(self) -> tuple[int, float | None]:
-        """The last attempt by row, and when the first was sent of those that no audit has seen
-        settled.
+        """Return the row of the last attempt, and when the first unsettled one was sent, or None.
+
+        Unsettled are the attempts after the last row that an audit has settled.
         """
         sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {_AUDITED}"
         last, first = self._connection.execute(sql).fetchone()
@@ -87,7 +92,7 @@ class AuditQueries:
     def listed_jobs(
         self, service: str, key_print: str, *, accepted_before: float, alive_at: float
     ) -> set[str]:
-        """Jobs of unaudited attempts that the service's listing has to show."""
+        """Return the jobs of unaudited attempts that the job list has to show."""
         sql = f"SELECT job_id {_LISTED} AND accepted_at < ?"
         return {
             row[0]
@@ -97,12 +102,12 @@ class AuditQueries:
         }
 
     def number_listed(self, service: str, key_print: str, *, alive_at: float) -> int:
-        """How many of them there are, those included that it may not show yet."""
+        """Return how many such jobs there are, with those that the list may not show yet."""
         sql = f"SELECT count(*) {_LISTED}"
         return int(self._connection.execute(sql, (service, key_print, alive_at)).fetchone()[0])
 
     def known_jobs(self, service: str, job_ids: Sequence[str]) -> set[str]:
-        """Those of `job_ids` that an attempt holds, or that are on record as twins."""
+        """Return those of `job_ids` that an attempt holds or that are on record as duplicates."""
         marks = ",".join("?" * len(job_ids))
         sql = " UNION ALL ".join(
             f"SELECT job_id FROM {table} WHERE service = ? AND job_id IN ({marks})"
@@ -111,7 +116,7 @@ class AuditQueries:
         return {row[0] for row in self._connection.execute(sql, (service, *job_ids) * 2)}
 
     def twins(self) -> list[tuple[str, str, float]]:
-        """(source, job, credits) of second jobs that any audit found."""
+        """Return (source, job, credits) of the duplicate jobs that audits have found."""
         sql = (
             "SELECT source, job_id, credits FROM twins t JOIN documents d ON d.id = t.document "
             "ORDER BY found_at"
@@ -119,7 +124,7 @@ class AuditQueries:
         return list(self._connection.execute(sql))
 
     def nonces_by_upload(self) -> dict[str, str]:
-        """Of the unaudited attempts, for a listing that doesn't echo nonces."""
+        """Return {input: nonce} of unaudited attempts, for job lists that don't echo nonces."""
         return dict(
             self._connection.execute(
                 f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"
@@ -127,7 +132,7 @@ class AuditQueries:
         )
 
     def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> AttemptRef | None:
-        """The attempt that was made there with one of `nonces`."""
+        """Return the attempt with one of `nonces` that was made there, or None."""
         marks = ",".join("?" * len(nonces))
         row = self._connection.execute(
             "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
@@ -140,8 +145,10 @@ class AuditQueries:
         return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
 
     def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
-        """The attempt of another document that `nonces` name, found in what is said to be the
-        request of this document's job; None where they name its own, or none of ours.
+        """Return the attempt of another document that `nonces` belong to, or None.
+
+        The nonces are those in the request of this document's job, as the service shows it. None if
+        they name the latest attempt of this document, or no attempt of ours.
         """
         sql = (
             "SELECT nonce, service, key_print FROM attempts WHERE document = ?"
@@ -157,14 +164,14 @@ class AuditQueries:
 _AUDITED = (
     "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 )
-_ACCEPTED = (  # and neither deleted by us, nor perhaps so
+_ACCEPTED = (  # and not deleted by us, nor perhaps deleted
     "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
     " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
 )
-# Nor by the service, at its time or before: where somebody else's result is wanted by now, it
-# hasn't been asked.
+# And not deleted by the service, at its deadline or before. Where an attempt was superseded the
+# service wasn't asked for its result.
 _ALIVE = f"deadline_at > ? AND (outcome <> 'lost' OR void_cause IS '{VoidCause.SUPERSEDED}')"
-_LISTED = (  # at the service, of attempts that no audit has seen settled
+_LISTED = (  # still at the service, of attempts that no audit has settled
     f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
     " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"
 )

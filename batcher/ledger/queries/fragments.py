@@ -1,4 +1,4 @@
-"""Pieces of SQL that several groups of queries share."""
+"""Pieces of SQL that several groups of queries use."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from batcher.core.lifecycle import MAY_HAVE_COST
 
 
 def listed(states: Iterable[str]) -> str:
-    """As SQL lists them between brackets."""
+    """Return `states` as the items of an SQL list, without its brackets."""
     return ",".join(f"'{state}'" for state in sorted(states))
 
 
-# Of a superseded document p: its verdict is that of the bytes, and was reached by a job.
+# True for a superseded document p whose verdict is about its bytes, and was reached by a job.
 COUNTS_STILL: Final = (
     f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"
     " AND EXISTS (SELECT 1 FROM attempts a WHERE a.document = p.id AND NOT (a.outcome = 'void' "
     "AND a.job_id IS NULL))"
 )
-EACH = "SELECT value FROM json_each(?)"  # of a list in JSON: one statement for lists of any length
+# the items of a JSON list: one statement serves lists of any length
+EACH = "SELECT value FROM json_each(?)"

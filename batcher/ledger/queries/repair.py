@@ -1,4 +1,4 @@
-"""What `retry`, `verify` and `rebuild` ask: what to do again, who pays for it, saved results."""
+"""Queries of `retry`, `verify` and `rebuild`: what to do again, who pays, saved results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batcher.ledger.queries.rows import Candidate
 
 
 class RepairQueries:
-    """Questions about a batch that stands still. `rebuild` asks them of a ledger it is writing."""
+    """Queries about a batch without a run; `rebuild` uses them on the ledger that it writes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -21,28 +21,28 @@ class RepairQueries:
     # --- documents to do again --------------------------------------------------------------------
 
     def candidates(self, documents: Sequence[int]) -> list[Candidate]:
-        """Those of `documents` that there are, by number."""
+        """Return those of `documents` that exist, by number."""
         sql = f"{_CANDIDATE} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
         rows = self._connection.execute(sql, (json.dumps(documents),))
         return [_candidate(row) for row in rows]
 
     def with_verdict(self) -> Iterator[Candidate]:
-        """All current documents that came to a verdict other than saved, by number."""
+        """Yield all current documents with a verdict other than saved, by number."""
         sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)}) ORDER BY id"
         yield from map(_candidate, self._connection.execute(sql))
 
     def of_result(self, output: str) -> Candidate:
-        """The document whose result is to lie there."""
-        # as the index has it
+        """Return the current document whose result belongs at `output`."""
+        # worded like the index, so that SQLite uses it
         sql = f"{_CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"
         return _candidate(self._connection.execute(sql, (output,)).fetchone())
 
     def payers_of(self, chosen: Sequence[Candidate]) -> dict[int, int]:
-        """By document the one that pays for its bytes and step, or has, or perhaps has: itself, for
-        one of each among them.
+        """Return, by document, the one that pays for its bytes and step, or has or may have paid.
 
-        What is in doubt shares the verdict of the one in doubt: its bytes can't be sent beside an
-        open submission.
+        For one of several chosen documents with the same bytes and step, that is the document
+        itself. One in doubt comes first: the others share its outcome, since its bytes can't be
+        sent beside an open submission.
         """
         again = {c.id for c in chosen}
         payers = dict[int, int]()
@@ -59,7 +59,7 @@ class RepairQueries:
         return payers
 
     def price(self, document: int) -> float:
-        """What its last attempt cost, or a page's worth; in credits."""
+        """Return what its last attempt cost, in credits; 1 if that isn't known."""
         sql = (
             "SELECT coalesce(credits, cost) FROM attempts WHERE document = ? ORDER BY number DESC "
             "LIMIT 1"
@@ -70,7 +70,7 @@ class RepairQueries:
     # --- results on disk --------------------------------------------------------------------------
 
     def saved(self) -> Iterator[tuple[str, str, str]]:
-        """(source, output, sha256) of each current result, by number of the document."""
+        """Yield (source, output, sha256) of each current result, by number of the document."""
         sql = (
             "SELECT source, output, output_sha256 FROM documents WHERE current = 1 AND state = "
             "'saved' ORDER BY id"
@@ -78,11 +78,11 @@ class RepairQueries:
         yield from self._connection.execute(sql)
 
     def results_of_same_bytes(self, document: int) -> Iterator[tuple[int, str, str]]:
-        """(document, output, sha256) of other results of the same bytes and step."""
+        """Yield (document, output, sha256) of other results with the same bytes and step."""
         yield from self._connection.execute(_WITH_A_RESULT, (document,))
 
     def is_kept(self, document: int, now: float) -> bool:
-        """Whether the service still has the result that its last saved attempt brought."""
+        """Return whether the service still has the result of its last saved attempt."""
         sql = (
             "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND "
             "cleaned_at IS NULL"
@@ -92,21 +92,21 @@ class RepairQueries:
         return row is not None and row[0] > now
 
     def has_saved_at(self, output: str) -> bool:
-        """Whether a result was ever saved at `output`."""
+        """Return whether a result was ever saved at `output`."""
         sql = "SELECT 1 FROM documents WHERE output = ? AND output_sha256 IS NOT NULL"
         return self._connection.execute(sql, (output,)).fetchone() is not None
 
     # --- a ledger that is made again --------------------------------------------------------------
 
     def current_by_state(self) -> dict[str, int]:
-        """How many current documents are in each state."""
+        """Return how many current documents are in each state."""
         rows = self._connection.execute(
             "SELECT state, count(*) FROM documents WHERE current = 1 GROUP BY state"
         )
         return dict(rows.fetchall())
 
     def current_version(self, source: str, job: str, folder: str) -> tuple[int, str, str] | None:
-        """(document, content, step) of the current version of a source in one job."""
+        """Return (document, content, step) of the current version of a source in a job, or None."""
         sql = (
             "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND folder = "
             "? AND current = 1"
@@ -115,17 +115,17 @@ class RepairQueries:
         return row and (int(row[0]), row[1], row[2])
 
     def last_document(self) -> int:
-        """The highest number that a document has."""
+        """Return the highest document number."""
         return int(self._connection.execute("SELECT max(id) FROM documents").fetchone()[0])
 
     def nonces(self) -> set[str]:
-        """The nonces of all attempts."""
+        """Return the nonces of all attempts."""
         return {nonce for (nonce,) in self._connection.execute("SELECT nonce FROM attempts")}
 
     def unsent(self) -> Iterator[tuple[int, str, str, str, State]]:
-        """(document, content, step, output, state) of what no attempt is known of.
+        """Yield (document, content, step, output, state) of the documents without a known attempt.
 
-        By number, so that an earlier step comes before those that follow it.
+        They come by number, so that an earlier step comes before those that follow it.
         """
         sql = (
             "SELECT id, content, step, output, state FROM documents"
@@ -138,7 +138,8 @@ class RepairQueries:
 
 _CANDIDATE: Final = "SELECT id, source, state, kind, payer, upstream FROM documents"
 _IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
-# Of the same bytes and step. None that waits for the document itself: both would wait for ever.
+# Documents with the same bytes and step, but none that waits for the document itself: each would
+# wait for the other for ever.
 _OTHERS: Final = f"""
     SELECT o.id FROM documents d
     JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id

@@ -1,4 +1,4 @@
-"""What people are told: failures in groups, costs, speed, and what happened since an event."""
+"""Queries for reports to people: failures in groups, costs, speed, and changes since an event."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from batcher.reducto.error_rules import PASSING, RUNS
 
 
 class ReportingQueries:
-    """Numbers and groups for summaries, `status`, `failures` and the report. Credits throughout."""
+    """Queries of summaries, `status`, `failures` and the report. Amounts are in credits."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def failures(self, *, passing: Sequence[tuple[int, int]] | None = None) -> list[FailureGroup]:
-        """The most frequent first. Failures of the same state, class and error name are one group,
-        in the words of the first; where there is no name, reasons that differ in ids alone are one.
+        """Return groups of failures, the most frequent first.
 
-        `passing` as of the method; None: as it is by itself.
+        Failures with the same state, class and error name form one group, with the reason of the
+        first. Without an error name, reasons that differ only in ids count as the same. `passing`
+        is the result of the method of that name; None calls it.
         """
         waiting = json.dumps(self.passing() if passing is None else passing)
         groups: dict[tuple[str, str | None, str], FailureGroup] = {}
@@ -43,11 +44,12 @@ class ReportingQueries:
         return sorted(groups.values(), key=lambda group: -group.documents)
 
     def passing(self, *, runs: int | None = None, scan: int | None = None) -> list[tuple[int, int]]:
-        """(document, runs that have tried it) of those that the next run takes up by itself.
+        """Return (document, runs that tried it) of failures that the next run tries again.
 
-        What failed for a passing reason, and nothing was paid; in fewer than `runs`, by default as
-        many as the manifest of the last run says, since a person last decided about these bytes.
-        With `scan`, only what that scan has found.
+        These failed for a reason that may pass, nothing was paid for them, and fewer than `runs`
+        runs have tried these bytes since a person last decided about them. `runs` is by default
+        what the manifest of the last run says. With `scan`, only documents that this scan has found
+        are returned.
         """
         if runs is None:
             runs = int(
@@ -58,20 +60,22 @@ class ReportingQueries:
         return list(self._connection.execute(_PASSING, {"runs": runs, "scan": scan}))
 
     def spent(self) -> tuple[int, float]:
-        """Pages and credits of all attempts whose job completed; credits as estimated where the
-        service doesn't say.
+        """Return (pages, credits) of all attempts whose job completed, and of duplicate jobs.
+
+        Credits are estimates where the service doesn't state them.
         """
         pages, credits = _paid(self._bills())
         (beside,) = self._connection.execute("SELECT total(credits) FROM twins").fetchone()
         return pages, credits + float(beside)
 
     def _bills(self) -> dict[str, Bill]:
-        """What attempts that are settled came to, by their outcome."""
+        """Return the totals of settled attempts by outcome."""
         return {row[0]: Bill(*row[1:]) for row in self._connection.execute(_BILLS)}
 
     def account(self) -> Account:
-        """What is spent and what will be; a document costs what it cost on average so far, one
-        credit before that.
+        """Return what is spent and what is likely to be spent.
+
+        Documents to come are assumed to cost the average so far, or one credit if there is none.
         """
         bills = self._bills()
         pages, spent = _paid(bills)
@@ -86,7 +90,7 @@ class ReportingQueries:
         )
 
     def since(self, seq: int) -> tuple[int, float]:
-        """(documents saved, credits of the jobs that ended) after event `seq`."""
+        """Return (documents saved, credits of the jobs that ended) after event `seq`."""
         said = "SELECT total(event = 'Saved'), min(at) FROM events WHERE seq > ?"
         saved, from_on = self._connection.execute(said, (seq,)).fetchone()
         bill = (
@@ -98,30 +102,30 @@ class ReportingQueries:
         return int(saved), float(credits)
 
     def prices(self) -> dict[str, Any]:
-        """Of the manifest that the batch was last run with; empty where that is not known."""
+        """Return the prices in the manifest of the last run; empty if that isn't known."""
         manifest = noted(self._connection, "manifest")
         return dict(json.loads(manifest).get("prices", {})) if manifest else {}
 
     def left_out(self) -> dict[str, Any]:
-        """What the latest run that has looked everywhere left out, as its summary has it."""
+        """Return what the latest run that finished its scan left out, as in its summary."""
         return dict(json.loads(noted(self._connection, "left out") or "{}"))
 
     def last_summary(self) -> dict[str, Any]:
-        """Of the latest run that came to its end; empty where none has."""
+        """Return the summary of the latest run that ended; empty if none has."""
         sql = "SELECT summary FROM runs WHERE summary IS NOT NULL ORDER BY id DESC LIMIT 1"
         row = self._connection.execute(sql).fetchone()
         return dict(json.loads(row[0])) if row else {}
 
     def last_event(self) -> int:
+        """Return the number of the last event, or 0."""
         return int(
             self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         )
 
     def verdicts_since(self, seq: int, *, but: Sequence[int] = ()) -> int:
-        """Documents that came, after event `seq`, to a verdict other than saved, and stand there
-        still.
+        """Count documents that got a verdict other than saved after event `seq`, and have it still.
 
-        Not counted: those of `but`, and the later steps that these block.
+        The documents `but`, and later steps that these block, aren't counted.
         """
         states = ",".join(f"'{state}'" for state in sorted(VERDICTS))
         sql = (
@@ -132,14 +136,15 @@ class ReportingQueries:
         return int(self._connection.execute(sql, (seq, json.dumps(but))).fetchone()[0])
 
     def took(self, limit: int = 500) -> list[tuple[int, float]]:
-        """(size of the document, seconds from acceptance to end) of the latest jobs, those of last
-        night included.
+        """Return (bytes of the document, seconds from acceptance to end) of the latest jobs.
+
+        Jobs of earlier runs are included.
         """
         sql = (
             "SELECT d.size, a.ended_at - a.accepted_at FROM attempts a JOIN documents d ON d.id = "
             "a.document"
             " WHERE a.ended_at IS NOT NULL AND a.outcome = 'saved'"
-            # What a later run brought home had ended nobody knows when.
+            # It isn't known when jobs ended that a later run fetched.
             " AND a.accepted_at >= coalesce((SELECT max(started_at) FROM runs WHERE started_at <= "
             "a.ended_at), 0)"
             " ORDER BY a.rowid DESC LIMIT ?"
@@ -147,17 +152,18 @@ class ReportingQueries:
         return list(self._connection.execute(sql, (limit,)))
 
     def longest_took(self) -> float | None:
-        """Seconds from acceptance to end of the longest of the latest jobs."""
+        """Return the longest of the times of `took` in seconds, or None."""
         return max((span for _, span in self.took()), default=None)
 
     def speed(self, latest: int = 5000) -> float | None:
-        """Documents saved in a second, of the latest run that saved enough of them to tell."""
+        """Return documents saved per second in the latest run that saved at least five, or None."""
         row = self._connection.execute(_SPEED, {"latest": latest}).fetchone()
         return row and float(row[0])
 
     def steps(self) -> dict[str, dict[str, int]]:
-        """Documents by state for each job, in the order in which they were first met; nothing where
-        there's but one.
+        """Return the number of documents by state for each job, in order of first documents.
+
+        It is empty if the batch has no step that follows another.
         """
         found: dict[str, dict[str, int]] = {}
         if (
@@ -166,7 +172,7 @@ class ReportingQueries:
             ).fetchone()
             is None
         ):
-            return found  # else all of a large ledger would be read to find it out
+            return found  # otherwise all of a large ledger would be read to find out
         for job, state, number in self._connection.execute(
             "SELECT job, state, count(*) FROM documents WHERE current = 1 GROUP BY job, state "
             "ORDER BY min(id)"
@@ -175,12 +181,12 @@ class ReportingQueries:
         return found
 
     def withdrawn_since(self, seq: int) -> int:
-        """Documents that nobody asked for any more, after event `seq`."""
+        """Count the documents that were withdrawn after event `seq`."""
         sql = "SELECT count(*) FROM events WHERE seq > ? AND event = 'Withdrawn'"
         return int(self._connection.execute(sql, (seq,)).fetchone()[0])
 
     def saved_since(self, seq: int) -> list[tuple[str, int]]:
-        """(output, size) of the results that were saved after event `seq`."""
+        """Return (output, bytes) of the results that were saved after event `seq`."""
         sql = (
             "SELECT output, output_size FROM documents WHERE current = 1 AND state = 'saved'"
             " AND id IN (SELECT document FROM events WHERE seq > ? AND event = 'Saved')"
@@ -188,19 +194,19 @@ class ReportingQueries:
         return list(self._connection.execute(sql, (seq,)))
 
     def progress(self) -> list[StateCount]:
-        """Current documents and their bytes, by state; the most frequent first."""
+        """Return current documents and their bytes by state, the most frequent state first."""
         rows = self._connection.execute("SELECT state, documents, bytes FROM progress")
         return [StateCount(State(state), *rest) for state, *rest in rows]
 
     def table(self, name: str) -> Iterator[dict[str, Any]]:
-        """The rows of a table of `TABLES`, by the names of its columns."""
+        """Yield the rows of one of `TABLES`, as a dictionary by column."""
         cursor = self._connection.execute(TABLES[name])
         names = [column[0] for column in cursor.description]
         for values in cursor:
             yield dict(zip(names, values, strict=True))
 
 
-# What `batcher export` can write beside results.
+# What `batcher export` can write besides results.
 TABLES: Final = {
     "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",
     "attempts": (
@@ -230,7 +236,8 @@ _TO_COME = (
     "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', "
     "'uploaded')"
 )
-# As the view `failures` has it, but by the states that are verdicts: an index leads to those.
+# Like the view `failures`, but with the list of states that are verdicts, for which there is an
+# index.
 _FAILURES = f"""
     WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
     SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id),
@@ -244,8 +251,7 @@ _WITH_BLOCKED = """
         SELECT value FROM json_each(?) UNION
         SELECT d.id FROM these t JOIN documents d ON d.upstream = t.id WHERE d.state = 'blocked')
     SELECT id FROM these"""
-# Runs count by what happened to these bytes and this step, whichever document they belong to by
-# now.
+# Runs are counted by what happened to these bytes in this step, in whichever document.
 _PASSING = f"""
     WITH failed AS MATERIALIZED (
         SELECT d.id, d.content, d.step FROM documents d LEFT JOIN documents u ON u.id = d.upstream

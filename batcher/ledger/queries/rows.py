@@ -1,4 +1,4 @@
-"""What the queries return: one value type for each kind of row."""
+"""The values that queries return: one type for each kind of row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Known(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A document whose upload or submission may be made now."""
+    """A document that may be uploaded or submitted now."""
 
     id: int
     source: str
@@ -38,21 +38,21 @@ class Due(NamedTuple):
     uploaded_at: float | None
     tries: int
     job: str
-    upstream: int | None  # the document of the step before it
-    on_its_own: bool  # that one's job can't be read any more
+    upstream: int | None  # the document of the preceding step
+    on_its_own: bool  # the job of that step can't be read any more
     options: str | None
     metadata: str | None
-    place: str | None  # where it is, if not by its name in `folder`
+    place: str | None  # where it is, if not at its name in `folder`
     step: str
 
     @property
     def input(self) -> Input | None:
-        """What was made ready for it, as far as it is written down."""
+        """The input that was prepared for it, as far as that is on record."""
         return None if self.file_id is None else recorded(self.file_id)
 
 
 class Upstream(NamedTuple):
-    """The job that saved a document, as a later step may read it."""
+    """The job that saved a document, for a later step to read from."""
 
     job_id: str
     service: str
@@ -61,9 +61,10 @@ class Upstream(NamedTuple):
 
 
 class Follower(NamedTuple):
-    """A document whose upstream step has come to an end, and to which.
+    """A document whose preceding step has come to an end, and which end: its `state` and `reason`.
 
-    Of one that was blocked, `payer` is who pays by now, or has paid, for the `same` bytes and step.
+    For a blocked document, `payer` is the one that now pays, or has paid, for the `same` bytes and
+    step.
     """
 
     id: int
@@ -77,7 +78,10 @@ class Follower(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """An attempt whose reply was lost."""
+    """An attempt whose reply was lost.
+
+    `absences` counts earlier attempts that were found not to exist at the service.
+    """
 
     id: int
     nonce: str
@@ -92,12 +96,15 @@ class Unknown(NamedTuple):
 
     @property
     def has_upload(self) -> bool:
-        """Whether its input was an upload of its own, by which it can be found and fenced off."""
+        """Whether its input was an upload of its own.
+
+        By that its job can be found, and deleting it makes a late submission fail.
+        """
         return self.input_kind == InputKind.UPLOAD
 
 
 class KnownJob(NamedTuple):
-    """A job of ours that the listing must show if it is to be believed."""
+    """A job of ours that the job list must show before it is believed."""
 
     job_id: str
     nonce: str
@@ -105,16 +112,17 @@ class KnownJob(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """The attempt that holds a job: what the row of that job must name."""
+    """The attempt that holds a job: its nonce and input must be those in the job's row."""
 
     nonce: str
     file_id: str | None
 
 
 class Bill(NamedTuple):
-    """What attempts of one outcome came to:
+    """Totals of the attempts with one outcome.
 
-    `cost` as estimated, `credits` as the service billed where it said so.
+    `cost` is the estimate; `credits` is what the service billed, or the estimate where it didn't
+    say.
     """
 
     attempts: int
@@ -124,12 +132,12 @@ class Bill(NamedTuple):
 
 
 class Account(NamedTuple):
-    """In credits. `lost`, a part of `spent`: for results that never came home, expired ones and the
-    like.
+    """Credits spent, committed and expected.
 
-    `failed`: of jobs that failed, should the service bill them. `committed` of what is out, at
-    least: where no limit made anybody count its pages, a page's worth each; `likely` by what
-    documents cost so far, as `to_come` is of what is still to be sent.
+    `lost` is the part of `spent` for results that were never received, such as expired ones.
+    `failed` is for failed jobs, should the service bill them. `committed` is the least that jobs in
+    flight cost: the price of one page each where no limit required counting pages. `likely` is the
+    same by the average cost so far, and so is `to_come` for documents still to be sent.
     """
 
     pages: int
@@ -142,6 +150,7 @@ class Account(NamedTuple):
 
     @property
     def projected(self) -> float:
+        """What everything will have cost in the end."""
         return self.spent + self.failed + self.likely + self.to_come
 
 
@@ -157,16 +166,15 @@ class Finished(NamedTuple):
 
     @property
     def has_upload(self) -> bool:
-        """Whether its input was an upload of its own, which is to be deleted as well."""
+        """Whether its input was an upload of its own, which has to be deleted as well."""
         return self.input_kind == InputKind.UPLOAD
 
 
 class Copy(NamedTuple):
-    """A document that waits for another's end, and how that one ended. `upstream` is the step
-    before its own.
+    """A document that waits for the outcome of another, its payer, and that outcome.
 
-    `payer_state` of one that was superseded meanwhile is what it had come to before, with
-    `payer_paid` jobs.
+    `upstream` is the document of its own preceding step. If the payer was superseded, `payer_state`
+    is its state before that. `payer_paid` counts the payer's jobs.
     """
 
     id: int
@@ -184,7 +192,7 @@ class Copy(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A document that came to a verdict, or whose result isn't what was saved."""
+    """A document with a verdict, or whose result differs from what was saved."""
 
     id: int
     source: str
@@ -195,7 +203,7 @@ class Candidate(NamedTuple):
 
 
 class ToMeasure(NamedTuple):
-    """A document to send, with what tells where its file is and which pages are asked for."""
+    """A document to send, with where its file is and which pages are requested."""
 
     job: str
     folder: str
@@ -207,7 +215,7 @@ class ToMeasure(NamedTuple):
 
 
 class StateCount(NamedTuple):
-    """How many current documents are in a state, and their size together in bytes."""
+    """The number of current documents in a state, and their total size in bytes."""
 
     state: State
     documents: int

@@ -1,4 +1,4 @@
-"""What may be sent now, and what is needed for that: version, step, and the step before it."""
+"""Queries for sending: what is due, its current version, its step, and the step before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from batcher.ledger.queries.rows import (
 
 
 class SendingQueries:
-    """What the scanner and the submitter ask before something is sent."""
+    """Queries of the scanner and the submitter."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -26,10 +26,10 @@ class SendingQueries:
     def known(
         self, sources: Sequence[str], job: str, *, folder: str, others: Sequence[str] = ()
     ) -> dict[str, Known]:
-        """The current versions of those of `sources` that the ledger has, by source.
+        """Return the current versions of those of `sources` that the ledger has, by source.
 
-        In `folder`, or wherever it was before; but in none of `others`, for there the same name is
-        another document.
+        A version in `folder` is preferred to one elsewhere. Folders in `others` are left out, since
+        the same name stands for another document there.
         """
         rows = self._connection.execute(
             "SELECT id, source, size, mtime_ns, inode, content, step, state, folder, place, "
@@ -42,7 +42,9 @@ class SendingQueries:
         return {row[1]: Known._make((*row[:7], STATES[row[7]], *row[8:])) for row in rows}
 
     def due(self, now: float, limit: int, *, scan: int) -> list[Due]:
-        """Documents that scan number `scan` has found, to upload or submit; longest due first."""
+        """Return documents that scan number `scan` found and that may be sent now, longest due
+        first.
+        """
         rows = self._connection.execute(
             "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, "
             "upstream, on_its_own,"
@@ -53,7 +55,7 @@ class SendingQueries:
         return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
 
     def to_submit(self, documents: Sequence[int]) -> set[int]:
-        """Those of `documents` that are still to be sent."""
+        """Return those of `documents` that are still to be sent."""
         sql = (
             f"SELECT id FROM documents WHERE id IN ({EACH}) AND current = 1 AND state IN "
             f"({listed(TO_SUBMIT)})"
@@ -61,28 +63,30 @@ class SendingQueries:
         return {row[0] for row in self._connection.execute(sql, (json.dumps(documents),))}
 
     def on_their_way(self, documents: Iterable[int]) -> set[int]:
-        """Those of `documents` whose submission is being made, or whose job is out."""
+        """Return those of `documents` that are being submitted or have a job in flight."""
         states = listed((State.SENDING, State.WAITING, State.READY))
         sql = f"SELECT id FROM documents WHERE id IN ({EACH}) AND state IN ({states})"
         return {row[0] for row in self._connection.execute(sql, (json.dumps(sorted(documents)),))}
 
     def next_due_at(self, *, after: float, scan: int) -> float | None:
-        """The first moment after `after` at which a document becomes due."""
+        """Return the first moment after `after` at which a document becomes due, or None."""
         sql = f"SELECT min(due_at) FROM {_TO_SUBMIT} AND scan = ? AND due_at > ?"
         moment: float | None = self._connection.execute(sql, (scan, after)).fetchone()[0]
         return moment
 
     def asked_by(self, document: int) -> tuple[str, str | None]:
-        """The job whose step it is, by name, and what a listing asks for beside that job's options,
-        as JSON.
+        """Return the name of the document's job, and the options of its own as JSON, or None.
+
+        Those are what a listing asks for besides the job's options.
         """
         sql = "SELECT job, options FROM documents WHERE id = ?"
         name, options = self._connection.execute(sql, (document,)).fetchone()
         return name, options
 
     def pages_of(self, document: int) -> int | None:
-        """As the job that brought it its result, or the same to whom it copied from, was billed
-        for.
+        """Return the pages billed for its result, or None.
+
+        For a copy these are the pages of the document that it was copied from.
         """
         row = self._connection.execute(
             "SELECT max(a.pages) FROM documents d JOIN attempts a ON a.content = d.content AND "
@@ -93,8 +97,9 @@ class SendingQueries:
         return None if row[0] is None else int(row[0])
 
     def upstream_job(self, upstream: int) -> Upstream | None:
-        """The latest job that brought document `upstream` its result, or the same to whom it copied
-        from.
+        """Return the latest job that gave the result of document `upstream`, or None.
+
+        For a copy this is the job of the document that it was copied from.
         """
         row = self._connection.execute(
             "SELECT a.job_id, a.service, a.key_print, a.deadline_at FROM documents u JOIN "
@@ -112,7 +117,7 @@ class SendingQueries:
         return upstream
 
     def followers(self, upstreams: Sequence[int]) -> list[Follower]:
-        """What waits for one of these documents, and the end that one has come to by now."""
+        """Return the documents that wait for one of `upstreams` that has come to an end."""
         marks = ",".join("?" * len(upstreams))
         rows = self._connection.execute(
             f"{_FOLLOWER} AND d.upstream IN ({marks})", tuple(upstreams)
@@ -120,16 +125,14 @@ class SendingQueries:
         return [_follower(row) for row in rows]
 
     def ready_to_follow(self, *, after: int, limit: int) -> list[Follower]:
-        """Of all documents with a number over `after`, in their order."""
+        """Return the next `limit` such documents with a number over `after`, by number."""
         rows = self._connection.execute(
             f"{_FOLLOWER} AND d.id > ? ORDER BY d.id LIMIT ?", (after, limit)
         )
         return [_follower(row) for row in rows]
 
     def another_job(self, job_id: str, *, alive_at: float) -> str | None:
-        """A job of ours that isn't `job_id` and whose result the service still has to keep: the
-        latest saved one.
-        """
+        """Return the latest saved job but `job_id` that the service must still have, or None."""
         row = self._connection.execute(
             "SELECT job_id FROM attempts WHERE outcome = 'saved' AND cleaned_at IS NULL AND "
             "job_id <> ?"
@@ -139,15 +142,16 @@ class SendingQueries:
         return row and str(row[0])
 
     def worth(self, documents: Sequence[int]) -> dict[int, float]:
-        """Those of `documents` that are saved and cost something, and how much: of a copy what its
-        payer did.
+        """Return the credits of those of `documents` that are saved and cost something.
+
+        For a copy it is what its payer cost.
         """
         marks = ",".join("?" * len(documents))
         sql = f"SELECT id, worth FROM {_WORTH} AND d.id IN ({marks})) WHERE worth > 0"
         return dict(self._connection.execute(sql, tuple(documents)))
 
     def worth_of_other_steps(self, job: str, step: str) -> tuple[int, float]:
-        """(documents, credits) of what is saved and was asked for otherwise."""
+        """Return (documents, credits) of what a job has saved with another step than `step`."""
         sql = (
             f"SELECT count(*), total(worth) FROM {_WORTH} AND d.job = ? AND d.step <> ? AND "
             "d.payer IS NULL)"
@@ -156,24 +160,24 @@ class SendingQueries:
         return int(number), float(credits)
 
     def to_measure(self) -> Iterator[ToMeasure]:
-        """All documents still to be sent, those that wait for an earlier step included."""
+        """Yield all documents still to be sent, including those that wait for an earlier step."""
         rows = self._connection.execute(
             f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id"
         )
         return (ToMeasure._make(row) for row in rows)
 
     def local_files(self) -> Iterator[tuple[str, str, str | None]]:
-        """(folder, source, place) of the files to send that lie on this machine, each once."""
+        """Yield (folder, source, place) of the local files to send, each once."""
         yield from self._connection.execute(
             f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'"
         )
 
     def size(self) -> int:
-        """Bytes that are certainly to be uploaded."""
+        """Return the bytes that are certain to be uploaded."""
         return int(self._connection.execute(f"SELECT total(size) {_TO_SEND}").fetchone()[0])
 
     def number_elsewhere(self) -> int:
-        """Documents to send that lie in an object store or behind an address."""
+        """Count the documents to send that are in an object store or at an address."""
         sql = (
             f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE "
             "'%://%')"
@@ -196,7 +200,7 @@ _FOLLOWER = (
     f" WHERE d.current = 1 AND (d.state = 'following' AND u.state NOT IN ({listed(OPEN)})"
     " OR d.state = 'blocked' AND u.state = 'saved')"
 )
-# Without statistics SQLite would rather sort all that is queued, at every look.
+# Without statistics SQLite would sort the whole queue for each query instead.
 _TO_SUBMIT = "documents INDEXED BY to_submit WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _WORTH = (
     "(SELECT d.id, (SELECT coalesce(a.credits, a.cost) FROM attempts a"

@@ -1,4 +1,4 @@
-"""Documents with the same bytes and step: which of them pays, whose result the others take."""
+"""Queries about documents with the same bytes and step: which pays, and whose result is copied."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from batcher.ledger.queries.rows import (
 
 
 class SharingQueries:
-    """One document of the same bytes and step is paid for; the others copy its result."""
+    """One document with the same bytes and step is paid for; the others copy its result."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def is_copy(self, document: int) -> bool:
-        """Whether it still waits for another's result."""
+        """Return whether it still waits for the result of another."""
         sql = "SELECT 1 FROM documents WHERE id = ? AND current = 1 AND state = 'duplicate'"
         return self._connection.execute(sql, (document,)).fetchone() is not None
 
     def copies(self, limit: int) -> list[Copy]:
-        """Copies whose payer has come to an end."""
+        """Return up to `limit` copies whose payer has come to an end."""
         rows = self._connection.execute(
             "SELECT d.id, d.upstream, d.output, p.id, iif(p.state = 'superseded', "
             "p.superseded_from, p.state),"
@@ -40,7 +40,7 @@ class SharingQueries:
         return [Copy._make((*row[:4], State(row[4]), bool(row[5]), *row[6:])) for row in rows]
 
     def saved_copies(self, payer: int) -> list[int]:
-        """What has its result from that document's."""
+        """Return the current documents that copied the result of `payer`."""
         sql = (
             "SELECT id FROM documents WHERE payer = ? AND state = 'saved' AND current = 1 AND "
             "id <> payer"
@@ -48,7 +48,9 @@ class SharingQueries:
         return [row[0] for row in self._connection.execute(sql, (payer,))]
 
     def results_like(self, copy: Copy) -> list[tuple[str, str]]:
-        """(output, sha256) of some results of the same bytes and step, that of its payer first."""
+        """Return (output, sha256) of up to 8 results with the same bytes and step, its payer's
+        first.
+        """
         rows = self._connection.execute(
             "SELECT DISTINCT o.output, o.output_sha256 FROM documents d"
             " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 "
@@ -59,8 +61,9 @@ class SharingQueries:
         return list(rows)
 
     def later_verdict(self, copy: Copy) -> Copy | None:
-        """`copy`, with what the same bytes came to by a job after its payer, in a document
-        superseded by now.
+        """Return `copy` with the verdict of a later job on the same bytes, or None.
+
+        That job came after its payer's, and its document has been superseded since.
         """
         row = self._connection.execute(
             "SELECT p.id, p.superseded_from, p.reason, p.kind, p.error_name FROM documents d"
@@ -82,8 +85,9 @@ class SharingQueries:
     def still_at_service(
         self, document: int, service: str, key_print: str, *, now: float
     ) -> int | None:
-        """The document whose job brought a result of the same bytes and step, and can be asked for
-        it once more.
+        """Return the document whose job gave a result for the same bytes and step, or None.
+
+        Only jobs whose result the service still has count, so that it can be fetched again.
         """
         row = self._connection.execute(
             "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
@@ -100,14 +104,15 @@ class SharingQueries:
         return row and int(row[0])
 
     def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
-        """Those pairs of content and step for which a result or a job is there, or a verdict that
-        still counts.
-        """
+        """Return the pairs of content and step with a result, a job, or a verdict that counts."""
         pairs = json.dumps([pair for pair in wanted if pair[0]])
         return {(row[0], row[1]) for row in self._connection.execute(_ANSWERED, (pairs,))}
 
     def who_has_sent(self, document: int) -> int | None:
-        """The document whose submission of the same bytes and step is out, or may be."""
+        """Return the document with an open submission of the same bytes and step, or None.
+
+        That includes submissions of unknown outcome.
+        """
         row = self._connection.execute(
             "SELECT a.document FROM documents d JOIN attempts a ON a.content = d.content AND "
             "a.step = d.step"

@@ -1,4 +1,4 @@
-"""Where each document stands: states, jobs in flight, deadlines, and the files of results."""
+"""Queries about where documents stand: states, jobs in flight, deadlines, and files of results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from batcher.reducto.inputs import InputKind
 
 
 class TrackingQueries:
-    """What is asked of single documents, and of jobs that the service is working on."""
+    """Queries about single documents, and about jobs that the service is working on."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def counts(self) -> Counter[State]:
+        """Return the number of documents in each state, superseded ones included."""
         rows = self._connection.execute("SELECT state, count(*) FROM documents GROUP BY state")
         return Counter({State(state): number for state, number in rows})
 
@@ -59,9 +60,7 @@ class TrackingQueries:
         return [_flight(row) for row in self._connection.execute(sql, (json.dumps(documents),))]
 
     def nearest_deadline(self) -> tuple[float, float] | None:
-        """(acceptance, deadline) of the result that has the least time left, of those that are
-        out.
-        """
+        """Return (acceptance, deadline) of the job in flight that expires first, or None."""
         sql = (
             "SELECT a.accepted_at, min(a.deadline_at) FROM documents d JOIN attempts a ON "
             "a.document = d.id"
@@ -80,22 +79,23 @@ class TrackingQueries:
         return moment
 
     def places_of(self, documents: Sequence[int]) -> Mapping[int, str]:
-        """Where the results of those of `documents` go that are current; a superseded one has no
-        place of its own.
+        """Return the output path of each of `documents` that is current.
 
-        Asked at the last moment, for a newer version may have taken its place at any time.
+        A superseded document has no path of its own. Ask at the last moment, since a newer version
+        may take over at any time.
         """
         own = f"SELECT id, output FROM documents WHERE id IN ({EACH}) AND current = 1"
         return dict(self._connection.execute(own, (json.dumps(documents),)))
 
     def hashes_at(self, output: str) -> frozenset[str]:
-        """Of every file the ledger ever put at `output`: those a newer result may take the place
-        of.
+        """Return the hashes of every file that the ledger ever put at `output`.
+
+        A file with one of them may be replaced by a newer result.
         """
         return self.hashes_of([output])[output]
 
     def hashes_of(self, outputs: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """The same for each of `outputs`."""
+        """Return the same for each of `outputs`."""
         sql = (
             f"SELECT output, output_sha256 FROM documents WHERE output IN ({EACH}) AND "
             "output_sha256 IS NOT NULL"
@@ -106,7 +106,7 @@ class TrackingQueries:
         return hashes
 
     def uncleaned(self, service: str, key_print: str, *, alive_at: float) -> list[int]:
-        """Saved documents whose job the service still has, as far as we know."""
+        """Return the saved documents whose job the service should still have."""
         sql = (
             "SELECT a.document FROM attempts a JOIN documents d ON d.id = a.document WHERE "
             "a.outcome = 'saved'"
@@ -116,8 +116,9 @@ class TrackingQueries:
         return [row[0] for row in self._connection.execute(sql, (service, key_print, alive_at))]
 
     def finished(self, document: int) -> Finished | None:
-        """The saved document and its job; None where it's no longer saved, or its job was
-        deleted.
+        """Return the saved document and its job.
+
+        None if it is no longer saved, or if its job was deleted.
         """
         row = self._connection.execute(
             "SELECT a.job_id, a.file_id, d.output, d.output_sha256, a.deletion_started_at IS NOT "
@@ -131,7 +132,7 @@ class TrackingQueries:
         return row and Finished._make(row)
 
     def foreign_attempts(self, service: str, key_print: str) -> list[tuple[str, int]]:
-        """(service, number) of open attempts that were made elsewhere or under another key."""
+        """Return (service, number) of open attempts made at another service or with another key."""
         rows = self._connection.execute(
             "SELECT service, count(*) FROM attempts WHERE outcome IN ('open', 'accepted')"
             " AND NOT (service = ? AND key_print = ?) GROUP BY service",
@@ -142,11 +143,11 @@ class TrackingQueries:
 
 _FLIGHT = (
     "SELECT d.id, a.job_id, d.size, a.accepted_at, a.deadline_at, d.paid,"
-    # An upload that old may have been gone: the machine slept between the first byte of the POST
-    # and its end.
+    # An upload that old may have been deleted already, because the machine slept between the first
+    # byte of the POST and its end.
     f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
     "d.output,"
-    # Between two runs only what was saved is ready: its file was missed.
+    # Between two runs only a saved document is ready: one whose file was missing.
     f" a.input_kind IS '{InputKind.JOB}', a.cancel_requested, d.state = 'ready'"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )

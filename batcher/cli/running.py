@@ -124,9 +124,8 @@ def run(
         manifest = prepare(manifest, chaos)
     voice = Verbosity(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
-    while (
-        rehearse or chaos
-    ) and summary.goes_on:  # continues as later nights would: a rehearsal has no nights of its own
+    # continues as later nights would: a rehearsal has no nights of its own
+    while (rehearse or chaos) and summary.goes_on:
         again = conduct(run_batch, manifest, voice)
         summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)

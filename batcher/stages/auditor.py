@@ -260,7 +260,7 @@ class Auditor:
         return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
     async def _exchange(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
-        """Return False if one of them isn't saved or has been replaced by a newer version.
+        """Exchange their jobs; return False if one isn't saved or was replaced by a newer version.
 
         Copies also wait for the right results.
         """
@@ -273,9 +273,8 @@ class Auditor:
         reason = f"{holder.source} and {named.source} had each other's results"
         try:
             await self._ledger.record(
-                events.JobExchanged(
-                    holder.document, ""
-                ),  # no job may belong to two documents, not even for a moment
+                # no job may belong to two documents, not even for a moment
+                events.JobExchanged(holder.document, ""),
                 events.JobExchanged(named.document, job_id),
                 events.JobExchanged(holder.document, str(named.job_id)),
                 events.FileMissed(holder.document, reason),
@@ -354,8 +353,8 @@ def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
 def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:
     """Return whether nothing of interest can follow.
 
-    That is so when everything that had to be shown was, and the last row is older than the first
-    submission.
+    That is so when everything that had to be shown was, and the last row is older than any
+    submission that is audited.
     """
     if looking.unseen or not rows:
         return False

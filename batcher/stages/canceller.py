@@ -78,9 +78,8 @@ class Canceller:
         watched = self._jobs.get(document)
         if watched is None:
             return
-        await (
-            self._rate_limits.clean.acquire()
-        )  # not the rate limiter of submissions, which need not wait for this
+        # not the rate limiter of submissions, which need not wait for this
+        await self._rate_limits.clean.acquire()
         try:
             await self._client.cancel(watched.flight.job_id)
         except ServiceError as error:

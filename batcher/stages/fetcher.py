@@ -60,7 +60,7 @@ from batcher.stages.job_tracker import Watched
 from batcher.stages.sink import FetchedResult, Loan, Sink
 
 WIDTH: Final = 16  # answers in progress at once
-AGAIN_AFTER_404: Final = 60.0  # seconds
+AGAIN_AFTER_404: Final = 60.0  # seconds between requests for a job after its first 404
 # a run that is about to end waits at most this many seconds for its turn
 LONGEST_LAST_WAIT: Final = 5.0
 LOOK_AT_RECALLED: Final = 2.0  # seconds between two checks of a job that is being cancelled
@@ -409,8 +409,8 @@ class Fetcher:
     async def _unlinked(self, watched: Watched, error: ServiceError) -> None:
         """Handle a link that can't be fetched: ask the job for a fresh one.
 
-        Repeated definite refusals end it. An outage of the result storage ends when the results
-        expire.
+        A definite refusal that is repeated again and again ends the job. An outage of the result
+        storage ends when the results expire.
         """
         if _is_definite(error) or self._clock() >= watched.flight.deadline_at:
             await self._unread(watched, f"what its result links to can't be had: {error.message}")

@@ -25,11 +25,9 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 
-SMALL = (
-    1 << 20
-    # bytes up to which a file is read at once rather than streamed: those of all documents in hand
-    # are in memory
-)
+# bytes up to which a file is read at once rather than streamed: those of all documents in hand are
+# in memory
+SMALL = 1 << 20
 # the share of its retention that a job must still have left when another is to read it
 LEFT: Final = 1 / 8
 
@@ -65,7 +63,7 @@ class InputResolver:
         self._account = account
         self._left = LEFT * account.retention
         self._parts = parts  # where large objects are kept until they are uploaded
-        self._ignored = ignored  # URL parameters that don't make a different address, by listing
+        self._ignored = ignored  # URL parameters that don't distinguish addresses, by listing
         self._clock = clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
@@ -104,7 +102,7 @@ class InputResolver:
         if not named or isinstance(due.input, UpstreamJob) or isinstance(content, SourceError):
             return None
         if isinstance(content, Named):
-            # a document at an address isn't read here, so its first password is used untried
+            # the document isn't read here, so its first password is used without a try
             return None if isinstance(content.input, UpstreamJob) else named[0]
         return await asyncio.to_thread(self._opening, due, content, named)
 

@@ -32,7 +32,8 @@ from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
 # seconds that one page may take, including the wait for its turn: Retry-After may be hours
 PAGE_AT_MOST: Final = 600.0
-# at most so many jobs that the list lacks are looked up again; more are never deleted at once
+# at most this many jobs that the list lacks are looked up again in the ledger, because no more
+# than this are ever deleted at once
 AGAIN_AT_MOST: Final = 1000
 
 Rank = tuple[bool, bool, bool]  # the job with the lowest rank is adopted
@@ -50,9 +51,8 @@ class JobListScan:
     # jobs of ours not shown so far, and when each was accepted
     unshown: dict[str, float] = field(default_factory=dict)
     shown_to: float | None = None  # when the latest of our jobs that it shows was accepted
-    mute: dict[str, tuple[float, str]] = field(
-        default_factory=dict
-    )  # by type: the latest job that could be anybody's, with the time when it was made
+    # by type: the latest job that could be anybody's, with the time when it was made
+    mute: dict[str, tuple[float, str]] = field(default_factory=dict)
     unreadable: int = 0  # number of rows
     broken: str = ""  # why the pass is incomplete
     # when the last job shown was made, as long as jobs come newest first

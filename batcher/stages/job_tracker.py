@@ -87,9 +87,8 @@ class JobTracker:
         self.caught_up = asyncio.Event()
         self._jobs: dict[int, Watched] = {}
         self._by_job: dict[str, int] = {}
-        self._agenda: list[
-            tuple[float, int]
-        ] = []  # (when to check, document); an entry may be outdated
+        # (when to check, document); an entry may be outdated
+        self._agenda: list[tuple[float, int]] = []
         self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
         self._changed = asyncio.Event()
         self._fetchable = asyncio.Event()

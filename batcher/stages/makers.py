@@ -146,9 +146,8 @@ class Pictures:
                 raise ValueError("it came empty")
         except OSError as error:
             raise trouble(place, error) from error
-        except (
-            Exception
-        ) as error:  # any error: the address may have been written by a document's author
+        except Exception as error:
+            # any error: the address may have been written by a document's author
             part.unlink(missing_ok=True)
             return self._why(error)
         await in_thread(derived_files.publish, self._store, Streamed(place, part, digest, size))
@@ -170,7 +169,7 @@ class Pictures:
 
 
 def _tell(control: RunControl, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
-    """Warn about results whose contents were only partly usable."""
+    """Warn about files that lack something of what their results hold."""
     sources = {one.document: one.source for one in group}
     for row in rows:
         if row.note:

@@ -26,7 +26,8 @@ from batcher.stages.job_list import EndlessListing
 from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched
 
 FEW: Final = 4  # as many jobs are asked for one by one, whatever a sweep would cost
-# at least this share may still be running, whatever the latest checks found: jobs come in waves
+# at least this share may still be running, whatever the latest checks found: the jobs of a
+# wave are alike
 DOUBT: Final = 0.05
 # a page of 500 rows takes about as long as this many jobs asked for by name, side by side
 A_PAGE: Final = 50
@@ -91,9 +92,8 @@ class Poller:
 
     def _hear(self, change: Transition) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
-            if (
-                not self._accepted
-            ):  # those of one commit are heard of together: one query serves them all
+            # jobs accepted in one commit are announced together, so one query serves them all
+            if not self._accepted:
                 asyncio.get_running_loop().call_soon(self._watch_accepted)
             self._accepted.append(change.event.document)
 
@@ -107,9 +107,8 @@ class Poller:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()
         for lane in (self._rate_limits.fetch, self._rate_limits.list):
-            if (
-                lane.held_for > BETWEEN_LOOKS
-            ):  # an adopted job may have less time left than all others
+            # an adopted job may have less time left than all others
+            if lane.held_for > BETWEEN_LOOKS:
                 lane.shorten(self._jobs.longest_wait(self._clock()))
 
     async def _look_around_safely(self) -> None:

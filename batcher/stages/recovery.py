@@ -77,7 +77,7 @@ class Recovery:
         # By nonce, in the event loop's time.
         self._looked_since: dict[str, float] = {}
         self._fence_seen: dict[str, float] = {}
-        # Documents whose submissions, in this run, never arrived.
+        # Documents for which this run found that their submissions never arrived.
         self._never_arrived: set[int] = set()
         # Nonces of attempts whose uploads the service refuses to delete: they may still arrive.
         self._unfenced: set[str] = set()

@@ -1,8 +1,9 @@
-"""Guards the ledger against paying again for saved documents beyond a limit without asking.
+"""Keeps a run from paying again for saved documents, beyond a limit, without asking.
 
-New documents pass at once. A newer version of a saved document waits until the scan has seen
-everything that would be paid for again; then it passes, somebody is asked, or it stays as it was.
-`core.repayment` decides; this stage sends nothing and reads no files.
+It is between the scanner and the ledger. New documents pass at once. A newer version of a saved
+document waits until the scan has seen everything that would be paid for again; then it passes,
+somebody is asked, or it stays as it was. `core.repayment` decides; this stage sends nothing and
+reads no files.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ PATIENCE_WHEN_STOPPED: Final = 3.0
 
 @dataclass(slots=True)
 class RunControl:
-    """The state of a stopping run.
+    """Whether, how and why a run stops, and how it reaches the people who watch it.
 
     `stopped` ends new submissions; results of jobs in flight are still fetched unless `abort` is
     set.

@@ -56,9 +56,8 @@ class Scanner:
         self._manifest = manifest
         self._clock = clock
         self._tell = tell
-        self._namesakes: dict[
-            str, str
-        ] = {}  # by name: the other folder that has a document of the same name
+        # by name: the other folder that has a document of the same name
+        self._namesakes: dict[str, str] = {}
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
         self._tolerant = frozenset(
             job.name for job in manifest.jobs if job.unknown_options != REFUSE
@@ -171,9 +170,8 @@ class Scanner:
         restless = False
         group = await asyncio.to_thread(_take, found)
         while group:
-            async with (
-                asyncio.TaskGroup() as ahead
-            ):  # the next group is walked while this one is looked up
+            # the next group is walked while this one is looked up
+            async with asyncio.TaskGroup() as ahead:
                 coming = ahead.create_task(asyncio.to_thread(_take, found))
                 now = self._clock()
                 calm = [one for one in group if one.problem or settled(one.mtime_ns, now)]
@@ -259,7 +257,10 @@ class Scanner:
         return True
 
     def _is_same(self, found: Found, step: Step, known: Known | None) -> bool:
-        """Return whether the file is unchanged for this step, as far as is known unread."""
+        """Return whether this step of the file is unchanged.
+
+        Only what is known without reading the file is compared.
+        """
         if known is None or known.step != step.hash_with(found.overrides):
             return False
         if found.problem == State.SOURCE_GONE:

@@ -129,10 +129,8 @@ class Submitter:
         # why each of these documents doesn't fit into the rest of a limit
         self._too_large: dict[int, str] = {}
         self._mode: sending.Mode = sending.Freely()
-        self._parked: dict[
-            int, int
-            # documents that wait for the bill of another one of their type, and which one that is
-        ] = {}
+        # documents that wait for the bill of another one of their type, and which one that is
+        self._parked: dict[int, int] = {}
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(control, "submitting")
         self._rest_told_until = 0.0
@@ -492,8 +490,8 @@ class Submitter:
             documents=documents,
             most=most,
             by_cells=by_cells,
-            trusted=job.options.get("queue_priority")
-            == "batch",  # its first bill may be half a day away
+            # in this queue the first bill may be half a day away
+            trusted=job.options.get("queue_priority") == "batch",
         )
 
     async def _not_affordable(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:

@@ -1,6 +1,6 @@
-"""The command line: the one place that reads argv, the terminal and signals.
+"""The command line: the only place that reads argv, the terminal and signals.
 
-Data to stdout, words to stderr.
+Data goes to stdout, messages go to stderr.
 """
 
 from batcher.cli import init, maintenance, outputs, running

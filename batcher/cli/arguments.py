@@ -1,4 +1,4 @@
-"""What several commands take, and what they make of it: a manifest, a ledger."""
+"""Arguments that several commands share, and the manifests and ledgers that they name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 class _Place(click.Path):
-    """An empty path, of a variable that isn't set perhaps, would be the working directory with all
-    that is in it.
+    """A path that may not be empty.
+
+    An empty path, perhaps from an unset variable, would mean the working directory and all files in
+    it.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -90,7 +92,7 @@ def manifest_of(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a batch lies."""
+    """The paths of a batch."""
 
     batch: str
     ledger: Path
@@ -98,7 +100,7 @@ class Place:
 
 
 def place_of(what: Path) -> Place:
-    """Of a manifest, or of an output directory."""
+    """Return the place of a batch, given its manifest or its output directory."""
     if what.is_dir():
         return Place(what.absolute().name, what / ".batcher" / "ledger.db", what)
     from batcher.manifest.loading import load
@@ -108,7 +110,7 @@ def place_of(what: Path) -> Place:
 
 
 def again(what: Path) -> str:
-    """What to type for the next run."""
+    """Return what to type for the next run."""
     return (
         "run the batch again, with the words it was started with"
         if what.is_dir()
@@ -117,7 +119,7 @@ def again(what: Path) -> str:
 
 
 def known_manifest(what: Path) -> Manifest:
-    """The manifest at `what`; of an output directory, as much of it as its ledger remembers."""
+    """Return the manifest at `what`; for an output directory, as much as its ledger remembers."""
     from batcher.ledger.remembered import remembered
     from batcher.manifest.loading import load
 
@@ -125,7 +127,7 @@ def known_manifest(what: Path) -> Manifest:
 
 
 def access_of(what: Path) -> str:
-    """Who may read what is written of that batch; the owner alone where nobody remembers."""
+    """Return who may read files written for the batch; "owner" if that isn't known."""
     from batcher.errors import BatcherError
 
     try:
@@ -135,7 +137,7 @@ def access_of(what: Path) -> str:
 
 
 def as_named(path: str) -> str:
-    """A document as the ledger calls it; of a name that is no text, what stands for its bytes."""
+    """Return a document's name as the ledger spells it, also if the path isn't valid UTF-8."""
     from batcher.common.names import name_of
 
     try:
@@ -147,9 +149,9 @@ def as_named(path: str) -> str:
 
 @contextmanager
 def reading(place: Place) -> Iterator[sqlite3.Connection]:
-    """A connection that reads the ledger, also while a run writes it.
+    """Open a connection that reads the ledger, also while a run writes it.
 
-    Raises LedgerError where there is none to be read.
+    Raises LedgerError if there is no ledger to read.
     """
     from batcher.ledger import schema
 

@@ -1,6 +1,4 @@
-"""The command `batcher` itself: how its commands are listed, and how an error of ours ends the
-process.
-"""
+"""The command `batcher` itself: the order of its commands, and how errors end the process."""
 
 from __future__ import annotations
 
@@ -24,8 +22,9 @@ ORDER: Final = (
 
 
 class _Commands(click.Group):
-    """Commands in the order a user meets them; every error of ours becomes one clear word and its
-    exit code.
+    """Lists commands in the order a user meets them.
+
+    Each BatcherError becomes one clear message and its exit code.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -35,7 +34,7 @@ class _Commands(click.Group):
         open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                # a name that it can't show is no reason to fail
+                # a name that the terminal can't show is no reason to fail
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **extra)
@@ -53,9 +52,7 @@ class _Commands(click.Group):
 
 
 def _end_of(error: OSError) -> ExitCode:
-    """The exit code, once it is told what the system says no to: a place that somebody named, or a
-    stream.
-    """
+    """Report a file or stream that the system refuses, and return the exit code."""
     if error.filename is not None:
         tell_trouble(f"{os.fsdecode(error.filename)}: {error.strerror}")
         return ExitCode.USAGE
@@ -78,47 +75,46 @@ def _is_nowhere() -> bool:
     return False
 
 
-# click sees to EPIPE
+# click handles EPIPE itself
 _OF_A_STREAM: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})
 
 
 def open_what_is_closed() -> None:
-    """A caller may have closed any of the three: else the next file that is opened, the ledger say,
-    takes its place.
+    """Open the standard streams that the caller has closed.
+
+    Otherwise the next file opened, for example the ledger, would take a stream's place.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
-            os.set_inheritable(number, True)  # or the local service would have none
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.set_inheritable(number, True)  # inherited, or the local service would have none
             mode = "w" if number else "r"
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def tell_trouble(words: str) -> None:
-    """On stderr, if that can be written."""
+    """Print a message to stderr, if that can be written."""
     with suppress(OSError):
         click.echo(f"batcher: {words}", err=True)
 
 
 def give_up_output(error: OSError) -> None:
-    """What stdout can't take is lost, and said to be; nothing more is written there."""
+    """Report that stdout can't be written and its output is lost; nothing more is written there."""
     tell_trouble(f"stdout: {error.strerror}; what was to stand there is lost, ask again")
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
             null = os.open(os.devnull, os.O_WRONLY)
-            # else the interpreter fails at its end, with an exit code of its own
+            # otherwise the interpreter fails at its end, with an exit code of its own
             os.dup2(null, stream.fileno())
             os.close(null)
 
 
 def finish_output() -> None:
-    """The exit code is what came of the command, whatever the disk behind stdout says in the
-    end.
-    """
+    """Flush the output; the command's exit code stands even if the disk behind stdout is full."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -132,6 +128,7 @@ def finish_output() -> None:
 )
 @click.version_option(batcher.__version__, prog_name="batcher")
 def main() -> None:
-    """Take documents through Reducto's API: each paid for once, every result on disk before it
-    expires.
+    """Process documents with Reducto's API.
+
+    Each document is paid for once, and every result is on disk before it expires.
     """

@@ -1,4 +1,4 @@
-"""Commands to begin with: init, which asks on a terminal or takes flags, and schema."""
+"""Commands to start with: init, which takes flags or asks on a terminal, and schema."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def init(
     ask: bool | None,
     **said: str,
 ) -> None:
-    """Write a commented manifest to PATH. On a terminal it asks for what no flag says.
+    """Write a commented manifest to PATH. On a terminal it asks for whatever no flag sets.
 
     \b
     batcher init
@@ -82,7 +82,7 @@ def init(
 
 
 def _answer(ctx: click.Context, name: str, value: str) -> str:
-    """A person's, unless a flag has said it."""
+    """Ask for a value, unless a flag has set it."""
     if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
         return value
     kind: Any = click.Choice(ENDPOINTS) if name == "endpoint" else str

@@ -73,10 +73,11 @@ def failures(what: Path, as_json: bool) -> None:
 def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
     """Put documents that failed back in the queue, for the next run to pay for again.
 
-    Without PATHS or --only: all that failed, expired, were lost or cancelled. Held ones may have
-    been paid already, and stuck ones have a job that is paid for, so they are taken only when asked
-    for. Of a stuck one the next run cancels the job if it still runs: what can be fetched by then
-    is fetched for nothing, and only else is it paid for again.
+    Without PATHS or --only: all documents that failed, expired, were lost or were cancelled. Held
+    documents may have been paid for already, and stuck ones have a job that is paid for, so they
+    are queued only when asked for. For a stuck document the next run cancels the job if it is still
+    running. If its result can be fetched by then, it costs nothing; otherwise the document is paid
+    for again.
 
     \b
     batcher retry manifests/nightly.toml --only expired
@@ -124,10 +125,10 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 def verify(what: Path, repair: bool, as_json: bool) -> None:
     """Check every saved result against the ledger, and the ledger against its journal.
 
-    Exit code 1 if something is missing or damaged.
+    The exit code is 1 if something is missing or damaged.
 
-    Says what `--repair` would cost: for nothing comes a result that the service still has, or of
-    which another document of the same bytes has a whole copy.
+    It also says what `--repair` would cost. A result is free if the service still has it, or if
+    another document with the same bytes has an intact copy.
 
     \b
     batcher verify manifests/nightly.toml
@@ -159,7 +160,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
 @AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 def cancel(what: Path, as_json: bool, quiet: bool) -> None:
-    """Stop sending, cancel the jobs in flight, and fetch what had completed by then.
+    """Stop sending, cancel the jobs in flight, and fetch the results of those that completed.
 
     \b
     batcher cancel manifests/nightly.toml
@@ -184,9 +185,9 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
 
     Nothing is sent; the next run looks for submissions that are still open.
 
-    Where the journal is lost too, from the manifest's documents, the jobs that the service lists,
-    and the results on disk. A result that none of these proves is held, and not paid for again
-    unless a person says so.
+    If the journal is lost too, the ledger is rebuilt from the manifest's documents, the jobs that
+    the service lists, and the results on disk. A document for which none of these gives proof is
+    held, and is not paid for again until you say so.
 
     \b
     batcher rebuild manifests/nightly.toml

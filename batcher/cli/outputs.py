@@ -1,4 +1,4 @@
-"""Commands that make something of a batch for others: export, report."""
+"""Commands that write a batch's data for others: export, report."""
 
 from __future__ import annotations
 
@@ -33,11 +33,10 @@ from batcher.exit_codes import ExitCode
 def export(what: Path, format: str, table: str, chunks: bool, output: Path | None) -> None:
     """Write results, documents, attempts or costs as one file for other tools.
 
-    In CSV and Parquet a result is a row for each chunk, extracted object or section; fields within
-    fields become columns with dots in their names, lists become JSON. In CSV a text that a
-    spreadsheet would take for a formula (it begins with =, +, -, @ or a tab) has an apostrophe
-    before it; numbers stay numbers. A new file is for its owner alone, unless [output] access says
-    "group".
+    In CSV and Parquet, each chunk, extracted object or section of a result is a row. Nested fields
+    become columns with dots in their names, and lists become JSON. In CSV, text that a spreadsheet
+    would read as a formula (it begins with =, +, -, @ or a tab) gets an apostrophe before it;
+    numbers stay numbers. Only its owner may read a new file, unless [output] access says "group".
 
     \b
     batcher export results/invoices --format csv -o fields.csv

@@ -1,6 +1,6 @@
-"""Commands that run a batch, or begin with one: run, plan, status, serve.
+"""Commands that run a batch or prepare for it: run, plan, status, serve.
 
-They import what they need themselves, so that `--version` and `--help` are instant.
+They import what they need inside, so that `--version` and `--help` are instant.
 """
 
 from __future__ import annotations
@@ -124,9 +124,8 @@ def run(
         manifest = prepare(manifest, chaos)
     voice = Verbosity(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
-    while (
-        rehearse or chaos
-    ) and summary.goes_on:  # as the next nights would: a rehearsal has none of its own
+    # continues as later nights would: a rehearsal has no nights of its own
+    while (rehearse or chaos) and summary.goes_on:
         again = conduct(run_batch, manifest, voice)
         summary = replace(again, seconds=summary.seconds + again.seconds)
     tell(summary, manifest, voice, as_json=as_json)
@@ -161,7 +160,8 @@ def plan(
 ) -> None:
     """Show what `run` would do, without sending anything.
 
-    With --check the service is asked as well: the API key, the job list, and a spare upload.
+    With --check the service is asked too: it tests the API key, the job list, and the deletion of a
+    spare upload.
 
     \b
     batcher plan manifests/nightly.toml --check
@@ -193,7 +193,7 @@ def plan(
 @click.option("--watch", "follow", is_flag=True, help="Follow the run under way until it ends.")
 @click.option("--strict", is_flag=True, help="Exit code 1 while any document isn't saved.")
 def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
-    """Show where a batch stands. A run under way is not disturbed.
+    """Show the status of a batch. A run in progress is not disturbed.
 
     \b
     batcher status manifests/nightly.toml
@@ -219,9 +219,9 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
 @main.command(short_help="Serve Reducto's API from this machine.")
 @service_options
 def serve(**words: Any) -> None:
-    """Serve Reducto's API from this machine, for any client of it.
+    """Serve Reducto's API from this machine, for any client of that API.
 
-    Prints its address, and an API key if it had to make one up.
+    Prints its address, and an API key if it had to generate one.
 
     \b
     batcher serve --port 8080

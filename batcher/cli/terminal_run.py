@@ -1,6 +1,4 @@
-"""A run as the terminal sees it: the bar or the log while it lasts, the two Ctrl-C, the words at
-its end.
-"""
+"""Runs a batch on the terminal: progress bar or log, Ctrl-C, and the closing summary."""
 
 from __future__ import annotations
 
@@ -24,7 +22,8 @@ if TYPE_CHECKING:
     from batcher.views.log import Log
     from batcher.views.progress import Progress
 
-COLLECT_AFTER: Final = 10_000  # new objects: of those that a document takes hardly any form cycles
+# new objects before a collection: hardly any of those that a document needs form cycles
+COLLECT_AFTER: Final = 10_000
 
 T = TypeVar("T")
 Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
@@ -32,25 +31,25 @@ Conducted = Callable[..., Coroutine[Any, Any, "Summary"]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verbosity:
-    """How much is said and in which form, and what counts in the end."""
+    """How much is printed and in which form, and which documents the exit code counts."""
 
     quiet: bool = False
     log_json: bool = False
-    # whether a document that isn't saved is minded in the exit code, whichever run left it so
+    # whether unsaved documents count in the exit code, also those of earlier runs
     strict: bool = False
 
 
 def conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Summary:
-    """Let `kind`, one of the functions of `batcher.runs.running`, run its course.
+    """Run `kind`, one of the functions of `batcher.runs.running`, and return its summary.
 
-    Raises what it raises.
+    Raises what `kind` raises.
     """
     return complete(_conduct(kind, manifest, voice))
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
-    """`work` to its end, on uvloop's loop where the extra `fast` is installed."""
-    import asyncio  # takes as long to load as all the rest of --version
+    """Run `work` to its end, on uvloop's loop if the extra `fast` is installed."""
+    import asyncio  # takes as long to load as everything else that --version needs
 
     try:
         from uvloop import new_event_loop
@@ -61,14 +60,14 @@ def complete(work: Coroutine[Any, Any, T]) -> T:
 
 
 def tell(summary: Summary, manifest: Manifest, voice: Verbosity, *, as_json: bool) -> None:
-    """Say how it ended: for programs on stdout, for people on stderr."""
+    """Print how the run ended: for programs on stdout, for people on stderr."""
     if as_json:
         import msgspec
 
         try:
             click.echo(msgspec.json.encode(summary).decode())
         except OSError as error:
-            give_up_output(error)  # what the run came to counts, not who heard of it
+            give_up_output(error)  # the run's outcome counts, not whether it could be printed
     if not voice.log_json:
         from batcher.views.status import end_words, trouble_words
 
@@ -84,7 +83,7 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Sum
     control = RunControl(strict=voice.strict)
     shown = list["Log | Progress"]()
     face = _face(voice)
-    gc.freeze()  # what is loaded by now stays to the end: no collection need look at it again
+    gc.freeze()  # what is loaded by now stays until the end, so no collection need look at it again
     gc.set_threshold(COLLECT_AFTER)
     control.tell = lambda words: _warn(words, log_json=voice.log_json)
     if voice.log_json:
@@ -113,9 +112,7 @@ async def _conduct(kind: Conducted, manifest: Manifest, voice: Verbosity) -> Sum
 
 
 def _face(voice: Verbosity) -> Callable[[Ledger], Log | Progress] | None:
-    """Who shows the run; None where nothing is to be seen of it, and then nothing is loaded for it
-    either.
-    """
+    """Return what shows the run; None if nothing is shown, and then nothing is loaded for it."""
     if voice.log_json:
         from batcher.views.log import Log
 
@@ -138,9 +135,9 @@ def _warn(words: str, *, log_json: bool) -> None:
 
 
 async def _ask(words: str, control: RunControl) -> bool:
-    """A person at the terminal; no where the run is stopped meanwhile.
+    """Ask the person at the terminal; the answer is no if the run is stopped meanwhile.
 
-    The loop goes on: what is out comes home.
+    The event loop keeps running, so jobs in flight are still fetched.
     """
     import asyncio
 
@@ -159,14 +156,14 @@ async def _ask(words: str, control: RunControl) -> bool:
 
 
 def _heed_signals(control: RunControl, *, log_json: bool) -> None:
-    """The first Ctrl-C ends submissions and brings home what is ready; the second stops now."""
+    """Handle Ctrl-C: the first ends submissions and fetches what is ready, the second stops now."""
     from asyncio import get_running_loop
 
     from batcher.exit_codes import ExitCode, RunEnd
     from batcher.views.log import write_line
 
     def stop() -> None:
-        # and tqdm, which a quiet run that nobody stops has no use for
+        # it loads tqdm, too, which a quiet run that nobody stops doesn't need
         from batcher.views.progress import (
             say,
         )

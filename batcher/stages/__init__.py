@@ -1,1 +1,1 @@
-"""MOVES documents on: loops that report events and have no rules of their own."""
+"""Moves documents on: loops that report events and decide nothing by themselves."""

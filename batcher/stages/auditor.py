@@ -1,10 +1,10 @@
-"""At the end of a run: attempts, jobs at the service and files on disk, held against each other.
+"""Compares attempts, jobs at the service and files on disk at the end of a run.
 
-One pass over the listing shows jobs of ours that the ledger doesn't hold: twins, made by somebody
-who repeated our POST, or by one that arrived after all. They are cancelled where they still run,
-and told of with their cost. Where two answers were mixed up on their way, each document gets its
-own job back. Nothing is sent or fetched, and a listing that can't be read or trusted is no fault of
-the batch: it is said.
+One pass over the job list shows jobs of ours that the ledger doesn't hold: duplicates, made when
+our POST was repeated on its way or arrived after all. They are cancelled if they still run, and
+reported with their cost. If two answers were mixed up on their way, each document gets its own job
+back. Nothing is submitted or fetched. A job list that can't be read or trusted is not the batch's
+fault: it is reported.
 """
 
 from __future__ import annotations
@@ -40,20 +40,18 @@ from batcher.stages import job_list
 from batcher.stages.job_list import CircularListing, EndlessListing
 from batcher.stages.run_control import PATIENCE_WHEN_STOPPED, RunControl
 
-# seconds after which no request of ours can turn up any more: what is younger is looked at again
+# seconds after which no request of ours can turn up any more; younger ones are checked again
 LATE: Final = 600.0
-LAG: Final = 60.0  # seconds in which the listing may not show a job yet
-PATIENCE: Final = 30.0  # seconds for the whole audit, and …
-PATIENCE_PER_PAGE: Final = 2.0  # … for each page that our own jobs take
-# a hundred thousand submissions of one run: more than that isn't worth a long wait
+LAG: Final = 60.0  # seconds in which the job list may not show a new job yet
+PATIENCE: Final = 30.0  # seconds for the whole audit, plus …
+PATIENCE_PER_PAGE: Final = 2.0  # … these for each page that our own jobs fill
+# a hundred thousand submissions of one run: more isn't worth a long wait
 OWN_PAGES_AT_MOST: Final = 200
-SPARE_PAGES: Final = 8  # besides: the account's listing may hold other people's jobs
+SPARE_PAGES: Final = 8  # pages beyond our own: the account's job list may hold other people's jobs
 
 
 class Crossed(NamedTuple):
-    """A job that the ledger holds for `holder`, and that names `named` as the one it was submitted
-    for.
-    """
+    """A job that the ledger holds for `holder` although it was submitted for `named`."""
 
     holder: AttemptRef
     named: AttemptRef
@@ -61,23 +59,22 @@ class Crossed(NamedTuple):
 
 @dataclass(slots=True)
 class _Pass:
-    """One pass over the listing: what it still has to show, what it showed, and back to when it
-    goes.
-    """
+    """One pass over the job list: what it must still show, what it showed, how far back it goes."""
 
     since: float
     unseen: set[str]
     pages: int
     twins: list[DuplicateJob] = field(default_factory=list)
-    crossed: dict[str, Crossed] = field(default_factory=dict)  # by job
+    crossed: dict[str, Crossed] = field(default_factory=dict)  # by job id
     shows_ours: bool = False
-    unreadable: int = 0  # rows
-    is_whole: bool = False  # it went as far back as it had to, or to the listing's end
+    unreadable: int = 0  # number of rows
+    is_whole: bool = False  # it went as far back as necessary, or to the end of the list
 
 
 class Auditor:
-    """`endpoints` by job name: a row of another type is a part of some job of ours, not a second
-    one.
+    """Audits a run; `endpoints` are by job name.
+
+    A row of another type than its job's endpoint is a part of one of our jobs, not a duplicate.
     """
 
     def __init__(
@@ -102,14 +99,14 @@ class Auditor:
         self._clock = clock
         self._since = ledger.reporting.last_event()
         self._mixed_up: tuple[str, ...] = ()
-        # by upload, read when a row shows no nonce of ours
+        # nonces by upload, read when a row shows no nonce of ours
         self._nonces: dict[str, str] | None = None
 
     async def run(self) -> Audit:
-        """Of what this run did, and of submissions that no earlier audit has seen settled."""
+        """Audit this run's submissions and those that no earlier audit has seen settled."""
         damaged = await self._damaged_files()
         if self._control.exit_code == ExitCode.SERVICE_FAILED:
-            # the service doesn't take our requests: the next run looks
+            # the service doesn't accept our requests: the next run checks
             return Audit(damaged=damaged)
         looking = asyncio.create_task(self._twins())
         began = asyncio.get_running_loop().time()
@@ -125,22 +122,22 @@ class Auditor:
         )
 
     def _is_urged(self, took: float) -> bool:
-        """Whether somebody wants the run to end: then the next one looks."""
+        """Return whether somebody wants the run to end; the next run then does the audit."""
         on_request = self._control.stopped.is_set() and not self._control.home
         return self._control.abort or (on_request and took > PATIENCE_WHEN_STOPPED)
 
     async def _damaged_files(self) -> tuple[str, ...]:
-        """Results saved by this run that aren't there any more, or not as long as they were."""
+        """Return results saved by this run that are missing on disk or have changed in size."""
         saved = self._ledger.reporting.saved_since(self._since)
         sizes = await asyncio.to_thread(lambda: [self._store.size(output) for output, _ in saved])
         return tuple(
             output for (output, size), found in zip(saved, sizes, strict=True) if found != size
         )
 
-    # --- twins ------------------------------------------------------------------------------------
+    # --- duplicate jobs ---------------------------------------------------------------------------
 
     async def _twins(self) -> tuple[list[DuplicateJob], tuple[str, ...]]:
-        """The new ones, and what has to be said of the listing."""
+        """Return the new duplicates, and messages about the job list."""
         last, first_sent_at = self._ledger.audit.unaudited()
         if first_sent_at is None:
             return [], ()
@@ -152,7 +149,7 @@ class Auditor:
             accepted_before=now - LAG,
             alive_at=now,
         )
-        # the newest stand before those
+        # the list is newest first, so newer jobs come before those
         ours = self._ledger.audit.number_listed(
             self._account.service, self._account.key_fingerprint, alive_at=now
         )
@@ -181,9 +178,10 @@ class Auditor:
                 "again",
             )
         doubts = tuple(self._doubts(looking))
-        if not doubts:  # else the next run looks again, as long as these jobs are kept
-            # A listing that shows nothing of ours may be an empty one: then only what it has
-            # forgotten is settled.
+        # else the next run checks again, for as long as the service keeps these jobs
+        if not doubts:
+            # A job list that shows nothing of ours may be an empty one: then only what it has
+            # forgotten counts as settled.
             within = LATE if looking.shows_ours else self._account.retention
             await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
@@ -198,7 +196,7 @@ class Auditor:
                     if _reaches_back(page.jobs, looking):
                         break
         except CircularListing:
-            pass  # it has shown all that it ever will
+            pass  # it has shown everything that it ever will
         except EndlessListing:
             return
         looking.is_whole = True
@@ -218,7 +216,7 @@ class Auditor:
                 looking.crossed[row.job_id] = crossed
 
     def _crossed(self, row: JobRow, holder: Holder) -> Crossed | None:
-        """None where the job is its holder's own, or doesn't say whose it is."""
+        """Return None if the job is its holder's own, or doesn't say whose it is."""
         nonces, _ = marks_in(row)
         if holder.nonce in nonces:
             return None
@@ -231,8 +229,9 @@ class Auditor:
         return None if named is None or own is None else Crossed(own, named)
 
     async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
-        """Where two have each other's job and result, each gets its own; the next run fetches both
-        for nothing.
+        """Exchange the jobs of pairs that hold each other's, and return what to report.
+
+        The next run fetches both results again, without paying.
         """
         told: list[str] = []
         for job_id, (holder, named) in crossed.items():
@@ -244,11 +243,11 @@ class Auditor:
         return tuple(told)
 
     async def _each_its_own(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> list[str]:
-        """What is to be told of it: where they can't be exchanged, each result on disk is wrong all
-        the same.
+        """Exchange the jobs of a pair, and return what to report.
 
-        Of a document that has made way for a newer version as well: whatever has the same bytes
-        shares its result.
+        If they can't be exchanged, each result on disk is still wrong. That also matters for a
+        document that was replaced by a newer version: every document with the same bytes shares its
+        result.
         """
         if await self._exchange(job_id, holder, named):
             return [
@@ -261,9 +260,9 @@ class Auditor:
         return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
     async def _exchange(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
-        """False where one isn't saved, or has made way for a newer version.
+        """Exchange their jobs; return False if one isn't saved or was replaced by a newer version.
 
-        Copies wait for the right results, too.
+        Copies also wait for the right results.
         """
         pair = (holder.document, named.document)
         copies = [
@@ -274,9 +273,8 @@ class Auditor:
         reason = f"{holder.source} and {named.source} had each other's results"
         try:
             await self._ledger.record(
-                events.JobExchanged(
-                    holder.document, ""
-                ),  # no job is anybody's twice, not for a moment
+                # no job may belong to two documents, not even for a moment
+                events.JobExchanged(holder.document, ""),
                 events.JobExchanged(named.document, job_id),
                 events.JobExchanged(holder.document, str(named.job_id)),
                 events.FileMissed(holder.document, reason),
@@ -288,8 +286,9 @@ class Auditor:
         return True
 
     def _twin_of(self, row: JobRow) -> DuplicateJob | None:
-        """The second job of an attempt of ours; None where it's nobody's, or the first one of an
-        attempt in doubt.
+        """Return the duplicate that a row shows of one of our attempts.
+
+        None if it is nobody's, or the first job of an attempt in doubt.
         """
         nonces, file_ids = marks_in(row)
         attempt = self._ledger.audit.attempt_of(
@@ -311,9 +310,9 @@ class Auditor:
         return next((nonce for file_id in file_ids if (nonce := self._nonces.get(file_id))), None)
 
     async def _settled(self, twin: DuplicateJob) -> DuplicateJob | None:
-        """Cancelled where it still ran, and on record.
+        """Cancel a duplicate that still runs, and record it.
 
-        None where that was done before, or where it cost nothing.
+        Return None if that was done before, or if the duplicate cost nothing.
         """
         if twin.status not in ENDED:
             await self._cancel(twin.job_id)
@@ -326,7 +325,7 @@ class Auditor:
             await self._client.cancel(job_id)
 
     async def _as_it_ended(self, twin: DuplicateJob) -> DuplicateJob:
-        """What has become of it: only the service's own word counts."""
+        """Return the duplicate with its final status, as the service's own answer gives it."""
         try:
             answer, _ = await self._client.job(twin.job_id)
         except NotFound:
@@ -352,8 +351,10 @@ def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
 
 
 def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:
-    """Whether nothing of interest can follow: all that had to be seen was, and the last row is
-    older.
+    """Return whether nothing of interest can follow.
+
+    That is so when everything that had to be shown was, and the last row is older than any
+    submission that is audited.
     """
     if looking.unseen or not rows:
         return False

@@ -1,10 +1,9 @@
-"""Where what nobody foresaw stops: one document's trouble is its own, and the run goes on without
-it.
+"""Stops unexpected errors, so that one document's trouble doesn't end the run.
 
-Each stage has one. It tells what happened and where, keeps the trace for whoever mends it, and
-stops the run where the same befalls three documents in a row: that is no document's trouble. What
-becomes of the document is the stage's to say, by how far it had come: nothing here, and nothing
-that follows, may ever pay for it again.
+Each stage has a boundary. It reports what happened and where, keeps the trace for developers, and
+stops the run if the same error hits three documents in a row, since no single document is to blame
+then. What becomes of the document is decided by the stage, depending on how far it had come:
+neither that nor anything that follows may ever pay for it again.
 
     try:
         await self._handle(document)
@@ -27,16 +26,16 @@ from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 from batcher.stages.run_control import RunControl
 
-IN_A_ROW: Final = 3  # of the same kind: from the same line of code
-INTERNAL: Final = "internal"  # the class of such a verdict
+IN_A_ROW: Final = 3  # errors of the same kind: of one type, from the same line of code
+INTERNAL: Final = "internal"  # the error class of such a verdict
 TRACES: Final = ".batcher/errors.log"  # in the output directory
-_WORDS_AT_MOST: Final = 200  # of what the error says of itself
+_WORDS_AT_MOST: Final = 200  # length of the error's own message
 
 
 class Boundary:
-    """`stage` says what was being done, for people.
+    """Catches errors of one stage; `stage` says in words what was being done.
 
-    `abort`: that a run which is stopped brings nothing home.
+    With `abort`, a run that is stopped fetches nothing more.
     """
 
     def __init__(self, control: RunControl, stage: str, *, abort: bool = False) -> None:
@@ -46,20 +45,21 @@ class Boundary:
         self._kind: tuple[str, str] = ("", "")
         self._in_a_row = 0
         self._told = set[tuple[str, str]]()
-        self.has_stopped = False  # the run: the same would befall whatever this stage took up next
+        # whether it has stopped the run: the stage's other documents would fail in the same way
+        self.has_stopped = False
 
     def passed(self) -> None:
-        """One was handled as it should be."""
+        """Note that a document was handled without an error."""
         self._in_a_row = 0
 
     def caught(self, error: Exception, *, about: str) -> str:
-        """The reason to give for what becomes of `about`."""
+        """Report an error, and return the reason to record for `about`."""
         kind = (type(error).__name__, _place(error))
         self._in_a_row = self._in_a_row + 1 if kind == self._kind else 1
         self._kind = kind
         reason = f"internal error while {self._stage}: {_said(error)} ({kind[1]})"
         self._keep(error, about, reason)
-        if kind not in self._told:  # once for all that it befalls
+        if kind not in self._told:  # reported once, however many documents it hits
             self._told.add(kind)
             self._control.warn(f"{about}: {reason}; the trace is in {TRACES}, please report it")
         if self._in_a_row >= IN_A_ROW:
@@ -75,7 +75,7 @@ class Boundary:
 
 
 def trace_of(error: Exception, words: str) -> str:
-    """Where it came from, below `words`: for whoever mends it."""
+    """Return `words` and below them where the error came from."""
     frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
     return f"{words}\n{frames}"
 
@@ -83,8 +83,9 @@ def trace_of(error: Exception, words: str) -> str:
 async def kept(
     work: Callable[[], Coroutine[Any, Any, None]], control: RunControl, stage: str
 ) -> None:
-    """A whole stage at work: what gets past all else stops the run in words, and what is on record
-    stays so.
+    """Run a whole stage; an error that nothing else caught stops the run with a message.
+
+    What is recorded by then stays so.
     """
     try:
         await work()
@@ -92,7 +93,7 @@ async def kept(
         raise
     except Exception as error:
         if isinstance(error, ExceptionGroup) and error.split(BatcherError)[1] is None:
-            raise  # of a stage that has tasks of its own: a full disk is no error of ours
+            raise  # from a stage with tasks of its own: a full disk is not an internal error
         boundary = Boundary(control, stage, abort=True)
         boundary.stop(boundary.caught(error, about="this run"))
 

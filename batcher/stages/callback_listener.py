@@ -1,5 +1,6 @@
-"""Has the poller ask at once for a job that a webhook says has ended. A lost one costs time only,
-for the poller looks anyway.
+"""Has the poller ask at once for a job that a webhook reports as ended.
+
+A lost webhook costs only time, because the poller checks anyway.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from batcher.stages.poller import Poller
 
 class Calls(Protocol):
     async def next_job(self) -> str:
-        """The id of the next job that the service calls back about."""
+        """Return the id of the next job that the service calls back about."""
 
 
 class CallbackListener:
@@ -20,10 +21,10 @@ class CallbackListener:
         self._poller = poller
 
     async def run(self) -> None:
-        """Work for as long as the run lasts."""
+        """Listen for as long as the run lasts."""
         while True:
             self._poller.ask_now(await self._calls.next_job())
 
     def outstanding(self) -> int:
-        """Nothing, ever: a job that is out is counted as a document."""
+        """Return 0: jobs in flight are counted as documents."""
         return 0

@@ -1,6 +1,6 @@
-"""Asks the service to cancel jobs: every one that is out, or those that a person wants sent again.
+"""Asks the service to cancel jobs: all in flight, or those that somebody wants sent again.
 
-What becomes of each, the fetcher hears from the job itself.
+The fetcher then finds out from the job itself what became of it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,22 @@ from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
 from batcher.stages.job_tracker import JobTracker
 
-# of one job that are answered by a server error; then what the job itself says has to do
+# of one job, when answered by a server error; after that its own status decides
 TRIES: Final = 10
 
 
 class Recall:
-    """The part of cancelling that every run does: what a person wants cancelled before it is sent
-    again.
-    """
+    """The cancelling that every run does: of jobs whose documents are to be sent again."""
 
     def __init__(self, canceller: Canceller) -> None:
         self._canceller = canceller
 
     async def run(self) -> None:
-        """Return when all of them have been asked for."""
+        """Cancel those jobs, and return once each was requested."""
         await self._canceller.recall()
 
     def outstanding(self) -> int:
-        """Jobs that were not asked to be cancelled yet."""
+        """Return how many of those jobs must still be cancelled."""
         return len(self._canceller.recalled())
 
 
@@ -47,7 +45,7 @@ class Canceller:
         self._failures: Counter[int] = Counter()
 
     async def run(self) -> None:
-        """For as long as the run lasts: jobs that are adopted later are cancelled too."""
+        """Cancel jobs for as long as the run lasts, including those that are adopted later."""
         await self._jobs.caught_up.wait()
         while True:
             for document in self._left():
@@ -55,20 +53,18 @@ class Canceller:
             await self._ledger.change(within=1.0)
 
     def outstanding(self) -> int:
-        """Jobs that are out and were not asked to be cancelled yet."""
+        """Return how many jobs in flight must still be cancelled."""
         return len(self._left())
 
     async def recall(self) -> None:
-        """Returns when all have been asked for that a person wants cancelled before they are sent
-        again.
-        """
+        """Cancel the jobs that somebody wants sent again; return once each was requested."""
         await self._jobs.caught_up.wait()
         while recalled := self.recalled():
             for document in recalled:
                 await self._cancel(document)
 
     def recalled(self) -> list[int]:
-        """The documents whose jobs a person wants cancelled, and that were not asked for yet."""
+        """Return the documents whose jobs somebody wants cancelled, if not requested yet."""
         return [document for document in self._left() if self._is_recalled(document)]
 
     def _left(self) -> list[int]:
@@ -82,9 +78,8 @@ class Canceller:
         watched = self._jobs.get(document)
         if watched is None:
             return
-        await (
-            self._rate_limits.clean.acquire()
-        )  # not the lane of submissions, which need not wait for this
+        # not the rate limiter of submissions, which need not wait for this
+        await self._rate_limits.clean.acquire()
         try:
             await self._client.cancel(watched.flight.job_id)
         except ServiceError as error:
@@ -92,7 +87,7 @@ class Canceller:
                 self._rate_limits.clean.hold(error)
                 self._failures[document] += isinstance(error, BadReply)
                 if self._failures[document] < TRIES:
-                    return  # asked again with the next look around
+                    return  # requested again in the next round
         self._asked.add(document)
         watched.flight = watched.flight._replace(recalled_at=self._ledger.clock())
         if self._jobs.get(document) is not None:

@@ -1,7 +1,7 @@
-"""The two proofs that a lost submission can be followed up: the listing shows our jobs, a deleted
-upload is gone.
+"""Checks the two capabilities of a service that make it safe to follow up lost submissions.
 
-Each is found out once for a service and key, and stored. Nothing here submits anything.
+Its job list must show our jobs, and a deleted upload must be gone. Each is checked once for a
+service and key, and the result is stored. Nothing here submits anything.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from batcher.stages.job_list import rows
 
 
 async def prove_fence(ledger: Ledger, client: Api, account: Account) -> bool:
-    """Delete a spare upload: the fence is worth something only where that answers 200 and then
-    404.
+    """Delete a spare upload twice, and return whether that answers 200 and then 404.
+
+    Only then does deleting an upload keep a late submission from starting a job.
     """
     if FENCE in ledger.audit.proven(account.service, account.key_fingerprint):
         return True
@@ -28,9 +29,9 @@ async def prove_fence(ledger: Ledger, client: Api, account: Account) -> bool:
 
 
 async def prove_listing(ledger: Ledger, client: Api, lane: RateLimiter, account: Account) -> bool:
-    """Look for the latest job of ours: the listing must name it together with its nonce.
+    """Return whether the job list shows our latest job together with its nonce.
 
-    False where there is none.
+    False if there is no job of ours.
     """
     if LISTING in ledger.audit.proven(account.service, account.key_fingerprint):
         return True

@@ -1,4 +1,4 @@
-"""Lets a later step of a chain go on when the one before it has ended.
+"""Releases the later steps of a chain when the step before has ended.
 
 It sends nothing and fetches nothing.
 """
@@ -21,23 +21,25 @@ _ENDS: Final = VERDICTS | {State.SAVED}
 
 class Chain:
     def __init__(self, ledger: Ledger, found: asyncio.Event) -> None:
-        """`found` is set once all sources are in the ledger: steps may have come in whose upstream
-        had ended before.
+        """`found` is set once all sources are in the ledger.
+
+        By then steps may have come in whose upstream had already ended.
         """
         self._ledger = ledger
         self._found = found
         self._ended: deque[int] = deque()
         self._heard = asyncio.Event()
-        self._looking = asyncio.Lock()  # one look and what follows from it at a time
+        self._looking = asyncio.Lock()  # one look-up and the events that follow from it at a time
 
     def outstanding(self) -> int:
-        """Steps that ended and whose followers haven't been told: what ended last may open what was
-        blocked.
+        """Return how many ended steps still have followers to release.
+
+        The latest of them may release a blocked document.
         """
         return len(self._ended) + self._looking.locked()
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Release followers for as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_for_ever())
@@ -52,7 +54,7 @@ class Chain:
         elif change.after is State.FOLLOWING:
             upstream = self._ledger.sending.upstream_of(change.event.document)
             assert upstream is not None, f"document {change.event.document} follows nothing"
-            self._ended.append(upstream)  # it may have ended long ago
+            self._ended.append(upstream)  # its upstream may have ended long ago
             self._heard.set()
 
     async def _follow_for_ever(self) -> None:
@@ -65,7 +67,7 @@ class Chain:
                     await self._release(self._ledger.sending.followers(upstreams))
 
     async def _look_through(self) -> None:
-        """All that waits, in groups: what ended while nobody listened."""
+        """Release, in groups, what waits for steps that ended before anybody listened."""
         after = 0
         while True:
             async with self._looking:
@@ -81,8 +83,10 @@ class Chain:
 
 
 def _happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
-    """Of several that were blocked, and are of the same bytes and step, the first pays: none of
-    them is sent yet.
+    """Yield the events that release `followers`.
+
+    Of several blocked ones with the same bytes and step the first pays, for none of them has been
+    sent.
     """
     first: dict[str, int] = {}
     for follower in followers:

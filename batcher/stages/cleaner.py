@@ -1,8 +1,7 @@
-"""Deletes jobs and uploads at the service once their results are on disk, where the manifest asks
-for it.
+"""Deletes jobs and uploads at the service once their results are on disk, if the manifest asks.
 
-Never before a result was saved, read again and found to be what was saved. What a run leaves undone
-the next one does; what nobody does, the service does by itself when its time is up.
+Nothing is deleted before the result was saved, read again and found unchanged. What one run leaves
+undone the next one does; what no run deletes, the service deletes itself when the time is up.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from batcher.outputs.result_store import Store
 from batcher.stages.context import StageContext
 
 WIDTH: Final = 8  # jobs at once
-TRIES: Final = 3  # in one run, beside those of each call
-IN_A_ROW: Final = 2 * TRIES  # failures after which this run deletes nothing more
+TRIES: Final = 3  # in one run, besides the tries of each call
+IN_A_ROW: Final = 2 * TRIES  # failures in a row after which this run deletes nothing more
 
 
 class Cleaner:
-    """`in_the_end`: only once nothing is open, for a later step may still need an earlier one's
-    job.
+    """Deletes jobs; with `in_the_end` only once no document is open.
 
-    `is_wanted`: whether something of that document's job is still to be fetched.
+    A later step may still need an earlier one's job until then. `is_wanted` says whether something
+    of a document's job must still be fetched.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Cleaner:
         self._pending: dict[int, int] = {}  # tries so far, by document
         self._in_hand = 0
         self._failures = 0  # in a row
-        self.left = 0  # for the next run
+        self.left = 0  # jobs left for the next run
         ledger.listeners.append(self._hear)
         left = ledger.tracking.uncleaned(
             account.service, account.key_fingerprint, alive_at=context.clock()
@@ -61,14 +60,15 @@ class Cleaner:
         self._pending.update(dict.fromkeys(left, 0))
 
     def outstanding(self) -> int:
-        """Jobs that may be deleted as things stand: a run that sends nothing never changes what has
-        to wait.
+        """Return how many jobs may be deleted now.
+
+        Jobs that have to wait don't count: a run that sends nothing would never end their wait.
         """
         pending = 0 if self._must_wait() else len(self._pending)
         return pending + self._in_hand
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Delete jobs for as long as the run lasts."""
         async with asyncio.TaskGroup() as group:
             for _ in range(WIDTH):
                 group.create_task(self._clean_for_ever())
@@ -98,8 +98,10 @@ class Cleaner:
         return next((document for document in self._pending if not self._is_wanted(document)), None)
 
     def _must_wait(self) -> bool:
-        """While a submission's fate is looked for, each job of ours that the listing must show is
-        of use.
+        """Return whether nothing may be deleted yet.
+
+        While lost submissions are looked for, each job of ours that the job list must show is
+        evidence.
         """
         return self._ledger.tally[State.UNKNOWN] > 0 or (
             self._in_the_end and self._ledger.open_documents > 0
@@ -107,7 +109,7 @@ class Cleaner:
 
     async def _clean(self, document: int, tries: int) -> None:
         finished = self._ledger.tracking.finished(document)
-        if finished is None:  # superseded meanwhile, or missed: its job is still somebody's
+        if finished is None:  # superseded or missing meanwhile: its job is still needed
             return
         if await asyncio.to_thread(self._store.digest, finished.output) != finished.sha256:
             self._control.warn(
@@ -135,7 +137,7 @@ class Cleaner:
         await self._ledger.record(events.Cleaned(document, finished.job_id))
 
     async def _delete(self, finished: Finished) -> None:
-        with suppress(NotFound, Gone):  # done before, or by the service itself
+        with suppress(NotFound, Gone):  # deleted before, or by the service itself
             await self._client.delete_job(finished.job_id, include_persisted=True)
         if finished.has_upload:
             await self._client.delete_upload(str(finished.file_id))

@@ -1,6 +1,4 @@
-"""What the stages of one run have in common: where they write, whom they ask, and how they tell
-time.
-"""
+"""What the stages of one run share: the ledger, the client, the limits, and the time."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ from batcher.stages.run_control import RunControl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext:
-    """`jobs` are those that are out, and `clock` is the time of deadlines, in seconds.
+    """The shared parts; `jobs` are those in flight, `clock` gives the time of deadlines in seconds.
 
-    A stage that needs no more than one or two of these takes them by themselves.
+    A stage that needs only one or two of these takes them as separate arguments.
     """
 
     ledger: Ledger

@@ -1,5 +1,6 @@
-"""Gives every copy of a document the end that its payer came to: the same result on disk, or the
-same verdict. It fetches nothing and pays for nothing.
+"""Gives every copy of a document the same end as its primary: the same result or verdict.
+
+It fetches nothing and pays for nothing.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from batcher.stages.sink import GROUP, saved
 
 
 class Copier:
-    """`placing` is the sink's: results and copies are placed one after the other, so that the newer
-    stands.
+    """Ends copies; `placing` is the sink's lock.
 
-    `service` and `key_print` say whose jobs can be asked for results that are missing.
+    Results and copies are written one after the other, so that the newer one stays. `account` says
+    whose jobs can be asked for results that are missing on disk.
     """
 
     def __init__(
@@ -41,24 +42,25 @@ class Copier:
         self._account = account
 
     def outstanding(self) -> int:
-        """Whether any copy's payer has come to an end and the copy has not."""
+        """Return 1 if a copy is still open although its primary has ended, else 0."""
         return len(self._ledger.sharing.copies(1))
 
     async def run(self) -> None:
-        """Work for as long as the run lasts."""
+        """Copy for as long as the run lasts."""
         while True:
             if not await self._copy_some():
                 await self._ledger.change()
 
     async def _copy_some(self) -> bool:
-        """Whether there may be more to copy: what came in while these were copied has woken
-        nobody.
+        """End some copies, and return whether there may be more.
+
+        Copies that came in meanwhile wake nobody, so the caller must ask again.
         """
         copies = self._ledger.sharing.copies(GROUP)
         for copy in copies:
             async with self._placing:
                 if not self._ledger.sharing.is_copy(copy.id):
-                    continue  # superseded meanwhile: a newer result may stand at its place
+                    continue  # superseded meanwhile: a newer result may be in its place
                 try:
                     happened = await self._end_of(copy)
                 except OutputError as error:
@@ -67,15 +69,18 @@ class Copier:
             try:
                 await self._ledger.record(*happened)
             except Outdated:
-                continue  # its payer made way just now: somebody else pays, perhaps this one
+                # its primary was superseded just now: another document pays, perhaps this one
+                continue
             if not isinstance(happened[-1], events.Saved | events.PayerFailed):
-                return True  # the others wait for this one now, or for the job that is asked again
+                # the other copies now wait for this one, or for the job that is asked again
+                return True
         return bool(copies)
 
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
-        """Raises OutputError where the disk refuses."""
+        """Return the events that end a copy. Raises OutputError if the disk fails."""
         for output, digest in self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ():
-            # it may be no longer what was saved there, and the same may lie elsewhere
+            # the file may have changed since it was saved; another one may still have the same
+            # content
             with suppress(FileNotFoundError):
                 return [saved(copy.id, await self._copy_file(copy, output, digest))]
         now = self._ledger.clock()
@@ -101,8 +106,9 @@ class Copier:
 
 
 def _shared_verdict(copy: Copy) -> events.Event:
-    """What its payer came to is the copy's too, unless that one never had a say: then the copy
-    stands for itself.
+    """Return the primary's verdict for the copy.
+
+    If the primary never got a verdict of its own, the copy is sent by itself instead.
     """
     verdict = copy.payer_state
     if verdict in PAYS_FOR_NOBODY | UNSENT | {State.SAVED} or not (
@@ -116,5 +122,5 @@ def _shared_verdict(copy: Copy) -> events.Event:
 
 
 def _on_its_own(copy: Copy) -> events.Event:
-    """It pays for itself now, and for the other copies."""
+    """Make the copy pay for itself, and for the other copies."""
     return events.Promoted(copy.id) if copy.upstream is None else events.Follows(copy.id)

@@ -1,8 +1,7 @@
-"""Watches the time that results have left, and says so in time. It hurries nobody: the order of
-fetching is the rule.
+"""Watches the time that is left to fetch results, and warns early. It doesn't change the order.
 
-It also notices when the machine was asleep, and has everything looked at again; and when its clock
-was set.
+It also notices when the machine was asleep, and has all jobs checked again, and when the machine's
+clock was set.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from batcher.ledger.ledger import Ledger
 from batcher.stages.poller import Poller
 from batcher.stages.run_control import RunControl
 
-GLANCE: Final = 60.0  # seconds
-MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # of the retention
-# seconds that our clock ran ahead of the loop's, which stands still while the machine sleeps
+GLANCE: Final = 60.0  # seconds between two checks
+MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # shares of the retention after which it warns
+# seconds by which our clock got ahead of the loop's, which stands still while the machine sleeps
 ASLEEP: Final = 30.0
 
 
@@ -38,12 +37,12 @@ class DeadlineMonitor:
         self._poller = poller
         self._retention = retention
         self._clock = clock
-        self._wall = wall  # the machine's clock, which people set and `clock` doesn't follow
+        self._wall = wall  # the machine's clock, which people can set; `clock` doesn't follow it
         self._set_by = 0.0
-        self._told = 0.0  # the highest mark that was told of
+        self._told = 0.0  # the highest mark reported so far
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Watch for as long as the run lasts."""
         loop = asyncio.get_running_loop()
         while True:
             before = self._clock() - loop.time()
@@ -53,7 +52,7 @@ class DeadlineMonitor:
             self._notice_time()
 
     def outstanding(self) -> int:
-        """Nothing, ever: no run waits for this."""
+        """Return 0: no run waits for this."""
         return 0
 
     def _notice_sleep(self, asleep: float) -> None:

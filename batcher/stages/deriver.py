@@ -1,13 +1,12 @@
-"""Has everything made that isn't the result itself: linked pictures, Markdown, lines, Parquet. It
-fetches no result.
+"""Makes everything besides the result itself: pictures, Markdown, lines, Parquet.
 
-A result is home once its JSON is saved. What is made of it comes after, is remembered once it is
-durable, and what a crash leaves unmade the next run makes: so nothing here can cost a result, and
-nothing here is ever paid for.
+It fetches no results. A result is complete once its JSON is saved; what is derived from it comes
+later and is recorded once it is durable. What a crash leaves unmade, the next run makes, so nothing
+here can cost a result or be paid for.
 
-What goes wrong with one document is its own: it is told and left to the next run, which tries
-again, and the others are made. Only where one after another fails alike is it the maker's trouble;
-a disk that is full or failing is the run's.
+A failure with one document concerns that document alone: it is reported and left to the next run,
+and the others are made. Only if several documents in a row fail in the same way is the maker at
+fault. A disk that is full or failing stops the run.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from batcher.stages.run_control import RunControl
 
 GROUP: Final = 128  # documents made at once
 IMAGES: Final = "images"
-LINGER: Final = 0.1  # seconds that a group waits for company
+LINGER: Final = 0.1  # seconds that a group waits for more documents
 ALIKE: Final = 3  # documents in a row that fail in the same way: the fourth would as well
 OF_THE_DISK: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO}
@@ -38,14 +37,15 @@ OF_THE_DISK: Final = frozenset(
 
 @dataclass(slots=True)
 class _Bench:
-    """What one maker has before it: documents and the bytes of their results."""
+    """A maker's queue: documents, and the sizes of their results in bytes."""
 
     maker: Maker
     due: dict[int, int] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     busy: bool = False
     closed: bool = False  # for the rest of this run
-    failure: str = ""  # what the last document failed with, and how many have so in a row
+    # the error of the last document; `in_a_row` counts how many in a row had the same
+    failure: str = ""
     in_a_row: int = 0
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class _Bench:
         self.due.clear()
 
     def failed(self, failure: str) -> bool:
-        """Whether that was once too often."""
+        """Count a failure, and return whether it was one too many."""
         self.in_a_row = self.in_a_row + 1 if failure == self.failure else 1
         self.failure = failure
         return self.in_a_row >= ALIKE
@@ -67,7 +67,7 @@ class _Bench:
 
 class Closing(Protocol):
     async def conclude(self) -> None:
-        """What is left to do once everything is made. Raises MirrorError."""
+        """Do what is left once everything is made. Raises MirrorError."""
 
 
 class Deriver:
@@ -85,23 +85,23 @@ class Deriver:
         self._ready = not makers
         self._ending = False
         self._closing = closing
-        self._saved = 0  # results since the beginning
-        self._closed_at = -1  # and how many of them there were when all was concluded
+        self._saved = 0  # results saved since the run began
+        self._closed_at = -1  # how many results there were when everything was last concluded
         self._progress = asyncio.Event()
 
     def outstanding(self) -> int:
-        """Documents of which something is still to be made, and what is to be concluded then."""
+        """Return how many documents still need something made, plus 1 for the conclusion."""
         is_concluded = self._closing is None or self._closed_at == self._saved
         return self._unmade() + (0 if is_concluded else 1)
 
     async def finish(self) -> None:
-        """Make what is left, and wait for no company from now on.
+        """Make what is left; from now on no group waits for more documents.
 
-        Returns when all is made and concluded; never where the disk refuses.
+        Returns when all is made and concluded; never if the disk fails.
         """
         self._ending = True
         self._wake()
-        self._progress.set()  # for what concludes
+        self._progress.set()  # wakes the task that concludes
         while self.outstanding():
             await self._step_forward()
 
@@ -116,14 +116,14 @@ class Deriver:
         await self._progress.wait()
 
     def still_fetches(self, document: int) -> bool:
-        """Whether something that its result links to is still to be fetched from the service."""
+        """Return whether something that the document's result links to must still be fetched."""
         fetching = [bench for bench in self._benches if bench.maker.format == IMAGES]
         return any(document in bench.due for bench in fetching) or bool(
             fetching and not self._ready
         )
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Make derived outputs for as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
         for bench in self._benches:
             await self._prepare(bench)
@@ -137,11 +137,11 @@ class Deriver:
                 group.create_task(self._close(self._closing))
 
     async def _prepare(self, bench: _Bench) -> None:
-        # what couldn't be made may be by now
+        # what couldn't be made earlier may work now
         await forget(self._ledger, bench.maker.format, [NOTHING])
         try:
             await bench.maker.prepare()
-        except (OSError, OutputError) as error:  # a folder where a file was, and the like
+        except (OSError, OutputError) as error:  # for example, a folder where a file was
             self._close_bench(bench, f"what there is of it can't be looked after: {error}")
         else:
             bench.due |= missing(self._ledger.reader, bench.maker.format)
@@ -181,8 +181,9 @@ class Deriver:
                 await self._make(bench, documents)
 
     def _next(self, bench: _Bench) -> list[int]:
-        """The next group; nothing where the maker would rather wait for more, or for another one to
-        go first.
+        """Return the next group of documents.
+
+        It is empty if the maker prefers to wait for more, or for another maker to go first.
         """
         waits_for = [other for other in self._benches if other.maker.format == bench.maker.after]
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
@@ -210,11 +211,11 @@ class Deriver:
             await bench.maker.make(derivable(self._ledger.reader, bench.maker.format, documents))
         except MirrorError as error:
             bench.close()
-            # the disk goes on taking results: what is out comes home
+            # the disk still takes results, so jobs in flight are fetched
             self._control.stop(str(error), ExitCode.RUN_AGAIN)
         except LedgerError:
             raise
-        except Exception as error:  # nobody foresaw it, or it is this document's name, folder, file
+        except Exception as error:  # unexpected, or caused by this document's name, folder or file
             if isinstance(error, OutputError) and error.errno in OF_THE_DISK:
                 # the next run makes what is missing
                 self._control.stop(str(error), ExitCode.RUN_AGAIN, abort=True)
@@ -224,8 +225,9 @@ class Deriver:
             bench.succeeded(documents)
 
     async def _find(self, bench: _Bench, documents: Sequence[int], error: Exception) -> None:
-        """Which of `documents` it was: by halves, for a data set of parts with one row each would
-        be none.
+        """Find out which of `documents` fails, by halving the group.
+
+        Trying them one by one would make a Parquet data set of files with one row each.
         """
         if len(documents) == 1:
             await self._give_up(bench, documents[0], error)
@@ -236,7 +238,7 @@ class Deriver:
                 await self._try(bench, half)
 
     async def _give_up(self, bench: _Bench, document: int, error: Exception) -> None:
-        """Of that document, in this run."""
+        """Give up this document for this run."""
         bench.due.pop(document, None)
         format = bench.maker.format
         why = f"{type(error).__name__}: {error}"
@@ -249,7 +251,7 @@ class Deriver:
                 self._control.warn(
                     f"{one.source}: {format} could not be made of its result, which is saved: {why}"
                 )
-        except OutputError as refusal:  # the ledger's own disk
+        except OutputError as refusal:  # the disk that holds the ledger fails
             self._control.stop(str(refusal), ExitCode.RUN_AGAIN, abort=True)
         if bench.failed(type(error).__name__):
             self._close_bench(

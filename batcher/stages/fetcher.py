@@ -1,7 +1,7 @@
-"""Asks for the jobs that are to be fetched, and passes each result to the sink and each verdict to
-the ledger.
+"""Asks for jobs that are ready, and passes results to the sink and verdicts to the ledger.
 
-What an answer means is `core.inflight`'s. It looks for nothing by itself and writes no file.
+`core.inflight` decides what an answer means. This stage doesn't poll for ended jobs and writes no
+files.
 """
 
 from __future__ import annotations
@@ -59,19 +59,20 @@ from batcher.stages.context import StageContext
 from batcher.stages.job_tracker import Watched
 from batcher.stages.sink import FetchedResult, Loan, Sink
 
-WIDTH: Final = 16  # answers at once
-AGAIN_AFTER_404: Final = 60.0  # seconds
-LONGEST_LAST_WAIT: Final = 5.0  # seconds that a run which is about to end waits for its turn
-LOOK_AT_RECALLED: Final = 2.0  # seconds between two looks at a job that is being cancelled
+WIDTH: Final = 16  # answers in progress at once
+AGAIN_AFTER_404: Final = 60.0  # seconds between requests for a job after its first 404
+# a run that is about to end waits at most this many seconds for its turn
+LONGEST_LAST_WAIT: Final = 5.0
+LOOK_AT_RECALLED: Final = 2.0  # seconds between two checks of a job that is being cancelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRules:
-    """What the manifest says of results.
+    """What the manifest says about results.
 
-    `prices` say what they cost, `steps` what they were asked for by, and `policy` when a job that
-    failed is tried again. `deletes` says whether jobs of the batch are deleted at the service once
-    their result is saved.
+    `prices` give their cost, `steps` the options of their jobs, and `policy` when a failed job is
+    tried again. `deletes` says whether the batch's jobs are deleted at the service once their
+    results are saved.
     """
 
     prices: Prices
@@ -102,21 +103,22 @@ class Fetcher:
         self._rules = rules
         self._boundary = Boundary(context.control, "fetching", abort=True)
         self._asking = 0
-        # one at a time takes a turn, or turns would be kept for later, and used at once
+        # one task at a time acquires a turn: otherwise turns would be hoarded and then used all at
+        # once
         self._choosing = asyncio.Lock()
-        # when the service last knew a job: what a 404 is held against
+        # when the service last knew a job; a 404 is judged against it
         self._answered_at = float("-inf")
 
     def outstanding(self) -> int:
-        """Jobs that are being asked for, or soon will be.
+        """Return how many jobs are being asked for or will be soon.
 
-        What has to wait for long doesn't count.
+        Jobs that have to wait long for their turn don't count.
         """
         waits_long = self._rate_limits.fetch.held_for >= LONGEST_LAST_WAIT
         return self._asking + (0 if waits_long else self._jobs.backlog)
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Fetch for as long as the run lasts."""
         async with asyncio.TaskGroup() as group:
             for _ in range(WIDTH):
                 group.create_task(self._fetch_for_ever())
@@ -125,7 +127,7 @@ class Fetcher:
         while True:
             async with self._choosing:
                 await self._jobs.until_fetchable()
-                # before the choice: after an outage the nearest deadline goes first
+                # acquired before choosing, so that after an outage the nearest deadline goes first
                 await self._rate_limits.fetch.acquire()
                 watched = await self._jobs.next_to_fetch()
             self._asking += 1
@@ -140,13 +142,13 @@ class Fetcher:
                 self._asking -= 1
 
     async def _give_up(self, document: int, error: Exception) -> None:
-        """What nobody foresaw happened to this one.
+        """Record an unexpected error of one document as stuck.
 
-        Its job is paid for, so it stays on record for a person to say.
+        Its job is paid for, so it stays on record until somebody decides what to do.
         """
         reason = self._boundary.caught(error, about=self._ledger.tracking.source_of(document))
         if self._control.abort:
-            return  # it befalls all: none of them is given up, and the next run looks at them again
+            return  # the error hits every document: give up none of them; the next run asks again
         try:
             if self._jobs.get(document) is not None:
                 self._jobs.forget(document)
@@ -177,7 +179,8 @@ class Fetcher:
             watched.misses = watched.silences = 0
             loan = Loan(self._sink.room, reserved)
             try:
-                if watched.flight.job_id != job_id:  # exchanged meanwhile: it is another's answer
+                # exchanged meanwhile: the answer is another document's
+                if watched.flight.job_id != job_id:
                     self._jobs.look_in(watched.flight.document, 0.0)
                 elif not await self._is_another_s(watched, answer, loan):
                     await self._answered(watched, answer, loan)
@@ -185,12 +188,11 @@ class Fetcher:
                 loan.give_back()
 
     async def _is_another_s(self, watched: Watched, answer: JobAnswer, loan: Loan) -> bool:
-        """Whether the answer says that this job was submitted for another document, so that nothing
-        follows from it.
+        """Return whether the answer shows that this job was submitted for another document.
 
-        Where two submissions were answered crosswise each document gets its own job. Otherwise a
-        result is asked for again, and anything else is believed. An answer that doesn't echo the
-        request says nothing of whose it is.
+        If two submissions got each other's answers, the documents exchange their jobs. Otherwise a
+        result is asked for again, and any other answer is believed. An answer that doesn't echo the
+        request doesn't say whose it is.
         """
         named = self._named_instead(watched, answer)
         if named is None:
@@ -213,10 +215,10 @@ class Fetcher:
         return self._ledger.audit.named_instead(watched.flight.document, nonces)
 
     async def _exchange(self, watched: Watched, named: AttemptRef, *, proof: bool) -> None:
-        """Give both documents their own jobs, where the other one's job names this document.
+        """Give both documents their own jobs, if the other document's job names this one.
 
-        Answers to looks may be mixed up as well, and then name each other's jobs, too. So one of
-        the two has to prove which job it is about.
+        Answers about jobs may be mixed up as well, and then name each other's jobs, too. So one of
+        the two has to prove which job it is about: `proof` says that this one's answer did.
         """
         flight = watched.flight
         other = self._jobs.get(named.document)
@@ -248,8 +250,10 @@ class Fetcher:
         self._jobs.exchange(named.document, flight.job_id)
 
     async def _unanswered(self, watched: Watched, error: ServiceError) -> None:
-        """The lane waits where the service is unwell; this job waits in any case, so that it holds
-        up no other.
+        """Handle a request that got no usable answer.
+
+        The rate limiter backs off if the service is unwell. This job waits in any case, so that it
+        delays no other.
         """
         now = _now()
         last_at = watched.failed_at
@@ -275,14 +279,15 @@ class Fetcher:
             watched, within=self._rules.policy.backoff.first if _is_too_fast(error) else math.inf
         )
         if watched.silences > 1 and self._answered_at > last_at and not _is_too_fast(error):
-            # others were answered meanwhile: no reason for these to wait
+            # other jobs were answered meanwhile, so there is no reason for them to wait
             self._leave_alone(watched, error)
         elif not (isinstance(error, BadReply) and error.status == 200):
             self._rate_limits.fetch.hold(error, most=self._jobs.patience_with(error, self._clock()))
 
     async def _are_others_answered(self, watched: Watched, *, since: float) -> bool:
-        """Whether the service is well, this job aside; where no other is being asked for any more,
-        one is for that.
+        """Return whether the service answers for other jobs.
+
+        If no other job is being asked for, one is asked for to find out.
         """
         if self._answered_at > since:
             return watched.silences > 1
@@ -291,7 +296,7 @@ class Fetcher:
         )
 
     def _leave_alone(self, watched: Watched, error: ServiceError) -> None:
-        """For as long as the service wants, of this job alone."""
+        """Delay this job alone for as long as the service asks."""
         if isinstance(error, Busy) and error.retry_after is not None:
             most = self._jobs.patience_with(error, self._clock())
             self._jobs.look_in(watched.flight.document, min(error.retry_after, most))
@@ -373,9 +378,9 @@ class Fetcher:
     async def _complete(
         self, watched: Watched, head: Head, body: Buffer, links: Sequence[Link]
     ) -> None:
-        """Fetch what stands deeper in it by links, too.
+        """Fetch everything that a result links to, also links deeper inside it.
 
-        Where that can't be had those stay as they came.
+        Links that can't be fetched stay in the result as they came.
         """
         output = watched.flight.output
         if head.url is not None:
@@ -403,10 +408,10 @@ class Fetcher:
                 self._put(watched, head, b"", 0, streamed)
 
     async def _unlinked(self, watched: Watched, error: ServiceError) -> None:
-        """Nothing whole came of a link: the job is asked for a fresh one. A definite no, again and
-        again, is an end.
+        """Handle a link that can't be fetched: ask the job for a fresh one.
 
-        An outage of what keeps the results has its end with their time.
+        A definite refusal that is repeated again and again ends the job. An outage of the result
+        storage ends when the results expire.
         """
         if _is_definite(error) or self._clock() >= watched.flight.deadline_at:
             await self._unread(watched, f"what its result links to can't be had: {error.message}")
@@ -414,7 +419,7 @@ class Fetcher:
             self._ask_later(watched)
 
     async def _unread(self, watched: Watched, why: str) -> None:
-        """It completed, and its result isn't to be had yet."""
+        """Handle a completed job whose result isn't available yet."""
         if watched.unread == 0:
             watched.unread_since = _now()
         watched.unread += 1
@@ -434,7 +439,7 @@ class Fetcher:
         reserved: int,
         streamed: Streamed | None = None,
     ) -> None:
-        """On to the sink: from here on it is the sink's to bring home."""
+        """Hand a result to the sink, which is responsible for it from here on."""
         document = watched.flight.document
         self._learn(watched, head.duration)
         self._jobs.forget(document)
@@ -444,17 +449,16 @@ class Fetcher:
         self._sink.put(FetchedResult(ended, watched.flight.output, body, reserved, streamed))
 
     def _learn(self, watched: Watched, work: float | None) -> None:
-        """How fast the service is: one more has ended, between the last look that found it running
-        and now.
-        """
+        """Tell the completion rate that one more job ended between its last check and now."""
         since = _now() - watched.running_at
         self._concurrency.completion_rate.learn(
             self._clock(), age=watched.age, since=since, work=work
         )
 
     def _was_asked(self, document: int) -> Asked:
-        """What tells an extract from a link: of a step that the manifest has no more, nobody
-        knows.
+        """Return what the document's job asked for, which tells extracts from links.
+
+        It is unknown for a step that is no longer in the manifest.
         """
         name, options = self._ledger.sending.asked_by(document)
         job = next((job for job in self._rules.steps if job.name == name), None)
@@ -465,10 +469,10 @@ class Fetcher:
         )
 
     async def _stream(self, output: str, head: Head, body: Buffer) -> Streamed | None:
-        """What the result links to, on disk in the link's place. None where the disk refuses, which
-        stops the run.
+        """Stream a linked result to disk in place of its link.
 
-        Raises ServiceError; OutputError where the disk refuses this result alone.
+        Return None if the disk fails, which ends the run. Raises ServiceError, and OutputError if
+        the disk refuses only this result.
         """
         part = await self._sink.new_part()
         if part is None:
@@ -484,14 +488,15 @@ class Fetcher:
             self._sink.refuse(output, error)
             return None
         except ServiceError:
-            await asyncio.to_thread(part.unlink, missing_ok=True)  # the next try begins anew
+            # the next try starts from scratch
+            await asyncio.to_thread(part.unlink, missing_ok=True)
             raise
         return Streamed(output, part, digest, size)
 
     async def _missing(self, watched: Watched, error: NotFound | Gone) -> None:
         flight = watched.flight
         now = self._clock()
-        # before that it says nothing
+        # before that a 404 says nothing: a job may not be known to the service yet
         watched.misses = watched.misses + 1 if now - flight.accepted_at >= LAG else 1
         if watched.misses == 1:
             watched.missed_at = _now()
@@ -515,8 +520,9 @@ class Fetcher:
         self._jobs.look_in(flight.document, lagging if watched.misses == 1 else AGAIN_AFTER_404)
 
     async def _is_another_known(self, job_id: str) -> bool:
-        """Whether the service answers for another job of ours that it must know: else it has
-        forgotten them all.
+        """Return whether the service answers for another job of ours that it must know.
+
+        If it doesn't, it has forgotten all of them, not only this one.
         """
         other = self._ledger.sending.another_job(job_id, alive_at=self._clock())
         if other is None:
@@ -529,7 +535,7 @@ class Fetcher:
         return True
 
     def _afterwards(self, watched: Watched, event: events.Event) -> Sequence[events.Event]:
-        """What a person had asked for stands on record together with the end it waited for."""
+        """Return what somebody requested earlier, to be recorded with the end it waited for."""
         if not is_wanted_anew(watched.flight, event):
             return ()
         follows = self._ledger.sending.upstream_of(event.document) is not None

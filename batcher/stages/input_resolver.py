@@ -1,7 +1,7 @@
-"""What a submission names as its input: the job of the step before it while that lives, an address,
-or an upload.
+"""Finds the input to name in a submission: the previous step's job, a URL, or an upload.
 
-It reads files and the ledger; it calls nobody.
+The job is used while the service keeps it. This module reads files and the ledger, and sends
+nothing to the service.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 
-SMALL = (
-    1 << 20
-    # bytes up to which a file is read at once rather than streamed: as many as are in hand lie in
-    # memory
-)
-# of the retention, that a job must have left to live when another is to read it
+# bytes up to which a file is read at once rather than streamed: those of all documents in hand are
+# in memory
+SMALL = 1 << 20
+# the share of its retention that a job must still have left when another is to read it
 LEFT: Final = 1 / 8
 
 
@@ -38,14 +36,14 @@ LEFT: Final = 1 / 8
 class Named:
     """An input that the service can read.
 
-    `password` opens it, and is written down nowhere.
+    `password` opens it, and is never written anywhere.
     """
 
     input: Input
     password: str | None = field(default=None, repr=False)
 
 
-# Of a small file its bytes, of a large one where to stream them from.
+# The bytes of a small file; for a large one, where to stream them from.
 Content = bytes | Path | Fetched | Named | SourceError
 
 
@@ -64,13 +62,14 @@ class InputResolver:
         self._passwords = passwords
         self._account = account
         self._left = LEFT * account.retention
-        self._parts = parts  # where large objects wait to be uploaded
-        self._ignored = ignored  # parameters that tell no addresses apart, by listing
+        self._parts = parts  # where large objects are kept until they are uploaded
+        self._ignored = ignored  # URL parameters that don't distinguish addresses, by listing
         self._clock = clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
-        """All of them read in one go: a trip to another thread for each costs more than the
-        reading.
+        """Return the content of each document, all read in one thread.
+
+        A trip to another thread for each costs more than the reading.
         """
         if not due:
             return []
@@ -95,22 +94,22 @@ class InputResolver:
         return contents
 
     async def password(self, due: Due, content: Content) -> str | None:
-        """The one that opens it, if it wants any.
+        """Return the password that opens the document, if it needs one.
 
-        Raises DocumentLocked where none that is named does.
+        Raises DocumentLocked if none of the given passwords does.
         """
         named = self._passwords.of(due.folder, due.source, due.place)
         if not named or isinstance(due.input, UpstreamJob) or isinstance(content, SourceError):
             return None
         if isinstance(content, Named):
-            # nobody reads it here
+            # the document isn't read here, so its first password is used without a try
             return None if isinstance(content.input, UpstreamJob) else named[0]
         return await asyncio.to_thread(self._opening, due, content, named)
 
     def _opening(
         self, due: Due, content: bytes | Path | Fetched, named: Sequence[str]
     ) -> str | None:
-        uploaded = due.state is State.UPLOADED and not is_file(due)  # and not at hand any more
+        uploaded = due.state is State.UPLOADED and not is_file(due)  # and no longer on this machine
         there = _object(due._replace(state=State.QUEUED), self._parts) if uploaded else content
         assert not isinstance(there, Named | SourceError)
         try:
@@ -125,7 +124,7 @@ class InputResolver:
                 _remove(there)
 
     def from_upstream(self, due: Due) -> UpstreamJob | None:
-        """The job of the step before it, where this service can still be asked to read it."""
+        """Return the job of the previous step, if the service can still be asked to read it."""
         if due.upstream is None or due.on_its_own:
             return None
         job = self._ledger.sending.upstream_job(due.upstream)
@@ -136,7 +135,7 @@ class InputResolver:
         return UpstreamJob(job.job_id)
 
     def lapse(self, due: Due) -> str | None:
-        """Why the input that was made ready earlier won't do any more; None where it will."""
+        """Return why the input prepared earlier can't be used any more; None if it can."""
         if isinstance(due.input, UpstreamJob):
             is_good = due.input == self.from_upstream(due)
             return None if is_good else "the job it was to read is about to expire"
@@ -148,7 +147,7 @@ class InputResolver:
 
 
 def is_file(due: Due) -> bool:
-    """Whether it is a file on this machine."""
+    """Return whether the document is a file on this machine."""
     return "://" not in due.folder and not (due.place or "").startswith(ROW)
 
 
@@ -185,9 +184,9 @@ def _content(due: Due, parts: Path, ignored: Mapping[str, Collection[str]]) -> C
 
 
 def _address(due: Due, ignored: Mapping[str, Collection[str]]) -> Named | None:
-    """Where the service fetches it: read or signed again each time, for it isn't kept.
+    """Return the URL from which the service fetches the document; None if we fetch it ourselves.
 
-    None of what we fetch.
+    It is read or signed again each time, because it isn't stored.
     """
     if due.place == SIGNED:
         signed = object_store.signed(due.folder, due.source)
@@ -207,5 +206,5 @@ def _remove(content: Content) -> None:
 
 def _object(due: Due, parts: Path) -> Content:
     if due.state is State.UPLOADED:
-        return b""  # it is there already
+        return b""  # it is uploaded already
     return object_store.fetch(due.folder, due.source, due.content, small=SMALL, folder=parts)

@@ -1,4 +1,4 @@
-"""The service's job list, read page by page. Decides nothing about the jobs in it."""
+"""Reads the service's job list page by page; it decides nothing about the jobs in it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from batcher.errors import BadReply, Busy
 from batcher.reducto.api_types import JOBS_PAGE_LIMIT, LIST_JOBS, JobRow, JobsPage
 from batcher.reducto.client import Api
 
-# a million jobs: more than an account makes in the time that jobs are kept
+# a million jobs: more than an account creates in the time that the service keeps jobs
 PAGES_AT_MOST: Final = 2_000
 TRIES_OF_PAGE: Final = 3
 
 
 class EndlessListing(BadReply):
-    """The list goes on after the last page that was to be read, or goes in circles.
+    """The list has more pages than were to be read, or goes in circles.
 
-    What it hasn't shown may still be there.
+    Jobs that it hasn't shown may still exist.
     """
 
 
 class CircularListing(EndlessListing):
-    """The list gave a cursor for the second time."""
+    """The list gave the same cursor for the second time."""
 
 
 async def rows(client: Api, lane: RateLimiter) -> AsyncIterator[JobRow]:
-    """Every job of the whole list.
+    """Yield every job of the whole list.
 
-    Raises EndlessListing, and BadReply where one row can't be read.
+    Raises EndlessListing, and BadReply if a row can't be read.
     """
     async for page in pages(client, lane, tries=TRIES_OF_PAGE):
         if page.unreadable:
@@ -48,11 +48,12 @@ async def pages(
     longest_wait: float = math.inf,
     with_requests: bool = True,
 ) -> AsyncGenerator[JobsPage, None]:
-    """The pages of the list, each with the rows that can be read, to its last cursor.
+    """Yield the pages of the list, each with the rows that can be read, to its last cursor.
 
-    `most`: pages to be read; EndlessListing is raised where more follow. `tries`: how often a page
-    is asked for that came too soon. The list ends early where `lane` is held for more than
-    `longest_wait` seconds. `with_requests`: whether rows hold what their jobs were asked.
+    At most `most` pages are read; EndlessListing is raised if more follow. `tries` is how often a
+    page is requested if the service says that the request came too soon. The list ends early if
+    `lane` is held for more than `longest_wait` seconds. `with_requests` says whether rows contain
+    their jobs' requests.
     """
     cursor = None
     seen = set[str]()
@@ -75,7 +76,7 @@ async def pages(
 async def _page(
     client: Api, lane: RateLimiter, cursor: str | None, *, tries: int, with_requests: bool
 ) -> JobsPage:
-    """One page, asked for again where it only came too soon: that breaks no list off."""
+    """Return one page, requested again if it only came too soon, which doesn't end the list."""
     for tries_left in reversed(range(tries)):
         try:
             page = await client.jobs(

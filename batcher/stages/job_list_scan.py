@@ -1,7 +1,7 @@
-"""One pass over the service's job list: which jobs of attempts in doubt it shows, and which of ours
-it doesn't show.
+"""One pass over the service's job list, compared with the ledger.
 
-It reads and compares. What follows from it is `recovery`'s affair.
+It finds the jobs of attempts in doubt, and our jobs that the list doesn't show. It only reads and
+compares; `recovery` decides what follows.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from batcher.reducto.api_types import JobRow, JobsPage
 from batcher.reducto.client import Api
 from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
-# seconds that one page may take, its turn included: a Retry-After may be one of hours
+# seconds that one page may take, including the wait for its turn: Retry-After may be hours
 PAGE_AT_MOST: Final = 600.0
-# jobs not shown that are asked for again in the ledger; so many are never deleted at once
+# at most this many jobs that the list lacks are looked up again in the ledger, because no more
+# than this are ever deleted at once
 AGAIN_AT_MOST: Final = 1000
 
-Rank = tuple[bool, bool, bool]  # the lowest is adopted
+Rank = tuple[bool, bool, bool]  # the job with the lowest rank is adopted
 
 
 @dataclass(slots=True)
 class JobListScan:
-    """What one pass over the listing showed."""
+    """What one pass over the job list showed."""
 
-    begun_at: float  # by the loop's time …
-    seen_at: float  # … and by the machine's clock
-    jobs: dict[int, str] = field(default_factory=dict)  # to be adopted, by unknown document
-    # what belongs to its job and isn't that, the same
+    begun_at: float  # in the event loop's time …
+    seen_at: float  # … and in the machine's time
+    jobs: dict[int, str] = field(default_factory=dict)  # jobs to adopt, by document in doubt
+    # jobs that are only a part of such a job, by document
     parts: dict[int, str] = field(default_factory=dict)
-    # jobs of ours, and when each was accepted
+    # jobs of ours not shown so far, and when each was accepted
     unshown: dict[str, float] = field(default_factory=dict)
-    shown_to: float | None = None  # when the latest job of ours was accepted that it shows
-    mute: dict[str, tuple[float, str]] = field(
-        default_factory=dict
-    )  # by type: the latest that could be anybody's
-    unreadable: int = 0  # rows
-    broken: str = ""  # why it wasn't a whole pass
-    # when the last job was made that it showed, as far as they come newest first
+    shown_to: float | None = None  # when the latest of our jobs that it shows was accepted
+    # by type: the latest job that could be anybody's, with the time when it was made
+    mute: dict[str, tuple[float, str]] = field(default_factory=dict)
+    unreadable: int = 0  # number of rows
+    broken: str = ""  # why the pass is incomplete
+    # when the last job shown was made, as long as jobs come newest first
     goes_back_to: float = float("inf")
 
     def follow_order(self, rows: Sequence[JobRow]) -> bool:
-        """Whether these rows come after those before them, each no newer than the last."""
+        """Return whether these rows go on newest first, each no newer than the one before."""
         for row in rows:
             made_at = age_of(row.created_at)
             if made_at is None or made_at > self.goes_back_to:
@@ -68,10 +68,10 @@ class JobListScan:
         return True
 
     def lacking(self, settle: float) -> str | None:
-        """A job of ours that the listing must show by now and doesn't: the one that was accepted
-        first.
+        """Return the earliest accepted of our jobs that the list must show by now and doesn't.
 
-        One accepted in what is still to come was so before the machine's clock was set back.
+        A job accepted in the future was accepted before the machine's clock was set back, so it
+        counts.
         """
         late = [
             (accepted_at, job_id)
@@ -81,22 +81,21 @@ class JobListScan:
         return min(late)[1] if late else None
 
     def lags_since(self, moment: float) -> bool:
-        """Whether jobs of ours were accepted since `moment`, and it doesn't show a single one of
-        them.
-        """
+        """Return whether jobs of ours were accepted since `moment` and it shows none of them."""
         younger = any(accepted_at > moment for accepted_at in self.unshown.values())
         return younger and (self.shown_to is None or self.shown_to <= moment)
 
     def anybodys(self, endpoint: str, sent_at: float) -> str | None:
-        """A job, of nobody knows what, that may be one that was sent then."""
+        """Return a job of unknown origin that may have been submitted at `sent_at`, if any."""
         rows = [row for kind, row in self.mute.items() if not endpoint or kind in ("", endpoint)]
         made_at, job_id = max(rows, default=(0.0, ""))
         return job_id if made_at >= sent_at - CLOCK_SKEW else None
 
 
 class JobListReader:
-    """`endpoints` by job name: a row of another type is a part of some job, and not the job
-    itself.
+    """Reads the job list; `endpoints` are by job name.
+
+    A row of another type than its job's endpoint is a part of a job, not the job itself.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class JobListReader:
         self._clock = clock
 
     async def through(self, unknown: Sequence[Unknown]) -> JobListScan:
-        """The listing, read to its end or as far as it can be. Raises Unauthorised alone."""
+        """Read the list to its end, or as far as possible. Raises only Unauthorised."""
         now = self._clock()
         scan = JobListScan(asyncio.get_running_loop().time(), now)
         scan.unshown = self._ledger.audit.accepted_jobs(
@@ -152,11 +151,11 @@ class JobListReader:
             self._take_in(page, unknown, scan, ranks)
             newest_first = newest_first and scan.follow_order(page.jobs)
             if newest_first and not scan.unshown and scan.goes_back_to < earliest:
-                # all that had to be shown was, and what follows is older than any attempt in doubt
+                # everything due was shown, and what follows is older than any attempt in doubt
                 return
 
     def _forgive(self, scan: JobListScan) -> None:
-        """What has been deleted, or has come to the end of its time, while the listing was read."""
+        """Drop jobs that were deleted or expired while the list was read."""
         if not scan.unshown:
             return
         asked = list(scan.unshown)[:AGAIN_AT_MOST]
@@ -192,9 +191,9 @@ class JobListReader:
         )
 
     def _account_for(self, row: JobRow, holder: Holder, scan: JobListScan) -> None:
-        """It counts as shown only with what we sent.
+        """Count a job of ours as shown, but only if its row holds what we sent.
 
-        What names another attempt was mixed up on its way.
+        If it names another attempt, two answers were mixed up on their way.
         """
         accepted_at = scan.unshown.get(row.job_id)
         if accepted_at is None:
@@ -212,8 +211,9 @@ class JobListReader:
     def _named(
         self, row: JobRow, holder: Holder | None, unknown: Sequence[Unknown]
     ) -> Iterator[Unknown]:
-        """Whose attempt's it is: by nonce, or by the upload where the request isn't echoed with its
-        nonce.
+        """Yield the attempts that a row belongs to.
+
+        They are found by nonce, or by upload if the row doesn't echo the request with its nonce.
         """
         text = row.text()
         for attempt in unknown:
@@ -240,7 +240,7 @@ class JobListReader:
         if endpoint and not fits(row, endpoint):
             scan.parts[attempt.id] = row.job_id
             return
-        # of a step that the manifest names no more
+        # the step is no longer in the manifest
         is_part = not endpoint and row.type.lower() != "pipeline"
         rank = (is_part, *preference(row))
         if attempt.id not in ranks or rank < ranks[attempt.id]:
@@ -248,8 +248,9 @@ class JobListReader:
             ranks[attempt.id] = rank
 
     def _note_mute(self, rows: Sequence[JobRow], scan: JobListScan) -> None:
-        """Rows that say nothing of their request are somebody's: ours, as long as nothing speaks
-        against it.
+        """Note rows that don't show their request.
+
+        They may be ours as long as nothing rules it out.
         """
         known = (
             self._ledger.audit.known_jobs(self._account.service, [row.job_id for row in rows])

@@ -1,7 +1,7 @@
-"""What is out: when to look at each job next, and which are to be fetched, nearest deadline first.
+"""Jobs in flight: when to check each next, and which to fetch, nearest deadline first.
 
 It keeps order and time for the poller and the fetcher; it asks nobody and decides nothing. Times
-are the loop's.
+are the event loop's.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from batcher.core.inflight import InFlightJob
 from batcher.core.poll_schedule import LATEST, PollSchedule, share
 from batcher.errors import Busy, ServiceError
 
-GATHER: Final = 0.05  # of a job's age: a look may come so much late, so that one sweep serves many
+# share of a job's age by which a check may be late, so that one sweep serves many jobs
+GATHER: Final = 0.05
 LONGEST_GATHER: Final = 3.0  # seconds
-# share of the time to the nearest deadline that passes before the next look at the latest
+# the share of the time to the nearest deadline after which the next check comes at the latest
 OF_WHAT_IS_LEFT: Final = 0.5
-BETWEEN_LOOKS: Final = 30.0  # seconds, however near a deadline is
-NO_DEADLINE: Final = 600.0  # seconds between two looks at what the service need not have any more
+BETWEEN_LOOKS: Final = 30.0  # seconds between two checks, however near a deadline is
+# seconds between checks of jobs whose results the service may have deleted
+NO_DEADLINE: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -30,23 +32,23 @@ class Watched:
     flight: InFlightJob
     accepted_at: float
     look_at: float
-    asked_at: float  # when it was last asked by name, or passed on to be watched
-    # submitted by this run; of what an earlier one left out nobody knows when it ended
+    asked_at: float  # when it was last asked for by name, or added
+    # submitted by this run; when the jobs of an earlier run ended isn't known
     ours: bool = True
-    company: float = GATHER  # share of its age that the next look may wait for others
+    company: float = GATHER  # share of its age that the next check may wait for other jobs
     schedule: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
-    failures: int = 0  # to get an answer, or a result that can be read, in a row
-    failed_at: float = 0.0  # the last of them
-    silent_since: float = 0.0  # the first of those that were no answer, in a row
+    failures: int = 0  # failures in a row to get an answer, or a result that can be read
+    failed_at: float = 0.0  # the last of these failures
+    silent_since: float = 0.0  # the first request, in a row, that got no answer
     silences: int = 0
-    alone: int = 0  # of those in a row, how many of the last ones came while others were answered
-    unread_since: float = 0.0  # when it was first said to have completed, and couldn't be read
-    unread: int = 0  # how often
+    alone: int = 0  # how many of the last silences in a row came while other jobs were answered
+    unread_since: float = 0.0  # when it was first reported as completed but couldn't be read
+    unread: int = 0  # how many times
     fetching: bool = False
-    running_at: float = 0.0  # when it was last known not to have ended
-    first_at: float = 0.0  # when it was to be looked at first
+    running_at: float = 0.0  # when it was last known to be running
+    first_at: float = 0.0  # when its first check was due
 
     @property
     def age(self) -> float:
@@ -54,12 +56,13 @@ class Watched:
 
     @property
     def is_resting(self) -> bool:
-        """Whether it was asked for in vain, and isn't to be asked for again yet."""
+        """Whether a request for it failed, and it isn't to be asked for again yet."""
         return self.failures > 0 and self.look_at > _now()
 
     def looked(self, schedule: PollSchedule, *, done: bool) -> None:
-        """Count a look at it, and let it teach `looks`: that it waited for its turn is no part of
-        how long it took.
+        """Count a check, and let it teach the `schedule`.
+
+        A job's wait for its turn is no part of how long the job took.
         """
         age = min(self.age, self.look_at - self.accepted_at) if done else self.age
         if self.ours and not (done and (self.failures or self._was_left_alone)):
@@ -70,22 +73,22 @@ class Watched:
 
     @property
     def _was_left_alone(self) -> bool:
-        """Whether the look was due long ago, as after an outage: it tells nothing of how long such
-        a job takes.
+        """Whether the check was due long ago, as after an outage.
+
+        Its time then says nothing about how long such a job takes.
         """
         return _now() - max(self.first_at, self.running_at) > max(2 * LATEST, self.age / 2)
 
 
 class JobTracker:
-    """`caught_up` is set when all that an earlier run left out has been looked at once."""
+    """Jobs in flight; `caught_up` is set when every job of earlier runs has been checked once."""
 
     def __init__(self) -> None:
         self.caught_up = asyncio.Event()
         self._jobs: dict[int, Watched] = {}
         self._by_job: dict[str, int] = {}
-        self._agenda: list[
-            tuple[float, int]
-        ] = []  # (when to look, document); an entry may be out of date
+        # (when to check, document); an entry may be outdated
+        self._agenda: list[tuple[float, int]] = []
         self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
         self._changed = asyncio.Event()
         self._fetchable = asyncio.Event()
@@ -95,7 +98,7 @@ class JobTracker:
 
     @property
     def backlog(self) -> int:
-        """Jobs that are to be fetched now."""
+        """Number of jobs to be fetched now."""
         return len(self._to_fetch)
 
     def documents(self) -> Iterable[int]:
@@ -111,8 +114,10 @@ class JobTracker:
     def add(
         self, flight: InFlightJob, *, look_in: float, age: float = 0.0, punctual: bool = False
     ) -> None:
-        """`age` in seconds, of a job that an earlier run left out; a `punctual` first look waits
-        for no others.
+        """Track a job, to be checked first in `look_in` seconds.
+
+        `age` is given, in seconds, for the job of an earlier run. A `punctual` check doesn't wait
+        for other jobs.
         """
         now = _now()
         watched = Watched(
@@ -134,7 +139,7 @@ class JobTracker:
         self._by_job.pop(watched.flight.job_id, None)
 
     def exchange(self, document: int, job_id: str) -> None:
-        """Its job is `job_id` after all, if it is still watched: look at that one at once."""
+        """Replace the document's job by `job_id` if it is still watched, and check it at once."""
         watched = self._jobs.get(document)
         if watched is None:
             return
@@ -143,8 +148,9 @@ class JobTracker:
         self.look_in(document, 0.0)
 
     def look_in(self, document: int, span: float, *, punctual: bool = False) -> None:
-        """Look at it `span` seconds from now, and not before; where that is to be `punctual`,
-        without company.
+        """Check the document's job in `span` seconds and not earlier.
+
+        A `punctual` check doesn't wait for other jobs.
         """
         watched = self._jobs[document]
         watched.look_at = _now() + span
@@ -153,7 +159,7 @@ class JobTracker:
         self._note(document, watched.look_at)
 
     def fetch(self, document: int) -> None:
-        """Put it among those to be fetched, once."""
+        """Queue the job to be fetched, once."""
         watched = self._jobs[document]
         if watched.fetching:
             return
@@ -162,9 +168,10 @@ class JobTracker:
         self._fetchable.set()
 
     def patience_with(self, error: ServiceError, now: float) -> float:
-        """Seconds for which the lane that got it may be held; `now` as deadlines are told.
+        """Return the seconds for which a rate limiter may back off after `error`.
 
-        No wait costs a result that a look in time would have saved.
+        `now` is in the time of deadlines. No wait may cost a result that a check in time would have
+        saved.
         """
         asked_for = error.retry_after if isinstance(error, Busy) else None
         return (
@@ -172,15 +179,13 @@ class JobTracker:
         )
 
     def longest_wait(self, now: float) -> float:
-        """Seconds until what is nearest to its deadline has to be looked at again, at the
-        latest.
-        """
+        """Return the seconds until the job nearest to its deadline must be checked again."""
         left = [watched.flight.deadline_at - now for watched in self._jobs.values()]
         in_time = min((span for span in left if span > 0), default=None)
         return NO_DEADLINE if in_time is None else max(BETWEEN_LOOKS, in_time * OF_WHAT_IS_LEFT)
 
     def due(self) -> list[Watched]:
-        """The jobs to look at now, each once."""
+        """Return the jobs to check now, each once."""
         now = _now()
         due = {}
         while self._agenda and self._agenda[0][0] <= now:
@@ -192,14 +197,14 @@ class JobTracker:
 
     @property
     def has_due(self) -> bool:
-        """Whether there is any."""
+        """Whether any job is to be checked now."""
         now = _now()
         return any(
             watched.look_at <= now and not watched.fetching for watched in self._jobs.values()
         )
 
     async def until_due(self) -> None:
-        """Until a look is due, and a little longer, for company."""
+        """Wait until a check is due, and a little longer for other jobs to join it."""
         while (span := self._rest()) is None or span > 0:
             self._changed.clear()
             try:
@@ -214,7 +219,10 @@ class JobTracker:
             await self._fetchable.wait()
 
     async def next_to_fetch(self) -> Watched:
-        """The one whose deadline is nearest; it is the caller's to forget, or to look at again."""
+        """Return the job with the nearest deadline.
+
+        The caller must forget it or schedule a check.
+        """
         while True:
             await self.until_fetchable()
             watched = self._jobs.get(heapq.heappop(self._to_fetch)[1])
@@ -226,7 +234,7 @@ class JobTracker:
         self._changed.set()
 
     def _rest(self) -> float | None:
-        """Seconds until the next look is due, company waited for; None where there is none."""
+        """Return the seconds until the next check, other jobs waited for; None if there is none."""
         while self._agenda:
             look_at, document = self._agenda[0]
             watched = self._jobs.get(document)
@@ -236,7 +244,7 @@ class JobTracker:
                     + min(LONGEST_GATHER, share(watched.company, look_at - watched.accepted_at))
                     - _now()
                 )
-            heapq.heappop(self._agenda)  # out of date
+            heapq.heappop(self._agenda)  # outdated
         return None
 
 

@@ -1,8 +1,7 @@
-"""One maker for each thing that is made of results: how much at once, in what order, and what a
-crash may have left.
+"""One maker for each derived output: pictures, Markdown, JSON lines, Parquet.
 
-What is made, and how it becomes durable, is `outputs.derived_files`; here stands when the ledger
-hears of it.
+Each says how much it makes at once, in what order, and how it repairs what a crash left behind.
+`outputs.derived_files` makes the files durable; the makers decide when the ledger hears of them.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from batcher.stages.run_control import RunControl
 
 
 def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSets | None:
-    """What a manifest asks for once all is made."""
+    """Return what a manifest wants done after everything is made, if anything."""
     mirror = manifest.output.mirror
     return MirroredSets(ledger, store, Mirror(mirror)) if mirror else None
 
@@ -49,9 +48,10 @@ def makers_for(
     *,
     asked: bool = True,
 ) -> list[Maker]:
-    """Those that a manifest asks for; none where json is all it wants.
+    """Return the makers that a manifest asks for; none if it wants only JSON.
 
-    Not `asked`: its jobs need not be those that the results at hand were asked for by.
+    `asked` is false if the results at hand may have been requested by other jobs than the
+    manifest's.
     """
     makers: list[Maker] = []
     output = manifest.output
@@ -73,7 +73,7 @@ def makers_for(
 class Pictures:
     """Fetches what a result links to into a folder beside it, before the service forgets it.
 
-    Missing ones are noted.
+    Pictures that can't be fetched are noted.
     """
 
     format = "images"
@@ -90,7 +90,7 @@ class Pictures:
         self._jobs = {job.name: job for job in jobs}
 
     async def prepare(self) -> None:
-        """A picture that is there is whole: it got its name when it was."""
+        """Do nothing: a picture gets its name once it is whole, so each that exists is complete."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
         there = await in_thread(derived_files.whole, self._store, group)
@@ -129,7 +129,7 @@ class Pictures:
         )
 
     def _has_citations(self, one: Derivable) -> bool:
-        """As far as the manifest tells, and a listing beside it."""
+        """Return whether citations were asked for, as far as manifest and listing tell."""
         name, options = self._ledger.sending.asked_by(one.document)
         job = self._jobs.get(name)
         return job is not None and asks_for_citations(
@@ -146,9 +146,8 @@ class Pictures:
                 raise ValueError("it came empty")
         except OSError as error:
             raise trouble(place, error) from error
-        except (
-            Exception
-        ) as error:  # of an address that a document's author may have written, whatever it is
+        except Exception as error:
+            # any error: the address may have been written by a document's author
             part.unlink(missing_ok=True)
             return self._why(error)
         await in_thread(derived_files.publish, self._store, Streamed(place, part, digest, size))
@@ -170,7 +169,7 @@ class Pictures:
 
 
 def _tell(control: RunControl, group: Sequence[Derivable], rows: Sequence[Derived]) -> None:
-    """Of what is made, but not of all that the result holds."""
+    """Warn about files that lack something of what their results hold."""
     sources = {one.document: one.source for one in group}
     for row in rows:
         if row.note:
@@ -180,7 +179,7 @@ def _tell(control: RunControl, group: Sequence[Derivable], rows: Sequence[Derive
 
 
 class Markdown:
-    """A file beside each result."""
+    """Writes a Markdown file beside each result."""
 
     format = "markdown"
     after = "images"
@@ -192,7 +191,7 @@ class Markdown:
         self._control = control
 
     async def prepare(self) -> None:
-        """Nothing can be half made: each file is whole or not there."""
+        """Do nothing: each file is either whole or missing."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
         known = {
@@ -205,9 +204,9 @@ class Markdown:
 
 
 class LinesMaker:
-    """Appends to one file.
+    """Appends lines to one file.
 
-    How much of it counts is what the ledger remembers; the rest is cut off and made again.
+    The ledger knows how much of the file counts; anything beyond is cut off and written again.
     """
 
     format = "jsonl"
@@ -223,7 +222,7 @@ class LinesMaker:
         self._length = 0
 
     async def prepare(self) -> None:
-        """Where the file is gone, or shorter than it was, all of it is written again."""
+        """Have all lines written again if the file is gone or shorter than it was."""
         self._file = derived_outputs.lines_file(self._ledger.reader) or ""
         self._length = derived_outputs.files(self._ledger.reader, self.format).get(self._file, 0)
         path = self._store.path(self._file)
@@ -234,7 +233,7 @@ class LinesMaker:
     async def make(self, group: Sequence[Derivable]) -> None:
         if not self._file:
             self._file = await in_thread(free_name, self._store.path("."), "results.jsonl")
-            # before it's there: a crash leaves no stranger
+            # recorded before the file exists: a crash leaves no file that the ledger doesn't know
             await derived_outputs.claim_lines_file(self._ledger, self._file)
         rows = await in_thread(
             lambda: derived_files.append_lines(
@@ -247,11 +246,11 @@ class LinesMaker:
 
 
 class Parts:
-    """Files of a Parquet data set, each of one step's documents. What a newer version outdates is
-    taken apart again.
+    """Writes the files of a Parquet data set, each with documents of one step.
 
-    The ledger hears of a part before it gets its name: one whose name is missing was never seen,
-    and is made again.
+    A file with an outdated version of a document is deleted, and its other documents are written
+    again. A file is recorded in the ledger before it gets its name: if the name is missing, nobody
+    has seen the file, and it is made again.
     """
 
     format = "parquet"
@@ -282,8 +281,9 @@ class Parts:
         await derived_outputs.forget(self._ledger, self.format, {*gone, *outdated})
 
     def _has_its_own_columns(self, name: str) -> bool:
-        """Of a version that gave each file the columns of its own rows: no two of them need be
-        alike.
+        """Return whether a file was written by a version that gave each file its own columns.
+
+        The columns of two such files may differ.
         """
         job = name.split("/")[1]
         return (
@@ -300,14 +300,15 @@ class Parts:
                 await self._part(await self._columns(job, there), there)
 
     async def _columns(self, job: str, there: Sequence[Derivable]) -> Columns:
-        """Of all the step's files: by what it asks for, or else by what its rows have held so
-        far.
+        """Return the columns of all the step's files.
+
+        They follow from what the step asks for, or else from what its rows have held so far.
         """
         columns = derived_outputs.columns_of(self._ledger.reader, job)
         if columns is None:
             known = derived_outputs.found_columns_of(self._ledger.reader, job)
             columns = await in_thread(derived_files.found_columns, self._store, there, known)
-            # before there is a file that has them
+            # recorded before there is a file that has these columns
             await derived_outputs.note_found_columns(self._ledger, job, columns)
         return columns
 

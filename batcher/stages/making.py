@@ -1,6 +1,4 @@
-"""What all makers have in common: how much each takes at once, what it is asked to do, and the
-thread it blocks.
-"""
+"""What all makers have in common: limits, their interface, and the threads that they run in."""
 
 from __future__ import annotations
 
@@ -19,9 +17,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of a group: documents, or bytes of results.
+    """How much is made at once: documents, or bytes of results, whichever is reached first.
 
-    `patient`: it waits until one of them is reached, or the run ends.
+    A `patient` maker waits until one of them is reached or the run ends.
     """
 
     documents: int = 128
@@ -35,32 +33,34 @@ class Maker(Protocol):
 
     @property
     def after(self) -> str | None:
-        """Which other one goes first, for the same document."""
+        """The format that must be made first for the same document, if any."""
 
     @property
     def at_a_time(self) -> Limit: ...
 
     async def prepare(self) -> None:
-        """Look after what a crash left, or a person changed."""
+        """Repair what a crash left behind or a person changed."""
 
     async def make(self, group: Sequence[Derivable]) -> None:
-        """Make it and have the ledger remember it. Raises OutputError, and whatever nobody foresaw:
-        of one document.
+        """Make the group's files and record them in the ledger.
 
-        What was made of the others in the group by then is remembered, or is made again.
+        Raises OutputError, or an unexpected error caused by one document. What was made of the
+        others by then is recorded, or is made again.
         """
 
 
 async def to_their_ends(work: Iterable[Awaitable[T]]) -> tuple[list[T], BaseException | None]:
-    """What came of all of it, and the first error: none is left at work behind another's back."""
+    """Wait for all of `work`; return its results and the first error. Nothing is left running."""
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     errors = [one for one in outcomes if isinstance(one, BaseException)]
     return [one for one in outcomes if not isinstance(one, BaseException)], next(iter(errors), None)
 
 
 async def in_thread(work: Callable[..., T], *values: Any) -> T:
-    """`work` in a thread, to its end even where this run's is near: nobody writes once the ledger
-    is let go.
+    """Run `work` in a thread and wait for its end, even if the run is being cancelled.
+
+    Nothing may be written after the ledger has been released. Raises OutputError if the system
+    refuses to read or write.
     """
     task = asyncio.ensure_future(asyncio.to_thread(work, *values))
     try:

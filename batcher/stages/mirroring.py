@@ -1,8 +1,6 @@
-"""Puts into an object store what lies on disk: results as they are made, data sets at the end of a
-run.
+"""Copies files from disk to an object store: results as they are made, data sets at a run's end.
 
-Each object is put whole. What was put is remembered; nothing here touches an object that it didn't
-put.
+Each object is put whole and recorded. Objects that batcher didn't put there are not touched.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ from batcher.outputs.result_store import Store
 from batcher.stages.making import Limit, in_thread, to_their_ends
 from batcher.stages.run_control import RunControl
 
-IN_A_ROW: Final = 3  # documents that a store refuses which has never taken any
-# and of one that has: a folder of names that are too long, say, is no reason to stop
+IN_A_ROW: Final = 3  # refused documents in a row, of a store that has never accepted any
+# the same for a store that has: a folder of names that are too long is no reason to stop
 MANY_IN_A_ROW: Final = 100
 
 
@@ -32,11 +30,10 @@ class Missed(NamedTuple):
 
 
 class Mirrored:
-    """Puts each result into an object store, and what lies beside it: its Markdown and pictures,
-    once they are made.
+    """Puts each result into an object store, with its Markdown and pictures once they are made.
 
-    What the store refuses while it takes others is told, and put by the next run; a store that
-    refuses all is away.
+    What the store refuses while it accepts others is reported, and put by the next run. A store
+    that refuses everything counts as unavailable.
     """
 
     format = "mirror"
@@ -55,12 +52,12 @@ class Mirrored:
         self._store = store
         self._mirror = mirror
         self._control = control
-        self._has_taken = False  # anything, at any time
+        self._has_taken = False  # any object, at any time
         self._refused = 0  # in a row
         self.after = after
 
     async def prepare(self) -> None:
-        """What was put elsewhere is put here again."""
+        """Forget what was put into another place, so that it is put here too."""
         elsewhere = [
             name
             for name in derived_outputs.files(self._ledger.reader, self.format)
@@ -81,7 +78,7 @@ class Mirrored:
             raise error
 
     async def _take_in(self, missed: Sequence[Missed], *, has_taken: bool) -> None:
-        """Raises MirrorError where it isn't about these documents."""
+        """Report refused documents. Raises MirrorError if the store itself is unavailable."""
         self._has_taken = self._has_taken or has_taken
         self._refused = 0 if has_taken else self._refused + len(missed)
         if missed and not has_taken and await self._is_away():
@@ -109,9 +106,9 @@ class Mirrored:
 
 
 class MirroredSets:
-    """The files that many documents share: lines and Parquet.
+    """Puts the files that many documents share: lines and Parquet.
 
-    A part that was taken apart here is taken away there.
+    A data set's file that was deleted on disk is removed from the store too.
     """
 
     def __init__(self, ledger: Ledger, store: Store, mirror: Mirror) -> None:
@@ -120,9 +117,9 @@ class MirroredSets:
         self._mirror = mirror
 
     async def conclude(self) -> None:
-        """Put what has changed since. A file of lines is put anew where it has grown.
+        """Put the files that have changed; a file of lines is put again as a whole if it has grown.
 
-        Raises MirrorError, the first, once the others have been tried.
+        Raises the first MirrorError, after the other files have been tried.
         """
         sets = {
             f"{self._mirror.url}/{one.name}": one

@@ -1,8 +1,8 @@
-"""Watches every job that is out and passes each ended one to the fetcher. It fetches no result and
-starts no job.
+"""Checks every job in flight and passes each that has ended to the fetcher.
 
-Two levels: a sweep of the listing tells the state of hundreds in one request; a handful is asked
-one by one, where the look and the fetch are the same request. Whichever costs fewer is taken.
+It fetches no result and starts no job. There are two ways: a sweep of the job list gives the status
+of hundreds of jobs in one request; a few jobs are asked for one by one, which checks and fetches in
+the same request. It takes whichever needs fewer requests.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ from batcher.stages.context import StageContext
 from batcher.stages.job_list import EndlessListing
 from batcher.stages.job_tracker import BETWEEN_LOOKS, LONGEST_GATHER, Watched
 
-FEW: Final = 4  # jobs that are asked one by one, whatever a sweep would cost
-# at least so many of a hundred may still run, whatever the latest looks found: a wave is alike
+FEW: Final = 4  # as many jobs are asked for one by one, whatever a sweep would cost
+# at least this share may still be running, whatever the latest checks found: the jobs of a
+# wave are alike
 DOUBT: Final = 0.05
-# a page of 500 rows takes about as long as so many jobs asked by name, side by side
+# a page of 500 rows takes about as long as this many jobs asked for by name, side by side
 A_PAGE: Final = 50
-SWEEPS_IN_VAIN: Final = 2  # in a row; then jobs are asked one by one for once
-# seconds after which a job is asked by name again: the listing may be behind for hours
+# failed sweeps in a row, after which jobs are asked for one by one for once
+SWEEPS_IN_VAIN: Final = 2
+# seconds after which a job is asked for by name again: the job list may lag for hours
 OWN_WORD: Final = 1800.0
-# seconds between two looks, where the first came to nothing that anybody foresaw
+# seconds until the next check, after one that failed unexpectedly
 AFTER_TROUBLE: Final = 5.0
-EARLY: Final = 1000  # jobs that ended before their acceptance was on record here, remembered
+EARLY: Final = 1000  # remembered jobs that ended before their acceptance was recorded here
 
 
 class Poller:
@@ -47,7 +49,7 @@ class Poller:
         self._jobs = context.jobs
         self._clock = context.clock
         self._schedule = schedule
-        # what the last sweep took: the account's listing may hold other people's jobs
+        # pages that the last sweep read: the account's job list may hold other people's jobs
         self._pages = 1
         self._in_vain = 0
         self._boundary = Boundary(context.control, "looking at jobs", abort=True)
@@ -56,7 +58,7 @@ class Poller:
         self._accepted: list[int] = []
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Check jobs for as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
         for flight in self._ledger.tracking.in_flight():
             self._jobs.add(flight, look_in=0.0, age=max(0.001, self._clock() - flight.accepted_at))
@@ -68,18 +70,18 @@ class Poller:
             await self._jobs.until_due()
 
     def outstanding(self) -> int:
-        """Whether a look is due, or under way."""
+        """Return 1 if a check is due or in progress, else 0."""
         return int(self._looking or self._jobs.has_due)
 
     def look_at_all(self) -> None:
-        """One look at all that is out, whenever it was due: for a run that is about to stop."""
+        """Check every job in flight once, whenever it was due: for a run that is about to stop."""
         for document in self._jobs.documents():
             watched = self._jobs.get(document)
             if watched is not None and not watched.fetching:
                 self._jobs.look_in(document, 0.0, punctual=True)
 
     def ask_now(self, job_id: str) -> None:
-        """Somebody says that this job has ended: ask, and believe the answer alone."""
+        """Ask for a job that is said to have ended; only the service's own answer is believed."""
         watched = self._jobs.of_job(job_id)
         if watched is not None:
             self._jobs.fetch(watched.flight.document)
@@ -90,9 +92,8 @@ class Poller:
 
     def _hear(self, change: Transition) -> None:
         if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
-            if (
-                not self._accepted
-            ):  # those of one commit are heard of together: one query serves them all
+            # jobs accepted in one commit are announced together, so one query serves them all
+            if not self._accepted:
                 asyncio.get_running_loop().call_soon(self._watch_accepted)
             self._accepted.append(change.event.document)
 
@@ -106,13 +107,12 @@ class Poller:
                 self._jobs.fetch(flight.document)
         self._accepted.clear()
         for lane in (self._rate_limits.fetch, self._rate_limits.list):
-            if (
-                lane.held_for > BETWEEN_LOOKS
-            ):  # what was adopted may have less time left than all others
+            # an adopted job may have less time left than all others
+            if lane.held_for > BETWEEN_LOOKS:
                 lane.shorten(self._jobs.longest_wait(self._clock()))
 
     async def _look_around_safely(self) -> None:
-        """What nobody foresaw in it costs one look: what was due is looked at again."""
+        """Check the jobs that are due; after an unexpected error they are checked again."""
         due = self._jobs.due()
         try:
             await self._look_at(due)
@@ -133,7 +133,10 @@ class Poller:
             self._jobs.fetch(watched.flight.document)
 
     def _is_worth_a_sweep(self, due: Sequence[Watched]) -> bool:
-        """A sweep costs its pages; asking one by one costs only the looks that come too soon."""
+        """Return whether a sweep of the job list is cheaper than asking for the jobs one by one.
+
+        A sweep costs its pages; asking one by one costs only the requests that come too early.
+        """
         if len(due) <= FEW or self._rate_limits.list.held_for > LONGEST_GATHER:
             return False
         if self._in_vain >= SWEEPS_IN_VAIN:
@@ -142,7 +145,7 @@ class Poller:
         return len(due) * max(DOUBT, self._schedule.too_soon) > self._pages
 
     async def _sweep(self, due: Sequence[Watched]) -> None:
-        """Read the listing as far down as it takes to have seen all that is due."""
+        """Read the job list as far down as it takes to see every job that is due."""
         unseen = {watched.flight.job_id for watched in due}
         try:
             await self._read_listing(unseen)
@@ -154,7 +157,8 @@ class Poller:
             self._rate_limits.list.hold(error, most=self._jobs.patience_with(error, self._clock()))
         for watched in due:
             if watched.fetching or self._jobs.get(watched.flight.document) is not watched:
-                continue  # a webhook was quicker: it may have come home while the listing was read
+                # a webhook was quicker: the result may have been fetched while the list was read
+                continue
             not_shown = watched.flight.job_id in unseen and not self._in_vain
             if not_shown or self._wants_its_own_word(watched):
                 self._jobs.fetch(watched.flight.document)
@@ -162,25 +166,23 @@ class Poller:
                 self._look_later(watched)
 
     def _wants_its_own_word(self, watched: Watched) -> bool:
-        """Whether the listing alone can't settle it."""
+        """Return whether the job list alone can't settle the job's status."""
         long_ago = asyncio.get_running_loop().time() - watched.asked_at > OWN_WORD
         return long_ago or is_overdue(watched.flight, self._clock())
 
     async def _read_listing(self, unseen: set[str]) -> None:
-        """Until all that is due has been seen, or until asking for the rest by name is the shorter
-        way.
-        """
+        """Read the job list until every due job was seen, or asking by name is quicker."""
         number = 0
         listing = job_list.pages(
             self._client,
             self._rate_limits.list,
             most=self._pages_worth_while(len(unseen)),
-            # Where somebody else was told to wait meanwhile, a look by name costs no more than
-            # the wait.
+            # If somebody else was told to wait meanwhile, asking by name costs no more than the
+            # wait.
             longest_wait=LONGEST_GATHER,
             with_requests=False,
         )
-        # What it shows on further pages, or never, is asked for by name.
+        # Jobs that are on further pages, or never listed, are asked for by name.
         with suppress(EndlessListing):
             async with aclosing(listing):
                 async for page in listing:
@@ -193,7 +195,9 @@ class Poller:
         self._pages = max(1, number)
 
     def _pages_worth_while(self, due: int) -> int:
-        """As many as our own jobs take, or as are read sooner than what is due is asked for by
+        """Return how many pages to read at most.
+
+        As many as our own jobs fill, or as can be read sooner than the due jobs can be asked for by
         name.
         """
         own = -(-len(self._jobs) // JOBS_PAGE_LIMIT) + 1

@@ -1,8 +1,9 @@
-"""Finds out what became of submissions whose answer was lost, before anything is paid for twice.
+"""Finds out what became of submissions whose answer was lost, so that nothing is paid for twice.
 
-It looks for them in the service's job list. What is found is adopted. The upload of what is not
-found is deleted, and after `settle` the list is read again; only then may its absence be
-confirmed. `core.absence` decides; this stage gathers the facts and carries the decisions out.
+It looks for them in the service's job list. A job that is found is adopted. If none is found, the
+upload is deleted, and after `settle` seconds the list is read again; only then may the submission's
+absence be confirmed. `core.absence` decides; this stage gathers the facts and carries the decisions
+out.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Recovery:
         submits: bool = True,
         endpoints: Mapping[str, str] | None = None,
     ) -> None:
-        """`submits`: whether the run it is a part of sends anything. `endpoints` by job name."""
+        """`submits` says whether this run submits anything; `endpoints` are by job name."""
         self._ledger = ledger
         self._client = client
         self._rate_limits = rate_limits
@@ -73,21 +74,22 @@ class Recovery:
             clock=clock,
         )
         self._has_looked_for_held = False
-        # By nonce, in the loop's time.
+        # By nonce, in the event loop's time.
         self._looked_since: dict[str, float] = {}
         self._fence_seen: dict[str, float] = {}
-        # Documents whose submissions never arrived, in this run.
+        # Documents for which this run found that their submissions never arrived.
         self._never_arrived: set[int] = set()
-        # By nonce: the service refuses to delete their uploads, so they may still arrive.
+        # Nonces of attempts whose uploads the service refuses to delete: they may still arrive.
         self._unfenced: set[str] = set()
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
         self._lag = absence.ListingLag()
         self._known = _Known()
-        self._rest = 0.0  # seconds, longer from one failure of the listing to the next
+        # seconds to wait after a failure of the job list; longer with each failure in a row
+        self._rest = 0.0
 
     async def run(self) -> None:
-        """For as long as the run lasts: one pass over the listing serves all that is unknown."""
+        """Look for lost submissions for as long as the run lasts; one pass serves all of them."""
         await self._look_for_held()
         while True:
             unknown = self._ledger.audit.unknown()
@@ -98,11 +100,11 @@ class Recovery:
                 await self._ledger.change()
 
     def outstanding(self) -> int:
-        """Whether it still has to look for what an earlier run held."""
+        """Return 1 while attempts held by an earlier run haven't been looked for, else 0."""
         return 0 if self._has_looked_for_held else 1
 
     def _next_in(self) -> float:
-        """Seconds to the next pass."""
+        """Return the seconds until the next pass."""
         fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.audit.unknown()]
         settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
         return absence.next_pass_in(self._settle, settled_in)
@@ -112,9 +114,9 @@ class Recovery:
         return self._lag.span(self._settle)
 
     async def _look_for_held(self) -> None:
-        """Once in a run: what an earlier one held may have turned up since.
+        """Look once in a run for attempts that an earlier run held: they may have turned up since.
 
-        It is adopted, and nothing else.
+        They are adopted if found; nothing else is decided about them.
         """
         held = [
             attempt
@@ -126,8 +128,10 @@ class Recovery:
         self._has_looked_for_held = True
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
-        """What can't be judged keeps no other from being judged, nor does a listing that can't be
-        read.
+        """Read the job list and judge each attempt.
+
+        An attempt that can't be judged, or a list that can't be read, doesn't keep the others from
+        being judged.
         """
         self._fences_in_vain = 0
         try:
@@ -136,7 +140,7 @@ class Recovery:
             self._known = self._known_of(scan)
             for attempt in unknown:
                 if self._boundary.has_stopped:
-                    return  # it befalls all: the next run looks for the others
+                    return  # the error hits every attempt: the next run looks for the others
                 await self._judge_alone(attempt, scan, judge)
         except Unauthorised as error:
             self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
@@ -154,15 +158,16 @@ class Recovery:
                 await self._ledger.record(events.Held(attempt.id, words))
 
     async def _prove_fence(self) -> None:
-        """Where a service deletes no uploads nobody's absence is ever proven; what its listing
-        shows is still ours.
+        """Check that the service deletes uploads.
+
+        If it doesn't, no absence can ever be proven; jobs that its list shows are still adopted.
         """
         try:
             await prove_fence(self._ledger, self._client, self._account)
         except Unauthorised:
             raise
         except ServiceError:
-            pass  # the next pass tries again; what the listing shows counts without it
+            pass  # the next pass tries again; what the list shows counts without this proof
 
     async def _judge(self, attempt: Unknown, scan: JobListScan) -> None:
         seen = self._scan_facts(attempt, scan)
@@ -196,14 +201,14 @@ class Recovery:
                 await self._ledger.record(events.Held(attempt.id, decision.reason))
 
     async def _adopt(self, attempt: Unknown, scan: JobListScan) -> bool:
-        """Return False where another attempt already holds its job."""
+        """Adopt the attempt's job if it was found; return False if another attempt holds it."""
         job_id = scan.jobs.get(attempt.id)
         if job_id is not None:
             deadline = attempt.sent_at + self._account.retention
             try:
                 await self._ledger.record(events.Adopted(attempt.id, job_id, deadline))
             except Outdated:
-                pass  # it was held, and has been edited since the look began
+                pass  # it was held, and has been edited since this pass began
             except AttemptOpen:
                 return False
         return True
@@ -246,9 +251,9 @@ class Recovery:
         )
 
     def _waited(self, attempt: Unknown, scan: JobListScan) -> float:
-        """Seconds since the first pass that could conclude something.
+        """Return the seconds since the first pass that could have concluded something.
 
-        Waiting for the fence to settle doesn't count.
+        Waiting for the deletion of the upload to settle doesn't count.
         """
         fenced = self._fence_seen.get(attempt.nonce)
         if fenced is not None and scan.begun_at - fenced < self._span:
@@ -256,7 +261,7 @@ class Recovery:
         return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
 
     def _witness_age(self, attempt: Unknown) -> float | None:
-        """Seconds since the latest acceptance that came after the fence."""
+        """Return the seconds since the latest acceptance if it followed the upload's deletion."""
         accepted_at = self._known.accepted_at
         if accepted_at is None or accepted_at <= (attempt.fenced_at or 0.0):
             return None
@@ -289,13 +294,14 @@ class Recovery:
             submits=self._submits and not self._control.home,
         )
 
-    # --- the fence --------------------------------------------------------------------------------
+    # --- the fence: the deletion of an upload -----------------------------------------------------
 
     async def _fence(self, attempt: Unknown) -> None:
-        """Delete its upload.
+        """Delete the attempt's upload, so that a late submission can't start a job.
 
-        It is recorded before, because a late job would seem to fail by the document's own fault.
-        What an earlier run recorded is deleted once more: that run may have died before it.
+        The deletion is recorded before it is done, because a late job would otherwise seem to fail
+        through the document's own fault. Deletions recorded by an earlier run are repeated: that
+        run may have died in between.
         """
         if attempt.fenced_at is None:
             await self._ledger.record(events.Fenced(attempt.id, self._clock()))
@@ -326,7 +332,7 @@ class Recovery:
         again_at = _now() + max(wait, asked_for or 0.0)
         self._fence_fails[attempt.nonce] = _Failed(str(error), wait, again_at)
 
-    # --- looking ----------------------------------------------------------------------------------
+    # --- reading the job list ---------------------------------------------------------------------
 
     async def _look_through_listing(self, unknown: Sequence[Unknown]) -> JobListScan:
         scan = await self._look.through(unknown)
@@ -345,15 +351,15 @@ class Recovery:
 
 
 class _Known(NamedTuple):
-    """What is the same for all attempts of one pass, and costs a query or a walk to find out."""
+    """Facts that all attempts of one pass share, and that cost a query or a walk to find out."""
 
     proven: frozenset[str] = frozenset()
-    missing: str | None = None  # a job of ours that the listing must show and doesn't
+    missing: str | None = None  # a job of ours that the job list must show and doesn't
     accepted_at: float | None = None  # when the service last accepted a job of ours
 
 
 class _Failed(NamedTuple):
-    """Why a deletion failed, how long it rests, and when it is tried again in the loop's time."""
+    """Why a deletion failed, the seconds to wait, and when it is tried again in the loop's time."""
 
     why: str
     wait: float
@@ -365,5 +371,5 @@ def _now() -> float:
 
 
 def _is_final(error: ServiceError) -> bool:
-    """Whether the same call would be refused at any other time and with any key."""
+    """Return whether the same call would be refused at any other time and with any key."""
     return isinstance(error, Refused) and not isinstance(error, Busy | Unauthorised)

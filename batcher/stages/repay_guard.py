@@ -1,8 +1,9 @@
-"""Stands between the scanner and the ledger: nothing is paid for twice above a sum, unasked.
+"""Keeps a run from paying again for saved documents, beyond a limit, without asking.
 
-New documents pass at once. A newer version of a saved one waits until everything that would have to
-be paid for again is known; then it passes, or somebody is asked, or it stays as it was.
-`core.repayment` decides; this stage sends nothing and knows no file.
+It is between the scanner and the ledger. New documents pass at once. A newer version of a saved
+document waits until the scan has seen everything that would be paid for again; then it passes,
+somebody is asked, or it stays as it was. `core.repayment` decides; this stage sends nothing and
+reads no files.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest
 from batcher.stages.run_control import RunControl
 
-# Versions kept in memory. Beyond, they are only counted, and looked for again once agreed to.
+# Versions kept in memory. Any more are only counted, and looked for again once agreed to.
 HELD_AT_MOST: Final = 50_000
 GROUP: Final = 500  # versions admitted in one transaction
 
 
 class Consent:
-    """`unasked` are the credits that may be paid again without asking."""
+    """Admits versions; `unasked` is how many credits may be paid again without asking."""
 
     def __init__(self, ledger: Ledger, control: RunControl, *, unasked: float) -> None:
         self._ledger = ledger
@@ -37,16 +38,16 @@ class Consent:
 
     @property
     def documents(self) -> int:
-        """How many documents would be paid for again, as far as the scan has come."""
+        """Number of documents that would be paid for again, as far as the scan has come."""
         return self._again.documents
 
     @property
     def credits(self) -> float:
-        """What those would cost, about."""
+        """Approximate cost of those documents."""
         return self._again.credits
 
     async def admit(self, versions: Sequence[Version]) -> None:
-        """Let pass those that cost nothing more than they would in any case; the others wait."""
+        """Admit versions that cost nothing beyond their own price; the others wait."""
         replaced = [(version.content, version.step) for version in versions if version.replaces]
         paying = repayment.to_be_paid(versions, self._ledger.sharing.answered(replaced))
         worth = self._ledger.sending.worth(
@@ -72,10 +73,10 @@ class Consent:
             self._held.update({(version.source, version.job): version for version in waiting})
 
     async def settle(self) -> bool:
-        """Decide about what waits, for everything has been seen.
+        """Decide about the waiting versions, now that everything has been seen.
 
-        Return whether some of it must be looked for again, because it was agreed to and is not in
-        memory.
+        Return whether some of them must be looked for again, because they were agreed to and are
+        not in memory.
         """
         answer = repayment.when_all_is_seen(self._again, self._unasked)
         if answer is Answer.NOTHING_WAITS:
@@ -90,9 +91,9 @@ class Consent:
         return self._dropped
 
     async def agree_to_change(self, job: str, step: str) -> bool:
-        """Ask before anything is sent where other options, or another service, would pay again.
+        """Ask before sending anything if changed options or another service mean paying again.
 
-        Return False where that was refused.
+        Return False if that was refused.
         """
         if self._ledger.last_step(job) == step:
             return True
@@ -117,7 +118,10 @@ class Consent:
 
 
 def unasked(manifest: Manifest) -> float:
-    """Credits that a run may spend again without asking. On the local service nothing is paid."""
+    """Return the credits that a run may pay again without asking.
+
+    There is no limit on the local service, which costs nothing.
+    """
     return NO_LIMIT if manifest.service.is_local else manifest.limits.pay_again
 
 

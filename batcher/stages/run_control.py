@@ -1,4 +1,4 @@
-"""How a run is stopped before its end, and why. Every stage may ask, and every stage may say so."""
+"""How and why a run is stopped before its end. Any stage may ask for it or check it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from batcher.common.secrets import Secrets
 from batcher.exit_codes import ExitCode, RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
 
-# Seconds that the last duties of a run that was told to stop may take: somebody waits for its end.
+# Seconds that a stopped run may spend on its last duties: somebody waits for its end.
 PATIENCE_WHEN_STOPPED: Final = 3.0
 
 
 @dataclass(slots=True)
 class RunControl:
-    """`stopped` ends new submissions; what is in flight is still brought home unless `abort`."""
+    """Whether, how and why a run stops, and how it reaches the people who watch it.
+
+    `stopped` ends new submissions; results of jobs in flight are still fetched unless `abort` is
+    set.
+    """
 
     exit_code: ExitCode = ExitCode.SUCCESS
     reason: str = ""
     abort: bool = False
-    home: bool = False  # what is out is waited for, however long it takes
-    how: RunEnd = RunEnd.FINISHED  # what stopped it
-    strict: bool = False  # whether a document that isn't saved is minded, whichever run left it so
+    home: bool = False  # jobs in flight are waited for, however long they take
+    how: RunEnd = RunEnd.FINISHED  # what ended the run
+    strict: bool = False  # whether unsaved documents count as a failure, also those of earlier runs
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
-    # keeps what whoever mends batcher wants to know
+    # keeps traces for developers
     trace: Callable[[str], None] = lambda text: None
-    # asks whoever watches the run; None: nobody does
+    # asks whoever watches the run; None if nobody does
     ask: Callable[[str], Awaitable[bool]] | None = None
-    refused: str = ""  # what nobody agreed to, while the rest went on
+    refused: str = ""  # what nobody agreed to, while the rest of the run continued
     warnings: list[str] = field(default_factory=list)
-    secrets: Secrets = field(default_factory=Secrets)  # nothing of them is told
+    secrets: Secrets = field(default_factory=Secrets)  # cut out of every message
     _told: set[str] = field(default_factory=set)
     _in_a_row: int = 0
 
@@ -47,7 +51,11 @@ class RunControl:
         home: bool = False,
         how: RunEnd = RunEnd.FAILED,
     ) -> None:
-        """The first reason stands, unless it was none; a later one may only make it more urgent."""
+        """Stop the run.
+
+        The first reason stands unless its exit code was a success; later calls may only make it
+        more urgent.
+        """
         already = self.stopped.is_set()
         if not already or self.exit_code == ExitCode.SUCCESS:
             self.reason = self.secrets.cut(reason)
@@ -58,17 +66,17 @@ class RunControl:
         self.stopped.set()
 
     def reach(self, limit: str) -> None:
-        """A limit of the manifest's, in words: nothing more is sent, and what is out comes home."""
+        """Stop submitting because of a limit of the manifest; jobs in flight are still fetched."""
         self.stop(limit, ExitCode.RUN_AGAIN, home=True, how=RunEnd.LIMIT)
 
     def warn(self, words: str) -> None:
-        """Something that nobody has to act on at once, and that somebody will want to know."""
+        """Report something that needs no action at once but that somebody will want to know."""
         words = self.secrets.cut(words)
         self.warnings.append(words)
         self.tell(words)
 
     def warn_of_wait(self, what: str, until: datetime, why: str) -> None:
-        """Each wait is told as it begins; for the morning the first of each kind is enough."""
+        """Report a wait as it begins; only the first of each kind is kept for the run's summary."""
         words = f"{what} until {until:%H:%M:%S}: {why}"
         if what in self._told:
             self.tell(self.secrets.cut(words))
@@ -77,14 +85,15 @@ class RunControl:
         self.warn(words)
 
     def finished(self) -> None:
-        """Nothing was left to do after all."""
+        """Note that nothing was left to do after all."""
         self.reason = ""
         self.exit_code = ExitCode.SUCCESS
         self.how = RunEnd.FINISHED
 
     def count(self, kind: str | None) -> None:
-        """Take in the class of an outcome: errors of configuration in a row would burn the whole
-        batch the same way.
+        """Count the class of an outcome, to stop the run after configuration errors in a row.
+
+        They would make the whole batch fail in the same way.
         """
         self._in_a_row = self._in_a_row + 1 if kind == ErrorClass.CONFIGURATION else 0
         if self._in_a_row >= CONFIGURATION_ERRORS_IN_A_ROW:

@@ -1,7 +1,7 @@
-"""Feeds the ledger: walks the sources and admits what is new or has changed. It reads no more than
-it must.
+"""Walks the sources and admits new and changed documents to the ledger.
 
-A file of the same size, time and inode is taken for the one the ledger knows, unread.
+It reads as little as possible: a file whose size, modification time and inode are those in the
+ledger counts as unchanged and isn't read.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ class Scanner:
         clock: Callable[[], float],
         tell: Callable[[str], None] = lambda words: None,
     ) -> None:
-        """`tell` is given what whoever watches the run will want to know."""
+        """`tell` is called with messages for whoever watches the run."""
         self.done = asyncio.Event()
-        self.withdrawn = 0  # documents that an earlier run had queued and nobody asks for any more
-        self.taken_up = 0  # documents that an earlier run failed to get done, and this one tries
-        # by document: the runs that had tried it when this one began
+        # documents queued by an earlier run that the manifest no longer asks for
+        self.withdrawn = 0
+        self.taken_up = 0  # documents that failed in earlier runs and are tried again in this one
+        # by document: how many runs had tried it when this one began
         self._tried: dict[int, int] = {}
         self._ledger = ledger
         self._consent = consent
         self._manifest = manifest
         self._clock = clock
         self._tell = tell
-        self._namesakes: dict[
-            str, str
-        ] = {}  # by name: the other folder that has a document of that name
+        # by name: the other folder that has a document of the same name
+        self._namesakes: dict[str, str] = {}
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
         self._tolerant = frozenset(
             job.name for job in manifest.jobs if job.unknown_options != REFUSE
         )
-        self._warned = set[str]()  # of options that the API's description doesn't know
+        self._warned = set[str]()  # messages about options that aren't in the API's description
         self._left: dict[Source, LeftOut] = {}
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
     async def sort_out(self) -> None:
-        """Before anything is sent: from now on only what this scan finds may be.
+        """Check the listings and begin the scan; from now on only what it finds may be sent.
 
         Raises ManifestError with what is wrong in a listing.
         """
@@ -91,19 +91,17 @@ class Scanner:
 
     @property
     def steps(self) -> dict[str, str]:
-        """What each job of the batch asks for, by its name."""
+        """The hash of what each job of the batch asks for, by job name."""
         return {step.name: step.hash for step in self._steps}
 
     @property
     def left_out(self) -> LeftOut:
-        """What the last look at each source left out."""
+        """What the last walk of each source left out."""
         return sum(self._left.values(), LeftOut())
 
     @property
     def unmatched(self) -> str:
-        """Of which sources `include` fits nothing that is there, in words; empty where there is
-        none.
-        """
+        """The sources in which `include` matches no file, in words; empty if there are none."""
         told = (
             f"{next(iter(source.outline().values()))}: include fits nothing there; {left.words()}"
             for source, left in self._left.items()
@@ -112,11 +110,11 @@ class Scanner:
         return "; ".join(told)
 
     def outstanding(self) -> int:
-        """Whether there may be more to find."""
+        """Return 1 while there may be more to find, else 0."""
         return 0 if self.done.is_set() else 1
 
     async def run(self) -> None:
-        """Walk every source once; `done` is set when the last of it is in the ledger.
+        """Walk every source once; `done` is set when everything found is in the ledger.
 
         Raises SourceError.
         """
@@ -146,13 +144,13 @@ class Scanner:
             )
 
     def _look_at_options(self, overrides: Overrides) -> None:
-        """Of a row of a listing."""
+        """Warn of unknown options in a row of a listing."""
         for job in self._manifest.jobs:
             if job.name in overrides:
                 self._warn_of_unknown(unknown_in(job, overrides[job.name], key="options"))
 
     def _warn_of_unknown(self, told: Iterable[str]) -> None:
-        """Once each, however many rows ask for it."""
+        """Pass on each warning once, however many rows cause it."""
         for words in told:
             if words not in self._warned:
                 self._warned.add(words)
@@ -163,18 +161,17 @@ class Scanner:
             restless = await self._walk(source)
             if restless:
                 await asyncio.sleep(SETTLING)
-                await self._walk(source)  # what is still growing then is for the next run
+                await self._walk(source)  # files that still grow are left for the next run
 
     async def _walk(self, source: Source) -> bool:
-        """Whether some file was still being written."""
+        """Walk one source, and return whether some file was still being written."""
         left = self._left[source] = LeftOut()
         found = self._found(source, left)
         restless = False
         group = await asyncio.to_thread(_take, found)
         while group:
-            async with (
-                asyncio.TaskGroup() as ahead
-            ):  # the next ones are walked while these are looked up
+            # the next group is walked while this one is looked up
+            async with asyncio.TaskGroup() as ahead:
                 coming = ahead.create_task(asyncio.to_thread(_take, found))
                 now = self._clock()
                 calm = [one for one in group if one.problem or settled(one.mtime_ns, now)]
@@ -223,9 +220,9 @@ class Scanner:
         fresh: Sequence[Found],
         known: Mapping[str, Mapping[str, Known]],
     ) -> None:
-        """What is as it was may be sent (again).
+        """Mark unchanged documents as found by this scan, so that they may be sent (again).
 
-        Of what is saved nothing ever is, so nothing needs to be written.
+        Saved documents are never sent again, so nothing is written for them.
         """
         changed = {found.name for found in fresh}
         unchanged = [
@@ -260,8 +257,9 @@ class Scanner:
         return True
 
     def _is_same(self, found: Found, step: Step, known: Known | None) -> bool:
-        """Whether this step of the file needn't be looked at: as far as can be told without reading
-        it.
+        """Return whether this step of the file is unchanged.
+
+        Only what is known without reading the file is compared.
         """
         if known is None or known.step != step.hash_with(found.overrides):
             return False
@@ -292,8 +290,9 @@ class Scanner:
         versions: list[Version],
         touched: list[Seen],
     ) -> None:
-        """Each step of a file that was read: a new version where the bytes, the job or the step
-        before it are new.
+        """Compare a file that was read with what the ledger knows, step by step.
+
+        A new version is added where the bytes, the job or the previous step are new.
         """
         renewed = set[str]()
         for step in self._steps:
@@ -301,7 +300,8 @@ class Scanner:
             hash = step.hash_with(found.overrides)
             if old and old.folder != found.folder and old.content != content:
                 self._namesakes[found.name] = old.folder
-                # of another folder, and not the same bytes moved: another document of the same name
+                # another folder and other bytes: another document of the same name, not one that
+                # was moved
                 old = None
             same = (
                 old
@@ -317,7 +317,7 @@ class Scanner:
 
 
 def _why_no_urls(manifest: Manifest) -> str:
-    """Empty where a listing may hold addresses."""
+    """Return why a listing may not hold URLs, or an empty string if it may."""
     if not manifest.service.is_local or manifest.service.allow_urls:
         return ""
     return "the local service fetches no addresses unless it is told to: service.allow_urls = true"
@@ -359,7 +359,7 @@ def _take(found: Iterator[Found]) -> list[Found]:
 
 
 def _read_all(group: Sequence[Found]) -> list[tuple[str | None, str | None]]:
-    """(content key, None) or (None, what is wrong) for each."""
+    """Return (content key, None) or (None, what is wrong) for each file."""
     return [_read(found) for found in group]
 
 

@@ -1,7 +1,7 @@
-"""Takes up again what earlier runs failed to get done for a reason that may have passed, where
-nothing was paid for it.
+"""Queues documents again that earlier runs failed to process for a reason that may have passed.
 
-It sends nothing, and leaves the verdict of what this run's scan didn't find alone.
+Only documents for which nothing was paid are taken up. It sends nothing, and doesn't touch
+documents that this run's scan hasn't found.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from batcher.ledger.ledger import Ledger, groups
 
 
 async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> int:
-    """Put back in the queue what this run's scan has found and fewer than `runs` runs have tried.
+    """Queue what this run's scan has found and fewer than `runs` runs have tried.
 
-    `before` says by how many runs each document had been tried when this one began: what has failed
-    since then has been tried by this run. Return the number of documents, their copies included.
+    `before` gives the number of runs that had tried each document when this run began: if it has
+    failed since, this run has tried it. Return the number of documents, including their copies.
     """
     passing = ledger.reporting.passing(runs=runs, scan=ledger.scan)
     tried = {document: number for document, number in passing if before.get(document) == number}
@@ -29,7 +29,8 @@ async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> in
     copies = [
         events.Rejoined(document, payer) for document, payer in payers.items() if payer != document
     ]
-    happened = [*paying, *copies]  # copies wait for whom is in the queue by then
+    # copies come last: by then the documents that they wait for are queued
+    happened = [*paying, *copies]
     for group in groups(happened):
         await ledger.record(*group)
     return len(happened)

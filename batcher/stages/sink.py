@@ -1,8 +1,6 @@
-"""Brings results to disk and says so: in groups, durable before the ledger hears of it. It fetches
-nothing.
+"""Writes results to disk in groups, and records each once it is durable. It fetches nothing.
 
-What has been fetched and not yet written is bounded in bytes (`ByteBudget`), however many results
-that is.
+What has been fetched but not yet written is bounded in bytes (`ByteBudget`), not in results.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ ROOM: Final = 32 << 20  # bytes; peak memory is about three times as much
 
 
 class ByteBudget:
-    """So many bytes may be in memory at once; one larger than all of it goes alone."""
+    """Bounds the bytes in memory; an amount larger than the whole budget is taken alone."""
 
     def __init__(self, size: int = ROOM) -> None:
         self._size = size
@@ -57,8 +55,9 @@ class ByteBudget:
 
 
 class Loan:
-    """What was taken of `room` for one answer: it goes back once, whatever comes of it, or goes on
-    with the result.
+    """Bytes taken from `room` for one answer.
+
+    They are given back once, whatever becomes of the answer, or handed on with the result.
     """
 
     def __init__(self, room: ByteBudget, amount: int) -> None:
@@ -69,7 +68,7 @@ class Loan:
         self._room.give(self.handed_on())
 
     def handed_on(self) -> int:
-        """It is somebody else's to give back from now on."""
+        """Return the amount; from now on somebody else must give it back."""
         amount = self._amount
         self._amount = 0
         return amount
@@ -77,9 +76,9 @@ class Loan:
 
 @dataclass(frozen=True, slots=True)
 class FetchedResult:
-    """A fetched result on its way to `output`; `reserved` bytes of room go back once it is written.
+    """A fetched result on its way to `output`; `reserved` bytes are given back once it is written.
 
-    Where it is `streamed`, its bytes lie on disk already and only want their name.
+    The bytes of a `streamed` result are on disk already and only need their name.
     """
 
     ended: events.Ended
@@ -98,8 +97,8 @@ class Sink:
         self._results: deque[FetchedResult] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
-        self.wrote_at = float("-inf")  # by the loop's time
-        # results and copies: one after the other, so that the newer stands
+        self.wrote_at = float("-inf")  # in the event loop's time
+        # results and copies are written one after the other, so that the newer one stays
         self.placing = asyncio.Lock()
 
     def put(self, result: FetchedResult) -> None:
@@ -107,11 +106,11 @@ class Sink:
         self._arrived.set()
 
     def outstanding(self) -> int:
-        """Results that are not on record yet; 1 stands for those that are being written."""
+        """Return how many results are not recorded yet; those being written count as 1."""
         return len(self._results) + self._writing
 
     async def run(self) -> None:
-        """For as long as the run lasts."""
+        """Write results for as long as the run lasts."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -134,17 +133,18 @@ class Sink:
             if isinstance(outcome, OutputError) and concerns_one(outcome):
                 happened += self._given_up(result, outcome)
             elif isinstance(outcome, OutputError):
-                # what wasn't written is still at the service
+                # results that weren't written are still at the service
                 self._control.stop(str(outcome), ExitCode.RUN_AGAIN, abort=True)
             else:
                 happened += [result.ended, saved(result.ended.document, outcome)]
         await self._ledger.record(*happened)
-        # only now: till here all of it lies in memory
+        # only now, because until here all of it is in memory
         self.room.give(sum(result.reserved for result in group))
 
     def _given_up(self, result: FetchedResult, refusal: OutputError) -> Sequence[events.Event]:
-        """Of this one alone: it is paid for and still at the service, and a person has to say what
-        next.
+        """Record one result as stuck, because the disk refuses it alone.
+
+        It is paid for and still at the service, so somebody has to decide what to do.
         """
         document = result.ended.document
         self._control.warn(str(refusal))
@@ -155,8 +155,9 @@ class Sink:
         )
 
     async def new_part(self) -> Path | None:
-        """Where a large result may be streamed to; None where the disk refuses, which stops the
-        run.
+        """Return a path to stream a large result to.
+
+        Return None if the disk fails, which stops the run.
         """
         try:
             return await asyncio.to_thread(self._store.new_part)
@@ -165,8 +166,9 @@ class Sink:
             return None
 
     def refuse(self, output: str, error: OSError) -> None:
-        """The disk gave up in the middle of a stream: what isn't written is still at the
-        service.
+        """Stop the run because the disk failed while streaming.
+
+        The result is still at the service.
         """
         self._control.stop(str(trouble(output, error)), ExitCode.RUN_AGAIN, abort=True)
 
@@ -174,8 +176,10 @@ class Sink:
 def _item(
     result: FetchedResult, place: str | None, known: Mapping[str, frozenset[str]]
 ) -> Item | Streamed:
-    """What to write where; a superseded document's result has been paid for, and is kept for who
-    wants it again.
+    """Return what to write where.
+
+    The result of a superseded document has been paid for, and is kept in case somebody wants it
+    again.
     """
     if result.streamed:
         place = place or kept_name(result.streamed.sha256)
@@ -190,5 +194,5 @@ def _item(
 
 
 def saved(document: int, written: Written) -> events.Saved:
-    """The event that says where `written` lies."""
+    """Return the event that says where `written` is."""
     return events.Saved(document, written.output, written.sha256, written.size)

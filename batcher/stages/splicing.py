@@ -1,5 +1,6 @@
-"""Puts what several links in a result lead to into their places: fetched one after the other, then
-written as one.
+"""Replaces several links in a result by what they lead to.
+
+The linked parts are fetched one after the other, then written as one file.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from batcher.stages.sink import Sink
 async def stream(
     client: Api, sink: Sink, output: str, body: Buffer, links: Sequence[Link]
 ) -> Streamed | None:
-    """The whole of it on disk. None where the disk refuses, which stops the run.
+    """Write the whole result to disk; return None if the disk fails, which stops the run.
 
-    Raises ServiceError; OutputError where the disk refuses this result alone.
+    Raises ServiceError, and OutputError if the disk refuses only this result.
     """
     parts: list[Path] = []
     whole: Path | None = None
@@ -53,7 +54,7 @@ async def stream(
 
 
 class _Hashed:
-    """A file that knows the hash and the size of what was written to it."""
+    """A file that keeps the hash and the size of what was written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,6 +1,6 @@
-"""What every stage of a run has in common: it runs, and it says how much it still has to do.
+"""What every stage of a run has in common: it runs, and it reports how much is left to do.
 
-Which stages a run is made of, and which of them it waits for, is not known here.
+It doesn't say which stages a run has, and which of them it waits for.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ class Outstanding(Protocol):
     """Something that a run may have to wait for."""
 
     def outstanding(self) -> int:
-        """How much is still to be done as things stand; 0 means nothing.
+        """Return how much is left to do right now; 0 means nothing.
 
-        It changes nothing and may be asked at any time. Documents are counted in the ledger by
-        their state, so a stage counts only what it has in hand beside that. Where a number would
-        cost more than a glance, 1 stands for any.
+        It changes nothing and may be called at any time. The ledger counts documents by state, so a
+        stage counts only what it has in hand besides. If an exact number is expensive, 1 stands for
+        any.
         """
 
 
 class Stage(Outstanding, Protocol):
-    """A part of a run that works beside the others, in a task of its own."""
+    """A part of a run that works beside the others, in its own task."""
 
     async def run(self) -> None:
         """Work for as long as the run lasts, or until nothing more can come.

@@ -1,8 +1,8 @@
-"""Sends what is due: upload, attempt on record, one POST, job id on record. It never sends a POST
-twice.
+"""Submits documents: uploads each, records the attempt, sends one POST and records the job id.
 
-How much may be sent and what a refusal leads to is decided by `core.sending`, what an error means
-by `core.retry_policy`, and what becomes of a submission whose answer is lost by `stages.recovery`.
+It never sends a POST twice. `core.sending` decides how much may be sent and what a refusal leads
+to, `core.retry_policy` decides what an error means, and `stages.recovery` finds out what became of
+a submission whose answer was lost.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ from batcher.stages.input_resolver import (
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.run_control import RunControl
 
-IDLE = 15.0  # seconds between two looks at what is due when nothing changes
+IDLE = 15.0  # seconds between two checks for due documents when nothing changes
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 Call = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobTemplate:
-    """What every submission of one step has in common."""
+    """What all submissions of one step have in common."""
 
     batch: str
     endpoint: str
@@ -85,11 +85,11 @@ class JobTemplate:
     priority: bool
     account: Account
     patience: float
-    rate: Rate  # what a page of it costs
-    chained_rate: Rate  # … where its input is a job, parsed already
-    counts_pages: bool = False  # whether a limit makes it worth while
+    rate: Rate  # price of a page
+    chained_rate: Rate  # the same where the input is a job that has been parsed already
+    counts_pages: bool = False  # whether a limit makes counting the pages worthwhile
     webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
-    # makes the tokens it then has to show
+    # makes the tokens that the service has to show when it calls back
     token_key: bytes | None = field(default=None, repr=False)
 
 
@@ -115,7 +115,7 @@ class Submitter:
         self._rate_limits = rate_limits
         self._control = control
         self._jobs = jobs
-        self._assignments = assignments  # by name of the job
+        self._assignments = assignments  # by job name
         self._inputs = inputs
         self._patience = max(assignment.patience for assignment in assignments.values())
         self._concurrency = concurrency
@@ -124,21 +124,21 @@ class Submitter:
         self._clock = clock
         self._rng = rng
         self._in_hand: set[int] = set()
-        self._posting = 0  # of those: with a submission on its way, or about to be
-        self._ahead: set[int] = set()  # of those in hand: only uploaded for now
-        self._too_large: dict[int, str] = {}  # for what is left of a limit, and why
+        self._posting = 0  # how many of those have sent their POST or are about to
+        self._ahead: set[int] = set()  # which of those are only being uploaded for now
+        # why each of these documents doesn't fit into the rest of a limit
+        self._too_large: dict[int, str] = {}
         self._mode: sending.Mode = sending.Freely()
-        self._parked: dict[
-            int, int
-        ] = {}  # documents that wait for what another of their type will cost, and for which
+        # documents that wait for the bill of another one of their type, and which one that is
+        self._parked: dict[int, int] = {}
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(control, "submitting")
         self._rest_told_until = 0.0
-        self._silent_since: float | None = None  # the first of the failures since the last answer
+        self._silent_since: float | None = None  # the first failure since the service last answered
 
     async def run(self) -> None:
-        """Until `control` is stopped; then what is in hand still comes to its end."""
-        # what an earlier run left out comes home before anything new is sent
+        """Submit until `control` is stopped, then finish the documents in hand."""
+        # results of jobs from earlier runs are fetched before anything new is sent
         await self._jobs.caught_up.wait()
         async with asyncio.TaskGroup() as group:
             while not self._control.stopped.is_set():
@@ -154,7 +154,7 @@ class Submitter:
                 await self._pause(refill=bool(due))
 
     async def _contents(self, due: Sequence[Due]) -> Sequence[tuple[Due, Content]]:
-        """Read together, and each alone where that comes to something that nobody foresaw."""
+        """Read the documents together, or one by one where that raises an unexpected error."""
         try:
             return await self._inputs.of(due)
         except BatcherError:
@@ -172,32 +172,32 @@ class Submitter:
         self._allowance.withdraw(due.id)
 
     def outstanding(self) -> int:
-        """Documents in hand, from the look at their bytes to the answer that is on record."""
+        """Return how many documents are in hand, from reading them to the recorded answer."""
         return len(self._in_hand)
 
     @property
     def has_sent_its_number(self) -> bool:
-        """Whether as many documents are sent as may be in one run."""
+        """Whether the run has submitted as many documents as its limit allows."""
         return self._allowance.used_up
 
     @property
     def posting(self) -> int:
-        """Submissions that wait for their answers: to cut one off would leave its fate unknown."""
+        """Submissions waiting for their answers; cancelling one would leave its outcome unknown."""
         return self._posting
 
     def stop_if_nothing_fits(self) -> None:
-        """Where all that is left to send is too large for what is left of a limit.
+        """Stop the run when every document still to be sent is too large for the rest of a limit.
 
-        Not before all has been found.
+        Call it only once the scan is complete: more documents may be found before.
         """
         tally = self._ledger.tally
         if tally[State.FOLLOWING] and (
             self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
         ):
-            return  # what comes after those may fit
+            return  # the steps that follow those jobs may fit
         if not self._too_large or self._in_hand:
             return
-        # the others made way for newer versions, which may fit
+        # the other documents were replaced by newer versions, which may fit
         left = self._ledger.sending.to_submit(list(self._too_large))
         self._too_large = {
             document: why for document, why in self._too_large.items() if document in left
@@ -206,7 +206,7 @@ class Submitter:
             self._control.reach(list(self._too_large.values())[-1])
 
     def _unpark(self) -> None:
-        """Let those go on whose probe has its bill by now, or won't have one."""
+        """Release parked documents whose probe has been billed or won't be billed any more."""
         if self._parked:
             awaited = self._ledger.sending.on_their_way(set(self._parked.values()))
             self._parked = {
@@ -214,22 +214,22 @@ class Submitter:
             }
 
     async def _leave_for_another_run(self, due: Due, error: BudgetSpent) -> None:
-        """Smaller documents may still fit, up to a point: to find that out each file has to be
-        looked at.
+        """Postpone a document that is too large for the rest of a limit.
+
+        Smaller documents may still fit, but finding out means opening each file, so the search ends
+        once too many have been passed over.
         """
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
         if not isinstance(self._mode, sending.Freely) or self._parked:
-            return  # what waits may fit yet
+            return  # documents that wait for bills may still fit
         passed_over = len(self._too_large)
         if sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
             self._control.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
-        """What is to be submitted now, and what is only uploaded, so that it leaves as soon as a
-        place is free.
-        """
+        """Return the documents to submit now, and those to only upload so that they are ready."""
         hands = self._hands()
         room = self._room(hands)
         ahead = sending.room_ahead(hands, self._allowance, room=room)
@@ -255,7 +255,7 @@ class Submitter:
         )
 
     def _room(self, hands: sending.Hands) -> int:
-        """How many more may be submitted now."""
+        """Return how many more documents may be submitted now."""
         if sending.is_closed(hands):
             return 0
         places = self._concurrency.left(self._clock(), hands.in_flight + hands.being_sent)
@@ -267,14 +267,15 @@ class Submitter:
             await asyncio.sleep(0)
             return
         now = self._clock()
-        # what is due already is in hand, or waits for a change
+        # documents that are due already are in hand, or wait for a change
         next_at = self._ledger.sending.next_due_at(after=now, scan=self._ledger.scan)
         self._tell_of_rest(now, next_at)
         await self._ledger.change(within=IDLE if next_at is None else min(IDLE, next_at - now))
 
     def _tell_of_rest(self, now: float, next_at: float | None) -> None:
-        """Where nothing is sent for more than a minute though there is something to send, and no
-        lane has said so.
+        """Warn when nothing is sent for more than a minute although documents are waiting.
+
+        It says nothing where a rate limiter has already reported the wait.
         """
         tally = self._ledger.tally
         rests_until = self._concurrency.breaker.open_until or 0.0
@@ -308,7 +309,7 @@ class Submitter:
         except BudgetSpent as error:
             await self._leave_for_another_run(due, error)
         except Outdated:
-            return  # edited while it was in hand: its newer version is due by itself
+            return  # edited while it was in hand: its newer version becomes due by itself
         except AttemptOpen as error:
             await self._stand_back(due, error)
         except BatcherError:
@@ -321,8 +322,9 @@ class Submitter:
             self._let_go(due)
 
     async def _give_up(self, due: Due, error: Exception) -> None:
-        """What nobody foresaw happened to this one: a verdict where nothing was sent, else it's
-        perhaps paid.
+        """Record an unexpected error: as a rejection if nothing was sent, else as a lost reply.
+
+        A document whose reply was lost has perhaps been paid for.
         """
         reason = self._boundary.caught(error, about=due.source)
         try:
@@ -335,14 +337,15 @@ class Submitter:
             self._boundary.stop(self._boundary.caught(another, about=due.source))
 
     async def _stand_back(self, due: Due, error: AttemptOpen) -> None:
-        """Another document of the same bytes and step has a submission out: what becomes of that is
-        this one's too.
+        """Wait for another document with the same bytes and step whose submission is in flight.
+
+        The outcome of that one is shared with this one.
         """
         other = self._ledger.sharing.who_has_sent(due.id)
         if other is not None and other != due.id:
             await self._ledger.record(events.Rejoined(due.id, other))
             return
-        again_at = self._clock() + self._policy.backoff.most  # it has just come to its end
+        again_at = self._clock() + self._policy.backoff.most  # the other attempt has just ended
         await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
 
     async def _step(self, due: Due, content: Content) -> None:
@@ -366,7 +369,7 @@ class Submitter:
         else:
             await self._send(due, replace(named, password=password), uploaded)
 
-    # --- the upload: free, and repeated as often as it takes --------------------------------------
+    # --- the upload: free, and repeated until it succeeds -----------------------------------------
 
     async def _upload(
         self, due: Due, content: bytes | Path | Fetched | SourceError
@@ -378,13 +381,13 @@ class Submitter:
                 return await self._upload(due, content.path)
             finally:
                 content.path.unlink(missing_ok=True)
-        # of an object nobody knew it before
+        # the hash of an object in a store isn't known before it is fetched
         sha256 = due.content.partition(".")[0] if is_file(due) else None
         await self._rate_limits.upload.acquire()
         if self._control.stopped.is_set():
             return None
         try:
-            # an id from a listing says nothing of the file's type
+            # an id from a listing doesn't show the file's type, so the name is taken from the place
             name = (due.place or due.source).rpartition("/")[2]
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
@@ -399,8 +402,9 @@ class Submitter:
         return Named(Upload(upload.file_id))
 
     async def _put_off(self, due: Due, error: ServiceError) -> None:
-        """For as long as the service says; it is a verdict only where the fault may be the
-        document's own.
+        """Postpone an upload for as long as the service asks.
+
+        The document is rejected only where the error may be its own fault.
         """
         if sending.is_upload_given_up(error, due.tries):
             kind = self._policy.kind_of(error) if isinstance(error, Refused) else "transient"
@@ -416,14 +420,14 @@ class Submitter:
             events.Postponed(due.id, str(error), self._clock() + span, due.tries + 1)
         )
 
-    # --- the submission: paid, and sent once ------------------------------------------------------
+    # --- the submission: paid for, and sent once --------------------------------------------------
 
     async def _send(self, due: Due, named: Named, *before: events.Event) -> None:
         await self._rate_limits.submit.acquire()
         if self._control.stopped.is_set():
             return
         breaker = self._concurrency.breaker
-        if not breaker.admits(self._clock()):  # it has opened while this one was in hand
+        if not breaker.admits(self._clock()):  # the breaker opened while this document was in hand
             words = "the service fails nearly everything at the moment"
             await self._ledger.record(
                 *before, events.Postponed(due.id, words, breaker.open_until or 0.0, due.tries)
@@ -445,7 +449,7 @@ class Submitter:
             due.id, nonce, account.service, account.key_fingerprint, claim.cost
         )
         try:
-            # from here on a crash leaves a trace to follow
+            # from here on the ledger knows of the attempt, so it can be followed up after a crash
             await self._ledger.record(*before, attempt, claim=claim)
         except BudgetSpent as error:
             await self._not_affordable(due, error, *before)
@@ -458,7 +462,7 @@ class Submitter:
         await self._book(due, unnamed(event, named.input.known_as))
 
     async def _claim(self, due: Due, *, chained: bool) -> Reservation:
-        """What is known of what it will cost; the ledger holds that against the limits."""
+        """Return the reservation of a document's cost; the ledger checks it against the limits."""
         job = self._assignments[due.job]
         rate = job.chained_rate if chained else job.rate
         documents = 1 if chained else documents_in(due.content)
@@ -486,12 +490,12 @@ class Submitter:
             documents=documents,
             most=most,
             by_cells=by_cells,
-            trusted=job.options.get("queue_priority")
-            == "batch",  # its first bill may be half a day off
+            # in this queue the first bill may be half a day away
+            trusted=job.options.get("queue_priority") == "batch",
         )
 
     async def _not_affordable(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
-        """Put it off until jobs in flight have their bills; raise where those can't help."""
+        """Put it off until jobs in flight are billed; raise BudgetSpent if that can't help."""
         match sending.after_limit(may_fit=error.may_fit, probe=error.probe):
             case sending.Unaffordable.LEAVE:
                 raise error
@@ -505,9 +509,10 @@ class Submitter:
         )
 
     async def _book(self, due: Due, event: events.Event) -> None:
-        """What came of the POST, on record.
+        """Record the outcome of the POST.
 
-        A job that is another document's already was answered to somebody else.
+        If the job it names belongs to another document, that answer was meant for somebody else,
+        and the reply counts as lost.
         """
         try:
             await self._ledger.record(event)
@@ -519,9 +524,7 @@ class Submitter:
             await self._ledger.record(lost)
 
     def _call(self, due: Due, named: Named, nonce: str) -> Call:
-        """All that is to be sent, put together before anything is on record: what fails here was
-        surely not sent.
-        """
+        """Build the request before the attempt is recorded: if this fails, nothing was sent."""
         job = self._assignments[due.job]
         options = _options(due, job)
         if named.password is not None:
@@ -548,7 +551,7 @@ class Submitter:
         )
 
     async def _post(self, due: Due, input: Input, call: Call) -> events.Event:
-        """The one POST, and what came of it as an event."""
+        """Send the one POST and return its outcome as an event."""
         try:
             job_id = await call()
         except Refused as error:
@@ -599,11 +602,12 @@ class Submitter:
         return event
 
     def _watch_silence(self, error: ServiceError) -> None:
-        """An outage is waited out while anything is in flight; with nothing out there, patience has
-        an end.
+        """Stop the run when the service has been silent for longer than the patience of its jobs.
+
+        With jobs in flight an outage is waited out, however long it takes.
         """
         if isinstance(error, Refused):
-            self._silent_since = None  # that was an answer
+            self._silent_since = None  # a refusal is an answer
         if not isinstance(error, Unreachable) or self._ledger.in_flight:
             return
         if self._silent_since is None:
@@ -616,15 +620,16 @@ class Submitter:
 
 
 def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:
-    """The step's, and what a listing says of this document alone."""
+    """Return the step's options merged with those that a listing gives for this document."""
     return merged(job.options, json.loads(due.options)) if due.options else job.options
 
 
 async def _size(due: Due, job: JobTemplate, read: int | None) -> tuple[Measure, int | None]:
-    """What of the document the job asks for, and how many pages at most; `read` are those an
-    earlier job has read.
+    """Return how much of the document is asked for, and at most how many pages.
+
+    `read` is the number of pages that an earlier job has read, if there was one.
     """
-    # each may have as many pages as the job asks for
+    # each document of the list may have as many pages as the job asks for
     documents = documents_in(due.content) if read is None else 1
     whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
     if read is not None:
@@ -637,9 +642,9 @@ async def _size(due: Due, job: JobTemplate, read: int | None) -> tuple[Measure, 
 
 
 def _named_again(due: Due, content: Content) -> Named:
-    """The input that was made ready earlier.
+    """Return the input that an earlier attempt prepared.
 
-    Raises SourceError where its address can't be had any more.
+    Raises SourceError if its address is no longer available.
     """
     if isinstance(content, Named):
         return content

@@ -1,4 +1,4 @@
-"""Ends a run's submissions when its time is up. What is out then is still brought home."""
+"""Ends a run's submissions when its time is up. Results of jobs in flight are still fetched."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from batcher.core.budget import next_occurrence
 from batcher.manifest.model import Limits
 from batcher.stages.run_control import RunControl
 
-# seconds between two looks at the clock: it may jump, and the machine may sleep
+# seconds between two checks of the clock: it may jump, and the machine may sleep
 GLANCE: Final = 20.0
 
 
 class TimeLimit:
-    """Counts from when it is made."""
+    """The limits on a run's duration, counted from when this object is made."""
 
     def __init__(self, limits: Limits, control: RunControl, *, clock: Callable[[], float]) -> None:
         self._limits = limits
@@ -29,18 +29,18 @@ class TimeLimit:
         )
 
     def look(self) -> None:
-        """Stop the course if it is time."""
+        """Stop the run if its time is up."""
         if self._left() <= 0:
             self._control.reach(self._words())
 
     async def run(self) -> None:
-        """Until it is time, or for as long as the run lasts."""
+        """Check until the time is up, or for as long as the run lasts."""
         while not self._control.stopped.is_set() and (left := self._left()) < float("inf"):
             await asyncio.sleep(min(GLANCE, max(0.0, left)))
             self.look()
 
     def outstanding(self) -> int:
-        """Nothing, ever: no run waits for this."""
+        """Return 0: no run waits for this."""
         return 0
 
     def _left(self) -> float:

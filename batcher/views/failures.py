@@ -1,4 +1,4 @@
-"""What failed, in groups, with what a person can do about each."""
+"""The groups of failed documents in words, with advice on what to do about each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batcher.reducto.api_types import ErrorName
 from batcher.reducto.error_rules import ErrorClass
 from batcher.views.status import next_time, plain
 
-# By state, and for `failed` by class.
+# By state; for `failed` by error class.
 ADVICE: Final = {
     "transient": "likely to pass: `batcher retry {what} --only transient`",
     "provider": "the service was unwell: `batcher retry {what} --only transient`",
@@ -54,8 +54,8 @@ _LESS: Final = (
 _PAYS: Final = "`batcher retry {what} --only {kind}` pays for another"
 _AGAIN: Final = "then `batcher retry {what} --only {kind}`"
 # By the error's name, where that says more than its class. The names are those of `ErrorCode` in
-# the API's description v1.12.20. What they mean is told nowhere but in the names, so the advice
-# says no more than these do.
+# the API's description v1.12.20. Their meaning is documented nowhere but in the names, so the
+# advice says no more than these do.
 BY_NAME: Final = {
     ErrorName.DOCUMENT_PASSWORD_PROTECTED: "name its password by source.passwords_env or "
     f"passwords_file, {_AGAIN}; "
@@ -90,7 +90,7 @@ BY_NAME: Final = {
     ErrorName.URL_NOT_ALLOWED: "the service doesn't fetch from there: let batcher upload it, from "
     "a folder or a store",
 }
-# What may have come from outside, and came of every try all the same.
+# Errors that may have an external cause, but that may lie in the file if every try ends in one.
 _PERHAPS_THE_FILE: Final = frozenset(
     {
         ErrorName.TIMEOUT,
@@ -146,7 +146,7 @@ def _advice(group: FailureGroup) -> str:
 
 
 def _name(group: FailureGroup) -> str:
-    """The API's code. Where the service gave none, what was said may name one all the same."""
+    """Return the API's error code; if the service gave none, one named in its message."""
     if group.error_name is not None:
         return group.error_name
     named = _NAMES.search(group.reason or "")
@@ -154,8 +154,9 @@ def _name(group: FailureGroup) -> str:
 
 
 def _came_of_every_try(reason: str) -> bool:
-    """Of a job's own error: one that is known to pass is only unlucky, of all others nobody
-    knows.
+    """Return whether the reason is an error of the job that every try ended with.
+
+    An error that is known to pass was only bad luck; of unknown errors nobody can say.
     """
     said = _SAID.match(reason)
     return said is not None and (said[1] in _PERHAPS_THE_FILE or said[1] not in set(ErrorName))

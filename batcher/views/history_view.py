@@ -1,4 +1,4 @@
-"""One document's story in words: its versions, their attempts and what happened when."""
+"""The history of one document in words: its versions, their attempts and events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batcher.views.status import plain
 
 
 def story_words(versions: list[dict[str, Any]]) -> str:
-    """Of what `ledger.history.story` found: step by step, the newest version first."""
+    """Return what `ledger.history.story` found, step by step, with the newest version first."""
     return "\n\n".join(plain(line, keep="\n") for line in map(_version, versions))
 
 
@@ -47,7 +47,7 @@ def _attempt(row: dict[str, Any]) -> str:
 
 
 def _where_to_look(row: dict[str, Any]) -> str:
-    """What tells its job, should there be one, from all others at the service."""
+    """Return what identifies the attempt's job at the service, should there be one."""
     moment = datetime.fromtimestamp(row["sent_at"])
     return (
         f"\n    sent {moment:%Y-%m-%d %H:%M:%S} with nonce {row['nonce']} in its metadata, "
@@ -72,8 +72,10 @@ def _event(row: dict[str, Any]) -> str:
 
 
 def _detail(text: str | None) -> str:
-    """What an event says beside the state: a word or two for each value of a JSON object, or words
-    as they are.
+    """Return what an event says besides the state.
+
+    That is a word or two for each value if the detail is a JSON object, or else the detail as it
+    is.
     """
     try:
         told = json.loads(text or "")

@@ -1,6 +1,6 @@
-"""A run as lines of JSON, one for each committed change: for machines that collect logs.
+"""Writes a run as lines of JSON, one per committed change, for systems that collect logs.
 
-It only reads.
+It only reads the ledger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from batcher.ledger.ledger import Ledger, Transition
 
 
 class Log:
-    """Follow `ledger` from now on, until `close`."""
+    """Follows `ledger` from now on, until `close`."""
 
     def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
         self._ledger = ledger
@@ -40,7 +40,7 @@ class Log:
 
 
 def write_line(stream: TextIO, event: str, values: Mapping[str, Any]) -> None:
-    """One line; `at` in UTC. Nonces and fingerprints of keys stay in the ledger."""
+    """Write one line; `at` is in UTC. Nonces and fingerprints of keys stay in the ledger."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     told = {name: value for name, value in values.items() if name not in ("nonce", "key_print")}
     stream.write(msgspec.json.encode({"at": at, "event": event, **told}).decode() + "\n")

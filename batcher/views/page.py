@@ -1,6 +1,6 @@
-"""The frame of a page that stands alone: its style for light, dark and paper, wide and narrow.
+"""The frame of a self-contained page, styled for light, dark and paper, wide and narrow.
 
-No script.
+It has no script.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-# Should a name ever get past the escaping, it can do nothing: no script, no address, no form. Bars
-# have inline styles.
+# Should a name ever get past the escaping, it can do nothing: no script, no URL, no form. Bars have
+# inline styles.
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
@@ -17,7 +17,7 @@ POLICY: Final = (
 
 
 def page(*, title: str, heading: str, note: str, body: str) -> str:
-    """`body` is HTML; the rest is text."""
+    """Return the page; `body` is HTML, the other arguments are plain text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

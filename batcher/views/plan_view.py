@@ -1,4 +1,4 @@
-"""What a run would do, and what `plan --check` has proven, in words."""
+"""What a run would do, and what `plan --check` found out, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from batcher.runs.checks import Checked
     from batcher.runs.plan import Plan
 
-SHOWN: Final = 8  # reasons why something isn't sent; `--json` has them all
+SHOWN: Final = 8  # reasons why something isn't sent; `--json` lists all of them
 _FENCE: Final = {
     True: "proven: a spare upload was deleted, and is gone",
     False: "not proven: a spare upload was deleted, and isn't gone; a submission whose answer is "

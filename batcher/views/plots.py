@@ -1,5 +1,4 @@
-"""Plots as SVG and tables with bars in them: no script, no font, no address; every number also
-stands in text.
+"""Plots as SVG, and tables with bars: no script, font or URL. Every number is also in the text.
 
 Colours are variables of the page, so that dark, light and paper each have their own.
 """
@@ -16,15 +15,16 @@ HEIGHT = 200
 LEFT = 44
 BOTTOM = 34
 TOP = 14
-WIDEST: Final = 64  # of a bar
-LONG: Final = 24  # characters of a cell, from which on it may be broken over lines
+WIDEST: Final = 64  # of a bar, in units of the SVG
+LONG: Final = 24  # characters of a cell beyond which it may be broken over lines
 ROOM: Final = WIDTH - LEFT - 8
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`label` stands below it where there is room, `said` in its tooltip and in the table of
-    numbers.
+    """A bar; `label` is below it if there is room.
+
+    `said` is in its tooltip and in the table of numbers.
     """
 
     label: str
@@ -35,7 +35,7 @@ class Bar:
 def figure(
     title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]
 ) -> str:
-    """Upright bars. `head` names the columns of its numbers."""
+    """Return a plot of upright bars; `head` names the columns of the table of its numbers."""
     if not bars:
         return _frame(title, caption, '<p class="none">Nothing yet.</p>')
     top = _nice(max(bar.value for bar in bars))
@@ -52,13 +52,13 @@ def figure(
 
 
 def summary(bars: Sequence[Bar], unit: str) -> str:
-    """What a picture says, in one sentence."""
+    """Return what a plot shows, in one sentence."""
     most = max(bars, key=lambda bar: bar.value)
     return f"{len(bars)} bars; the highest is {most.said} {unit} at {most.label}"
 
 
 def numbers(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Folded away; for whoever can't see a picture, or wants it exactly."""
+    """Return a folded table, for people who can't see the plot or want exact numbers."""
     return f"<details><summary>The numbers</summary>{table('', head, rows)}</details>"
 
 
@@ -69,9 +69,9 @@ def table(
     *,
     shares: Sequence[float] = (),
 ) -> str:
-    """The first column heads its rows; with `shares` (0 to 1) each row has a bar.
+    """Return a table whose first column heads its rows; all others hold numbers.
 
-    All but the first are numbers.
+    With `shares` (0 to 1) each row has a bar.
     """
     top = f"<caption>{escape(caption)}</caption>" if caption else ""
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
@@ -122,7 +122,7 @@ def _grid(top: float) -> str:
 
 
 def _labels(bars: Sequence[Bar]) -> str:
-    """As many as there is room for, the first and about every n-th."""
+    """Return as many labels as there is room for: the first, and about every n-th."""
     widest = max(len(bar.label) for bar in bars) * 7 + 10
     every = max(1, -(-len(bars) * widest // ROOM))
     step = ROOM / len(bars)
@@ -141,7 +141,7 @@ def _labels(bars: Sequence[Bar]) -> str:
 
 
 def _nice(most: float) -> float:
-    """A round number not below `most`, for the top of an axis."""
+    """Return a round number not below `most`, for the top of an axis."""
     if most <= 0:
         return 1.0
     power = 10.0 ** (len(f"{most:.0f}") - 1) if most >= 1 else 0.1
@@ -149,7 +149,7 @@ def _nice(most: float) -> float:
 
 
 def short(number: float) -> str:
-    """With few digits, as an axis wants it."""
+    """Return a number with few digits, as on an axis."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if number >= size:
             return f"{number / (1e3 if unit == 'k' else size):.3g}{unit}"

@@ -1,4 +1,4 @@
-"""A run while it goes on: a tqdm bar on a terminal, a line now and then elsewhere.
+"""Shows a run's progress: a tqdm bar on a terminal, or a line from time to time elsewhere.
 
 It only reads the ledger's tally.
 """
@@ -14,17 +14,17 @@ from tqdm import tqdm
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
 from batcher.ledger.ledger import Ledger, Transition
 
-NOW_AND_THEN: Final = 30.0  # seconds between two lines where there is no terminal
-AT_ONCE: Final = 0.2  # seconds between two pictures of the bar where nothing is done yet
+NOW_AND_THEN: Final = 30.0  # seconds between two lines if there is no terminal
+AT_ONCE: Final = 0.2  # seconds between two redraws of the bar while no document is done
 
 
 def say(words: str) -> None:
-    """A line on stderr, above the bar where there is one."""
+    """Write a line to stderr, above the bar if there is one."""
     tqdm.write(words, file=sys.stderr)
 
 
 class Progress:
-    """Show `ledger` from now on; `close` takes the bar away."""
+    """Shows the progress of `ledger` from now on; `close` removes the bar."""
 
     def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
         self._ledger = ledger

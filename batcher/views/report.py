@@ -1,6 +1,6 @@
 """A batch on one page: what it did, how fast, what it cost, what failed.
 
-One file, no script, nothing loaded.
+The page is one file without script that loads nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
 from batcher.views.status import plain
 
-SHOWN: Final = 12  # rows of a table; what comes after is summed up in one
+SHOWN: Final = 12  # rows of a table; the rest is summed up in one more
 
 
 def report_page(found: Statistics, *, made_at: float) -> str:
-    """The page as HTML."""
+    """Return the page as HTML; `made_at` is a Unix time."""
     sections = [
         _section("Progress", _standing(found)),
         _section("How fast it went, and how close to expiry", _speed(found)),
@@ -96,7 +96,10 @@ def _standing(found: Statistics) -> Iterator[str]:
 
 
 def _lasted(run: RunRow, last: RunRow) -> str:
-    """One that has no end was cut off, or is the last and may go on."""
+    """Return how long a run lasted.
+
+    A run without an end was cut off, or is the last one and may still be running.
+    """
     if run.ended_at:
         return format_duration(run.ended_at - run.started_at)
     return "goes on, or was cut off" if run is last else "cut off"
@@ -212,7 +215,7 @@ def _costs(found: Statistics) -> Iterator[str]:
 
 
 def _folded(counts: Sequence[Count]) -> list[Count]:
-    """The first few, and one for all the others."""
+    """Return the first few counts, and one for all the others."""
     if len(counts) <= SHOWN:
         return list(counts)
     rest = counts[SHOWN:]

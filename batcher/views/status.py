@@ -1,6 +1,6 @@
-"""Where a batch stands, in words for people and as plain values for programs.
+"""How far a batch is, in words for people and as plain values for programs.
 
-Reads; never asks the service.
+It reads the ledger and never asks the service.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 
-if TYPE_CHECKING:  # `status` itself starts no run, and should be there at once
+if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
     from batcher.core.summary import FailureGroup, Summary
     from batcher.manifest.model import Manifest
 
 
-SHOWN: Final = 20  # disagreements in words; the summary as JSON has them all
+SHOWN: Final = 20  # disagreements shown in words; the summary as JSON has all of them
 
 
 def end_words(summary: Summary, manifest: Manifest) -> str:
-    """What is said when a run ends."""
+    """Return the text printed when a run ends."""
     states = dict(summary.documents)
     took = format_duration(summary.seconds)
     lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}']
@@ -59,7 +59,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
 
 
 def _now(summary: Summary) -> str:
-    """Of this run, where others had their share."""
+    """Return how many documents this run saved, if other runs saved some too."""
     saved = summary.documents.get(State.SAVED, 0)
     return f", {summary.saved_in_run} of them now," if summary.saved_in_run < saved else ""
 
@@ -72,7 +72,7 @@ def _spent(summary: Summary) -> str:
 
 
 def nothing_found(manifest: Manifest) -> list[str]:
-    """Where a person should look first whose batch is empty."""
+    """Return where to look first if a batch is empty."""
     places = [next(iter(source.outline().values())) for source in manifest.sources]
     what = (
         "no file there is of a type that is read (`include` names others), or fits `exclude`, "
@@ -82,7 +82,7 @@ def nothing_found(manifest: Manifest) -> list[str]:
 
 
 def trouble_words(summary: Summary) -> str:
-    """What is said with -q: nothing where all went well."""
+    """Return the text printed with -q: empty if all went well."""
     lines = [summary.reason] if summary.reason else []
     if summary.exit_code == ExitCode.INCOMPLETE:
         lines += [_why(group) for group in summary.failures]
@@ -96,10 +96,9 @@ def _some(words: list[str]) -> list[str]:
 
 
 def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
-    """Counts by state, spend, speed and the nearest deadline, as `batcher status --json` prints
-    them.
+    """Return counts by state, spend, speed and nearest deadline, as `batcher status --json` does.
 
-    Raises LedgerError where there is no ledger to be read.
+    Raises LedgerError if there is no ledger to read.
     """
     with reading(ledger) as connection:
         return _values(connection, under_way=under_way)
@@ -137,7 +136,7 @@ def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any
 
 
 def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
-    """A warning once half of the time is over that the oldest job in flight has."""
+    """Return a warning if the oldest job in flight has used half of its time."""
     if deadline is None:
         return []
     accepted_at, deadline_at = deadline
@@ -197,12 +196,12 @@ def _money(cost: dict[str, float], name: str) -> str:
 
 
 def unsaved(states: Mapping[str, int]) -> int:
-    """Documents without a result on disk, for whatever reason."""
+    """Return the number of documents without a result on disk, for whatever reason."""
     return sum(states.values()) - states.get(State.SAVED, 0)
 
 
 def step_lines(steps: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Of a chain, a line for each step; nothing where there is only one."""
+    """Return a line for each step of a chain; none if there is only one step."""
     if len(steps) < 2:
         return []
     width = max(map(len, steps))
@@ -229,13 +228,13 @@ def _why(group: FailureGroup) -> str:
 
 
 def next_time(group: FailureGroup) -> str:
-    """Of what failed for a passing reason."""
+    """Return what the next run does about documents that failed for a passing reason."""
     which = "" if group.waits == group.documents else f"{group.waits} of them "
     return f"{which}will be tried again by the next run ({pluralize(group.runs, 'run')} so far)"
 
 
 def plain(text: str, *, keep: str = "") -> str:
-    """Safe on a terminal, whatever a file or a service put into it."""
+    """Return text that is safe on a terminal, whatever a file or a service put into it."""
     return "".join(c if c.isprintable() or c in keep else "?" for c in text)
 
 

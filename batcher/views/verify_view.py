@@ -1,4 +1,4 @@
-"""The disk held against the ledger, in words."""
+"""The comparison of disk and ledger, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from batcher.maintenance.candidates import Requeued
     from batcher.maintenance.verify import Verified
 
-SHOWN: Final = 20  # of each kind; `--json` has them all
+SHOWN: Final = 20  # names of each kind; `--json` lists all of them
 
 
 def verify_words(found: Verified) -> str:

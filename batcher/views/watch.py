@@ -1,6 +1,6 @@
-"""Follows a batch from another terminal: its status again and again, until the run under way ends.
+"""Follows a batch from another terminal, printing its status until the run in progress ends.
 
-It only reads.
+It only reads the ledger.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"
 
 
 def watch(batch: str, ledger: Path, *, stream: TextIO, pause: float = PAUSE) -> None:
-    """Returns when no run is under way.
+    """Print the status every `pause` seconds; return when no run is in progress.
 
-    On a terminal one picture is redrawn, elsewhere each change is a new one.
+    On a terminal the text is redrawn in place; elsewhere each change is printed anew.
     """
     shown = ""
     while True:

@@ -201,7 +201,8 @@ class Fetcher:
         proof = is_about(answer, flight.job_id)
         loan.give_back()
         await self._exchange(watched, named, proof=proof)
-        if watched.flight is not flight:  # by this look, or by the other document's
+        if watched.flight is not flight:  # exchanged, or called back by a person meanwhile
+            self._jobs.look_in(flight.document, 0.0)
             return True
         if answer.status != JobStatus.COMPLETED:
             return False

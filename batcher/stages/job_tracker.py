@@ -36,7 +36,7 @@ class Watched:
     # submitted by this run; when the jobs of an earlier run ended isn't known
     ours: bool = True
     company: float = GATHER  # share of its age that the next check may wait for other jobs
-    schedule: int = 0
+    checks: int = 0
     misses: int = 0
     missed_at: float = 0.0  # the first of these misses
     failures: int = 0  # failures in a row to get an answer, or a result that can be read
@@ -66,8 +66,8 @@ class Watched:
         """
         age = min(self.age, self.look_at - self.accepted_at) if done else self.age
         if self.ours and not (done and (self.failures or self._was_left_alone)):
-            schedule.learn(self.flight.size, age, done=done, first=self.schedule == 0)
-        self.schedule += 1
+            schedule.learn(self.flight.size, age, done=done, first=self.checks == 0)
+        self.checks += 1
         if not done:
             self.running_at = _now()
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from contexts import context_of
-from test_job_list_scan import accepted
+from test_job_list_scan import accepted, nonce_of
 from virtual import run_virtually, unhurried
 
 from batcher.core import events
@@ -419,7 +419,7 @@ def test_a_job_that_runs_is_looked_at_later_the_older_it_is(
         await bench.ask(1, RUNNING)
         assert bench.span(1) == pytest.approx(span, abs=0.03)
         assert watched.asked_at == pytest.approx(now(), abs=0.03)
-        assert watched.schedule == 1
+        assert watched.checks == 1
         assert bench.schedule.too_soon > 0.5
         assert bench.taken == 0
 
@@ -512,7 +512,7 @@ def test_a_result_is_saved_as_it_came_with_what_it_cost(tmp_path: Path) -> None:
         assert row == (3, 4.5, "job-1")
         detail = "SELECT detail FROM events WHERE event = 'Ended'"
         assert json.loads(bench.ledger.reader.execute(detail).fetchone()[0])["duration"] == 7.0
-        assert (bench.taken, bench.jobs.get(1), watched.schedule) == (0, None, 1)
+        assert (bench.taken, bench.jobs.get(1), watched.checks) == (0, None, 1)
         assert bench.schedule.too_soon < 0.5
 
     at_work(work, tmp_path)
@@ -538,7 +538,7 @@ def test_what_completed_and_can_not_be_read_is_asked_for_again_for_two_minutes(
         bench.client.linked = Refused("GET a URL", "expired", status=410)
         watched = await bench.out(1, age=10.0)
         await bench.ask(1, UNREAD[words], times=4, every=29.0)
-        assert watched.unread == 4 and watched.schedule == 1
+        assert watched.unread == 4 and watched.checks == 1
         assert watched.unread_since == pytest.approx(now() - 87.0, abs=0.2)
         assert bench.span(1) <= 35.0
         await bench.ask(1, UNREAD[words], times=2, every=50.0)
@@ -959,5 +959,27 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
         assert (bench.control.exit_code, bench.control.abort) == (4, True)
         assert "internal error while fetching" in bench.control.reason
         assert bench.ledger.tracking.state_of(1) == State.WAITING
+
+    at_work(work, tmp_path)
+
+
+def test_a_job_that_is_called_back_while_its_answer_names_another_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    """Else nobody would ever look at it again, and the run would wait for it without end."""
+
+    async def work(bench: Bench) -> None:
+        watched = await bench.out(1)
+        await bench.out(2)
+
+        def called_back() -> JobAnswer:
+            watched.flight = watched.flight._replace(recalled_at=now())
+            return JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(1))
+
+        bench.client.said["job-2"] = called_back
+        bench.jobs.look_in(1, FAR)
+        await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
+        assert watched.flight.recalled_at is not None
+        assert bench.span(1) < 1.0
 
     at_work(work, tmp_path)

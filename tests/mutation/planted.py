@@ -58,10 +58,6 @@ DEFECTS: Final = (
         "batcher/core/inflight.py",
         (
             (
-                "if not answer.ended:",
-                'if answer.status in ("Pending", "InProgress", "Completing", "Idle"):',
-            ),
-            (
                 "if answer.status not in (JobStatus.FAILED, JobStatus.CANCELLED):",
                 'if answer.status in ("Pending", "InProgress", "Completing", "Idle", "Completed"):',
             ),

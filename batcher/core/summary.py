@@ -21,7 +21,8 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     example: str
     waits: int = 0  # how many of the documents the next run takes up automatically
     runs: int = 0  # how many runs have tried these, at least
-    error_name: str | None = None  # the API's code of the failure, if there is one
+    # The API's code of the failure. JSON has no such key if there is none.
+    error_name: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _advice(group: FailureGroup) -> str:
 
 def _name(group: FailureGroup) -> str:
     """Return the API's error code; if the service gave none, one named in its message."""
-    if group.error_name is not None:
+    if group.error_name:
         return group.error_name
     named = _NAMES.search(group.reason or "")
     return "" if named is None else str(named[1])

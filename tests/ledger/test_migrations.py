@@ -133,7 +133,8 @@ def test_the_error_names_of_older_documents_are_told_from_their_reasons(ledger: 
 def test_failures_of_one_name_are_one_group(ledger: Ledger) -> None:
     """Whatever the service said beside it, in the ledger's own view too."""
     groups = {
-        (group.kind, group.error_name): group.documents for group in ledger.reporting.failures()
+        (group.kind, group.error_name or None): group.documents
+        for group in ledger.reporting.failures()
     }
     assert groups == {
         ("document", "DOCUMENT_CORRUPT"): 3,
@@ -149,7 +150,7 @@ def test_failures_of_one_name_are_one_group(ledger: Ledger) -> None:
 
 def test_what_the_words_decided_is_decided_as_before(ledger: Ledger) -> None:
     """A job to be cancelled, absences that count, and jobs that the service still has."""
-    assert [flight.recalled for flight in ledger.flights()] == [True]
+    assert [flight.recalled for flight in ledger.tracking.in_flight()] == [True]
     assert [(one.id, one.absences) for one in ledger.audit.unknown()] == [(2, 2)]
     alive = ledger.audit.accepted_jobs("svc", "key", alive_at=NOW)
     assert set(alive) == {"job-1", "job-3", "job-8", "job-9", "job-10"}
@@ -178,7 +179,7 @@ def test_the_kind_of_an_older_input_is_the_one_that_it_would_have_today(
     ledger = open_ledger(path, batch="b", clock=lambda: NOW, inline=True)
     rows = ledger.reader.execute("SELECT DISTINCT input_kind FROM attempts").fetchall()
     documents = dict(ledger.reader.execute("SELECT id, input_kind FROM documents WHERE id < 3"))
-    (flight,) = ledger.flights()
+    (flight,) = ledger.tracking.in_flight()
     (unknown,) = ledger.audit.unknown()
     ledger.close()
     assert rows == [(kind,)]

@@ -291,8 +291,9 @@ def test_where_uploads_are_not_deleted_a_lost_answer_is_found_or_held(
 
 
 def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(house: House) -> None:
-    """Two answers mixed up on their way, and the second one lost: a person decides, and the others
-    come home.
+    """Two answers were mixed up on their way, and the second one is lost.
+
+    A person decides about both documents; the others are saved.
     """
 
     class Crossed(FakeClient):
@@ -316,7 +317,8 @@ def test_a_job_that_was_answered_to_another_document_is_held_and_ends_no_run(hou
         house.service.work = lambda job: (300.0, None)
         for _ in range(3):
             tally = await house.run()
-            assert tally["held"] == 1 and tally.keys() <= {"held", "saved", "waiting"}
+            assert tally["held"] == 1 and tally.keys() <= {"held", "saved", "stuck", "waiting"}
+            assert not (house.out / "a.txt.json").exists()  # its job is b's
             await asyncio.sleep(HOUR)
 
     run_virtually(work())

@@ -39,6 +39,8 @@ class ReportingQueries:
         groups: dict[tuple[str, str | None, str], FailureGroup] = {}
         for row in self._connection.execute(_FAILURES, (waiting,)):
             group = FailureGroup(*row)
+            if not group.error_name:
+                group = msgspec.structs.replace(group, error_name=msgspec.UNSET)
             key = (group.state, group.kind, alike(group.error_name or group.reason or ""))
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)

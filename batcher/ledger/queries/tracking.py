@@ -70,13 +70,9 @@ class TrackingQueries:
         return None if deadline_at is None else (accepted_at, deadline_at)
 
     def nearest_deadline_at(self) -> float | None:
-        sql = (
-            "SELECT min(a.deadline_at) FROM documents d JOIN attempts a ON a.document = d.id AND "
-            "a.outcome = 'accepted'"
-            " WHERE d.state IN ('waiting', 'ready')"
-        )
-        moment: float | None = self._connection.execute(sql).fetchone()[0]
-        return moment
+        """Return when the first result of a job in flight expires, or None."""
+        nearest = self.nearest_deadline()
+        return None if nearest is None else nearest[1]
 
     def places_of(self, documents: Sequence[int]) -> Mapping[int, str]:
         """Return the output path of each of `documents` that is current.

@@ -15,7 +15,7 @@ from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode, RunEnd, ended_as, exit_code_of
 
 ROOT = Path(batcher.__file__).parent
-README = ROOT.parent / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_readme_lists_every_exit_code_and_no_other() -> None:

@@ -384,7 +384,7 @@ class Replica:
         )
         known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()
         if not known:
-            return self._kind != "holes" and self._world.now < self._from + UNWITNESSED
+            return self._kind == "empty" and self._world.now < self._from + UNWITNESSED
         return any(job_id in away for (job_id,) in known)
 
 

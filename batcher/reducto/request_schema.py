@@ -7,7 +7,9 @@ A test compares this with the description itself.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from batcher.reducto.api_types import BlockType
 
 Shape = str | list[Any] | dict[str, Any]
 
@@ -30,20 +32,6 @@ PAGE_RANGE: Final[Shape] = [
     {"each": "string"},
     "null",
 ]
-_BLOCKS: Final = (
-    "Header",
-    "Footer",
-    "Title",
-    "Section Header",
-    "Page Number",
-    "List Item",
-    "Figure",
-    "Table",
-    "Key Value",
-    "Text",
-    "Comment",
-    "Signature",
-)
 
 PARSE: Final[dict[str, Shape]] = {
     "enhance": {
@@ -83,7 +71,7 @@ PARSE: Final[dict[str, Shape]] = {
                     "chunk_overlap": "integer",
                 }
             },
-            "filter_blocks": {"each": {"among": list(_BLOCKS)}},
+            "filter_blocks": {"each": {"among": list(get_args(BlockType))}},
             "embedding_optimized": "boolean",
         }
     },

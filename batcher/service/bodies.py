@@ -9,22 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from batcher.reducto.api_types import JobType
-
-BlockType = Literal[
-    "Header",
-    "Footer",
-    "Title",
-    "Section Header",
-    "Page Number",
-    "List Item",
-    "Figure",
-    "Table",
-    "Key Value",
-    "Text",
-    "Comment",
-    "Signature",
-]
+from batcher.reducto.api_types import BlockType, JobType
 
 
 class UploadAnswer(msgspec.Struct):

@@ -11,9 +11,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from batcher.reducto.api_types import JobType
+from batcher.reducto.api_types import BlockType, JobType
 from batcher.service.bodies import (
-    BlockType,
     PageRanges,
     PipelineSettings,
     SplitCategory,

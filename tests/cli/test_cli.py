@@ -9,7 +9,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import signal
 import sqlite3
 import ssl
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from certificates import needs_openssl, self_signed
 from commandline import batcher, rows, start
 from peer import UNPROCESSABLE, Peer, accepts_and_hangs_up, ends_early, links, listening, once, says
 
@@ -753,37 +753,14 @@ async def test_a_proxy_is_asked_for_what_is_elsewhere(
     assert (await batcher("run", inbox, "-o", out, "--service", peer.url)).code == 0
 
 
-@pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate"
-)
+@needs_openssl
 async def test_a_certificate_that_is_not_trusted_ends_a_run_at_once(
     inbox: Path, out: Path, tmp_path: Path
 ) -> None:
     """No patience mends it; the words say what does."""
-    certificate = tmp_path / "c.pem"
-    key = tmp_path / "k.pem"
-    made = await asyncio.create_subprocess_exec(
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "9",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
+    certificate = self_signed(tmp_path / "c.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
     server = await asyncio.start_server(
         lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context
     )

@@ -4,49 +4,20 @@ gateway wants.
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from certificates import needs_openssl, self_signed
 from commandline import batcher
 from peer import Handler, Peer, links, listening, says
-
-needs_openssl = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="no openssl here: nothing makes a certificate"
-)
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Of this machine, signed by nobody else; its key lies beside it."""
-    path = tmp_path / "ca.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "9",
-            "-subj",
-            "/CN=localhost",
-            "-keyout",
-            path.with_suffix(".key"),
-            "-out",
-            path,
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        stderr=subprocess.DEVNULL,
-    )
-    return path
+    return self_signed(tmp_path / "ca.pem")
 
 
 @pytest.fixture

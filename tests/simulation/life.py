@@ -256,16 +256,13 @@ class _Life:
         """By one that says that it could see all there is, what it didn't see isn't there."""
         world = self.world
         began = self.world.now
-        lies = world.replica.lies
+        world.replica.left_out.clear()
         audit = discreet(await run.audit(), run.ledger.secrets)
         world.gossip.told += [*audit.words(), *audit.notes]
         world.mixed_up += audit.mixed_up
-        if (
-            not audit.notes
-            and control.exit_code != 4
-            and not control.abort
-            and world.replica.lies == lies
-        ):
+        world.concealed |= world.replica.left_out
+        left_out = bool(world.replica.left_out)
+        if not audit.notes and control.exit_code != 4 and not control.abort and not left_out:
             world.audits.append((began, world.now))
 
     async def _retry(self, ledger: Ledger) -> None:

@@ -177,9 +177,12 @@ def _could_be_seen(world: World, first: str, second: str) -> bool:
     """Whether a run has held the listing against the ledger, without a doubt, when it showed them
     both.
 
-    And when the attempt had its job. What comes later than any request should is nobody's to find.
+    And when the attempt had its job. What comes later than any request should is nobody's to find,
+    and so is what a listing that shows the other left out when it was held against the ledger.
     """
     service = world.service
+    if world.concealed & {first, second}:
+        return False
     sql = "SELECT sent_at, accepted_at FROM attempts WHERE nonce = ? AND job_id IS NOT NULL"
     row = world.database.execute(sql, (_nonce(world, second),)).fetchone()
     if row is None or service.jobs[second].accepted_at > row[0] + LATE:
@@ -336,12 +339,18 @@ def _names_deleted(world: World, reason: str) -> bool:
 
 
 def _failed_without_reason(world: World) -> Iterator[str]:
-    """No document fails for want of the input that we took away, or let lapse."""
+    """No document fails for want of the input that we took away, or let lapse.
+
+    But one may be told of another's failure, which doesn't say whose it is.
+    """
     rows = world.database.execute(
-        "SELECT source, reason FROM documents WHERE state = 'failed' AND job = 'parse'"
+        "SELECT source, reason, job_id FROM documents d JOIN attempts a ON a.document = d.id"
+        " WHERE state = 'failed' AND job = 'parse'"
+        " AND a.number = (SELECT max(number) FROM attempts WHERE document = d.id)"
     )
-    for source, reason in rows:
-        if (reason or "").startswith(api_types.ErrorName.INVALID_CONFIG):
+    for source, reason, job_id in rows:
+        is_of_another = any(job_id in pair for pair in world.crossed)
+        if (reason or "").startswith(api_types.ErrorName.INVALID_CONFIG) and not is_of_another:
             yield f"{source} failed for want of its upload"
 
 
@@ -380,8 +389,8 @@ def _not_tried_as_often_as_promised(world: World, inboxes: Sequence[Inbox]) -> I
         if (folder, source) not in there:  # no run finds it any more: its verdict stands
             continue
         since = happened.get((content, step), Counter[str]())
-        has_failed = any(since[event] for event in ("JobFailed", "GivenUp", "Rejected"))
-        if kind in PASSING and has_failed and not since["TakenUp"]:
+        tries = since["JobFailed"] + since["GivenUp"] + since["Rejected"]
+        if kind in PASSING and 0 < tries < RUNS and not since["TakenUp"]:
             yield f"{source} failed for a reason that may pass, and no later run has tried it"
 
 

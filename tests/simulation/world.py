@@ -129,6 +129,7 @@ class World:
     defects: list[str] = field(default_factory=list)  # what must never happen, as it happened
     # from when to when: those without a doubt
     audits: list[tuple[float, float]] = field(default_factory=list)
+    concealed: set[str] = field(default_factory=set)  # what audits were not shown
     crossed: list[tuple[Any, Any]] = field(default_factory=list)  # answers that changed places
     mixed_up: list[str] = field(default_factory=list)  # what audits told of that
     replica: Replica = field(init=False)
@@ -333,7 +334,7 @@ class Replica:
         self._from = 0.0
         self._until = START
         self._left_out: dict[str, bool] = {}
-        self.lies = 0  # readings of it that left something out
+        self.left_out: set[str] = set()  # since somebody last emptied it
 
     def hidden(self, jobs: list[FakeJob]) -> set[str]:
         """Those of `jobs` that the listing doesn't show, though it has had its time."""
@@ -346,7 +347,7 @@ class Replica:
                 del away[job.job_id]
         if away:
             world.faults[f"listing {self._kind}"] += 1
-            self.lies += 1
+            self.left_out |= away.keys()
         return away.keys()
 
     def _is_blind(self, now: float) -> bool:
@@ -378,8 +379,8 @@ class Replica:
         if row is None or row[0] != "open":
             return True
         sql = (
-            "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved') AND cleaned_at IS "
-            "NULL"
+            "SELECT job_id FROM attempts WHERE outcome IN ('accepted', 'saved')"
+            " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
             " AND accepted_at < ? AND deadline_at > ?"
         )
         known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()

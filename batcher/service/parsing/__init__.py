@@ -15,7 +15,14 @@ from batcher.service.parsing import images as pictured
 from batcher.service.parsing import mail, office, ole, pdf, searchable, sheets, text, zipped_xml
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
-from batcher.service.parsing.pages import DocumentProblem, Page, Parsed, empty, unsupported
+from batcher.service.parsing.pages import (
+    DocumentProblem,
+    Page,
+    Parsed,
+    empty,
+    unread_of,
+    unsupported,
+)
 from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.selection import selected
@@ -88,7 +95,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         credits=_credits(kind, pages),
         images=images,
         document_properties=_properties(path, kind, settings),
-        notes=unserved_by_parse(options, kind),
+        notes=[*unserved_by_parse(options, kind), *unread_of(pages)],
     )
 
 

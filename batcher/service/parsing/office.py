@@ -16,7 +16,7 @@ from batcher.service.parsing.pages import (
     Page,
     PageBlock,
     corrupt,
-    empty,
+    numbered,
     protected,
     table,
 )
@@ -47,7 +47,7 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
                 PageBlock(_docx_type(item.style.name if item.style else ""), item.text.strip())
             )
         pages += [[] for _ in range(_breaks_in(item))]
-    return _numbered(pages)
+    return numbered(pages)
 
 
 def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -59,7 +59,7 @@ def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
     deck = _opened(path, pptx.Presentation)
     size = (deck.slide_width or 1, deck.slide_height or 1)
-    return _numbered(
+    return numbered(
         [list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides]
     )
 
@@ -125,9 +125,3 @@ def _box(shape: Any, size: tuple[int, int]) -> tuple[float, float, float, float]
 
 def _share(value: float) -> float:
     return round(min(1.0, max(0.0, value)), 6)
-
-
-def _numbered(pages: list[list[PageBlock]]) -> list[Page]:
-    if not any(pages):
-        raise empty("the document has no text")
-    return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]

@@ -5,6 +5,7 @@ Boxes are fractions of the page's width and height. Nothing here reads a file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,7 +58,8 @@ class Page:
     `name` is a sheet's name and `cells` its number of cells that aren't empty.
 
     `picture` is the whole page as PNG and `image` its name in the answer; `words` and `lines` hold
-    the text with its boxes. They are filled only if an option asks for them.
+    the text with its boxes. They are filled only if an option asks for them. `unread` names what of
+    it could not be read, and why, a sentence for each; without pages it stands for the document.
     """
 
     number: int
@@ -69,6 +71,7 @@ class Page:
     image: str | None = None
     words: tuple[Word, ...] = ()
     lines: tuple[Word, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Parsed:
 
     `result` is the API's FullResult, `credits` the cost by the API's old rate card, `images` the
     PNG or PDF files by name, and `notes` one sentence for each option that was asked for and not
-    served.
+    served, and for each part of the document that could not be read.
     """
 
     result: dict[str, Any]
@@ -131,6 +134,49 @@ def table(
 ) -> PageBlock:
     """Return a Table block with its content as Markdown."""
     return PageBlock("Table", markdown_table(rows), box, rows=rows, places=places)
+
+
+def numbered(pages: list[list[PageBlock]], unread: Sequence[str] = ()) -> list[Page]:
+    """Return the blocks of each page as pages; what could not be read is told with the first.
+
+    Raises DocumentProblem if no page has a block with content.
+    """
+    kept = [
+        [block for block in blocks if block.content or block.type == "Figure"] for blocks in pages
+    ]
+    if not any(kept):
+        raise empty("; ".join(["the document has no text", *unread]))
+    return [
+        Page(number, number, blocks, unread=tuple(unread) if number == 1 else ())
+        for number, blocks in enumerate(kept, start=1)
+    ]
+
+
+def unread_of(pages: Sequence[Page]) -> list[str]:
+    """Return what of the pages could not be read, each reason once, with the numbers of its pages.
+
+    A reason that concerns several pages begins with them: "pages 2, 5: …". In a document of one
+    page it stands alone.
+    """
+    concerned: dict[str, list[int]] = {}
+    for page in pages:
+        for reason in page.unread:
+            concerned.setdefault(reason, []).append(page.original)
+    if len(pages) == 1:
+        return list(concerned)
+    return [f"{_listed(numbers)}: {reason}" for reason, numbers in concerned.items()]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Return "page 2" or "pages 2, 5-7"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    told = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+    return f"page {told}" if len(numbers) == 1 else f"pages {told}"
 
 
 def markdown_table(rows: Rows) -> str:

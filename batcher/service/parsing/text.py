@@ -9,12 +9,19 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Page, PageBlock, corrupt, empty, table
+from batcher.service.parsing.pages import (
+    Page,
+    PageBlock,
+    corrupt,
+    empty,
+    numbered,
+    table,
+)
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -215,12 +222,6 @@ def _is_within(node: Any, tags: set[str]) -> bool:
     return False
 
 
-def one_page(blocks: list[PageBlock]) -> list[Page]:
-    """Return the blocks that have content as page 1.
-
-    Raises DocumentProblem if there are none.
-    """
-    blocks = [block for block in blocks if block.content]
-    if not blocks:
-        raise empty("the document has no text")
-    return [Page(1, 1, blocks)]
+def one_page(blocks: list[PageBlock], unread: Sequence[str] = ()) -> list[Page]:
+    """Return the blocks that have content as page 1; see `pages.numbered`."""
+    return numbered([blocks], unread)

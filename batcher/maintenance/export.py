@@ -24,6 +24,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from batcher.common.extras import install_command
 from batcher.common.private_files import make_file
 from batcher.core.columns import Columns, ColumnType
 from batcher.errors import BatcherError, OutputError
@@ -201,7 +202,7 @@ def _columns(rows: Iterable[Row]) -> Columns:
 def _needed(target: Path | None) -> Path:
     if find_spec("pyarrow") is None:
         raise BatcherError(
-            "Parquet needs pyarrow, which isn't installed: pip install 'batcher[parquet]'"
+            f"Parquet needs pyarrow, which isn't installed: {install_command('parquet')}"
         )
     if target is None:
         raise BatcherError("Parquet isn't for a terminal or a pipe: name a file with -o")

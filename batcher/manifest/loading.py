@@ -15,6 +15,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
+from batcher.common.extras import install_command
 from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
@@ -86,7 +87,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         data = read(text)
     except ImportError as error:
-        hint = "pip install 'batcher[yaml]', or write it in TOML or JSON"
+        hint = f"{install_command('yaml')}, or write it in TOML or JSON"
         raise ManifestError(
             str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]
         ) from error
@@ -154,12 +155,12 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
     if sources and ca_file is not None and (problem := untrusted(ca_file)):
         problems.append(problem)
     if "parquet" in manifest.output.formats and find_spec("pyarrow") is None:
-        hint = "pip install 'batcher[parquet]'"
+        hint = install_command("parquet")
         problems.append(
             Problem("output.formats", "parquet needs pyarrow, which isn't installed", hint)
         )
     if manifest.output.mirror and find_spec("obstore") is None:
-        hint = "pip install 'batcher[s3]'"
+        hint = install_command("s3")
         problems.append(
             Problem("output.mirror", "object stores need obstore, which isn't installed", hint)
         )
@@ -219,7 +220,7 @@ def _missing(source: Source) -> Iterator[Problem]:
         yield Problem(
             "source.url",
             "object stores need obstore, which isn't installed",
-            "pip install 'batcher[s3]'",
+            install_command("s3"),
         )
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.common.extras import install_command
 from batcher.errors import MirrorError
 from batcher.sources.object_store import opened
 
@@ -38,7 +39,7 @@ class Mirror:
             import obstore
         except ImportError as error:
             raise MirrorError(
-                f"{url}: object stores need obstore: pip install 'batcher[s3]'"
+                f"{url}: object stores need obstore: {install_command('s3')}"
             ) from error
         self._put = obstore.put_async
         self._delete = obstore.delete_async

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.common.extras import install_command
 from batcher.core.columns import Columns, ColumnType
 from batcher.errors import OutputError
 from batcher.outputs.rows import Row, fitted
@@ -66,5 +67,5 @@ def _library() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise OutputError("Parquet needs pyarrow: pip install 'batcher[parquet]'") from error
+        raise OutputError(f"Parquet needs pyarrow: {install_command('parquet')}") from error
     return pyarrow, pyarrow.parquet

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from batcher.service.local import LocalOptions
+    from batcher.common.extras import install_command
+from batcher.service.local import LocalOptions
 
 KEY_VARIABLE: Final = "REDUCTO_API_KEY"
 SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
@@ -204,7 +205,7 @@ def _model(url: str | None, name: str, variable: str | None) -> Any:
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"--llm-url {url!r} is no http(s) address")
     if find_spec("jsonschema") is None:
-        raise click.UsageError("--llm-url needs the extra `llm`: pip install 'batcher[llm]'")
+        raise click.UsageError(f"--llm-url needs the extra `llm`: {install_command('llm')}")
     if variable and not os.environ.get(variable):
         raise click.UsageError(f"--llm-key-env names {variable}, and that variable is empty")
     return Model(url, name, os.environ[variable] if variable else "")

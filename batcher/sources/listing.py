@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from batcher.common.extras import install_command
 from batcher.common.names import path_of
 from batcher.common.text_files import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChangedError, SourceGoneError
@@ -343,7 +344,7 @@ class ParquetTable:
             from pyarrow import ArrowInvalid, parquet
         except ImportError:
             problem = Problem(
-                "source.listing", "Parquet needs an extra", "pip install 'batcher[parquet]'"
+                "source.listing", "Parquet needs an extra", install_command("parquet")
             )
             raise ManifestError(str(path), [problem]) from None
         self._path = path

@@ -12,6 +12,11 @@ import pytest
 from peer import Peer, listening
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait for processes, disks and services of their own more than they compute."""
+    return 2 * len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 4
+
+
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
     async with listening(Peer()) as peer:

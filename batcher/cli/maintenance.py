@@ -45,6 +45,37 @@ def why(what: Path, path: str, as_json: bool) -> None:
     click.echo(json.dumps(versions) if as_json else story_words(versions))
 
 
+@main.command(short_help="Show what earlier runs did, and how each ended.")
+@WHAT
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
+@AS_JSON
+def runs(what: Path, last: int, as_json: bool) -> None:
+    """Show the last runs of a batch: when each ran, how it ended, what it saved and what that cost.
+
+    A run that was killed says so. With --json the oldest of them comes first, too.
+
+    \b
+    batcher runs manifests/nightly.toml
+    batcher runs results/nightly --last 7 --json
+    """
+    import msgspec
+
+    from batcher.ledger.lock import is_held
+    from batcher.ledger.queries.reporting import ReportingQueries
+    from batcher.ledger.queries.run_history import run_history
+    from batcher.views.runs_view import runs_words
+
+    place = place_of(what)
+    with reading(place) as connection:
+        records = run_history(connection, under_way=is_held(place.ledger), last=last)
+        prices = ReportingQueries(connection).prices()
+    if as_json:
+        click.echo(msgspec.json.encode(records))
+        return
+    price = float(prices.get("dollars_per_credit") or 0.0)
+    click.echo(runs_words(place.batch, records, dollars_per_credit=price))
+
+
 @main.command(short_help="Show what failed, in groups, and what to do about each.")
 @WHAT
 @AS_JSON

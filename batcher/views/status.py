@@ -16,6 +16,7 @@ from batcher.common.formatting import format_duration, format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries.reporting import ReportingQueries
+from batcher.ledger.queries.run_history import RunRecord, run_history
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 
@@ -131,7 +132,7 @@ def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": reporting.failures(),
         "left_out": reporting.left_out(),
-        "last_run": {name: last[name] for name in ("ended", "exit_code", "reason") if name in last},
+        "last_run": next(iter(run_history(connection, under_way=under_way, last=1)), None),
     }
 
 
@@ -155,6 +156,8 @@ def _deadline_warning(deadline: tuple[float, float] | None) -> list[str]:
 def status_words(batch: str, values: dict[str, Any]) -> str:
     lines = [f'batch "{batch}": {counts(values["documents"])}']
     lines += step_lines(values["steps"])
+    if values["last_run"] is not None:
+        lines.append(f"  last run: {run_line(values['last_run'])}")
     still_open = sum(
         number for state, number in values["documents"].items() if State(state) in OPEN
     )
@@ -180,6 +183,12 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         )
     lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
     return "\n".join(lines)
+
+
+def run_line(record: RunRecord) -> str:
+    """Return when a run began and how it ended, with its exit code unless that is 0."""
+    code = f" with exit code {record.exit_code}" if record.exit_code else ""
+    return f"{datetime.fromtimestamp(record.started_at):%Y-%m-%d %H:%M:%S}, {record.ended}{code}"
 
 
 _TO_TELL = (

@@ -458,7 +458,7 @@ async def test_it_is_told_how_a_run_ended(how: str, inbox: Path, peer: Peer) -> 
     assert (summary.ended, news["ended"], written["ended"]) == (how, how, how)
     assert (summary.exit_code, news["exit_code"]) == (code, code)
     last_run = status_values(inbox.parent / "out 1" / ".batcher" / "ledger.db")["last_run"]
-    assert (last_run["ended"], last_run["exit_code"]) == (how, code)
+    assert (last_run.ended, last_run.exit_code) == (how, code)
 
 
 async def test_only_the_runs_asked_for_are_posted(inbox: Path, peer: Peer) -> None:

@@ -201,6 +201,7 @@ def _left_behind(world: World) -> Iterator[str]:
     sql = (
         "SELECT job_id FROM attempts JOIN documents d ON d.id = document"
         " WHERE outcome = 'saved' AND current = 1 AND deadline_at > ?"
+        " AND state <> 'cancelled'"  # called off while its lost result was to be fetched again
     )
     for (job_id,) in world.database.execute(sql, (world.now + TOLERANCE,)):
         if world.service.known(job_id) is not None:

@@ -1,7 +1,7 @@
 """Whole batches through seeded storms of faults: nothing lost, nothing paid for twice, and every
 planted defect caught.
 
-`python tests/simulation/campaign.py --seconds 2700` looks much longer, SIMULATION_SEEDS=120 a
+`python tests/simulation/campaign.py --seconds 2700` looks much longer, SIMULATION_SEEDS=300 a
 little.
 """
 
@@ -15,7 +15,7 @@ from life import live
 from mutants import MUTANTS
 from shown_by import shown_by, shows
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "30"))
 FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))  # the campaign takes others each time
 SEEDS_FOR_A_MUTANT = 600
 TOLD_TWICE = 4

@@ -20,9 +20,14 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Uploaded(Event, frozen=True):
-    """Its input can be named in a request; `file_id` is the form that `reducto.inputs` records."""
+    """Its input can be named in a request; `file_id` is the form that `reducto.inputs` records.
+
+    `uploaded_at` is when its upload began: the service counts from then, and the machine may sleep
+    until the answer. None stands for the time at which this is recorded.
+    """
 
     file_id: str
+    uploaded_at: float | None = None
 
 
 class UploadLapsed(Event, frozen=True):

@@ -43,7 +43,8 @@ _PAID_FOR_ITSELF: Final = (
 
 DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Uploaded: (
-        "file_id = :file_id, input_kind = :input_kind, uploaded_at = :at, tries = 0, due_at = 0"
+        "file_id = :file_id, input_kind = :input_kind,"
+        " uploaded_at = coalesce(:uploaded_at, :at), tries = 0, due_at = 0"
     ),
     e.UploadLapsed: f"{_PART_WAYS}, {_NO_UPLOAD}, {_FAILURE}, due_at = :due_at",
     e.Postponed: f"{_REASON}, due_at = :due_at, tries = :tries",

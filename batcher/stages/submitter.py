@@ -360,10 +360,11 @@ class Submitter:
         if self._allowance.exceeded or self._too_large:
             chained = isinstance(content, Named) and isinstance(content.input, UpstreamJob)
             await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
+        began = self._clock()
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
             return
-        uploaded = events.Uploaded(due.id, named.input.known_as)
+        uploaded = events.Uploaded(due.id, named.input.known_as, began)
         if due.id in self._ahead:
             await self._ledger.record(uploaded)
         else:
@@ -551,7 +552,12 @@ class Submitter:
         )
 
     async def _post(self, due: Due, input: Input, call: Call) -> events.Event:
-        """Send the one POST and return its outcome as an event."""
+        """Send the one POST and return its outcome as an event.
+
+        The result is kept from some moment between the request and its answer; the earlier one
+        counts, since the machine may sleep in between.
+        """
+        deadline_at = self._clock() + self._assignments[due.job].account.retention
         try:
             job_id = await call()
         except Refused as error:
@@ -567,9 +573,7 @@ class Submitter:
         self._silent_since = None
         self._rate_limits.submit.answered()
         self._concurrency.breaker.answered(self._clock())
-        return events.Accepted(
-            due.id, job_id, deadline_at=self._clock() + self._assignments[due.job].account.retention
-        )
+        return events.Accepted(due.id, job_id, deadline_at=deadline_at)
 
     def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:
         if isinstance(error, Busy):

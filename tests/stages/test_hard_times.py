@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import random
+import sqlite3
 import types
 from datetime import UTC, datetime
 from pathlib import Path
@@ -560,3 +561,36 @@ async def test_a_fetch_called_off_while_it_waits_for_room_gives_back_no_more_tha
         (error,) = await asyncio.gather(task, return_exceptions=True)
     await runner.cleanup()
     assert isinstance(error, asyncio.CancelledError)
+
+
+def test_what_is_kept_for_so_long_is_counted_from_the_request_and_not_from_its_answer(
+    house: House,
+) -> None:
+    """A laptop that sleeps between the two loses hours of which it knows nothing."""
+
+    class Sleepy(FakeClient):
+        async def upload(self, content: Any, **more: Any) -> api_types.Upload:
+            upload = await super().upload(content, **more)
+            await asyncio.sleep(11 * HOUR)
+            return upload
+
+        async def run_job(self, *asked: Any, **more: Any) -> str:
+            job_id = await super().run_job(*asked, **more)
+            await asyncio.sleep(5 * HOUR)
+            return job_id
+
+    async def work() -> None:
+        house.put(a="one")
+        house.client = Sleepy(house.service)
+        began = now()
+        assert await house.run() == {"saved": 1}
+        (job,) = house.service.jobs.values()
+        with sqlite3.connect(house.out / ".batcher" / "ledger.db") as ledger:
+            ((deadline_at, uploaded_at),) = ledger.execute(
+                "SELECT deadline_at, uploaded_at FROM attempts a"
+                " JOIN documents d ON d.id = a.document"
+            )
+        assert deadline_at <= job.accepted_at + house.service.retention
+        assert began <= uploaded_at < began + HOUR
+
+    run_virtually(work())

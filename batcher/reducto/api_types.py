@@ -48,7 +48,8 @@ HOSTED_TYPES: Final = frozenset(
 LOCAL_TYPES: Final = frozenset(
     """
     pdf docx dotx doc dot rtf txt text log md markdown html htm odt epub eml msg
-    xlsx xlsm xlsb xls xltx xltm ods csv tsv pptx
+    xlsx xlsm xlsb xls xltx xltm ods csv tsv
+    pptx pptm potx potm ppsx ppsm
     png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
     """.split()
 )

@@ -12,7 +12,17 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import images as pictured
-from batcher.service.parsing import mail, office, ole, pdf, searchable, sheets, text, zipped_xml
+from batcher.service.parsing import (
+    mail,
+    office,
+    ole,
+    pdf,
+    searchable,
+    sheets,
+    slides,
+    text,
+    zipped_xml,
+)
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import (
@@ -44,7 +54,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "odt": zipped_xml.read_odt,
     "epub": zipped_xml.read_epub,
     "docx": office.read_docx,
-    "pptx": office.read_pptx,
+    "pptx": slides.read_pptx,
     "sheet": sheets.read_sheets,
     "rtf": text.read_rtf,
     "doc": ole.read_doc,

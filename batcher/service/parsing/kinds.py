@@ -34,7 +34,7 @@ EXTENSIONS: Final = {
     **dict.fromkeys(("odt",), "odt"),
     **dict.fromkeys(("epub",), "epub"),
     **dict.fromkeys(("docx", "dotx"), "docx"),
-    **dict.fromkeys(("pptx",), "pptx"),
+    **dict.fromkeys(("pptx", "pptm", "potx", "potm", "ppsx", "ppsm"), "pptx"),
     **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "xltx", "xltm", "ods"), "sheet"),
 }
 _IN_ZIP: Final = (

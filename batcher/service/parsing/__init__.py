@@ -15,6 +15,7 @@ from batcher.service.parsing import images as pictured
 from batcher.service.parsing import (
     mail,
     office,
+    old_office,
     ole,
     pdf,
     searchable,
@@ -57,12 +58,14 @@ READERS: Final[Mapping[str, Reader]] = {
     "pptx": slides.read_pptx,
     "sheet": sheets.read_sheets,
     "rtf": text.read_rtf,
-    "doc": ole.read_doc,
+    "doc": old_office.read_doc,
+    "ppt": old_office.read_ppt,
+    "wpd": old_office.read_wpd,
     "msg": ole.read_msg,
 }
 HINTS: Final = {
-    "ppt": "; save it as PPTX",
-    "wpd": "; save it as DOCX or PDF",
+    "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",
+    "wpd": " as what they hold, which is no document of WordPerfect; save it as DOCX or PDF",
     "qpw": "; save it as XLSX",
 }
 EMBEDDED_DPI: Final = 100  # the API's default for `settings.embed_pdf_metadata_dpi`

@@ -258,7 +258,7 @@ def marked_parts() -> tuple[dict[str, str], dict[str, str]]:
         f"{reference('cat', 'str', places['category'], 'b')}"
         f"{reference('val', 'num', '0.155', '.5', code='0.0%')}</c:ser>"
     )
-    places["percentage"] = "15.5%"
+    places["percentage"] = "15.5"
     waterfall = (
         f'<cx:chartSpace {NAMES}><cx:chartData><cx:data id="0"><cx:strDim type="cat"><cx:lvl>'
         f'<cx:pt idx="0">{word("extended category")}</cx:pt></cx:lvl></cx:strDim>'

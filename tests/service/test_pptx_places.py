@@ -63,8 +63,7 @@ def deck(*slides: str, **more: str) -> dict[str, str]:
 def check_places(parsed: Parsed, places: dict[str, str]) -> None:
     content = "\n".join(block["content"] for block in blocks(parsed))
     found = {
-        place: len(re.findall(rf"{re.escape(word)}(?!\w)", content))
-        for place, word in places.items()
+        place: len(re.findall(rf"\b{re.escape(word)}\b", content)) for place, word in places.items()
     }
     assert {place: times for place, times in found.items() if times != 1} == {}
     assert not re.search("fallback|hidden below|hidden too|Click to|not available", content)

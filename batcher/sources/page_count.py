@@ -290,7 +290,7 @@ def _next(file: IO[bytes], form: str) -> int:
 COUNTERS: Final[Mapping[str, Callable[[Path], Measure]]] = {
     ".pdf": _of_pdf,
     ".docx": _of_text,
-    ".pptx": _of_slides,
+    **dict.fromkeys((".pptx", ".pptm", ".potx", ".potm", ".ppsx", ".ppsm"), _of_slides),
     ".xlsx": _of_sheets,
     ".xlsm": _of_sheets,
     ".csv": _of_csv,

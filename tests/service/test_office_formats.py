@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,17 @@ def fault(path: Path) -> str:
     return caught.value.name
 
 
-def word(path: Path, *pieces: tuple[str, str], flags: int = 0x0200) -> Path:
-    """A document saved in as many pieces, each in its encoding."""
+def word(
+    path: Path, *pieces: tuple[str, str], flags: int = 0x0200, lengths: Iterable[int] = ()
+) -> Path:
+    """A document saved in as many pieces, each in its encoding.
+
+    `lengths` are those of the body and of what stands beside it.
+    """
     main = bytearray(1024)
     struct.pack_into("<H", main, 0x0A, flags)
-    struct.pack_into("<I", main, 0x4C, sum(len(text) for text, _ in pieces))
+    parts = list(lengths) or [sum(len(text) for text, _ in pieces)]
+    struct.pack_into(f"<{len(parts)}I", main, 0x4C, *parts)
     bounds = [0]
     places = b""
     for text, encoding in pieces:
@@ -61,6 +68,21 @@ def test_an_old_word_document_is_read_piece_by_piece(tmp_path):
         ("Text", "Lamp oil is low.", 1),
         ("Table", "| part | stock |\n| --- | --- |\n| tin | 3 |", 1),
         ("Text", "Second page", 2),
+    ]
+
+
+def test_what_stands_beside_the_body_comes_after_it(tmp_path):
+    """Footnotes, headers, comments, endnotes and text boxes, but not macros."""
+    parts = ("Body.\r", "foot\r", "head\r", "macro\r", "comment\r", "end\r", "box\r", "top\r")
+    path = word(tmp_path / "a.doc", *((part, "cp1252") for part in parts), lengths=map(len, parts))
+    assert [(kind, content) for kind, content, _ in read(path)] == [
+        ("Text", "Body."),
+        ("Text", "foot"),
+        ("Header", "head"),
+        ("Comment", "comment"),
+        ("Text", "end"),
+        ("Text", "box"),
+        ("Header", "top"),
     ]
 
 
@@ -167,12 +189,3 @@ def test_what_is_hidden_in_a_workbook_can_be_left_out(tmp_path, excluded, sheets
     wish = {"spreadsheet": {"exclude": excluded}, "formatting": {"table_output_format": "csv"}}
     found = read(workbook(tmp_path / "a.xlsx"), **wish)
     assert [content for _, content, _ in found] == [rows] * sheets
-
-
-def test_an_unread_type_says_what_to_do(tmp_path):
-    """Old slides are read by nobody here; a newer format is."""
-    path = tmp_path / "a.ppt"
-    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
-    with pytest.raises(DocumentProblem, match="PPTX") as caught:
-        read(path)
-    assert caught.value.name == "DOCUMENT_UNSUPPORTED"

@@ -12,7 +12,18 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import images as pictured
-from batcher.service.parsing import mail, office, ole, pdf, searchable, sheets, text, zipped_xml
+from batcher.service.parsing import (
+    mail,
+    office,
+    old_office,
+    ole,
+    pdf,
+    searchable,
+    sheets,
+    slides,
+    text,
+    zipped_xml,
+)
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import (
@@ -44,15 +55,17 @@ READERS: Final[Mapping[str, Reader]] = {
     "odt": zipped_xml.read_odt,
     "epub": zipped_xml.read_epub,
     "docx": office.read_docx,
-    "pptx": office.read_pptx,
+    "pptx": slides.read_pptx,
     "sheet": sheets.read_sheets,
     "rtf": text.read_rtf,
-    "doc": ole.read_doc,
+    "doc": old_office.read_doc,
+    "ppt": old_office.read_ppt,
+    "wpd": old_office.read_wpd,
     "msg": ole.read_msg,
 }
 HINTS: Final = {
-    "ppt": "; save it as PPTX",
-    "wpd": "; save it as DOCX or PDF",
+    "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",
+    "wpd": " as what they hold, which is no document of WordPerfect; save it as DOCX or PDF",
     "qpw": "; save it as XLSX",
 }
 EMBEDDED_DPI: Final = 100  # the API's default for `settings.embed_pdf_metadata_dpi`

@@ -155,6 +155,8 @@ class Flow:
         self._table = None
         rows = [row for row in found.rows if any(row)]
         if rows:
+            width = max(map(len, rows))
+            self._count(sum(width - len(row) for row in rows))
             self._pages[-1].append(table(rows))
 
     def begin_row(self) -> None:

@@ -16,6 +16,7 @@ _BY_START: Final = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"PK\x03\x04", "zip"),
     (b"{\\rtf", "rtf"),
+    (b"\xffWPC", "wpd"),
 )
 _IMAGES: Final = (
     "png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar"
@@ -29,12 +30,14 @@ EXTENSIONS: Final = {
     **dict.fromkeys(("txt", "text", "log"), "txt"),
     **dict.fromkeys(("rtf",), "rtf"),
     **dict.fromkeys(("doc", "dot"), "doc"),
+    **dict.fromkeys(("ppt", "pot", "pps"), "ppt"),
+    **dict.fromkeys(("wpd",), "wpd"),
     **dict.fromkeys(("msg",), "msg"),
     **dict.fromkeys(("eml",), "mail"),
     **dict.fromkeys(("odt",), "odt"),
     **dict.fromkeys(("epub",), "epub"),
     **dict.fromkeys(("docx", "dotx"), "docx"),
-    **dict.fromkeys(("pptx",), "pptx"),
+    **dict.fromkeys(("pptx", "pptm", "potx", "potm", "ppsx", "ppsm"), "pptx"),
     **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "xltx", "xltm", "ods"), "sheet"),
 }
 _IN_ZIP: Final = (
@@ -44,6 +47,16 @@ _IN_ZIP: Final = (
     ("content.xml", "opendocument"),
     ("META-INF/container.xml", "epub"),
 )
+# streams by which the formats within OLE files are told
+_IN_OLE: Final = (
+    ("PowerPoint Document", "ppt"),
+    ("WordDocument", "doc"),
+    ("Workbook", "sheet"),
+    ("Book", "sheet"),
+    ("__properties_version1.0", "msg"),
+)
+# Today's Office formats (docx, pptx, xlsx) are OLE files only if they are encrypted.
+_MAYBE_OLE: Final = frozenset({"sheet", "docx", "pptx", "doc", "ppt", "msg"})
 _PDF_WITHIN: Final = 1024  # bytes; PDF readers accept a header that starts this far into the file
 
 
@@ -63,9 +76,22 @@ def kind_of(path: Path, extension: str) -> str | None:
     if told == "zip":
         return _in_zip(path, named)
     if told == "ole":
-        # Today's Office formats (docx, pptx, xlsx) are OLE files only if they are encrypted.
-        return named if named in ("sheet", "docx", "pptx", "doc", "msg") else None
+        return _in_ole(path) or (named if named in _MAYBE_OLE else None)
+    if named in ("ppt", "wpd"):  # by their first bytes they would be something else
+        return told
     return told or named
+
+
+def _in_ole(path: Path) -> str | None:
+    """Return the kind that the streams of an OLE file show, or None if they show none."""
+    import olefile
+
+    # The exceptions of olefile have no common base.
+    try:
+        with olefile.OleFileIO(str(path)) as file:
+            return next((kind for stream, kind in _IN_OLE if file.exists(stream)), None)
+    except Exception:
+        return None
 
 
 def _in_zip(path: Path, named: str | None) -> str | None:

@@ -1,18 +1,16 @@
-"""Read DOCX and PPTX documents.
+"""Read DOCX documents.
 
-Blocks of slides have boxes. Those of DOCX have none: they would be known only by laying out the
-document.
+Blocks have no boxes: they would be known only by laying out the document.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from batcher.service.parsing.pages import (
-    WHOLE_PAGE,
     Page,
     PageBlock,
     corrupt,
@@ -50,20 +48,6 @@ def read_docx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return numbered(pages)
 
 
-def read_pptx(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return one page for each slide, its shapes in order from top to bottom.
-
-    Raises DocumentProblem if the document is broken, encrypted or has no text.
-    """
-    import pptx
-
-    deck = _opened(path, pptx.Presentation)
-    size = (deck.slide_width or 1, deck.slide_height or 1)
-    return numbered(
-        [list(_shapes(slide.shapes, slide.shapes.title, size)) for slide in deck.slides]
-    )
-
-
 def _opened(path: Path, open_: Any) -> Any:
     if is_encrypted(path):
         raise protected(ENCRYPTED)
@@ -95,33 +79,3 @@ def _docx_type(style: str) -> str:
 
 def _breaks_in(paragraph: Any) -> int:
     return len(paragraph._p.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak'))
-
-
-def _shapes(shapes: Any, title: Any, size: tuple[int, int]) -> Iterator[PageBlock]:
-    for shape in sorted(shapes, key=lambda s: (s.top or 0, s.left or 0)):
-        if hasattr(shape, "shapes"):  # a group
-            yield from _shapes(shape.shapes, title, size)
-        elif getattr(shape, "has_table", False):
-            rows = [[cell.text for cell in row.cells] for row in shape.table.rows]
-            yield table(rows, _box(shape, size))
-        elif getattr(shape, "has_text_frame", False) and shape.text_frame.text.strip():
-            is_title = title is not None and shape.shape_id == title.shape_id
-            yield PageBlock(
-                "Title" if is_title else "Text", shape.text_frame.text.strip(), _box(shape, size)
-            )
-        elif hasattr(shape, "image"):
-            yield PageBlock("Figure", "", _box(shape, size), sure=False)
-
-
-def _box(shape: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    if shape.left is None or shape.width is None:
-        return WHOLE_PAGE
-    left = _share(shape.left / size[0])
-    top = _share(shape.top / size[1])
-    right = _share((shape.left + shape.width) / size[0])
-    bottom = _share((shape.top + shape.height) / size[1])
-    return left, top, right - left, bottom - top
-
-
-def _share(value: float) -> float:
-    return round(min(1.0, max(0.0, value)), 6)

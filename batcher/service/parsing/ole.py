@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from itertools import groupby, pairwise
+from dataclasses import replace
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +27,15 @@ from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
 # Offsets and flags in Word's file information block (FIB), as [MS-DOC] specifies them.
 _FLAGS = 0x0A
-_CHARACTERS = 0x4C
+_CHARACTERS = 0x4C  # of the body; then those of each of `_STORIES`
 _PIECES = 0x1A2
 _ENCRYPTED = 0x0100
 _TABLE_ONE = 0x0200
 # type of the part that holds the piece table; parts of type 1 are formats and are skipped
 _PIECE_TABLE: Final = 2
+# What stands behind the body, in this order: footnotes, headers and footers, macros, comments,
+# endnotes, text boxes, and text boxes of headers. None: nobody sees it.
+_STORIES: Final = ("Text", "Header", None, "Comment", "Text", "Text", "Header")
 _COMPRESSED: Final = 1 << 30  # flag of a piece with one byte per character
 # A field's code is removed, its result is kept.
 _FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")
@@ -48,8 +52,11 @@ def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     Raises DocumentProblem if the document is broken, encrypted or has no text.
     """
     with _Compound(path) as file:
-        text = _FIELD.sub("", _doc_text(file))
-    pages = [list(_doc_blocks(part)) for part in text.split(_PAGE)]
+        body, *stories = (_FIELD.sub("", text) for text in _doc_texts(file))
+    pages = [list(_doc_blocks(part)) for part in body.split(_PAGE)]
+    for type_, text in zip(_STORIES, stories, strict=True):
+        if type_ is not None:
+            pages[-1] += _story(text, type_)
     if not any(pages):
         raise empty("the document has no text")
     return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]
@@ -104,16 +111,18 @@ class _Compound:
 # --- Word -----------------------------------------------------------------------------------------
 
 
-def _doc_text(file: _Compound) -> str:
-    """Return the main text, joined from the pieces that repeated saving leaves."""
+def _doc_texts(file: _Compound) -> list[str]:
+    """Return the body and each of `_STORIES`, joined from the pieces that saving leaves."""
     main = file.read("WordDocument")
     (flags,) = struct.unpack_from("<H", main, _FLAGS)
     if flags & _ENCRYPTED:
         raise protected(ENCRYPTED)
-    (characters,) = struct.unpack_from("<I", main, _CHARACTERS)
+    lengths = struct.unpack_from(f"<{1 + len(_STORIES)}I", main, _CHARACTERS)
     start, size = struct.unpack_from("<II", main, _PIECES)
     pieces = file.read("1Table" if flags & _TABLE_ONE else "0Table")[start : start + size]
-    return "".join(_pieces(main, _piece_table(pieces)))[:characters]
+    whole = "".join(_pieces(main, _piece_table(pieces)))
+    ends = [0, *accumulate(lengths)]
+    return [whole[start:end] for start, end in pairwise(ends)]
 
 
 def _piece_table(parts: bytes) -> bytes:
@@ -155,6 +164,12 @@ def _doc_blocks(text: str) -> Iterator[PageBlock]:
             words = tail[0] if tail else "" if tabular else _clean(line)
             if words:
                 yield PageBlock("Text", words)
+
+
+def _story(text: str, type_: str) -> Iterator[PageBlock]:
+    """Yield what stands beside the body as blocks of `type_`, tables as tables."""
+    for block in _doc_blocks(text.replace(_PAGE, "\r")):
+        yield block if block.type == "Table" else replace(block, type=type_)
 
 
 def _clean(text: str) -> str:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.service.parsing.office_package import BrokenPart, opened
+
 NAMES: Final = (
     "title author subject keywords creator producer last_modified_by created_at modified_at".split()
 )
@@ -108,25 +110,16 @@ def _of_word(path: Path, _password: str | None) -> dict[str, Any]:
     return _of_core(docx.Document(str(path)).core_properties)
 
 
-def _of_slides(path: Path, _password: str | None) -> dict[str, Any]:
-    import pptx
-
-    return _of_core(pptx.Presentation(str(path)).core_properties)
-
-
-def _of_workbook(path: Path, _password: str | None) -> dict[str, Any]:
-    """Return the properties of XLSX; older formats keep theirs in a stream that isn't read here."""
-    from lxml import etree
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read("docProps/core.xml")
-    except (zipfile.BadZipFile, KeyError, OSError):
+def _of_package(path: Path, _password: str | None) -> dict[str, Any]:
+    """Return the properties of PPTX and XLSX; those of older formats are not read."""
+    if not zipfile.is_zipfile(path):
         return {}
-    reader = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
-    root = etree.fromstring(content, reader)
-    if root is None:
-        return {}
+    package = opened(path)
+    with package.archive:
+        try:
+            root = package.xml("docProps/core.xml")
+        except BrokenPart:
+            return {}
     return {name: root.findtext(f"{{*}}{tag}") for name, tag in CORE.items()}
 
 
@@ -147,6 +140,6 @@ def _zoned(moment: datetime | None) -> str | None:
 READERS: Final[Mapping[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "pdf": _of_pdf,
     "docx": _of_word,
-    "pptx": _of_slides,
-    "sheet": _of_workbook,
+    "pptx": _of_package,
+    "sheet": _of_package,
 }

@@ -22,8 +22,8 @@ INSIDE = {
     " inputs responses client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history schema migrations journal integrity run_spend event_writes intake writer"
-    " ledger remembered derived_outputs statistics history reader",
+    " queries.reporting queries.run_history schema migrations journal integrity run_spend"
+    " event_writes intake writer ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
 }

@@ -174,11 +174,11 @@ def _measured(sending: SendingQueries, jobs: Mapping[str, Job]) -> tuple[Sizes, 
     sizes: Sizes = {}
     guesses: list[int] = []
     last: tuple[Path | None, Measure] = None, Measure()
-    for name, folder, source, place, content, options, size in sending.to_measure():
+    for name, folder, source, place, content, options, size, elsewhere in sending.to_measure():
         path = path_at(folder, source, place)
-        if path != last[0]:  # an address can't be measured, and counts as one page
-            last = path, measure(path)
-            if not last[1].counted and "://" not in folder and "://" not in (place or source):
+        if path != last[0]:
+            last = path, Measure() if elsewhere else measure(path)
+            if not last[1].counted and not elsewhere:
                 guesses.append(max(last[1].pages, round(by_size(extension_of(content), size)[0])))
         job = jobs[name]
         extension = extension_of(content)

@@ -471,3 +471,13 @@ def test_a_row_that_was_edited_meanwhile_ends_no_run(row: str, tmp_path: Path) -
     listing.write_text(f"id,url\n{row}\n")
     with pytest.raises(SourceChangedError):
         listings.address(listing, f"{listings.ROW}{place}", "a")
+
+
+async def test_a_plan_says_that_nobody_counts_the_pages_of_addresses(
+    manifest: Callable[..., Path],
+) -> None:
+    """They aren't taken for files of this machine whose pages only can't be counted."""
+    path = manifest([{"url": f"https://files.example.com/{name}.pdf"} for name in "ab"])
+    said = await batcher("plan", path)
+    assert "at least: pages of 2 that lie elsewhere count as one each" in said.out
+    assert "can't be counted here" not in said.out

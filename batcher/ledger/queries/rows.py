@@ -203,7 +203,10 @@ class Candidate(NamedTuple):
 
 
 class ToMeasure(NamedTuple):
-    """A document to send, with where its file is and which pages are requested."""
+    """A document to send, with where its file is and which pages are requested.
+
+    One that is `elsewhere`, in an object store or at an address, is no file of this machine.
+    """
 
     job: str
     folder: str
@@ -212,6 +215,7 @@ class ToMeasure(NamedTuple):
     content: str
     options: str | None  # JSON
     size: int  # bytes
+    elsewhere: bool
 
 
 class StateCount(NamedTuple):

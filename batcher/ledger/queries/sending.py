@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from batcher.core.lifecycle import OPEN, OUT, STATES, TO_SUBMIT, State
-from batcher.ledger.queries.fragments import EACH, listed
+from batcher.ledger.queries.fragments import EACH, ELSEWHERE, listed
 from batcher.ledger.queries.rows import (
     Due,
     Follower,
@@ -162,14 +162,15 @@ class SendingQueries:
     def to_measure(self) -> Iterator[ToMeasure]:
         """Yield all documents still to be sent, including those that wait for an earlier step."""
         rows = self._connection.execute(
-            f"SELECT job, folder, source, place, content, options, size {_TO_COME} ORDER BY id"
+            f"SELECT job, folder, source, place, content, options, size, {ELSEWHERE} {_TO_COME}"
+            " ORDER BY id"
         )
         return (ToMeasure._make(row) for row in rows)
 
     def local_files(self) -> Iterator[tuple[str, str, str | None]]:
         """Yield (folder, source, place) of the local files to send, each once."""
         yield from self._connection.execute(
-            f"SELECT DISTINCT folder, source, place {_TO_COME} AND folder NOT LIKE '%://%'"
+            f"SELECT DISTINCT folder, source, place {_TO_COME} AND NOT {ELSEWHERE}"
         )
 
     def size(self) -> int:
@@ -178,10 +179,7 @@ class SendingQueries:
 
     def number_elsewhere(self) -> int:
         """Count the documents to send that are in an object store or at an address."""
-        sql = (
-            f"SELECT count(*) {_TO_COME} AND (folder LIKE '%://%' OR coalesce(place, source) LIKE "
-            "'%://%')"
-        )
+        sql = f"SELECT count(*) {_TO_COME} AND {ELSEWHERE}"
         return int(self._connection.execute(sql).fetchone()[0])
 
 

@@ -14,7 +14,6 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import images as pictured
 from batcher.service.parsing import (
     mail,
-    office,
     old_office,
     ole,
     pdf,
@@ -22,6 +21,7 @@ from batcher.service.parsing import (
     sheets,
     slides,
     text,
+    word,
     zipped_xml,
 )
 from batcher.service.parsing.chunking import chunks_of, ocr_of
@@ -54,7 +54,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "mail": mail.read_mail,
     "odt": zipped_xml.read_odt,
     "epub": zipped_xml.read_epub,
-    "docx": office.read_docx,
+    "docx": word.read_docx,
     "pptx": slides.read_pptx,
     "sheet": sheets.read_sheets,
     "rtf": text.read_rtf,

@@ -36,7 +36,7 @@ EXTENSIONS: Final = {
     **dict.fromkeys(("eml",), "mail"),
     **dict.fromkeys(("odt",), "odt"),
     **dict.fromkeys(("epub",), "epub"),
-    **dict.fromkeys(("docx", "dotx"), "docx"),
+    **dict.fromkeys(("docx", "dotx", "docm", "dotm"), "docx"),
     **dict.fromkeys(("pptx", "pptm", "potx", "potm", "ppsx", "ppsm"), "pptx"),
     **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "xltx", "xltm", "ods"), "sheet"),
 }
@@ -105,4 +105,5 @@ def _in_zip(path: Path, named: str | None) -> str | None:
             return (
                 (named if named in ("sheet", "odt") else None) if kind == "opendocument" else kind
             )
-    return None
+    # The main part of a Word document may be in any folder, by the package's references.
+    return named if named == "docx" else None

@@ -1,8 +1,8 @@
 """Read the parts of an Office Open XML package: bounded, and each broken part for itself.
 
-A part's XML is normalised, so that readers know one form: alternatives (`mc:AlternateContent`) are
-replaced by the one that can be read. Elements are looked up by their local names, because Strict
-and Transitional documents differ only in their namespaces.
+The XML that `xml` returns is normalised, so that readers know one form: alternatives
+(`mc:AlternateContent`) are replaced by the one that can be read. Elements are looked up by their
+local names, because Strict and Transitional documents differ only in their namespaces.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import unquote
 
 from batcher.reducto.api_types import ErrorName
@@ -34,6 +34,10 @@ class BrokenPart(Exception):
     """A part is missing or can't be read. The message says which one, and why."""
 
 
+class LargePart(BrokenPart):
+    """A part is larger than what is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A part's reference. `type` is the last word of its URI; an external `target` is no part."""
@@ -45,11 +49,14 @@ class Relation:
 
 @dataclass(slots=True)
 class Package:
-    """The parts of an open archive, by names without a leading slash."""
+    """The parts of an open archive, by names without a leading slash.
+
+    `bytes_read` counts the bytes of all parts that were read, after decompression.
+    """
 
     archive: zipfile.ZipFile
+    bytes_read: int = 0
     _names: dict[str, str] = field(default_factory=dict)  # as stored, by name in lower case
-    _read: int = 0  # bytes so far
 
     def __post_init__(self) -> None:
         for name in self.archive.namelist():
@@ -60,46 +67,57 @@ class Package:
         """The names of all parts, as they are stored."""
         return list(self._names.values())
 
+    def __contains__(self, name: str) -> bool:
+        return _folded(name) in self._names
+
     def xml(self, name: str) -> Any:
-        """Return the root of a part.
+        """Return the root of a part. It is 256 levels deep at most, so readers may recurse.
 
         Raises BrokenPart if it is missing or broken, and DocumentProblem if the parts that were
         read are larger than `MOST_BYTES` altogether.
         """
-        from lxml import etree
-
-        # Entities could refer to other files, or expand without limit. The parser's own limit of
-        # 256 levels holds, so readers may recurse.
-        reader = etree.XMLParser(
-            resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
-        )
-        try:
-            root = etree.fromstring(self._content(name), reader)
-        except (etree.XMLSyntaxError, ValueError) as error:
-            raise BrokenPart(f"{name} is no XML: {error}") from error
+        root = _root(name, self.content(name), huge_tree=False)
         _choose_alternatives(root)
         return root
 
+    def deep_xml(self, name: str) -> Any:
+        """Return the root of a part as `xml` does, of any depth and with all alternatives.
+
+        It is for readers that don't recurse and choose for themselves.
+        """
+        return _root(name, self.content(name), huge_tree=True)
+
     def relations(self, name: str) -> Mapping[str, Relation]:
         """Return a part's references by their ids; none if their list is missing or broken."""
-        folder, base = posixpath.split(name)
         try:
-            root = self.xml(posixpath.join(folder, "_rels", f"{base}.rels"))
+            return self.listed_relations(name)
         except BrokenPart:
             return {}
+
+    def listed_relations(self, name: str) -> Mapping[str, Relation]:
+        """Return a part's references by their ids; none if it has no list of them.
+
+        Raises BrokenPart if their list is broken.
+        """
+        folder, base = posixpath.split(name)
+        listed = posixpath.join(folder, "_rels", f"{base}.rels")
+        if listed not in self:
+            return {}
         return {
-            node.get("Id", ""): _relation(node, folder) for node in root.iterfind("{*}Relationship")
+            node.get("Id", ""): _relation(node, folder)
+            for node in self.xml(listed).iterfind("{*}Relationship")
         }
 
-    def _content(self, name: str) -> bytes:
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a part. Raises as `xml` does."""
         stored = self._names.get(_folded(name))
         if stored is None:
             raise BrokenPart(f"{name} is not in the file")
         size = self.archive.getinfo(stored).file_size
         if size > LARGEST:
-            raise BrokenPart(f"{name} is larger than {LARGEST >> 20} MB")
-        self._read += size
-        if self._read > MOST_BYTES:
+            raise LargePart(f"{name} is larger than {LARGEST >> 20} MB")
+        self.bytes_read += size
+        if self.bytes_read > MOST_BYTES:
             message = f"it holds more than {MOST_BYTES >> 20} MB of text and layout"
             raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, message, 413)
         try:
@@ -112,7 +130,7 @@ class Package:
             raise BrokenPart(f"{name} can't be unpacked: {error}") from error
 
 
-def opened(path: Path) -> Package:
+def opened(path: Path | BinaryIO) -> Package:
     """Open a package; close its `archive` when it is read.
 
     Raises DocumentProblem if it is no archive or an encrypted one.
@@ -152,12 +170,31 @@ def descend(node: Any, *, without: frozenset[str] = frozenset()) -> Iterator[Any
             waiting.append(iter(child))
 
 
+def _root(name: str, content: bytes, *, huge_tree: bool) -> Any:
+    from lxml import etree
+
+    # Entities could refer to other files, or expand without limit.
+    reader = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=huge_tree,
+    )
+    try:
+        return etree.fromstring(content, reader)
+    except etree.XMLSyntaxError as error:
+        raise BrokenPart(f"{name} is no XML: {error.msg}") from error
+    except ValueError as error:
+        raise BrokenPart(f"{name} is no XML: {error}") from error
+
+
 def _folded(name: str) -> str:
     return name.replace("\\", "/").lstrip("/").lower()
 
 
 def _relation(node: Any, folder: str) -> Relation:
-    target = node.get("Target", "")
+    target = node.get("Target", "").replace("\\", "/")
     external = node.get("TargetMode") == "External"
     if not external:
         target = posixpath.normpath(posixpath.join("/", folder, unquote(target))).lstrip("/")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing import libreoffice, ole
-from batcher.service.parsing.office import ENCRYPTED, read_docx
+from batcher.service.parsing.office import ENCRYPTED
 from batcher.service.parsing.pages import DocumentProblem, Page, protected
 from batcher.service.parsing.slides import read_pptx
+from batcher.service.parsing.word import read_docx
 
 # [MS-PPT] 2.3.2: what the stream "Current User" of an encrypted presentation says, and where
 _ENCRYPTED: Final = bytes.fromhex("dfc4d1f3")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,14 +104,8 @@ def _moment(written: str | None) -> str | None:
         return None
 
 
-def _of_word(path: Path, _password: str | None) -> dict[str, Any]:
-    import docx
-
-    return _of_core(docx.Document(str(path)).core_properties)
-
-
 def _of_package(path: Path, _password: str | None) -> dict[str, Any]:
-    """Return the properties of PPTX and XLSX; those of older formats are not read."""
+    """Return the properties of DOCX, PPTX and XLSX; those of older formats are not read."""
     if not zipfile.is_zipfile(path):
         return {}
     package = opened(path)
@@ -123,23 +117,9 @@ def _of_package(path: Path, _password: str | None) -> dict[str, Any]:
     return {name: root.findtext(f"{{*}}{tag}") for name, tag in CORE.items()}
 
 
-def _of_core(core: Any) -> dict[str, Any]:
-    words = {
-        name: getattr(core, name)
-        for name in ("title", "author", "subject", "keywords", "last_modified_by")
-    }
-    return words | {"created_at": _zoned(core.created), "modified_at": _zoned(core.modified)}
-
-
-def _zoned(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
-
-
 READERS: Final[Mapping[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "pdf": _of_pdf,
-    "docx": _of_word,
+    "docx": _of_package,
     "pptx": _of_package,
     "sheet": _of_package,
 }

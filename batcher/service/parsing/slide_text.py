@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from batcher.service.parsing.equations import linear
+from batcher.service.parsing.equations import latex
 from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.office_package import descend, local
 
@@ -102,7 +102,7 @@ def _pieces(paragraph: Any) -> Iterator[str]:
         elif name == "t" and not node.tag.endswith(_IN_EQUATION):
             yield (node.text or "").replace("\n", " ")
         elif name == "oMath":
-            yield linear(node)
+            yield latex(node)
 
 
 # --- bullets and numbers --------------------------------------------------------------------------

@@ -20,6 +20,9 @@ COUNTS_STILL: Final = (
     "AND a.job_id IS NULL))"
 )
 # True for a document in an object store or at an address, perhaps one that stands in a listing.
-ELSEWHERE: Final = "(folder LIKE '%://%' OR coalesce(place, '') LIKE 'row:%' OR coalesce(place, source) LIKE '%://%')"
+ELSEWHERE: Final = (
+    "(folder LIKE '%://%' OR coalesce(place, '') LIKE 'row:%'"
+    " OR coalesce(place, source) LIKE '%://%')"
+)
 # the items of a JSON list: one statement serves lists of any length
 EACH = "SELECT value FROM json_each(?)"

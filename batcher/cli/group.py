@@ -17,7 +17,7 @@ from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
-    "run plan status why failures retry verify cancel rebuild export report serve init schema"
+    "run plan status runs why failures retry verify cancel rebuild export report serve init schema"
 ).split()
 
 

@@ -226,3 +226,23 @@ SPLIT = """<text:p>begins <text:soft-page-break/>here</text:p><text:p>next</text
 def test_a_paragraph_over_two_pages_stays_whole(tmp_path: Path) -> None:
     found = blocks(parsed(tmp_path, text(SPLIT)))
     assert found == [("Text", "begins here", 1), ("Text", "next", 2)]
+
+
+def test_master_pages_may_follow_each_other_in_a_circle(tmp_path: Path) -> None:
+    """And have no name, as those of a damaged file."""
+    page = (
+        '<style:master-page style:name="{}" style:next-style-name="{}"><style:header>'
+        "<text:p>header {}</text:p></style:header></style:master-page>"
+    )
+    pages = "".join(page.format(*names) for names in (("Standard", "", 1), ("", "Standard", 2)))
+    styles = made.document("styles", f"<office:master-styles>{pages}</office:master-styles>")
+    found = parsed(tmp_path, text("<text:p>words</text:p>", **{"styles.xml": styles}))
+    assert sorted(content_of(found).split("\n")) == ["header 1", "header 2", "words"]
+
+
+def test_a_table_in_the_middle_of_a_line_is_read(tmp_path: Path) -> None:
+    """Only a damaged file has one there."""
+    cell = "<table:table-cell>a <text:p>cell</text:p> b</table:table-cell>"
+    table = f"<table:table><table:table-row>{cell}</table:table-row></table:table>"
+    found = parsed(tmp_path, text(f"<text:p>before {table} after</text:p>"))
+    assert "".join(content_of(found).split()).replace("|", "") == "beforecell---after"

@@ -205,7 +205,7 @@ class TextWalk:
     def _within(self, node: Any) -> list[Step]:
         """Return the element's children; with their text, if this is a line of text."""
         if not self._in_paragraph:
-            return [child for child in node if isinstance(child.tag, str)]
+            return _elements(node)
         steps: list[Step] = [node.text] if node.text else []
         for child in node:
             steps += [child] if isinstance(child.tag, str) else []
@@ -439,7 +439,7 @@ class TextWalk:
             *self._page_before(style),
             *([lambda: self._flow.add(PageBlock("Text", alt))] if alt else []),
             self._begin_table,
-            *(child for child in self._within(node) if child.tag not in _TABLE_ALT),
+            *(child for child in _elements(node) if child.tag not in _TABLE_ALT),
             self._end_table,
         )
 
@@ -466,7 +466,7 @@ class TextWalk:
         if node.get(qname("table:visibility"), "visible") != "visible":
             return
         times = self._times(node, "rows", MOST_SPAN)
-        cells = self._within(node)
+        cells = _elements(node)
         self._do(*[step for _ in range(times) for step in (self._begin_row, *cells, self._end_row)])
 
     def _times(self, node: Any, what: str, most: int) -> int:
@@ -518,7 +518,7 @@ class TextWalk:
         """Return what a cell shows. A chart names the places of its data in empty groups there."""
         return [
             child
-            for child in self._within(node)
+            for child in _elements(node)
             if child.tag != qname("draw:g") or any(one.tag not in _ALT for one in child)
         ]
 
@@ -526,14 +526,14 @@ class TextWalk:
 
     def _shape(self, node: Any) -> None:
         alt = _alt_text(node)
-        inside = [child for child in self._within(node) if child.tag not in _ALT]
+        inside = [child for child in _elements(node) if child.tag not in _ALT]
         type_ = _TITLES.get(node.get(qname("presentation:class"), ""), "")
         figure = [lambda: self._flow.add(PageBlock("Figure", alt))] if alt else []
         self._do(*figure, *self._elsewhere(inside, type_))
 
     def _frame(self, node: Any) -> None:
         """A frame shows the first of its children that can be shown; the others stand for it."""
-        children = [child for child in self._within(node) if child.tag not in _ALT]
+        children = [child for child in _elements(node) if child.tag not in _ALT]
         text = [child for child in children if child.tag in _TEXT_OF_FRAMES]
         if text:
             type_ = _TITLES.get(node.get(qname("presentation:class"), ""), "")
@@ -618,20 +618,14 @@ class TextWalk:
             self._flow.break_page()
 
     def _headers(self, master: str) -> list[Step]:
-        """Return the headers of a master page and those that follow it; their footers wait."""
+        """Return what a master page and those that follow it show, once; footers wait."""
         steps: list[Step] = []
-        while master in self.masters:
-            page = self.masters[master]
+        while (page := self.masters.pop(master, None)) is not None:
             steps += self._once(page.headers, "Header")
             self._footers += self._once(page.footers, "Footer")
             steps += self._once(page.shapes, "")
-            self.masters[master] = Master(next=page.next)
-            master = page.next if page.next != master and self._is_unseen(page.next) else ""
+            master = page.next
         return steps
-
-    def _is_unseen(self, master: str) -> bool:
-        page = self.masters.get(master, Master())
-        return bool(page.headers or page.footers or page.shapes)
 
     def _once(self, nodes: Sequence[Any], type_: str) -> list[Step]:
         steps: list[Step] = []
@@ -651,7 +645,7 @@ class TextWalk:
         """A page of a presentation: its shapes from top to bottom, then its notes."""
         turn = [self._flow.break_page] if self._begun else []
         self._begun = True
-        shapes = [child for child in self._within(node) if child.tag != qname("presentation:notes")]
+        shapes = [child for child in _elements(node) if child.tag != qname("presentation:notes")]
         notes = node.find(qname("presentation:notes"))
         steps = [
             *self._headers(node.get(qname("draw:master-page-name"), "")),
@@ -684,6 +678,11 @@ class TextWalk:
 
     def _skip(self, _node: Any) -> None:
         """Leave out what isn't shown."""
+
+
+def _elements(node: Any) -> list[Any]:
+    """Return the children that are elements, without comments and instructions of XML."""
+    return [child for child in node if isinstance(child.tag, str)]
 
 
 def _alt_text(node: Any) -> str:

@@ -24,11 +24,11 @@ from batcher.service.parsing.rtf_tokens import (
     HEX,
     OPEN,
     SYMBOL,
+    SYMBOL_FONT,
     TEXT,
     Token,
     codec_of,
     decoded,
-    sign,
     tokens,
 )
 from batcher.service.parsing.rtf_words import (
@@ -56,6 +56,7 @@ from batcher.service.parsing.rtf_words import (
     WITH_TEXT,
 )
 from batcher.service.parsing.rtf_writer import Writer
+from batcher.service.parsing.symbols import PRIVATE, symbol
 from batcher.service.parsing.text import html_blocks
 
 MOST_GROUPS: Final = 10_000  # open at once; what lies deeper is left out, and told
@@ -115,6 +116,7 @@ class _Reading:
         self._starred = False
         self._encoding = "cp1252"
         self._fonts: dict[int, str] = {}
+        self._font_names: dict[int, str] = {}
         self._font_told = -1
         self._default_font = -1
         self._styles: dict[int, str] = {}
@@ -252,9 +254,21 @@ class _Reading:
     def _end_characters(self) -> None:
         if self._bytes:
             codec = self._fonts.get(self._state.font, self._encoding)
-            text = decoded(bytes(self._bytes), codec)
+            raw = bytes(self._bytes)
             self._bytes.clear()
-            self._put(text)
+            if codec == SYMBOL_FONT and self._state.mode != FONTS:
+                self._put("".join(self._sign(PRIVATE + code) for code in raw))
+            else:
+                self._put(decoded(raw, codec))
+
+    def _sign(self, code: int) -> str:
+        """Return the character of a symbol font, as far as it has one in Unicode."""
+        is_known = self._fonts.get(self._state.font) == SYMBOL_FONT
+        font = self._font_names.get(self._state.font, "").strip(" ;") if is_known else "Symbol"
+        shown = symbol(code, font)
+        if shown is None and self._state.mode == SHOWN and code & 0xFF > ord(" "):
+            self._unread[f"characters of the font {font} have no place in Unicode"] = None
+        return shown or " "
 
     def _emit(self, text: str) -> None:
         self._end_characters()
@@ -263,7 +277,9 @@ class _Reading:
     def _put(self, text: str) -> None:
         """Add characters to wherever this group's text belongs."""
         state = self._state
-        if state.mode in (CAPTURED, STYLES):
+        if state.mode == FONTS:
+            self._font_names[self._font_told] = self._font_names.get(self._font_told, "") + text
+        elif state.mode in (CAPTURED, STYLES):
             state.capture.append(text)
         elif state.mode == TAG and self.html is not None:
             self.html.append(text)
@@ -286,7 +302,7 @@ class _Reading:
         if high and 0xDC00 <= code < 0xE000:
             code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00)
         if 0xF000 <= code <= 0xF0FF:  # where Word puts the signs of symbol fonts
-            self._put(sign(code))
+            self._put(self._sign(code))
         elif 0xD800 <= code < 0xE000 or not 0 <= code <= 0x10FFFF:
             self._put("\ufffd")
         elif code:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
-from batcher.service.parsing.rtf_tokens import decoded, sign
+from batcher.service.parsing.rtf_tokens import decoded
 from batcher.service.parsing.rtf_words import BODY_LEVEL, SHOWN
 from batcher.service.parsing.rtf_writer import Writer
+from batcher.service.parsing.symbols import PRIVATE, symbol
+
+_FONT: Final = re.compile(r'\\f\s+"?([^"\\]+?)"?\s*(?:\\|$)')
 
 
 @dataclass(slots=True)
@@ -57,9 +62,10 @@ def shown_by(found: Field) -> str:
     if kind == "EQ":
         return instruction[2:].strip()
     if kind == "SYMBOL" and len(words) > 1 and words[1].isdigit():
-        code = int(words[1])
-        is_symbol = "symbol" in instruction[6:].lower()
-        return sign(code) if is_symbol else decoded(bytes((code & 0xFF,)), "cp1252")
+        font = _FONT.search(instruction)
+        code = int(words[1]) & 0xFF
+        named = symbol(PRIVATE + code, font[1]) if font else None
+        return named or decoded(bytes((code,)), "cp1252")
     chosen = found.form.get("ffres", found.form.get("ffdefres", 0))
     if kind == "FORMDROPDOWN" and found.choices:
         if chosen >= len(found.choices):

@@ -67,16 +67,6 @@ CODE_PAGES: Final = {
     54936: "gb18030",
     65001: "utf-8",
 }
-# The font Symbol from 0x20 on, as Adobe's table has it; a blank where it has a part of a sign.
-_SIGNS: Final = (
-    " !∀#∃%&∋()∗+,−./0123456789:;<=>?"
-    "≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ[∴]⊥_"
-    " αβχδεφγηιϕκλμνοπθρστυϖωξψζ{|}∼ "
-    "                                "
-    "€ϒ′≤⁄∞ƒ♣♦♥♠↔←↑→↓°±″≥×∝∂•÷≠≡≈…  ↵"
-    "ℵℑℜ℘⊗⊕∅∩∪⊃⊇⊄⊂⊆∈∉∠∇®©™∏√⋅¬∧∨⇔⇐⇑⇒⇓"
-    "◊⟨®©™∑           ⟩∫⌠ ⌡          "
-)
 
 
 def tokens(raw: bytes, start: int = 0) -> Iterator[Token]:
@@ -118,16 +108,8 @@ def codec_of(code_page: int, default: str) -> str:
 
 
 def decoded(raw: bytes, codec: str) -> str:
-    """Decode bytes in a code page or in a symbol font; what can't be decoded becomes U+FFFD."""
-    if codec == SYMBOL_FONT:
-        return "".join(map(sign, raw))
+    """Decode bytes in a code page; what can't be decoded becomes U+FFFD."""
     try:
         return raw.decode(codec, "replace")
     except LookupError:
         return raw.decode("cp1252", "replace")
-
-
-def sign(code: int) -> str:
-    """Return the sign of a symbol font; bullets and ornaments of others than Symbol are a guess."""
-    place = (code & 0xFF) - 0x20
-    return _SIGNS[place] if 0 <= place < len(_SIGNS) else " "

@@ -8,7 +8,7 @@ from typing import Final
 # CAPTURED: it says something of other text. NESTED: properties of a table within a cell. TAG: HTML.
 SKIPPED, SHOWN, PARTS, FONTS, STYLES, CAPTURED, NESTED, TAG = range(8)
 
-WITH_TEXT: Final = frozenset((SHOWN, STYLES, CAPTURED, TAG))
+WITH_TEXT: Final = frozenset((SHOWN, FONTS, STYLES, CAPTURED, TAG))
 
 SKIPPED_GROUPS: Final = frozenset(
     """

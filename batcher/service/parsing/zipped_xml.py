@@ -7,6 +7,7 @@ never makes another file be opened.
 from __future__ import annotations
 
 import posixpath
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -109,5 +110,5 @@ def opened(path: Path) -> zipfile.ZipFile:
     """Return the archive; raises DocumentProblem if it is broken."""
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise corrupt(f"the document can't be read: {error}") from error

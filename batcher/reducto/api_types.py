@@ -47,9 +47,10 @@ HOSTED_TYPES: Final = frozenset(
 # What the local service reads: fewer of the old formats, and more of others.
 LOCAL_TYPES: Final = frozenset(
     """
-    pdf docx dotx docm dotm doc dot wpd rtf txt text log md markdown html htm odt epub eml msg
+    pdf docx dotx docm dotm doc dot wpd rtf txt text log md markdown html htm epub eml msg
     xlsx xlsm xlsb xls xltx xltm ods csv tsv
     pptx pptm potx potm ppsx ppsm ppt pot pps
+    odt ott fodt odp otp fodp
     png apng jpg jpeg gif bmp tif tiff heic heif webp psd pcx ppm pgm pbm dcx cur ftex pixar
     """.split()
 )

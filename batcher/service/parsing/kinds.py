@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
+START: Final = b"{\\rtf"  # of RTF
 _BY_START: Final = (
     (b"\x89PNG\r\n\x1a\n", "image"),
     (b"\xff\xd8\xff", "image"),
@@ -15,7 +17,7 @@ _BY_START: Final = (
     (b"MM\x00*", "image"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"PK\x03\x04", "zip"),
-    (b"{\\rtf", "rtf"),
+    (START, "rtf"),
     (b"\xffWPC", "wpd"),
 )
 _IMAGES: Final = (
@@ -34,7 +36,7 @@ EXTENSIONS: Final = {
     **dict.fromkeys(("wpd",), "wpd"),
     **dict.fromkeys(("msg",), "msg"),
     **dict.fromkeys(("eml",), "mail"),
-    **dict.fromkeys(("odt",), "odt"),
+    **dict.fromkeys(("odt", "ott", "fodt", "odp", "otp", "fodp"), "opendocument"),
     **dict.fromkeys(("epub",), "epub"),
     **dict.fromkeys(("docx", "dotx", "docm", "dotm"), "docx"),
     **dict.fromkeys(("pptx", "pptm", "potx", "potm", "ppsx", "ppsm"), "pptx"),
@@ -45,6 +47,7 @@ _IN_ZIP: Final = (
     ("ppt/", "pptx"),
     ("xl/", "sheet"),
     ("content.xml", "opendocument"),
+    ("encrypted-package", "opendocument"),
     ("META-INF/container.xml", "epub"),
 )
 # streams by which the formats within OLE files are told
@@ -57,6 +60,8 @@ _IN_OLE: Final = (
 )
 # Today's Office formats (docx, pptx, xlsx) are OLE files only if they are encrypted.
 _MAYBE_OLE: Final = frozenset({"sheet", "docx", "pptx", "doc", "ppt", "msg"})
+_MAYBE_RTF: Final = frozenset((None, "rtf", "doc"))
+_MIMETYPE: Final = "mimetype"  # the member in which OpenDocument files and EPUB tell their type
 _PDF_WITHIN: Final = 1024  # bytes; PDF readers accept a header that starts this far into the file
 
 
@@ -72,6 +77,8 @@ def kind_of(path: Path, extension: str) -> str | None:
         return "pdf"
     if start.startswith(b"BM") and named == "image":
         return "image"
+    if START in start and named in _MAYBE_RTF:
+        return "rtf"  # with something before it, such as a gateway's lines or a byte order mark
     told = next((kind for magic, kind in _BY_START if start.startswith(magic)), None)
     if told == "zip":
         return _in_zip(path, named)
@@ -98,12 +105,26 @@ def _in_zip(path: Path, named: str | None) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+            declared = _declared(archive) if _MIMETYPE in names else b""
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
         return named
     for prefix, kind in _IN_ZIP:
         if any(name.startswith(prefix) for name in names):
-            return (
-                (named if named in ("sheet", "odt") else None) if kind == "opendocument" else kind
-            )
+            return _of_opendocument(declared, named) if kind == "opendocument" else kind
     # The main part of a Word document may be in any folder, by the package's references.
     return named if named == "docx" else None
+
+
+def _declared(archive: zipfile.ZipFile) -> bytes:
+    with archive.open(_MIMETYPE) as member:
+        return member.read(100)
+
+
+def _of_opendocument(declared: bytes, named: str | None) -> str | None:
+    """Return the kind of an OpenDocument file by the type that it declares, else by its name."""
+    told = declared.removeprefix(b"application/vnd.oasis.opendocument.")
+    if told.startswith((b"text", b"presentation")):
+        return "opendocument"
+    if told.startswith(b"spreadsheet"):
+        return "sheet"
+    return named if named in ("sheet", "opendocument") else None

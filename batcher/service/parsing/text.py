@@ -1,4 +1,4 @@
-"""Read documents that are text: plain, Markdown, CSV, HTML and RTF.
+"""Read documents that are text: plain, Markdown, CSV and HTML.
 
 These formats have no pages and no positions, so everything is on page 1.
 """
@@ -10,14 +10,12 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.pages import (
     Page,
     PageBlock,
-    corrupt,
     empty,
     numbered,
     table,
@@ -70,22 +68,6 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     if not rows:
         raise empty("the table has no cells")
     return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
-
-
-def read_rtf(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return paragraphs and tables; fonts and layout are ignored.
-
-    Raises DocumentProblem if the document is broken or has no text.
-    """
-    from striprtf.striprtf import rtf_to_text
-
-    read: Any = rtf_to_text
-    try:
-        text = read(path.read_text("latin-1"), errors="replace")
-    # On broken groups the library raises exceptions without a common base.
-    except Exception as error:
-        raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
-    return one_page(list(_rtf_blocks(text)))
 
 
 def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -143,17 +125,6 @@ def _paragraphs(text: str) -> Iterator[PageBlock]:
                 "List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text",
                 part.strip(),
             )
-
-
-def _rtf_blocks(text: str) -> Iterator[PageBlock]:
-    """Convert lines: those that end with a bar are rows of a table, any other is a paragraph."""
-    for tabular, lines in groupby(text.split("\n"), key=lambda line: line.rstrip().endswith("|")):
-        if tabular:
-            yield table(
-                [[cell.strip() for cell in line.rstrip()[:-1].split("|")] for line in lines]
-            )
-        else:
-            yield from (block for line in lines for block in _paragraphs(line))
 
 
 def _markdown_parts(text: str) -> Iterator[str]:

@@ -85,6 +85,12 @@ def unserved_by_parse(options: Mapping[str, Any], kind: str) -> list[str]:
     return notes
 
 
+def is_of_an_option(note: str) -> bool:
+    """Tell whether a note on a parse is about an option; others say what could not be read."""
+    path, _, reason = note.partition(": ")
+    return path.split(".")[0] in ParseBody.__struct_fields__ or reason == NOT_KNOWN
+
+
 def _in_vain(
     request: Mapping[str, Any], type: str, *, served: frozenset[str] = frozenset()
 ) -> list[str]:

@@ -11,6 +11,7 @@ from batcher.service.classification.relevance import (
     covered,
     scores,
     support,
+    terms_of,
     text_of,
     topic,
 )
@@ -23,6 +24,8 @@ REFUGES: Final = frozenset(
 CLEAR: Final = 0.4  # fraction of a criterion's words that makes its confidence high
 UNMET: Final = 0.5  # factor for a category of which no criterion is met
 LEAST: Final = 0.5  # a category with less confidence isn't chosen
+OPENING: Final = 5  # lines at a document's top among which it may name itself
+HEADED: Final = 4  # words that such a line has at most
 
 
 def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,9 +37,7 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    # Headings don't count more here: a chapter's heading says what the chapter is, not the
-    # document.
-    text = Text(counts, frozenset())
+    text = Text(counts, _head(blocks))
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
     likely = [
@@ -52,6 +53,16 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     if groups := request.get("category_groups"):
         answer["extra_metadata"] = {"grouping": _group(groups, chosen)}
     return answer
+
+
+def _head(blocks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the words by which the document names itself: those of short lines at its top.
+
+    Other headings don't count more: a chapter's says what the chapter is, not the document.
+    """
+    lines = [line for block in blocks[:OPENING] for line in block["content"].split("\n")]
+    short = (terms_of(line) for line in lines[:OPENING] if len(line.split()) <= HEADED)
+    return frozenset(term for terms in short for term in terms)
 
 
 def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str:

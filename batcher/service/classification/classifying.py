@@ -37,7 +37,8 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    text = Text(counts, _head(blocks))
+    names = [set(terms_of(_plain(c["category"]))) for c in categories]
+    text = Text(counts, _head(blocks, names))
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
     likely = [
@@ -55,14 +56,19 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     return answer
 
 
-def _head(blocks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the words by which the document names itself: those of short lines at its top.
+def _head(blocks: Sequence[Mapping[str, Any]], names: Sequence[set[str]]) -> frozenset[str]:
+    """Return the words by which the document names itself.
 
+    Those are its first line, if that is short, and lines near it that are a category's name.
     Other headings don't count more: a chapter's says what the chapter is, not the document.
     """
     lines = [line for block in blocks[:OPENING] for line in block["content"].split("\n")]
-    short = (terms_of(line) for line in lines[:OPENING] if len(line.split()) <= HEADED)
-    return frozenset(term for terms in short for term in terms)
+    head = set[str]()
+    for number, line in enumerate(lines[:OPENING]):
+        terms = set(terms_of(line))
+        if (number == 0 and len(line.split()) <= HEADED) or terms in names:
+            head |= terms
+    return frozenset(head)
 
 
 def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str:

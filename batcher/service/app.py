@@ -15,10 +15,10 @@ from aiohttp import web
 
 from batcher.doorkeeper import Doorkeeper
 from batcher.reducto.api_types import ErrorName, JobStatus, JobType
+from batcher.reducto.request_schema import BODIES
 from batcher.service import middleware
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.background_tasks import Errands
-from batcher.service.bodies import BODIES
 from batcher.service.endpoints import Endpoints
 from batcher.service.fault_middleware import disturb
 from batcher.service.faults import Chaos

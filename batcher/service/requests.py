@@ -1,6 +1,6 @@
 """Turn a request's body into a job, or refuse it as FastAPI would.
 
-The shapes of bodies are in `bodies`; the job keeps its request as it came.
+The types of bodies are in `reducto.request_schema`; the job keeps its request as it came.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from batcher.reducto.api_types import JobType
+from batcher.reducto.request_schema import BODIES, Body, ClassifyBody
 from batcher.service import older_requests
 from batcher.service.answers import InvalidRequest
-from batcher.service.bodies import BODIES, Body, ClassifyBody
 from batcher.service.jobs import JobLane, StoredJob
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
@@ -137,7 +137,7 @@ def waits(body: bytes, request: Body) -> bool:
 
 def lane_of(request: Body) -> JobLane:
     """Return the lane of a submission; synchronous calls have their own."""
-    if request.queue_priority == "batch":
+    if request.waits_in_batch:
         return JobLane.BATCH
     if request.asynchronous is not None and request.asynchronous.priority:
         return JobLane.PRIORITY

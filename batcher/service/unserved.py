@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batcher.reducto.api_types import JobType
-from batcher.service.bodies import BODIES, ParseBody
+from batcher.reducto.request_schema import BODIES, ParseBody
 from batcher.service.unknown import NOT_KNOWN, unknown_keys
 
 NO_MODEL: Final = "no model runs here"
@@ -29,6 +29,8 @@ UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
         "settings.extraction_mode": "text that is in the document is used, OCR only where there "
         "is none",
         "settings.tenant_throttling": "nobody shares this service",
+        "settings.hybrid_vpc": "this service has one place, where it runs",
+        "settings.alpha": NOT_KNOWN,
         "settings.model": NO_MODEL,
     },
     JobType.EXTRACT: {

@@ -176,11 +176,15 @@ class Ended(Event, frozen=True):
 
 
 class Saved(Event, frozen=True):
-    """`output`, relative to the output directory, is durably on disk with these bytes."""
+    """`output`, relative to the output directory, is durably on disk with these bytes.
+
+    `not_served` says what the service left out of it, a sentence on each line.
+    """
 
     output: str
     sha256: str
     size: int
+    not_served: str | None = None
 
 
 class JobFailed(Event, frozen=True):

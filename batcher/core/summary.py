@@ -26,6 +26,26 @@ class FailureGroup(msgspec.Struct, frozen=True, rename={"kind": "class"}):
 
 
 @dataclass(frozen=True, slots=True)
+class NotServedGroup:
+    """Saved documents of which the service left out something for the same reason.
+
+    `example` is one of them, and `reason` the words about that one.
+    """
+
+    reason: str
+    documents: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotServed:
+    """The saved documents of which something was not read, or an option not served."""
+
+    documents: int = 0
+    reasons: tuple[NotServedGroup, ...] = ()  # the most frequent first
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Discrepancies found at the end of a run.
 
@@ -90,3 +110,5 @@ class Summary:
     audit: Audit = Audit()
     # files that were left out, by reason and in words; empty if there were none
     left_out: Mapping[str, Any] = field(default_factory=dict)
+    # saved documents of the whole batch of which the service left something out
+    not_served: NotServed = NotServed()

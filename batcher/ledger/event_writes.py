@@ -65,6 +65,7 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Held: _REASON,
     e.Saved: (
         f"output = :output, output_sha256 = :sha256, output_size = :size, {_NO_REASON},"
+        " not_served = :not_served,"
         f" payer = {_PAID_FOR_ITSELF}"
     ),
     e.JobFailed: _VERDICT,

@@ -413,3 +413,13 @@ def input_kinds(db: Database) -> None:
                     END
                 WHERE file_id IS NOT NULL"""
         )
+
+
+@migrations()
+def not_served(db: Database) -> None:
+    """A column for what the service left out of a saved result, a sentence on each line.
+
+    The hosted API leaves nothing out, so the index holds no document of it.
+    """
+    db.execute("ALTER TABLE documents ADD COLUMN not_served TEXT")
+    db.execute("CREATE INDEX not_served ON documents(current, state) WHERE not_served IS NOT NULL")

@@ -32,7 +32,8 @@ class Document:
     """One version of a source in one step.
 
     `size` is in bytes; `output` is the path of its result, now or later, in the output directory.
-    `current` is False for a version that a newer one stands in for.
+    `current` is False for a version that a newer one stands in for. `not_served` says what the
+    local service left out of its result, a sentence on each line.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Document:
     output_sha256: str | None
     reason: str | None
     kind: str | None
+    not_served: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from batcher.ledger.connection import reader
 
 # "batc" in ASCII, so that `file` and batcher can tell a ledger from any other database
 APPLICATION_ID: Final = 0x62617463
-VERSION: Final = 11  # PRAGMA user_version; raised by one with each migration
+VERSION: Final = 12  # PRAGMA user_version; raised by one with each migration
 
 
 @contextmanager

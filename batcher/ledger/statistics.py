@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
+from batcher.core.summary import NotServed
 from batcher.ledger.queries.reporting import ReportingQueries
 
 BUCKETS: Final = 48  # parts that a run's time is divided into
@@ -99,6 +100,7 @@ class Statistics:
     largest: Sequence[Slow]
     changes: Sequence[StateChange]
     left_out: str  # in words, by the latest run that finished its scan
+    not_served: NotServed
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
@@ -139,6 +141,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
             largest=_slow(db, "size"),
             changes=_changes(db, runs),
             left_out=str(reporting.left_out().get("words", "")),
+            not_served=reporting.not_served(),
         )
     finally:
         db.execute("ROLLBACK")

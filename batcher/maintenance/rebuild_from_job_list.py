@@ -230,7 +230,9 @@ class _Taking:
         ended = e.Ended(
             document.id, head.pages, billed(head.usage, self._manifest.prices), head.duration
         )
-        return [ended, e.Saved(document.id, document.output, sha256(body).hexdigest(), len(body))]
+        digest = sha256(body).hexdigest()
+        saved = e.Saved(document.id, document.output, digest, len(body), head.not_served)
+        return [ended, saved]
 
     def _job_on_disk(self, output: str) -> str | None:
         """Return the job id in the result at that path; None if there is no complete result."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from batcher.errors import Problem
 from batcher.reducto.job import Job
-from batcher.reducto.request_schema import BODIES, Shape
+from batcher.reducto.option_shapes import SHAPES, Shape
 
 REFUSE = "refuse"  # what to do with options that the description doesn't know
 WARN = "warn"
@@ -37,12 +37,12 @@ _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
 
 def problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> Iterator[Problem]:
     """Yield each problem with the whole of a job's options, with its path below `key`."""
-    yield from _check(options, BODIES[endpoint], key, key, BODIES[endpoint])
+    yield from _check(options, SHAPES[endpoint], key, key, SHAPES[endpoint])
 
 
 def partial_problems(endpoint: str, options: Mapping[str, Any], *, key: str) -> Iterator[Problem]:
     """Do the same for options that override others, in which nothing is required."""
-    body = {"keys": BODIES[endpoint]["keys"]}
+    body = {"keys": SHAPES[endpoint]["keys"]}
     yield from _check(options, body, key, key, body)
 
 

@@ -52,6 +52,8 @@ _MISFITS: Final = (
 RETRY_AFTER_AT_MOST: Final = 366 * 86400.0
 # Of a foreign message; a gateway's HTML page is longer than is useful.
 _WORDS_AT_MOST: Final = 500
+# characters of what the local service says it left out; each ledger keeps them for each document
+NOT_SERVED_AT_MOST: Final = 2_000
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 
 
@@ -391,7 +393,8 @@ class Head:
 
     `usage` is as the service states it. `url` is the link to the inner result if that is stored
     elsewhere, and `link_at` is where the link begins and ends in the body. `duration` is in
-    seconds.
+    seconds. `not_served` says what of the document or of the request the local service left out, a
+    sentence on each line; it is None if there is nothing, and always for the hosted API.
     """
 
     response_type: str
@@ -400,6 +403,7 @@ class Head:
     link_at: tuple[int, int]
     url: str | None
     duration: float | None = None
+    not_served: str | None = None
 
 
 _HEAD: Final = msgspec.json.Decoder(api_types.ResultHead)
@@ -425,7 +429,33 @@ def read_head(body: Buffer, job_id: str, was_asked: Callable[[], Asked] = Asked)
     pages = None if pages is None else round(pages)
     url = _link(head.result, response_type, was_asked)
     place = _place_of_result(body) if url is not None else (0, 0)
-    return Head(response_type, pages, usage, place, url, _units(head.duration))
+    return Head(
+        response_type,
+        pages,
+        usage,
+        place,
+        url,
+        _units(head.duration),
+        _not_served(usage.get("not_served")),
+    )
+
+
+def _not_served(said: Any) -> str | None:
+    """Return the sentences of the local service's `usage.not_served`, one on each line.
+
+    Those beyond `NOT_SERVED_AT_MOST` characters are only counted.
+    """
+    sentences = [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
+    lines: list[str] = []
+    left = NOT_SERVED_AT_MOST
+    for sentence in sentences:
+        line = _clip(sentence)
+        left -= len(line) + 1
+        if left < 0:
+            lines.append(f"… and {len(sentences) - len(lines)} more")
+            break
+        lines.append(line)
+    return "\n".join(filter(None, lines)) or None
 
 
 def is_about(answer: api_types.JobAnswer, job_id: str) -> bool:

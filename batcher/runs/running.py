@@ -207,6 +207,7 @@ def _summarise(
         batch=manifest.batch,
         documents={str(state): number for state, number in tally.most_common()},
         failures=tuple(ledger.reporting.failures(passing=passing)),
+        not_served=ledger.reporting.not_served(),
         waiting=len(waiting),
         goes_on=exit_code == ExitCode.RUN_AGAIN and not control.exit_code,
         pages=pages,

@@ -42,6 +42,7 @@ class ApiError(Exception):
     def __init__(
         self, name: ErrorName, message: str, *, code: int | None = None, retry_after: int = 0
     ) -> None:
+        message = _writable(message)
         super().__init__(message)
         self.name = name
         self.message = message
@@ -68,7 +69,7 @@ class InvalidRequest(Exception):
     @classmethod
     def at(cls, *loc: str | int, msg: str, type: str = "value_error") -> InvalidRequest:
         """Return the error with a single problem at the place `loc`."""
-        return cls({"type": type, "loc": list(loc), "msg": msg, "input": None})
+        return cls({"type": type, "loc": list(loc), "msg": _writable(msg), "input": None})
 
     def answer(self, *, status: int = 422) -> web.Response:
         """Return the error as an HTTP response."""
@@ -85,6 +86,14 @@ def as_json(
         content_type="application/json",
         headers=headers,
     )
+
+
+def _writable(message: str) -> str:
+    """Return the message without halves of surrogate pairs, which JSON in UTF-8 can't hold.
+
+    They stand for bytes of a request that are no UTF-8, where a library quotes what it refuses.
+    """
+    return message.encode("utf-8", "replace").decode()
 
 
 def html_page(status: int, reason: str) -> web.Response:

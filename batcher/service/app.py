@@ -15,10 +15,10 @@ from aiohttp import web
 
 from batcher.doorkeeper import Doorkeeper
 from batcher.reducto.api_types import ErrorName, JobStatus, JobType
+from batcher.reducto.request_schema import BODIES
 from batcher.service import middleware
 from batcher.service.answers import ApiError, as_json, html_page, job_not_found
 from batcher.service.background_tasks import Errands
-from batcher.service.bodies import BODIES
 from batcher.service.endpoints import Endpoints
 from batcher.service.fault_middleware import disturb
 from batcher.service.faults import Chaos
@@ -171,14 +171,17 @@ class Routes:
     # --- jobs -------------------------------------------------------------------------------------
 
     async def job(self, request: web.Request) -> web.Response:
-        """`GET /job/{job_id}`. A finished result is sent as the bytes in which it was stored."""
+        """`GET /job/{job_id}`. A finished result is sent as the bytes in which it was stored.
+
+        A job that has not ended is Pending here, whatever is done with it: the description knows
+        the other statuses only in `GET /jobs`.
+        """
         job_id = request.match_info["job_id"]
         row = self._rooms.jobs.find(job_id)
         live = self._rooms.queue.live(job_id)
         if live is not None:
-            return as_json(
-                {"status": live.status, **detailed(row), "progress": live.progress, "result": None}
-            )
+            running = {"progress": live.progress, "result": None}
+            return as_json({"status": JobStatus.PENDING, **detailed(row), **running})
         if row["status"] != JobStatus.COMPLETED:
             ended = {"reason": row["error_message"], "error": described(row), "result": None}
             return as_json({"status": row["status"], **detailed(row), **ended})

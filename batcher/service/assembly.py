@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from batcher.service.rendering import Answer
+from batcher.service.unserved import is_of_an_option
 
 
 @dataclass(slots=True)
@@ -25,16 +26,22 @@ class Assembled:
     images: dict[str, bytes] = field(default_factory=dict)
     document_properties: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    billed: list[str] = field(default_factory=list)
 
 
 def reread(path: Path) -> Assembled:
-    """Return the stored result of a parse job; its images stay where they are."""
+    """Return the stored result of a parse job; its images stay where they are.
+
+    Of its notes those remain that say what could not be read.
+    """
     body = msgspec.json.decode(path.read_bytes())
     result = body["result"]
     if result["type"] == "url":
         result = msgspec.json.decode((path.with_suffix("") / "result.json").read_bytes())
     properties = body.get("document_properties")
-    return Assembled(result, body["usage"]["num_pages"], document_properties=properties)
+    notes = [note for note in body["usage"].get("not_served", ()) if not is_of_an_option(note)]
+    pages = body["usage"]["num_pages"]
+    return Assembled(result, pages, document_properties=properties, notes=notes)
 
 
 def join(answers: Sequence[Answer]) -> Answer:
@@ -66,7 +73,13 @@ def noted(answer: Answer, notes: list[str]) -> Answer:
     """Return the answer with these notes."""
     properties = answer.document_properties
     return Assembled(
-        answer.result, answer.num_pages, answer.credits, answer.images, properties, notes
+        answer.result,
+        answer.num_pages,
+        answer.credits,
+        answer.images,
+        properties,
+        notes,
+        answer.billed,
     )
 
 
@@ -98,6 +111,7 @@ def _append(whole: Assembled, answer: Answer, number: int) -> None:
     whole.num_pages += answer.num_pages
     whole.credits += answer.credits
     whole.notes = list(dict.fromkeys([*whole.notes, *answer.notes]))
+    whole.billed = [*whole.billed, *answer.billed]
 
 
 def _rename(holder: dict[str, Any], key: str, answer: Answer, number: int) -> None:

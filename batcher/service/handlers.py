@@ -5,7 +5,7 @@ Runs in worker processes. The work itself is in parsing, extraction, classificat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,7 +74,10 @@ def _classify(desk: Desk) -> Work:
         "response_type": "classify",
         "job_id": desk.task.job_id,
         "duration": None,
-        "usage": {**usage, **_not_served(unserved(desk.task.request, JobType.CLASSIFY))},
+        "usage": {
+            **usage,
+            **_not_served([*unserved(desk.task.request, JobType.CLASSIFY), *answer.notes]),
+        },
         **classify(answer.result, desk.task.request),
     }
     return Work(body, answer.num_pages)
@@ -102,6 +105,7 @@ def _pipeline(desk: Desk) -> Work:
         "usage": {
             "num_pages": whole.num_pages,
             "credits": sum(step["usage"]["credits"] for step in steps),
+            **_not_served(_notes_of(steps)),
         },
         "result": {
             "parse": parses if len(parses) > 1 else parses[0],
@@ -111,6 +115,12 @@ def _pipeline(desk: Desk) -> Work:
         },
     }
     return Work(body, whole.num_pages)
+
+
+def _notes_of(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return each note of the steps once."""
+    notes = [note for step in steps for note in step["usage"].get("not_served", ())]
+    return list(dict.fromkeys(notes))
 
 
 def _pipeline_extract(

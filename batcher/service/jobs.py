@@ -237,11 +237,11 @@ def detailed(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def parse_cursor(text: str | None) -> int | None:
-    """Return the cursor of a page, or None.
+    """Return the cursor of a page; None for the first page, which an empty cursor means as well.
 
     Raises InvalidRequest if it isn't one.
     """
-    if text is None:
+    if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidRequest.at(

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from batcher.reducto.api_types import BlockType, JobType
-from batcher.service.bodies import (
+from batcher.reducto.request_schema import (
     PageRanges,
     PipelineSettings,
     SplitCategory,

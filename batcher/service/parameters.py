@@ -5,6 +5,7 @@ These are numbers and flags in the query, and the address by which the service w
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from batcher.service.answers import InvalidRequest
 
 TRUE: Final = frozenset({"true", "1", "on", "yes", "t", "y"})
 FALSE: Final = frozenset({"false", "0", "off", "no", "f", "n", ""})
+_WITHOUT_FRACTION: Final = re.compile(r"(?<=\d)\.0*$")
 
 
 def address_of(request: web.Request) -> str:
@@ -28,6 +30,7 @@ def number(request: web.Request, name: str, *, default: int, allowed: range) -> 
     text = request.query.get(name)
     if text is None:
         return default
+    text = _WITHOUT_FRACTION.sub("", text)
     if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 10):
         raise InvalidRequest.at(
             "query", name, msg="Input should be a valid integer", type="int_parsing"

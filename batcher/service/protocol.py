@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from batcher.doorkeeper import terse
 from batcher.reducto.api_types import ErrorName
@@ -41,6 +41,11 @@ class Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Log the error in one line, answer it, and close the connection."""
+        if isinstance(exc, UnicodeEncodeError):
+            # aiohttp quotes the one header that it refuses by itself, whatever bytes are in it
+            status = 417
+            message = "its Expect header is no text"
+            exc = http_exceptions.BadHttpMessage(message)
         super().handle_error(request, status, exc, message)
         answer = _answer(status, (message or "").strip().split("\n", 1)[0])
         answer.force_close()

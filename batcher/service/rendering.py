@@ -30,6 +30,7 @@ class Answer(Protocol):
     images: dict[str, bytes]
     document_properties: dict[str, Any] | None
     notes: list[str]
+    billed: list[str]
 
 
 def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
@@ -105,7 +106,12 @@ def _point_blocks(task: Task, result: dict[str, Any], name: str) -> None:
 
 def _usage(answer: Answer) -> dict[str, Any]:
     """Return the usage; `not_served`, a key that the API doesn't have, only if there are notes."""
-    usage = {"num_pages": answer.num_pages, "credits": answer.credits}
+    breakdown = {str(number): [feature] for number, feature in enumerate(answer.billed, 1)}
+    usage = {
+        "num_pages": answer.num_pages,
+        "credits": answer.credits,
+        "page_billing_breakdown": breakdown or None,
+    }
     return {**usage, "not_served": answer.notes} if answer.notes else usage
 
 

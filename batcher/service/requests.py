@@ -1,6 +1,6 @@
 """Turn a request's body into a job, or refuse it as FastAPI would.
 
-The shapes of bodies are in `bodies`; the job keeps its request as it came.
+The types of bodies are in `reducto.request_schema`; the job keeps its request as it came.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import Any, Final
 import msgspec
 
 from batcher.reducto.api_types import JobType
+from batcher.reducto.request_schema import BODIES, Body, ClassifyBody
 from batcher.service import older_requests
 from batcher.service.answers import InvalidRequest
-from batcher.service.bodies import BODIES, Body, ClassifyBody
 from batcher.service.jobs import JobLane, StoredJob
 
 PASSWORD: Final = "document_password"  # noqa: S105 (a key's name)
 SHOWN_INSTEAD: Final = "[redacted]"
 # Levels of nesting. Schemas have a dozen; each level costs stack in everything that walks the body.
 NESTED: Final = 200
-_DECODERS: Final = {type: msgspec.json.Decoder(body) for type, body in BODIES.items()}
+EXACT: Final = 2.0**53  # from here on not every integer has a float
+THEIRS: Final = frozenset({"schema", "metadata"})  # keys whose values are the caller's own
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLACE: Final = re.compile(r"(.*) - at `\$(.*)`")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -32,17 +33,13 @@ def read_request(body: bytes, type: JobType) -> Body:
     Raises InvalidRequest if it is no JSON or not of the endpoint's shape, and ApiError if it mixes
     two forms.
     """
-    value = _check_whole(body)
+    value = whole_numbers(_check_whole(body))
     try:
         if older_requests.is_older(value):
-            return msgspec.convert(older_requests.told_today(value, type), BODIES[type])
-        return _DECODERS[type].decode(body)
+            value = older_requests.told_today(value, type)
+        return msgspec.convert(value, BODIES[type])
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
-    except (msgspec.DecodeError, UnicodeDecodeError) as refusal:
-        raise InvalidRequest.at(
-            "body", 0, msg=f"JSON decode error: {refusal}", type="json_invalid"
-        ) from refusal
 
 
 def _check_whole(body: bytes) -> Any:
@@ -103,7 +100,23 @@ def asked_of(job: StoredJob, text: str) -> dict[str, Any]:
 
     `text` is its whole request, or the part that may be shown.
     """
-    return older_requests.told_today(msgspec.json.decode(text), job.type)
+    return older_requests.told_today(whole_numbers(msgspec.json.decode(text)), job.type)
+
+
+def whole_numbers(value: Any) -> Any:
+    """Return the value with numbers such as 50.0 as integers, which they are for JSON Schema.
+
+    What isn't ours to read stays as it came.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < EXACT else value
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: item if name in THEIRS else whole_numbers(item) for name, item in value.items()
+        }
+    return value
 
 
 def waits(body: bytes, request: Body) -> bool:
@@ -124,7 +137,7 @@ def waits(body: bytes, request: Body) -> bool:
 
 def lane_of(request: Body) -> JobLane:
     """Return the lane of a submission; synchronous calls have their own."""
-    if request.queue_priority == "batch":
+    if request.waits_in_batch:
         return JobLane.BATCH
     if request.asynchronous is not None and request.asynchronous.priority:
         return JobLane.PRIORITY

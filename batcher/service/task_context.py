@@ -19,6 +19,7 @@ from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, miscon
 from batcher.service.parsing.selection import selected
 from batcher.service.rendering import Answer
 from batcher.service.tasks import Question, Reply, Task, TaskInput
+from batcher.service.unserved import is_of_an_option
 
 Ask = Callable[[Question], Reply]
 
@@ -71,7 +72,7 @@ class Desk:
                 for source in self.task.sources
             ]
         )
-        return noted(answer, [f"parsing.{note}" for note in own_notes(answer, parsing)])
+        return noted(answer, [_below_parsing(note) for note in own_notes(answer, parsing)])
 
     def beginnings(self, request: Mapping[str, Any]) -> Answer:
         """Return the first pages, or those asked for, of each PDF, and other documents whole."""
@@ -138,6 +139,10 @@ def is_of_the_machine(bug: Exception) -> bool:
     Any other error of a reader would occur again.
     """
     return isinstance(bug, OSError) and bug.errno in PASSING
+
+
+def _below_parsing(note: str) -> str:
+    return f"parsing.{note}" if is_of_an_option(note) else note
 
 
 def _with_lines(options: Mapping[str, Any]) -> dict[str, Any]:

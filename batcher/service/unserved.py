@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batcher.reducto.api_types import JobType
-from batcher.service.bodies import BODIES, ParseBody
+from batcher.reducto.request_schema import BODIES, ParseBody
 from batcher.service.unknown import NOT_KNOWN, unknown_keys
 
 NO_MODEL: Final = "no model runs here"
@@ -29,6 +29,8 @@ UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
         "settings.extraction_mode": "text that is in the document is used, OCR only where there "
         "is none",
         "settings.tenant_throttling": "nobody shares this service",
+        "settings.hybrid_vpc": "this service has one place, where it runs",
+        "settings.alpha": NOT_KNOWN,
         "settings.model": NO_MODEL,
     },
     JobType.EXTRACT: {
@@ -83,6 +85,12 @@ def unserved_by_parse(options: Mapping[str, Any], kind: str) -> list[str]:
         notes.append("settings.return_citations: not together with formatting.merge_tables")
     notes += (f"{path}: {NOT_KNOWN}" for path in unknown_keys(options, ParseBody))
     return notes
+
+
+def is_of_an_option(note: str) -> bool:
+    """Tell whether a note on a parse is about an option; others say what could not be read."""
+    path, _, reason = note.partition(": ")
+    return path.split(".")[0] in ParseBody.__struct_fields__ or reason == NOT_KNOWN
 
 
 def _in_vain(

@@ -78,11 +78,13 @@ class Copier:
 
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
         """Return the events that end a copy. Raises OutputError if the disk fails."""
-        for output, digest in self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ():
+        alike = self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ()
+        for output, digest, not_served in alike:
             # the file may have changed since it was saved; another one may still have the same
             # content
             with suppress(FileNotFoundError):
-                return [saved(copy.id, await self._copy_file(copy, output, digest))]
+                written = await self._copy_file(copy, output, digest)
+                return [saved(copy.id, written, not_served)]
         now = self._ledger.clock()
         asked = (
             self._ledger.sharing.still_at_service(

@@ -447,7 +447,9 @@ class Fetcher:
         ended = events.Ended(
             document, head.pages, billed(head.usage, self._rules.prices), head.duration
         )
-        self._sink.put(FetchedResult(ended, watched.flight.output, body, reserved, streamed))
+        self._sink.put(
+            FetchedResult(ended, watched.flight.output, body, reserved, streamed, head.not_served)
+        )
 
     def _learn(self, watched: Watched, work: float | None) -> None:
         """Tell the completion rate that one more job ended between its last check and now."""

@@ -78,7 +78,8 @@ class Loan:
 class FetchedResult:
     """A fetched result on its way to `output`; `reserved` bytes are given back once it is written.
 
-    The bytes of a `streamed` result are on disk already and only need their name.
+    The bytes of a `streamed` result are on disk already and only need their name. `not_served` is
+    that of its head.
     """
 
     ended: events.Ended
@@ -86,6 +87,7 @@ class FetchedResult:
     body: Buffer
     reserved: int
     streamed: Streamed | None = None
+    not_served: str | None = None
 
 
 class Sink:
@@ -136,7 +138,8 @@ class Sink:
                 # results that weren't written are still at the service
                 self._control.stop(str(outcome), ExitCode.RUN_AGAIN, abort=True)
             else:
-                happened += [result.ended, saved(result.ended.document, outcome)]
+                kept = saved(result.ended.document, outcome, result.not_served)
+                happened += [result.ended, kept]
         await self._ledger.record(*happened)
         # only now, because until here all of it is in memory
         self.room.give(sum(result.reserved for result in group))
@@ -193,6 +196,6 @@ def _item(
     return Item(place, result.body, known.get(place, frozenset()), elsewhere(place))
 
 
-def saved(document: int, written: Written) -> events.Saved:
-    """Return the event that says where `written` is."""
-    return events.Saved(document, written.output, written.sha256, written.size)
+def saved(document: int, written: Written, not_served: str | None) -> events.Saved:
+    """Return the event that says where `written` is, and what the service left out of it."""
+    return events.Saved(document, written.output, written.sha256, written.size, not_served)

@@ -25,6 +25,8 @@ def _version(row: dict[str, Any]) -> str:
             f"  result   {row['output']} ({row['output_size']} bytes, sha256 "
             f"{row['output_sha256'][:16]}…)"
         )
+    if row["not_served"]:
+        lines += [f"  without  {sentence}" for sentence in row["not_served"].split("\n")]
     if row["payer"]:
         lines.append(f"  paid by  {row['paid_by']}: the same bytes and job")
     lines += [_attempt(attempt) for attempt in row["attempts"]]
@@ -108,4 +110,5 @@ _WORDS: Final = {
     "tries": "tried {} times",
     "output": "{}",
     "size": "{} bytes",
+    "not_served": "with parts not read or not served",
 }

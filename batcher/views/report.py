@@ -11,8 +11,9 @@ from html import escape
 from itertools import accumulate
 from typing import Final
 
-from batcher.common.formatting import format_bytes, format_duration
+from batcher.common.formatting import format_bytes, format_duration, pluralize
 from batcher.core.lifecycle import OPEN, VERDICTS, State
+from batcher.core.summary import NotServed
 from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
@@ -177,6 +178,18 @@ def _errors(found: Statistics) -> Iterator[str]:
         yield _pareto(
             "Attempts that failed, of documents that were saved in the end", found.overcome
         )
+    if found.not_served.documents:
+        yield _not_served(found.not_served)
+
+
+def _not_served(found: NotServed) -> str:
+    """Return the table of what was left out of saved results; a document may stand in more rows."""
+    shown = found.reasons[:SHOWN]
+    rows = [(plain(g.reason), f"{g.documents:,}", plain(g.example)) for g in shown]
+    if more := len(found.reasons) - len(shown):
+        rows.append((f"{more} others", "", ""))
+    caption = f"Saved with parts not read or not served: {pluralize(found.documents, 'document')}"
+    return table(caption, ("what", "documents", "for example"), rows)
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:

@@ -21,7 +21,7 @@ from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
-    from batcher.core.summary import FailureGroup, Summary
+    from batcher.core.summary import FailureGroup, NotServed, Summary
     from batcher.manifest.model import Manifest
 
 
@@ -35,6 +35,7 @@ def end_words(summary: Summary, manifest: Manifest) -> str:
     lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}']
     lines += step_lines(summary.steps) if states else nothing_found(manifest)
     lines += [f"  {failed(group)}" for group in summary.failures]
+    lines += not_served_lines(summary.not_served)
     lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
     lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
     if summary.taken_up:
@@ -132,6 +133,7 @@ def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": reporting.failures(),
         "left_out": reporting.left_out(),
+        "not_served": reporting.not_served(),
         "last_run": next(iter(run_history(connection, under_way=under_way, last=1)), None),
     }
 
@@ -168,6 +170,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         left = values["seconds_left"]
         lines.append(f"  {speed:.3g} documents a second, {format_duration(left)} left at that")
     lines += [f"  {failed(group)}" for group in values["failures"]]
+    lines += not_served_lines(values["not_served"])
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
     lines.append(
         f"  {pluralize(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far"
@@ -228,6 +231,20 @@ def _states(states: Mapping[str, int]) -> str:
 
 def failed(group: FailureGroup) -> str:
     return f"{_why(group)}, e.g. {plain(group.example)}"
+
+
+def not_served_lines(found: NotServed) -> list[str]:
+    """Return what was left out of saved results: the number of documents, and a line a reason."""
+    if not found.documents:
+        return []
+    were = "was" if found.documents == 1 else "were"
+    head = (
+        f"{pluralize(found.documents, 'document')} {were} saved with parts not read or not served"
+    )
+    told = [
+        f"    {group.documents}: {group.reason}, e.g. {group.example}" for group in found.reasons
+    ]
+    return [f"  {head}:", *map(plain, _some(told))]
 
 
 def _why(group: FailureGroup) -> str:

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from commandline import Said, batcher, rows
 from peer import Peer
 
@@ -37,6 +38,26 @@ async def rebuilt(manifest: Path) -> dict[str, int]:
     assert said.code == 0, said.err
     documents: dict[str, int] = json.loads(said.out)["documents"]
     return documents
+
+
+async def leaves_out(peer: Peer, request: web.Request) -> web.StreamResponse:
+    """As the local service says that a page was not read."""
+    body = json.loads((await peer.job(request)).body)  # type: ignore[attr-defined]
+    if body.get("result"):
+        body["result"]["usage"]["not_served"] = ["page 2: no OCR here"]
+    return web.json_response(body)
+
+
+async def test_what_was_left_out_of_results_is_read_from_them_again(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """It stands in the files."""
+    peer.moods["job"] = leaves_out
+    assert (await batcher("run", manifest)).code == 0
+    lose(out)
+    await rebuilt(manifest)
+    found = rows(out, "SELECT DISTINCT not_served FROM documents WHERE state = 'saved'")
+    assert found == [("page 2: no OCR here",)]
 
 
 async def test_results_on_disk_whose_jobs_are_listed_are_saved(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batcher.reducto.option_checks import partial_problems, problems
-from batcher.reducto.request_schema import BODIES
+from batcher.reducto.option_shapes import SHAPES
 
 DESCRIPTION = json.loads(
     (Path(__file__).parents[1] / "service" / "openapi-v1.12.20.json").read_text()
@@ -117,7 +117,7 @@ def test_alpha_is_known() -> None:
 
 def test_the_table_has_the_keys_of_the_description_and_no_others() -> None:
     """Walked side by side, endpoint by endpoint."""
-    for endpoint, body in BODIES.items():
+    for endpoint, body in SHAPES.items():
         path = (
             DESCRIPTION["paths"].get(f"/{endpoint}_async") or DESCRIPTION["paths"][f"/{endpoint}"]
         )
@@ -128,6 +128,8 @@ def test_the_table_has_the_keys_of_the_description_and_no_others() -> None:
 def ours(shape: Any, path: str) -> set[str]:
     found = set[str]()
     for part in shape if isinstance(shape, list) else [shape]:
+        if part == "null" and not path.endswith(".settings.model"):
+            found.add(f"{path}=null")
         if isinstance(part, dict):
             found |= {f"{path}={value}" for value in part.get("among", ())}
             found |= {f"{path}.{name}!" for name in part.get("needs", ())}
@@ -146,6 +148,7 @@ def theirs(schema: dict[str, Any], path: str) -> set[str]:
         return theirs(DESCRIPTION["components"]["schemas"][schema["$ref"].rpartition("/")[2]], path)
     found = {f"{path}={value}" for value in schema.get("enum", ())}
     found |= {f"{path}={schema['const']}"} if "const" in schema else set()
+    found |= {f"{path}=null"} if schema.get("type") == "null" else set()
     for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
         found |= theirs(part, path)
     if "items" in schema:

@@ -1,6 +1,6 @@
 """Requests to /upload and elsewhere as no client writes them, made up from a seed, sent as bytes.
 
-By itself: `PYTHONPATH=. python tests/service/malformed_uploads.py 5000 [SEED]`.
+By itself: `PYTHONPATH=. python -W ignore tests/service/malformed_uploads.py 10000 [SEED]`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from batcher.service.local import LocalOptions, LocalService
 KEY: Final = "secret"
 # seconds until the client hangs up on a service that waits for the rest of a request
 MORE: Final = 0.3
+WIDTH: Final = 20  # requests at a time, most of whose time is such waiting
 PART: Final = b'Content-Disposition: form-data; name="file"; filename="a.txt"'
 WHOLE: Final = b"--B\r\n" + PART + b"\r\n\r\nhello\r\n--B--\r\n"
 MULTIPART: Final = "multipart/form-data; boundary=B"
@@ -52,6 +53,10 @@ BROKEN: Final[dict[str, tuple[str, bytes]]] = {  # content type and body: each a
         MULTIPART,
         b"--B\r\nContent-Type: multipart/mixed\r\n\r\nhello\r\n--B--\r\n",
     ),
+    "a nested one with a header that is no text": (
+        MULTIPART,
+        b"--B\r\nContent-Type: multipart/mixed; \xe5\xff=C\r\n\r\nhello\r\n--B--\r\n",
+    ),
 }
 SOUND: Final[dict[str, tuple[str, bytes]]] = {
     "as clients write it": (MULTIPART, WHOLE),
@@ -66,6 +71,34 @@ SOUND: Final[dict[str, tuple[str, bytes]]] = {
 }
 
 
+# Headers of a part and of a request, as no client writes them.
+PARTS: Final = (
+    PART,
+    b"Content-Disposition: form-data; name=file; filename*=utf-8''%ff%fe.txt",
+    b"Content-Disposition: form-data; name*=no-such''file; filename*0=a; filename*1=b.txt",
+    b'Content-Disposition: form-data; name="file"; filename="\x00.txt"',
+    b"Content-Transfer-Encoding: base64",
+    b"Content-Transfer-Encoding: \xff",
+    b"Content-Encoding: gzip",
+    b"Content-Length: 5",
+    b"Content-Length: -5",
+    b"Content-Length: \xb2",
+    b"Content-Type: multipart/mixed; boundary=C",
+    b"Content-Type: multipart/mixed; \xff=C",
+    b"Content-Type: text/plain; charset=\xff",
+)
+CONTENTS: Final = (b"hello", b"", b"--B", b"aGVsbG8=", b"=", b"--C\r\n\r\nx\r\n--C--\r\n")
+HEADERS: Final = (
+    "Content-Encoding: br",
+    "Content-Encoding: \xff",
+    "Expect: 100-continue",
+    "Expect: \xff",
+    "Upgrade: websocket",
+    "Cookie: \xff=\xff",
+    "Range: bytes=9-1",
+)
+
+
 def request(
     body: bytes, kind: str, *more: str, chunked: bool = False, path: str = "/upload"
 ) -> bytes:
@@ -77,7 +110,8 @@ def request(
         f"Content-Type: {kind}",
         length,
     )
-    return "\r\n".join((*lines, *more, "Connection: close", "\r\n")).encode() + body
+    head = "\r\n".join((*lines, *more, "Connection: close", "\r\n"))
+    return head.encode("latin-1") + body
 
 
 async def answer(service: LocalService, said: bytes) -> bytes:
@@ -121,12 +155,21 @@ def _mutated(content: bytes, rng: random.Random) -> bytes:
     return bytes(raw)
 
 
+def _odd_parts(rng: random.Random) -> bytes:
+    """A multipart body of parts with odd headers, the last of which may lack its end."""
+    parts = []
+    for _ in range(rng.randint(1, 3)):
+        headers = b"\r\n".join(rng.choices(PARTS, k=rng.randint(0, 3)))
+        parts.append(b"--B\r\n" + headers + b"\r\n\r\n" + rng.choice(CONTENTS) + b"\r\n")
+    return b"".join(parts) + rng.choice((b"--B--\r\n", b"--B--\r\n", b"--B", b""))
+
+
 def made_up(rng: random.Random) -> bytes:
     """A body scratched, a whole request scratched, chunks that are none, a compression that is
-    none.
+    none, parts and headers that nobody writes.
     """
     kind, body = rng.choice([*BROKEN.values(), *SOUND.values()])
-    match rng.randrange(5):
+    match rng.randrange(7):
         case 0:
             return request(_mutated(body, rng), kind)
         case 1:
@@ -137,6 +180,11 @@ def made_up(rng: random.Random) -> bytes:
         case 3:
             squeezed = gzip.compress(body)
             return request(_mutated(squeezed, rng), kind, "Content-Encoding: gzip")
+        case 4:
+            return request(_odd_parts(rng), MULTIPART)
+        case 5:
+            path = rng.choice(("/upload", "/upload", "/jobs", "/nowhere"))
+            return request(_odd_parts(rng), MULTIPART, rng.choice(HEADERS), path=path)
         case _:
             path = rng.choice(
                 (
@@ -158,15 +206,21 @@ async def campaign(number: int, seed: int) -> Counter[int]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "service"
         async with LocalService(LocalOptions(data, workers=1, parser=PARSER), key=KEY) as service:
-            for number_of in range(number):
-                said = made_up(rng)
-                code = status(await answer(service, said))
-                answers[code] += 1
-                if code >= 500:
-                    print(f"number {number_of}: {said[:400]!r}")
+            left = iter([made_up(rng) for _ in range(number)])
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WIDTH):
+                    group.create_task(_each(left, service, answers))
             assert status(await answer(service, request(WHOLE, MULTIPART))) == 200
             assert not list(data.rglob("*.part"))
     return answers
+
+
+async def _each(left: Iterator[bytes], service: LocalService, answers: Counter[int]) -> None:
+    for said in left:
+        code = status(await answer(service, said))
+        answers[code] += 1
+        if code >= 500:
+            print(f"{code}: {said[:400]!r}")
 
 
 if __name__ == "__main__":

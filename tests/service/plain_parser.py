@@ -34,6 +34,7 @@ class Parsed:
     images: dict[str, bytes] = field(default_factory=dict)
     document_properties: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    billed: list[str] = field(default_factory=lambda: ["page"])
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:

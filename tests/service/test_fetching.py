@@ -172,8 +172,9 @@ async def test_cancelling_does_not_wait_for_a_download(tmp_path, session, site, 
     async with LocalService(options, key="secret") as service:
         client = Client(session, service)
         job_id = await client.submit(site + "/never.txt")
-        while (await client.call("GET", f"/job/{job_id}"))[1]["status"] == "Pending":
+        while (await client.call("GET", "/jobs"))[1]["jobs"][0]["status"] == "Pending":
             pass
         assert (await client.call("POST", f"/cancel/{job_id}"))[0] == 200
-        assert (await client.call("GET", f"/job/{job_id}"))[1]["status"] == "InProgress"
+        assert (await client.call("GET", "/jobs"))[1]["jobs"][0]["status"] == "InProgress"
+        assert (await client.call("GET", f"/job/{job_id}"))[1]["status"] == "Pending"
         assert (await client.end_of(job_id))["status"] == "Cancelled"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.core.reasons import alike
-from batcher.core.summary import FailureGroup
+from batcher.core.summary import FailureGroup, NotServed, NotServedGroup
 from batcher.ledger.queries.fragments import listed
 from batcher.ledger.queries.notes import noted
 from batcher.ledger.queries.rows import (
@@ -44,6 +46,23 @@ class ReportingQueries:
             key = (group.state, group.kind, alike(group.error_name or group.reason or ""))
             groups[key] = _together(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.documents)
+
+    def not_served(self) -> NotServed:
+        """Return the saved documents of which the service left something out, by reason.
+
+        Reasons that differ only in numbers, of pages for instance, count as the same.
+        """
+        found: dict[str, NotServedGroup] = {}
+        documents = 0
+        for said, number, example in self._connection.execute(_NOT_SERVED):
+            documents += number
+            for reason in dict.fromkeys(said.split("\n")):
+                key = _NUMBERS.sub("", reason)
+                if key not in found and len(found) >= REASONS_AT_MOST:
+                    key = reason = "for other reasons"
+                group = found.get(key) or NotServedGroup(reason, 0, example)
+                found[key] = replace(group, documents=group.documents + number)
+        return NotServed(documents, tuple(sorted(found.values(), key=lambda g: -g.documents)))
 
     def passing(self, *, runs: int | None = None, scan: int | None = None) -> list[tuple[int, int]]:
         """Return (document, runs that tried it) of failures that the next run tries again.
@@ -208,6 +227,14 @@ class ReportingQueries:
             yield dict(zip(names, values, strict=True))
 
 
+# reasons that are told apart; a service of another make might give each document one of its own
+REASONS_AT_MOST: Final = 1_000
+_NUMBERS: Final = re.compile(r"\bpages? (?=\d)|\d[\d,. -]*")
+# The index holds only these documents, and otherwise SQLite would read all that are saved.
+_NOT_SERVED: Final = """
+    SELECT not_served, count(*), min(source) FROM documents INDEXED BY not_served
+    WHERE not_served IS NOT NULL AND current = 1 AND state = 'saved'
+    GROUP BY not_served ORDER BY min(source)"""
 # What `batcher export` can write besides results.
 TABLES: Final = {
     "documents": "SELECT * FROM documents WHERE current = 1 ORDER BY source, job",

@@ -47,12 +47,13 @@ class SharingQueries:
         )
         return [row[0] for row in self._connection.execute(sql, (payer,))]
 
-    def results_like(self, copy: Copy) -> list[tuple[str, str]]:
-        """Return (output, sha256) of up to 8 results with the same bytes and step, its payer's
-        first.
+    def results_like(self, copy: Copy) -> list[tuple[str, str, str | None]]:
+        """Return (output, sha256, not_served) of up to 8 results with the same bytes and step.
+
+        Its payer's is the first.
         """
         rows = self._connection.execute(
-            "SELECT DISTINCT o.output, o.output_sha256 FROM documents d"
+            "SELECT DISTINCT o.output, o.output_sha256, o.not_served FROM documents d"
             " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 "
             "IS NOT NULL"
             " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",

@@ -11,6 +11,7 @@ from batcher.service.classification.relevance import (
     covered,
     scores,
     support,
+    terms_of,
     text_of,
     topic,
 )
@@ -23,6 +24,8 @@ REFUGES: Final = frozenset(
 CLEAR: Final = 0.4  # fraction of a criterion's words that makes its confidence high
 UNMET: Final = 0.5  # factor for a category of which no criterion is met
 LEAST: Final = 0.5  # a category with less confidence isn't chosen
+OPENING: Final = 5  # lines at a document's top among which it may name itself
+HEADED: Final = 4  # words that such a line has at most
 
 
 def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,9 +37,8 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     categories = request.get("classification_schema") or []
     blocks = [block for chunk in result["chunks"] for block in chunk["blocks"]]
     counts = text_of(blocks, more=request.get("document_metadata") or "").counts
-    # Headings don't count more here: a chapter's heading says what the chapter is, not the
-    # document.
-    text = Text(counts, frozenset())
+    names = [set(terms_of(_plain(c["category"]))) for c in categories]
+    text = Text(counts, _head(blocks, names))
     topics = [topic(_plain(c["category"]), " ".join(c["criteria"])) for c in categories]
     shares = _shares(scores([text], topics)[0])
     likely = [
@@ -52,6 +54,21 @@ def classify(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str,
     if groups := request.get("category_groups"):
         answer["extra_metadata"] = {"grouping": _group(groups, chosen)}
     return answer
+
+
+def _head(blocks: Sequence[Mapping[str, Any]], names: Sequence[set[str]]) -> frozenset[str]:
+    """Return the words by which the document names itself.
+
+    Those are its first line, if that is short, and lines near it that are a category's name.
+    Other headings don't count more: a chapter's says what the chapter is, not the document.
+    """
+    lines = [line for block in blocks[:OPENING] for line in block["content"].split("\n")]
+    head = set[str]()
+    for number, line in enumerate(lines[:OPENING]):
+        terms = set(terms_of(line))
+        if (number == 0 and len(line.split()) <= HEADED) or terms in names:
+            head |= terms
+    return frozenset(head)
 
 
 def _chosen(categories: Sequence[Mapping[str, Any]], likely: list[float]) -> str:

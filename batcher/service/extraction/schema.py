@@ -17,6 +17,14 @@ TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boo
 # Levels of nesting, and steps of following references.
 DEEPEST: Final = 20
 MOST: Final = 5_000  # fields; nested references multiply them
+# An object with none of these is the short form, names of fields and their types.
+KEYWORDS: Final = frozenset(
+    "type properties items enum const $ref anyOf oneOf allOf $defs definitions $schema".split()
+)
+WRAP: Final = (
+    'is no JSON Schema; wrap the fields in {"type": "object", "properties": {…}}, each with its '
+    '"type"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,16 @@ class Field:
 def read_schema(schema: Any) -> Field:
     """Return the root field, an object.
 
+    `{"total": "number", "items": [{"name": "string"}]}` is read as well: fields and their types
+    without JSON Schema's words, as people write them and as models understand them.
+
     Raises DocumentProblem INVALID_SCHEMA with the place and the problem if the schema can't be
     used.
     """
     if not isinstance(schema, Mapping):
         raise invalid("", "must be an object of JSON Schema")
+    if schema and not KEYWORDS & schema.keys():
+        schema = _written_out(schema, ())
     root = _Reading(schema).field(schema, (), depth=0)
     if root.kind != "object":
         raise invalid("", f"its top level must be of type object, not {root.kind}")
@@ -77,6 +90,23 @@ def invalid(where: str, problem: str) -> DocumentProblem:
     """Return the INVALID_SCHEMA problem for the place `where`, a dotted path in the schema."""
     place = f"instructions.schema{'.' if where else ''}{where}"
     return DocumentProblem(ErrorName.INVALID_SCHEMA, f"{place} {problem}", 400)
+
+
+def _written_out(node: Any, path: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return JSON Schema for the short form; what is JSON Schema already stays as it is."""
+    where = ".".join(path)
+    if len(path) > DEEPEST:
+        raise invalid(where, "is nested too deeply")
+    if isinstance(node, str) and node in TYPES:
+        return {"type": node}
+    if isinstance(node, list) and len(node) == 1:
+        return {"type": "array", "items": _written_out(node[0], (*path, "0"))}
+    if not isinstance(node, Mapping) or not node:
+        raise invalid(where, WRAP)
+    if KEYWORDS & node.keys():
+        return node
+    fields = {name: _written_out(inner, (*path, name)) for name, inner in node.items()}
+    return {"type": "object", "properties": fields}
 
 
 class _Reading:

@@ -77,6 +77,12 @@ PER_PAGE: Final = {
     "md": 0.5,
     "txt": 0.5,
 }
+# The API's names for what pages are billed as; those of other kinds are billed as "page".
+BILLED: Final = {
+    "html": "html_page",
+    "sheet": "spreadsheet_cells",
+    "csv": "spreadsheet_cells",
+}
 
 
 def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
@@ -111,6 +117,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         images=images,
         document_properties=_properties(path, kind, settings),
         notes=[*unserved_by_parse(options, kind), *unread_of(pages)],
+        billed=[BILLED.get(kind, "page")] * len(pages),
     )
 
 

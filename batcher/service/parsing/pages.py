@@ -80,7 +80,8 @@ class Parsed:
 
     `result` is the API's FullResult, `credits` the cost by the API's old rate card, `images` the
     PNG or PDF files by name, and `notes` one sentence for each option that was asked for and not
-    served, and for each part of the document that could not be read.
+    served, and for each part of the document that could not be read. `billed` has the API's name
+    for what each page is billed as.
     """
 
     result: dict[str, Any]
@@ -89,6 +90,7 @@ class Parsed:
     images: dict[str, bytes] = field(default_factory=dict)
     document_properties: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    billed: list[str] = field(default_factory=list)
 
 
 class DocumentProblem(Exception):

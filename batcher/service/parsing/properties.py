@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.office_package import BrokenPart, opened
+from batcher.service.parsing.pdf_info import info_of
 
 NAMES: Final = (
     "title author subject keywords creator producer last_modified_by created_at modified_at".split()
@@ -58,12 +59,15 @@ def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
         extract_document_metadata=True,
         password=password,
     )
-    result = reader.parse(path.read_bytes())
+    content = path.read_bytes()
+    result = reader.parse(content)
     told = result.doc_meta
+    info = {} if told and told.is_encrypted else info_of(content)
+    # XMP is the newer of the two, and what the standard asks readers to prefer.
+    xmp = {name: text for name, text in _of_xmp((told and told.xmp) or "").items() if text}
     return {
-        **_of_xmp(
-            (told and told.xmp) or ""
-        ),  # liteparse doesn't return title and author of the older Info dictionary
+        **info,
+        **xmp,
         "creator": None if result.creator == "(unspecified)" else result.creator,
         "producer": result.producer,
         "created_at": _moment(told and told.creation_date),

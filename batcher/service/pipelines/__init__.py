@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.service.bodies import Body, ExtractBody, ParseBody, SplitBody
+from batcher.reducto.request_schema import Body, ExtractBody, ParseBody, SplitBody
 from batcher.service.parsing.pages import misconfigured
 
 SHIPPED: Final = Path(__file__).parent

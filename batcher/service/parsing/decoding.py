@@ -122,6 +122,8 @@ _LANGUAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "big5": (),
     "cp874": (),
 }
+# the older sets within them, which hold nearly all characters that a text has
+_NARROW: Final = {"cp949": "euc_kr", "gb18030": "gb2312"}
 _SIGNS: Final = frozenset("\xa0«»“”„‘’‚–—…€£§°©®™•·º¿¡²³½´№×")  # stand in any text
 # bytes that a guess is made from
 _SAMPLE: Final = 1 << 16
@@ -235,7 +237,7 @@ def _rank(named: list[str], encoding: str) -> int:
 
 def _fit(raw: bytes, encoding: str) -> float:
     """Return how well `raw` in this encoding is of one language, from 0 to 1."""
-    text = raw.decode(encoding, "replace")
+    text = raw.decode(_NARROW.get(encoding, encoding), "replace")
     foreign = [character for character in text if character > "\x7f" and character not in _SIGNS]
     if not foreign:
         return 1.0

@@ -35,7 +35,7 @@ _SIGNATURES: Final = frozenset(
     "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature".split()
 )
 _NO_TEXT: Final = frozenset("text/vcard text/x-vcard text/directory".split())
-_ENRICHED: Final = re.compile(r"<param>.*?</param>|<(?!<)/?[A-Za-z][\w-]*>", re.DOTALL)
+_ENRICHED: Final = re.compile(r"<param>[^<]*</param>|<(?!<)/?[A-Za-z][\w-]*>")
 
 
 def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -52,9 +52,10 @@ def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         return numbered(reader.flow.pages, reader.unread)
     except DocumentProblem:
         raise
-    # What the parser raises on malformed messages has no common base; RecursionError is of those
-    # that are nested too deep.
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except RecursionError as error:
+        raise corrupt("the mail can't be read: its parts are nested too deep") from error
+    # What the parser raises on malformed messages has no common base.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise corrupt(f"the mail can't be read: {type(error).__name__}: {error}") from error
 
 

@@ -6,6 +6,7 @@ which type they are. Style sheets and scripts aren't run, and nothing is fetched
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +17,11 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.decoding import decode
 from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.list_numbers import numeral
-from batcher.service.parsing.nesting import flattened
+from batcher.service.parsing.nesting import SELECT, flattened
 from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, corrupt, numbered
 
 # tags of a document; the tree takes some hundred bytes for each
-MOST_TAGS: Final = 4_000_000
+MOST_TAGS: Final = 2_000_000
 # documents within documents (`srcdoc`)
 DEEPEST_FRAME: Final = 4
 _SHORT: Final = 2  # characters of an alternative text that stands for a letter, such as an emoji
@@ -31,6 +32,8 @@ _DECLARED: Final = re.compile(
     rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""",
     re.IGNORECASE,
 )
+_EMPTY: Final = re.compile(r"<([A-Za-z][\w:.-]*+)((?:\s[^<>]*?)?)/>")
+_MARKUP: Final = re.compile(r"<[A-Za-z/!?]")
 _DECLARED_WITHIN: Final = 4096  # bytes
 _UNSEEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.I)
 _BLOCK_STYLE: Final = re.compile(
@@ -55,6 +58,7 @@ _BLOCKS: Final = frozenset(
     " section summary text foreignobject mtr".split()
 )
 _SECTIONS: Final = frozenset("article aside main nav section".split())
+_CELLS: Final = frozenset(("td", "th"))
 _APART: Final = frozenset("button meter progress output mtd".split())  # boxes within a line
 _SHOWN_INPUTS: Final = frozenset(
     "text search tel url email number date month week time datetime-local color submit reset"
@@ -70,15 +74,15 @@ _SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
     "mover": ("^",),
     "munderover": ("_", "^"),
 }
-# what isn't read, by the element that holds it
-_UNREAD: Final[Mapping[str, str]] = {
-    "img": "pictures without an alternative text",
-    "video": "videos",
-    "audio": "sound recordings",
-    "canvas": "drawings that a script makes (canvas)",
-    "iframe": "pages within the page (iframe): nothing is fetched",
-    "frame": "pages within the page (frame): nothing is fetched",
-    "embed": "embedded objects",
+# what isn't read, by the element that holds it: one of it, and several
+_UNREAD: Final[Mapping[str, tuple[str, str]]] = {
+    "img": ("picture without an alternative text", "pictures without an alternative text"),
+    "video": ("video", "videos"),
+    "audio": ("sound recording", "sound recordings"),
+    "canvas": ("drawing that a script makes", "drawings that scripts make"),
+    "iframe": ("page within the page", "pages within the page"),
+    "frame": ("page within the page", "pages within the page"),
+    "embed": ("embedded object", "embedded objects"),
 }
 _DEEP_FRAMES: Final = f"pages within pages are read to a depth of {DEEPEST_FRAME}"
 
@@ -122,12 +126,12 @@ def _declared(raw: bytes) -> str | None:
 
 def _without_xml(text: str) -> str:
     """Write empty elements and character data as HTML has them, which knows neither."""
-    text = re.sub(r"<!\[CDATA\[(.*?)\]\]>", lambda found: _escaped(found[1]), text, flags=re.S)
-    return re.sub(r"<([A-Za-z][\w:.-]*)((?:\s[^<>]*?)?)/>", _opened_and_closed, text)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    first, *others = text.split("<![CDATA[")
+    kept = [first]
+    for part in others:
+        data, end, rest = part.partition("]]>")
+        kept += [html.escape(data, quote=False), rest] if end else [part]
+    return _EMPTY.sub(_opened_and_closed, "".join(kept))
 
 
 def _opened_and_closed(found: re.Match[str]) -> str:
@@ -143,7 +147,7 @@ _VOID: Final = frozenset(
 def _parsed(text: str) -> Any:
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
-    if text.count("<") > MOST_TAGS:
+    if text.count("<") > MOST_TAGS and sum(1 for _ in _MARKUP.finditer(text)) > MOST_TAGS:
         message = f"it has more than {MOST_TAGS:,} tags"
         raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, message, 413)
     try:
@@ -176,7 +180,9 @@ class HtmlWriter:
     def unread(self) -> list[str]:
         """Return one sentence for each kind of part that isn't read."""
         told = [
-            f"{count} {_UNREAD[tag]} not read" for tag, count in self._missed.items() if tag != ""
+            f"{count} {_UNREAD[tag][count > 1]} not read"
+            for tag, count in self._missed.items()
+            if tag
         ]
         return [*told, *([_DEEP_FRAMES] if self._missed[""] else [])]
 
@@ -341,8 +347,9 @@ class HtmlWriter:
             return
         self._flow.begin_cell()
         yield from _children(node)
-        columns = _count(node.attributes.get("colspan"))
-        self._flow.end_cell(columns=columns, rows=_count(node.attributes.get("rowspan")))
+        attributes = node.attributes
+        columns = _count(attributes.get("colspan"))
+        self._flow.end_cell(columns=columns, rows=_count(attributes.get("rowspan")))
 
     def _is_in_grid(self) -> bool:
         return bool(self._grids) and self._grids[-1]
@@ -358,6 +365,7 @@ class HtmlWriter:
         elif alternative:
             self._figure(alternative)
         elif "alt" not in attributes and not _is_tiny(attributes):
+            self._flow.write(" ")
             self._miss("img")
 
     def _figure(self, content: str) -> None:
@@ -368,11 +376,13 @@ class HtmlWriter:
     def _drawing(self, node: Any) -> Iterator[Any]:
         """Walk an SVG; its title is for it what an alternative text is for a picture."""
         self._drawings += 1
+        self._flow.write(" ")
         for child in _children(node):
             if child.tag == "title":
                 self._figure(child.text(deep=True))
             else:
                 yield child
+        self._flow.write(" ")
         self._drawings -= 1
 
     def _name(self, _node: Any) -> Iterator[Any]:
@@ -474,7 +484,7 @@ _HANDLERS: Final[Mapping[str, Callable[[HtmlWriter, Any], Iterator[Any]]]] = {
     "li": HtmlWriter._item,
     "table": HtmlWriter._table,
     "tr": HtmlWriter._row,
-    **dict.fromkeys(("td", "th"), HtmlWriter._cell),
+    **dict.fromkeys(_CELLS, HtmlWriter._cell),
     "img": HtmlWriter._picture,
     "image": HtmlWriter._missing,
     "svg": HtmlWriter._drawing,
@@ -487,7 +497,7 @@ _HANDLERS: Final[Mapping[str, Callable[[HtmlWriter, Any], Iterator[Any]]]] = {
     "msqrt": HtmlWriter._root,
     "input": HtmlWriter._input,
     "textarea": HtmlWriter._text_area,
-    "select": HtmlWriter._block,
+    **dict.fromkeys(("select", SELECT), HtmlWriter._block),
     **dict.fromkeys(("option", "optgroup"), HtmlWriter._choice),
 }
 
@@ -522,7 +532,7 @@ def _number(written: str | None, otherwise: int) -> int:
 
 
 def _count(written: str | None) -> int:
-    return max(1, _number(written, 1))
+    return max(1, _number(written, 1)) if written else 1
 
 
 def _is_tiny(attributes: Mapping[str, str | None]) -> bool:
@@ -532,24 +542,28 @@ def _is_tiny(attributes: Mapping[str, str | None]) -> bool:
 def _is_layout(table: Any) -> bool:
     """Tell whether a table only arranges the page, as in most mails.
 
-    It has one cell, or holds other tables and shows no sign of being one itself.
+    It shows no sign of being one itself, and holds other tables or never two words side by side.
     """
     if table.attributes.get("border") not in (None, "", "0"):
         return False
-    cells = 0
-    holds_table = False
-    for cell in _own_cells(table):
-        if cell.tag == "th" or cell.parent.parent.tag == "thead":
-            return False
-        cells += 1
-        holds_table = holds_table or cell.css_first("table") is not None
-    return cells == 1 or holds_table
+    rows = [[cell for cell in _children(row) if cell.tag in _CELLS] for row in _own_rows(table)]
+    cells = [cell for row in rows for cell in row]
+    if any(cell.tag == "th" or cell.parent.parent.tag == "thead" for cell in cells):
+        return False
+    if len(cells) == 1 or any(cell.css_first("table") is not None for cell in cells):
+        return True
+    return all(sum(_has_text(cell) for cell in row) < 2 for row in rows)
 
 
-def _own_cells(table: Any) -> Iterator[Any]:
+def _has_text(cell: Any) -> bool:
+    """Tell whether a cell holds words; it holds no other table."""
+    return bool(cell.text(deep=True).strip()) or cell.css_first("img, input, select") is not None
+
+
+def _own_rows(table: Any) -> Iterator[Any]:
     for part in _children(table):
-        for row in _children(part):
-            yield from (cell for cell in _children(row) if cell.tag in ("td", "th"))
+        if part.is_element_node and part.tag != "caption":
+            yield from _children(part)
 
 
 def _children(node: Any) -> Iterator[Any]:

@@ -155,7 +155,7 @@ def decode(raw: bytes, declared: str | None = None) -> Decoded:
     as_utf8 = _replaced(raw, "utf-8")
     if as_utf8.sure or _is_mostly_utf8(as_utf8.text):
         return as_utf8
-    if named is not None and named != "utf-8":
+    if named is not None and not named.startswith("utf-"):
         as_named = _replaced(raw, named)
         if as_named.sure or _is_mostly_right(as_named.text):
             return as_named
@@ -184,8 +184,10 @@ def _wide(raw: bytes, named: str | None) -> str | None:
     Its texts have zeros in every other byte wherever a blank or a line's end stands; no text in
     another encoding has any.
     """
-    sample = raw[: _SAMPLE & ~3]
-    if named in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") and 0 in sample:
+    sample = raw[:_SAMPLE]
+    if 0 not in sample:
+        return None
+    if named in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
         return named
     zeros = [sample[start::4].count(0) for start in range(4)]
     quarter = len(sample) // 4
@@ -195,9 +197,9 @@ def _wide(raw: bytes, named: str | None) -> str | None:
         return "utf-32-le"
     low = zeros[0] + zeros[2]
     high = zeros[1] + zeros[3]
-    # a twentieth: text in Cyrillic or Chinese has zeros only in blanks and line ends
-    if max(low, high) * 20 < len(sample) // 2 or min(low, high) * 10 > max(low, high):
-        return "utf-16-le" if named == "utf-16" and not low + high else None
+    # a fortieth: text in Cyrillic or Chinese has zeros only in blanks and line ends
+    if max(low, high) * 40 < len(sample) or min(low, high) * 10 > max(low, high):
+        return None
     return "utf-16-le" if high > low else "utf-16-be"
 
 

@@ -5,6 +5,7 @@ Attachments are named, not opened.
 
 from __future__ import annotations
 
+import binascii
 import email
 import email.policy
 import re
@@ -35,6 +36,8 @@ _SIGNATURES: Final = frozenset(
     "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature".split()
 )
 _NO_TEXT: Final = frozenset("text/vcard text/x-vcard text/directory".split())
+# whole lines in the alphabet of base64, with nothing else on them
+_BASE64: Final = re.compile(r"(?:[ \t]*+[A-Za-z0-9+/=]*+[ \t]*+(?:\r?\n|\Z))*+")
 _ENRICHED: Final = re.compile(r"<param>[^<]*</param>|<(?!<)/?[A-Za-z][\w-]*>")
 
 
@@ -63,7 +66,7 @@ def _plain(raw: bytes) -> bytes:
     """Return the message without what stands before its headers, and as UTF-8 if it is UTF-16."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in raw[:2]:
         raw = decode(raw).text.encode()
-    return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n\t ")
+    return raw.lstrip(b"\xef\xbb\xbf\r\n\t ")  # a mark of UTF-8, and blank lines
 
 
 class MailReader:
@@ -189,10 +192,22 @@ def _shows_text(part: Part) -> bool:
 
 def _content(part: Part) -> bytes:
     """Return a part's bytes; one whose encoding is broken is returned as it stands."""
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64":
+        return _unpacked(str(part.get_payload()))
     payload = part.get_payload(decode=True)
     if isinstance(payload, bytes):
         return payload
     return str(part.get_payload() or "").encode("utf-8", "surrogateescape")
+
+
+def _unpacked(payload: str) -> bytes:
+    """Decode base64 up to what is none, as the lines are that mailing lists add in plain text."""
+    end = _BASE64.match(payload)
+    packed = end[0] if end else ""
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", packed)
+    whole = letters[: len(letters) - (len(letters) % 4 == 1)]
+    data = binascii.a2b_base64(whole + "=" * (-len(whole) % 4))
+    return data + payload[len(packed) :].encode("utf-8", "surrogateescape")
 
 
 def _charset(part: Part) -> str | None:

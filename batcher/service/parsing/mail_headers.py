@@ -13,7 +13,9 @@ from batcher.service.parsing.pages import PageBlock
 
 _SHOWN: Final = ("From", "To", "Cc", "Bcc", "Date")
 # Encoded words of RFC 2047, with the blanks within them that the standard forbids.
-_ENCODED: Final = re.compile(r"=\?([^?\s=]{1,80})\?([bBqQ])\?((?:[^?=]++|=(?!\?)|\?(?!=))*+)\?=")
+_ENCODED: Final = re.compile(
+    r"=\?([^?\s=]{1,80})\?([bBqQ])\?((?:[^?=]++|=(?!\?(?!=))|\?(?!=))*+)\?="
+)
 
 
 def heading(message: Message[Any, Any], type_: str) -> Iterator[PageBlock]:

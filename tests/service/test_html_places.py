@@ -75,10 +75,11 @@ def test_elements_say_the_types_of_blocks(tmp_path: Path) -> None:
 def test_a_list_has_the_numbers_that_it_shows(tmp_path: Path) -> None:
     page = (
         "<ol start=3><li>c<li><p>d</p><li value=9>i</ol><ol type=A><li>x<ol type=i><li>y</ol></ol>"
-        "<ol reversed><li>b<li>a</ol><ol style='list-style-type: none'><li>none</ol>"
+        "<ol reversed><li>b<li>a</ol><ol style='list-style: inside none'><li>none</ol>"
+        "<ol style='list-style-type:upper-roman' start=4><li>four</ol>"
     )
     assert [content for _, content in blocks_of(tmp_path, page)] == (
-        "3. c|4. d|9. i|A. x|i. y|2. b|1. a|none".split("|")
+        "3. c|4. d|9. i|A. x|i. y|2. b|1. a|none|IV. four".split("|")
     )
 
 
@@ -103,6 +104,18 @@ def test_a_layout_table_is_no_table(tmp_path: Path) -> None:
         "<tr><td>milk<td>1</table></td><td></td></tr></table>"
     )
     assert [kind for kind, _ in blocks_of(tmp_path, page)] == ["Title", "Text", "Table"]
+
+
+def test_the_title_of_the_window_is_a_property(tmp_path: Path) -> None:
+    """It isn't shown on the page."""
+    path = tmp_path / "page.html"
+    path.write_text("<title>Price\nlist</title><meta name=Author content=Ada><p>oil")
+    options = {"settings": {"extract_document_properties": True}}
+    parsed = parse(path, extension="html", options=options)
+    assert parsed.document_properties is not None
+    assert parsed.document_properties["title"] == "Price list"
+    assert parsed.document_properties["author"] == "Ada"
+    assert (content_of(parsed), parsed.notes) == ("oil", [])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +186,7 @@ def test_documents_within_documents_end(tmp_path: Path) -> None:
 
 
 def test_too_many_tags_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.service.parsing.markup.MOST_TAGS", 9)
+    monkeypatch.setattr("batcher.service.parsing.html_tree.MOST_TAGS", 9)
     with pytest.raises(DocumentProblem) as caught:
         read(tmp_path / "page.html", "<p>x" * 10)
     assert caught.value.name == "DOCUMENT_TOO_LARGE"

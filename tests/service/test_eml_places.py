@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from marked_mail import marked
+from marked_eml import marked
 
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.mail_headers import decoded

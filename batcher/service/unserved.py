@@ -58,7 +58,7 @@ BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "settings.return_ocr_data": PLACED,
     "settings.return_citations": PLACED,
     "settings.embed_pdf_metadata": PLACED,
-    "settings.extract_document_properties": frozenset({"pdf", "docx", "pptx", "sheet"}),
+    "settings.extract_document_properties": frozenset({"pdf", "docx", "pptx", "sheet", "html"}),
 }
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing import images as pictured
 from batcher.service.parsing import (
+    epub,
     mail,
+    markup,
     old_office,
-    ole,
     opendocument,
+    outlook,
     pdf,
     rtf,
     searchable,
@@ -24,8 +25,8 @@ from batcher.service.parsing import (
     slides,
     text,
     word,
-    zipped_xml,
 )
+from batcher.service.parsing import images as pictured
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import (
@@ -49,13 +50,13 @@ Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
 READERS: Final[Mapping[str, Reader]] = {
     "pdf": pdf.read_pdf,
     "image": pictured.read_image,
-    "html": text.read_html,
+    "html": markup.read_html,
     "csv": text.read_csv,
     "md": text.read_markdown,
     "txt": text.read_text,
     "mail": mail.read_mail,
     "opendocument": opendocument.read_opendocument,
-    "epub": zipped_xml.read_epub,
+    "epub": epub.read_epub,
     "docx": word.read_docx,
     "pptx": slides.read_pptx,
     "sheet": sheets.read_sheets,
@@ -63,7 +64,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "doc": old_office.read_doc,
     "ppt": old_office.read_ppt,
     "wpd": old_office.read_wpd,
-    "msg": ole.read_msg,
+    "msg": outlook.read_msg,
 }
 HINTS: Final = {
     "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",

@@ -1,6 +1,6 @@
-"""Read Word's DOC and Outlook's MSG, OLE formats from before 2007: text in order, without layout.
+"""Read the streams of OLE files, and Word's DOC, such a file: text in order, without layout.
 
-What isn't text (pictures, drawings, attachments) is left out. Encrypted documents are refused.
+What isn't text (pictures, drawings) is left out. Encrypted documents are refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from batcher.service.parsing.pages import (
     protected,
     table,
 )
-from batcher.service.parsing.text import html_blocks, one_page, paragraphs
 
 # Offsets and flags in Word's file information block (FIB), as [MS-DOC] specifies them.
 _FLAGS = 0x0A
@@ -41,9 +40,7 @@ _COMPRESSED: Final = 1 << 30  # flag of a piece with one byte per character
 _FIELD: Final = re.compile("\x13[^\x13-\x15]*?\x14|\x13[^\x13-\x15]*\x15|[\x14\x15]")
 _CELL = "\x07"
 _PAGE = "\x0c"
-_SUBJECT, _SENDER, _ADDRESS, _TO, _CC, _BODY, _HTML = "0037 0C1A 0C1F 0E04 0E03 1000 1013".split()
-_LONG_NAME = "3707"  # properties with the long and the short name of an attachment
-_NAME = "3704"
+_FOLDER: Final = 1  # olefile's type of a storage
 
 
 def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -51,7 +48,7 @@ def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
     Raises DocumentProblem if the document is broken, encrypted or has no text.
     """
-    with _Compound(path) as file:
+    with Compound(path) as file:
         body, *stories = (_FIELD.sub("", text) for text in _doc_texts(file))
     pages = [list(_doc_blocks(part)) for part in body.split(_PAGE)]
     for type_, text in zip(_STORIES, stories, strict=True):
@@ -62,16 +59,7 @@ def read_doc(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return [Page(number, number, blocks) for number, blocks in enumerate(pages, start=1)]
 
 
-def read_msg(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return subject, people and body as one page; attachments are named, not opened.
-
-    Raises DocumentProblem if the message is broken or has no text.
-    """
-    with _Compound(path) as file:
-        return one_page(list(_msg_blocks(file)))
-
-
-class _Compound:
+class Compound:
     """The streams of an OLE file by name, as a context manager.
 
     The exceptions of olefile and of parsing broken streams have no common base, so any of them is
@@ -81,7 +69,7 @@ class _Compound:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> _Compound:
+    def __enter__(self) -> Compound:
         import olefile
 
         try:
@@ -98,20 +86,28 @@ class _Compound:
             raise corrupt(f"the document can't be read: {type(error).__name__}: {error}") from error
 
     def holds(self, name: str) -> bool:
+        """Tell whether there is a stream of this name; folders are divided by slashes."""
         return bool(self._file.exists(name))
 
     def read(self, name: str) -> bytes:
+        """Return the content of a stream."""
         content: bytes = self._file.openstream(name).read()
         return content
 
-    def folders(self) -> list[str]:
-        return sorted({entry[0] for entry in self._file.listdir() if len(entry) > 1})
+    def folders(self, within: str = "") -> list[str]:
+        """Return the paths of the folders in the folder `within`, "" for the outermost."""
+        parts = within.split("/") if within else []
+        depth = len(parts)
+        entries = self._file.listdir(streams=True, storages=True)
+        inside = {entry[depth] for entry in entries if entry[:depth] == parts and entry[depth:]}
+        found = sorted("/".join([*parts, name]) for name in inside)
+        return [path for path in found if self._file.get_type(path) == _FOLDER]
 
 
 # --- Word -----------------------------------------------------------------------------------------
 
 
-def _doc_texts(file: _Compound) -> list[str]:
+def _doc_texts(file: Compound) -> list[str]:
     """Return the body and each of `_STORIES`, joined from the pieces that saving leaves."""
     main = file.read("WordDocument")
     (flags,) = struct.unpack_from("<H", main, _FLAGS)
@@ -176,41 +172,3 @@ def _clean(text: str) -> str:
     """Remove the control characters that stand for pictures, notes and hyphens."""
     kept = text.replace("\x0b", "\n").replace("\x1e", "-").replace("\xa0", " ")
     return "".join(c for c in kept if c in "\n\t" or c >= " ").strip()
-
-
-# --- Outlook --------------------------------------------------------------------------------------
-
-
-def _msg_blocks(file: _Compound) -> Iterator[PageBlock]:
-    yield PageBlock("Title", _property(file, _SUBJECT))
-    sender = " ".join(
-        filter(None, (_property(file, _SENDER), _bracketed(_property(file, _ADDRESS))))
-    )
-    heads = {"From": sender, "To": _property(file, _TO), "Cc": _property(file, _CC)}
-    yield PageBlock(
-        "Key Value", "\n".join(f"{name}: {value}" for name, value in heads.items() if value)
-    )
-    html = f"__substg1.0_{_HTML}0102"
-    body = _property(file, _BODY)
-    if body:
-        yield from paragraphs(body.encode(), "utf-8")
-    elif file.holds(html):
-        yield from html_blocks(file.read(html), None)
-    folders = [folder for folder in file.folders() if folder.startswith("__attach")]
-    names = [
-        _property(file, _LONG_NAME, folder) or _property(file, _NAME, folder) for folder in folders
-    ]
-    yield PageBlock("Text", f"Attachments: {', '.join(filter(None, names))}" if any(names) else "")
-
-
-def _bracketed(address: str) -> str:
-    return f"<{address}>" if "@" in address else ""
-
-
-def _property(file: _Compound, tag: str, folder: str = "") -> str:
-    """Return a text property, stored as Unicode or in code page 1252; "" if it is absent."""
-    name = f"{folder}/__substg1.0_{tag}" if folder else f"__substg1.0_{tag}"
-    for kind, encoding in (("001F", "utf-16-le"), ("001E", "cp1252")):
-        if file.holds(name + kind):
-            return file.read(name + kind).decode(encoding, "replace").strip("\x00 \r\n")
-    return ""

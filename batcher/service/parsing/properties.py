@@ -1,6 +1,6 @@
 """Read a document's own metadata for `settings.extract_document_properties`.
 
-Covers author, title, software and dates of PDF, DOCX, PPTX and XLSX.
+Covers author, title, software and dates of PDF, DOCX, PPTX, XLSX and HTML.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.service.parsing.decoding import decode
+from batcher.service.parsing.html_tree import declared_charset, parsed
 from batcher.service.parsing.office_package import BrokenPart, opened
 from batcher.service.parsing.pdf_info import info_of
 
@@ -32,6 +34,12 @@ CORE: Final = {
     "last_modified_by": "lastModifiedBy",
     "created_at": "created",
     "modified_at": "modified",
+}
+HTML: Final = {
+    "author": "author",
+    "subject": "description",
+    "keywords": "keywords",
+    "creator": "generator",
 }
 _PDF_DATE: Final = re.compile(r"D:(\d{14})(?:([+-]\d\d)'?(\d\d)|Z)?")
 
@@ -121,9 +129,23 @@ def _of_package(path: Path, _password: str | None) -> dict[str, Any]:
     return {name: root.findtext(f"{{*}}{tag}") for name, tag in CORE.items()}
 
 
+def _of_html(path: Path, _password: str | None) -> dict[str, Any]:
+    """Return what the head of a page says: browsers show its title on the window, not the page."""
+    raw = path.read_bytes()
+    tree = parsed(decode(raw, declared_charset(raw)).text)
+    title = tree.css_first("head > title")
+    named = {
+        (node.attributes.get("name") or "").lower(): node.attributes.get("content")
+        for node in tree.css("meta[name][content]")
+    }
+    found = {name: named.get(label) for name, label in HTML.items()}
+    return found | {"title": title and " ".join(title.text().split())}
+
+
 READERS: Final[Mapping[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "pdf": _of_pdf,
     "docx": _of_package,
     "pptx": _of_package,
     "sheet": _of_package,
+    "html": _of_html,
 }

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.kinds import START
+from batcher.service.parsing.markup import html_blocks
 from batcher.service.parsing.numbering import formatted_number
 from batcher.service.parsing.pages import Page, PageBlock, corrupt, numbered
 from batcher.service.parsing.rtf_state import Field, Shape, State, shown_by
@@ -57,7 +58,6 @@ from batcher.service.parsing.rtf_words import (
 )
 from batcher.service.parsing.rtf_writer import Writer
 from batcher.service.parsing.symbols import PRIVATE, symbol
-from batcher.service.parsing.text import html_blocks
 
 MOST_GROUPS: Final = 10_000  # open at once; what lies deeper is left out, and told
 MOST_ASIDES: Final = 20  # notes within text boxes within notes, and so on

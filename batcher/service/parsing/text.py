@@ -1,11 +1,10 @@
-"""Read documents that are text: plain, Markdown, CSV and HTML.
+"""Read documents that are text: plain, Markdown and CSV.
 
 These formats have no pages and no positions, so everything is on page 1.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.service.parsing.decoding import decode
 from batcher.service.parsing.pages import (
     Page,
     PageBlock,
@@ -21,22 +21,7 @@ from batcher.service.parsing.pages import (
     table,
 )
 
-_MARKS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
-_DECLARED: Final = re.compile(rb"""charset=["']?([\w-]+)""", re.IGNORECASE)
-_HEADINGS: Final = {
-    "h1": "Title",
-    "h2": "Section Header",
-    "h3": "Section Header",
-    "h4": "Section Header",
-}
-_HTML_BLOCKS: Final = "h1, h2, h3, h4, h5, h6, p, li, table, pre, blockquote, dt, dd, figcaption"
 
 
 def read_text(path: Path, _options: Mapping[str, Any]) -> list[Page]:
@@ -70,52 +55,16 @@ def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
 
 
-def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return the blocks of an HTML file."""
-    return one_page(html_blocks(path.read_bytes(), None))
-
-
-def html_blocks(raw: bytes, declared: str | None) -> list[PageBlock]:
-    """Return the blocks of an HTML document; `declared` is the charset from its headers, if any."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    declared = declared or _charset(raw)
-    tree = LexborHTMLParser(_decode(raw, declared))
-    tree.strip_tags(["script", "style", "noscript", "template", "head"], recursive=True)
-    blocks = [block for node in tree.css(_HTML_BLOCKS) if (block := _html_block(node)) is not None]
-    if not blocks and tree.body is not None:
-        blocks = list(_paragraphs(tree.body.text(separator="\n")))
-    return blocks
-
-
 def paragraphs(raw: bytes, declared: str | None) -> Iterator[PageBlock]:
     """Yield the blocks of plain text; `declared` is the charset from its headers, if any."""
-    return _paragraphs(_decode(raw, declared))
+    return _paragraphs(decode(raw, declared).text)
 
 
 # --- plain text and Markdown ----------------------------------------------------------------------
 
 
 def _decoded(path: Path) -> str:
-    return _decode(path.read_bytes(), None)
-
-
-def _decode(raw: bytes, declared: str | None) -> str:
-    """Decode by byte order mark, else as UTF-8, else as `declared`, else as code page 1252."""
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            return raw.decode(encoding, "replace")
-    for guess in ("utf-8", declared or "cp1252"):
-        try:
-            return raw.decode(guess)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return raw.decode("cp1252", "replace")
-
-
-def _charset(raw: bytes) -> str | None:
-    found = _DECLARED.search(raw[:4096])
-    return found[1].decode() if found else None
+    return decode(path.read_bytes()).text
 
 
 def _paragraphs(text: str) -> Iterator[PageBlock]:
@@ -159,38 +108,6 @@ def _markdown_block(text: str) -> PageBlock:
     return (
         PageBlock("List Item", text[item.end() :].strip()) if item else PageBlock("Text", stripped)
     )
-
-
-# --- HTML -----------------------------------------------------------------------------------------
-
-
-def _html_block(node: Any) -> PageBlock | None:
-    if node.tag == "table":
-        return _html_table(node)
-    if _is_within(node, {"table", *(() if node.tag == "li" else ("li", "blockquote"))}):
-        return None  # its text belongs to the element around it
-    content = node.text(separator=" " if node.tag != "pre" else "", strip=node.tag != "pre").strip()
-    content = content if node.tag == "pre" else " ".join(content.split())
-    kind = _HEADINGS.get(node.tag, "Section Header" if node.tag in ("h5", "h6") else "Text")
-    return PageBlock("List Item" if node.tag == "li" else kind, content) if content else None
-
-
-def _html_table(node: Any) -> PageBlock | None:
-    rows = [
-        [" ".join(cell.text(separator=" ").split()) for cell in row.css("th, td")]
-        for row in node.css("tr")
-    ]
-    rows = [row for row in rows if any(row)]
-    return table(rows) if rows else None
-
-
-def _is_within(node: Any, tags: set[str]) -> bool:
-    parent = node.parent
-    while parent is not None:
-        if parent.tag in tags:
-            return True
-        parent = parent.parent
-    return False
 
 
 def one_page(blocks: list[PageBlock], unread: Sequence[str] = ()) -> list[Page]:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.charts import Chart, chart_of
 from batcher.service.parsing.diagrams import diagram_items
+from batcher.service.parsing.markup import html_blocks
 from batcher.service.parsing.office import ENCRYPTED, is_encrypted
 from batcher.service.parsing.office_names import attribute, child, is_on, name_of, value
 from batcher.service.parsing.office_package import (
@@ -34,7 +35,7 @@ from batcher.service.parsing.pages import (
     protected,
 )
 from batcher.service.parsing.slide_text import text_of
-from batcher.service.parsing.text import html_blocks, paragraphs
+from batcher.service.parsing.text import paragraphs
 from batcher.service.parsing.word_numbering import Numbering, formatted_number
 from batcher.service.parsing.word_story import Step, Steps, Story
 from batcher.service.parsing.word_styles import Styles

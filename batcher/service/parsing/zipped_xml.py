@@ -1,4 +1,4 @@
-"""Open zip archives of XML, as EPUB and OpenDocument files are, and read EPUB.
+"""Open zip archives of XML, as EPUB and OpenDocument files are.
 
 An archive is never unpacked to disk, none of its members may be larger than `LARGEST`, and XML
 never makes another file be opened.
@@ -6,54 +6,16 @@ never makes another file be opened.
 
 from __future__ import annotations
 
-import posixpath
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote
 
-from batcher.service.parsing.pages import Page, corrupt, empty
-from batcher.service.parsing.text import html_blocks
+from batcher.service.parsing.pages import corrupt
 
 # bytes of one member after decompression; a small archive can hold a huge one
 LARGEST: Final = 64 << 20
-
-
-def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return the chapters in the order of the book's spine; chapters without text are left out.
-
-    Raises DocumentProblem if the book is broken or has no text.
-    """
-    with opened(path) as archive:
-        chapters = [html_blocks(part(archive, name), "utf-8") for name in _spine(archive)]
-    filled = [(number, blocks) for number, blocks in enumerate(chapters, start=1) if blocks]
-    if not filled:
-        raise empty("the book has no text")
-    return [
-        Page(number, original, blocks) for number, (original, blocks) in enumerate(filled, start=1)
-    ]
-
-
-def _spine(archive: zipfile.ZipFile) -> list[str]:
-    """Return the names of the chapters' files, without those that the archive doesn't hold."""
-    (package,) = xml(archive, "META-INF/container.xml").xpath(
-        "//*[local-name()='rootfile']/@full-path"
-    )[:1] or [""]
-    book = xml(archive, package)
-    files = {
-        item.get("id"): item.get("href") or "" for item in book.xpath("//*[local-name()='item']")
-    }
-    order = [files.get(name, "") for name in book.xpath("//*[local-name()='itemref']/@idref")]
-    found = [
-        posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href)))
-        for href in order
-        if href
-    ]
-    held = set(archive.namelist())
-    return [name for name in found if name in held]
 
 
 def xml(archive: zipfile.ZipFile, name: str) -> Any:

@@ -1,0 +1,86 @@
+"""Texts in the encodings that people's files have, declared, marked or guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from batcher.service.parsing.decoding import REPLACEMENT, decode
+
+TEXTS = {
+    "cp1252": "Die Prüfung der Geräte – über 20 € für Müller & Söhne, «très cher à payer»",
+    "cp1250": "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw",
+    "cp1251": "Все люди рождаются свободными и равными в своём достоинстве и правах",
+    "koi8-r": "Все люди рождаются свободными и равными в своём достоинстве и правах",
+    "cp1253": "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια",
+    "cp1254": "Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar",
+    "cp1255": "כל בני האדם נולדו בני חורין ושווים בערכם ובזכויותיהם",
+    "cp1256": "يولد جميع الناس أحرارا متساوين في الكرامة والحقوق",
+    "shift_jis": "すべての人間は、生まれながらにして自由であり、平等である。",
+    "euc_jp": "すべての人間は、生まれながらにして自由であり、平等である。",
+    "gb18030": "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心。",
+    "big5": "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心。",
+    "cp949": "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다.",
+}
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_an_encoding_is_guessed(encoding: str) -> None:
+    """A guess is never called sure."""
+    found = decode(TEXTS[encoding].encode(encoding))
+    assert (found.text, found.sure) == (TEXTS[encoding], False)
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_a_declared_encoding_is_sure(encoding: str) -> None:
+    found = decode(TEXTS[encoding].encode(encoding), encoding.upper())
+    assert (found.text, found.sure) == (TEXTS[encoding], True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"])
+def test_unicode_is_known_with_and_without_its_mark(encoding: str) -> None:
+    text = "Größe 4\r\nÄrger über 5 €\r\n"
+    assert decode(text.encode(encoding), "iso-8859-1").text == text
+
+
+@pytest.mark.parametrize(
+    ("label", "encoding"),
+    [
+        ("ISO-8859-8-I", "iso8859-8"),
+        ("iso-8859-1", "cp1252"),
+        ("gb2312", "gb18030"),
+        ("ks_c_5601-1987", "cp949"),
+        ("x-sjis", "cp932"),
+        ("windows-874", "cp874"),
+        ("'utf-16'", "utf-16-le"),
+        ("iso-2022-jp", "iso-2022-jp"),
+    ],
+)
+def test_labels_mean_what_browsers_take_them_for(label: str, encoding: str) -> None:
+    text = {"iso8859-8": "שלום", "gb18030": "鎔", "cp949": "똠", "cp932": "①", "cp874": "ไทย"}.get(
+        encoding, "– “20 €”" if encoding == "cp1252" else "日本 text"
+    )
+    assert decode(text.encode(encoding), label).text == text
+
+
+@pytest.mark.parametrize("label", ["", "none such", "hex", "unicode_escape", "idna", "utf-8", None])
+def test_a_label_that_is_wrong_costs_nothing(label: str | None) -> None:
+    assert decode("20 € für Müller".encode("cp1252"), label).text == "20 € für Müller"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "euc_jp"])
+def test_a_stray_byte_costs_one_character(encoding: str) -> None:
+    """And the text is no longer sure."""
+    text = "見積書 " * 20
+    raw = text.encode(encoding)
+    found = decode(raw[:60] + b"\xff" + raw[60:], encoding)
+    assert found.text.replace(REPLACEMENT, "") == text
+    assert (found.text.count(REPLACEMENT), found.sure) == (1, False)
+
+
+def test_japanese_mail_that_declares_nothing() -> None:
+    assert decode("見積書".encode("iso-2022-jp")).text == "見積書"
+
+
+def test_binary_content_is_decoded_to_something() -> None:
+    assert decode(bytes(range(256)) * 9).sure is False
+    assert decode(b"").text == ""

@@ -24,7 +24,7 @@ UNSERVED: Final[Mapping[str, Mapping[str, str]]] = {
         "retrieval.embedding_optimized": NO_MODEL,
         "retrieval.chunking.chunk_overlap": "chunks never overlap here",
         "formatting.include": "only the text of a document is read",
-        "spreadsheet.include": "only the values of cells are read",
+        "spreadsheet.include": "colours, formulas and lists of choices of cells are not read",
         "settings.ocr_system": "OCR is done by Tesseract or RapidOCR, whichever is installed",
         "settings.extraction_mode": "text that is in the document is used, OCR only where there "
         "is none",

@@ -45,6 +45,7 @@ NUMBERED: Final = frozenset({"number", "id"})
 DATED: Final = frozenset({"date", "day"})
 ENUMERATED: Final = 0.9  # factor for items that are separated only by commas in a text
 # factor for items of a list below a heading, since how far the heading applies is unclear
+_NUMBERED: Final = re.compile(r"\A\d{1,3}[.)]\s+")  # the number of a list's item
 LISTED: Final = 0.9
 
 
@@ -166,7 +167,7 @@ class _Filling:
             ):
                 below = self.vocabulary.closeness(block["content"], phrase_for(node))
             elif block["type"] == "List Item" and below >= THRESHOLD:
-                value = cast(block["content"], item, self.customs)
+                value = cast(_NUMBERED.sub("", block["content"]), item, self.customs)
                 if value is not MISSING:
                     yield Value(value, below * LISTED, ((spot_of_block(block), block["content"]),))
 

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import (
+    delimited,
     epub,
     mail,
+    markdown,
     markup,
     old_office,
     opendocument,
@@ -51,8 +53,8 @@ READERS: Final[Mapping[str, Reader]] = {
     "pdf": pdf.read_pdf,
     "image": pictured.read_image,
     "html": markup.read_html,
-    "csv": text.read_csv,
-    "md": text.read_markdown,
+    "csv": delimited.read_csv,
+    "md": markdown.read_markdown,
     "txt": text.read_text,
     "mail": mail.read_mail,
     "opendocument": opendocument.read_opendocument,
@@ -70,6 +72,10 @@ HINTS: Final = {
     "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",
     "wpd": " as what they hold, which is no document of WordPerfect; save it as DOCX or PDF",
     "qpw": "; save it as XLSX",
+    **dict.fromkeys(
+        ("xml", "json"),
+        '; with force_file_extension = "txt" (in parse.settings) it is read as text',
+    ),
 }
 EMBEDDED_DPI: Final = 100  # the API's default for `settings.embed_pdf_metadata_dpi`
 # Credits per page; other kinds cost one per page, sheets and CSV by their cells.

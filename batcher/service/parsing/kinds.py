@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -62,6 +63,8 @@ _IN_OLE: Final = (
 _MAYBE_OLE: Final = frozenset({"sheet", "docx", "pptx", "doc", "ppt", "msg"})
 _MAYBE_RTF: Final = frozenset((None, "rtf", "doc"))
 _MIMETYPE: Final = "mimetype"  # the member in which OpenDocument files and EPUB tell their type
+_HTML_START: Final = re.compile(rb"<(?:!doctype html|html|head|meta|table|body)\b", re.IGNORECASE)
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _PDF_WITHIN: Final = 1024  # bytes; PDF readers accept a header that starts this far into the file
 
 
@@ -86,6 +89,8 @@ def kind_of(path: Path, extension: str) -> str | None:
         return _in_ole(path) or (named if named in _MAYBE_OLE else None)
     if named in ("ppt", "wpd"):  # by their first bytes they would be something else
         return told
+    if named == "sheet" and told is None:
+        return _called_sheet(start)
     return told or named
 
 
@@ -101,17 +106,31 @@ def _in_ole(path: Path) -> str | None:
         return None
 
 
+def _called_sheet(start: bytes) -> str:
+    """Return the kind of a file whose name is that of a workbook, and which is text.
+
+    Many programs export HTML or lines of cells under the name of XLS.
+    """
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _HTML_START.match(text):
+        return "html"
+    is_text = text[:1] not in b"<" and not _CONTROLS.search(text)
+    return "csv" if is_text and re.search(rb"[\t,;]", text) else "sheet"
+
+
 def _in_zip(path: Path, named: str | None) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            names = [name.replace("\\", "/") for name in archive.namelist()]
             declared = _declared(archive) if _MIMETYPE in names else b""
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
         return named
     for prefix, kind in _IN_ZIP:
         if any(name.startswith(prefix) for name in names):
             return _of_opendocument(declared, named) if kind == "opendocument" else kind
-    # The main part of a Word document may be in any folder, by the package's references.
+    # The main part of a Word document or a workbook may be in any folder, by references.
+    if named == "sheet" and "[Content_Types].xml" in names:
+        return named
     return named if named == "docx" else None
 
 

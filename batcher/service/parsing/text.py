@@ -1,115 +1,57 @@
-"""Read documents that are text: plain, Markdown and CSV.
-
-These formats have no pages and no positions, so everything is on page 1.
-"""
+"""Read plain text: its paragraphs and list items, by pages if it has form feeds."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.decoding import decode
-from batcher.service.parsing.pages import (
-    Page,
-    PageBlock,
-    empty,
-    numbered,
-    table,
-)
+from batcher.service.parsing.pages import Page, PageBlock, numbered
 
-_LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+_LIST_ITEM: Final = re.compile(r"^\s*(?:[-*+•‣◦▪]|\d{1,3}[.)])\s+\S")
+# not before a number, whose sign it may be
+_BULLET: Final = re.compile(r"^\s*[-*+•‣◦▪]\s+(?![\d.,])")
 
 
 def read_text(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return the paragraphs and list items of a plain text."""
-    return one_page(list(_paragraphs(_decoded(path))))
-
-
-def read_markdown(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return the headings, paragraphs, list items and tables of a Markdown file."""
-    return one_page([_markdown_block(text) for text in _markdown_parts(_decoded(path))])
-
-
-def read_csv(path: Path, _options: Mapping[str, Any]) -> list[Page]:
-    """Return the file as one table; the delimiter is detected.
-
-    Raises DocumentProblem if there are no cells.
-    """
-    text = _decoded(path)
-    csv.field_size_limit(1 << 24)
-    try:
-        dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel_tab if "\t" in text[:4096] else csv.excel
-    rows = [
-        row
-        for row in csv.reader(io.StringIO(text, newline=""), dialect)
-        if any(cell.strip() for cell in row)
-    ]
-    if not rows:
-        raise empty("the table has no cells")
-    return [Page(1, 1, [table(rows)], cells=sum(map(len, rows)))]
+    """Return the paragraphs and list items of a plain text; a form feed begins a page."""
+    decoded = decode(path.read_bytes())
+    parts = decoded.text.split("\f")
+    return numbered(
+        [[replace(block, sure=decoded.sure) for block in text_blocks(part)] for part in parts]
+    )
 
 
 def paragraphs(raw: bytes, declared: str | None) -> Iterator[PageBlock]:
     """Yield the blocks of plain text; `declared` is the charset from its headers, if any."""
-    return _paragraphs(decode(raw, declared).text)
+    return text_blocks(decode(raw, declared).text)
 
 
-# --- plain text and Markdown ----------------------------------------------------------------------
+# --- plain text -----------------------------------------------------------------------------------
 
 
-def _decoded(path: Path) -> str:
-    return decode(path.read_bytes()).text
-
-
-def _paragraphs(text: str) -> Iterator[PageBlock]:
-    for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
+def text_blocks(text: str) -> Iterator[PageBlock]:
+    """Yield the paragraphs and list items of a plain text."""
+    for part in re.split(r"\n[^\S\n]*\n\s*", text.replace("\r\n", "\n").replace("\r", "\n")):
         if part.strip():
-            yield PageBlock(
-                "List Item" if _LIST_ITEM.match(part) and "\n" not in part.strip() else "Text",
-                part.strip(),
-            )
+            yield from _items(part)
 
 
-def _markdown_parts(text: str) -> Iterator[str]:
-    """Yield paragraphs; each heading, list item and fenced block is a part of its own."""
-    part: list[str] = []
-    fenced = False
-    for line in text.replace("\r\n", "\n").split("\n"):
-        fence = line.lstrip().startswith("```")
-        if not fenced and (
-            not line.strip() or line.startswith("#") or _LIST_ITEM.match(line) or fence
-        ):
-            yield "\n".join(part)
-            part = []
-        part.append(line)
-        if (fence and fenced) or (line.startswith("#") and not fenced):
-            yield "\n".join(part)
-            part = []
-        fenced = fenced != fence
-    yield "\n".join(part)
+def _items(paragraph: str) -> Iterator[PageBlock]:
+    """Yield a paragraph, or the items of a list whose lines follow each other."""
+    lines: list[str] = []
+    for line in paragraph.strip("\n").split("\n"):
+        if lines and _LIST_ITEM.match(line):
+            yield _item("\n".join(lines))
+            lines = []
+        lines.append(line)
+    yield _item("\n".join(lines))
 
 
-def _markdown_block(text: str) -> PageBlock:
-    stripped = text.strip()
-    heading = re.match(r"(#{1,6})\s+(.*)", stripped)
-    if heading and "\n" not in stripped:
-        return PageBlock(
-            "Title" if len(heading[1]) == 1 else "Section Header", heading[2].strip("# ")
-        )
-    if stripped.startswith("|") and "\n" in stripped:
-        return PageBlock("Table", stripped)
-    item = _LIST_ITEM.match(text)
-    return (
-        PageBlock("List Item", text[item.end() :].strip()) if item else PageBlock("Text", stripped)
-    )
-
-
-def one_page(blocks: list[PageBlock], unread: Sequence[str] = ()) -> list[Page]:
-    """Return the blocks that have content as page 1; see `pages.numbered`."""
-    return numbered([blocks], unread)
+def _item(text: str) -> PageBlock:
+    if not _LIST_ITEM.match(text):
+        return PageBlock("Text", text.strip())
+    return PageBlock("List Item", _BULLET.sub("", text).strip())

@@ -1,0 +1,189 @@
+"""Every word that a workbook of today's Excel shows comes out once; what isn't read is named."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import marked_xlsx
+import pytest
+from marked_xlsx import changed
+
+from batcher.reducto.api_types import ErrorName
+from batcher.service.parsing import DocumentProblem, Parsed, parse
+
+CONTENT, WORDS = marked_xlsx.marked()
+
+
+def read(path: Path, content: bytes, **options: Any) -> Parsed:
+    path.write_bytes(content)
+    return parse(path, extension=path.suffix, options=options)
+
+
+def text_of(parsed: Parsed) -> str:
+    return "\n".join(chunk["content"] for chunk in parsed.result["chunks"])
+
+
+def types_of(parsed: Parsed) -> dict[str, str]:
+    """The type of the block of each piece of text."""
+    blocks = [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
+    return {block["content"]: block["type"] for block in blocks}
+
+
+@pytest.mark.parametrize("place", WORDS)
+def test_every_place_is_read_once(tmp_path: Path, place: str) -> None:
+    assert text_of(read(tmp_path / "a.xlsx", CONTENT)).count(WORDS[place]) == 1
+
+
+def test_nothing_that_isnt_shown_is_read(tmp_path: Path) -> None:
+    """Readings above characters, what older programs see, codes of page numbers."""
+    text = text_of(read(tmp_path / "a.xlsx", CONTENT))
+    assert not [word for word in ("reading", "not available", "&P", "other") if word in text]
+
+
+def test_what_isnt_read_is_named(tmp_path: Path) -> None:
+    notes = read(tmp_path / "a.xlsx", CONTENT).notes
+    assert len(notes) == len(marked_xlsx.UNREAD)
+    for reason in marked_xlsx.UNREAD:
+        assert any(reason in note for note in notes)
+
+
+def test_what_is_beside_the_cells_has_its_own_types(tmp_path: Path) -> None:
+    types = types_of(read(tmp_path / "a.xlsx", CONTENT))
+    assert types["sheetname"] == "Section Header"
+    assert types["headerleft\nheadercenter\nheaderright"] == "Header"
+    assert types["footertext  /"] == "Footer"
+    assert types["B2: noteauthor:\nnote2026"] == "Comment"
+    assert types["C2: threadauthor: threadtext"] == "Comment"
+    assert types["boxtext"] == "Text"
+
+
+def test_strict_files_are_read_alike(tmp_path: Path) -> None:
+    """Strict Office Open XML has other names for the same elements."""
+    strict = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(CONTENT)) as old, zipfile.ZipFile(strict, "w") as new:
+        for name in old.namelist():
+            part = old.read(name).replace(
+                b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+                b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+            )
+            new.writestr(
+                name,
+                part.replace(
+                    b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+                    b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+                ),
+            )
+    usual = read(tmp_path / "a.xlsx", CONTENT)
+    assert text_of(read(tmp_path / "b.xlsx", strict.getvalue())) == text_of(usual)
+
+
+@pytest.mark.parametrize(
+    ("part", "lost"),
+    [
+        ("xl/comments1.xml", {"note2026", "noteauthor"}),
+        ("xl/charts/chart1.xml", {"charttitle", "axistitle", "seriesname"}),
+        ("xl/worksheets/b.xml", {"hiddencell"}),
+        ("xl/styles.xml", {"prefixtext", "percent15.5%"}),
+        ("xl/persons/person.xml", {"threadauthor"}),
+    ],
+)
+def test_a_broken_part_costs_that_part(tmp_path: Path, part: str, lost: set[str]) -> None:
+    """The others are read, and the answer names it."""
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {part: b"<no xml"}))
+    text = text_of(parsed)
+    assert "sharedtext" in text and "boxtext" in text
+    assert not [word for word in lost if word in text]
+    assert sum("can't be read" in note for note in parsed.notes) == 1
+
+
+def test_a_sheet_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(CONTENT)) as archive:
+        sheet = archive.read("xl/worksheets/a.xml")
+    cut = sheet[: sheet.index(b'<row r="4"')]
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/worksheets/a.xml": cut}))
+    assert "linktext" in text_of(parsed) and "prefixtext" not in text_of(parsed)
+    assert any("after row 3" in note for note in parsed.notes)
+
+
+def test_a_stray_cell_in_the_last_corner_costs_nothing(tmp_path: Path) -> None:
+    rows = (
+        b'<row r="1"><c r="A1"><v>12</v></c></row>'
+        b'<row r="1048576"><c r="XFD1048576"><v>13</v></c></row>'
+    )
+    sheet = b"<worksheet><sheetData>" + rows + b"</sheetData></worksheet>"
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/worksheets/b.xml": sheet}))
+    assert "| 12 |" in text_of(parsed) and "| 13 |" in text_of(parsed)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # a cell at both ends of many rows
+        b"".join(
+            b'<row r="%d"><c r="A%d"><v>1</v></c><c r="XFD%d"><v>2</v></c></row>' % (n, n, n)
+            for n in range(1, 1000)
+        ),
+        # steps, so that each row begins where the one above ends
+        b"".join(
+            b'<row r="%d"><c r="%c%c%d"><v>1</v></c></row>' % (n, 65 + n // 26, 65 + n % 26, n)
+            for n in range(1, 676)
+        )
+        * 20,
+    ],
+)
+def test_more_empty_places_than_a_table_can_have_are_refused(tmp_path: Path, rows: bytes) -> None:
+    sheet = b"<worksheet><sheetData>" + rows + b"</sheetData></worksheet>"
+    with pytest.raises(DocumentProblem) as caught:
+        read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/worksheets/b.xml": sheet}))
+    assert caught.value.name == ErrorName.DOCUMENT_TOO_LARGE
+
+
+def test_a_text_that_many_cells_refer_to_is_counted_each_time(tmp_path: Path) -> None:
+    """A shared text of a megabyte in a thousand cells is a gigabyte."""
+    strings = b"<sst><si><t>" + b"word " * 200_000 + b"</t></si></sst>"
+    cells = b"".join(b'<row><c t="s"><v>0</v></c></row>' for _ in range(1000))
+    parts = {
+        "xl/sharedStrings.xml": strings,
+        "xl/worksheets/a.xml": b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>",
+    }
+    with pytest.raises(DocumentProblem) as caught:
+        read(tmp_path / "a.xlsx", changed(CONTENT, parts))
+    assert caught.value.name == ErrorName.DOCUMENT_TOO_LARGE
+
+
+def test_time_grows_with_the_rows(tmp_path: Path) -> None:
+    """Four times the rows take about four times as long, not sixteen times."""
+    spent = []
+    for count in (2_000, 8_000):
+        rows = b"".join(
+            b"<row><c><v>%d</v></c><c t='inlineStr'><is><t>a</t></is></c></row>" % number
+            for number in range(count)
+        )
+        sheet = b"<worksheet><sheetData>" + rows + b"</sheetData></worksheet>"
+        content = changed(CONTENT, {"xl/worksheets/b.xml": sheet})
+        began = time.process_time()
+        read(tmp_path / "a.xlsx", content)
+        spent.append(time.process_time() - began)
+    assert spent[1] < 10 * spent[0] + 0.1
+
+
+def test_cells_without_names_follow_each_other(tmp_path: Path) -> None:
+    sheet = (
+        b"<worksheet><sheetData><row><c><v>1</v></c><c><v>2</v></c></row></sheetData></worksheet>"
+    )
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/worksheets/b.xml": sheet}))
+    assert "| 1 | 2 |" in text_of(parsed)
+
+
+def test_a_workbook_without_a_sheet_that_can_be_read_is_corrupt(tmp_path: Path) -> None:
+    parts = dict.fromkeys(
+        ("xl/worksheets/a.xml", "xl/worksheets/b.xml", "xl/drawings/drawing2.xml"), b"<"
+    )
+    rels = dict.fromkeys(("xl/worksheets/_rels/a.xml.rels",), None)
+    with pytest.raises(DocumentProblem, match="sheetname") as caught:
+        read(tmp_path / "a.xlsx", changed(CONTENT, {**parts, **rels}))
+    assert caught.value.name == ErrorName.DOCUMENT_CORRUPT

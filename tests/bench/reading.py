@@ -56,7 +56,10 @@ def _tell_markers() -> None:
     print("places marked with a word, found exactly once")
     for name, (content, places) in _marked():
         text = _text_of(content, name)
-        times = {place: text.count(word) for place, word in places.items()}
+        times = {
+            place: len(re.findall(rf"(?<![0-9.]){re.escape(word)}(?![0-9])", text))
+            for place, word in places.items()
+        }
         right = sum(number == 1 for number in times.values())
         wrong = ", ".join(f"{place} {number}x" for place, number in times.items() if number != 1)
         print(f"  {name:6} {right:3} of {len(places):3}  {wrong}")

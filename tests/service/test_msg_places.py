@@ -35,7 +35,7 @@ def test_every_place_is_read_once(tmp_path: Path) -> None:
     assert {place: text.count(word) for place, word in markers.items()} == dict.fromkeys(markers, 1)
     assert "not twice" not in text and "MARKER~1" not in text and "für" in text
     assert "Date: Mon, 02 Mar 2026 12:00:00 +0000" in text
-    assert parsed.notes == [f"attachment {markers['name of an attachment']}.pdf is not opened"]
+    assert parsed.notes == [f"attachment '{markers['name of an attachment']}.pdf' is not opened"]
 
 
 @pytest.mark.parametrize("html", ["", "<html><style>p{}</style><p>&nbsp;</p></html>"])

@@ -175,6 +175,18 @@ def test_reasons_that_differ_in_pages_are_one_group(tmp_path):
     ]
 
 
+def test_reasons_that_differ_in_names_are_one_group(tmp_path):
+    """Which attachment or sheet it was, `why` tells."""
+    found = grouped(
+        tmp_path,
+        "attachment 'a.png' is not opened",
+        "attachment 'b.mp3' is not opened",
+        "page 2: a picture on the sheet 'Terms' not read",
+        "a picture on the sheet 'Index' not read",
+    )
+    assert [group.documents for group in found.reasons] == [2, 2]
+
+
 def test_groups_are_bounded(tmp_path):
     """Where a service words each document's reason differently."""
     names = [f"the part {chr(0x4E00 + number)} is missing" for number in range(1_200)]

@@ -50,14 +50,14 @@ class ReportingQueries:
     def not_served(self) -> NotServed:
         """Return the saved documents of which the service left something out, by reason.
 
-        Reasons that differ only in numbers, of pages for instance, count as the same.
+        Reasons that differ only in numbers, pages or quoted names count as the same.
         """
         found: dict[str, NotServedGroup] = {}
         documents = 0
         for said, number, example in self._connection.execute(_NOT_SERVED):
             documents += number
             for reason in dict.fromkeys(said.split("\n")):
-                key = _NUMBERS.sub("", reason)
+                key = _PARTICULARS.sub("", reason)
                 if key not in found and len(found) >= REASONS_AT_MOST:
                     key = reason = "for other reasons"
                 group = found.get(key) or NotServedGroup(reason, 0, example)
@@ -229,7 +229,7 @@ class ReportingQueries:
 
 # reasons that are told apart; a service of another make might give each document one of its own
 REASONS_AT_MOST: Final = 1_000
-_NUMBERS: Final = re.compile(r"\bpages? (?=\d)|\d[\d,. -]*")
+_PARTICULARS: Final = re.compile(r"^pages? \d[\d, -]*: |\bpages? (?=\d)|'[^']*'|\d[\d,. -]*")
 # The index holds only these documents, and otherwise SQLite would read all that are saved.
 _NOT_SERVED: Final = """
     SELECT not_served, count(*), min(source) FROM documents INDEXED BY not_served

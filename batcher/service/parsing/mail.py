@@ -144,7 +144,7 @@ class MailReader:
     def _attach(self, name: str, kind: str) -> None:
         self._attached.append(f"{name} ({kind})" if name else kind)
         if kind not in _SIGNATURES:
-            self._unread.append(f"attachment {name or kind} is not opened")
+            self._unread.append(f"attachment '{name or kind}' is not opened")
 
     def _name_attachments(self) -> None:
         if self._attached:

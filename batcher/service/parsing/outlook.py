@@ -129,7 +129,7 @@ class _Reader:
             name = _first(attachment.text(tag) for tag in (_LONG_NAME, _NAME, _SHOWN_NAME))
             kind = attachment.text(_MIME)
             named.append(f"{name} ({kind})" if name and kind else name or kind or "without a name")
-            self._unread.append(f"attachment {name or kind or 'without a name'} is not opened")
+            self._unread.append(f"attachment '{name or kind or 'without a name'}' is not opened")
         if named:
             self._add([PageBlock("Text", f"Attachments: {', '.join(named)}")])
         return embedded

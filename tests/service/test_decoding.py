@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.service.parsing.decoding import REPLACEMENT, decode
+from batcher.service.parsing.text.decoding import REPLACEMENT, decode
 
 TEXTS = {
     "cp1252": "Die Prüfung der Geräte – über 20 € für Müller & Söhne, «très cher à payer»",

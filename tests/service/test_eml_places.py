@@ -9,7 +9,7 @@ import pytest
 from marked_eml import marked
 
 from batcher.service.parsing import Parsed, parse
-from batcher.service.parsing.mail_headers import decoded
+from batcher.service.parsing.mail.headers import decoded
 from batcher.service.parsing.pages import DocumentProblem
 
 

@@ -17,7 +17,8 @@ import pytest
 from compound_file import write_compound
 from marked_pptx import marked
 
-from batcher.service.parsing import libreoffice, parse
+from batcher.service.parsing import parse
+from batcher.service.parsing.office import libreoffice
 from batcher.service.parsing.pages import DocumentProblem
 
 # The output's folder is the argument after --outdir; the last argument is the document.
@@ -175,7 +176,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path, program):
     path = slides_of_old(tmp_path / "a.ppt")
     source = (
         "import sys, tempfile; from pathlib import Path; "
-        "from batcher.service.parsing.old_office import read_ppt; "
+        "from batcher.service.parsing.office.old_office import read_ppt; "
         f"tempfile.tempdir = {str(tmp_path / 'temporary')!r}; read_ppt(Path(sys.argv[1]), {{}})"
     )
     starter = subprocess.Popen([sys.executable, "-c", source, str(path)])

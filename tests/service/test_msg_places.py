@@ -9,7 +9,7 @@ import pytest
 from marked_msg import LONG, marked, properties, stored, texts, written
 
 from batcher.service.parsing import Parsed, parse
-from batcher.service.parsing.compressed_rtf import decompressed
+from batcher.service.parsing.mail.compressed_rtf import decompressed
 
 # the example of [MS-OXRTFCP], section 4.1
 COMPRESSED = bytes.fromhex(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.service.parsing.number_format import BUILT_IN, general, number_format
+from batcher.service.parsing.sheets.number_format import BUILT_IN, general, number_format
 
 
 @pytest.mark.parametrize(

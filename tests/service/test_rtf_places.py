@@ -10,7 +10,7 @@ import pytest
 
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem, PageBlock
-from batcher.service.parsing.rtf import rtf_blocks
+from batcher.service.parsing.rtf.document import rtf_blocks
 
 NOT_READ = {
     "pictures are not read in this format (it has 2)",

@@ -11,26 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing import (
-    delimited,
-    epub,
-    mail,
-    markdown,
-    markup,
-    old_office,
-    opendocument,
-    outlook,
-    pdf,
-    rtf,
-    searchable,
-    sheets,
-    slides,
-    text,
-    word,
-)
 from batcher.service.parsing import images as pictured
+from batcher.service.parsing import pdf, searchable
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
+from batcher.service.parsing.mail.message import read_mail
+from batcher.service.parsing.mail.outlook import read_msg
+from batcher.service.parsing.markup.epub import read_epub
+from batcher.service.parsing.markup.html import read_html
+from batcher.service.parsing.office.old_office import read_doc, read_ppt, read_wpd
+from batcher.service.parsing.opendocument.document import read_opendocument
 from batcher.service.parsing.pages import (
     DocumentProblem,
     Page,
@@ -41,8 +31,15 @@ from batcher.service.parsing.pages import (
 )
 from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
+from batcher.service.parsing.rtf.document import read_rtf
 from batcher.service.parsing.selection import selected
+from batcher.service.parsing.sheets.pages import read_sheets
+from batcher.service.parsing.slides.deck import read_pptx
 from batcher.service.parsing.tables import formatted
+from batcher.service.parsing.text.delimited import read_csv
+from batcher.service.parsing.text.markdown import read_markdown
+from batcher.service.parsing.text.plain import read_text
+from batcher.service.parsing.word.document import read_docx
 from batcher.service.unserved import PLACED, unserved_by_parse
 
 __all__ = ["DocumentProblem", "Parsed", "parse"]
@@ -52,21 +49,21 @@ Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
 READERS: Final[Mapping[str, Reader]] = {
     "pdf": pdf.read_pdf,
     "image": pictured.read_image,
-    "html": markup.read_html,
-    "csv": delimited.read_csv,
-    "md": markdown.read_markdown,
-    "txt": text.read_text,
-    "mail": mail.read_mail,
-    "opendocument": opendocument.read_opendocument,
-    "epub": epub.read_epub,
-    "docx": word.read_docx,
-    "pptx": slides.read_pptx,
-    "sheet": sheets.read_sheets,
-    "rtf": rtf.read_rtf,
-    "doc": old_office.read_doc,
-    "ppt": old_office.read_ppt,
-    "wpd": old_office.read_wpd,
-    "msg": outlook.read_msg,
+    "html": read_html,
+    "csv": read_csv,
+    "md": read_markdown,
+    "txt": read_text,
+    "mail": read_mail,
+    "opendocument": read_opendocument,
+    "epub": read_epub,
+    "docx": read_docx,
+    "pptx": read_pptx,
+    "sheet": read_sheets,
+    "rtf": read_rtf,
+    "doc": read_doc,
+    "ppt": read_ppt,
+    "wpd": read_wpd,
+    "msg": read_msg,
 }
 HINTS: Final = {
     "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batcher.service.parsing import word_numbering
+from batcher.service.parsing.word import numbering
 
 _ROMAN: Final = {"i": "lowerRoman", "I": "upperRoman"}
 
@@ -17,7 +17,7 @@ def formatted_number(number: int, format_: str) -> str:
     if not format_:
         return ""
     if format_ in _ROMAN:
-        return word_numbering.formatted_number(number, _ROMAN[format_])
+        return numbering.formatted_number(number, _ROMAN[format_])
     if format_ in ("a", "A") and number > 0:
         return _letters(number, format_)
     return str(number)

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.decoding import decode
-from batcher.service.parsing.html_tree import declared_charset, parsed
-from batcher.service.parsing.office_package import BrokenPart, opened
+from batcher.service.parsing.markup.tree import declared_charset, parsed
+from batcher.service.parsing.office.package import BrokenPart, opened
 from batcher.service.parsing.pdf_info import info_of
+from batcher.service.parsing.text.decoding import decode
 
 NAMES: Final = (
     "title author subject keywords creator producer last_modified_by created_at modified_at".split()

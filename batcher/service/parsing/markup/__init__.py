@@ -1,0 +1,1 @@
+"""HTML, also within mail and EPUB: the tree, its lists, and a walk over its nodes."""

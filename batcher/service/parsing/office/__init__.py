@@ -1,0 +1,1 @@
+"""What Office formats share: packages, charts, diagrams, equations; old formats and LibreOffice."""

@@ -1,0 +1,1 @@
+"""RTF: tokens, the state of groups, words in their code pages, and what is written of them."""

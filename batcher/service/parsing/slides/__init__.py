@@ -1,0 +1,1 @@
+"""PPTX: the deck, its layouts, shapes and text."""

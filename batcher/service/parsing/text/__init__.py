@@ -1,0 +1,1 @@
+"""Formats that are text: plain, Markdown, CSV; and how bytes become text."""

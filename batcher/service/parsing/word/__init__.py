@@ -1,0 +1,1 @@
+"""DOCX: the document and its stories, styles, list numbers and fields."""

@@ -25,7 +25,7 @@ INSIDE = {
     " queries.reporting queries.run_history schema migrations journal integrity run_spend"
     " event_writes intake writer ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
-    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
+    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo",
 }
 IMPURE = {
     "asyncio",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from batcher.cli.completion import assignments, endpoints, services
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -39,18 +41,24 @@ OVERRIDES = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=assignments,
     help="Set any key, as in job.priority=true.",
 )
 OUT = click.option(
     "-o", "--output", type=PATH, help="Where results go, where the first argument is a directory."
 )
 ENDPOINT = click.option(
-    "--endpoint", default="parse", show_default=True, help="What to do with each document."
+    "--endpoint",
+    default="parse",
+    show_default=True,
+    shell_complete=endpoints,
+    help="parse, extract, split, classify or pipeline.",
 )
 SERVICE = click.option(
     "--service",
     default="local",
     show_default=True,
+    shell_complete=services,
     help="local, reducto, reducto-eu, reducto-au or a URL.",
 )
 WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)

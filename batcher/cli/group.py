@@ -13,11 +13,13 @@ from typing import Any, Final
 import click
 
 import batcher
+from batcher.cli.completion import VARIABLE, completion
 from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
-    "run plan status runs why failures retry verify cancel rebuild export report serve init schema"
+    "demo run plan status runs why failures retry verify cancel rebuild export report serve init"
+    " schema completion"
 ).split()
 
 
@@ -31,6 +33,7 @@ class _Commands(click.Group):
         return sorted(self.commands, key=ORDER.index)
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        extra.setdefault("complete_var", VARIABLE)
         open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -132,3 +135,6 @@ def main() -> None:
 
     Each document is paid for once, and every result is on disk before it expires.
     """
+
+
+main.add_command(completion)

@@ -125,12 +125,14 @@ def init(
     """
     from batcher.manifest.template import commented
 
+    _refuse_unknown(said["service"])
     if path.exists():
         raise click.UsageError(f"{path} is there already; name another file")
     if path.suffix in (".json", ".yaml", ".yml"):
         raise click.UsageError(f"{path}: it is written as TOML; name {path.with_suffix('.toml')}")
     if sys.stdin.isatty() if ask is None else ask:
         said = {name: _answer(ctx, name, value) for name, value in said.items()}
+        _refuse_unknown(said["service"])
     text = commented(
         batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said
     )
@@ -141,7 +143,22 @@ def init(
         raise click.UsageError(f"{path} is there already; name another file") from None
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
-    click.echo(f"wrote {path}; next: batcher plan {path}", err=True)
+    then = f"batcher plan {_typed(path)}"
+    inbox = Path(said["directory"])
+    if not (path.parent / inbox).is_dir():
+        then = f"put documents into {_typed(path.parent / inbox)}, then {then}"
+    click.echo(f"wrote {path}; next: {then}", err=True)
+
+
+def _refuse_unknown(service: str) -> None:
+    from batcher.manifest.keys import service_hint
+    from batcher.manifest.model import LOCAL
+    from batcher.reducto.api_types import SERVICES
+
+    if "://" not in service and service not in (LOCAL, *SERVICES):
+        raise click.BadParameter(
+            f"{service!r} is not known ({service_hint(service)})", param_hint="--service"
+        )
 
 
 def _answer(ctx: click.Context, name: str, value: str) -> str:

@@ -186,9 +186,9 @@ def _values(kind: str, among: tuple[str, ...]) -> Iterable[str]:
 
 def _options(endpoint: str | None) -> dict[str, _About]:
     """Return the options of the API for an endpoint, parse unless another is named."""
-    from batcher.reducto.request_schema import BODIES
+    from batcher.reducto.option_shapes import SHAPES
 
-    return dict(_leaves(BODIES.get(endpoint or "parse", {}), "job.options"))
+    return dict(_leaves(SHAPES.get(endpoint or "parse", {}), "job.options"))
 
 
 def _leaves(shape: Any, path: str) -> Iterator[tuple[str, _About]]:
@@ -200,8 +200,8 @@ def _leaves(shape: Any, path: str) -> Iterator[tuple[str, _About]]:
             yield path, ("", values)
         case "boolean":
             yield path, ("", ("true", "false"))
-        case list():
-            nested = next((one for one in shape if isinstance(one, dict) and "keys" in one), None)
-            yield from [(path, ("", ()))] if nested is None else _leaves(nested, path)
+        case list():  # alternatives, null often among them
+            telling = (one for one in shape if isinstance(one, dict) or one == "boolean")
+            yield from _leaves(next(telling, "any"), path)
         case _:
             yield path, ("", ())

@@ -25,7 +25,7 @@ INSIDE = {
     " queries.reporting queries.run_history schema migrations journal integrity run_spend"
     " event_writes intake writer ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
-    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal",
+    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo",
 }
 IMPURE = {
     "asyncio",
@@ -46,7 +46,7 @@ IMPURE_MODULES: Final = {
     "core": set[str](),
     "reducto": {"client", "fake_client", "public_addresses"},
     "manifest": {"loading", "certificates"},
-    "common": {"group_writer", "private_files", "text_files"},
+    "common": {"group_writer", "missing_paths", "private_files", "text_files"},
 }
 GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight"}
 CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.monotonic)\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+from batcher.cli.completion import assignments, endpoints, services
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,18 +42,24 @@ OVERRIDES = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=assignments,
     help="Set any key, as in job.priority=true.",
 )
 OUT = click.option(
     "-o", "--output", type=PATH, help="Where results go, where the first argument is a directory."
 )
 ENDPOINT = click.option(
-    "--endpoint", default="parse", show_default=True, help="What to do with each document."
+    "--endpoint",
+    default="parse",
+    show_default=True,
+    shell_complete=endpoints,
+    help="parse, extract, split, classify or pipeline.",
 )
 SERVICE = click.option(
     "--service",
     default="local",
     show_default=True,
+    shell_complete=services,
     help="local, reducto, reducto-eu, reducto-au or a URL.",
 )
 WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
@@ -67,6 +76,7 @@ def manifest_of(
     *,
     sources: bool = True,
 ) -> Manifest:
+    from batcher.common.missing_paths import instead_of
     from batcher.manifest.loading import for_directory, load
 
     if what.is_dir():
@@ -79,15 +89,23 @@ def manifest_of(
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
         return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
     if not what.exists():
-        raise click.UsageError(
-            f"{what}: there is no such file or directory; batcher init writes a new manifest"
-        )
+        hint = instead_of(what) or "batcher init writes a new manifest"
+        raise click.UsageError(f"{what}: there is no such file or directory; {hint}")
     for name, key in _FOR_A_DIRECTORY.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                f"--{name} goes with a directory; {what} is a manifest: say -S {key}=… instead"
-            )
+            raise click.UsageError(f"--{name} goes with a directory; {_which(what, key)}")
     return load(what, overrides=overrides, sources=sources)
+
+
+def _which(what: Path, key: str) -> str:
+    from batcher.manifest.loading import SUFFIXES
+
+    if what.suffix in ("", *SUFFIXES):
+        return f"{what} is a manifest: say -S {key}=… instead"
+    return (
+        f"{what} is a file: name its folder, and the file by "
+        f"-S 'source.include=[{json.dumps('/' + what.name, ensure_ascii=False)}]'"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any, Final
 import click
 
 import batcher
+from batcher.cli.completion import VARIABLE, completion
 from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
-    "run plan status runs why failures retry verify cancel rebuild export report serve init schema"
+    "demo run plan status runs why failures retry verify cancel rebuild export report serve init"
+    " schema completion"
 ).split()
 
 
@@ -30,7 +34,15 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=ORDER.index)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(_unknown(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
     def main(self, *args: Any, **extra: Any) -> Any:
+        extra.setdefault("complete_var", VARIABLE)
         open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -49,6 +61,42 @@ class _Commands(click.Group):
             sys.exit(error.exit_code)
         except OSError as error:
             sys.exit(_end_of(error))
+
+
+# what other programs call a command, and what stands for it here
+_ELSEWHERE: Final = {
+    "abort": "batcher cancel",
+    "check": "batcher plan --check, or batcher verify",
+    "collect": "batcher run --collect",
+    "dry-run": "batcher plan",
+    "errors": "batcher failures",
+    "help": "batcher --help",
+    "history": "batcher runs",
+    "list": "batcher status",
+    "logs": "batcher runs",
+    "ls": "batcher status",
+    "new": "batcher init",
+    "quickstart": "batcher demo",
+    "rehearse": "batcher run --rehearse",
+    "resume": "batcher run",
+    "server": "batcher serve",
+    "start": "batcher run",
+    "stop": "batcher cancel",
+    "sync": "batcher run",
+    "version": "batcher --version",
+}
+
+
+def _unknown(word: str, commands: list[str]) -> str:
+    """Return that there is no such command, and what was probably meant."""
+    if Path(word).is_dir():
+        return f"a command comes first: batcher run {shlex.quote(word)} -o results"
+    if Path(word).is_file():
+        return f"a command comes first: batcher run {shlex.quote(word)}"
+    near = difflib.get_close_matches(word, commands, n=1)
+    meant = _ELSEWHERE.get(word) or (f"batcher {near[0]}" if near else "")
+    hint = f"did you mean {meant}?" if meant else "batcher --help lists all"
+    return f"there is no command {word!r}; {hint}"
 
 
 def _end_of(error: OSError) -> ExitCode:
@@ -132,3 +180,6 @@ def main() -> None:
 
     Each document is paid for once, and every result is on disk before it expires.
     """
+
+
+main.add_command(completion)

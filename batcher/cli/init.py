@@ -1,8 +1,9 @@
-"""Commands to start with: init, which takes flags or asks on a terminal, and schema."""
+"""Commands to start with: demo; init, which takes flags or asks on a terminal; and schema."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from batcher.cli.arguments import PATH
+from batcher.cli.completion import services
 from batcher.cli.group import main
 
 ENDPOINTS = ("parse", "extract", "split", "classify", "pipeline")
@@ -22,6 +24,66 @@ QUESTIONS = {
 }
 
 
+@main.command(short_help="Try batcher on example documents, without an account.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    default=Path("batcher-demo"),
+    show_default=True,
+    help="The folder to make.",
+)
+def demo(output: Path) -> None:
+    """Copy example documents into a folder, and read them by the local service.
+
+    It needs no account and no network.
+
+    \b
+    batcher demo
+    batcher demo -o /tmp/demo
+    """
+    from batcher.cli.terminal_run import Verbosity, conduct, tell
+    from batcher.maintenance.demo import copy_demo
+    from batcher.manifest.loading import load
+    from batcher.runs.running import run_batch
+
+    try:
+        path = copy_demo(output)
+    except FileExistsError:
+        raise click.UsageError(f"{output} is there already; {_other_than(output)}") from None
+    manifest = load(path)
+    summary = conduct(run_batch, manifest, Verbosity())
+    tell(summary, manifest, Verbosity(), as_json=False)
+    click.echo(_after_the_demo(output, path), err=True)
+    sys.exit(summary.exit_code)
+
+
+def _other_than(output: Path) -> str:
+    from batcher.maintenance.demo import MANIFEST
+
+    other = "name another folder with --output"
+    earlier = output / MANIFEST
+    return f"batcher run {_typed(earlier)} goes on, or {other}" if earlier.is_file() else other
+
+
+def _after_the_demo(output: Path, path: Path) -> str:
+    example = "results/invoices/2026/INV-2026-001.pdf.md"
+    said = {
+        str(output / example): "one of the results; the .json beside it has everything",
+        f"batcher run {_typed(path)}": "again: nothing is sent, nothing is paid",
+        f"batcher status {_typed(path)}": "where the batch stands",
+        f"batcher report {_typed(path)}": "a page on speed, waits and costs: report.html",
+        "batcher init": "a manifest for documents of your own",
+    }
+    width = max(map(len, said))
+    return "\n".join(["next:", *(f"  {what:<{width}}  {why}" for what, why in said.items())])
+
+
+def _typed(path: Path) -> str:
+    """Return the path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
 @main.command()
 @click.argument("path", type=PATH, default=Path("batch.toml"))
 @click.option("--batch", help="The batch's name; default: the file's stem.")
@@ -32,6 +94,7 @@ QUESTIONS = {
     "--service",
     default="local",
     show_default=True,
+    shell_complete=services,
     help="local, reducto, reducto-eu, reducto-au or a URL.",
 )
 @click.option(
@@ -62,12 +125,14 @@ def init(
     """
     from batcher.manifest.template import commented
 
+    _refuse_unknown(said["service"])
     if path.exists():
         raise click.UsageError(f"{path} is there already; name another file")
     if path.suffix in (".json", ".yaml", ".yml"):
         raise click.UsageError(f"{path}: it is written as TOML; name {path.with_suffix('.toml')}")
     if sys.stdin.isatty() if ask is None else ask:
         said = {name: _answer(ctx, name, value) for name, value in said.items()}
+        _refuse_unknown(said["service"])
     text = commented(
         batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said
     )
@@ -78,7 +143,22 @@ def init(
         raise click.UsageError(f"{path} is there already; name another file") from None
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
-    click.echo(f"wrote {path}; next: batcher plan {path}", err=True)
+    then = f"batcher plan {_typed(path)}"
+    inbox = Path(said["directory"])
+    if not (path.parent / inbox).is_dir():
+        then = f"put documents into {_typed(path.parent / inbox)}, then {then}"
+    click.echo(f"wrote {path}; next: {then}", err=True)
+
+
+def _refuse_unknown(service: str) -> None:
+    from batcher.manifest.keys import service_hint
+    from batcher.manifest.model import LOCAL
+    from batcher.reducto.api_types import SERVICES
+
+    if "://" not in service and service not in (LOCAL, *SERVICES):
+        raise click.BadParameter(
+            f"{service!r} is not known ({service_hint(service)})", param_hint="--service"
+        )
 
 
 def _answer(ctx: click.Context, name: str, value: str) -> str:

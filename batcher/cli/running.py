@@ -26,7 +26,7 @@ from batcher.cli.arguments import (
     manifest_of,
     place_of,
 )
-from batcher.cli.group import main
+from batcher.cli.group import main, tell_trouble
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
 from batcher.exit_codes import ExitCode
 from batcher.service.arguments import service_options
@@ -177,7 +177,7 @@ def plan(
     if checks:
         from batcher.runs.checks import check
 
-        checked = complete(check(manifest))
+        checked = complete(check(manifest, tell=tell_trouble))
         values["check"], words, sound = (
             checked.values(),
             f"{words}\n{check_words(checked)}",

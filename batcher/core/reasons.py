@@ -17,6 +17,7 @@ from batcher.reducto.api_types import JOB, UPLOAD, ErrorName
 
 E = TypeVar("E", bound=Event)
 
+EMPTY: Final = "empty: 0 bytes"  # of a file or an object
 SOME: Final = "…"  # stands in place of an id
 _SHORTEST: Final = 6  # characters; a shorter id may be a number with another meaning
 _FOREIGN: Final = re.compile(

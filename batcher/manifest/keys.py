@@ -485,8 +485,7 @@ class _Reading:
             return
         for one in value if isinstance(value, list) else [value]:
             if key.among and one not in key.among:
-                near = difflib.get_close_matches(str(one), key.among, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(key.among)}"
+                hint = _among_hint(str(one), key.among)
                 self.problems.append(Problem(prefix + name, f"{shown(one)} is not known", hint))
 
     def check(
@@ -517,9 +516,7 @@ class _Reading:
         if "directory" not in output and not self._told("output.directory"):
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
-            near = difflib.get_close_matches(top["service"], (LOCAL, *SERVICES), n=1)
-            known = f"one of: {', '.join((LOCAL, *SERVICES))}, or a table with url = …"
-            hint = f"did you mean {near[0]}?" if near else known
+            hint = service_hint(top["service"])
             add(Problem("service", f"{shown(top['service'])} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
@@ -707,6 +704,26 @@ def _with_the_way_round(problem: Problem) -> Problem:
     if not problem.unknown or problem.hint.startswith("did you mean"):
         return problem
     return replace(problem, hint=f"{problem.hint}; {_NEWER}")
+
+
+def service_hint(name: str) -> str:
+    """Return what was probably meant by a service that isn't known."""
+    if name in ENDPOINTS:
+        return f"that is an endpoint: --endpoint {name}, or job.endpoint in a manifest"
+    near = difflib.get_close_matches(name, (LOCAL, *SERVICES), n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/.*)?|[\w-]+:\d+(/.*)?", name, re.ASCII):
+        loopback = name.startswith(("localhost", "127."))
+        return f"an address begins with {'http' if loopback else 'https'}://"
+    return f"one of: {', '.join((LOCAL, *SERVICES))}, or an address"
+
+
+def _among_hint(said: str, among: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(said, among, n=1)
+    if not near and among == ENDPOINTS and said in (LOCAL, *SERVICES):
+        return f"that is a service: --service {said}, or service in a manifest"
+    return f"did you mean {near[0]}?" if near else f"one of: {', '.join(among)}"
 
 
 def override(data: dict[str, Any], assignment: str) -> None:

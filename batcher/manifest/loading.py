@@ -16,12 +16,13 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from batcher.common.extras import install_command
+from batcher.common.missing_paths import instead_of
 from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
 from batcher.manifest.keys import override, read_manifest
 from batcher.manifest.model import Manifest, Source
-from batcher.manifest.patterns import bad_pattern
+from batcher.manifest.patterns import bad_pattern, never_matches
 from batcher.reducto.job import Job
 
 _RELATIVE: Final = "check the path; it is relative to the manifest"
@@ -74,15 +75,14 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         text = read_text(path)
     except FileNotFoundError:
-        hint = "check the path; batcher init writes a new one"
+        hint = instead_of(path) or "check the path; batcher init writes a new one"
         raise ManifestError(
             str(path), [Problem("", "there is no such file or directory", hint)]
         ) from None
     except OSError as error:
         raise ManifestError(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     except NotText as error:
-        hint = "" if path.suffix in _SUFFIXES else "name a manifest, or a directory of documents"
-        raise ManifestError(str(path), [Problem("", str(error), hint)]) from error
+        raise ManifestError(str(path), [Problem("", str(error), _no_manifest(path))]) from error
     language, read = _LANGUAGES.get(path.suffix, ("TOML", tomllib.loads))
     try:
         data = read(text)
@@ -92,10 +92,15 @@ def _parse(path: Path) -> dict[str, Any]:
             str(path), [Problem("", "YAML needs ruamel.yaml, which isn't installed", hint)]
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ManifestError(str(path), [Problem("", f"this is not {language}: {error}")]) from error
+        words = f"this is not {language}: {error}"
+        raise ManifestError(str(path), [Problem("", words, _no_manifest(path))]) from error
     if not isinstance(data, dict):
         raise ManifestError(str(path), [Problem("", "a table is wanted at the top")])
     return data
+
+
+def _no_manifest(path: Path) -> str:
+    return "" if path.suffix in SUFFIXES else "name a manifest, or a directory of documents"
 
 
 def _yaml(text: str) -> Any:
@@ -114,7 +119,7 @@ _LANGUAGES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     ".yaml": ("YAML", _yaml),
     ".yml": ("YAML", _yaml),
 }
-_SUFFIXES: Final = (".toml", *_LANGUAGES)
+SUFFIXES: Final = (".toml", *_LANGUAGES)
 
 
 def _with_schemas(manifest: Manifest) -> Manifest:
@@ -210,12 +215,15 @@ def _missing(source: Source) -> Iterator[Problem]:
             yield Problem(
                 f"source.{key}", f"{bad} is no pattern", "gitignore-style, as in **/*.pdf"
             )
-    if source.directory and (why := _unfit(source.directory, S_ISDIR, "a directory")):
-        yield Problem("source.directory", why, _RELATIVE)
-    if source.listing and (why := _unfit(source.listing, S_ISREG, "a file")):
-        yield Problem("source.listing", why, _RELATIVE)
-    if source.passwords_file and (why := _unfit(source.passwords_file, S_ISREG, "a file")):
-        yield Problem("source.passwords_file", why, _RELATIVE)
+        for pattern in patterns:
+            if hint := never_matches(pattern):
+                yield Problem(f"source.{key}", f"{pattern!r} matches nothing", hint)
+    if source.directory:
+        yield from _unfit("source.directory", source.directory, S_ISDIR, "a directory")
+    if source.listing:
+        yield from _unfit("source.listing", source.listing, S_ISREG, "a file")
+    if source.passwords_file:
+        yield from _unfit("source.passwords_file", source.passwords_file, S_ISREG, "a file")
     if source.url and find_spec("obstore") is None:
         yield Problem(
             "source.url",
@@ -224,14 +232,18 @@ def _missing(source: Source) -> Iterator[Problem]:
         )
 
 
-def _unfit(path: Path, is_wanted: Callable[[int], bool], wanted: str) -> str:
-    """Return why the path can't be used; empty if it can."""
+def _unfit(
+    key: str, path: Path, is_wanted: Callable[[int], bool], wanted: str
+) -> Iterator[Problem]:
+    """Yield why the path can't be used, unless it can."""
     try:
-        if is_wanted(path.stat().st_mode):
-            return ""
+        if not is_wanted(path.stat().st_mode):
+            yield Problem(key, f"{path} is not {wanted}", _RELATIVE)
     except OSError as error:
         if error.errno not in (ENOENT, ENOTDIR):
-            return f"{path}: {error.strerror}"
+            yield Problem(key, f"{path}: {error.strerror}", _RELATIVE)
+            return
+        hint = instead_of(path, folder=is_wanted is S_ISDIR) or _RELATIVE
+        yield Problem(key, f"{path}: there is no such file or directory", hint)
     except ValueError:
-        return f"{str(path)!r} is no path"
-    return f"{path} is not {wanted}"
+        yield Problem(key, f"{str(path)!r} is no path", _RELATIVE)

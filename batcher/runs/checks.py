@@ -6,6 +6,7 @@ directory written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -47,13 +48,13 @@ class Checked:
         return {**asdict(self), "is_sound": self.is_sound}
 
 
-async def check(manifest: Manifest) -> Checked:
-    """Run the checks.
+async def check(manifest: Manifest, *, tell: Callable[[str], None]) -> Checked:
+    """Run the checks; `tell` shows each warning as it comes.
 
     Raises BatcherError where the batch can't be opened, or where the service can't be reached or
     refuses the key.
     """
-    control = RunControl()
+    control = RunControl(tell=tell)
     clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)

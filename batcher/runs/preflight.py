@@ -48,7 +48,7 @@ from batcher.stages.run_control import RunControl
 
 Clock = Callable[[], float]
 
-SOON: Final = 3.0  # seconds without a first answer after which a warning is shown
+SOON: Final = 2.0  # seconds without a first answer after which a warning is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +323,7 @@ async def _ask_until_answered(
             return
         except ServiceError as error:
             if isinstance(error, Refused) and not isinstance(error, Busy):
-                words = f"{error.said}; {whose}"
+                words = f"{error.said}; {whose}" if error.said else whose
                 raise type(error)(
                     error.call, words, status=error.status, name=error.name
                 ) from error
@@ -335,7 +335,7 @@ async def _ask_until_answered(
                 raise Unreachable(error.call, words) from error
             if time.monotonic() > until:
                 words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"
-                raise Unreachable(error.call, f"{words}; try the same words later") from error
+                raise Unreachable(error.call, f"{words}; rerun the same command later") from error
             asked = error.retry_after if isinstance(error, Busy) else None
             trouble.append(error.message)
         pause = Backoff(first=0.5, most=10.0).span(tries, rng) if asked is None else asked

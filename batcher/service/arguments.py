@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from batcher.common.extras import install_command
+
 if TYPE_CHECKING:
-    from batcher.common.extras import install_command
-from batcher.service.local import LocalOptions
+    from batcher.service.local import LocalOptions
 
 KEY_VARIABLE: Final = "REDUCTO_API_KEY"
 SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)

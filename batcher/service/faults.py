@@ -143,9 +143,8 @@ def _read_order(order: str) -> tuple[str, Fault]:
     name, _, amount = order.partition("=")
     if name not in FAULTS:
         near = difflib.get_close_matches(name, FAULTS, n=1)
-        raise ValueError(
-            f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FAULTS)}"
+        raise ValueError(f"unknown fault {name!r}; {hint}")
     rate, _, seconds = (amount or "1").partition(":")
     ends_at = math.inf if name in LIMITS else 1
     said = "a limit is in calls per second" if name in LIMITS else "a rate lies between 0 and 1"

@@ -22,6 +22,7 @@ from pathspec import GitIgnoreSpec
 from batcher.common.names import extension_of, name_of, path_of
 from batcher.common.text_files import NotText, text_of
 from batcher.core.chain import Overrides
+from batcher.core.reasons import EMPTY
 from batcher.errors import SourceChangedError, SourceError, SourceGoneError, SourceUnreadableError
 from batcher.manifest.model import Source
 from batcher.manifest.patterns import bad_pattern, pattern_spec
@@ -378,7 +379,7 @@ def _problem(status: os.stat_result) -> tuple[str | None, str | None]:
         kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
         return UNSUPPORTED, f"{kind}: only regular files are read"
     if status.st_size == 0:
-        return UNREADABLE, "empty: 0 bytes"
+        return UNREADABLE, EMPTY
     if status.st_size > PRESIGNED_UPLOAD_LIMIT:
         return UNSUPPORTED, "over 5 GB: the service takes no larger upload"
     return None, None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.core.lifecycle import State
+from batcher.core.reasons import EMPTY
 from batcher.core.summary import FailureGroup
 from batcher.reducto.api_types import ErrorName
 from batcher.reducto.error_rules import ErrorClass
@@ -44,6 +45,10 @@ ADVICE: Final = {
     "source_changed": "it changed while it was read; the next run takes the newer version",
 }
 
+_NOTHING_IN_IT: Final = (
+    "there is nothing in it: fetch or save it anew, and the next run takes it; "
+    'source.min_size = "1B" leaves empty files out'
+)
 _NEWER: Final = "the next run takes the newer version"
 _SPLIT: Final = (
     f"split it into smaller files, or leave it out by source.exclude or max_size; {_NEWER}"
@@ -134,6 +139,8 @@ def _advice(group: FailureGroup) -> str:
         return (
             f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
         )
+    if group.reason == EMPTY:
+        return _NOTHING_IN_IT
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
     if group.kind == ErrorClass.TRANSIENT and _came_of_every_try(group.reason or ""):

@@ -297,7 +297,7 @@ async def test_nobody_answers(inbox: Path, out: Path, peer: Peer) -> None:
         "run", inbox, "-o", out, "--service", "http://127.0.0.1:1", "-S", "service.patience=1"
     )
     assert said.code == 4
-    assert "GET /jobs: no first answer within 1 s" in said.err and "same words later" in said.err
+    assert "GET /jobs: no first answer within 1 s" in said.err and "same command later" in said.err
     again = await batcher("run", inbox, "-o", out, "--service", peer.url)
     assert again.code == 0
 

@@ -293,7 +293,9 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         load(tmp_path / "m.toml")
     path = tmp_path / "m.json"
     path.write_text(json.dumps(GOOD))
-    with pytest.raises(ManifestError, match=r"source\.directory: .*in is not a directory"):
+    with pytest.raises(
+        ManifestError, match=r"source\.directory: .*in: there is no such file or directory"
+    ):
         load(path)
 
 

@@ -18,7 +18,7 @@ from batcher.common.names import extension_of
 from batcher.common.strict_json import MISFITS, mended
 from batcher.errors import ResultDamaged
 from batcher.ledger.derived_outputs import Derivable
-from batcher.outputs.derived_files import origin_of
+from batcher.outputs.derived_files import origin_of, path_of
 from batcher.outputs.result_store import Store
 from batcher.outputs.rows import metadata_of
 from batcher.outputs.tables import cells_of
@@ -32,7 +32,6 @@ ORIGIN: Final = ("source", "path", "step", "job_id", "credits", "metadata", "row
 OTHER: Final = "other"
 _RESERVED: Final = frozenset((*ORIGIN, OTHER))
 _TABLE: Final = "Table"
-_ELSEWHERE: Final = "row:"  # begins the place of a document whose address is in a listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +117,7 @@ class Document:
 
         None for an address, of which nothing but the name is written down.
         """
-        place = self._saved.place
-        if (place is not None and place.startswith(_ELSEWHERE)) or "://" in self._saved.source:
-            return None
-        return place or self._saved.source
+        return path_of(self._saved)
 
     @property
     def type(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 import tracemalloc
@@ -12,8 +13,10 @@ from typing import Any
 import pyarrow
 import pytest
 from ledgers import make_ledger
+from peer import KEY, Peer
 from shelf import Shelf, parsed
 
+from batcher import export, run_batch
 from batcher.errors import BatcherError, LedgerError, ManifestError
 from batcher.ledger.derived_outputs import note_shape
 from batcher.outputs.shapes import shape_of_job
@@ -238,3 +241,33 @@ def test_many_documents_take_no_more_memory_than_few(tmp_path: Path) -> None:
             rows = sum(batch.num_rows for batch in results.batches("documents"))
             assert rows == number - number // 50
     assert peaks[1] < peaks[0] + 50_000
+
+
+async def test_an_id_of_a_listing_keeps_its_path(
+    tmp_path: Path, inbox: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In what is read, in lines and in exports; an address has none."""
+    monkeypatch.setenv("REDUCTO_API_KEY", KEY)
+    peer.service.read_addresses = True
+    (inbox / "docs.csv").write_text(
+        "id,path,url,client\nd-1,0/letter 0.txt,,A\n,1/letter 0.txt,,B\n"
+        "d-3,,https://x.example/c.pdf?token=CANARY,C\n"
+    )
+    await run_batch(
+        {
+            "service": {"url": peer.url, "settle": 1},
+            "source": {"listing": str(inbox / "docs.csv")},
+            "output": {"directory": str(tmp_path / "out"), "formats": ["jsonl"]},
+        }
+    )
+    paths = {"d-1": "0/letter 0.txt", "1/letter 0.txt": "1/letter 0.txt", "d-3": None}
+    with open_results(tmp_path / "out") as results:
+        assert {document.source: document.path for document in results} == paths
+        table = results.to_arrow("documents").to_pylist()
+    assert {row["source"]: row["metadata"]["client"] for row in table}["d-3"] == "C"
+    lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").open()]
+    assert {line["source"]: line["path"] for line in lines} == paths
+    export(tmp_path / "out", tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(newline="") as file:
+        exported = {row["source"]: row["path"] or None for row in csv.DictReader(file)}
+    assert exported == paths

@@ -174,6 +174,8 @@ def test_the_python_in_it_runs(tmp_path: Path) -> None:
     """In a copy of the checkout: each document is told of, and has its price; what is read of the
     invoices has types.
     """
+    pytest.importorskip("duckdb")
+    pytest.importorskip("pandas")
     for folder in ("manifests", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     said = subprocess.run(
